@@ -1,0 +1,10 @@
+import { setting } from "@shop/platform";
+import { z } from "zod";
+
+/** The environment of the gateway. */
+export const gatewayConfig = z.object({
+  GATEWAY_PORT: setting.port(8080),
+  USERS_URL: setting.urls("http://127.0.0.1:50053"),
+  INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
+  ORDERS_URL: setting.urls("http://127.0.0.1:5002"),
+});

@@ -1,0 +1,22 @@
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { defineModule } from "@shop/platform";
+import { gatewayConfig } from "./config.ts";
+
+/** The public port: which services are exposed, and where they are when they are not in this process. */
+export const gateway = defineModule({
+  name: "gateway",
+  config: gatewayConfig,
+  implements: [],
+  exposes: [UserService, TokenKeyService, InventoryService, OrderService],
+  isPublic: true,
+  port: (config) => config.GATEWAY_PORT,
+  neighbours: (config) => [
+    { service: UserService, urls: config.USERS_URL },
+    { service: TokenKeyService, urls: config.USERS_URL },
+    { service: InventoryService, urls: config.INVENTORY_URL },
+    { service: OrderService, urls: config.ORDERS_URL },
+  ],
+});

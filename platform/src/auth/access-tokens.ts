@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import { type CryptoKey, errors, importJWK, type JWK, jwtVerify, SignJWT } from "jose";
+import { LRUCache } from "lru-cache";
+import { DomainError } from "../errors.ts";
+import type { Principal } from "./principal.ts";
+
+/** How long an access token is good for, in seconds. */
+export const accessTokenSeconds = 600;
+
+const algorithm = "EdDSA";
+const issuer = "shop";
+const audience = "shop";
+const rememberedTokens = 10_000;
+/** Unknown key names may ask for the keys again only this often. */
+const refetchIntervalMs = 2_000;
+
+/** A private Ed25519 key as a JSON Web Key with its name. */
+export type SigningKey = JWK & { readonly kid: string };
+
+/** Signs an access token (RFC 7519) for an account. */
+export async function signAccessToken(
+  key: SigningKey,
+  account: { readonly userId: string; readonly roles: readonly string[] },
+  now: Date,
+): Promise<string> {
+  const issuedAt = Math.floor(now.getTime() / 1000);
+  return await new SignJWT({ roles: account.roles })
+    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ: "at+jwt" })
+    .setIssuer(issuer)
+    .setAudience(audience)
+    .setSubject(account.userId)
+    .setJti(crypto.randomUUID())
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + accessTokenSeconds)
+    .sign(await importJWK(key, algorithm));
+}
+
+/**
+ * Checks an access token and answers whose it is. Throws UNAUTHENTICATED when the token is not good, and UNAVAILABLE when
+ * that can't be known because the public keys can't be had.
+ */
+export type VerifyAccessToken = (token: string) => Promise<Principal>;
+
+/**
+ * A verifier that remembers public keys for as long as the process lives, and good tokens until they expire (10,000 at
+ * most). `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
+ */
+export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[]>): VerifyAccessToken {
+  const keys = new Map<string, CryptoKey | Uint8Array>();
+  const remembered = new LRUCache<string, Principal & { kind: "user" }>({ max: rememberedTokens });
+  let fetching: Promise<void> | undefined;
+  let fetchedAt = Number.NEGATIVE_INFINITY;
+
+  async function refetch(): Promise<void> {
+    for (const key of await fetchKeys()) {
+      if (key.kid !== undefined) keys.set(key.kid, await importJWK(key, algorithm));
+    }
+    fetchedAt = performance.now();
+  }
+
+  async function keyOf(kid: string | undefined): Promise<CryptoKey | Uint8Array> {
+    if (kid === undefined) throw badToken("it names no key");
+    const known = keys.get(kid);
+    if (known !== undefined) return known;
+    if (performance.now() - fetchedAt > refetchIntervalMs) {
+      fetching ??= refetch().finally(() => {
+        fetching = undefined;
+      });
+      try {
+        await fetching;
+      } catch (cause) {
+        throw new DomainError("unavailable", "TOKEN_KEYS_UNAVAILABLE", "access tokens can't be checked just now", {
+          cause,
+          retryAfterMs: 1_000,
+        });
+      }
+    }
+    const fetched = keys.get(kid);
+    if (fetched === undefined) throw badToken("its key is not known");
+    return fetched;
+  }
+
+  return async (token) => {
+    const digest = createHash("sha256").update(token).digest("base64");
+    const known = remembered.get(digest);
+    if (known !== undefined) return known;
+    try {
+      const { payload } = await jwtVerify(token, (header) => keyOf(header.kid), {
+        algorithms: [algorithm],
+        issuer,
+        audience,
+        requiredClaims: ["sub", "exp"],
+      });
+      const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
+      const principal = { kind: "user", userId: payload.sub!, roles } as const;
+      const ttl = payload.exp! * 1000 - Date.now();
+      if (ttl > 0) remembered.set(digest, principal, { ttl });
+      return principal;
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw badToken("it has expired");
+      if (error instanceof errors.JOSEError) throw badToken("it is not valid");
+      throw error;
+    }
+  };
+}
+
+function badToken(why: string): DomainError {
+  return new DomainError("unauthenticated", "ACCESS_TOKEN_INVALID", `the access token was refused: ${why}`);
+}

@@ -1,0 +1,15 @@
+/** Who calls: nobody known, somebody with an account, or another part of the platform. */
+export type Principal =
+  | { readonly kind: "anonymous" }
+  | { readonly kind: "user"; readonly userId: string; readonly roles: readonly string[] }
+  | { readonly kind: "service"; readonly name: string };
+
+export const anonymous: Principal = { kind: "anonymous" };
+
+/** The role that passes ACCESS_ADMIN. */
+export const adminRole = "admin";
+
+/** Tells whether this is an administrator or a part of the platform itself. */
+export function isAdmin(principal: Principal): boolean {
+  return principal.kind === "service" || (principal.kind === "user" && principal.roles.includes(adminRole));
+}

@@ -1,0 +1,45 @@
+import type { MongoClient } from "mongodb";
+import { type Bus, connectBus } from "./bus/bus.ts";
+import { ensureDeadLetters } from "./bus/dead-letters.ts";
+import { type Cache, createCache } from "./cache/cache.ts";
+import type { Logger } from "./log.ts";
+import { canWrite, connectMongo } from "./mongo/connect.ts";
+import type { PlatformConfig } from "./platform-config.ts";
+
+/** The servers that a process's modules share: MongoDB, JetStream, Redis. */
+export interface Backing {
+  readonly mongo: MongoClient;
+  readonly bus: Bus;
+  readonly cache: Cache;
+  /** What is missing to accept work and to get it done; Redis is not: it only makes things faster. */
+  notReady(): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** Connects to all of them, waiting for those that are not there yet as long as `signal` allows. */
+export async function connectBacking(
+  settings: PlatformConfig,
+  processName: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Backing> {
+  const [mongo, bus] = await Promise.all([
+    connectMongo(settings.MONGODB_URI, processName, log, signal),
+    connectBus({ url: settings.NATS_URL, name: processName, replicas: settings.NATS_REPLICAS }, log, signal),
+  ]);
+  await ensureDeadLetters(bus);
+  const cache = createCache(settings.REDIS_URL, log);
+  return {
+    mongo,
+    bus,
+    cache,
+    async notReady() {
+      if (!bus.isConnected()) return "NATS is not there";
+      return (await canWrite(mongo)) ? undefined : "MongoDB has no primary";
+    },
+    async close() {
+      await Promise.all([cache.close(), bus.close()]);
+      await mongo.close();
+    },
+  };
+}

@@ -1,0 +1,162 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { AckPolicy, type ConsumerMessages, DeliverPolicy, type JsMsg, nanos } from "nats";
+import { isDependencyLost } from "../dependency-lost.ts";
+import type { Logger } from "../log.ts";
+import { inTrace, traceparentHeader } from "../trace.ts";
+import type { Bus } from "./bus.ts";
+import { sendToDeadLetters } from "./dead-letters.ts";
+
+/** Delivered and not acknowledged, over all replicas: what bounds the memory of a slow consumer. */
+const maxAckPending = 2_048;
+const ackWaitMs = 30_000;
+/** A message whose handling failed so often, for no known reason, is set aside. */
+const maxUnknownFailures = 5;
+const backoffMs = { first: 250, most: 5_000 };
+
+/** What a service does when it hears an event. */
+export interface EventHandler<Schema extends DescMessage = DescMessage> {
+  /** Names the durable consumer, with the service: `inventory-order-placed`. */
+  readonly durable: string;
+  /** The stream of whoever emits. */
+  readonly stream: string;
+  readonly event: Schema;
+  /** At most this many at once. */
+  readonly maxBatch: number;
+  /**
+   * The effect. It comes again whenever that is in doubt, and in any order, so it is idempotent by a key of its own; it
+   * resolves only once it is committed. A rejection means that nothing, or only some of it, was done.
+   */
+  handle(events: readonly MessageShape<Schema>[]): Promise<void>;
+}
+
+/** Keeps an inferred handler's types, and hides them from lists of handlers. */
+export function eventHandler<Schema extends DescMessage>(handler: EventHandler<Schema>): EventHandler {
+  return handler as unknown as EventHandler;
+}
+
+/** Makes the durable consumer if it is missing. Before the first publish, so that nothing is missed. */
+export async function ensureConsumer(bus: Bus, handler: EventHandler): Promise<void> {
+  await bus.ensureStream(handler.stream, [`${handler.event.file.proto.package}.>`]);
+  await bus.manager.consumers.add(handler.stream, {
+    durable_name: handler.durable,
+    filter_subject: handler.event.typeName,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: nanos(ackWaitMs),
+    max_ack_pending: maxAckPending,
+    // Naks and crashes count as deliveries: only the handler can tell what is hopeless.
+    max_deliver: -1,
+  });
+}
+
+/** Starts to hear; the answer stops it and resolves when the batch in hand is done. */
+export async function startConsumer(bus: Bus, handler: EventHandler, log: Logger): Promise<() => Promise<void>> {
+  const consumer = await bus.jetstream.consumers.get(handler.stream, handler.durable);
+  const messages = await consumer.consume({ max_messages: handler.maxBatch * 2 });
+  const worker = new BatchWorker(bus, handler, log.child({ consumer: handler.durable }));
+  const received = receive(messages, worker);
+  return async () => {
+    await messages.close();
+    await received;
+    await worker.stop();
+  };
+}
+
+async function receive(messages: ConsumerMessages, worker: BatchWorker): Promise<void> {
+  for await (const message of messages) worker.add(message);
+}
+
+/** Handles whatever has arrived while the last batch was in hand: small batches when it is quiet, large ones under load. */
+class BatchWorker {
+  readonly #bus: Bus;
+  readonly #handler: EventHandler;
+  readonly #log: Logger;
+  readonly #waiting: JsMsg[] = [];
+  readonly #failures = new Map<number, number>();
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(bus: Bus, handler: EventHandler, log: Logger) {
+    this.#bus = bus;
+    this.#handler = handler;
+    this.#log = log;
+  }
+
+  add(message: JsMsg): void {
+    this.#waiting.push(message);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const message of this.#waiting.splice(0)) message.nak();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // What arrives in the same turn of the event loop belongs to the same batch.
+    await new Promise(setImmediate);
+    while (this.#waiting.length > 0) await this.#process(this.#waiting.splice(0, this.#handler.maxBatch));
+  }
+
+  async #process(batch: readonly JsMsg[]): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#handle(batch);
+        for (const message of batch) {
+          message.ack();
+          this.#failures.delete(message.seq);
+        }
+        return;
+      } catch (error) {
+        if (isDependencyLost(error)) {
+          if (this.#stopping.signal.aborted) {
+            for (const message of batch) message.nak();
+            return;
+          }
+          this.#log.warn({ err: error, events: batch.length }, "waiting for a dependency");
+          for (const message of batch) message.working();
+          await delay(backoff(attempt), undefined, { signal: this.#stopping.signal }).catch(() => {});
+        } else if (batch.length > 1) {
+          // One bad event must not hold up, or be blamed on, its neighbours.
+          for (const message of batch) await this.#process([message]);
+          return;
+        } else {
+          await this.#failed(batch[0]!, error);
+          return;
+        }
+      }
+    }
+  }
+
+  async #handle(batch: readonly JsMsg[]): Promise<void> {
+    const events = batch.map((message) => fromBinary(this.#handler.event, message.data));
+    await inTrace(batch[0]?.headers?.get(traceparentHeader), () => this.#handler.handle(events));
+  }
+
+  async #failed(message: JsMsg, error: unknown): Promise<void> {
+    const failures = (this.#failures.get(message.seq) ?? 0) + 1;
+    this.#failures.set(message.seq, failures);
+    if (failures < maxUnknownFailures) {
+      this.#log.warn({ err: error, seq: message.seq, failures }, "an event failed, trying again");
+      message.nak(backoff(failures));
+      return;
+    }
+    try {
+      await sendToDeadLetters(this.#bus, this.#handler.durable, message, error);
+      this.#log.error({ err: error, seq: message.seq }, "an event was set aside in the dead letters");
+      message.term(String(error));
+      this.#failures.delete(message.seq);
+    } catch (cause) {
+      this.#log.warn({ err: cause, seq: message.seq }, "the dead letters are not there, trying again");
+      message.nak(backoffMs.most);
+    }
+  }
+}
+
+function backoff(attempt: number): number {
+  return Math.min(backoffMs.first * 2 ** attempt, backoffMs.most);
+}

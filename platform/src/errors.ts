@@ -1,0 +1,53 @@
+/** What went wrong, in terms a rule can know; `rpc/errors.ts` turns it into a status code. */
+export type ErrorKind =
+  | "invalid_argument"
+  | "unauthenticated"
+  | "permission_denied"
+  | "not_found"
+  | "already_exists"
+  | "failed_precondition"
+  | "aborted"
+  | "resource_exhausted"
+  | "unavailable"
+  | "internal";
+
+/** A field of the request that broke a rule; `field` is a path such as `items[3].quantity`. */
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+  readonly reason?: string;
+}
+
+export interface ErrorFacts {
+  /** What a program may want to know, as ErrorInfo.metadata. Never a secret. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly violations?: readonly FieldViolation[];
+  /** When a retry may work, as RetryInfo. */
+  readonly retryAfterMs?: number;
+  /** What happened inside: logged, never sent. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The only error that handlers throw on purpose. `reason` is an UPPER_SNAKE constant, listed in docs/errors.md; `message`
+ * is for the caller to read.
+ */
+export class DomainError extends Error {
+  readonly kind: ErrorKind;
+  readonly reason: string;
+  readonly facts: ErrorFacts;
+
+  constructor(kind: ErrorKind, reason: string, message: string, facts: ErrorFacts = {}) {
+    super(message, { cause: facts.cause });
+    this.name = "DomainError";
+    this.kind = kind;
+    this.reason = reason;
+    this.facts = facts;
+  }
+}
+
+/** A request whose fields broke a rule that the schema can't express. */
+export function invalidFields(violations: readonly FieldViolation[]): DomainError {
+  const message = violations.map((violation) => `${violation.field}: ${violation.description}`).join("; ");
+  return new DomainError("invalid_argument", "INVALID_FIELDS", message, { violations });
+}

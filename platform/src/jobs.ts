@@ -1,0 +1,45 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { isDependencyLost } from "./dependency-lost.ts";
+import type { Logger } from "./log.ts";
+import type { Lease } from "./mongo/lease.ts";
+import { inTrace } from "./trace.ts";
+
+/** Work that the clock starts, again and again. */
+export interface Job {
+  readonly name: string;
+  /** From the end of one run to the start of the next, in milliseconds. */
+  readonly intervalMs: number;
+  /** Only the holder runs it. */
+  readonly lease?: Lease;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** A job that fails again and again is tried at least this often. */
+const maxBackoffMs = 10_000;
+
+/** Starts a job; the answer stops it and resolves when its last run has ended. A run that fails is logged and tried again. */
+export function startJob(job: Job, log: Logger): () => Promise<void> {
+  const stop = new AbortController();
+  let failures = 0;
+  const ended = (async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await inTrace(undefined, async () => {
+          if (job.lease === undefined || (await job.lease.acquire())) await job.run(stop.signal);
+        });
+        failures = 0;
+      } catch (error) {
+        failures++;
+        if (isDependencyLost(error)) log.warn({ job: job.name, err: error }, "job waits for a dependency");
+        else if (!stop.signal.aborted) log.error({ job: job.name, err: error }, "job failed");
+      }
+      const intervalMs = Math.max(job.intervalMs, Math.min(job.intervalMs * 2 ** failures, maxBackoffMs));
+      await delay(intervalMs, undefined, { signal: stop.signal }).catch(() => {});
+    }
+    await job.lease?.release().catch(() => {});
+  })();
+  return async () => {
+    stop.abort();
+    await ended;
+  };
+}

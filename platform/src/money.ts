@@ -1,0 +1,22 @@
+/** An amount of money: an integer of minor units and an ISO 4217 code. Never a float. */
+export interface Money {
+  readonly currencyCode: string;
+  readonly minorUnits: bigint;
+}
+
+/** `unit` times `quantity`. */
+export function times(unit: Money, quantity: number): Money {
+  return { currencyCode: unit.currencyCode, minorUnits: unit.minorUnits * BigInt(quantity) };
+}
+
+/** The sum of amounts of one currency; throws a RangeError when the currencies differ or there is nothing to add. */
+export function sum(amounts: readonly Money[]): Money {
+  const [first, ...rest] = amounts;
+  if (first === undefined) throw new RangeError("a sum needs at least one amount");
+  return rest.reduce((total, amount) => {
+    if (amount.currencyCode !== total.currencyCode) {
+      throw new RangeError(`${amount.currencyCode} can't be added to ${total.currencyCode}`);
+    }
+    return { currencyCode: total.currencyCode, minorUnits: total.minorUnits + amount.minorUnits };
+  }, first);
+}

@@ -1,0 +1,49 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { MongoClient } from "mongodb";
+import type { Logger } from "../log.ts";
+
+/** How long a command waits for a primary before it fails as unavailable. */
+const serverSelectionTimeoutMs = 5_000;
+
+/**
+ * Connects to MongoDB, waiting for it as long as `signal` allows. Writes are acknowledged by a majority with their journal
+ * on disk, reads see only what a majority has: nothing that a caller saw can be rolled back.
+ */
+export async function connectMongo(
+  uri: string,
+  appName: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<MongoClient> {
+  const client = new MongoClient(uri, {
+    appName,
+    serverSelectionTimeoutMS: serverSelectionTimeoutMs,
+    connectTimeoutMS: 5_000,
+    socketTimeoutMS: 30_000,
+    maxPoolSize: 64,
+    writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
+    readConcern: { level: "majority" },
+    readPreference: "primary",
+    ignoreUndefined: true,
+  });
+  for (;;) {
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ err: error }, "MongoDB is not there yet, trying again");
+      await delay(500, undefined, { signal });
+    }
+  }
+}
+
+/** Tells whether a write would find a primary now. */
+export async function canWrite(client: MongoClient): Promise<boolean> {
+  try {
+    const hello = await client.db("admin").command({ hello: 1 }, { timeoutMS: 2_000 });
+    return hello.isWritablePrimary === true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,48 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Binary } from "mongodb";
+import type { Event } from "../bus/bus.ts";
+import { currentTraceparent } from "../trace.ts";
+
+/** An event as it waits inside the document whose change it tells of: one write commits both. */
+export interface PendingEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly payload: Binary;
+  readonly traceparent?: string;
+  readonly time: Date;
+}
+
+/** A document that carries its events until the bus has them. */
+export interface WithOutbox {
+  _id: string;
+  outbox: PendingEvent[];
+}
+
+/**
+ * An event about version `version` of an aggregate. `n` tells apart events of one type about one version; `service` is the
+ * name of whoever emits.
+ */
+export function pendingEvent<Schema extends DescMessage>(
+  schema: Schema,
+  message: MessageInitShape<Schema>,
+  about: {
+    readonly service: string;
+    readonly aggregateId: string;
+    readonly version: number;
+    readonly n?: number;
+    readonly time: Date;
+  },
+): PendingEvent {
+  const traceparent = currentTraceparent();
+  return {
+    id: `${about.service}/${schema.name}/${about.aggregateId}/${about.version}/${about.n ?? 0}`,
+    type: schema.typeName,
+    payload: new Binary(toBinary(schema, create(schema, message))),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    time: about.time,
+  };
+}
+
+export function toEvent(pending: PendingEvent): Event {
+  return { id: pending.id, type: pending.type, payload: pending.payload.buffer, traceparent: pending.traceparent };
+}

@@ -1,0 +1,21 @@
+import { z } from "zod";
+import { setting } from "./config.ts";
+
+/** The environment that every process reads, whatever it hosts. */
+export const platformConfig = z.object({
+  MONGODB_URI: z
+    .string()
+    .default("mongodb://127.0.0.1:27017/?replicaSet=rs0")
+    .describe("connection string of a replica set"),
+  REDIS_URL: z.string().default("redis://127.0.0.1:6379").describe("redis:// URL"),
+  NATS_URL: z.string().default("nats://127.0.0.1:4222").describe("nats:// URLs, comma-separated"),
+  NATS_REPLICAS: setting.integer(1, 1, 5, "copies of each stream: 1 to 5, at most as many as NATS servers"),
+  LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
+  INTERNAL_SECRET: z
+    .string()
+    .min(32)
+    .optional()
+    .describe("at least 32 characters, the same for every process of the platform; random when only one process runs"),
+});
+export type PlatformConfig = z.output<typeof platformConfig>;

@@ -1,0 +1,97 @@
+import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
+import { type ContextValues, createContextKey } from "@connectrpc/connect";
+import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+import type { VerifyAccessToken } from "../auth/access-tokens.ts";
+import { type InternalCredentials, internalCredentialHeader } from "../auth/internal-credential.ts";
+import { anonymous, isAdmin, type Principal } from "../auth/principal.ts";
+import { DomainError } from "../errors.ts";
+
+const principalKey = createContextKey<Principal | undefined>(undefined, { description: "who calls" });
+
+/** Who calls the method that this context belongs to. */
+export function callerOf(context: { readonly values: ContextValues }): Principal {
+  const principal = context.values.get(principalKey);
+  // Fail closed: a handler that runs without the gate having run is a mistake in the wiring.
+  if (principal === undefined) throw new Error("no access decision was made for this call");
+  return principal;
+}
+
+/** The id of the signed-in user. For methods that only users can call. */
+export function userIdOf(context: { readonly values: ContextValues }): string {
+  const caller = callerOf(context);
+  if (caller.kind !== "user") {
+    throw new DomainError("permission_denied", "USER_REQUIRED", "only somebody with an account can do this");
+  }
+  return caller.userId;
+}
+
+/** Remembers the gate's decision for the handler. */
+export function rememberCaller(values: ContextValues, principal: Principal): void {
+  values.set(principalKey, principal);
+}
+
+/** The method's rule; throws when it has none, so that it can't be served by oversight. */
+export function accessRuleOf(method: DescMethod): Access {
+  const rule = hasOption(method, access) ? getOption(method, access) : Access.UNSPECIFIED;
+  if (rule === Access.UNSPECIFIED) {
+    throw new Error(`${method.parent.typeName}.${method.name} declares no access rule`);
+  }
+  return rule;
+}
+
+/** The methods of the services that may be reached from a port: all, or on a public port all that are not INTERNAL. */
+export function reachableMethods(services: readonly DescService[], isPublic: boolean): DescMethod[] {
+  return services
+    .flatMap((service) => service.methods)
+    .filter((method) => !(accessRuleOf(method) === Access.INTERNAL && isPublic));
+}
+
+/** Decides whether the caller that the headers show may call the method; throws a DomainError if not. */
+export type Authorize = (method: DescMethod, header: Headers) => Promise<Principal>;
+
+export function createAuthorize(options: {
+  readonly verifyAccessToken: VerifyAccessToken;
+  /** Absent on a public port: there nobody is a part of the platform. */
+  readonly internalCredentials: InternalCredentials | undefined;
+}): Authorize {
+  async function serviceOf(header: Headers): Promise<Principal | undefined> {
+    const credential = header.get(internalCredentialHeader);
+    return credential === null ? undefined : await options.internalCredentials?.verify(credential);
+  }
+
+  async function userOf(header: Headers): Promise<Principal> {
+    const [scheme, token] = header.get("authorization")?.split(" ") ?? [];
+    if (scheme?.toLowerCase() !== "bearer" || !token) {
+      throw new DomainError(
+        "unauthenticated",
+        "ACCESS_TOKEN_MISSING",
+        "send an access token: Authorization: Bearer ...",
+      );
+    }
+    return await options.verifyAccessToken(token);
+  }
+
+  return async (method, header) => {
+    switch (accessRuleOf(method)) {
+      case Access.PUBLIC:
+        return anonymous;
+      case Access.AUTHENTICATED:
+        return await userOf(header);
+      case Access.ADMIN: {
+        const principal = (await serviceOf(header)) ?? (await userOf(header));
+        if (!isAdmin(principal))
+          throw new DomainError("permission_denied", "ADMIN_REQUIRED", "only an administrator can do this");
+        return principal;
+      }
+      case Access.INTERNAL: {
+        const principal = await serviceOf(header);
+        if (principal === undefined) {
+          throw new DomainError("permission_denied", "INTERNAL_ONLY", "only a part of the platform can do this");
+        }
+        return principal;
+      }
+      default:
+        throw new Error(`${method.name} has an access rule that is not known here`);
+    }
+  };
+}

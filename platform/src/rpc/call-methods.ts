@@ -1,0 +1,72 @@
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import {
+  type ConnectRouter,
+  createHandlerContext,
+  createMethodImplSpec,
+  createServiceImplSpec,
+  type MethodImplSpec,
+} from "@connectrpc/connect";
+import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import type { RestInvoke } from "./rest/transcoder.ts";
+import type { RouterOptions } from "./router-options.ts";
+
+/**
+ * Calls methods for the REST transcoder straight away, through the same gate and interceptors as every other protocol but
+ * without encoding their messages once more.
+ */
+export function callMethods(routes: readonly ((router: ConnectRouter) => void)[], options: RouterOptions): RestInvoke {
+  const methods = collectMethods(routes);
+  return async (method, { message, header, signal, timeoutMs }) => {
+    const spec = methods.get(method);
+    if (spec === undefined) throw new Error(`${method.name} is not hosted here`);
+    const context = createHandlerContext({
+      service: method.parent,
+      method,
+      protocolName: "rest",
+      requestMethod: "POST",
+      url: `http://rest/${method.parent.typeName}/${method.name}`,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      requestSignal: signal,
+      requestHeader: header,
+      responseHeader: {},
+      responseTrailer: {},
+    });
+    const result = { header: context.responseHeader, trailer: context.responseTrailer };
+    if (spec.kind !== "unary") {
+      await options.requestGate?.(context);
+      const input = await message();
+      const stream = transformInvokeImplementation(spec, context, options.interceptors)(once(input));
+      return { ...result, stream: stream as AsyncIterable<Message> };
+    }
+    try {
+      await options.requestGate?.(context);
+      const output = await invokeUnaryImplementation(spec, context, await message(), options.interceptors);
+      return { ...result, message: output };
+    } finally {
+      context.abort();
+    }
+  };
+}
+
+/** What the routes would register with a router. */
+function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): Map<DescMethod, MethodImplSpec> {
+  const methods = new Map<DescMethod, MethodImplSpec>();
+  const collector: ConnectRouter = {
+    handlers: [],
+    service<Service extends DescService>(service: Service, implementation: object) {
+      for (const spec of Object.values(createServiceImplSpec(service, implementation).methods))
+        methods.set(spec.method, spec);
+      return collector;
+    },
+    rpc(method, implementation) {
+      methods.set(method, createMethodImplSpec(method, implementation));
+      return collector;
+    },
+  };
+  for (const register of routes) register(collector);
+  return methods;
+}
+
+async function* once<Value>(value: Value): AsyncIterable<Value> {
+  yield value;
+}

@@ -1,0 +1,122 @@
+import { createRegistry } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { isDependencyLost } from "../dependency-lost.ts";
+import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
+
+/** The types that error details may have; REST needs them to write details as JSON. */
+export const errorDetailRegistry = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
+
+const codes: Record<ErrorKind, Code> = {
+  invalid_argument: Code.InvalidArgument,
+  unauthenticated: Code.Unauthenticated,
+  permission_denied: Code.PermissionDenied,
+  not_found: Code.NotFound,
+  already_exists: Code.AlreadyExists,
+  failed_precondition: Code.FailedPrecondition,
+  aborted: Code.Aborted,
+  resource_exhausted: Code.ResourceExhausted,
+  unavailable: Code.Unavailable,
+  internal: Code.Internal,
+};
+
+/**
+ * What the caller of a failed method gets, whatever the handler threw. `domain` names who says so (ErrorInfo.domain).
+ * Anything that was not thrown for the caller is hidden behind `internal`; the cause stays on the error for the log.
+ */
+export function toConnectError(error: unknown, domain: string): ConnectError {
+  if (error instanceof DomainError) return fromDomainError(error, domain);
+  if (error instanceof ConnectError) return withBadRequest(error, domain);
+  if (isDependencyLost(error)) {
+    const lost = new DomainError("unavailable", "DEPENDENCY_UNAVAILABLE", "try again in a moment", {
+      cause: error,
+      retryAfterMs: 1_000,
+    });
+    return fromDomainError(lost, domain);
+  }
+  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
+
+/** Turns what a handler throws into what its caller gets. The innermost interceptor but one: validation runs inside. */
+export function errorsInterceptor(): Interceptor {
+  return (next) => async (request) => {
+    try {
+      const response = await next(request);
+      if (!response.stream) return response;
+      return { ...response, message: mapStreamErrors(response.message, request.service.file.proto.package) };
+    } catch (error) {
+      throw toConnectError(error, request.service.file.proto.package);
+    }
+  };
+}
+
+// A stream fails while it is read, long after `next` has returned.
+async function* mapStreamErrors<Message>(messages: AsyncIterable<Message>, domain: string): AsyncIterable<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw toConnectError(error, domain);
+  }
+}
+
+function fromDomainError(error: DomainError, domain: string): ConnectError {
+  const { metadata, violations, retryAfterMs } = error.facts;
+  return new ConnectError(
+    error.message,
+    codes[error.kind],
+    undefined,
+    [
+      { desc: ErrorInfoSchema, value: { reason: error.reason, domain, metadata: { ...metadata } } },
+      ...(violations === undefined ? [] : [badRequest(violations)]),
+      ...(retryAfterMs === undefined
+        ? []
+        : [
+            {
+              desc: RetryInfoSchema,
+              value: {
+                retryDelay: {
+                  seconds: BigInt(Math.floor(retryAfterMs / 1000)),
+                  nanos: (retryAfterMs % 1000) * 1_000_000,
+                },
+              },
+            },
+          ]),
+    ],
+    error,
+  );
+}
+
+/** protovalidate tells what is wrong in a type of its own; callers get the one they know from every Google-style API. */
+function withBadRequest(error: ConnectError, domain: string): ConnectError {
+  const violations = error.findDetails(ViolationsSchema).flatMap((detail) => detail.violations);
+  if (violations.length === 0) return error;
+  return new ConnectError(
+    error.message,
+    error.code,
+    undefined,
+    [
+      { desc: ErrorInfoSchema, value: { reason: "INVALID_FIELDS", domain } },
+      badRequest(
+        violations.map((violation) => ({
+          field: fieldPath(violation.field?.elements ?? []),
+          description: violation.message,
+          reason: violation.ruleId,
+        })),
+      ),
+    ],
+    error,
+  );
+}
+
+function badRequest(violations: readonly FieldViolation[]) {
+  return { desc: BadRequestSchema, value: { fieldViolations: [...violations] } };
+}
+
+function fieldPath(elements: readonly FieldPathElement[]): string {
+  return elements
+    .map(({ fieldName, subscript }) =>
+      subscript.case === undefined ? fieldName : `${fieldName}[${String(subscript.value)}]`,
+    )
+    .join(".");
+}

@@ -1,0 +1,136 @@
+import * as http2 from "node:http2";
+
+/** All times are in milliseconds. */
+export interface SessionOptions {
+  readonly connectTimeoutMs: number;
+  /** How often a session with open streams is asked by PING; one that had none for so long is closed. */
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly maxSessions: number;
+}
+
+/** The connection could not be made: nothing was sent. */
+export class NotConnected extends Error {
+  override readonly name = "NotConnected";
+}
+
+/**
+ * HTTP/2 connections without TLS to one address, opened when a request needs them: one, and another where the peer's
+ * maxConcurrentStreams is reached. A session that ends or gets a GOAWAY takes no new request.
+ */
+export class Http2Sessions {
+  readonly #origin: string;
+  readonly #options: SessionOptions;
+  readonly #ready = new Set<Session>();
+  #connecting: Promise<void> | undefined;
+
+  /** @param origin `http://host:port` */
+  constructor(origin: string, options: SessionOptions) {
+    this.#origin = origin;
+    this.#options = options;
+  }
+
+  /** Opens a stream. Rejects with {@link NotConnected} if there is no connection to be had. */
+  async request(
+    headers: http2.OutgoingHttpHeaders,
+    options: http2.ClientSessionRequestOptions,
+  ): Promise<http2.ClientHttp2Stream> {
+    for (;;) {
+      const session = this.#withRoom();
+      if (session !== undefined) return session.request(headers, options);
+      this.#connecting ??= this.#connect().finally(() => {
+        this.#connecting = undefined;
+      });
+      await this.#connecting;
+    }
+  }
+
+  /** Ends all sessions at once, with their streams. */
+  close(): void {
+    for (const session of this.#ready) session.destroy();
+  }
+
+  #withRoom(): Session | undefined {
+    for (const session of this.#ready) if (session.hasRoom) return session;
+    if (this.#ready.size < this.#options.maxSessions) return undefined;
+    // nghttp2 keeps what is over the limit until a stream ends.
+    return [...this.#ready].reduce((least, session) => (session.open < least.open ? session : least));
+  }
+
+  async #connect(): Promise<void> {
+    const connection = await connect(this.#origin, this.#options.connectTimeoutMs);
+    const session = new Session(connection, this.#options);
+    const retire = () => this.#ready.delete(session);
+    this.#ready.add(session);
+    connection.once("goaway", retire).once("close", retire);
+  }
+}
+
+class Session {
+  open = 0;
+  #used = true;
+  readonly #connection: http2.ClientHttp2Session;
+  readonly #options: SessionOptions;
+
+  constructor(connection: http2.ClientHttp2Session, options: SessionOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    const timer = setInterval(() => this.#tick(), options.pingIntervalMs).unref();
+    connection.once("close", () => clearInterval(timer));
+  }
+
+  get hasRoom(): boolean {
+    const { closed, destroyed, remoteSettings } = this.#connection;
+    return !closed && !destroyed && this.open < (remoteSettings.maxConcurrentStreams ?? Infinity);
+  }
+
+  request(
+    headers: http2.OutgoingHttpHeaders,
+    options: http2.ClientSessionRequestOptions,
+  ): http2.ClientHttp2Stream {
+    const stream = this.#connection.request(headers, options);
+    this.open += 1;
+    this.#used = true;
+    stream.once("close", () => {
+      this.open -= 1;
+    });
+    return stream;
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  /** Without streams a session is closed rather than kept by PINGs, which servers take as abuse. */
+  #tick(): void {
+    if (this.open > 0) this.#ping();
+    else if (!this.#used) this.#connection.close();
+    this.#used = false;
+  }
+
+  #ping(): void {
+    if (this.#connection.destroyed) return;
+    const verdict = setTimeout(() => this.destroy(), this.#options.pingTimeoutMs);
+    this.#connection.ping(() => clearTimeout(verdict));
+  }
+}
+
+/** Resolves when the peer's SETTINGS have come: only then is its limit of streams known, and that it speaks HTTP/2. */
+function connect(origin: string, timeoutMs: number): Promise<http2.ClientHttp2Session> {
+  return new Promise((resolve, reject) => {
+    const connection = http2.connect(origin, { settings: { enablePush: false }, maxSessionMemory: 64 });
+    const fail = (cause?: unknown) => {
+      clearTimeout(deadline);
+      reject(new NotConnected(`no HTTP/2 connection to ${origin}`, { cause }));
+    };
+    const deadline = setTimeout(() => connection.destroy(new Error("timed out")), timeoutMs);
+    // Stays attached: a session that breaks later says so through its streams and 'close'.
+    connection.on("error", fail);
+    connection.once("close", fail);
+    connection.once("remoteSettings", () => {
+      clearTimeout(deadline);
+      connection.off("close", fail);
+      resolve(connection);
+    });
+  });
+}

@@ -1,0 +1,54 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { Logger } from "../log.ts";
+import { inTrace, traceparentHeader } from "../trace.ts";
+
+/** Codes that mean that we failed, not that the caller asked for something wrong. */
+const ourFault = new Set([Code.Internal, Code.Unknown, Code.DataLoss, Code.Unimplemented]);
+const environmentsFault = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted]);
+
+/** The outermost interceptor: starts or continues the trace, and writes one line per call (debug when all is well). */
+export function loggingInterceptor(log: Logger): Interceptor {
+  return (next) => (request) =>
+    inTrace(request.header.get(traceparentHeader), async () => {
+      const startedAt = performance.now();
+      const method = `${request.service.typeName}/${request.method.name}`;
+      const written = (error?: unknown) => writeLine(log, method, performance.now() - startedAt, error);
+      try {
+        const response = await next(request);
+        if (!response.stream) {
+          written();
+          return response;
+        }
+        return { ...response, message: logAtEnd(response.message, written) };
+      } catch (error) {
+        written(error);
+        throw error;
+      }
+    });
+}
+
+async function* logAtEnd<Message>(
+  messages: AsyncIterable<Message>,
+  written: (error?: unknown) => void,
+): AsyncIterable<Message> {
+  try {
+    yield* messages;
+    written();
+  } catch (error) {
+    written(error);
+    throw error;
+  }
+}
+
+function writeLine(log: Logger, method: string, durationMs: number, error: unknown): void {
+  const line = { method, duration_ms: Math.round(durationMs * 10) / 10 };
+  if (error === undefined) {
+    log.debug({ ...line, code: "ok" }, "call");
+    return;
+  }
+  const { code, rawMessage, cause } = ConnectError.from(error);
+  const failed = { ...line, code: Code[code], err: cause ?? rawMessage };
+  if (ourFault.has(code)) log.error(failed, "call failed");
+  else if (environmentsFault.has(code)) log.warn(failed, "call failed");
+  else log.debug({ ...line, code: Code[code], reason: rawMessage }, "call refused");
+}

@@ -1,0 +1,107 @@
+import type * as http from "node:http";
+import type * as http2 from "node:http2";
+import { type Code, ConnectError } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import {
+  codeToHttpStatus,
+  endStreamFlag,
+  endStreamToJson,
+  errorToJsonBytes,
+} from "@connectrpc/connect/protocol-connect";
+
+export type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest;
+export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
+
+/**
+ * Answers a request that reached no handler with an error in the caller's own protocol: gRPC and gRPC-Web as
+ * trailers only, Connect as unary JSON or end of stream, everything else as google.rpc.Status JSON. Headers set on the
+ * response before are kept. What is left of the request's body is read and thrown away. The response must not have
+ * been started.
+ */
+export function writeProtocolError(
+  request: AnyRequest,
+  response: AnyResponse,
+  error: { readonly code: Code; readonly message: string },
+): void {
+  const answer = encode(request, error);
+  response.statusCode = answer.status;
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+  response.setHeader("content-length", answer.body.byteLength);
+  if (answer.body.byteLength === 0) response.end();
+  else (response as http.ServerResponse).end(answer.body);
+  discardBody(request, response);
+}
+
+/** Bytes of an unwanted body that are read before its sender is cut off. */
+const discardMaxBytes = 1_048_576;
+const discardTimeoutMs = 5_000;
+
+/**
+ * Reads on after the answer, up to 1 MiB or 5 seconds: a client that is still writing would otherwise never come to
+ * read it. After that the stream, or the HTTP/1.1 connection, is closed.
+ */
+export function discardBody(request: AnyRequest, response: AnyResponse): void {
+  if (request.readableEnded || request.destroyed) return;
+  let left = discardMaxBytes;
+  const cutOff = () => {
+    if ("stream" in response) response.stream?.close();
+    else request.destroy();
+  };
+  const deadline = setTimeout(cutOff, discardTimeoutMs);
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.byteLength;
+    if (left < 0) cutOff();
+  });
+  request.on("error", () => {});
+  request.once("close", () => clearTimeout(deadline));
+  request.resume();
+}
+
+interface Encoded {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+const nothing = new Uint8Array(0);
+
+function encode(request: AnyRequest, error: { readonly code: Code; readonly message: string }): Encoded {
+  const contentType = request.headers["content-type"] ?? "";
+  const connectError = new ConnectError(error.message, error.code);
+  if (/^application\/grpc/i.test(contentType)) {
+    const headers = {
+      "content-type": contentType,
+      "grpc-status": String(error.code),
+      "grpc-message": percentEncode(error.message),
+    };
+    return { status: 200, headers, body: nothing };
+  }
+  if (/^application\/connect\+/i.test(contentType)) {
+    const end = Buffer.from(JSON.stringify(endStreamToJson(new Headers(), connectError, undefined)));
+    return {
+      status: 200,
+      headers: { "content-type": contentType },
+      body: encodeEnvelope(endStreamFlag, end),
+    };
+  }
+  const body = isConnectUnary(request, contentType)
+    ? errorToJsonBytes(connectError, undefined)
+    : Buffer.from(JSON.stringify({ code: error.code, message: error.message, details: [] }));
+  return {
+    status: codeToHttpStatus(error.code),
+    headers: { "content-type": "application/json" },
+    body,
+  };
+}
+
+/** Connect's header is optional and its JSON is plain JSON; what remains then is the path, `/package.Service/Method`. */
+function isConnectUnary(request: AnyRequest, contentType: string): boolean {
+  if (request.headers["connect-protocol-version"] !== undefined) return true;
+  if (/^application\/proto\b/i.test(contentType)) return true;
+  return /^\/[a-z_]\w*(\.[a-z_]\w*)+\/[a-z_]\w*(\?|$)/i.test(request.url ?? "");
+}
+
+/** gRPC's own rule (PROTOCOL-HTTP2, "Percent-Encoded"); encodeURIComponent would encode what peers don't decode. */
+function percentEncode(message: string): string {
+  return message.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]/gu, encodeURIComponent);
+}

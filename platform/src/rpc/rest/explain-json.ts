@@ -1,0 +1,84 @@
+import { type DescMessage, fromJson, type JsonValue, type Registry } from "@bufbuild/protobuf";
+import { fieldNamed, hasOwnJsonForm } from "./fields.ts";
+import type { FieldViolation } from "./invalid-request.ts";
+
+/** More would only make the answer longer. */
+const maxViolations = 20;
+
+/**
+ * Why JSON does not decode as `message`, field by field: protobuf-es stops at the first problem and does not say
+ * where in the message it is. Called only after decoding failed, so it may cost a second pass.
+ *
+ * @returns at least one violation, with `error` told as it stands if no single field is at fault.
+ */
+export function explainJson(
+  message: DescMessage,
+  json: JsonValue,
+  error: unknown,
+  registry: Registry | undefined,
+): FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  explainMessage(message, json, "", violations, registry);
+  if (violations.length === 0) violations.push({ field: culprit(error), description: reason(error) });
+  return violations;
+}
+
+function explainMessage(
+  message: DescMessage,
+  json: JsonValue,
+  path: string,
+  violations: FieldViolation[],
+  registry: Registry | undefined,
+): void {
+  if (violations.length >= maxViolations) return;
+  if (json === null || typeof json !== "object" || Array.isArray(json) || hasOwnJsonForm(message)) {
+    attempt(message, json, path, violations, registry);
+    return;
+  }
+  for (const [key, value] of Object.entries(json)) {
+    const field = fieldNamed(message, key);
+    const at = path === "" ? (field?.name ?? key) : `${path}.${field?.name ?? key}`;
+    if (field === undefined) {
+      if (!key.startsWith("[")) violations.push({ field: at, description: "unknown field" });
+    } else if (field.message === undefined || value === null) {
+      attempt(message, { [key]: value }, at, violations, registry);
+    } else if (field.fieldKind === "message") {
+      explainMessage(field.message, value, at, violations, registry);
+    } else if (typeof value === "object" && Array.isArray(value) === (field.fieldKind === "list")) {
+      for (const [index, item] of Object.entries(value)) {
+        const itemPath = `${at}[${field.fieldKind === "list" ? index : JSON.stringify(index)}]`;
+        explainMessage(field.message, item as JsonValue, itemPath, violations, registry);
+      }
+    } else {
+      attempt(message, { [key]: value }, at, violations, registry);
+    }
+    if (violations.length >= maxViolations) return;
+  }
+}
+
+function attempt(
+  message: DescMessage,
+  json: JsonValue,
+  field: string,
+  violations: FieldViolation[],
+  registry: Registry | undefined,
+): void {
+  try {
+    fromJson(message, json, { registry });
+  } catch (error) {
+    violations.push({ field, description: reason(error) });
+  }
+}
+
+/** The field or oneof that protobuf-es names in the cause of its error. */
+function culprit(error: unknown): string {
+  const cause =
+    error instanceof Error ? (error.cause as { field?: () => { name: string } } | undefined) : undefined;
+  return typeof cause?.field === "function" ? cause.field().name : "";
+}
+
+/** The message of protobuf-es without its "cannot decode ... from JSON: ", which names types, not places. */
+function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^cannot decode .*? from JSON:? /, "");
+}

@@ -1,0 +1,13 @@
+/**
+ * The only file that knows where the generated types of google.api, google.rpc and buf.validate live: a copy
+ * of this folder elsewhere changes the import paths here and nowhere else.
+ */
+export { ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
+export { http } from "@shop/gen/google/api/annotations_pb";
+export { type HttpRule, HttpRuleSchema } from "@shop/gen/google/api/http_pb";
+export {
+  BadRequestSchema,
+  file_google_rpc_error_details,
+  type RetryInfo,
+  RetryInfoSchema,
+} from "@shop/gen/google/rpc/error_details_pb";

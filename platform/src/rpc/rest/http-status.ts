@@ -1,0 +1,33 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+
+const statuses = new WeakMap<ConnectError, number>();
+
+/** Gives an error an HTTP status other than its code's, for what only HTTP can tell apart (413, 415). */
+export function withHttpStatus(error: ConnectError, status: number): ConnectError {
+  statuses.set(error, status);
+  return error;
+}
+
+/** The HTTP status of an error: its own, or the one that google/rpc/code.proto gives its code. */
+export function httpStatus(error: ConnectError): number {
+  return statuses.get(error) ?? codeStatuses[error.code] ?? 500;
+}
+
+const codeStatuses: Record<Code, number> = {
+  [Code.Canceled]: 499,
+  [Code.Unknown]: 500,
+  [Code.InvalidArgument]: 400,
+  [Code.DeadlineExceeded]: 504,
+  [Code.NotFound]: 404,
+  [Code.AlreadyExists]: 409,
+  [Code.PermissionDenied]: 403,
+  [Code.ResourceExhausted]: 429,
+  [Code.FailedPrecondition]: 400,
+  [Code.Aborted]: 409,
+  [Code.OutOfRange]: 400,
+  [Code.Unimplemented]: 501,
+  [Code.Internal]: 500,
+  [Code.Unavailable]: 503,
+  [Code.DataLoss]: 500,
+  [Code.Unauthenticated]: 401,
+};

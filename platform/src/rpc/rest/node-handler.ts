@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { RestResponse, Transcoder } from "./transcoder.ts";
+
+type NodeRequest = IncomingMessage | Http2ServerRequest;
+type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/** How much of a request that nobody reads is taken in after the answer, so that its sender gets to read it. */
+const drainMaxBytes = 8 * 1024 * 1024;
+const drainMaxMs = 10_000;
+
+/**
+ * Answers a request of node:http or node:http2 with the transcoder. Resolves when the response is written or its
+ * reader is gone; never rejects.
+ */
+export async function handleNodeRequest(
+  transcoder: Transcoder,
+  request: NodeRequest,
+  response: NodeResponse,
+): Promise<void> {
+  const abort = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) abort.abort();
+  });
+  const { path, query } = splitTarget(request.url ?? "/");
+  const answer = await transcoder.handle({
+    method: request.method ?? "GET",
+    path,
+    query,
+    headers: toHeaders(request),
+    body: bodyOf(request),
+    signal: abort.signal,
+  });
+  const unread = !request.complete && hasBody(request);
+  await write(request, response, answer, unread && !endsSoon(request, transcoder.readMaxBytes));
+  if (unread) drain(request);
+}
+
+/** Splits the target of a request into raw path and raw query; an absolute target loses its origin. */
+function splitTarget(url: string): { path: string; query: string } {
+  const target = url.startsWith("/") ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "") || "/";
+  const mark = target.indexOf("?");
+  return mark < 0
+    ? { path: target, query: "" }
+    : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+function toHeaders(request: NodeRequest): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value === undefined || name.startsWith(":")) continue;
+    if (typeof value === "string") headers.set(name, value);
+    else for (const one of value) headers.append(name, one);
+  }
+  return headers;
+}
+
+function hasBody(request: NodeRequest): boolean {
+  if ("stream" in request) return !request.stream.endAfterHeaders;
+  const { "content-length": length, "transfer-encoding": transfer } = request.headers;
+  return transfer !== undefined || (length !== undefined && length !== "0");
+}
+
+/** The body without the habit of Node's iterators to destroy the socket of whoever stops reading: an answer is still due. */
+function bodyOf(request: NodeRequest): AsyncIterable<Uint8Array> | null {
+  if (!hasBody(request)) return null;
+  return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
+}
+
+/** Whether so little of the body is to come that the connection is worth keeping. */
+function endsSoon(request: NodeRequest, maxBytes: number): boolean {
+  return Number(request.headers["content-length"] ?? Number.NaN) <= maxBytes;
+}
+
+async function write(
+  request: NodeRequest,
+  response: NodeResponse,
+  { status, headers, body }: RestResponse,
+  close: boolean,
+): Promise<void> {
+  if (close && request.httpVersionMajor === 1) headers.connection = "close";
+  try {
+    // Both classes have this method, but their overloads do not unite.
+    (response as ServerResponse).writeHead(status, headers);
+    if (body instanceof Uint8Array) {
+      response.end(body);
+      return;
+    }
+    for await (const chunk of body) {
+      if (response.destroyed) return;
+      if (!(response as ServerResponse).write(chunk)) await writable(response);
+    }
+    response.end();
+  } catch {
+    // The status is sent, or a handler set a header that HTTP cannot carry: all that is left is to break off.
+    response.destroy();
+  }
+}
+
+function writable(response: NodeResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+  });
+}
+
+/**
+ * Reads on what nobody wanted, up to a limit: closing at once would reset the connection, and with it the answer,
+ * before a client that is still sending has read it.
+ */
+function drain(request: NodeRequest): void {
+  let size = 0;
+  const stop = () => request.destroy();
+  const timer = setTimeout(stop, drainMaxMs);
+  request.on("data", (chunk: Uint8Array) => {
+    size += chunk.byteLength;
+    if (size > drainMaxBytes) stop();
+  });
+  request.on("error", () => undefined);
+  request.once("close", () => clearTimeout(timer));
+  request.resume();
+}

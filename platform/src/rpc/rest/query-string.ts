@@ -1,0 +1,26 @@
+import { invalidRequest } from "./invalid-request.ts";
+
+/**
+ * The names and values of a raw query string (without "?"), decoded as HTML forms write them ("+" is a space),
+ * in their order. Unlike URLSearchParams it refuses what does not decode, as invalid_argument.
+ */
+export function parseQuery(query: string): [name: string, value: string][] {
+  const parameters: [string, string][] = [];
+  for (const pair of query.split("&")) {
+    if (pair === "") continue;
+    const equals = pair.indexOf("=");
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals), pair);
+    parameters.push([name, equals < 0 ? "" : decode(pair.slice(equals + 1), name)]);
+  }
+  return parameters;
+}
+
+function decode(text: string, field: string): string {
+  const spaced = text.includes("+") ? text.replaceAll("+", " ") : text;
+  if (!spaced.includes("%")) return spaced;
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    throw invalidRequest({ field, description: "is not valid percent-encoded UTF-8 in the query" });
+  }
+}

@@ -1,0 +1,359 @@
+import { create, type JsonObject, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { BadRequestSchema } from "./google-types.ts";
+import { httpStatus } from "./http-status.ts";
+import { type DecodedRequest, decodeRequest } from "./request.ts";
+import { createRestRoutes } from "./route-trie.ts";
+import { testMessage, testService } from "./testdata/descriptors.ts";
+
+const routes = createRestRoutes([testService("library.v1.LibraryService"), testService("spec.v1.Messaging")]);
+
+type Body = string | { bytes: Uint8Array; contentType: string | null };
+
+function decode(line: string, body?: Body): DecodedRequest & { json: JsonObject } {
+  const [method = "", target = ""] = line.split(" ");
+  const [path = "", query = ""] = target.split("?");
+  const match = routes.match(method, path);
+  if (match.kind !== "match") throw new Error(match.kind);
+  const content =
+    typeof body === "string"
+      ? { bytes: new TextEncoder().encode(body), contentType: "application/json" }
+      : (body ?? null);
+  const decoded = decodeRequest(match.route, match.variables, query, content);
+  return {
+    ...decoded,
+    // On demand, as some FieldMasks have no JSON.
+    get json() {
+      return toJson(match.route.method.input, decoded.message, { useProtoFieldName: true }) as JsonObject;
+    },
+  };
+}
+
+/** The violations of the error that decoding gives, as `field: description`. */
+function violations(line: string, body?: Body): string[] {
+  const error = failure(line, body);
+  return error
+    .findDetails(BadRequestSchema)
+    .flatMap(({ fieldViolations }) => fieldViolations.map((it) => `${it.field}: ${it.description}`));
+}
+
+function failure(line: string, body?: Body): ConnectError {
+  try {
+    decode(line, body);
+  } catch (error) {
+    if (error instanceof ConnectError) return error;
+    throw error;
+  }
+  throw new Error(`${line} was not refused`);
+}
+
+/** Paths of the mask as the service sees them; their JSON cannot tell `line_2`. */
+function mask(message: Message): string[] | undefined {
+  return (message as Message & { updateMask?: { paths: string[] } }).updateMask?.paths;
+}
+
+describe("the body", () => {
+  it("is the field that the rule names, and other fields come from the query", () => {
+    expect(decode("POST /v1/shelves?request_id=r1", '{"theme":"Music","capacity":"3"}').json).toEqual({
+      shelf: { theme: "Music", capacity: "3" },
+      request_id: "r1",
+    });
+  });
+
+  it("is the whole message for *, and then there is no query", () => {
+    const line = "POST /v1/shelves/1/books/2:move";
+    expect(decode(line, '{"to_shelf":"shelves/9"}').json).toEqual({
+      name: "shelves/1/books/2",
+      to_shelf: "shelves/9",
+    });
+    expect(violations(`${line}?to_shelf=x`, "{}")).toEqual(["to_shelf: unknown query parameter"]);
+  });
+
+  it("may be a repeated field", () => {
+    expect(decode("PUT /v1/books/1/tags", '["a","b"]').json).toEqual({ isbn: "1", tags: ["a", "b"] });
+    expect(violations("PUT /v1/books/1/tags", '{"tags":[]}')).toEqual(["tags: expected Array, got object"]);
+    expect(violations("PUT /v1/books/1/tags", '["a",1]')).toEqual([
+      "tags: list item #2: expected string, got 1",
+    ]);
+  });
+
+  it("takes proto names and lowerCamelCase, but a field only once", () => {
+    expect(decode("POST /v1/search", '{"string_value":"a","int32Value":1}').json).toEqual({
+      string_value: "a",
+      int32_value: 1,
+    });
+    expect(violations("POST /v1/search", '{"string_value":"a","stringValue":"b"}')).toEqual([
+      "string_value: set multiple times",
+    ]);
+    expect(violations("POST /v1/search", '{"nested":{"text":"a","t\\u0065xt":"b"}}')).toEqual([
+      ': the request body repeats the key "text"',
+    ]);
+    expect(decode("POST /v1/search", '{"nesteds":[{"text":"a"},{"text":"b"}]}').json).toEqual({
+      nesteds: [{ text: "a" }, { text: "b" }],
+    });
+  });
+
+  it("may be absent, which leaves the field unset", () => {
+    for (const body of [undefined, ""]) {
+      expect(decode("POST /v1/shelves", body).json).toEqual({});
+      expect(decode("POST /v1/search", body).json).toEqual({});
+    }
+    expect(decode("POST /v1/shelves", "null").json).toEqual({});
+  });
+
+  it("is refused where the rule has none", () => {
+    expect(violations("DELETE /v1/shelves/1/books/2", "{}")).toEqual([
+      ": DELETE /v1/{name=shelves/*/books/*} takes no request body",
+    ]);
+    expect(decode("DELETE /v1/shelves/1/books/2", "").json).toEqual({ name: "shelves/1/books/2" });
+  });
+
+  it("must be JSON by its Content-Type, else it is HTTP 415", () => {
+    const bytes = new TextEncoder().encode("{}");
+    for (const contentType of [
+      null,
+      "",
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "application/jsonp",
+    ]) {
+      const error = failure("POST /v1/shelves", { bytes, contentType });
+      expect([contentType, httpStatus(error)]).toEqual([contentType, 415]);
+    }
+    for (const contentType of [
+      "application/json",
+      "Application/JSON; charset=utf-8",
+      "application/merge-patch+json",
+    ])
+      expect(decode("POST /v1/shelves", { bytes, contentType }).json).toEqual({ shelf: {} });
+  });
+
+  it.each([
+    ["{", "the request body is not valid JSON"],
+    ['{"theme":"secret", oops}', "the request body is not valid JSON at position 19"],
+    ["{}{}", "the request body is not valid JSON"],
+    ["", undefined],
+  ])("that is %j gives a clear error without quoting it", (body, problem) => {
+    if (problem === undefined) return;
+    const error = failure("POST /v1/shelves", body);
+    expect(error.rawMessage).toContain(problem);
+    expect(error.rawMessage).not.toContain("secret");
+    expect(httpStatus(error)).toBe(400);
+  });
+
+  it("must be UTF-8", () => {
+    const bytes = Uint8Array.from([0x22, 0xff, 0x22]);
+    expect(violations("POST /v1/shelves", { bytes, contentType: "application/json" })).toEqual([
+      ": the request body is not valid UTF-8",
+    ]);
+  });
+
+  it("may nest 100 levels and no more, however it is written", () => {
+    const nested = (levels: number) => `${'{"nested":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
+    expect(decode("POST /v1/search", nested(100)).json).toHaveProperty("nested.nested");
+    const refused = [": the request body nests deeper than 100 levels"];
+    expect(violations("POST /v1/search", nested(101))).toEqual(refused);
+    expect(violations("POST /v1/search", "[".repeat(500_000))).toEqual(refused);
+    expect(violations("POST /v1/search", `{"value":${"[".repeat(100)}${"]".repeat(100)}}`)).toEqual(refused);
+    expect(decode("POST /v1/search", `{"string_value":"${"[{".repeat(200)}"}`).json).toHaveProperty(
+      "string_value",
+    );
+    expect(decode("POST /v1/search", `{"string_value":"${'\\"[{'.repeat(200)}"}`).json).toHaveProperty(
+      "string_value",
+    );
+  });
+
+  it("loses no digit of 64-bit integers, quoted or not", () => {
+    const body = `{"int64_value":9007199254740993,"uint64_value":18446744073709551615,"int64s":[-9223372036854775808,1],
+      "counts":{"a":9007199254740995},"int64_wrapper":9007199254740997,"fixed64_value":"9007199254740999",
+      "double_value":12345678901234567890,"struct":{"n":12345678901234567890},"nested":{"text":"1234567890123456789"}}`;
+    expect(decode("POST /v1/search", body).json).toEqual({
+      int64_value: "9007199254740993",
+      uint64_value: "18446744073709551615",
+      int64s: ["-9223372036854775808", "1"],
+      counts: { a: "9007199254740995" },
+      int64_wrapper: "9007199254740997",
+      fixed64_value: "9007199254740999",
+      double_value: 12345678901234567000,
+      struct: { n: 12345678901234567000 },
+      nested: { text: "1234567890123456789" },
+    });
+    expect(violations("POST /v1/search", '{"int64_value":9223372036854775808}')[0]).toMatch(
+      /^int64_value: expected/,
+    );
+    expect(violations("POST /v1/search", '{"string_value":9007199254740993}')[0]).toMatch(
+      /^string_value: expected/,
+    );
+    expect(violations("POST /v1/search", '{"unknown":9007199254740993}')).toEqual(["unknown: unknown field"]);
+  });
+
+  it("may write FieldMasks in proto names", () => {
+    const body = '{"field_mask":"foo_bar,bazQux","nested":{"mask":"a_b"},"nested_map":{"k":{"mask":"c_d"}}}';
+    expect(decode("POST /v1/search", body).json).toEqual({
+      field_mask: "fooBar,bazQux",
+      nested: { mask: "aB" },
+      nested_map: { k: { mask: "cD" } },
+    });
+  });
+
+  it("cannot reach prototypes", () => {
+    for (const body of ['{"__proto__":{"string_value":"x"}}', '{"__proto__":9007199254740993}'])
+      expect(violations("POST /v1/search", body)).toEqual(["__proto__: unknown field"]);
+    expect(({} as { string_value?: string }).string_value).toBeUndefined();
+  });
+});
+
+describe("unknown and wrong fields", () => {
+  it("are all named, with their path in the request", () => {
+    const body = `{"title":1,"prise":5,"author":{"given":"x","address":{"city":true}},"editors":[{},{"x":1}],
+      "translators":{"de":{"y":1}},"page_count":2147483648,"genre":"NOVEL","publish_time":"now"}`;
+    expect(violations("PATCH /v1/shelves/1/books/2", body)).toEqual([
+      "book.title: expected string, got 1",
+      "book.prise: unknown field",
+      "book.author.given: unknown field",
+      "book.author.address.city: expected string, got true",
+      "book.editors[1].x: unknown field",
+      'book.translators["de"].y: unknown field',
+      "book.page_count: expected number (int32): 2147483648 out of range",
+      'book.genre: "NOVEL"',
+      "book.publish_time: invalid RFC 3339 string",
+    ]);
+  });
+
+  it("are told for bodies that are no object at all", () => {
+    expect(violations("POST /v1/search", "[]")).toEqual([": Array(0)"]);
+    expect(violations("POST /v1/shelves", '"x"')).toEqual(['shelf: "x"']);
+    expect(violations("POST /v1/search", '{"nesteds":{}}')).toEqual(["nesteds: expected Array, got object"]);
+    expect(violations("POST /v1/search", '{"nesteds":[null]}')).toHaveLength(1);
+    expect(violations("POST /v1/search", '{"[x.y]":1}')).toHaveLength(1);
+  });
+
+  it("fill no more than 20 violations", () => {
+    const body = JSON.stringify(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 1])));
+    expect(violations("POST /v1/search", body)).toHaveLength(20);
+  });
+});
+
+describe("precedence", () => {
+  it("path values win over the body, whichever name it uses, and the body over the query", () => {
+    for (const key of ["message_id", "messageId"])
+      expect(decode("PATCH /star/v1/messages/1", `{"${key}":"2"}`).json).toEqual({ message_id: "1" });
+    expect(decode("POST /v1/search/7?int64_value=5", `{"text":"b"}`).json).toEqual({
+      int64_value: "7",
+      nested: { text: "b" },
+    });
+    expect(decode("POST /v1/shelves/1/books/2:move", '{"name":"other"}').json).toEqual({
+      name: "shelves/1/books/2",
+    });
+    expect(decode("PATCH /v1/shelves/1/books/2", '{"name":"other","title":"T"}').json).toMatchObject({
+      book: { name: "shelves/1/books/2", title: "T" },
+    });
+    expect(decode("POST /v1/search/7?nested.text=q&nested.number=1", '{"text":"b"}').json).toEqual({
+      int64_value: "7",
+      nested: { text: "b" },
+    });
+    expect(decode("POST /v1/search/7?nested.text=q&string_value=s").json).toEqual({
+      int64_value: "7",
+      string_value: "s",
+      nested: { text: "q" },
+    });
+  });
+
+  it("a path value finds its place under a body that is null", () => {
+    expect(decode("PATCH /v1/shelves/1/books/2", "null").json).toMatchObject({
+      book: { name: "shelves/1/books/2" },
+    });
+    expect(violations("PATCH /v1/shelves/1/books/2", "[]")).toEqual(["book: Array(0)"]);
+  });
+
+  it("a path value must fit its field", () => {
+    expect(violations("POST /v1/search/seven")).toEqual(['int64_value: expected an integer, got "seven"']);
+    expect(violations("GET /v1/shelves/%ff")).toEqual([
+      "name: is not valid percent-encoded UTF-8 in the path",
+    ]);
+    expect(violations("GET /v1/shelves/%")).toEqual(["name: is not valid percent-encoded UTF-8 in the path"]);
+  });
+});
+
+describe("PATCH", () => {
+  const line = "PATCH /v1/shelves/1/books/2";
+
+  it("fills the absent mask with a path per leaf of the body, in proto names, without what the path binds", () => {
+    const body = `{"name":"shelves/1/books/2","title":"","author":{"givenName":"A","address":{"city":null}},"tags":[],
+      "labels":{"a":"b"},"publishTime":"2021-01-01T00:00:00Z","editors":[{"givenName":"E"}],"line_2":"x",
+      "genre":0,"extra":{"a":1}}`;
+    expect(mask(decode(line, body).message)).toEqual([
+      "title",
+      "author.given_name",
+      "author.address.city",
+      "tags",
+      "labels",
+      "publish_time",
+      "editors",
+      "line_2",
+      "genre",
+      "extra",
+    ]);
+    expect(mask(decode(line, '{"author":{}}').message)).toEqual(["author"]);
+    expect(mask(decode(line, '{"author":null}').message)).toEqual(["author"]);
+  });
+
+  it("keeps a mask that the caller gives, and takes an empty one for none", () => {
+    expect(mask(decode(`${line}?update_mask=page_count,line_2`, '{"title":"T"}').message)).toEqual([
+      "page_count",
+      "line_2",
+    ]);
+    expect(mask(decode(`${line}?updateMask=pageCount`, '{"title":"T"}').message)).toEqual(["page_count"]);
+    expect(mask(decode(`${line}?update_mask=`, '{"title":"T"}').message)).toEqual(["title"]);
+  });
+
+  it("without a body has no mask, and with an empty object an empty one", () => {
+    expect(mask(decode(line).message)).toBeUndefined();
+    expect(mask(decode(line, "{}").message)).toEqual([]);
+  });
+
+  it("tells which fields the body had for every method", () => {
+    expect(decode("POST /v1/shelves", '{"theme":"x","capacity":0}').bodyPaths()).toEqual([
+      "theme",
+      "capacity",
+    ]);
+    expect(decode("POST /v1/search", '{"nested":{"text":"x"},"int32Value":0}').bodyPaths()).toEqual([
+      "nested.text",
+      "int32_value",
+    ]);
+    expect(decode("GET /v1/search").bodyPaths()).toEqual([]);
+  });
+});
+
+describe("google.api.HttpBody", () => {
+  const bytes = Uint8Array.from([0, 255, 10]);
+  it("takes the bytes and their type as they are, as a field or as the request", () => {
+    const expected = { contentType: "image/png", data: "AP8K" } satisfies JsonValue;
+    const inField = decode("PUT /v1/files/a/b.png", { bytes, contentType: "image/png" });
+    expect(inField.json).toEqual({
+      path: "a/b.png",
+      content: { content_type: expected.contentType, data: expected.data },
+    });
+    const whole = decode("POST /v1/raw", { bytes, contentType: "image/png" });
+    expect(whole.json).toEqual({ content_type: "image/png", data: "AP8K" });
+    expect(whole.message).toMatchObject({ $typeName: "google.api.HttpBody", data: bytes });
+  });
+
+  it("is unset without a body", () => {
+    expect(decode("PUT /v1/files/a").json).toEqual({ path: "a" });
+  });
+});
+
+it("a decoded message is a message of the descriptor, equal to one made by hand", () => {
+  const { message } = decode("GET /v1/shelves/1/books?page_size=3&filter.author.given_name=A");
+  expect(message).toEqual(
+    create(testMessage("library.v1.ListBooksRequest"), {
+      parent: "shelves/1",
+      pageSize: 3,
+      filter: create(testMessage("library.v1.Book"), {
+        author: create(testMessage("library.v1.Author"), { givenName: "A" } as never),
+      } as never),
+    } as never),
+  );
+});

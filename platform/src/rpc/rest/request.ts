@@ -1,0 +1,225 @@
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  type Registry,
+} from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { explainJson } from "./explain-json.ts";
+import { fieldMaskPaths, presentPaths } from "./field-mask.ts";
+import { fieldNamed, nestedMessage } from "./fields.ts";
+import { withHttpStatus } from "./http-status.ts";
+import { invalidRequest } from "./invalid-request.ts";
+import { parseJsonBody } from "./json-text.ts";
+import { normalizeFieldJson, normalizeJson } from "./normalize-json.ts";
+import { parseQuery } from "./query-string.ts";
+import type { PathVariable, RestRoute } from "./route.ts";
+import { textToJson } from "./text-to-json.ts";
+
+/** The bytes of an HTTP body, after any Content-Encoding, and their Content-Type. */
+export type HttpBodyBytes = { bytes: Uint8Array; contentType: string | null };
+
+/** A decoded request. */
+export type DecodedRequest = {
+  message: Message;
+  /** Which fields the JSON body had, as FieldMask paths: relative to the body's field where the rule names one. */
+  bodyPaths: () => string[];
+};
+
+/**
+ * Makes the request message of a matched route: query parameters, over them the body, over that the path.
+ *
+ * The three are gathered in one tree of protobuf JSON, which protobuf-es then decodes: its rules for JSON are the
+ * rules here. Unknown fields and parameters are refused.
+ *
+ * @param variables as RouteMatch has them, still encoded
+ * @param query raw, without "?"
+ * @param body null or empty bytes for a request without one
+ * @throws ConnectError invalid_argument with the violations as google.rpc.BadRequest; a body of the wrong
+ *   Content-Type is HTTP 415
+ */
+export function decodeRequest(
+  route: RestRoute,
+  variables: readonly string[],
+  query: string,
+  body: HttpBodyBytes | null,
+  registry?: Registry,
+): DecodedRequest {
+  const { input } = route.method;
+  const tree: Tree = { json: {}, masks: [] };
+  for (const [name, value] of query === "" ? [] : parseQuery(query)) addParameter(route, tree, name, value);
+  const bodyPaths = addBody(route, tree, body);
+  route.variables.forEach((variable, index) => {
+    addVariable(tree, variable, variables[index] ?? "");
+  });
+  const message = decodeTree(input, tree.json, registry);
+  for (const { fields, paths } of tree.masks) setFieldMask(input, message, fields, paths);
+  if (body !== null && body.bytes.length > 0) addHttpBody(route, message, body);
+  return { message, bodyPaths };
+}
+
+/** FieldMasks are kept apart from the JSON: a path such as `line_2` has no form there. */
+type Tree = { json: JsonValue; masks: { fields: readonly DescField[]; paths: string[] }[] };
+
+function decodeTree(input: DescMessage, json: JsonValue, registry: Registry | undefined): Message {
+  try {
+    return fromJson(input, json, { registry });
+  } catch (error) {
+    throw invalidRequest(...explainJson(input, json, error, registry));
+  }
+}
+
+function addParameter(route: RestRoute, tree: Tree, name: string, value: string): void {
+  const unknown = () => invalidRequest({ field: name, description: "unknown query parameter" });
+  if (route.body.kind === "message") throw unknown();
+  const fields: DescField[] = [];
+  let message: DescMessage | undefined = route.method.input;
+  for (const step of name.split(".")) {
+    const field: DescField | undefined = message && fieldNamed(message, step);
+    if (field === undefined) throw unknown();
+    fields.push(field);
+    message = nestedMessage(field);
+  }
+  const leaf = fields.at(-1);
+  const holder = objectAt(tree.json, fields.slice(0, -1));
+  if (leaf === undefined || holder === undefined) throw unknown();
+  const path = fields.map((field) => field.name).join(".");
+  const json = textToJson(leaf, value, path);
+  const previous = holder[leaf.jsonName];
+  if (leaf.fieldKind === "list") {
+    if (Array.isArray(previous)) previous.push(json);
+    else holder[leaf.jsonName] = [json];
+    return;
+  }
+  if (previous !== undefined) throw invalidRequest({ field: path, description: "is given more than once" });
+  holder[leaf.jsonName] = json;
+  if (isFieldMask(leaf)) {
+    holder[leaf.jsonName] = "";
+    tree.masks.push({ fields, paths: fieldMaskPaths(value) });
+  }
+}
+
+function addBody(route: RestRoute, tree: Tree, body: HttpBodyBytes | null): () => string[] {
+  const nothing = () => [];
+  if (body === null || body.bytes.length === 0) return nothing;
+  if (route.body.kind === "none")
+    throw invalidRequest({
+      field: "",
+      description: `${route.httpMethod} ${route.path} takes no request body`,
+    });
+  const target = route.body.kind === "message" ? route.method.input : route.body.field.message;
+  if (isHttpBody(target)) return nothing;
+  requireJson(body.contentType);
+  const parsed = parseJsonBody(body.bytes);
+  if (route.body.kind === "message") {
+    tree.json = normalizeJson(route.method.input, parsed);
+    return () => presentPaths(route.method.input, parsed.json);
+  }
+  const { field } = route.body;
+  const json = normalizeFieldJson(field, parsed);
+  const message = nestedMessage(field);
+  (tree.json as JsonObject)[field.jsonName] = json;
+  const paths = message === undefined ? nothing : () => presentPaths(message, json);
+  if (route.updateMask !== undefined) fillUpdateMask(route, field, tree, route.updateMask, paths());
+  return paths;
+}
+
+/** What the path already binds, such as `book.name`, is how the resource is found, not a change to it. */
+function fillUpdateMask(
+  route: RestRoute,
+  bodyField: DescField,
+  tree: Tree,
+  mask: DescField,
+  present: string[],
+): void {
+  if (tree.masks.some(({ fields, paths }) => fields.length === 1 && fields[0] === mask && paths.length > 0))
+    return;
+  const prefix = `${bodyField.name}.`;
+  const bound = new Set(
+    route.variables.map(({ name }) => (name.startsWith(prefix) ? name.slice(prefix.length) : "")),
+  );
+  (tree.json as JsonObject)[mask.jsonName] = "";
+  tree.masks.push({ fields: [mask], paths: present.filter((path) => !bound.has(path)) });
+}
+
+function addVariable(tree: Tree, { name, parents, field, multiSegment }: PathVariable, raw: string): void {
+  const holder = objectAt(tree.json, parents);
+  // Not an object: the body has something else in this place, and decoding will say so.
+  if (holder === undefined) return;
+  const json = textToJson(field, decodeVariable(raw, multiSegment, name), name);
+  if (field.name !== field.jsonName) delete holder[field.name];
+  holder[field.jsonName] = json;
+}
+
+function decodeVariable(raw: string, multiSegment: boolean, path: string): string {
+  if (!raw.includes("%")) return raw;
+  try {
+    // A slash in a variable of several segments would read as a segment more: the specification leaves it encoded.
+    return decodeURIComponent(multiSegment ? raw.replace(/%2f/gi, (slash) => `%25${slash.slice(1)}`) : raw);
+  } catch {
+    throw invalidRequest({ field: path, description: "is not valid percent-encoded UTF-8 in the path" });
+  }
+}
+
+/** The JSON object that holds the fields of the last message of `path`, made where missing, under either name. */
+function objectAt(root: JsonValue, path: readonly DescField[]): JsonObject | undefined {
+  let json: JsonValue = root;
+  for (const field of path) {
+    if (!isObject(json)) return undefined;
+    const key: string = Object.hasOwn(json, field.name) ? field.name : field.jsonName;
+    json = json[key] ??= {};
+  }
+  return isObject(json) ? json : undefined;
+}
+
+function isObject(json: JsonValue): json is JsonObject {
+  return json !== null && typeof json === "object" && !Array.isArray(json);
+}
+
+function isFieldMask(field: DescField): boolean {
+  return field.fieldKind === "message" && field.message.typeName === FieldMaskSchema.typeName;
+}
+
+function setFieldMask(
+  input: DescMessage,
+  root: Message,
+  fields: readonly DescField[],
+  paths: string[],
+): void {
+  let holder = reflect(input, root, false);
+  for (const field of fields.slice(0, -1)) {
+    // The body may have replaced what the query set here.
+    if (field.fieldKind !== "message" || !holder.isSet(field)) return;
+    holder = holder.get(field);
+  }
+  const mask = fields.at(-1) as DescField;
+  if (holder.isSet(mask)) holder.set(mask, reflect(FieldMaskSchema, create(FieldMaskSchema, { paths })));
+}
+
+function isHttpBody(message: DescMessage | undefined): message is DescMessage {
+  return message?.typeName === "google.api.HttpBody";
+}
+
+function addHttpBody(route: RestRoute, message: Message, { bytes, contentType }: HttpBodyBytes): void {
+  const { input } = route.method;
+  const content = { contentType: contentType ?? "", data: bytes };
+  if (route.body.kind === "message" && isHttpBody(input)) Object.assign(message, content);
+  if (route.body.kind !== "field" || !isHttpBody(route.body.field.message)) return;
+  const desc = route.body.field.message;
+  reflect(input, message, false).set(route.body.field, reflect(desc, create(desc, content)));
+}
+
+function requireJson(contentType: string | null): void {
+  if (contentType !== null && /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType)) return;
+  const error = new ConnectError(
+    `the request body must be application/json, not ${contentType ?? "without a Content-Type"}`,
+    Code.InvalidArgument,
+  );
+  throw withHttpStatus(error, 415);
+}

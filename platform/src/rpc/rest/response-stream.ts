@@ -1,0 +1,144 @@
+import type { Message, Registry } from "@bufbuild/protobuf";
+import { statusJson } from "./error.ts";
+import { answersHttpBody, encodeResponse, responseJson } from "./response.ts";
+import type { RestRoute } from "./route.ts";
+
+/** How the messages of a stream follow each other in one HTTP body. */
+export type StreamFormat = {
+  contentType: string;
+  message(json: string): string;
+  error(json: string): string;
+  end: string;
+  /** Sent when the stream is quiet, so that proxies and clients see it alive; "" where the format has no room for it. */
+  keepAlive: string;
+};
+
+const ndjson: StreamFormat = {
+  contentType: "application/x-ndjson",
+  message: (json) => `${json}\n`,
+  error: (json) => `{"error":${json}}\n`,
+  end: "",
+  keepAlive: "\n",
+};
+
+const serverSentEvents: StreamFormat = {
+  contentType: "text/event-stream",
+  message: (json) => `data: ${json}\n\n`,
+  error: (json) => `event: error\ndata: ${json}\n\n`,
+  // An EventSource reconnects whenever the body ends: this event tells it that all was said.
+  end: "event: end\ndata: {}\n\n",
+  keepAlive: ": keep-alive\n\n",
+};
+
+/** The format that an Accept header asks for: Server-Sent Events if it names them, else NDJSON. */
+export function streamFormat(accept: string | null): StreamFormat {
+  return accept !== null && /\btext\/event-stream\b/i.test(accept) ? serverSentEvents : ndjson;
+}
+
+/** The first step of a stream, or that it is still quiet. */
+export type FirstMessage = { first: Promise<IteratorResult<Message>>; quiet: boolean };
+
+/** A response that has begun: the bytes are made as the consumer asks for them. */
+export type StreamingContent = { contentType: string; body: AsyncIterable<Uint8Array> };
+
+const encoder = new TextEncoder();
+
+/**
+ * Turns a stream of messages into one of bytes. An error after the first message ends it with the Status as last
+ * line or event. Waits for the first message, so that an error in its place is thrown and gets its HTTP status, but
+ * not longer than `firstMessageMs`: a watch that is quiet must still answer. Returning the body early returns the
+ * messages' iterator.
+ */
+export async function encodeStream(
+  route: RestRoute,
+  messages: AsyncIterable<Message>,
+  options: {
+    accept: string | null;
+    registry: Registry | undefined;
+    firstMessageMs: number;
+    keepAliveMs: number;
+  },
+): Promise<StreamingContent> {
+  const { registry } = options;
+  const iterator = messages[Symbol.asyncIterator]();
+  const first = iterator.next();
+  const early = await within(first, options.firstMessageMs);
+  if (answersHttpBody(route)) {
+    // The type of the bytes is only known from the first message, so nothing can be answered before it.
+    const result = early ?? (await first);
+    const contentType = result.done
+      ? "application/octet-stream"
+      : encodeResponse(route, result.value).contentType;
+    return { contentType, body: rawBody(route, iterator, result) };
+  }
+  const format = streamFormat(options.accept);
+  const encode = (message: Message) => format.message(JSON.stringify(responseJson(route, message, registry)));
+  const fail = (error: unknown) => format.error(JSON.stringify(statusJson(error, registry)));
+  return {
+    contentType: format.contentType,
+    body: textBody(iterator, first, format, encode, fail, options.keepAliveMs),
+  };
+}
+
+async function* textBody(
+  iterator: AsyncIterator<Message>,
+  first: Promise<IteratorResult<Message>>,
+  format: StreamFormat,
+  encode: (message: Message) => string,
+  fail: (error: unknown) => string,
+  keepAliveMs: number,
+): AsyncGenerator<Uint8Array> {
+  let next = first;
+  let finished = false;
+  try {
+    while (true) {
+      let result = await within(next, keepAliveMs);
+      while (result === undefined) {
+        yield encoder.encode(format.keepAlive);
+        result = await within(next, keepAliveMs);
+      }
+      if (result.done) break;
+      yield encoder.encode(encode(result.value));
+      next = iterator.next();
+    }
+    finished = true;
+    if (format.end !== "") yield encoder.encode(format.end);
+  } catch (error) {
+    finished = true;
+    yield encoder.encode(fail(error));
+  } finally {
+    if (!finished) abandon(iterator, next);
+  }
+}
+
+async function* rawBody(
+  route: RestRoute,
+  iterator: AsyncIterator<Message>,
+  first: IteratorResult<Message>,
+): AsyncGenerator<Uint8Array> {
+  let result = first;
+  try {
+    for (; !result.done; result = await iterator.next()) yield encodeResponse(route, result.value).bytes;
+  } finally {
+    if (!result.done) abandon(iterator, undefined);
+  }
+}
+
+/** Lets go of a stream whose reader has gone; a generator that waits in next() can only be returned after it. */
+function abandon(iterator: AsyncIterator<Message>, pending: Promise<unknown> | undefined): void {
+  pending?.catch(() => undefined);
+  iterator.return?.().catch(() => undefined);
+}
+
+/** The value of `promise`, or undefined if it takes longer; the promise stays usable. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,72 @@
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  type Registry,
+  toJson,
+} from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
+import { hasOwnJsonForm } from "./fields.ts";
+import type { RestRoute } from "./route.ts";
+
+/** A body and what its bytes are. */
+export type Content = { contentType: string; bytes: Uint8Array };
+
+const encoder = new TextEncoder();
+
+/**
+ * The HTTP body of a response message: JSON with proto field names in which zeros and empty lists are present, of
+ * the whole message or of the rule's `response_body`; or the bytes of a google.api.HttpBody as they are.
+ *
+ * @throws Error for what JSON cannot express: an Any that the registry does not know.
+ */
+export function encodeResponse(route: RestRoute, message: Message, registry?: Registry): Content {
+  const raw = httpBody(route, message);
+  if (raw !== undefined)
+    return { contentType: raw.contentType || "application/octet-stream", bytes: raw.data };
+  const json = responseJson(route, message, registry);
+  return { contentType: "application/json", bytes: encoder.encode(JSON.stringify(json)) };
+}
+
+/** The JSON of a response message or of the rule's `response_body` in it. */
+export function responseJson(route: RestRoute, message: Message, registry?: Registry): JsonValue {
+  const { method, responseBody: field } = route;
+  if (field === undefined) return messageJson(method.output, message, registry);
+  if (field.fieldKind === "message" && !hasOwnJsonForm(field.message))
+    return messageJson(field.message, fieldMessage(method.output, message, field), registry);
+  const json = messageJson(method.output, message, registry) as JsonObject;
+  return json[field.name] ?? null;
+}
+
+/** Whether the route answers with the bytes of a google.api.HttpBody. */
+export function answersHttpBody({ method, responseBody }: RestRoute): boolean {
+  return (responseBody ?? { message: method.output }).message?.typeName === "google.api.HttpBody";
+}
+
+function httpBody(route: RestRoute, message: Message): { contentType: string; data: Uint8Array } | undefined {
+  if (!answersHttpBody(route)) return undefined;
+  const { method, responseBody: field } = route;
+  const body = field?.fieldKind === "message" ? fieldMessage(method.output, message, field) : message;
+  return body as Message & { contentType: string; data: Uint8Array };
+}
+
+/** The message in a field, or an empty one: an answer has a body even if the service left it out. */
+function fieldMessage(
+  output: DescMessage,
+  message: Message,
+  field: DescField & { fieldKind: "message" },
+): Message {
+  const holder = reflect(output, message, false);
+  return holder.isSet(field) ? holder.get(field).message : create(field.message);
+}
+
+function messageJson(desc: DescMessage, message: Message, registry: Registry | undefined): JsonValue {
+  return toJson(desc, message, {
+    useProtoFieldName: true,
+    alwaysEmitImplicit: true,
+    ...(registry && { registry }),
+  });
+}

@@ -1,0 +1,375 @@
+import { create, type JsonValue, type Message } from "@bufbuild/protobuf";
+import { Code, ConnectError, createRouterTransport, type HandlerContext } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { testService } from "./testdata/descriptors.ts";
+import { createTranscoder, type RestInvoke, type RestResponse } from "./transcoder.ts";
+import { invokeTransport } from "./transport-invoke.ts";
+
+const library = testService("library.v1.LibraryService");
+
+type Any = Record<string, unknown>;
+
+/** Resolved when the stream of WatchBooks is given up by its reader. */
+let watchReturned: (() => void) | undefined;
+
+const implementation = {
+  async getShelf(request: Any, context: HandlerContext) {
+    if (request.name === "shelves/none") throw new ConnectError("no such shelf", Code.NotFound);
+    if (request.name === "shelves/broken") throw new Error("database password is 1");
+    context.responseHeader.set("x-from-handler", "yes");
+    context.responseHeader.append("set-cookie", "a=1");
+    context.responseHeader.append("set-cookie", "b=2");
+    context.responseTrailer.set("x-cost", "3");
+    const theme = `${context.requestHeader.get("x-theme")} ${context.timeoutMs() === undefined ? "no deadline" : "deadline"}`;
+    return { name: request.name, theme };
+  },
+  async createShelf(request: Any) {
+    return request.requestId === "empty" ? {} : { shelf: request.shelf };
+  },
+  async listBooks() {
+    return {};
+  },
+  async deleteBook() {
+    return {};
+  },
+  async replaceTags(request: Any) {
+    return { tags: request.tags };
+  },
+  async getFile(request: Any) {
+    return {
+      contentType: request.path === "untyped" ? "" : "text/plain",
+      data: new TextEncoder().encode(`<${request.path}>`),
+    };
+  },
+  async putFile(request: Any) {
+    return request.path === "none" ? {} : { receipt: request.content };
+  },
+  async putRaw(request: Any) {
+    return request;
+  },
+  async *watchBooks(request: Any) {
+    if (request.parent === "shelves/none") throw new ConnectError("no such shelf", Code.NotFound);
+    if (request.parent === "shelves/quiet") await new Promise((resolve) => setTimeout(resolve, 120));
+    yield { name: "1" };
+    if (request.parent === "shelves/failing") throw new ConnectError("lost", Code.Unavailable);
+    yield { name: "2", tags: ["a\n\nb"] };
+    if (request.parent !== "shelves/endless") return;
+    try {
+      while (true) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        yield { name: "more" };
+      }
+    } finally {
+      watchReturned?.();
+    }
+  },
+  async *readFile(request: Any) {
+    if (request.path === "none") return;
+    yield { contentType: "text/plain", data: new TextEncoder().encode("one ") };
+    yield { data: new TextEncoder().encode("two") };
+  },
+};
+
+const transport = createRouterTransport((router) => {
+  router.service(library, implementation as never);
+});
+
+function transcoder(invoke: RestInvoke = invokeTransport(transport)) {
+  return createTranscoder({
+    services: [library],
+    invoke,
+    readMaxBytes: 1000,
+    firstMessageMs: 60,
+    keepAliveMs: 30,
+  });
+}
+
+type Init = { headers?: HeadersInit; body?: string | Uint8Array | AsyncIterable<Uint8Array> };
+
+async function* chunks(...parts: Uint8Array[]): AsyncIterable<Uint8Array> {
+  yield* parts;
+}
+
+async function handle(line: string, init: Init = {}, to = transcoder()): Promise<RestResponse> {
+  const [method = "", target = ""] = line.split(" ");
+  const [path = "", query = ""] = target.split("?");
+  const headers = new Headers(init.headers);
+  const { body } = init;
+  if (body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  return to.handle({
+    method,
+    path,
+    query,
+    headers,
+    body: bytes === undefined ? null : bytes instanceof Uint8Array ? chunks(bytes) : bytes,
+    signal: new AbortController().signal,
+  });
+}
+
+async function text({ body }: RestResponse): Promise<string> {
+  if (body instanceof Uint8Array) return new TextDecoder().decode(body);
+  let all = "";
+  for await (const chunk of body) all += new TextDecoder().decode(chunk);
+  return all;
+}
+
+async function json(response: RestResponse): Promise<JsonValue> {
+  return JSON.parse(await text(response)) as JsonValue;
+}
+
+describe("unary calls", () => {
+  it("answer JSON with proto names, zeros and empty lists present, 64-bit integers as text", async () => {
+    const response = await handle("GET /v1/shelves/1/books");
+    expect(response.status).toBe(200);
+    expect(response.headers["content-type"]).toBe("application/json");
+    expect(await json(response)).toEqual({ books: [], next_page_token: "" });
+    const created = await handle("POST /v1/shelves", { body: '{"theme":"Ü","capacity":"9007199254740993"}' });
+    expect(await json(created)).toEqual({ name: "", theme: "Ü", capacity: "9007199254740993" });
+    expect(created.headers["content-length"]).toBe(String((created.body as Uint8Array).byteLength));
+  });
+
+  it("answer the response_body: a message, an empty one if unset, a list", async () => {
+    expect(await json(await handle("POST /v1/shelves?request_id=empty"))).toEqual({
+      name: "",
+      theme: "",
+      capacity: "0",
+    });
+    expect(await json(await handle("PUT /v1/books/1/tags", { body: '["a"]' }))).toEqual(["a"]);
+    expect(await json(await handle("PUT /v1/books/1/tags", { body: "[]" }))).toEqual([]);
+  });
+
+  it("answer {} for google.protobuf.Empty", async () => {
+    expect(await text(await handle("DELETE /v1/shelves/1/books/2"))).toBe("{}");
+  });
+
+  it("pass headers in and out, trailers as trailer- headers, and the deadline", async () => {
+    const response = await handle("GET /v1/shelves/1", {
+      headers: {
+        "x-theme": "jazz",
+        "connect-timeout-ms": "5000",
+        connection: "x-theme",
+        "content-length": "99",
+      },
+    });
+    expect(await json(response)).toMatchObject({ theme: "jazz deadline" });
+    expect(response.headers).toMatchObject({
+      "x-from-handler": "yes",
+      "set-cookie": ["a=1", "b=2"],
+      "trailer-x-cost": "3",
+    });
+    expect((await handle("GET /v1/shelves/1", { headers: { "connect-timeout-ms": "soon" } })).status).toBe(
+      400,
+    );
+  });
+
+  it("answer errors as Status", async () => {
+    const response = await handle("GET /v1/shelves/none");
+    expect([response.status, await json(response)]).toEqual([
+      404,
+      { code: 5, message: "no such shelf", details: [] },
+    ]);
+    const broken = await handle("GET /v1/shelves/broken");
+    expect([broken.status, await text(broken)]).toEqual([500, expect.not.stringContaining("password")]);
+  });
+
+  it("carry google.api.HttpBody as bytes, in and out, whole or in a field", async () => {
+    const file = await handle("GET /v1/files/a/b%2Fc");
+    expect([file.headers["content-type"], await text(file)]).toEqual(["text/plain", "<a/b%2Fc>"]);
+    expect((await handle("GET /v1/files/untyped")).headers["content-type"]).toBe("application/octet-stream");
+    for (const line of ["PUT /v1/files/x", "POST /v1/raw"]) {
+      const echoed = await handle(line, { headers: { "content-type": "text/csv" }, body: "a,b" });
+      expect([echoed.headers["content-type"], await text(echoed)]).toEqual(["text/csv", "a,b"]);
+    }
+    expect(await text(await handle("PUT /v1/files/none", { body: "{}" }))).toBe("");
+  });
+
+  it("are 501 for methods that stream requests", async () => {
+    expect((await handle("POST /v1/books:import", { body: "{}" })).status).toBe(501);
+  });
+});
+
+describe("HTTP", () => {
+  it("404 for what is nowhere, 405 with Allow for another method, both as Status", async () => {
+    const nowhere = await handle("GET /nowhere");
+    expect([nowhere.status, await json(nowhere)]).toEqual([
+      404,
+      { code: 5, message: "there is nothing at /nowhere", details: [] },
+    ]);
+    const wrong = await handle("DELETE /v1/search");
+    expect([wrong.status, wrong.headers.allow]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
+    expect(await json(wrong)).toMatchObject({ code: 12 });
+  });
+
+  it("OPTIONS answers 204 with Allow", async () => {
+    const response = await handle("OPTIONS /v1/search");
+    expect([response.status, response.headers.allow, response.body]).toEqual([
+      204,
+      "GET, HEAD, POST, OPTIONS",
+      new Uint8Array(),
+    ]);
+    expect((await handle("OPTIONS /nowhere")).status).toBe(404);
+  });
+
+  it("HEAD answers as GET without the body", async () => {
+    const get = await handle("GET /v1/shelves/1");
+    const head = await handle("HEAD /v1/shelves/1");
+    expect([head.status, head.headers, head.body]).toEqual([get.status, get.headers, new Uint8Array()]);
+    expect((await handle("HEAD /v1/shelves/none")).body).toEqual(new Uint8Array());
+    expect((await handle("HEAD /v1/shelves/1/books:watch")).body).toEqual(new Uint8Array());
+  });
+
+  it("415 for another Content-Type or Content-Encoding, as invalid_argument", async () => {
+    for (const headers of [{ "content-type": "text/plain" }, { "content-encoding": "br" }]) {
+      const response = await handle("POST /v1/shelves", { headers: headers as HeadersInit, body: "{}" });
+      expect([response.status, await json(response)]).toMatchObject([415, { code: 3 }]);
+    }
+  });
+
+  it("413 for a body over the limit, told or not, compressed or not, as resource_exhausted", async () => {
+    const { gzipSync } = await import("node:zlib");
+    const told = { headers: { "content-length": "1001" }, body: chunks() };
+    const untold = { body: chunks(new Uint8Array(600), new Uint8Array(600)) };
+    const bomb = { headers: { "content-encoding": "gzip" }, body: gzipSync(Buffer.alloc(100_000, " ")) };
+    for (const init of [told, untold, bomb]) {
+      const response = await handle("POST /v1/shelves", init);
+      expect([response.status, await json(response)]).toMatchObject([413, { code: 8 }]);
+    }
+    const exact = `{"theme":"${"x".repeat(988)}"}`;
+    expect(exact).toHaveLength(1000);
+    expect((await handle("POST /v1/shelves", { body: exact })).status).toBe(200);
+    expect((await handle("POST /v1/shelves", { body: `${exact} ` })).status).toBe(413);
+  });
+
+  it("gzip bodies are read, broken ones refused", async () => {
+    const { gzipSync } = await import("node:zlib");
+    const headers = { "content-encoding": "gzip" };
+    const body = gzipSync('{"theme":"zip"}');
+    expect(await json(await handle("POST /v1/shelves", { headers, body }))).toMatchObject({ theme: "zip" });
+    expect((await handle("POST /v1/shelves", { headers, body: body.subarray(0, 10) })).status).toBe(400);
+    expect((await handle("POST /v1/shelves", { headers, body: "{}" })).status).toBe(400);
+  });
+});
+
+describe("the host", () => {
+  it("may refuse before a byte of the body is read or decoded", async () => {
+    let read = false;
+    const body = {
+      async *[Symbol.asyncIterator]() {
+        read = true;
+        yield new Uint8Array();
+      },
+    };
+    const refuse = transcoder(async () => {
+      throw new ConnectError("not yours", Code.PermissionDenied);
+    });
+    const refused = await handle(
+      "POST /v1/shelves",
+      { headers: { "content-type": "text/plain" }, body },
+      refuse,
+    );
+    expect([refused.status, read]).toEqual([403, false]);
+    expect((await handle("GET /v1/search?unknown=1", {}, refuse)).status).toBe(403);
+    expect((await handle("GET /v1/shelves/%ff", {}, refuse)).status).toBe(403);
+  });
+
+  it("may ask for the message twice", async () => {
+    const twice = transcoder(async (method, call) => {
+      expect(await call.message()).toBe(await call.message());
+      return { header: new Headers(), trailer: new Headers(), message: create(method.output) };
+    });
+    expect((await handle("POST /v1/shelves", { body: "{}" }, twice)).status).toBe(200);
+  });
+
+  it("may rebuild errors without losing the HTTP status of bad requests", async () => {
+    const rebuilding = transcoder(async (_method, call): Promise<never> => {
+      await call.message().catch((error: ConnectError) => {
+        throw new ConnectError(error.rawMessage, error.code);
+      });
+      throw new ConnectError("after decoding", Code.InvalidArgument);
+    });
+    const init = { headers: { "content-type": "text/plain" }, body: "{}" };
+    expect((await handle("POST /v1/shelves", init, rebuilding)).status).toBe(415);
+    expect((await handle("POST /v1/shelves", { body: "{}" }, rebuilding)).status).toBe(400);
+  });
+
+  it("gets a 500 and no crash when it answers what JSON cannot express, or throws at once", async () => {
+    const unknownAny = transcoder(async (method) => ({
+      header: new Headers(),
+      trailer: new Headers(),
+      message: create(method.output, {
+        any: { typeUrl: "type.googleapis.com/not.Known" },
+      } as never) as Message,
+    }));
+    expect((await handle("GET /v1/search", {}, unknownAny)).status).toBe(500);
+    const throwing = transcoder((() => {
+      throw new Error("at once");
+    }) as never);
+    expect((await handle("GET /v1/search", {}, throwing)).status).toBe(500);
+  });
+});
+
+describe("server streams", () => {
+  const line = "GET /v1/shelves/1/books:watch";
+  const sse = { headers: { accept: "text/event-stream" } };
+  const names = (body: string) => [...body.matchAll(/"name":"(\w+)"/g)].map(([, name]) => name);
+
+  it("come as one JSON object a line", async () => {
+    const response = await handle(line);
+    expect([response.status, response.headers["content-type"]]).toEqual([200, "application/x-ndjson"]);
+    const body = await text(response);
+    expect(
+      body
+        .trimEnd()
+        .split("\n")
+        .map((it) => JSON.parse(it).name),
+    ).toEqual(["1", "2"]);
+    expect(body.endsWith("\n")).toBe(true);
+  });
+
+  it("come as events where Accept names them, with an event at the end", async () => {
+    const response = await handle(line, sse);
+    expect(response.headers["content-type"]).toBe("text/event-stream");
+    const events = (await text(response)).split("\n\n");
+    expect(events[0]).toMatch(/^data: \{"name":"1",.*\}$/);
+    expect(events[1]).toMatch(/^data: \{"name":"2",.*"a\\n\\nb".*\}$/);
+    expect(events.slice(2)).toEqual(["event: end\ndata: {}", ""]);
+  });
+
+  it("answer an error before the first message with its HTTP status", async () => {
+    const response = await handle("GET /v1/shelves/none/books:watch");
+    expect([response.status, await json(response)]).toMatchObject([
+      404,
+      { code: 5, message: "no such shelf" },
+    ]);
+  });
+
+  it("end with the Status of an error after the first message", async () => {
+    const lines = (await text(await handle("GET /v1/shelves/failing/books:watch"))).trimEnd().split("\n");
+    expect(JSON.parse(lines[1] ?? "")).toEqual({ error: { code: 14, message: "lost", details: [] } });
+    const events = (await text(await handle("GET /v1/shelves/failing/books:watch", sse))).split("\n\n");
+    expect(events[1]).toBe('event: error\ndata: {"code":14,"message":"lost","details":[]}');
+  });
+
+  it("begin without a message when the stream is quiet, and show signs of life", async () => {
+    const body = await text(await handle("GET /v1/shelves/quiet/books:watch", sse));
+    expect(body).toMatch(/^(: keep-alive\n\n)+data: /);
+    expect(names(body)).toEqual(["1", "2"]);
+  });
+
+  it("are given up when their reader goes", async () => {
+    const returned = new Promise<void>((resolve) => {
+      watchReturned = resolve;
+    });
+    const { body } = await handle("GET /v1/shelves/endless/books:watch");
+    let count = 0;
+    for await (const _ of body as AsyncIterable<Uint8Array>) if (++count === 3) break;
+    await returned;
+  });
+
+  it("of google.api.HttpBody are its bytes one after the other, under the first one's type", async () => {
+    const response = await handle("GET /v1/streams/x");
+    expect([response.headers["content-type"], await text(response)]).toEqual(["text/plain", "one two"]);
+    expect(await text(await handle("GET /v1/streams/none"))).toBe("");
+  });
+});

@@ -1,0 +1,38 @@
+import type { ConnectRouterOptions, Interceptor } from "@connectrpc/connect";
+import { createValidateInterceptor } from "@connectrpc/validate";
+import type { Logger } from "../log.ts";
+import { type Authorize, rememberCaller } from "./access.ts";
+import { errorsInterceptor, toConnectError } from "./errors.ts";
+import { loggingInterceptor } from "./logging.ts";
+
+/** The largest message that is read: 1 MiB. */
+export const readMaxBytes = 1024 * 1024;
+/** The longest deadline that a caller may ask for. */
+const maxTimeoutMs = 60 * 60 * 1000;
+
+export type RouterOptions = Pick<
+  ConnectRouterOptions,
+  "interceptors" | "requestGate" | "jsonOptions" | "readMaxBytes" | "maxTimeoutMs"
+> & {
+  readonly interceptors: Interceptor[];
+};
+
+/**
+ * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
+ * then log and trace, errors, validation, the method.
+ */
+export function createRouterOptions(authorize: Authorize, log: Logger): RouterOptions {
+  return {
+    async requestGate(context) {
+      try {
+        rememberCaller(context.values, await authorize(context.method, context.requestHeader));
+      } catch (error) {
+        throw toConnectError(error, context.service.file.proto.package);
+      }
+    },
+    interceptors: [loggingInterceptor(log), errorsInterceptor(), createValidateInterceptor()],
+    jsonOptions: { ignoreUnknownFields: false },
+    readMaxBytes,
+    maxTimeoutMs,
+  };
+}

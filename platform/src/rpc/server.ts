@@ -1,0 +1,103 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
+import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import type { Logger } from "../log.ts";
+import type { Neighbour } from "../service-module.ts";
+import type { Authorize } from "./access.ts";
+import { callMethods } from "./call-methods.ts";
+import { addHealth } from "./health.ts";
+import { onePortServerFactory, portOf } from "./one-port.ts";
+import { writeProtocolError } from "./protocol-error.ts";
+import { createRemoteCalls } from "./remote-calls.ts";
+import { handleNodeRequest } from "./rest/node-handler.ts";
+import { createTranscoder } from "./rest/transcoder.ts";
+import { type RouterOptions, readMaxBytes } from "./router-options.ts";
+import { createRouting } from "./routing.ts";
+
+export interface ServerOptions {
+  /** Of the module whose port this is. */
+  readonly name: string;
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** What the port answers for. */
+  readonly services: readonly DescService[];
+  /** INTERNAL methods don't exist on a public port. */
+  readonly isPublic: boolean;
+  /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
+  hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
+  readonly neighbours: readonly Neighbour[];
+  readonly routerOptions: RouterOptions;
+  readonly authorize: Authorize;
+  /** What keeps it from doing its work; undefined when it is ready. */
+  notReady(): Promise<string | undefined>;
+  readonly log: Logger;
+}
+
+export interface RpcServer {
+  readonly name: string;
+  readonly port: number;
+  /** Lets running calls finish. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a port that speaks Connect, gRPC and gRPC-Web (JSON and binary) and REST, over HTTP/1.1 and HTTP/2 without TLS.
+ * Calls to hosted services are answered here; those to other services cross as bytes, once the gate has let them.
+ */
+export async function listen(options: ServerOptions): Promise<RpcServer> {
+  const { services, isPublic, log } = options;
+  const routing = createRouting(services, isPublic);
+  const routes = services.map((service) => options.hosted(service)).filter((register) => register !== undefined);
+  const transcoder = createTranscoder({ services, invoke: callMethods(routes, options.routerOptions), readMaxBytes });
+  const remote = createRemoteCalls(options);
+
+  const app = Fastify({
+    serverFactory: onePortServerFactory(),
+    routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: (_error, request, reply) => {
+      reply.hijack();
+      writeProtocolError(request.raw, reply.raw, {
+        code: Code.InvalidArgument,
+        message: "the request's path is malformed",
+      });
+    },
+  });
+  addHealth(app, options);
+  await app.register(fastifyConnectPlugin, {
+    ...options.routerOptions,
+    routes(router) {
+      for (const register of new Set(routes)) register(router);
+      const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
+      router.handlers.splice(0, router.handlers.length, ...reachable);
+    },
+  });
+  // Everything else: REST, and what is hosted elsewhere. Bodies stay unread: whoever answers reads them.
+  await app.register(async (rest) => {
+    rest.removeAllContentTypeParsers();
+    rest.addContentTypeParser("*", (_request, _payload, done) => done(null));
+    rest.all("/*", async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.hijack();
+      const destination = routing.find(request.method, request.raw.url ?? "/");
+      if (destination.kind === "nothing") {
+        writeProtocolError(request.raw, reply.raw, { code: Code.Unimplemented, message: "there is nothing here" });
+      } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {
+        await remote.call(destination.method, request.raw, reply.raw);
+      } else {
+        await handleNodeRequest(transcoder, request.raw, reply.raw);
+      }
+    });
+  });
+  await app.listen({ host: options.host, port: options.port });
+  const port = portOf(app.server);
+  log.debug({ port }, "listening");
+  return {
+    name: options.name,
+    port,
+    async close() {
+      await app.close();
+      remote.close();
+    },
+  };
+}

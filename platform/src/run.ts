@@ -1,0 +1,21 @@
+import { ConfigError } from "./config.ts";
+import type { ServiceModule } from "./service-module.ts";
+import { startModules } from "./start-modules.ts";
+
+/** Runs modules in this process until SIGTERM or SIGINT, then drains them. Exits 1, saying why, when they can't start. */
+export async function run(modules: readonly ServiceModule[]): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort(new Error(signal)));
+  try {
+    const running = await startModules(modules, process.env, stop.signal);
+    if (!stop.signal.aborted) {
+      await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
+    }
+    await running.close();
+    process.exit(0);
+  } catch (error) {
+    if (stop.signal.aborted) process.exit(0);
+    console.error(error instanceof ConfigError ? `The configuration is wrong:\n${error.message}` : error);
+    process.exit(1);
+  }
+}

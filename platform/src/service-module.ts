@@ -1,0 +1,71 @@
+import type { DescService } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
+import type { Db } from "mongodb";
+import type { Bus } from "./bus/bus.ts";
+import type { EventHandler } from "./bus/consumer.ts";
+import type { Cache } from "./cache/cache.ts";
+import type { Clock } from "./clock.ts";
+import type { ConfigSchema } from "./config.ts";
+import type { Job } from "./jobs.ts";
+import type { Logger } from "./log.ts";
+import type { Lease } from "./mongo/lease.ts";
+import type { PageTokens } from "./paging.ts";
+import type { TransportTo } from "./rpc/clients.ts";
+
+/** A service as the platform runs it, alone in a process or beside others: the same code either way. */
+export interface ServiceModule<Config = unknown> {
+  /** Also the name of its database and of the stream of its events. */
+  readonly name: string;
+  readonly config: ConfigSchema<Config>;
+  /** The services it implements. */
+  readonly implements: readonly DescService[];
+  /** The services its port answers for; those that are not hosted in this process are forwarded. Its own if absent. */
+  readonly exposes?: readonly DescService[];
+  /** A public port: INTERNAL methods do not exist there, and nobody there is a part of the platform. */
+  readonly isPublic?: boolean;
+  port(config: Config): number;
+  /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
+  neighbours(config: Config): readonly Neighbour[];
+  /** The events it emits: the proto package, such as `shop.orders.v1`. Absent when it emits none. */
+  readonly emits?: string;
+  /** Makes stores and clients and hands each slice what it uses. Absent when the module implements nothing. */
+  start?(context: ModuleContext<Config>): Promise<StartedModule>;
+}
+
+export interface Neighbour {
+  readonly service: DescService;
+  readonly urls: readonly string[];
+}
+
+/** What a module gets from the platform. */
+export interface ModuleContext<Config> {
+  readonly config: Config;
+  /** The module's own database. */
+  readonly db: Db;
+  readonly bus: Bus;
+  readonly cache: Cache;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly pageTokens: PageTokens;
+  /** A lease of the module's own, held under this process's name. */
+  lease(name: string, ttlMs?: number): Lease;
+  /** How to call a service: in memory when it is hosted here, over HTTP when it is not. */
+  readonly transportTo: TransportTo;
+}
+
+/** A module that is ready to be called. */
+export interface StartedModule {
+  /** Registers what the module implements. */
+  routes(router: ConnectRouter): void;
+  readonly handlers?: readonly EventHandler[];
+  readonly jobs?: readonly Job[];
+  /** What would keep it from doing its work now; nothing when it is ready. Database and bus are checked by the platform. */
+  notReady?(): Promise<string | undefined>;
+  /** Ends what the module started itself, after the last call and the last event. */
+  close?(): Promise<void>;
+}
+
+/** Keeps an inferred config type, and hides it from lists of modules. */
+export function defineModule<Config>(module: ServiceModule<Config>): ServiceModule {
+  return module as unknown as ServiceModule;
+}

@@ -1,0 +1,157 @@
+import { hostname } from "node:os";
+import type { DescService } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { createAccessTokenVerifier } from "./auth/access-tokens.ts";
+import { createInternalCredentials } from "./auth/internal-credential.ts";
+import { type Backing, connectBacking } from "./backing.ts";
+import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
+import { systemClock } from "./clock.ts";
+import { readConfig } from "./config.ts";
+import { newSecret } from "./ids.ts";
+import { startJob } from "./jobs.ts";
+import { createLogger, type Logger } from "./log.ts";
+import { createLease } from "./mongo/lease.ts";
+import { createPageTokens } from "./paging.ts";
+import { platformConfig } from "./platform-config.ts";
+import { createAuthorize } from "./rpc/access.ts";
+import { createTransportTo } from "./rpc/clients.ts";
+import { createRouterOptions } from "./rpc/router-options.ts";
+import { listen } from "./rpc/server.ts";
+import type { ServiceModule, StartedModule } from "./service-module.ts";
+
+const defaultLeaseMs = 10_000;
+
+/** Modules that run in this process. */
+export interface RunningModules {
+  /** Stops taking calls, finishes those in hand, then the events in hand, then lets go of the servers. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts modules under a given environment: configuration, connections, the modules, their ports, their events and jobs, in
+ * this order. Throws a ConfigError when the environment is wrong; rejects when `signal` fires before all is up.
+ */
+export async function startModules(
+  modules: readonly ServiceModule[],
+  environment: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<RunningModules> {
+  const settings = readConfig({ platform: platformConfig }, environment).platform;
+  const configs = new Map(
+    Object.entries(readConfig(Object.fromEntries(modules.map((module) => [module.name, module.config])), environment)),
+  );
+  const configOf = (module: ServiceModule) => configs.get(module.name);
+  const processName = modules.length === 1 ? modules[0]!.name : "all-in-one";
+  const log = createLogger(settings.LOG_LEVEL);
+  const secret = settings.INTERNAL_SECRET ?? newSecret();
+  if (settings.INTERNAL_SECRET === undefined && modules.length === 1) {
+    log.warn("INTERNAL_SECRET is not set: this process can't call other processes, nor be called by them");
+  }
+
+  const started = new Map<ServiceModule, StartedModule>();
+  const hosted = (service: DescService) =>
+    [...started].find(([module]) => module.implements.some(({ typeName }) => typeName === service.typeName))?.[1];
+  const neighbours = modules.flatMap((module) => module.neighbours(configOf(module)));
+
+  // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the
+  // verifier asks for them only when a token comes.
+  const credentials = createInternalCredentials(processName, secret);
+  const verifyAccessToken = createAccessTokenVerifier(async () => (await tokenKeys.listTokenKeys({})).keys);
+  const authorize = createAuthorize({ verifyAccessToken, internalCredentials: credentials });
+  const authorizePublic = createAuthorize({ verifyAccessToken, internalCredentials: undefined });
+  const routerOptions = createRouterOptions(authorize, log);
+  const transportTo = createTransportTo({
+    hosted: (service) => hosted(service)?.routes,
+    routerOptions,
+    neighbours,
+    credentials,
+  });
+  const tokenKeys = createClient(TokenKeyService, transportTo(TokenKeyService));
+
+  const stateful = modules.filter((module) => module.start !== undefined);
+  const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, log, signal);
+  if (backing !== undefined) {
+    const pageTokens = createPageTokens(secret);
+    for (const module of stateful) {
+      const context = { config: configOf(module), log: log.child({ module: module.name }), pageTokens, transportTo };
+      started.set(module, await startOne(module, backing, context));
+    }
+  }
+
+  async function notReady(module: ServiceModule): Promise<string | undefined> {
+    const reasons = [
+      backing?.notReady(),
+      ...(module.exposes ?? module.implements).map((service) => hosted(service)?.notReady?.()),
+    ];
+    return (await Promise.all(reasons)).find((reason) => reason !== undefined);
+  }
+
+  const servers = await Promise.all(
+    modules.map((module) => {
+      const isPublic = module.isPublic ?? false;
+      return listen({
+        name: module.name,
+        host: settings.LISTEN_HOST,
+        port: module.port(configOf(module)),
+        services: module.exposes ?? module.implements,
+        isPublic,
+        hosted: (service) => hosted(service)?.routes,
+        neighbours,
+        routerOptions: isPublic ? createRouterOptions(authorizePublic, log) : routerOptions,
+        authorize: isPublic ? authorizePublic : authorize,
+        notReady: () => notReady(module),
+        log,
+      });
+    }),
+  );
+  const stopWork = backing === undefined ? async () => {} : await startWork([...started.values()], backing, log);
+  log.info({ ports: Object.fromEntries(servers.map((server) => [server.name, server.port])) }, "ready");
+
+  return {
+    async close() {
+      log.info("draining");
+      await Promise.all(servers.map((server) => server.close()));
+      await stopWork();
+      await Promise.all([...started.values()].map((module) => module.close?.()));
+      await backing?.close();
+      log.info("drained");
+    },
+  };
+}
+
+/** Starts a module on its own database. Its stream and its durables exist before anything can be published. */
+async function startOne(
+  module: ServiceModule,
+  { mongo, bus, cache }: Backing,
+  context: Pick<Parameters<NonNullable<ServiceModule["start"]>>[0], "config" | "log" | "pageTokens" | "transportTo">,
+): Promise<StartedModule> {
+  const db = mongo.db(module.name);
+  if (module.emits !== undefined) await bus.ensureStream(module.name, [`${module.emits}.>`]);
+  const holder = `${hostname()}/${process.pid}`;
+  const started = await module.start!({
+    ...context,
+    db,
+    bus,
+    cache,
+    clock: systemClock,
+    lease: (name, ttlMs = defaultLeaseMs) => createLease(db, name, holder, ttlMs),
+  });
+  for (const handler of started.handlers ?? []) await ensureConsumer(bus, handler);
+  return started;
+}
+
+/** Starts what the bus and the clock start; the answer stops it once what is in hand is done. */
+async function startWork(
+  modules: readonly StartedModule[],
+  { bus }: Backing,
+  log: Logger,
+): Promise<() => Promise<void>> {
+  const handlers = modules.flatMap((module) => module.handlers ?? []);
+  const stopConsumers = await Promise.all(handlers.map((handler) => startConsumer(bus, handler, log)));
+  const stopJobs = modules.flatMap((module) => module.jobs ?? []).map((job) => startJob(job, log));
+  return async () => {
+    await Promise.all(stopConsumers.map((stop) => stop()));
+    await Promise.all(stopJobs.map((stop) => stop()));
+  };
+}

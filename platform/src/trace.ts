@@ -1,0 +1,25 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomBytes } from "node:crypto";
+
+/** The W3C Trace Context header (https://www.w3.org/TR/trace-context/). */
+export const traceparentHeader = "traceparent";
+
+const traceparentFormat = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const current = new AsyncLocalStorage<string>();
+
+/** Runs `work` in the trace that `traceparent` names, or in a new one if it names none. */
+export function inTrace<Result>(traceparent: string | null | undefined, work: () => Result): Result {
+  const traceId = traceparent?.match(traceparentFormat)?.[1] ?? randomBytes(16).toString("hex");
+  return current.run(traceId, work);
+}
+
+/** The id of the trace this code runs in, 32 hex digits; undefined outside of any. */
+export function currentTraceId(): string | undefined {
+  return current.getStore();
+}
+
+/** What to send to a neighbour so that its work belongs to this trace. */
+export function currentTraceparent(): string | undefined {
+  const traceId = current.getStore();
+  return traceId === undefined ? undefined : `00-${traceId}-${randomBytes(8).toString("hex")}-01`;
+}

@@ -1,0 +1,8 @@
+import { setting } from "@shop/platform";
+import { z } from "zod";
+
+/** The environment of the inventory service. */
+export const inventoryConfig = z.object({
+  INVENTORY_PORT: setting.port(5001),
+  USERS_URL: setting.urls("http://127.0.0.1:50053"),
+});

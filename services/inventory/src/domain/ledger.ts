@@ -1,0 +1,105 @@
+import { available, type Balance } from "./product.ts";
+
+/** So many of a product. */
+export interface Line {
+  readonly productId: string;
+  readonly quantity: number;
+}
+
+/** An order that waits to hear whether there is enough. */
+export interface WaitingOrder {
+  readonly orderId: string;
+  readonly lines: readonly Line[];
+}
+
+/** What was decided for an order, once and for all. `void`: it was called off before it was decided. */
+export interface Decision {
+  readonly orderId: string;
+  readonly outcome: "reserved" | "refused" | "void";
+  /** What was set aside; nothing unless reserved. */
+  readonly lines: readonly Line[];
+  /** Why it was refused, for the shopper to read. */
+  readonly reason?: string;
+}
+
+/** How what was set aside ended: free again, or gone. */
+export interface Closing {
+  readonly orderId: string;
+  readonly outcome: "released" | "shipped";
+}
+
+/** One product's part in an entry. `sequence` is the place it claims among the product's movements. */
+export interface Move {
+  readonly productId: string;
+  readonly sequence: number;
+  readonly onHandDelta: number;
+  readonly reservedDelta: number;
+}
+
+/** What an entry says: at most one move per product, at most one step per order. */
+export interface EntryPlan {
+  readonly moves: readonly Move[];
+  readonly decisions: readonly Decision[];
+  readonly closings: readonly Closing[];
+}
+
+/** The balances of products by id; a product that is missing can't be sold. */
+export type Balances = ReadonlyMap<string, Balance>;
+
+/**
+ * Decides waiting orders in their sequence, each all or nothing, against what those before it left. A refusal claims the
+ * next place of the product it was refused on, with a move of zero, so that nobody is refused on a stale balance.
+ */
+export function decide(balances: Balances, orders: readonly WaitingOrder[]): EntryPlan {
+  const reserving = new Map<string, number>();
+  const decisions = orders.map((order): Decision => {
+    const lines = sumByProduct(order.lines);
+    for (const { productId, quantity } of lines) {
+      const balance = balances.get(productId);
+      if (balance === undefined) return refused(order, `${productId} is no longer sold`);
+      const left = available(balance) - (reserving.get(productId) ?? 0);
+      if (quantity > left) {
+        reserving.set(productId, reserving.get(productId) ?? 0);
+        return refused(order, `only ${left} of ${productId} left, ${quantity} wanted`);
+      }
+    }
+    for (const { productId, quantity } of lines) {
+      reserving.set(productId, (reserving.get(productId) ?? 0) + quantity);
+    }
+    return { orderId: order.orderId, outcome: "reserved", lines };
+  });
+  const moves = [...reserving].map(([productId, quantity]) => nextMove(balances, productId, 0, quantity));
+  return { moves, decisions, closings: [] };
+}
+
+/** Ends reservations. Quantities come from what was decided, never from who asks. Orders that hold nothing are passed over. */
+export function close(balances: Balances, decisions: readonly Decision[], outcome: Closing["outcome"]): EntryPlan {
+  const held = decisions.filter((decision) => decision.outcome === "reserved");
+  const lines = sumByProduct(held.flatMap((decision) => decision.lines));
+  const moves = lines.map(({ productId, quantity }) =>
+    nextMove(balances, productId, outcome === "shipped" ? -quantity : 0, -quantity),
+  );
+  return { moves, decisions: [], closings: held.map(({ orderId }) => ({ orderId, outcome })) };
+}
+
+/** Calls orders off before they were decided: whoever decides them later finds that it is done. */
+export function voidOrders(orderIds: readonly string[]): EntryPlan {
+  return { moves: [], decisions: orderIds.map((orderId) => ({ orderId, outcome: "void", lines: [] })), closings: [] };
+}
+
+/** Demand per product: lines of one product are added up. */
+export function sumByProduct(lines: readonly Line[]): Line[] {
+  const sums = new Map<string, number>();
+  for (const { productId, quantity } of lines) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
+  return [...sums].map(([productId, quantity]) => ({ productId, quantity }));
+}
+
+function refused(order: WaitingOrder, reason: string): Decision {
+  return { orderId: order.orderId, outcome: "refused", lines: [], reason };
+}
+
+function nextMove(balances: Balances, productId: string, onHandDelta: number, reservedDelta: number): Move {
+  const balance = balances.get(productId);
+  if (balance === undefined) throw new Error(`the balance of ${productId} is not known`);
+  return { productId, sequence: balance.sequence + 1, onHandDelta, reservedDelta };
+}

@@ -1,0 +1,11 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { ProductStore } from "../store/product-store.ts";
+import { toProductMessage } from "../wire/product.ts";
+
+/** Reads products from the database, past the cache: prices of orders come from here. Safe to retry. */
+export function batchGetProducts(on: {
+  readonly products: ProductStore;
+}): MethodImpl<typeof InventoryService.method.batchGetProducts> {
+  return async ({ productIds }) => ({ products: (await on.products.findByIds(productIds)).map(toProductMessage) });
+}

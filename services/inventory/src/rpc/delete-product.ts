@@ -1,0 +1,18 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { Clock } from "@shop/platform";
+import type { ProductCache } from "../product-cache.ts";
+import type { ProductStore } from "../store/product-store.ts";
+
+/** Takes a product out of the catalogue; a second time is NOT_FOUND, so a retry may be too. */
+export function deleteProduct(on: {
+  readonly products: ProductStore;
+  readonly cache: ProductCache;
+  readonly clock: Clock;
+}): MethodImpl<typeof InventoryService.method.deleteProduct> {
+  return async ({ productId }) => {
+    const revision = await on.products.remove(productId, on.clock());
+    await on.cache.invalidate([{ productId, revision }]);
+    return {};
+  };
+}

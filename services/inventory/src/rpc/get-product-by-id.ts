@@ -1,0 +1,19 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { productNotFound } from "../domain/errors.ts";
+import type { ProductCache } from "../product-cache.ts";
+import type { ProductStore } from "../store/product-store.ts";
+
+/** Reads a product through the cache. Safe to retry. */
+export function getProductByID(on: {
+  readonly products: ProductStore;
+  readonly cache: ProductCache;
+}): MethodImpl<typeof InventoryService.method.getProductByID> {
+  return async ({ productId }) => {
+    const cached = await on.cache.get(productId);
+    if (cached !== undefined) return { product: cached };
+    const product = await on.products.findById(productId);
+    if (product === undefined) throw productNotFound(productId);
+    return { product: on.cache.fill(product) };
+  };
+}

@@ -1,0 +1,88 @@
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderCancelledSchema, OrderPlacedSchema, OrderShippedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import { inventoryConfig } from "./config.ts";
+import { orderClosed } from "./events/order-closed.ts";
+import { orderPlaced } from "./events/order-placed.ts";
+import { createProductCache } from "./product-cache.ts";
+import { batchGetProducts } from "./rpc/batch-get-products.ts";
+import { createProduct } from "./rpc/create-product.ts";
+import { deleteProduct } from "./rpc/delete-product.ts";
+import { getProductByID } from "./rpc/get-product-by-id.ts";
+import { listProducts } from "./rpc/list-products.ts";
+import { updateProduct } from "./rpc/update-product.ts";
+import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
+import { createProductStore, openProducts } from "./store/product-store.ts";
+
+/** Events decided by one entry of the ledger at most. */
+const maxBatch = 256;
+
+export const inventory = defineModule({
+  name: "inventory",
+  config: inventoryConfig,
+  implements: [InventoryService],
+  port: (config) => config.INVENTORY_PORT,
+  neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
+  emits: "shop.inventory.v1",
+  async start({ db, bus, cache, clock, log, lease, pageTokens }) {
+    const productDocuments = await openProducts(db);
+    const ledgerDocuments = await openLedger(db);
+    await ensureOutboxIndex(ledgerDocuments);
+    const outbox = createOutbox(ledgerDocuments, bus, log);
+    const products = createProductStore(productDocuments);
+    const ledger = createLedgerStore({
+      client: db.client,
+      ledger: ledgerDocuments,
+      products: productDocuments,
+      outbox,
+    });
+    const productCache = createProductCache(cache);
+    const stock = { ledger, products, cache: productCache, clock };
+    return {
+      routes: (router) =>
+        router.service(InventoryService, {
+          createProduct: createProduct({ ledger, clock }),
+          listProducts: listProducts({ products, pageTokens }),
+          getProductByID: getProductByID({ products, cache: productCache }),
+          updateProduct: updateProduct({ products, cache: productCache, clock }),
+          deleteProduct: deleteProduct({ products, cache: productCache, clock }),
+          batchGetProducts: batchGetProducts({ products }),
+        }),
+      handlers: [
+        eventHandler({
+          durable: "inventory-order-placed",
+          stream: "orders",
+          event: OrderPlacedSchema,
+          maxBatch,
+          handle: orderPlaced({ ...stock, repeat: outbox.publishNow }),
+        }),
+        eventHandler({
+          durable: "inventory-order-cancelled",
+          stream: "orders",
+          event: OrderCancelledSchema,
+          maxBatch,
+          handle: orderClosed(stock, "released"),
+        }),
+        eventHandler({
+          durable: "inventory-order-shipped",
+          stream: "orders",
+          event: OrderShippedSchema,
+          maxBatch,
+          handle: orderClosed(stock, "shipped"),
+        }),
+      ],
+      jobs: [
+        outbox.sweeper({
+          lease: lease("sweep-ledger-outbox"),
+          // An entry that was not published may not have been projected either.
+          async before(entries) {
+            const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
+            await productCache.invalidate(await ledger.catchUp(productIds));
+          },
+        }),
+      ],
+      close: () => outbox.close(),
+    };
+  },
+});

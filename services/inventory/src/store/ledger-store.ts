@@ -1,0 +1,256 @@
+import { isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/platform";
+import type { Collection, Db, MongoClient } from "mongodb";
+import { skuTaken } from "../domain/errors.ts";
+import type { Closing, Decision, EntryPlan, Move } from "../domain/ledger.ts";
+import type { Product } from "../domain/product.ts";
+import { type ProductDocument, toDocument } from "./product-store.ts";
+
+/** Why stock moved. */
+type EntryKind = "received" | "decided" | "released" | "shipped";
+
+/** An entry of the ledger: written once, never changed, but for its outbox. */
+export interface LedgerEntryDocument {
+  _id: string;
+  kind: EntryKind;
+  /**
+   * `<product>:<sequence>` of each move and `<order>:<step>` of each step. Unique over all entries, which makes an insert a
+   * compare-and-set over everything it touches, without a transaction.
+   */
+  keys: string[];
+  moves: { product_id: string; sequence: number; on_hand_delta: number; reserved_delta: number }[];
+  decisions: {
+    order_id: string;
+    outcome: Decision["outcome"];
+    lines: { product_id: string; quantity: number }[];
+    reason?: string;
+  }[];
+  closings: { order_id: string; outcome: Closing["outcome"] }[];
+  create_time: Date;
+  outbox: PendingEvent[];
+}
+
+export interface LedgerEntry {
+  readonly kind: EntryKind;
+  readonly plan: EntryPlan;
+  readonly events: readonly PendingEvent[];
+  readonly time: Date;
+}
+
+/** A product whose balance has moved, and the revision it has now. */
+export interface MovedProduct {
+  readonly productId: string;
+  readonly revision: number;
+}
+
+/** The truth about stock: an append-only ledger. Balances on products follow from it. */
+export interface LedgerStore {
+  /**
+   * Commits an entry, brings the balances up to date, then publishes its events. Undefined, and nothing done, when somebody
+   * else claimed one of its places first: then read what they decided, and decide the rest again.
+   */
+  append(entry: LedgerEntry): Promise<readonly MovedProduct[] | undefined>;
+  /** Commits a new product together with its first received stock. Throws SKU_TAKEN. */
+  insertProduct(product: Product): Promise<void>;
+  /** What was decided for these orders; those that were not decided are missing. */
+  decisionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Decision>>;
+  /** Which of these orders were closed. */
+  closedAmong(orderIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Brings the balances of products up to date with the ledger, whoever wrote it. */
+  catchUp(productIds: readonly string[]): Promise<readonly MovedProduct[]>;
+}
+
+// A unique index does not compare the keys of one document with each other: that is the validator's part.
+const validator = {
+  $jsonSchema: {
+    required: ["keys"],
+    properties: { keys: { bsonType: "array", minItems: 1, uniqueItems: true, items: { bsonType: "string" } } },
+  },
+};
+
+/** The collection, with its index and its validator. */
+export async function openLedger(db: Db): Promise<Collection<LedgerEntryDocument>> {
+  const exists = (await db.listCollections({ name: "ledger" }).toArray()).length > 0;
+  if (exists) await db.command({ collMod: "ledger", validator });
+  else
+    await db.createCollection("ledger", { validator }).catch((error) => {
+      // A replica was faster.
+      if (error.codeName !== "NamespaceExists") throw error;
+    });
+  const ledger = db.collection<LedgerEntryDocument>("ledger");
+  await ledger.createIndex({ keys: 1 }, { name: "keys", unique: true });
+  return ledger;
+}
+
+export function createLedgerStore(on: {
+  readonly client: MongoClient;
+  readonly ledger: Collection<LedgerEntryDocument>;
+  readonly products: Collection<ProductDocument>;
+  readonly outbox: Outbox;
+}): LedgerStore {
+  const { client, ledger, products, outbox } = on;
+
+  /** Applies moves to balances that stand right before them; answers how many did. */
+  async function project(moves: readonly LedgerEntryDocument["moves"][number][]): Promise<number> {
+    if (moves.length === 0) return 0;
+    const result = await products.bulkWrite(
+      moves.map((move) => ({
+        updateOne: {
+          filter: { _id: move.product_id, "balance.sequence": move.sequence - 1 },
+          update: {
+            $inc: {
+              "balance.on_hand": move.on_hand_delta,
+              "balance.reserved": move.reserved_delta,
+              "balance.sequence": 1,
+              revision: 1,
+            },
+          },
+        },
+      })),
+      { ordered: false },
+    );
+    return result.matchedCount;
+  }
+
+  async function catchUpOne(productId: string): Promise<void> {
+    for (;;) {
+      const product = await products.findOne({ _id: productId }, { projection: { "balance.sequence": 1 } });
+      if (product === null) return;
+      const entry = await ledger.findOne(
+        { keys: moveKey(productId, product.balance.sequence + 1) },
+        { projection: { moves: 1 } },
+      );
+      if (entry === null) return;
+      await project(entry.moves.filter((move) => move.product_id === productId));
+    }
+  }
+
+  async function revisionsOf(productIds: readonly string[]): Promise<readonly MovedProduct[]> {
+    const documents = await products
+      .find({ _id: { $in: [...productIds] } })
+      .project<Pick<ProductDocument, "_id" | "revision">>({ revision: 1 })
+      .toArray();
+    return documents.map(({ _id, revision }) => ({ productId: _id, revision }));
+  }
+
+  async function catchUp(productIds: readonly string[]): Promise<readonly MovedProduct[]> {
+    await Promise.all(productIds.map(catchUpOne));
+    return await revisionsOf(productIds);
+  }
+
+  return {
+    async append(entry) {
+      const document = toEntryDocument(entry);
+      try {
+        await ledger.insertOne(document);
+      } catch (error) {
+        if (isDuplicateKey(error)) return undefined;
+        throw error;
+      }
+      const productIds = document.moves.map((move) => move.product_id);
+      const projected = await project(document.moves);
+      const moved = projected === productIds.length ? await revisionsOf(productIds) : await catchUp(productIds);
+      void outbox.relay(document._id, document.outbox);
+      return moved;
+    },
+
+    async insertProduct(product) {
+      const { balance } = product;
+      const received = toEntryDocument({
+        kind: "received",
+        plan: {
+          moves: [
+            { productId: product.productId, sequence: balance.sequence, onHandDelta: balance.onHand, reservedDelta: 0 },
+          ],
+          decisions: [],
+          closings: [],
+        },
+        events: [],
+        time: product.createTime,
+      });
+      try {
+        await client.withSession((session) =>
+          session.withTransaction(async () => {
+            await products.insertOne(toDocument(product), { session });
+            await ledger.insertOne(received, { session });
+          }),
+        );
+      } catch (error) {
+        if (isDuplicateKey(error, "sku")) throw skuTaken(product.details.sku ?? "");
+        throw error;
+      }
+    },
+
+    async decisionsOf(orderIds) {
+      const wanted = new Set(orderIds);
+      const entries = await ledger
+        .find({ keys: { $in: orderIds.map((orderId) => stepKey(orderId, "decision")) } })
+        .project<Pick<LedgerEntryDocument, "decisions">>({ decisions: 1 })
+        .toArray();
+      return new Map(
+        entries
+          .flatMap((entry) => entry.decisions)
+          .filter((decision) => wanted.has(decision.order_id))
+          .map((decision) => [decision.order_id, toDecision(decision)]),
+      );
+    },
+
+    async closedAmong(orderIds) {
+      const keys = orderIds.map((orderId) => stepKey(orderId, "close"));
+      const entries = await ledger
+        .find({ keys: { $in: keys } })
+        .project<Pick<LedgerEntryDocument, "closings">>({ closings: 1 })
+        .toArray();
+      return new Set(entries.flatMap((entry) => entry.closings.map((closing) => closing.order_id)));
+    },
+
+    catchUp,
+  };
+}
+
+function toEntryDocument({ kind, plan, events, time }: LedgerEntry): LedgerEntryDocument {
+  return {
+    _id: newId("entry"),
+    kind,
+    keys: [
+      ...plan.moves.map((move) => moveKey(move.productId, move.sequence)),
+      ...plan.decisions.map(({ orderId }) => stepKey(orderId, "decision")),
+      ...plan.closings.map(({ orderId }) => stepKey(orderId, "close")),
+    ],
+    moves: plan.moves.map(toMoveDocument),
+    decisions: plan.decisions.map(({ orderId, outcome, lines, reason }) => ({
+      order_id: orderId,
+      outcome,
+      lines: lines.map(({ productId, quantity }) => ({ product_id: productId, quantity })),
+      ...(reason === undefined ? {} : { reason }),
+    })),
+    closings: plan.closings.map(({ orderId, outcome }) => ({ order_id: orderId, outcome })),
+    create_time: time,
+    outbox: [...events],
+  };
+}
+
+function toMoveDocument(move: Move): LedgerEntryDocument["moves"][number] {
+  return {
+    product_id: move.productId,
+    sequence: move.sequence,
+    on_hand_delta: move.onHandDelta,
+    reserved_delta: move.reservedDelta,
+  };
+}
+
+function toDecision({ order_id, outcome, lines, reason }: LedgerEntryDocument["decisions"][number]): Decision {
+  return {
+    orderId: order_id,
+    outcome,
+    lines: lines.map(({ product_id, quantity }) => ({ productId: product_id, quantity })),
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function moveKey(productId: string, sequence: number): string {
+  return `${productId}:${sequence}`;
+}
+
+function stepKey(orderId: string, step: "decision" | "close"): string {
+  return `${orderId}:${step}`;
+}

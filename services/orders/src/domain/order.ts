@@ -1,0 +1,99 @@
+import { DomainError, invalidFields, type Money, sum, times } from "@shop/platform";
+import { statusMoveRefused } from "./errors.ts";
+
+export type OrderStatus = "pending" | "confirmed" | "rejected" | "shipped" | "delivered" | "cancelled";
+
+/** A line of an order: the product as it was when the order was placed. */
+export interface OrderItem {
+  readonly productId: string;
+  readonly name: string;
+  readonly quantity: number;
+  readonly unitPrice: Money;
+}
+
+/** Who moved an order: a user's id, or the part of the platform that did. */
+export type Actor = string;
+
+/** A move of an order, kept with it. */
+export interface OrderMove {
+  readonly status: OrderStatus;
+  readonly time: Date;
+  readonly actor: Actor;
+  /** Why, for the shopper to read; empty when there is nothing to say. */
+  readonly reason: string;
+  readonly traceId: string;
+}
+
+export interface Order {
+  readonly orderId: string;
+  readonly userId: string;
+  readonly status: OrderStatus;
+  readonly statusReason: string;
+  readonly items: readonly OrderItem[];
+  readonly total: Money;
+  /** Grows with every move; 1 exactly as long as the order is pending. */
+  readonly version: number;
+  readonly createTime: Date;
+  readonly updateTime: Date;
+}
+
+/** The version of an order that waits for its stock. */
+export const pendingVersion = 1;
+
+/** Every move there is. What is not here can't happen. */
+const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
+  pending: ["confirmed", "rejected", "cancelled"],
+  confirmed: ["shipped", "cancelled"],
+  shipped: ["delivered"],
+  rejected: [],
+  delivered: [],
+  cancelled: [],
+};
+
+/** What only the platform does, because the stock has to answer first. */
+const platformsOwn: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
+
+/** Throws FAILED_PRECONDITION when an administrator can't move an order from where it is to there. */
+export function checkMove(order: Order, to: OrderStatus): void {
+  if (!moves[order.status].includes(to) || platformsOwn.includes(to))
+    throw statusMoveRefused(order.orderId, order.status, to);
+}
+
+/** No order is worth more, in minor units: sums stay exact everywhere, also in programs that only know doubles. */
+const maxTotal = 10n ** 15n;
+const maxQuantity = 1_000_000;
+
+/** How many of a product somebody wants. */
+export interface WantedItem {
+  readonly productId: string;
+  readonly quantity: number;
+}
+
+/** Lines of the same product added up. Throws INVALID_ARGUMENT when a sum is too large. */
+export function sumByProduct(wanted: readonly WantedItem[]): WantedItem[] {
+  const sums = new Map<string, number>();
+  for (const { productId, quantity } of wanted) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
+  return [...sums].map(([productId, quantity]) => {
+    if (quantity > maxQuantity) {
+      throw invalidFields([{ field: "items", description: `more than ${maxQuantity} of ${productId}` }]);
+    }
+    return { productId, quantity };
+  });
+}
+
+/** What an order of these items costs. Throws INVALID_ARGUMENT when it can't be one order. */
+export function totalOf(items: readonly OrderItem[]): Money {
+  const currencies = new Set(items.map((item) => item.unitPrice.currencyCode));
+  if (currencies.size > 1) {
+    throw new DomainError("invalid_argument", "ORDER_CURRENCIES_DIFFER", "one order can't mix currencies", {
+      violations: [{ field: "items", description: `priced in ${[...currencies].join(", ")}` }],
+    });
+  }
+  const total = sum(items.map((item) => times(item.unitPrice, item.quantity)));
+  if (total.minorUnits > maxTotal) {
+    throw new DomainError("invalid_argument", "ORDER_TOO_LARGE", "the order is worth more than one order can be", {
+      violations: [{ field: "items", description: `the total exceeds ${maxTotal} minor units` }],
+    });
+  }
+  return total;
+}

@@ -1,0 +1,25 @@
+import { OrderCancelledSchema, OrderPlacedSchema, OrderShippedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import { type PendingEvent, pendingEvent } from "@shop/platform";
+import type { Order, OrderMove } from "../domain/order.ts";
+
+const service = "orders";
+
+/** Tells that an order waits for its stock. */
+export function placedEvent(order: Order): PendingEvent {
+  const lines = order.items.map(({ productId, quantity }) => ({ productId, quantity }));
+  const about = { service, aggregateId: order.orderId, version: order.version, time: order.createTime };
+  return pendingEvent(OrderPlacedSchema, { orderId: order.orderId, lines }, about);
+}
+
+/** Tells of a move, if anybody needs to know: the stock does, when an order leaves the house or is called off. */
+export function moveEvents({ orderId, version }: Order, move: OrderMove): PendingEvent[] {
+  const about = { service, aggregateId: orderId, version: version + 1, time: move.time };
+  switch (move.status) {
+    case "shipped":
+      return [pendingEvent(OrderShippedSchema, { orderId }, about)];
+    case "cancelled":
+      return [pendingEvent(OrderCancelledSchema, { orderId, reason: move.reason }, about)];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,38 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type OrderSchema, OrderStatus as StatusOnTheWire } from "@shop/gen/shop/orders/v1/order_service_pb";
+import type { Order, OrderStatus } from "../domain/order.ts";
+
+const statuses: Readonly<Record<OrderStatus, StatusOnTheWire>> = {
+  pending: StatusOnTheWire.PENDING,
+  confirmed: StatusOnTheWire.CONFIRMED,
+  rejected: StatusOnTheWire.REJECTED,
+  shipped: StatusOnTheWire.SHIPPED,
+  delivered: StatusOnTheWire.DELIVERED,
+  cancelled: StatusOnTheWire.CANCELLED,
+};
+
+export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchema> {
+  return {
+    orderId: order.orderId,
+    userId: order.userId,
+    status: statuses[order.status],
+    statusReason: order.statusReason,
+    items: order.items.map(({ productId, name, quantity, unitPrice }) => ({
+      productId,
+      name,
+      quantity,
+      unitPrice: { ...unitPrice },
+    })),
+    total: { ...order.total },
+    createTime: timestampFromDate(order.createTime),
+    updateTime: timestampFromDate(order.updateTime),
+  };
+}
+
+/** The schema has refused every value that is not a status. */
+export function toStatus(status: StatusOnTheWire): OrderStatus {
+  const found = (Object.keys(statuses) as OrderStatus[]).find((name) => statuses[name] === status);
+  if (found === undefined) throw new RangeError(`${status} is not a status`);
+  return found;
+}

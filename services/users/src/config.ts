@@ -1,0 +1,22 @@
+import { setting } from "@shop/platform";
+import { z } from "zod";
+
+/** The environment of the users service. */
+export const usersConfig = z.object({
+  USERS_PORT: setting.port(50053),
+  ADMIN_USERNAME: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{3,64}$/, "must be 3 to 64 of letters, digits and . _ -")
+    .default("admin")
+    .describe("name of the first administrator"),
+  ADMIN_PASSWORD: z
+    .string()
+    .min(8)
+    .max(128)
+    .optional()
+    .describe("8 to 128 characters; the first administrator is made only if it is set and there is none yet"),
+  PASSWORD_HASHES_AT_ONCE: setting.integer(2, 1, 64, "password hashes computed at the same time"),
+  PASSWORD_HASHES_WAITING: setting.integer(50, 0, 10_000, "password hashes that may wait for their turn"),
+});
+
+export type UsersConfig = z.output<typeof usersConfig>;

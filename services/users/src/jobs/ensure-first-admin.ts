@@ -1,0 +1,34 @@
+import { type Clock, DomainError, type Logger, newId } from "@shop/platform";
+import type { UsersConfig } from "../config.ts";
+import type { Passwords } from "../passwords.ts";
+import type { UserStore } from "../store/user-store.ts";
+
+/** Makes the first administrator from the configuration, once. Two replicas that try at once: the name's index lets one. */
+export async function ensureFirstAdmin(
+  on: { readonly users: UserStore; readonly passwords: Passwords; readonly clock: Clock; readonly log: Logger },
+  config: UsersConfig,
+): Promise<void> {
+  if (await on.users.hasAdmin()) return;
+  if (config.ADMIN_PASSWORD === undefined) {
+    on.log.warn("there is no administrator yet: set ADMIN_PASSWORD to have one made");
+    return;
+  }
+  try {
+    await on.users.insert({
+      userId: newId("user"),
+      username: config.ADMIN_USERNAME,
+      passwordHash: await on.passwords.hash(config.ADMIN_PASSWORD),
+      roles: ["customer", "admin"],
+      createTime: on.clock(),
+    });
+    on.log.info({ username: config.ADMIN_USERNAME }, "the first administrator was made");
+  } catch (error) {
+    if (!(error instanceof DomainError && error.reason === "USERNAME_TAKEN")) throw error;
+    if (!(await on.users.hasAdmin())) {
+      on.log.error(
+        { username: config.ADMIN_USERNAME },
+        "ADMIN_USERNAME belongs to a customer: no administrator was made",
+      );
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Role as RoleOnTheWire, type UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
+import type { Role, User } from "../domain/user.ts";
+
+const roles: Record<Role, RoleOnTheWire> = { customer: RoleOnTheWire.CUSTOMER, admin: RoleOnTheWire.ADMIN };
+
+export function toUserProfile(user: User): MessageInitShape<typeof UserProfileSchema> {
+  return {
+    userId: user.userId,
+    username: user.username,
+    roles: user.roles.map((role) => roles[role]),
+    createTime: timestampFromDate(user.createTime),
+  };
+}

@@ -1,0 +1,136 @@
+import { join, resolve } from "node:path";
+import { type KeptProcess, keepProcess } from "../kept-process.ts";
+import { openRunFile, type RunFile } from "../run-file.ts";
+import { stopStale } from "../stale.ts";
+import { startMongodb } from "./mongodb.ts";
+import { startNats } from "./nats.ts";
+import { choosePorts } from "./ports.ts";
+import { startRedis } from "./redis.ts";
+import { dockerProbe, resolveServer, ServerUnavailableError } from "./resolve-server.ts";
+import { mongodb, nats, redis } from "./server-kind.ts";
+import type { StartedServer, Starting } from "./starting.ts";
+
+export { choosePorts, isFree } from "./ports.ts";
+export { ServerUnavailableError } from "./resolve-server.ts";
+
+export interface InfraOptions {
+  /** Holds the servers' data, logs and remembered ports; the same folder again gives the same data again. */
+  readonly dataDir: string;
+  /** Gets a line for what a person wants to know: installs, deaths, restarts. Nothing is said by default. */
+  readonly log?: (line: string) => void;
+  /** MONGODB_URI, REDIS_URL, NATS_URL and PATH are read from here; `process.env` by default. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Whether a server that dies is started again, on its port and data. Default true; a fault test may want false. */
+  readonly restart?: boolean;
+  /** Three mongod in one replica set (mongodb-1 to -3) and three NATS servers (nats-1 to -3) instead of one each. */
+  readonly cluster?: boolean;
+  /** Where the servers are recorded; `<dataDir>/run.json` by default, whose leftovers are then stopped first. */
+  readonly runFile?: RunFile;
+  /** Ports that something else is about to take. */
+  readonly avoidPorts?: readonly number[];
+  /** Ends the start (what was started is stopped, the signal's reason thrown); later on, ends the restarts. */
+  readonly signal?: AbortSignal;
+}
+
+/** A MongoDB replica set, Redis and NATS with JetStream, all of which answer. */
+export interface Infra {
+  /** Without a database name: whoever uses it chooses its own. */
+  readonly mongodbUri: string;
+  readonly redisUrl: string;
+  /** Comma-separated when it is a cluster. */
+  readonly natsUrl: string;
+  /** The servers that were started here (none of a URL in the environment), by name: `mongodb`, `redis`, `nats-2`. */
+  readonly processes: readonly KeptProcess[];
+  /** The started server of that name, to kill it or to start it again. @throws Error when there is none */
+  server(name: string): KeptProcess;
+  /** Stops the servers that were started here and keeps their data. */
+  stop(): Promise<void>;
+}
+
+const stopGraceMs = 15_000;
+
+/**
+ * Gives the caller the three servers the shop needs: for each, the first that works of its URL in the environment, its
+ * executable on PATH, a Docker engine with compose.yaml, and its pinned PyPI package. They start side by side (warm: 1 to
+ * 2 s), each in its own process group, and stop with `stop()` or when this process exits. If this process is killed with
+ * SIGKILL, the next start with the same `dataDir` stops them first.
+ * @throws ServerUnavailableError that names every server which nothing can provide, with what to do about it
+ * @throws StartError with the server's last log lines when one does not come up
+ */
+export async function startInfra(options: InfraOptions): Promise<Infra> {
+  const { log = () => {}, env = process.env, restart = true, cluster = false, signal } = options;
+  const dataDir = resolve(options.dataDir);
+  const runFile = options.runFile ?? openRunFile(join(dataDir, "run.json"));
+  if (options.runFile === undefined) await stopStale(runFile, log);
+
+  const docker = cluster
+    ? () => Promise.resolve({ ok: false, why: "not used for a cluster" })
+    : dockerProbe(env);
+  const [mongodbSource, redisSource, natsSource] = await allOrOneError(
+    [mongodb, redis, nats].map((kind) => resolveServer(kind, { log, env, signal, dataDir, docker })),
+  );
+
+  const names = (name: string) => (cluster ? [1, 2, 3].map((member) => `${name}-${member}`) : [name]);
+  const ports = await choosePorts(
+    join(dataDir, "ports.json"),
+    {
+      ...Object.fromEntries(names("mongodb").map((name) => [name, 1])),
+      redis: 1,
+      ...Object.fromEntries(names("nats").map((name) => [name, cluster ? 2 : 1])),
+    },
+    options.avoidPorts,
+  );
+
+  const processes: KeptProcess[] = [];
+  const stop = async () => {
+    await Promise.all(processes.map((server) => server.stop(stopGraceMs)));
+  };
+  const starting: Starting = {
+    dataDir,
+    ports,
+    signal,
+    keep(spec) {
+      const logFile = join(dataDir, "logs", `${spec.name}.log`);
+      const server = keepProcess({ ...spec, logFile }, { runFile, log, restart, signal });
+      processes.push(server);
+      return server;
+    },
+  };
+  const started = await Promise.allSettled<StartedServer>([
+    startMongodb(mongodbSource!, names("mongodb"), starting),
+    startRedis(redisSource!, starting),
+    startNats(natsSource!, names("nats"), starting),
+  ]);
+  const failure = started.find((outcome) => outcome.status === "rejected");
+  if (failure !== undefined) {
+    await stop();
+    throw failure.reason;
+  }
+  const [mongodbUri, redisUrl, natsUrl] = started.map((outcome) =>
+    outcome.status === "fulfilled" ? outcome.value.url : "",
+  );
+
+  return {
+    mongodbUri: mongodbUri!,
+    redisUrl: redisUrl!,
+    natsUrl: natsUrl!,
+    processes,
+    server(name) {
+      const server = processes.find((candidate) => candidate.name === name);
+      if (server === undefined) throw new Error(`no server called ${name} was started here`);
+      return server;
+    },
+    stop,
+  };
+}
+
+/** All values, or one error that says what every failed one says: a person installs what is missing in one go. */
+async function allOrOneError<T>(attempts: readonly Promise<T>[]): Promise<T[]> {
+  const outcomes = await Promise.allSettled(attempts);
+  const reasons = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+  const other = reasons.find((reason) => !(reason instanceof ServerUnavailableError));
+  if (other !== undefined) throw other;
+  if (reasons.length > 0)
+    throw new ServerUnavailableError(reasons.map((reason) => reason.message).join("\n\n"));
+  return outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+}

@@ -1,0 +1,81 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+
+/** Below the range that systems take outgoing ports from: a server that is being restarted finds its port still free. */
+const lowestPort = 20_000;
+const highestPort = 32_000;
+
+/**
+ * Whether a server could listen on `port` now: nothing does, on loopback, on all addresses or on IPv6.
+ * @throws Error (EACCES) when the port is privileged.
+ */
+export async function isFree(port: number): Promise<boolean> {
+  // A wildcard listener and a loopback listener can coexist on some systems, so each address is asked.
+  for (const host of ["127.0.0.1", "0.0.0.0", "::"]) {
+    const problem = await listenProblem(port, host);
+    if (problem === "EADDRINUSE") return false;
+    if (problem === "EACCES")
+      throw Object.assign(new Error(`port ${port} needs more rights`), { code: problem });
+  }
+  return true;
+}
+
+function listenProblem(port: number, host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
+/**
+ * Free ports for each name, as many as wanted: those of the last start if they are still free, so that data which holds
+ * an address stays valid, else new ones. What listens somewhere already is never adopted.
+ * @param file remembers the choice
+ * @param avoid ports that something else is about to take
+ */
+export async function choosePorts(
+  file: string,
+  wanted: Readonly<Record<string, number>>,
+  avoid: readonly number[] = [],
+): Promise<Record<string, number[]>> {
+  const remembered = readRemembered(file);
+  const chosen: Record<string, number[]> = {};
+  const taken = new Set(avoid);
+  for (const [name, count] of Object.entries(wanted)) {
+    const before = remembered[name] ?? [];
+    const ports =
+      before.length === count && (await allUsable(before, taken)) ? before : await freePorts(count, taken);
+    for (const port of ports) taken.add(port);
+    chosen[name] = ports;
+  }
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ ...remembered, ...chosen }, null, 2)}\n`);
+  return chosen;
+}
+
+async function allUsable(ports: readonly number[], taken: ReadonlySet<number>): Promise<boolean> {
+  for (const port of ports) {
+    if (taken.has(port) || !(await isFree(port))) return false;
+  }
+  return true;
+}
+
+async function freePorts(count: number, taken: ReadonlySet<number>): Promise<number[]> {
+  const found: number[] = [];
+  while (found.length < count) {
+    // At random, so that two starters that choose at the same moment hardly choose the same.
+    const port = lowestPort + Math.floor(Math.random() * (highestPort - lowestPort));
+    if (!taken.has(port) && !found.includes(port) && (await isFree(port))) found.push(port);
+  }
+  return found;
+}
+
+function readRemembered(file: string): Record<string, number[]> {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Record<string, number[]>;
+  } catch {
+    return {}; // the first start
+  }
+}

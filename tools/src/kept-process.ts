@@ -1,0 +1,170 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { createInterface } from "node:readline";
+import type { RunFile } from "./run-file.ts";
+
+/** A process to run, and to run again when it dies. */
+export interface ProcessSpec {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  /** The whole environment of the process; the starter's own when absent. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** The TCP ports it listens on, for run.json. */
+  readonly ports: readonly number[];
+  /** Its stdout and stderr are appended here. */
+  readonly logFile: string;
+  /** Sees every line of its output too. Without it the process writes to the file by itself. */
+  readonly onLine?: (line: string) => void;
+}
+
+export interface Keeping {
+  readonly runFile: RunFile;
+  readonly log: (line: string) => void;
+  /** Whether a process that dies unasked is started again. */
+  readonly restart: boolean;
+  /** Once aborted, nothing is started again: everything is being stopped. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A process that was started, or is about to be started again. */
+export interface KeptProcess {
+  readonly name: string;
+  readonly ports: readonly number[];
+  readonly logFile: string;
+  /** Undefined while it does not run. */
+  readonly pid: number | undefined;
+  /** How often it died unasked. */
+  readonly deaths: number;
+  /** Starts it unless it runs. Resolves once it is spawned; rejects when it cannot be. */
+  start(): Promise<void>;
+  /** Asks it to stop, kills it after `graceMs`, and does not start it again. Safe to repeat. */
+  stop(graceMs: number): Promise<void>;
+  /** Sends a signal and changes nothing else: what dies of it is started again, if `restart` says so. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+const firstBackoffMs = 200;
+const longestBackoffMs = 5_000;
+const healthyAfterMs = 60_000;
+
+/** Every child of this process, so that none outlives it, however it exits (SIGKILL excepted: see stale.ts). */
+const living = new Set<ChildProcess>();
+process.on("exit", killEverything);
+
+/** Kills every kept process of this one at once. */
+export function killEverything(): void {
+  for (const child of living) child.kill("SIGKILL");
+}
+
+/**
+ * Describes a process that `start` runs in its own process group (a Ctrl-C in the terminal does not reach it), recorded
+ * in run.json for as long as it runs. A restart waits 0.2 s, twice as long after each quick death, 5 s at most; a
+ * minute of health starts that anew.
+ */
+export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }: Keeping): KeptProcess {
+  let child: ChildProcess | undefined;
+  let exited: Promise<void> = Promise.resolve();
+  let wanted = false;
+  let deaths = 0;
+  let quickDeaths = 0;
+  let retry: NodeJS.Timeout | undefined;
+
+  function start(): Promise<void> {
+    wanted = true;
+    clearTimeout(retry);
+    if (child !== undefined) return Promise.resolve();
+    mkdirSync(dirname(spec.logFile), { recursive: true });
+    const file = openSync(spec.logFile, "a");
+    const output = spec.onLine === undefined ? file : "pipe";
+    const startedAt = Date.now();
+    const spawned = spawn(spec.command, spec.args, {
+      stdio: ["ignore", output, output],
+      detached: true,
+      ...(spec.env === undefined ? {} : { env: spec.env }),
+      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+    });
+    for (const stream of [spawned.stdout, spawned.stderr]) {
+      if (stream === null) continue;
+      stream.on("data", (chunk: Buffer) => writeSync(file, chunk));
+      createInterface({ input: stream }).on("line", (line) => spec.onLine?.(line));
+    }
+    spawned.once("close", () => closeSync(file));
+    if (spawned.pid === undefined) {
+      return new Promise((_, reject) => {
+        spawned.once("error", reject);
+      });
+    }
+
+    child = spawned;
+    living.add(spawned);
+    runFile.add({ name: spec.name, pid: spawned.pid, ports: spec.ports });
+    exited = new Promise((resolve) => {
+      spawned.once("exit", (code, signal) => {
+        child = undefined;
+        living.delete(spawned);
+        runFile.remove(spawned.pid!);
+        if (wanted) died(Date.now() - startedAt, signal ?? `code ${code}`);
+        resolve();
+      });
+    });
+    return Promise.resolve();
+  }
+
+  function died(afterMs: number, how: string): void {
+    deaths += 1;
+    quickDeaths = afterMs >= healthyAfterMs ? 1 : quickDeaths + 1;
+    if (!restart || signal?.aborted) {
+      log(`${spec.name}: died (${how})`);
+      return;
+    }
+    const waitMs = Math.min(firstBackoffMs * 2 ** (quickDeaths - 1), longestBackoffMs);
+    log(`${spec.name}: died (${how}), starting it again in ${waitMs / 1000} s`);
+    retry = setTimeout(() => {
+      if (signal?.aborted) return;
+      start().catch((error: Error) => died(0, error.message));
+    }, waitMs);
+  }
+
+  async function stop(graceMs: number): Promise<void> {
+    wanted = false;
+    clearTimeout(retry);
+    const stopping = child;
+    if (stopping === undefined) return;
+    stopping.kill("SIGTERM");
+    const lastResort = setTimeout(() => {
+      log(`${spec.name}: still there after ${graceMs / 1000} s, killing it`);
+      stopping.kill("SIGKILL");
+    }, graceMs);
+    await exited;
+    clearTimeout(lastResort);
+  }
+
+  return {
+    name: spec.name,
+    ports: spec.ports,
+    logFile: spec.logFile,
+    get pid() {
+      return child?.pid;
+    },
+    get deaths() {
+      return deaths;
+    },
+    start,
+    stop,
+    kill: (signal) => {
+      child?.kill(signal);
+    },
+  };
+}
+
+/** The last `count` lines that a process wrote, for a person who has to find out why it does not start. */
+export function lastLines(kept: KeptProcess, count = 12): string {
+  try {
+    return readFileSync(kept.logFile, "utf8").trimEnd().split("\n").slice(-count).join("\n");
+  } catch {
+    return "(no output)";
+  }
+}

@@ -1,0 +1,54 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { processStamp } from "./process-stamp.ts";
+
+/** One process that was started for a data directory. */
+export interface RunEntry {
+  readonly name: string;
+  /** The process itself, never a wrapper's. */
+  readonly pid: number;
+  /** The TCP ports it listens on. */
+  readonly ports: readonly number[];
+  /** See `processStamp`: a recorded pid is ours only while its stamp is this one. */
+  readonly stamp?: string | undefined;
+}
+
+/** `run.json`: what runs for a data directory, on disk, true at every moment. */
+export interface RunFile {
+  readonly processes: readonly RunEntry[];
+  add(entry: Omit<RunEntry, "stamp">): void;
+  remove(pid: number): void;
+}
+
+/**
+ * Opens the record at `path`, as an earlier run left it.
+ * Each change is written to a file beside it and renamed over it, so that a reader never sees half of one.
+ */
+export function openRunFile(path: string): RunFile {
+  let processes: readonly RunEntry[] = readRunFile(path);
+
+  function write(changed: readonly RunEntry[]): void {
+    processes = changed;
+    mkdirSync(dirname(path), { recursive: true });
+    const draft = `${path}.${process.pid}.tmp`;
+    writeFileSync(draft, `${JSON.stringify({ processes }, null, 2)}\n`);
+    renameSync(draft, path);
+  }
+
+  return {
+    get processes() {
+      return processes;
+    },
+    add: (entry) => write([...processes, { ...entry, stamp: processStamp(entry.pid) }]),
+    remove: (pid) => write(processes.filter((entry) => entry.pid !== pid)),
+  };
+}
+
+function readRunFile(path: string): readonly RunEntry[] {
+  try {
+    const { processes } = JSON.parse(readFileSync(path, "utf8")) as { processes?: RunEntry[] };
+    return Array.isArray(processes) ? processes : [];
+  } catch {
+    return []; // no earlier run
+  }
+}

@@ -1,0 +1,18 @@
+import { internalSecret } from "./secrets.ts";
+import { seedCatalogue } from "./seed-catalogue.ts";
+import { readSettings } from "./settings.ts";
+
+const settings = readSettings(process.argv.slice(2), process.env);
+const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0.1:${settings.ports.INVENTORY_PORT}`;
+try {
+  const { created, skipped } = await seedCatalogue({
+    inventoryUrl,
+    internalSecret: internalSecret(settings.dataDir, process.env),
+    log: console.log,
+  });
+  console.log(`${created} products created, ${skipped} were there already`);
+} catch (error) {
+  console.error(`The sample catalogue could not be loaded into ${inventoryUrl}: ${(error as Error).message}`);
+  console.error("Is the shop running (npm start) with the same DATA_DIR?");
+  process.exitCode = 1;
+}

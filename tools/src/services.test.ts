@@ -1,0 +1,52 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { internalSecret } from "./secrets.ts";
+import { serviceEnvironment, servicesOf } from "./services.ts";
+import { readSettings } from "./settings.ts";
+import { temporaryFolder } from "./testing/temporary-folder.ts";
+
+const infra = { mongodbUri: "mongodb://m", redisUrl: "redis://r", natsUrl: "nats://n" };
+const secrets = { internalSecret: "s", adminPassword: "p" };
+
+test("one process hosts all four ports by default, and each service has its own when split", () => {
+  const one = servicesOf(readSettings([], { USERS_PORT: "6000" }));
+  expect(one.map(({ name, ports }) => [name, ports])).toEqual([["all-in-one", [8080, 6000, 5001, 5002]]]);
+  const four = servicesOf(readSettings(["--split"], {}));
+  expect(four.map(({ name, ports }) => [name, ports])).toEqual([
+    ["users", [50053]],
+    ["inventory", [5001]],
+    ["orders", [5002]],
+    ["gateway", [8080]],
+  ]);
+});
+
+test("split services find each other on this machine, unless told where else", () => {
+  const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
+  expect(serviceEnvironment(readSettings(["--split"], env), infra, secrets)).toEqual({
+    USERS_URL: "http://127.0.0.1:50053",
+    INVENTORY_URL: "http://127.0.0.1:5001",
+    ORDERS_URL: "http://a,http://b",
+    GATEWAY_PORT: "8080",
+    USERS_PORT: "50053",
+    INVENTORY_PORT: "5001",
+    ORDERS_PORT: "5002",
+    MONGODB_URI: "mongodb://m",
+    REDIS_URL: "redis://r",
+    NATS_URL: "nats://n",
+    INTERNAL_SECRET: "s",
+    ADMIN_USERNAME: "admin",
+    ADMIN_PASSWORD: "p",
+    LOG_LEVEL: "warn",
+  });
+  expect(serviceEnvironment(readSettings([], {}), infra, secrets)).not.toHaveProperty("USERS_URL");
+});
+
+test("the internal secret is made up once, and only its owner can read it", () => {
+  const dataDir = temporaryFolder();
+  const secret = internalSecret(dataDir, {});
+  expect(secret).toMatch(/^[\w-]{43}$/);
+  expect(internalSecret(dataDir, {})).toBe(secret);
+  expect(statSync(join(dataDir, "secrets.json")).mode & 0o777).toBe(0o600);
+  expect(internalSecret(dataDir, { INTERNAL_SECRET: "given" })).toBe("given");
+});

@@ -1,0 +1,48 @@
+import type { Infra } from "./infra/index.ts";
+import type { Settings } from "./settings.ts";
+
+/** A process of the shop. */
+export interface Service {
+  readonly name: string;
+  /** The entry file, relative to the repository. */
+  readonly script: string;
+  readonly ports: readonly number[];
+}
+
+/** The shop's processes in the shape that was asked for: one that hosts everything, or one each. */
+export function servicesOf({ split, ports }: Settings): readonly Service[] {
+  if (!split) {
+    return [{ name: "all-in-one", script: "services/all-in-one/src/main.ts", ports: Object.values(ports) }];
+  }
+  return [
+    { name: "users", script: "services/users/src/main.ts", ports: [ports.USERS_PORT] },
+    { name: "inventory", script: "services/inventory/src/main.ts", ports: [ports.INVENTORY_PORT] },
+    { name: "orders", script: "services/orders/src/main.ts", ports: [ports.ORDERS_PORT] },
+    { name: "gateway", script: "gateway/src/main.ts", ports: [ports.GATEWAY_PORT] },
+  ];
+}
+
+/** The environment the services run in: the starter's own, and where everything is. */
+export function serviceEnvironment(
+  { split, ports, env, adminUsername }: Settings,
+  infra: Pick<Infra, "mongodbUri" | "redisUrl" | "natsUrl">,
+  secrets: { readonly internalSecret: string; readonly adminPassword: string },
+): NodeJS.ProcessEnv {
+  const neighbours = {
+    USERS_URL: `http://127.0.0.1:${ports.USERS_PORT}`,
+    INVENTORY_URL: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
+    ORDERS_URL: `http://127.0.0.1:${ports.ORDERS_PORT}`,
+  };
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  return {
+    ...(split ? neighbours : {}),
+    ...given,
+    ...Object.fromEntries(Object.entries(ports).map(([variable, port]) => [variable, String(port)])),
+    MONGODB_URI: infra.mongodbUri,
+    REDIS_URL: infra.redisUrl,
+    NATS_URL: infra.natsUrl,
+    INTERNAL_SECRET: secrets.internalSecret,
+    ADMIN_USERNAME: adminUsername,
+    ADMIN_PASSWORD: secrets.adminPassword,
+  };
+}

@@ -1,0 +1,81 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { repositoryRoot } from "./repository-root.ts";
+import { StartError } from "./start-error.ts";
+
+/** The services' ports by the variable that sets them; each port is an integer of 1 to 65535. */
+export interface ServicePorts {
+  readonly GATEWAY_PORT: number;
+  readonly USERS_PORT: number;
+  readonly INVENTORY_PORT: number;
+  readonly ORDERS_PORT: number;
+}
+
+/** What `npm start` was asked for. */
+export interface Settings {
+  /** Four processes rather than one. */
+  readonly split: boolean;
+  /** Restart the services when their source changes. */
+  readonly watch: boolean;
+  /** Show everything the services log, not only warnings and errors. */
+  readonly verbose: boolean;
+  readonly ports: ServicePorts;
+  /** Absolute. Databases, logs, secrets and run.json live here. */
+  readonly dataDir: string;
+  readonly adminUsername: string;
+  /** Undefined when one is to be made up. */
+  readonly adminPassword: string | undefined;
+  /** The environment all of this was read from; the services inherit it. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const defaultPorts: ServicePorts = {
+  GATEWAY_PORT: 8080,
+  USERS_PORT: 50053,
+  INVENTORY_PORT: 5001,
+  ORDERS_PORT: 5002,
+};
+
+const usage = "npm start -- [--split] [--watch] [--verbose]";
+
+/**
+ * Reads the flags and the environment; a variable that is empty counts as absent.
+ * @throws StartError that names everything that is wrong at once
+ */
+export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Settings {
+  const problems: string[] = [];
+  const flags = readFlags(args);
+
+  const ports: ServicePorts = { ...defaultPorts };
+  for (const variable of Object.keys(ports) as (keyof ServicePorts)[]) {
+    const text = env[variable];
+    if (text === undefined || text === "") continue;
+    const port = Number(text);
+    if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) Object.assign(ports, { [variable]: port });
+    else problems.push(`${variable} is "${text}", but a port is an integer of 1 to 65535`);
+  }
+  for (const [port, sharing] of Map.groupBy(Object.entries(ports), ([, port]) => port)) {
+    if (sharing.length < 2) continue;
+    problems.push(`${sharing.map(([variable]) => variable).join(" and ")} are both ${port}`);
+  }
+  if (problems.length > 0) throw new StartError(problems.join("; "));
+
+  return {
+    ...flags,
+    verbose: flags.verbose || env.LOG_LEVEL === "debug" || env.LOG_LEVEL === "trace",
+    ports,
+    dataDir: resolve(repositoryRoot, env.DATA_DIR || ".data"),
+    adminUsername: env.ADMIN_USERNAME || "admin",
+    adminPassword: env.ADMIN_PASSWORD || undefined,
+    env,
+  };
+}
+
+function readFlags(args: readonly string[]): Pick<Settings, "split" | "watch" | "verbose"> {
+  const flag = { type: "boolean", default: false } as const;
+  try {
+    return parseArgs({ args: [...args], options: { split: flag, watch: flag, verbose: flag } }).values;
+  } catch (error) {
+    throw new StartError(`${(error as Error).message.split(". ")[0]}; usage: ${usage}`);
+  }
+}

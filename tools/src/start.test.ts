@@ -1,0 +1,151 @@
+import { spawnSync } from "node:child_process";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { accepts } from "./infra/tcp.ts";
+import { processStamp } from "./process-stamp.ts";
+import { freeShopPorts, noServers, startFakeShop } from "./testing/fake-shop.ts";
+import { temporaryFolder } from "./testing/temporary-folder.ts";
+import { waitUntil } from "./wait.ts";
+
+vi.setConfig({ testTimeout: 40_000 });
+
+test("one command starts the servers and the services, tells how to call them, and a Ctrl-C leaves no process", async () => {
+  const dataDir = temporaryFolder();
+  const shop = await startFakeShop(dataDir);
+  await shop.untilPrinted("Ctrl-C stops everything");
+
+  expect(
+    shop
+      .running()
+      .map(({ name }) => name)
+      .toSorted(),
+  ).toEqual(["all-in-one", "mongodb", "nats", "redis", "supervisor"]);
+  expect(shop.running()[0]).toMatchObject({ name: "supervisor", pid: shop.pid, ports: [] });
+  expect(shop.output()).toContain(`curl 'http://127.0.0.1:${shop.ports.GATEWAY_PORT}/products?page_size=3'`);
+  expect(shop.output()).toMatch(/admin \/ \S{16,} {3}\(made up now and shown this once\)/);
+  expect(shop.output()).toMatch(/ready in \d+\.\d s/);
+
+  // What dies is started again, on its port.
+  const [nats, service] = [shop.entry("nats")!, shop.entry("all-in-one")!];
+  process.kill(nats.pid, "SIGKILL");
+  process.kill(service.pid, "SIGKILL");
+  for (const before of [nats, service]) {
+    const after = await waitUntil(
+      () => {
+        const entry = shop.entry(before.name);
+        return entry?.pid !== before.pid && entry;
+      },
+      { what: `${before.name} is started again`, timeoutMs: 5_000 },
+    );
+    expect(after.ports).toEqual(before.ports);
+    await waitUntil(() => accepts(after.ports[0]!), { what: `${before.name} listens`, timeoutMs: 5_000 });
+  }
+
+  const started = shop.running();
+  // npm passes a Ctrl-C on, so that it comes twice.
+  shop.child.kill("SIGINT");
+  await shop.untilPrinted("stopping");
+  shop.child.kill("SIGINT");
+  expect(await shop.exited).toBe(0);
+  expect(shop.output()).toContain("drained while redis was there");
+  expect(shop.running()).toEqual([]);
+  expect(started.filter(({ pid }) => processStamp(pid) !== undefined)).toEqual([]);
+});
+
+test("a start after a kill -9 of the starter stops what was left and takes its place", async () => {
+  const dataDir = temporaryFolder();
+  const first = await startFakeShop(dataDir, noServers);
+  await first.untilPrinted("Ctrl-C stops everything");
+  const orphan = first.entry("all-in-one")!;
+  first.child.kill("SIGKILL");
+  await first.exited;
+  expect(processStamp(orphan.pid)).toBe(orphan.stamp);
+
+  const ports = Object.fromEntries(Object.entries(first.ports).map(([name, port]) => [name, String(port)]));
+  const second = await startFakeShop(dataDir, { ...noServers, ...ports });
+  await second.untilPrinted("Ctrl-C stops everything");
+  expect(processStamp(orphan.pid)).toBeUndefined();
+  expect(second.running().map(({ name }) => name)).toEqual(["supervisor", "all-in-one"]);
+});
+
+test("a port that is taken gives one line with the port and its variable, and nothing is started", async () => {
+  const dataDir = temporaryFolder();
+  const { ORDERS_PORT } = await freeShopPorts(dataDir);
+  const listener = createServer().listen(ORDERS_PORT, "127.0.0.1");
+  onTestFinished(() => void listener.close());
+  const shop = await startFakeShop(dataDir, { ...noServers, ORDERS_PORT: String(ORDERS_PORT) });
+  expect(await shop.exited).toBe(1);
+  expect(shop.output()).toBe(
+    `port ${ORDERS_PORT} (ORDERS_PORT) is already taken: stop what listens there, or set the variable to a free port\n`,
+  );
+  expect(shop.running()).toEqual([]);
+});
+
+test("a second start on the same data gives one line and leaves the first alone", async () => {
+  const dataDir = temporaryFolder();
+  const first = await startFakeShop(dataDir, noServers);
+  await first.untilPrinted("Ctrl-C stops everything");
+  const second = await startFakeShop(dataDir, noServers);
+  expect(await second.exited).toBe(1);
+  expect(second.output()).toBe(
+    `${dataDir} is in use by another start (pid ${first.pid}): stop that one, or set DATA_DIR\n`,
+  );
+  expect(first.running().map(({ name }) => name)).toEqual(["supervisor", "all-in-one"]);
+});
+
+test("a service that cannot start is shown with its last lines, and the start fails", async () => {
+  const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "broken" });
+  expect(await shop.exited).toBe(1);
+  expect(shop.output()).toMatch(
+    /all-in-one dies again and again\n--- the end of .*all-in-one\.log\n.*cannot read my/,
+  );
+  expect(shop.running()).toEqual([]);
+});
+
+test("a reader of the output that goes away does not end the shop", async () => {
+  const shop = await startFakeShop(temporaryFolder(), noServers);
+  await shop.untilPrinted("starting all-in-one");
+  shop.child.stdout!.destroy();
+  shop.child.stderr!.destroy();
+  const gateway = `http://127.0.0.1:${shop.ports.GATEWAY_PORT}/readyz`;
+  await waitUntil(async () => (await fetch(gateway)).ok, { what: "it is ready", timeoutMs: 10_000 });
+  // A service that dies makes the starter print.
+  const before = shop.entry("all-in-one")!.pid;
+  process.kill(before, "SIGKILL");
+  await waitUntil(() => (shop.entry("all-in-one")?.pid ?? before) !== before, {
+    what: "the service is started again",
+    timeoutMs: 5_000,
+  });
+  shop.child.kill("SIGTERM");
+  expect(await shop.exited).toBe(0);
+});
+
+test("a second Ctrl-C kills what does not want to stop", async () => {
+  const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "stubborn" });
+  await shop.untilPrinted("Ctrl-C stops everything");
+  const { pid } = shop.entry("all-in-one")!;
+  shop.child.kill("SIGINT");
+  await shop.untilPrinted("stopping");
+  const again = setInterval(() => shop.child.kill("SIGINT"), 200);
+  onTestFinished(() => clearInterval(again));
+  expect(await shop.exited).toBe(130);
+  expect(processStamp(pid)).toBeUndefined();
+  expect(shop.running()).toEqual([]);
+});
+
+test("an admin who exists already keeps his password, and the starter says so", async () => {
+  const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "other-admin" });
+  await shop.untilPrinted("exists already; the password was shown at the first start");
+});
+
+test("npm start itself names a wrong setting and a wrong flag", () => {
+  const start = (args: string[], env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, [join(import.meta.dirname, "start.ts"), ...args], { env, encoding: "utf8" });
+  const wrong = start([], { USERS_PORT: "0", ORDERS_PORT: "8080" });
+  expect(wrong).toMatchObject({ status: 1 });
+  expect(wrong.stdout).toBe(
+    'USERS_PORT is "0", but a port is an integer of 1 to 65535; GATEWAY_PORT and ORDERS_PORT are both 8080\n',
+  );
+  expect(start(["--spilt"], {}).stdout).toContain("Unknown option '--spilt'");
+});

@@ -1,0 +1,255 @@
+import { join } from "node:path";
+import { describeAdmin } from "./admin.ts";
+import { claim } from "./claim.ts";
+import { examples } from "./examples.ts";
+import { untilGatewayReady } from "./gateway-ready.ts";
+import { isFree, ServerUnavailableError, startInfra } from "./infra/index.ts";
+import { findOnPath } from "./infra/run-command.ts";
+import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts";
+import { readableLine } from "./log-lines.ts";
+import { repositoryRoot } from "./repository-root.ts";
+import { openRunFile, type RunFile } from "./run-file.ts";
+import { internalSecret, randomSecret } from "./secrets.ts";
+import { seedCatalogue } from "./seed-catalogue.ts";
+import { type Service, serviceEnvironment } from "./services.ts";
+import type { Settings } from "./settings.ts";
+import { stopStale } from "./stale.ts";
+import { StartError } from "./start-error.ts";
+import { onStopSignals } from "./stop-signals.ts";
+import type { Print } from "./terminal.ts";
+import { watchSource } from "./watch-source.ts";
+
+/** How long a service may take to answer what it accepted before it is killed. */
+const drainGraceMs = 15_000;
+const killedExitCode = 130;
+/** pino's numbers of the lowest level that the terminal shows. */
+const lowestShown = { verbose: 0, usual: 40 };
+
+/**
+ * Runs the shop until a signal ends it: the three servers, then the services; starts again whatever dies; at the end
+ * drains the services before the servers stop. `<dataDir>/run.json` says at every moment what runs.
+ * @returns the exit code: 0 after a signal, 1 when the start failed (which was printed then)
+ */
+export async function supervise(
+  settings: Settings,
+  services: readonly Service[],
+  print: Print,
+): Promise<number> {
+  const stopping = new AbortController();
+  const lock = claim(join(settings.dataDir, "supervisor.lock"));
+  if ("heldBy" in lock) {
+    print(
+      `${settings.dataDir} is in use by another start (pid ${lock.heldBy}): stop that one, or set DATA_DIR`,
+    );
+    return 1;
+  }
+  const runFile = openRunFile(join(settings.dataDir, "run.json"));
+  onStopSignals(
+    () => {
+      print("stopping (once more to kill)");
+      stopping.abort();
+    },
+    () => {
+      killEverything();
+      for (const { pid } of runFile.processes) runFile.remove(pid);
+      lock.release();
+      process.exit(killedExitCode);
+    },
+  );
+
+  const running = new Running();
+  try {
+    await stopStale(runFile, print);
+    await refuseTakenPorts(settings);
+    runFile.add({ name: "supervisor", pid: process.pid, ports: [] });
+    await start(settings, services, { runFile, running, print, signal: stopping.signal });
+    await aborted(stopping.signal);
+    return 0;
+  } catch (error) {
+    if (stopping.signal.aborted) return 0;
+    if (!(error instanceof Error)) throw error;
+    const expected = error instanceof StartError || error instanceof ServerUnavailableError;
+    print((expected ? undefined : error.stack) ?? error.message);
+    return 1;
+  } finally {
+    await running.stop();
+    runFile.remove(process.pid);
+    lock.release();
+  }
+}
+
+/** What was started so far, to be stopped in the opposite order. */
+class Running {
+  readonly #stops: (() => Promise<unknown>)[] = [];
+
+  /** Adds what has to stop before everything that was added earlier. */
+  add(stop: () => Promise<unknown>): void {
+    this.#stops.unshift(stop);
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops) await stop();
+  }
+}
+
+interface StartContext {
+  readonly runFile: RunFile;
+  readonly running: Running;
+  readonly print: Print;
+  readonly signal: AbortSignal;
+}
+
+async function start(settings: Settings, services: readonly Service[], context: StartContext): Promise<void> {
+  const { runFile, running, print, signal } = context;
+  const { dataDir, ports, env } = settings;
+
+  print("starting MongoDB, Redis and NATS");
+  const infra = await startInfra({
+    dataDir,
+    log: print,
+    env,
+    runFile,
+    avoidPorts: Object.values(ports),
+    signal,
+  });
+  running.add(infra.stop);
+
+  const secrets = {
+    internalSecret: internalSecret(dataDir, env),
+    adminPassword: settings.adminPassword ?? randomSecret(15),
+  };
+  const serviceEnv = serviceEnvironment(settings, infra, secrets);
+  const kept = services.map((service) =>
+    keepProcess(
+      {
+        name: service.name,
+        command: process.execPath,
+        args: [join(repositoryRoot, service.script)],
+        cwd: repositoryRoot,
+        env: serviceEnv,
+        ports: service.ports,
+        logFile: join(dataDir, "logs", `${service.name}.log`),
+        onLine(line) {
+          const shown = readableLine(
+            service.name,
+            line,
+            settings.verbose ? lowestShown.verbose : lowestShown.usual,
+          );
+          if (shown !== undefined) print(shown);
+        },
+      },
+      { runFile, log: print, restart: true, signal },
+    ),
+  );
+  const stopServices = () => Promise.all(kept.map((service) => service.stop(drainGraceMs)));
+  running.add(stopServices);
+  print(`starting ${services.map(({ name }) => name).join(", ")}`);
+  await Promise.all(kept.map((service) => service.start()));
+  if (settings.watch) running.add(restartOnChange(stopServices, kept, print, signal));
+
+  const gatewayUrl = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
+  await untilGatewayReady(gatewayUrl, kept, { print, signal, patient: settings.watch });
+  // performance.now() counts from the start of this process.
+  print(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
+
+  await seedIfEmpty(gatewayUrl, settings, secrets.internalSecret, print);
+  const admin = await describeAdmin(gatewayUrl, settings.adminUsername, secrets.adminPassword, {
+    generated: settings.adminPassword === undefined,
+  }).catch((error: Error) => `unknown (${error.message})`);
+  signal.throwIfAborted();
+  printSummary(settings, gatewayUrl, [...infra.processes, ...kept], admin, print);
+}
+
+async function refuseTakenPorts({ ports }: Settings): Promise<void> {
+  const taken: string[] = [];
+  for (const [variable, port] of Object.entries(ports)) {
+    const free = await isFree(port as number).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EACCES") throw error;
+      throw new StartError(`${variable}: port ${port} may not be used without more rights; set another`);
+    });
+    if (!free) taken.push(`${port} (${variable})`);
+  }
+  if (taken.length === 0) return;
+  const which = taken.length === 1 ? `port ${taken[0]} is` : `ports ${taken.join(", ")} are`;
+  throw new StartError(`${which} already taken: stop what listens there, or set the variable to a free port`);
+}
+
+/** @returns what ends the watching and the restart under way */
+function restartOnChange(
+  stopServices: () => Promise<unknown>,
+  kept: readonly KeptProcess[],
+  print: Print,
+  signal: AbortSignal,
+): () => Promise<void> {
+  let turn: Promise<unknown> = Promise.resolve();
+  const folders = ["platform", "gen", "services", "gateway"].map((name) => join(repositoryRoot, name));
+  const endWatch = watchSource(folders, () => {
+    turn = turn.then(async () => {
+      print("the source changed, starting the services again");
+      await stopServices();
+      if (!signal.aborted) await Promise.all(kept.map((service) => service.start()));
+    });
+  });
+  return async () => {
+    endWatch();
+    await turn;
+  };
+}
+
+async function seedIfEmpty(
+  gatewayUrl: string,
+  { ports }: Settings,
+  secret: string,
+  print: Print,
+): Promise<void> {
+  try {
+    const response = await fetch(`${gatewayUrl}/products?page_size=1`);
+    const { products } = (await response.json()) as { products?: unknown[] };
+    if (!response.ok || (products?.length ?? 0) > 0) return;
+    print("loading the sample catalogue");
+    const { created } = await seedCatalogue({
+      inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
+      internalSecret: secret,
+      log: print,
+    });
+    print(`loaded ${created} products`);
+  } catch (error) {
+    print(`the sample catalogue could not be loaded (${(error as Error).message}); npm run seed tries again`);
+  }
+}
+
+function printSummary(
+  settings: Settings,
+  gatewayUrl: string,
+  processes: readonly KeptProcess[],
+  admin: string,
+  print: Print,
+): void {
+  const names = Object.entries(settings.ports).map(([variable, port]) => {
+    return `${variable.replace("_PORT", "").toLowerCase()} ${port}`;
+  });
+  print("");
+  print(`The shop is open at ${gatewayUrl}`);
+  print("");
+  print(`  ports      ${names.join(", ")}`);
+  for (const { name, pid, ports } of processes) {
+    print(`  ${name.padEnd(11)}pid ${pid}, port ${ports.join(", ")}`);
+  }
+  print(`  admin      ${admin}`);
+  print(`  data       ${settings.dataDir} (logs in logs/)`);
+  print("");
+  const grpcurl = findOnPath("grpcurl", settings.env.PATH) !== undefined;
+  for (const { title, command } of examples(settings.ports.GATEWAY_PORT, { grpcurl })) {
+    print(`# ${title}`);
+    print(command);
+    print("");
+  }
+  print("Ctrl-C stops everything and keeps the data.");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

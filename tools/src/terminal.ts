@@ -1,0 +1,14 @@
+/** Shows a line to whoever started us. */
+export type Print = (line: string) => void;
+
+/** Prints to stdout; a reader that went away (`npm start | head`) does not end the shop. */
+export function terminal(): Print {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+    });
+  }
+  return (line) => {
+    process.stdout.write(`${line}\n`);
+  };
+}

@@ -1,0 +1,35 @@
+// Stands in for the shop's services where the starter is tested: listens on all four ports, is ready at once, and proves
+// when asked to stop that the servers are still there. FAKE_SERVICE says how it misbehaves.
+import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { accepts } from "../infra/tcp.ts";
+
+const log = (level: number, msg: string) => console.log(JSON.stringify({ level, msg }));
+const { env } = process;
+
+if (env.FAKE_SERVICE === "broken") {
+  log(50, "cannot read my configuration");
+  process.exit(1);
+}
+
+const server = createServer((request, response) => {
+  if (request.url === "/readyz") response.end("ok");
+  else if (request.url === "/authenticate") {
+    response.statusCode = env.FAKE_SERVICE === "other-admin" ? 401 : 200;
+    response.end("{}");
+  } else response.end(JSON.stringify({ products: [] }));
+});
+const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) =>
+  createServer().listen(Number(env[name])),
+);
+server.listen(Number(env.GATEWAY_PORT));
+log(40, `listening with an internal secret of ${env.INTERNAL_SECRET?.length} characters`);
+
+process.on("SIGTERM", async () => {
+  if (env.FAKE_SERVICE === "stubborn") return;
+  await sleep(300); // as if a last request had to be answered
+  const redisUrl = new URL(env.REDIS_URL!);
+  log(40, (await accepts(Number(redisUrl.port))) ? "drained while redis was there" : "redis was gone");
+  for (const listening of [server, ...others]) listening.close();
+  server.closeAllConnections();
+});

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How `waitUntil` waits; all times in milliseconds. */
+export interface WaitOptions {
+  /** What is awaited, for the error: "mongodb accepts writes". */
+  readonly what: string;
+  readonly timeoutMs: number;
+  readonly everyMs?: number;
+  /** Ends the wait early, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** A reason to give up at once (its process died, say), asked before each try. */
+  readonly hopeless?: () => string | undefined;
+}
+
+/**
+ * Tries `check` until it answers something other than undefined or false, and returns that.
+ * A check that throws counts as "not yet"; its last message goes into the error.
+ * @throws Error after `timeoutMs`, when hopeless, or when the signal aborts.
+ */
+export async function waitUntil<T>(
+  check: () => Promise<T | undefined | false> | T | undefined | false,
+  options: WaitOptions,
+): Promise<T> {
+  const deadline = Date.now() + options.timeoutMs;
+  let last = "";
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const hopeless = options.hopeless?.();
+    if (hopeless !== undefined) throw new Error(hopeless);
+    try {
+      const value = await check();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = `: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`waited ${options.timeoutMs / 1000} s in vain until ${options.what}${last}`);
+    }
+    await sleep(
+      options.everyMs ?? 25,
+      undefined,
+      options.signal === undefined ? {} : { signal: options.signal },
+    );
+  }
+}
