@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { AckPolicy, type ConsumerMessages, DeliverPolicy, type JsMsg, nanos } from "nats";
+import { AckPolicy, DeliverPolicy, type JsMsg, nanos } from "nats";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Logger } from "../log.ts";
 import { inTrace, traceparentHeader } from "../trace.ts";
@@ -9,9 +9,13 @@ import { sendToDeadLetters } from "./dead-letters.ts";
 
 /** Delivered and not acknowledged, over all replicas: what bounds the memory of a slow consumer. */
 const maxAckPending = 2_048;
-const ackWaitMs = 30_000;
+/** So long after a crash what it had in hand is delivered again. A living process asks for more time in good time. */
+const ackWaitMs = 5_000;
+const stillWorkingMs = 2_000;
 /** A message whose handling failed so often, for no known reason, is set aside. */
 const maxUnknownFailures = 5;
+/** How long one request for messages stays open; also how long stopping may take. */
+const requestMs = 1_000;
 const backoffMs = { first: 250, most: 5_000 };
 
 /** What a service does when it hears an event. */
@@ -52,19 +56,41 @@ export async function ensureConsumer(bus: Bus, handler: EventHandler): Promise<v
 
 /** Starts to hear; the answer stops it and resolves when the batch in hand is done. */
 export async function startConsumer(bus: Bus, handler: EventHandler, log: Logger): Promise<() => Promise<void>> {
-  const consumer = await bus.jetstream.consumers.get(handler.stream, handler.durable);
-  const messages = await consumer.consume({ max_messages: handler.maxBatch * 2 });
-  const worker = new BatchWorker(bus, handler, log.child({ consumer: handler.durable }));
-  const received = receive(messages, worker);
+  const consumerLog = log.child({ consumer: handler.durable });
+  const worker = new BatchWorker(bus, handler, consumerLog);
+  const stopping = new AbortController();
+  const pulled = pull(bus, handler, worker, consumerLog, stopping.signal);
   return async () => {
-    await messages.close();
-    await received;
+    stopping.abort();
+    await pulled;
     await worker.stop();
   };
 }
 
-async function receive(messages: ConsumerMessages, worker: BatchWorker): Promise<void> {
-  for await (const message of messages) worker.add(message);
+/**
+ * Asks for messages again and again. Each request ends before the next one starts and before the consumer stops: a message
+ * that is delivered to a request nobody waits for any more would be missing until its acknowledgement runs out.
+ */
+async function pull(
+  bus: Bus,
+  { stream, durable, maxBatch }: EventHandler,
+  worker: BatchWorker,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const consumer = await bus.jetstream.consumers.get(stream, durable);
+      while (!signal.aborted) {
+        const messages = await consumer.fetch({ max_messages: maxBatch, expires: requestMs });
+        for await (const message of messages) worker.add(message);
+        await worker.hasRoom();
+      }
+    } catch (error) {
+      log.warn({ err: error }, "no events can be had, trying again");
+      await delay(backoffMs.first, undefined, { signal }).catch(() => {});
+    }
+  }
 }
 
 /** Handles whatever has arrived while the last batch was in hand: small batches when it is quiet, large ones under load. */
@@ -76,6 +102,8 @@ class BatchWorker {
   readonly #failures = new Map<number, number>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  /** The batch in hand. */
+  #turn: Promise<void> | undefined;
 
   constructor(bus: Bus, handler: EventHandler, log: Logger) {
     this.#bus = bus;
@@ -90,6 +118,12 @@ class BatchWorker {
     });
   }
 
+  /** Resolves when the last but one batch is done: one may wait while one is in hand. */
+  async hasRoom(): Promise<void> {
+    while (this.#waiting.length > this.#handler.maxBatch && this.#turn !== undefined) await this.#turn;
+  }
+
+  /** Gives back what waits, to be delivered to another process; resolves when the batch in hand is done. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const message of this.#waiting.splice(0)) message.nak();
@@ -99,7 +133,16 @@ class BatchWorker {
   async #run(): Promise<void> {
     // What arrives in the same turn of the event loop belongs to the same batch.
     await new Promise(setImmediate);
-    while (this.#waiting.length > 0) await this.#process(this.#waiting.splice(0, this.#handler.maxBatch));
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, this.#handler.maxBatch);
+      const stillWorking = setInterval(() => {
+        for (const message of [...batch, ...this.#waiting]) message.working();
+      }, stillWorkingMs);
+      this.#turn = this.#process(batch);
+      await this.#turn;
+      clearInterval(stillWorking);
+    }
+    this.#turn = undefined;
   }
 
   async #process(batch: readonly JsMsg[]): Promise<void> {
@@ -118,7 +161,6 @@ class BatchWorker {
             return;
           }
           this.#log.warn({ err: error, events: batch.length }, "waiting for a dependency");
-          for (const message of batch) message.working();
           await delay(backoff(attempt), undefined, { signal: this.#stopping.signal }).catch(() => {});
         } else if (batch.length > 1) {
           // One bad event must not hold up, or be blamed on, its neighbours.

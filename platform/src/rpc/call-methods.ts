@@ -36,7 +36,7 @@ export function callMethods(routes: readonly ((router: ConnectRouter) => void)[]
       await options.requestGate?.(context);
       const input = await message();
       const stream = transformInvokeImplementation(spec, context, options.interceptors)(once(input));
-      return { ...result, stream: stream as AsyncIterable<Message> };
+      return { ...result, message: stream as AsyncIterable<Message> };
     }
     try {
       await options.requestGate?.(context);

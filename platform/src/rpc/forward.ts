@@ -183,7 +183,7 @@ class Exchange {
   #finish(call: UpstreamCall): void {
     if (this.#request.readableEnded) return;
     this.#body.stop();
-    call.cancel(http2.constants.NGHTTP2_NO_ERROR);
+    call.cancel(http2.constants.NGHTTP2_CANCEL);
     discardBody(this.#request, this.#response);
   }
 

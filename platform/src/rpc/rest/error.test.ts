@@ -44,10 +44,7 @@ describe("errorResponse", () => {
   it("tells nothing of what is not a ConnectError", () => {
     for (const reason of [new Error("password=1"), "password=1", undefined, null, { password: 1 }]) {
       const response = answer(reason);
-      expect([response.status, response.json]).toEqual([
-        500,
-        { code: 13, message: "internal error", details: [] },
-      ]);
+      expect([response.status, response.json]).toEqual([500, { code: 13, message: "internal error", details: [] }]);
     }
     expect(answer(new DOMException("gone", "AbortError")).status).toBe(499);
   });
@@ -89,11 +86,7 @@ describe("errorResponse", () => {
     error.details.push({ type: "google.rpc.RetryInfo", value: Uint8Array.from([255, 255]) });
     error.details.push({ type: "buf.validate.Violations", value: Uint8Array.from([255]) });
     const response = answer(error);
-    expect([response.status, response.json.code, response.headers["retry-after"]]).toEqual([
-      404,
-      5,
-      undefined,
-    ]);
+    expect([response.status, response.json.code, response.headers["retry-after"]]).toEqual([404, 5, undefined]);
     expect(response.json.details).toEqual([
       { "@type": "type.googleapis.com/google.protobuf.Any", value: expect.any(String) },
       { "@type": "type.googleapis.com/not.Known", value: "AQID" },
@@ -116,9 +109,7 @@ describe("errorResponse", () => {
 
   it("turns RetryInfo into Retry-After, in whole seconds, rounded up", () => {
     const retry = (seconds: bigint, nanos: number) =>
-      answer(failed([{ desc: RetryInfoSchema, value: { retryDelay: { seconds, nanos } } }])).headers[
-        "retry-after"
-      ];
+      answer(failed([{ desc: RetryInfoSchema, value: { retryDelay: { seconds, nanos } } }])).headers["retry-after"];
     expect([retry(3n, 0), retry(0n, 1), retry(1n, 500_000_000), retry(-1n, 0)]).toEqual(["3", "1", "2", "0"]);
     expect(answer(failed([])).headers["retry-after"]).toBeUndefined();
   });

@@ -20,7 +20,7 @@ import { addHeaders, type RestHeaders } from "./headers.ts";
 import { httpStatus } from "./http-status.ts";
 
 /** The whole answer to a failed request, in JSON bytes. */
-export type ErrorResponse = { status: number; headers: RestHeaders; body: Uint8Array };
+type ErrorResponse = { status: number; headers: RestHeaders; body: Uint8Array };
 
 const encoder = new TextEncoder();
 
@@ -87,9 +87,7 @@ function detailBytes(detail: Detail): Uint8Array {
   }
 }
 
-const ownTypes = new Map<string, DescMessage>(
-  [BadRequestSchema, RetryInfoSchema].map((desc) => [desc.typeName, desc]),
-);
+const ownTypes = new Map<string, DescMessage>([BadRequestSchema, RetryInfoSchema].map((desc) => [desc.typeName, desc]));
 
 function anyJson(desc: DescMessage, message: Message, registry: Registry | undefined): JsonValue {
   const json = toJson(desc, message, { useProtoFieldName: true, ...(registry && { registry }) });

@@ -72,8 +72,7 @@ function attempt(
 
 /** The field or oneof that protobuf-es names in the cause of its error. */
 function culprit(error: unknown): string {
-  const cause =
-    error instanceof Error ? (error.cause as { field?: () => { name: string } } | undefined) : undefined;
+  const cause = error instanceof Error ? (error.cause as { field?: () => { name: string } } | undefined) : undefined;
   return typeof cause?.field === "function" ? cause.field().name : "";
 }
 

@@ -8,6 +8,5 @@ export { type HttpRule, HttpRuleSchema } from "@shop/gen/google/api/http_pb";
 export {
   BadRequestSchema,
   file_google_rpc_error_details,
-  type RetryInfo,
   RetryInfoSchema,
 } from "@shop/gen/google/rpc/error_details_pb";

@@ -7,8 +7,7 @@ export type FieldViolation = { field: string; description: string };
 /** An invalid_argument error that carries the violations as google.rpc.BadRequest, and names the first in its message. */
 export function invalidRequest(...violations: readonly FieldViolation[]): ConnectError {
   const [first] = violations;
-  const message =
-    first === undefined ? "invalid request" : [first.field, first.description].filter(Boolean).join(": ");
+  const message = first === undefined ? "invalid request" : [first.field, first.description].filter(Boolean).join(": ");
   return new ConnectError(message, Code.InvalidArgument, undefined, [
     { desc: BadRequestSchema, value: { fieldViolations: [...violations] } },
   ]);

@@ -2,7 +2,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { invalidRequest } from "./invalid-request.ts";
 
 /** How deep arrays and objects may nest in a body; as deep as protobuf-es reads messages. */
-export const maxJsonDepth = 100;
+const maxJsonDepth = 100;
 
 /** An integer of the body that a JavaScript number cannot hold, as it was written. */
 export class ExactInteger {
@@ -53,9 +53,7 @@ type Reviver = (key: string, value: unknown) => unknown;
 
 function keepExactInteger(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  return context?.source !== undefined && /^-?\d+$/.test(context.source)
-    ? new ExactInteger(context.source)
-    : value;
+  return context?.source !== undefined && /^-?\d+$/.test(context.source) ? new ExactInteger(context.source) : value;
 }
 
 function depthProblem(text: string): string | undefined {

@@ -31,18 +31,14 @@ export async function handleNodeRequest(
     body: bodyOf(request),
     signal: abort.signal,
   });
-  const unread = !request.complete && hasBody(request);
-  await write(request, response, answer, unread && !endsSoon(request, transcoder.readMaxBytes));
-  if (unread) drain(request);
+  await write(request, response, answer, transcoder.readMaxBytes);
 }
 
 /** Splits the target of a request into raw path and raw query; an absolute target loses its origin. */
 function splitTarget(url: string): { path: string; query: string } {
   const target = url.startsWith("/") ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "") || "/";
   const mark = target.indexOf("?");
-  return mark < 0
-    ? { path: target, query: "" }
-    : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
 function toHeaders(request: NodeRequest): Headers {
@@ -67,33 +63,39 @@ function bodyOf(request: NodeRequest): AsyncIterable<Uint8Array> | null {
   return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
 }
 
-/** Whether so little of the body is to come that the connection is worth keeping. */
-function endsSoon(request: NodeRequest, maxBytes: number): boolean {
-  return Number(request.headers["content-length"] ?? Number.NaN) <= maxBytes;
-}
-
 async function write(
   request: NodeRequest,
   response: NodeResponse,
   { status, headers, body }: RestResponse,
-  close: boolean,
+  readMaxBytes: number,
 ): Promise<void> {
-  if (close && request.httpVersionMajor === 1) headers.connection = "close";
+  // Both classes have the same methods here, but their overloads do not unite.
+  const out = response as ServerResponse;
+  const unread = !request.complete && hasBody(request);
+  const isHttp1 = request.httpVersionMajor === 1;
+  // What is left of a small body is no reason to give up a connection.
+  if (unread && isHttp1 && !(Number(request.headers["content-length"]) <= readMaxBytes)) headers.connection = "close";
   try {
-    // Both classes have this method, but their overloads do not unite.
-    (response as ServerResponse).writeHead(status, headers);
+    out.writeHead(status, headers);
     if (body instanceof Uint8Array) {
-      response.end(body);
-      return;
+      if (!unread) {
+        out.end(body);
+        return;
+      }
+      out.write(body);
+    } else {
+      for await (const chunk of body) {
+        if (out.destroyed) return;
+        if (!out.write(chunk)) await writable(response);
+      }
     }
-    for await (const chunk of body) {
-      if (response.destroyed) return;
-      if (!(response as ServerResponse).write(chunk)) await writable(response);
-    }
-    response.end();
+    // HTTP/1.1 ends the connection with the response; HTTP/2 has room for the rest of the request after it.
+    if (unread && isHttp1) await drain(request);
+    out.end();
+    if (unread && !isHttp1) await drain(request);
   } catch {
     // The status is sent, or a handler set a header that HTTP cannot carry: all that is left is to break off.
-    response.destroy();
+    out.destroy();
   }
 }
 
@@ -109,19 +111,21 @@ function writable(response: NodeResponse): Promise<void> {
   });
 }
 
-/**
- * Reads on what nobody wanted, up to a limit: closing at once would reset the connection, and with it the answer,
- * before a client that is still sending has read it.
- */
-function drain(request: NodeRequest): void {
-  let size = 0;
-  const stop = () => request.destroy();
-  const timer = setTimeout(stop, drainMaxMs);
-  request.on("data", (chunk: Uint8Array) => {
-    size += chunk.byteLength;
-    if (size > drainMaxBytes) stop();
+/** Reads on what nobody wanted, up to a limit: a client that is cut off while sending sees a reset, not the answer. */
+function drain(request: NodeRequest): Promise<void> {
+  return new Promise((resolve) => {
+    let size = 0;
+    const timer = setTimeout(stop, drainMaxMs);
+    function stop(): void {
+      clearTimeout(timer);
+      request.pause();
+      resolve();
+    }
+    request.on("data", (chunk: Uint8Array) => {
+      size += chunk.byteLength;
+      if (size > drainMaxBytes) stop();
+    });
+    for (const event of ["end", "close", "error"]) request.once(event, stop);
+    request.resume();
   });
-  request.on("error", () => undefined);
-  request.once("close", () => clearTimeout(timer));
-  request.resume();
 }

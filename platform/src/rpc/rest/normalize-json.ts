@@ -1,10 +1,4 @@
-import {
-  type DescField,
-  type DescMessage,
-  type JsonObject,
-  type JsonValue,
-  ScalarType,
-} from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, type JsonObject, type JsonValue, ScalarType } from "@bufbuild/protobuf";
 import { fieldMaskJson } from "./field-mask.ts";
 import { fieldNamed } from "./fields.ts";
 import { ExactInteger, type ParsedJson } from "./json-text.ts";
@@ -19,9 +13,7 @@ export function normalizeJson(message: DescMessage, { json, exact }: ParsedJson)
 
 /** As normalizeJson, for the value of one field. */
 export function normalizeFieldJson(field: DescField, { json, exact }: ParsedJson): JsonValue {
-  return exact || (field.message !== undefined && holdsFieldMask(field.message))
-    ? normalizeField(field, json)
-    : json;
+  return exact || (field.message !== undefined && holdsFieldMask(field.message)) ? normalizeField(field, json) : json;
 }
 
 function normalizeMessage(message: DescMessage, json: JsonValue): JsonValue {
@@ -56,13 +48,7 @@ function scalar(type: ScalarType, json: JsonValue): JsonValue {
   return wide.has(type) ? exact.digits : Number(exact.digits);
 }
 
-const wide = new Set([
-  ScalarType.INT64,
-  ScalarType.UINT64,
-  ScalarType.SINT64,
-  ScalarType.FIXED64,
-  ScalarType.SFIXED64,
-]);
+const wide = new Set([ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64, ScalarType.FIXED64, ScalarType.SFIXED64]);
 
 /** For whatever has no 64-bit field: Struct, unknown keys (refused later), mistyped values. */
 function toNumbers(json: JsonValue): JsonValue {
@@ -72,10 +58,7 @@ function toNumbers(json: JsonValue): JsonValue {
 }
 
 /** Assigns only to own keys, so a key such as `__proto__` stays an ordinary key. */
-function mapInPlace<T extends JsonObject | JsonValue[]>(
-  container: T,
-  map: (value: JsonValue) => JsonValue,
-): T {
+function mapInPlace<T extends JsonObject | JsonValue[]>(container: T, map: (value: JsonValue) => JsonValue): T {
   const record = container as JsonObject;
   for (const key of Object.keys(record)) record[key] = map(record[key] as JsonValue);
   return container;
@@ -83,10 +66,7 @@ function mapInPlace<T extends JsonObject | JsonValue[]>(
 
 function isObject(json: JsonValue): json is JsonObject {
   return (
-    json !== null &&
-    typeof json === "object" &&
-    !Array.isArray(json) &&
-    !((json as unknown) instanceof ExactInteger)
+    json !== null && typeof json === "object" && !Array.isArray(json) && !((json as unknown) instanceof ExactInteger)
   );
 }
 

@@ -1,5 +1,5 @@
 /** A segment of a template: literal text (percent-decoded), `*` for one segment, `**` for the rest. */
-export type TemplateSegment = { kind: "literal"; text: string } | { kind: "*" } | { kind: "**" };
+type TemplateSegment = { kind: "literal"; text: string } | { kind: "*" } | { kind: "**" };
 
 /** A variable of a template: which segments it captures, `end` excluded and Infinity after a `**`. */
 export type TemplateVariable = {

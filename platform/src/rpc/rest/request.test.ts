@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { BadRequestSchema } from "./google-types.ts";
 import { httpStatus } from "./http-status.ts";
 import { type DecodedRequest, decodeRequest } from "./request.ts";
+import { httpRule } from "./route.ts";
 import { createRestRoutes } from "./route-trie.ts";
 import { testMessage, testService } from "./testdata/descriptors.ts";
 
@@ -73,9 +74,7 @@ describe("the body", () => {
   it("may be a repeated field", () => {
     expect(decode("PUT /v1/books/1/tags", '["a","b"]').json).toEqual({ isbn: "1", tags: ["a", "b"] });
     expect(violations("PUT /v1/books/1/tags", '{"tags":[]}')).toEqual(["tags: expected Array, got object"]);
-    expect(violations("PUT /v1/books/1/tags", '["a",1]')).toEqual([
-      "tags: list item #2: expected string, got 1",
-    ]);
+    expect(violations("PUT /v1/books/1/tags", '["a",1]')).toEqual(["tags: list item #2: expected string, got 1"]);
   });
 
   it("takes proto names and lowerCamelCase, but a field only once", () => {
@@ -111,21 +110,11 @@ describe("the body", () => {
 
   it("must be JSON by its Content-Type, else it is HTTP 415", () => {
     const bytes = new TextEncoder().encode("{}");
-    for (const contentType of [
-      null,
-      "",
-      "text/plain",
-      "application/x-www-form-urlencoded",
-      "application/jsonp",
-    ]) {
+    for (const contentType of [null, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]) {
       const error = failure("POST /v1/shelves", { bytes, contentType });
       expect([contentType, httpStatus(error)]).toEqual([contentType, 415]);
     }
-    for (const contentType of [
-      "application/json",
-      "Application/JSON; charset=utf-8",
-      "application/merge-patch+json",
-    ])
+    for (const contentType of ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"])
       expect(decode("POST /v1/shelves", { bytes, contentType }).json).toEqual({ shelf: {} });
   });
 
@@ -156,12 +145,8 @@ describe("the body", () => {
     expect(violations("POST /v1/search", nested(101))).toEqual(refused);
     expect(violations("POST /v1/search", "[".repeat(500_000))).toEqual(refused);
     expect(violations("POST /v1/search", `{"value":${"[".repeat(100)}${"]".repeat(100)}}`)).toEqual(refused);
-    expect(decode("POST /v1/search", `{"string_value":"${"[{".repeat(200)}"}`).json).toHaveProperty(
-      "string_value",
-    );
-    expect(decode("POST /v1/search", `{"string_value":"${'\\"[{'.repeat(200)}"}`).json).toHaveProperty(
-      "string_value",
-    );
+    expect(decode("POST /v1/search", `{"string_value":"${"[{".repeat(200)}"}`).json).toHaveProperty("string_value");
+    expect(decode("POST /v1/search", `{"string_value":"${'\\"[{'.repeat(200)}"}`).json).toHaveProperty("string_value");
   });
 
   it("loses no digit of 64-bit integers, quoted or not", () => {
@@ -179,12 +164,8 @@ describe("the body", () => {
       struct: { n: 12345678901234567000 },
       nested: { text: "1234567890123456789" },
     });
-    expect(violations("POST /v1/search", '{"int64_value":9223372036854775808}')[0]).toMatch(
-      /^int64_value: expected/,
-    );
-    expect(violations("POST /v1/search", '{"string_value":9007199254740993}')[0]).toMatch(
-      /^string_value: expected/,
-    );
+    expect(violations("POST /v1/search", '{"int64_value":9223372036854775808}')[0]).toMatch(/^int64_value: expected/);
+    expect(violations("POST /v1/search", '{"string_value":9007199254740993}')[0]).toMatch(/^string_value: expected/);
     expect(violations("POST /v1/search", '{"unknown":9007199254740993}')).toEqual(["unknown: unknown field"]);
   });
 
@@ -260,6 +241,24 @@ describe("precedence", () => {
     });
   });
 
+  it("a path value joins the message that the body has under either name", () => {
+    const rule = httpRule({
+      selector: "spec.v1.Blank.M0",
+      pattern: { case: "post", value: "/{other_child.id}" },
+      body: "*",
+    });
+    const { match } = createRestRoutes([testService("spec.v1.Blank")], [rule]);
+    for (const key of ["other_child", "otherChild"]) {
+      const bytes = new TextEncoder().encode(`{"${key}":{"id":"body","thing":{"id":"t"}}}`);
+      const found = match("POST", "/path");
+      if (found.kind !== "match") throw new Error(found.kind);
+      const content = { bytes, contentType: "application/json" };
+      expect(decodeRequest(found.route, found.variables, "", content).message).toMatchObject({
+        otherChild: { id: "path", thing: { id: "t" } },
+      });
+    }
+  });
+
   it("a path value finds its place under a body that is null", () => {
     expect(decode("PATCH /v1/shelves/1/books/2", "null").json).toMatchObject({
       book: { name: "shelves/1/books/2" },
@@ -269,9 +268,7 @@ describe("precedence", () => {
 
   it("a path value must fit its field", () => {
     expect(violations("POST /v1/search/seven")).toEqual(['int64_value: expected an integer, got "seven"']);
-    expect(violations("GET /v1/shelves/%ff")).toEqual([
-      "name: is not valid percent-encoded UTF-8 in the path",
-    ]);
+    expect(violations("GET /v1/shelves/%ff")).toEqual(["name: is not valid percent-encoded UTF-8 in the path"]);
     expect(violations("GET /v1/shelves/%")).toEqual(["name: is not valid percent-encoded UTF-8 in the path"]);
   });
 });
@@ -314,10 +311,7 @@ describe("PATCH", () => {
   });
 
   it("tells which fields the body had for every method", () => {
-    expect(decode("POST /v1/shelves", '{"theme":"x","capacity":0}').bodyPaths()).toEqual([
-      "theme",
-      "capacity",
-    ]);
+    expect(decode("POST /v1/shelves", '{"theme":"x","capacity":0}').bodyPaths()).toEqual(["theme", "capacity"]);
     expect(decode("POST /v1/search", '{"nested":{"text":"x"},"int32Value":0}').bodyPaths()).toEqual([
       "nested.text",
       "int32_value",

@@ -131,19 +131,10 @@ function addBody(route: RestRoute, tree: Tree, body: HttpBodyBytes | null): () =
 }
 
 /** What the path already binds, such as `book.name`, is how the resource is found, not a change to it. */
-function fillUpdateMask(
-  route: RestRoute,
-  bodyField: DescField,
-  tree: Tree,
-  mask: DescField,
-  present: string[],
-): void {
-  if (tree.masks.some(({ fields, paths }) => fields.length === 1 && fields[0] === mask && paths.length > 0))
-    return;
+function fillUpdateMask(route: RestRoute, bodyField: DescField, tree: Tree, mask: DescField, present: string[]): void {
+  if (tree.masks.some(({ fields, paths }) => fields.length === 1 && fields[0] === mask && paths.length > 0)) return;
   const prefix = `${bodyField.name}.`;
-  const bound = new Set(
-    route.variables.map(({ name }) => (name.startsWith(prefix) ? name.slice(prefix.length) : "")),
-  );
+  const bound = new Set(route.variables.map(({ name }) => (name.startsWith(prefix) ? name.slice(prefix.length) : "")));
   (tree.json as JsonObject)[mask.jsonName] = "";
   tree.masks.push({ fields: [mask], paths: present.filter((path) => !bound.has(path)) });
 }
@@ -186,12 +177,7 @@ function isFieldMask(field: DescField): boolean {
   return field.fieldKind === "message" && field.message.typeName === FieldMaskSchema.typeName;
 }
 
-function setFieldMask(
-  input: DescMessage,
-  root: Message,
-  fields: readonly DescField[],
-  paths: string[],
-): void {
+function setFieldMask(input: DescMessage, root: Message, fields: readonly DescField[], paths: string[]): void {
   let holder = reflect(input, root, false);
   for (const field of fields.slice(0, -1)) {
     // The body may have replaced what the query set here.

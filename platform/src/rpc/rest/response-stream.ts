@@ -4,12 +4,12 @@ import { answersHttpBody, encodeResponse, responseJson } from "./response.ts";
 import type { RestRoute } from "./route.ts";
 
 /** How the messages of a stream follow each other in one HTTP body. */
-export type StreamFormat = {
+type StreamFormat = {
   contentType: string;
   message(json: string): string;
   error(json: string): string;
   end: string;
-  /** Sent when the stream is quiet, so that proxies and clients see it alive; "" where the format has no room for it. */
+  /** Sent while the stream is quiet, so that proxies and clients see it alive; "" where the format has no room for it. */
   keepAlive: string;
 };
 
@@ -18,7 +18,8 @@ const ndjson: StreamFormat = {
   message: (json) => `${json}\n`,
   error: (json) => `{"error":${json}}\n`,
   end: "",
-  keepAlive: "\n",
+  // An empty line is allowed, but many readers parse every line.
+  keepAlive: "",
 };
 
 const serverSentEvents: StreamFormat = {
@@ -31,15 +32,12 @@ const serverSentEvents: StreamFormat = {
 };
 
 /** The format that an Accept header asks for: Server-Sent Events if it names them, else NDJSON. */
-export function streamFormat(accept: string | null): StreamFormat {
+function streamFormat(accept: string | null): StreamFormat {
   return accept !== null && /\btext\/event-stream\b/i.test(accept) ? serverSentEvents : ndjson;
 }
 
-/** The first step of a stream, or that it is still quiet. */
-export type FirstMessage = { first: Promise<IteratorResult<Message>>; quiet: boolean };
-
 /** A response that has begun: the bytes are made as the consumer asks for them. */
-export type StreamingContent = { contentType: string; body: AsyncIterable<Uint8Array> };
+type StreamingContent = { contentType: string; body: AsyncIterable<Uint8Array> };
 
 const encoder = new TextEncoder();
 
@@ -66,9 +64,7 @@ export async function encodeStream(
   if (answersHttpBody(route)) {
     // The type of the bytes is only known from the first message, so nothing can be answered before it.
     const result = early ?? (await first);
-    const contentType = result.done
-      ? "application/octet-stream"
-      : encodeResponse(route, result.value).contentType;
+    const contentType = result.done ? "application/octet-stream" : encodeResponse(route, result.value).contentType;
     return { contentType, body: rawBody(route, iterator, result) };
   }
   const format = streamFormat(options.accept);
@@ -94,7 +90,7 @@ async function* textBody(
     while (true) {
       let result = await within(next, keepAliveMs);
       while (result === undefined) {
-        yield encoder.encode(format.keepAlive);
+        if (format.keepAlive !== "") yield encoder.encode(format.keepAlive);
         result = await within(next, keepAliveMs);
       }
       if (result.done) break;

@@ -13,7 +13,7 @@ import { hasOwnJsonForm } from "./fields.ts";
 import type { RestRoute } from "./route.ts";
 
 /** A body and what its bytes are. */
-export type Content = { contentType: string; bytes: Uint8Array };
+type Content = { contentType: string; bytes: Uint8Array };
 
 const encoder = new TextEncoder();
 
@@ -25,8 +25,7 @@ const encoder = new TextEncoder();
  */
 export function encodeResponse(route: RestRoute, message: Message, registry?: Registry): Content {
   const raw = httpBody(route, message);
-  if (raw !== undefined)
-    return { contentType: raw.contentType || "application/octet-stream", bytes: raw.data };
+  if (raw !== undefined) return { contentType: raw.contentType || "application/octet-stream", bytes: raw.data };
   const json = responseJson(route, message, registry);
   return { contentType: "application/json", bytes: encoder.encode(JSON.stringify(json)) };
 }
@@ -54,11 +53,7 @@ function httpBody(route: RestRoute, message: Message): { contentType: string; da
 }
 
 /** The message in a field, or an empty one: an answer has a body even if the service left it out. */
-function fieldMessage(
-  output: DescMessage,
-  message: Message,
-  field: DescField & { fieldKind: "message" },
-): Message {
+function fieldMessage(output: DescMessage, message: Message, field: DescField & { fieldKind: "message" }): Message {
   const holder = reflect(output, message, false);
   return holder.isSet(field) ? holder.get(field).message : create(field.message);
 }

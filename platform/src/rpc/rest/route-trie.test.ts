@@ -48,6 +48,17 @@ describe("match", () => {
     expect(lookUp(routes, "PURGE /a/1")).toBe("/a/{x} x=1");
   });
 
+  it("takes a known verb as text where its template does not fit, or not for the HTTP method", () => {
+    const routes = blankRoutes("GET /a/{x}:v", "GET /b/{y}", "POST /c/{x}:v", "GET /c/{y}", "GET /{name=**}:w");
+    expect(lookUp(routes, "GET /b/1:v")).toBe("/b/{y} y=1:v");
+    expect(lookUp(routes, "POST /c/1:v")).toBe("/c/{x}:v x=1");
+    expect(lookUp(routes, "GET /c/1:v")).toBe("/c/{y} y=1:v");
+    expect(lookUp(routes, "GET /c/1%3Av")).toBe("/c/{y} y=1%3Av");
+    expect(lookUp(routes, "POST /c/1:w")).toBe("405 GET,HEAD");
+    expect(lookUp(routes, "GET /:w")).toBe("404");
+    expect(lookUp(routes, "GET /a/1:2:v")).toBe("/a/{x}:v x=1:2");
+  });
+
   it("does not trip over paths that do not decode", () => {
     const routes = blankRoutes("GET /a/{x}", "GET /b/{y}:verb");
     for (const path of ["/a/%", "/a/%zz", "/a/%ff", "/%/x", "/b/x:%", "/a/%C3%28"]) {
@@ -118,15 +129,11 @@ describe("createRestRoutes", () => {
       { ...get("/a"), additionalBindings: [{ ...get("/b"), additionalBindings: [get("/c")] }] },
       "additional_bindings must not have additional_bindings themselves",
     );
-    refuse(
-      { pattern: { case: "custom", value: { kind: "get", path: "/a" } } },
-      '"get" is not an HTTP method',
-    );
+    refuse({ pattern: { case: "custom", value: { kind: "get", path: "/a" } } }, '"get" is not an HTTP method');
   });
 
   it("lets the last rule of a service configuration that selects a method win", () => {
-    const rule = (selector: string, path: string) =>
-      httpRule({ selector, pattern: { case: "get", value: path } });
+    const rule = (selector: string, path: string) => httpRule({ selector, pattern: { case: "get", value: path } });
     const routes = createRestRoutes(
       [testService("spec.v1.Messaging")],
       [

@@ -55,9 +55,7 @@ export function createRestRoutes(services: Iterable<DescService>, rules?: readon
     const search = { httpMethod, segments, verb: "", allow: undefined };
     const route = findWithVerb(search) ?? find(root, 0, search);
     if (route !== undefined) return { kind: "match", route, variables: captures(route, search.segments) };
-    return search.allow === undefined
-      ? notFound
-      : { kind: "method_not_allowed", allow: [...search.allow].sort() };
+    return search.allow === undefined ? notFound : { kind: "method_not_allowed", allow: [...search.allow].sort() };
   }
 
   function findWithVerb(search: Search): RestRoute | undefined {
@@ -89,8 +87,7 @@ function find(node: Node, index: number, search: Search): RestRoute | undefined 
   const segment = search.segments[index];
   if (segment === undefined)
     return select(node.ends.get(search.verb), search) ?? select(node.rests.get(search.verb), search);
-  const literal =
-    node.literals.size > 0 ? node.literals.get(decodeOrUndefined(segment) ?? segment) : undefined;
+  const literal = node.literals.size > 0 ? node.literals.get(decodeOrUndefined(segment) ?? segment) : undefined;
   return (
     (literal && find(literal, index + 1, search)) ??
     (node.one && find(node.one, index + 1, search)) ??
@@ -101,8 +98,7 @@ function find(node: Node, index: number, search: Search): RestRoute | undefined 
 function select(routes: Routes | undefined, search: Search): RestRoute | undefined {
   if (routes === undefined) return undefined;
   const { httpMethod } = search;
-  const route =
-    routes.get(httpMethod) ?? (httpMethod === "HEAD" ? routes.get("GET") : undefined) ?? routes.get("*");
+  const route = routes.get(httpMethod) ?? (httpMethod === "HEAD" ? routes.get("GET") : undefined) ?? routes.get("*");
   if (route === undefined) {
     search.allow ??= new Set();
     for (const method of routes.keys()) search.allow.add(method);

@@ -93,9 +93,7 @@ function toRoute(method: DescMethod, binding: HttpBinding): RestRoute {
 function pathVariable(method: DescMethod, variable: TemplateVariable): PathVariable {
   const name = variable.fieldPath.join(".");
   if (hasOwnJsonForm(method.input))
-    throw new Error(
-      `the path cannot bind fields of ${method.input.typeName}, which JSON does not write as an object`,
-    );
+    throw new Error(`the path cannot bind fields of ${method.input.typeName}, which JSON does not write as an object`);
   const parents: DescField[] = [];
   let field: DescField | undefined;
   for (const step of variable.fieldPath) {
@@ -103,8 +101,7 @@ function pathVariable(method: DescMethod, variable: TemplateVariable): PathVaria
     const message: DescMessage | undefined = field === undefined ? method.input : nestedMessage(field);
     // Templates use proto names; a JSON name would be a typing error that works by accident.
     field = message?.fields.find((candidate) => candidate.name === step);
-    if (field === undefined)
-      throw new Error(`the path binds ${name}, which ${method.input.typeName} does not have`);
+    if (field === undefined) throw new Error(`the path binds ${name}, which ${method.input.typeName} does not have`);
   }
   if (field?.fieldKind !== "scalar" && field?.fieldKind !== "enum")
     throw new Error(`the path binds ${name}, which is not a single scalar or enum`);

@@ -1,10 +1,4 @@
-import {
-  type DescEnum,
-  type DescField,
-  type DescMessage,
-  type JsonValue,
-  ScalarType,
-} from "@bufbuild/protobuf";
+import { type DescEnum, type DescField, type DescMessage, type JsonValue, ScalarType } from "@bufbuild/protobuf";
 import { fieldMaskJson } from "./field-mask.ts";
 import { invalidRequest } from "./invalid-request.ts";
 
@@ -74,8 +68,7 @@ function wellKnown(message: DescMessage, text: string, problem: Problem): JsonVa
       }
   }
   const value = message.fields[0];
-  if (wrapper.test(message.typeName) && value?.fieldKind === "scalar")
-    return scalar(value.scalar, text, problem);
+  if (wrapper.test(message.typeName) && value?.fieldKind === "scalar") return scalar(value.scalar, text, problem);
   throw problem(`is a ${message.typeName}, which a URL cannot carry: name one of its fields`);
 }
 

@@ -49,11 +49,11 @@ export type RestCall = {
   timeoutMs: number | undefined;
 };
 
-/** What a call gave: `stream` for a server-streaming method, else `message`. Header and trailer become response headers. */
-export type RestResult = { header: Headers; trailer: Headers } & (
-  | { message: Message }
-  | { stream: AsyncIterable<Message> }
-);
+/**
+ * What a call gave: the message, or the messages of a server-streaming method. The responses of Connect's transports
+ * and interceptors are of this shape. Header and trailer become response headers.
+ */
+export type RestResult = { header: Headers; trailer: Headers; message: Message | AsyncIterable<Message> };
 
 /** Calls a method; fails with a ConnectError. */
 export type RestInvoke = (method: DescMethod, call: RestCall) => Promise<RestResult>;
@@ -69,7 +69,7 @@ export type TranscoderOptions = {
   readMaxBytes?: number;
   /** How long a stream may wait for its first message before the response begins; until then errors get an HTTP status. Default 250. */
   firstMessageMs?: number;
-  /** How often a quiet stream sends a sign of life. Default 15,000. */
+  /** How often a quiet stream of Server-Sent Events sends a sign of life. Default 15,000. */
   keepAliveMs?: number;
 };
 
@@ -109,11 +109,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     }
   }
 
-  async function answer(
-    request: RestRequest,
-    route: RestRoute,
-    variables: readonly string[],
-  ): Promise<RestResponse> {
+  async function answer(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<RestResponse> {
     const { method } = route;
     if (method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming")
       throw new ConnectError(`${method.name} streams requests, which REST cannot`, Code.Unimplemented);
@@ -137,33 +133,32 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     const headers: RestHeaders = {};
     addHeaders(headers, result.header);
     addHeaders(headers, result.trailer, "trailer-");
-    if ("stream" in result) {
-      const accept = request.headers.get("accept");
-      if (request.method === "HEAD") {
-        await result.stream[Symbol.asyncIterator]().return?.();
-        return { status: 200, headers, body: new Uint8Array() };
-      }
-      const content = await encodeStream(route, result.stream, {
-        accept,
-        registry,
-        firstMessageMs,
-        keepAliveMs,
-      });
-      headers["content-type"] = content.contentType;
-      headers["cache-control"] ??= "no-cache";
-      return { status: 200, headers, body: content.body };
-    }
-    const { contentType, bytes } = encodeResponse(route, result.message, registry);
+    if (method.methodKind === "server_streaming")
+      return await stream(request, route, headers, result.message as AsyncIterable<Message>);
+    const { contentType, bytes } = encodeResponse(route, result.message as Message, registry);
     headers["content-type"] = contentType;
     headers["content-length"] = String(bytes.byteLength);
     return withoutBodyOnHead(request, { status: 200, headers, body: bytes });
   }
 
-  async function decode(
+  async function stream(
     request: RestRequest,
     route: RestRoute,
-    variables: readonly string[],
-  ): Promise<Message> {
+    headers: RestHeaders,
+    messages: AsyncIterable<Message>,
+  ): Promise<RestResponse> {
+    if (request.method === "HEAD") {
+      await messages[Symbol.asyncIterator]().return?.();
+      return { status: 200, headers, body: new Uint8Array() };
+    }
+    const accept = request.headers.get("accept");
+    const content = await encodeStream(route, messages, { accept, registry, firstMessageMs, keepAliveMs });
+    headers["content-type"] = content.contentType;
+    headers["cache-control"] ??= "no-cache";
+    return { status: 200, headers, body: content.body };
+  }
+
+  async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
     const { body, headers, query } = request;
     const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
     const content = bytes === undefined ? null : { bytes, contentType: headers.get("content-type") };
@@ -197,10 +192,7 @@ function timeoutMs(headers: Headers): number | undefined {
   const text = headers.get("connect-timeout-ms");
   if (text === null) return undefined;
   if (!/^\d{1,10}$/.test(text))
-    throw new ConnectError(
-      "Connect-Timeout-Ms must be an integer of at most 10 digits",
-      Code.InvalidArgument,
-    );
+    throw new ConnectError("Connect-Timeout-Ms must be an integer of at most 10 digits", Code.InvalidArgument);
   return Number(text);
 }
 

@@ -16,14 +16,13 @@ export function invokeTransport(transport: Transport): RestInvoke {
       case "unary":
         return await transport.unary(method as DescMethodUnary, call.signal, call.timeoutMs, header, message);
       case "server_streaming": {
-        const response = await transport.stream(
-          method as DescMethodStreaming,
-          call.signal,
-          call.timeoutMs,
-          header,
-          once(message),
-        );
-        return { header: response.header, trailer: new Headers(), stream: response.message };
+        // Not every transport takes the return of an iterator for the end of the call; all obey a signal.
+        const abort = new AbortController();
+        const signal = AbortSignal.any([call.signal, abort.signal]);
+        const request = once(message);
+        const stream = method as DescMethodStreaming;
+        const response = await transport.stream(stream, signal, call.timeoutMs, header, request);
+        return { ...response, message: abortedOnReturn(response.message, abort) };
       }
       default:
         throw new ConnectError(`${method.name} streams requests`, Code.Unimplemented);
@@ -33,4 +32,21 @@ export function invokeTransport(transport: Transport): RestInvoke {
 
 async function* once(message: Message): AsyncIterable<Message> {
   yield message;
+}
+
+function abortedOnReturn(messages: AsyncIterable<Message>, abort: AbortController): AsyncIterable<Message> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = messages[Symbol.asyncIterator]();
+      return {
+        next: () => iterator.next(),
+        async return() {
+          // First the signal: return() alone may wait for a message that never comes.
+          abort.abort();
+          await iterator.return?.();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
 }

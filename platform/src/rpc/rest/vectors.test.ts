@@ -31,10 +31,7 @@ function decode(routes: typeof specification, line: string, body?: string): [str
   const content =
     body === undefined ? null : { bytes: new TextEncoder().encode(body), contentType: "application/json" };
   const { message } = decodeRequest(match.route, match.variables, query, content);
-  return [
-    match.route.method.name,
-    toJson(match.route.method.input, message, { useProtoFieldName: true }) as JsonValue,
-  ];
+  return [match.route.method.name, toJson(match.route.method.input, message, { useProtoFieldName: true }) as JsonValue];
 }
 
 describe("the examples of google/api/http.proto", () => {
@@ -52,19 +49,9 @@ describe("the examples of google/api/http.proto", () => {
       "UpdateField",
       { message_id: "123456", message: { text: "Hi!" } },
     ],
-    [
-      "PATCH /star/v1/messages/123456",
-      '{ "text": "Hi!" }',
-      "UpdateStar",
-      { message_id: "123456", text: "Hi!" },
-    ],
+    ["PATCH /star/v1/messages/123456", '{ "text": "Hi!" }', "UpdateStar", { message_id: "123456", text: "Hi!" }],
     ["GET /either/v1/messages/123456", undefined, "GetByEither", { message_id: "123456" }],
-    [
-      "GET /either/v1/users/me/messages/123456",
-      undefined,
-      "GetByEither",
-      { user_id: "me", message_id: "123456" },
-    ],
+    ["GET /either/v1/users/me/messages/123456", undefined, "GetByEither", { user_id: "me", message_id: "123456" }],
     [
       "GET /configured/v1/messages/123456/foo",
       undefined,

@@ -1,0 +1,45 @@
+import { expect, inject, onTestFinished, test } from "vitest";
+import { newId } from "../ids.ts";
+import { silentLog } from "../testing/index.ts";
+import { createCache } from "./cache.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+async function openTestCache(url = inject("redisUrl")) {
+  const cache = createCache(url, silentLog);
+  onTestFinished(() => cache.close());
+  return { cache, key: newId("test") };
+}
+
+/** The connection is made in the background: until then nothing is kept. */
+async function filled(cache: ReturnType<typeof createCache>, key: string, revision: number, text: string) {
+  await expect
+    .poll(async () => {
+      await cache.fill(key, revision, bytes(text));
+      return cache.get(key).then((value) => value && Buffer.from(value).toString());
+    })
+    .toBe(text);
+}
+
+test("what was filled is found, byte by byte", async () => {
+  const { cache, key } = await openTestCache();
+  await filled(cache, key, 1, "\u0000\u00ff binary");
+});
+
+test("a slow reader can't restore what was invalidated", async () => {
+  const { cache, key } = await openTestCache();
+  await filled(cache, key, 1, "old");
+  await cache.invalidate(key, 2);
+  expect(await cache.get(key)).toBeUndefined();
+  await cache.fill(key, 1, bytes("old"));
+  expect(await cache.get(key)).toBeUndefined();
+  await cache.fill(key, 2, bytes("new"));
+  expect(Buffer.from((await cache.get(key))!).toString()).toBe("new");
+});
+
+test("without Redis it finds nothing, keeps nothing and fails nothing", async () => {
+  const { cache, key } = await openTestCache("redis://127.0.0.1:1");
+  await cache.fill(key, 1, bytes("value"));
+  await cache.invalidate(key, 1);
+  expect(await cache.get(key)).toBeUndefined();
+});

@@ -1,0 +1,72 @@
+import { MoneySchema } from "@shop/gen/shop/common/v1/money_pb";
+import { expect, test } from "vitest";
+import type { Bus } from "../bus/bus.ts";
+import { newId } from "../ids.ts";
+import { createLease } from "../mongo/lease.ts";
+import { absentBus, openTestBus, openTestDb, silentLog } from "../testing/index.ts";
+import { createOutbox, ensureOutboxIndex } from "./outbox.ts";
+import { pendingEvent, type WithOutbox } from "./pending-event.ts";
+
+// Any message will do for an event.
+const stream = "test-outbox";
+const aWhileAgo = () => new Date(Date.now() - 60_000);
+
+async function openOutbox({ isBusThere = true } = {}) {
+  const [db, bus] = [await openTestDb(), await openTestBus()];
+  await bus.ensureStream(stream, ["shop.common.v1.>"]);
+  const collection = db.collection<WithOutbox>("things");
+  await ensureOutboxIndex(collection);
+  const outbox = createOutbox(collection, isBusThere ? bus : absentBus(bus), silentLog);
+  /** Commits a document with an event in it, as a store does. */
+  async function commit(time: Date) {
+    const _id = newId("thing");
+    const event = pendingEvent(MoneySchema, { minorUnits: 1n }, { service: "test", aggregateId: _id, version: 1, time });
+    await collection.insertOne({ _id, outbox: [event] });
+    return { _id, event };
+  }
+  const left = async (_id: string) => (await collection.findOne({ _id }))?.outbox.length;
+  return { db, bus, outbox, commit, left };
+}
+
+async function timesPublished(bus: Bus, eventId: string): Promise<number> {
+  const messages = await bus.jetstream.consumers.get(stream);
+  const { num_pending } = await messages.info();
+  let found = 0;
+  if (num_pending === 0) return 0;
+  for await (const message of await messages.fetch({ max_messages: num_pending, expires: 2_000 })) {
+    if (message.headers?.get("Nats-Msg-Id") === eventId) found++;
+  }
+  return found;
+}
+
+test("what is relayed reaches the bus once, and leaves its document", async () => {
+  const { bus, outbox, commit, left } = await openOutbox();
+  const { _id, event } = await commit(new Date());
+  await outbox.relay(_id, [event]);
+  await expect.poll(() => left(_id)).toBe(0);
+  expect(await timesPublished(bus, event.id)).toBe(1);
+});
+
+test("what can't be published stays, and relaying does not fail the writer", async () => {
+  const { outbox, commit, left } = await openOutbox({ isBusThere: false });
+  const { _id, event } = await commit(new Date());
+  await outbox.relay(_id, [event]);
+  await outbox.close();
+  expect(await left(_id)).toBe(1);
+});
+
+test("the sweeper publishes what a crash left behind, and leaves fresh events to their writer", async () => {
+  const { db, bus, outbox, commit, left } = await openOutbox();
+  const [old, fresh] = [await commit(aWhileAgo()), await commit(new Date())];
+  await outbox.sweeper({ lease: createLease(db, "sweep", "test", 1_000) }).run(new AbortController().signal);
+  expect([await left(old._id), await left(fresh._id)]).toEqual([0, 1]);
+  expect([await timesPublished(bus, old.event.id), await timesPublished(bus, fresh.event.id)]).toEqual([1, 0]);
+});
+
+test("an event published twice is stored once", async () => {
+  const { db, bus, outbox, commit } = await openOutbox();
+  const { _id, event } = await commit(aWhileAgo());
+  await outbox.relay(_id, [event]);
+  await outbox.sweeper({ lease: createLease(db, "sweep", "test", 1_000) }).run(new AbortController().signal);
+  expect(await timesPublished(bus, event.id)).toBe(1);
+});

@@ -1,0 +1,41 @@
+import { MongoClient } from "mongodb";
+import { inject, onTestFinished } from "vitest";
+import { type Bus, connectBus } from "../bus/bus.ts";
+import { newId } from "../ids.ts";
+import { createLogger, type Logger } from "../log.ts";
+
+declare module "vitest" {
+  /** Where the servers are that the integration tests share; set by their global set-up. */
+  interface ProvidedContext {
+    mongodbUri: string;
+    redisUrl: string;
+    natsUrl: string;
+  }
+}
+
+/** Logs nothing, so that expected failures do not look like news. */
+export const silentLog: Logger = createLogger("silent");
+
+/** A connection and a database that no other test has; closed when the test ends. */
+export async function openTestDb() {
+  const client = await MongoClient.connect(inject("mongodbUri"), {
+    writeConcern: { w: "majority", journal: true },
+    readConcern: { level: "majority" },
+    ignoreUndefined: true,
+  });
+  onTestFinished(() => client.close());
+  return client.db(newId("test"));
+}
+
+/** A connection to the bus. Streams are shared: tests take names of their own. */
+export async function openTestBus(): Promise<Bus> {
+  const options = { url: inject("natsUrl"), name: "test", replicas: 1 };
+  const bus = await connectBus(options, silentLog, new AbortController().signal);
+  onTestFinished(() => bus.close());
+  return bus;
+}
+
+/** A bus that is not there: every publish fails as it does while NATS is down. */
+export function absentBus(bus: Bus): Bus {
+  return { ...bus, isConnected: () => false, publish: () => Promise.reject(new Error("the bus is not there")) };
+}

@@ -1,0 +1,138 @@
+import { create } from "@bufbuild/protobuf";
+import { OrderCancelledSchema, type OrderPlaced, OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import { newId, type PendingEvent } from "@shop/platform";
+import { expect, test } from "vitest";
+import { openTestInventory } from "../testing.ts";
+import { orderClosed } from "./order-closed.ts";
+import { orderPlaced } from "./order-placed.ts";
+
+type Line = readonly [productId: string, quantity: number];
+
+function placed(...lines: readonly Line[]): OrderPlaced {
+  return create(OrderPlacedSchema, {
+    orderId: newId("order"),
+    lines: lines.map(([productId, quantity]) => ({ productId, quantity })),
+  });
+}
+
+async function openStock() {
+  const inventory = await openTestInventory();
+  const repeated: string[] = [];
+  const repeat = async (events: readonly PendingEvent[]) => void repeated.push(...events.map((event) => event.type));
+  /** The effects as one replica has them. */
+  const replica = () => {
+    const close = (outcome: "released" | "shipped") => {
+      const effect = orderClosed(inventory, outcome);
+      return (...orders: OrderPlaced[]) => effect(orders.map(({ orderId }) => create(OrderCancelledSchema, { orderId })));
+    };
+    const place = orderPlaced({ ...inventory, repeat });
+    return {
+      placed: (...orders: OrderPlaced[]) => place(orders),
+      cancelled: close("released"),
+      shipped: close("shipped"),
+    };
+  };
+  const outcomeOf = async (order: OrderPlaced) =>
+    (await inventory.ledger.decisionsOf([order.orderId])).get(order.orderId)?.outcome;
+  return { ...inventory, replica, outcomeOf, repeated };
+}
+
+test("an order that is delivered ten times moves stock once, and is answered every time", async () => {
+  const { addProduct, stockOf, replica, repeated } = await openStock();
+  const productId = await addProduct(10);
+  const order = placed([productId, 3]);
+  for (let time = 0; time < 10; time++) await replica().placed(order);
+  expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 3 });
+  expect(repeated).toEqual(Array(9).fill("shop.inventory.v1.StockReserved"));
+});
+
+test("the same order twice in one batch is one order", async () => {
+  const { addProduct, stockOf, replica } = await openStock();
+  const productId = await addProduct(10);
+  const order = placed([productId, 3]);
+  await replica().placed(order, order);
+  expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 3 });
+});
+
+test("three replicas that race for 10 units of one product promise exactly 10", async () => {
+  const { addProduct, stockOf, ledgerSumOf, replica, outcomeOf } = await openStock();
+  const productId = await addProduct(10);
+  const orders = Array.from({ length: 60 }, () => placed([productId, 1]));
+  const replicas = [replica(), replica(), replica()];
+  await Promise.all(orders.map((order, index) => replicas[index % 3]!.placed(order)));
+  const outcomes = await Promise.all(orders.map(outcomeOf));
+  expect(outcomes.filter((outcome) => outcome === "reserved")).toHaveLength(10);
+  expect(outcomes.filter((outcome) => outcome === "refused")).toHaveLength(50);
+  expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 10 });
+  expect(await ledgerSumOf(productId)).toEqual({ onHand: 10, reserved: 10 });
+}, 30_000);
+
+test("an order with one line short reserves nothing of its other lines", async () => {
+  const { addProduct, stockOf, replica, outcomeOf } = await openStock();
+  const [plenty, short] = [await addProduct(10), await addProduct(1)];
+  const order = placed([plenty, 1], [short, 2]);
+  await replica().placed(order);
+  expect(await outcomeOf(order)).toBe("refused");
+  expect(await stockOf(plenty)).toEqual({ onHand: 10, reserved: 0 });
+});
+
+test("cancelling frees what was reserved, once, however often it is heard", async () => {
+  const { addProduct, stockOf, replica } = await openStock();
+  const productId = await addProduct(10);
+  const [kept, cancelled] = [placed([productId, 4]), placed([productId, 3])];
+  await replica().placed(kept, cancelled);
+  await Promise.all(Array.from({ length: 5 }, () => replica().cancelled(cancelled)));
+  expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 4 });
+});
+
+test("shipping takes what was reserved out of the house, once", async () => {
+  const { addProduct, stockOf, ledgerSumOf, replica } = await openStock();
+  const productId = await addProduct(10);
+  const order = placed([productId, 3]);
+  await replica().placed(order);
+  await Promise.all(Array.from({ length: 5 }, () => replica().shipped(order)));
+  expect(await stockOf(productId)).toEqual({ onHand: 7, reserved: 0 });
+  expect(await ledgerSumOf(productId)).toEqual({ onHand: 7, reserved: 0 });
+});
+
+test("what was shipped can't be freed, and what was freed can't be shipped", async () => {
+  const { addProduct, stockOf, replica } = await openStock();
+  const productId = await addProduct(10);
+  const [shipped, cancelled] = [placed([productId, 3]), placed([productId, 2])];
+  await replica().placed(shipped, cancelled);
+  await replica().shipped(shipped);
+  await replica().cancelled(shipped, cancelled);
+  await replica().shipped(cancelled);
+  expect(await stockOf(productId)).toEqual({ onHand: 7, reserved: 0 });
+});
+
+test("an order that is cancelled before it was decided reserves nothing when it comes late", async () => {
+  const { addProduct, stockOf, replica, outcomeOf, repeated } = await openStock();
+  const productId = await addProduct(10);
+  const order = placed([productId, 3]);
+  await replica().cancelled(order);
+  await replica().placed(order);
+  expect(await outcomeOf(order)).toBe("void");
+  expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 0 });
+  expect(repeated).toEqual([]);
+});
+
+test("placing and cancelling that meet leave nothing reserved, whoever is first", async () => {
+  const { addProduct, stockOf, replica } = await openStock();
+  const productId = await addProduct(50);
+  const orders = Array.from({ length: 20 }, () => placed([productId, 1]));
+  await Promise.all(orders.flatMap((order) => [replica().placed(order), replica().cancelled(order)]));
+  expect(await stockOf(productId)).toEqual({ onHand: 50, reserved: 0 });
+}, 30_000);
+
+test("a product that left the catalogue is refused, and what was promised of it can still be shipped", async () => {
+  const { addProduct, products, stockOf, replica, outcomeOf } = await openStock();
+  const productId = await addProduct(10);
+  const [before, after] = [placed([productId, 1]), placed([productId, 1])];
+  await replica().placed(before);
+  await products.remove(productId, new Date());
+  await replica().placed(after);
+  await replica().shipped(before);
+  expect(await outcomeOf(after)).toBe("refused");
+  expect(await stockOf(productId)).toEqual({ onHand: 9, reserved: 0 });
+});

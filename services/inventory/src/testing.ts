@@ -1,0 +1,69 @@
+import { createOutbox, ensureOutboxIndex, newId } from "@shop/platform";
+import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import type { Product } from "./domain/product.ts";
+import { createProductCache } from "./product-cache.ts";
+import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
+import { createProductStore, openProducts } from "./store/product-store.ts";
+
+/** A cache that keeps nothing. */
+const noCache = createProductCache({
+  get: async () => undefined,
+  fill: async () => {},
+  invalidate: async () => {},
+  close: async () => {},
+});
+
+/** The inventory's stores on a database of their own. */
+export async function openTestInventory() {
+  const [db, bus] = [await openTestDb(), await openTestBus()];
+  await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
+  const productDocuments = await openProducts(db);
+  const ledgerDocuments = await openLedger(db);
+  await ensureOutboxIndex(ledgerDocuments);
+  const outbox = createOutbox(ledgerDocuments, bus, silentLog);
+  const products = createProductStore(productDocuments);
+  const ledger = createLedgerStore({
+    client: db.client,
+    ledger: ledgerDocuments,
+    products: productDocuments,
+    outbox,
+  });
+  const clock = () => new Date();
+
+  async function stockOf(productId: string) {
+    const { onHand, reserved } = (await products.balancesOf([productId], "all")).get(productId)!;
+    return { onHand, reserved };
+  }
+
+  /** What the ledger says, which is what the balance has to say. */
+  async function ledgerSumOf(productId: string) {
+    const entries = await ledgerDocuments.find({ "moves.product_id": productId }).toArray();
+    const moves = entries.flatMap((entry) => entry.moves).filter((move) => move.product_id === productId);
+    return {
+      onHand: moves.reduce((sum, move) => sum + move.on_hand_delta, 0),
+      reserved: moves.reduce((sum, move) => sum + move.reserved_delta, 0),
+    };
+  }
+
+  /** A new product with so many on hand; answers its id. */
+  async function addProduct(onHand: number, sku?: string): Promise<string> {
+    const productId = newId("product");
+    await ledger.insertProduct(newProduct(productId, onHand, sku));
+    return productId;
+  }
+
+  return { products, productDocuments, ledger, ledgerDocuments, outbox, cache: noCache, clock, stockOf, ledgerSumOf, addProduct };
+}
+
+export function newProduct(productId: string, onHand: number, sku?: string): Product {
+  const now = new Date();
+  return {
+    productId,
+    details: { name: "Thing", description: "", category: "Things", price: { currencyCode: "EUR", minorUnits: 100n }, sku },
+    version: 1,
+    revision: 1,
+    balance: { onHand, reserved: 0, sequence: 1 },
+    createTime: now,
+    updateTime: now,
+  };
+}

@@ -1,0 +1,50 @@
+import { create } from "@bufbuild/protobuf";
+import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { expect, test } from "vitest";
+import { applyChanges } from "./product-changes.ts";
+
+const details = {
+  name: "Kettle",
+  description: "Boils",
+  category: "Kitchen",
+  price: { currencyCode: "EUR", minorUnits: 1299n },
+  sku: "KIT-1",
+};
+const mask = (...paths: string[]) => ({ $typeName: "google.protobuf.FieldMask" as const, paths });
+
+test("only what the mask names changes", () => {
+  const product = create(ProductSchema, { name: "Pot", description: "", category: "Else" });
+  expect(applyChanges(details, product, mask("name", "description"))).toEqual({
+    ...details,
+    name: "Pot",
+    description: "",
+  });
+});
+
+test("a part of the price can change alone", () => {
+  const product = create(ProductSchema, { price: { minorUnits: 5n } });
+  expect(applyChanges(details, product, mask("price.minor_units")).price).toEqual({
+    currencyCode: "EUR",
+    minorUnits: 5n,
+  });
+});
+
+test("without a mask the fields that are set change", () => {
+  const product = create(ProductSchema, { productId: "product_x", category: "Else" });
+  expect(applyChanges(details, product, undefined)).toEqual({ ...details, category: "Else" });
+});
+
+test.each([
+  ["stock", "product.stock"],
+  ["no_such_field", "product.no_such_field"],
+  ["name", "product.name"],
+])("a mask of %s that leaves no valid product is refused", (path, field) => {
+  expect(() => applyChanges(details, create(ProductSchema, {}), mask(path))).toThrow(
+    expect.objectContaining({ kind: "invalid_argument", facts: { violations: [expect.objectContaining({ field })] } }),
+  );
+});
+
+test("naming the product or its version changes nothing", () => {
+  const product = create(ProductSchema, { productId: "product_x", etag: "v1" });
+  expect(applyChanges(details, product, mask("product_id", "etag"))).toEqual(details);
+});

@@ -1,0 +1,68 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+
+/** A REST request, and the field of the method's response message that its answer is (the whole message if absent). */
+export interface RestCall {
+  readonly verb: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly query?: JsonObject;
+  readonly body?: JsonObject;
+  readonly answers?: string;
+}
+
+/**
+ * How each method is called over REST, as its documentation says: written by hand, so that the schema's annotations are
+ * checked against it. Each takes the request message as JSON with proto field names.
+ */
+export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCall>> = {
+  "shop.users.v1.UserService/Register": (body) => ({ verb: "POST", path: "/register", body }),
+  "shop.users.v1.UserService/Authenticate": (body) => ({ verb: "POST", path: "/authenticate", body }),
+  "shop.users.v1.UserService/GetUserProfile": ({ user_id }) => ({
+    verb: "GET",
+    path: `/profile/${user_id}`,
+    answers: "profile",
+  }),
+  "shop.common.v1.TokenKeyService/ListTokenKeys": () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
+  "shop.inventory.v1.InventoryService/CreateProduct": ({ product }) => ({
+    verb: "POST",
+    path: "/products",
+    body: (product ?? {}) as JsonObject,
+    answers: "product",
+  }),
+  "shop.inventory.v1.InventoryService/ListProducts": (query) => ({ verb: "GET", path: "/products", query }),
+  "shop.inventory.v1.InventoryService/GetProductByID": ({ product_id }) => ({
+    verb: "GET",
+    path: `/products/${product_id}`,
+    answers: "product",
+  }),
+  // No mask: the fields that are present change.
+  "shop.inventory.v1.InventoryService/UpdateProduct": ({ product }) => {
+    const { product_id, ...body } = product as JsonObject;
+    return { verb: "PATCH", path: `/products/${product_id}`, body, answers: "product" };
+  },
+  "shop.inventory.v1.InventoryService/DeleteProduct": ({ product_id }) => ({
+    verb: "DELETE",
+    path: `/products/${product_id}`,
+  }),
+  "shop.inventory.v1.InventoryService/BatchGetProducts": (query) => ({ verb: "GET", path: "/products:batchGet", query }),
+  "shop.orders.v1.OrderService/CreateOrder": (body) => ({ verb: "POST", path: "/orders", body, answers: "order" }),
+  "shop.orders.v1.OrderService/GetOrderByID": ({ order_id }) => ({
+    verb: "GET",
+    path: `/orders/${order_id}`,
+    answers: "order",
+  }),
+  "shop.orders.v1.OrderService/UpdateOrderStatus": ({ order_id, ...body }) => ({
+    verb: "PATCH",
+    path: `/orders/${order_id}`,
+    body,
+    answers: "order",
+  }),
+  "shop.orders.v1.OrderService/GetOrdersByUser": (query) => ({ verb: "GET", path: "/orders", query }),
+};
+
+/** The query string of a REST call; lists repeat their name. */
+export function queryString(query: JsonObject = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).map((one) => [name, String(one)]),
+  );
+  return pairs.length === 0 ? "" : `?${new URLSearchParams(pairs)}`;
+}

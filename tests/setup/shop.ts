@@ -1,0 +1,150 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { choosePorts } from "@shop/tools/infra";
+import type { TestProject } from "vitest/node";
+import { eventually } from "../e2e/eventually.ts";
+import { ownEnvironment } from "./own-environment.ts";
+
+const repositoryRoot = join(import.meta.dirname, "../..");
+const startTimeoutMs = 180_000;
+const stopTimeoutMs = 60_000;
+
+/** A shop that runs for the tests of one project. */
+export interface RunningShop {
+  readonly shape: "all-in-one" | "split";
+  /** The public port. */
+  readonly url: string;
+  /** The services' own ports. */
+  readonly usersUrl: string;
+  readonly inventoryUrl: string;
+  readonly ordersUrl: string;
+  readonly dataDir: string;
+  readonly admin: { readonly username: string; readonly password: string };
+  /** What parts of the platform prove themselves with. */
+  readonly internalSecret: string;
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    shop: RunningShop;
+  }
+}
+
+/** A process of run.json. */
+export interface RunEntry {
+  readonly name: string;
+  readonly pid: number;
+  readonly ports: readonly number[];
+}
+
+/** What run.json of a shop says just now. */
+export function runningProcesses(dataDir: string): readonly RunEntry[] {
+  const file = join(dataDir, "run.json");
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { processes: RunEntry[] }).processes : [];
+}
+
+/** Tells whether a process of that id runs. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** `npm start`, in the shape that the project's name ends in, on free ports and an empty folder. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const shape = project.name === "e2e-split" ? "split" : "all-in-one";
+  const dataDir = await mkdtemp(join(tmpdir(), `shop-${shape}-`));
+  const variables = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
+  const chosen = await choosePorts(
+    join(dataDir, "test-ports.json"),
+    Object.fromEntries(variables.map((name) => [name, 1])),
+  );
+  const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
+  const shop: RunningShop = {
+    shape,
+    url: `http://127.0.0.1:${ports.GATEWAY_PORT}`,
+    usersUrl: `http://127.0.0.1:${ports.USERS_PORT}`,
+    inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
+    ordersUrl: `http://127.0.0.1:${ports.ORDERS_PORT}`,
+    dataDir,
+    admin: { username: "the.admin", password: randomBytes(12).toString("base64url") },
+    internalSecret: randomBytes(32).toString("base64url"),
+  };
+
+  const starter = spawn(
+    process.execPath,
+    [join(repositoryRoot, "tools/src/start.ts"), ...(shape === "split" ? ["--split"] : [])],
+    {
+      cwd: repositoryRoot,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...ownEnvironment(),
+        ...ports,
+        DATA_DIR: dataDir,
+        ADMIN_USERNAME: shop.admin.username,
+        ADMIN_PASSWORD: shop.admin.password,
+        INTERNAL_SECRET: shop.internalSecret,
+      },
+    },
+  );
+  let output = "";
+  for (const stream of [starter.stdout, starter.stderr]) stream.on("data", (chunk) => (output += chunk));
+  const exited = new Promise<string>((resolve) => {
+    starter.once("exit", (code, signal) => resolve(signal ?? `code ${code}`));
+  });
+  let end: string | undefined;
+  void exited.then((how) => (end = how));
+  // Whatever becomes of the test runner, the shop hears of it.
+  const stopWithRunner = () => void starter.kill("SIGTERM");
+  process.once("exit", stopWithRunner);
+
+  const seen = new Map<number, RunEntry>();
+  const watch = setInterval(() => {
+    for (const entry of runningProcesses(dataDir)) seen.set(entry.pid, entry);
+  }, 100);
+
+  async function stop(): Promise<void> {
+    clearInterval(watch);
+    process.off("exit", stopWithRunner);
+    for (const entry of runningProcesses(dataDir)) seen.set(entry.pid, entry);
+    starter.kill("SIGTERM");
+    const deadline = setTimeout(() => starter.kill("SIGKILL"), stopTimeoutMs);
+    const how = await exited;
+    clearTimeout(deadline);
+    const left = [...seen.values()].filter(({ pid }) => isAlive(pid));
+    for (const { pid } of left) process.kill(pid, "SIGKILL");
+    const problems = [
+      ...(how === "code 0" ? [] : [`the starter ended with ${how}`]),
+      ...left.map(({ name, pid }) => `${name} (pid ${pid}) was still there`),
+      ...runningProcesses(dataDir).map(({ name }) => `run.json still lists ${name}`),
+    ];
+    if (problems.length > 0) throw new Error(`${project.name}: ${problems.join(", ")}\n${output}`);
+    if (project.vitest.state.getCountOfFailedTests() > 0) console.log(`${project.name}: its logs are in ${dataDir}/logs`);
+    else await rm(dataDir, { recursive: true, force: true });
+  }
+
+  try {
+    await eventually(
+      async () => {
+        if (end !== undefined) throw new Error(`the starter ended with ${end}`);
+        // It says so when everything is up and the sample catalogue is loaded.
+        if (!output.includes("The shop is open at")) throw new Error("the shop has not opened");
+        const { status } = await fetch(`${shop.url}/readyz`);
+        if (status !== 200) throw new Error(`readyz is ${status}`);
+      },
+      { timeoutMs: startTimeoutMs, hopeless: () => end !== undefined },
+    );
+  } catch (error) {
+    await stop().catch(() => {});
+    throw new Error(`${project.name}: ${(error as Error).message}\n${output}`);
+  }
+  project.provide("shop", shop);
+  return stop;
+}

@@ -1,0 +1,62 @@
+import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Files in the order of their paths, but those that kill processes come last in their project. */
+class ResilienceLast extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLast = ({ moduleId }: TestSpecification) => Number(moduleId.includes("resilience"));
+    return files.toSorted((a, b) => isLast(a) - isLast(b) || a.moduleId.localeCompare(b.moduleId));
+  }
+}
+
+// The same journeys through both shapes of the shop. Each project starts a shop of its own; its files take turns, since the
+// shop needs the other core, and since some of them kill parts of it.
+const endToEnd = (name: string, groupOrder: number) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: ["tests/e2e/**/*.e2e.test.ts"],
+    globalSetup: ["tests/setup/shop.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    maxWorkers: 1,
+    sequence: { groupOrder },
+  },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    // A shop drains before its servers stop.
+    teardownTimeout: 90_000,
+    sequence: { sequencer: ResilienceLast },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["{platform,services,gateway,tools}/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, "**/*.integration.test.ts"],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: "architecture", include: ["tests/architecture/**/*.test.ts"], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["{platform,services}/**/*.integration.test.ts"],
+          globalSetup: ["tests/setup/servers.ts"],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      endToEnd("e2e-all-in-one", 2),
+      endToEnd("e2e-split", 3),
+    ],
+  },
+});
