@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { MongoError, MongoServerError } from "mongodb";
+import { MongoBulkWriteError, MongoError, MongoServerError } from "mongodb";
 import { NatsError } from "nats";
 import { DomainError } from "./errors.ts";
 
@@ -14,6 +14,8 @@ export function isDependencyLost(error: unknown): boolean {
   if (error instanceof DomainError) return error.kind === "unavailable";
   if (error instanceof ConnectError) return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded;
   if (error instanceof NatsError) return true;
+  // A bulk write that no single write made fail: the connection or the write concern did (the driver wraps either).
+  if (error instanceof MongoBulkWriteError && [error.writeErrors].flat().length === 0) return true;
   if (error instanceof MongoServerError) {
     return error.hasErrorLabel("RetryableWriteError") || passingMongoCodes.has(Number(error.code));
   }

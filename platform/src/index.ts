@@ -11,6 +11,7 @@ export { newId, newSecret } from "./ids.ts";
 export type { Job } from "./jobs.ts";
 export type { Logger } from "./log.ts";
 export { type Money, sum, times } from "./money.ts";
+export { createGroupCommit } from "./mongo/group-commit.ts";
 export { isDuplicateKey } from "./mongo/duplicate-key.ts";
 export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
 export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";

@@ -3,6 +3,7 @@ import {
   type DescMethodUnary,
   fromBinary,
   fromJson,
+  isMessage,
   type JsonObject,
   type JsonValue,
   type Message,
@@ -15,9 +16,12 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { BadRequestSchema, ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { StatusSchema } from "@shop/gen/google/rpc/status_pb";
 import { queryString, restCalls } from "./rest-routes.ts";
+
+const timeoutMs = 20_000;
+const detailTypes = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
 
 /** A call, the same for every protocol: the request message in canonical JSON. */
 export interface Call {
@@ -59,8 +63,6 @@ export const protocols: Readonly<Record<string, (baseUrl: string) => ProtocolCli
   "fetch of REST": (baseUrl) => overRest(baseUrl),
 };
 
-export type ProtocolName = keyof typeof protocols;
-
 /** The name of a method as its path has it: `shop.users.v1.UserService/Register`. */
 export function nameOf(method: DescMethodUnary): string {
   return `${method.parent.typeName}/${method.name}`;
@@ -72,21 +74,104 @@ function overTransport(name: string, transport: Transport): ProtocolClient {
     async call({ method, request, headers }) {
       try {
         const input = fromJson(method.input, request);
-        const { message } = await transport.unary(method, undefined, 20_000, headers, input);
-        return { message: toJson(method.output, message as Message) };
-      } catch (error) {
-        const { code, rawMessage, ...connectError } = ConnectError.from(error);
-        const found = ConnectError.from(error);
+        const { message } = await transport.unary(method, undefined, timeoutMs, headers, input);
+        return { message: toJson(method.output, message) };
+      } catch (reason) {
+        const error = ConnectError.from(reason);
         return {
           error: {
-            code: Code[code],
-            message: rawMessage,
-            ...details(found.findDetails(ErrorInfoSchema), found.findDetails(BadRequestSchema)),
-            ...(connectError.name === "" ? {} : {}),
+            code: Code[error.code],
+            message: error.rawMessage,
+            ...told(error.findDetails(ErrorInfoSchema), error.findDetails(BadRequestSchema)),
           },
         };
       }
     },
     close() {},
+  };
+}
+
+/** A client that Connect's authors did not write; only the messages are encoded by protobuf-es. */
+function overGrpcJs(baseUrl: string): ProtocolClient {
+  const client = new Client(new URL(baseUrl).host, credentials.createInsecure());
+  return {
+    name: "grpc-js",
+    call: ({ method, request, headers = {} }) =>
+      new Promise((resolve) => {
+        const metadata = new Metadata();
+        for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+        client.makeUnaryRequest(
+          `/${nameOf(method)}`,
+          (message: Message) => Buffer.from(toBinary(method.input, message)),
+          (bytes) => fromBinary(method.output, bytes),
+          fromJson(method.input, request),
+          metadata,
+          { deadline: Date.now() + timeoutMs },
+          (error, message) => {
+            if (error !== null) resolve({ error: grpcError(error) });
+            else resolve({ message: toJson(method.output, message!) });
+          },
+        );
+      }),
+    close: () => client.close(),
+  };
+}
+
+function grpcError(error: ServiceError): CallError {
+  const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  const status = bytes === undefined ? undefined : fromBinary(StatusSchema, Buffer.from(bytes as Buffer));
+  const details = status?.details.map((detail) => anyUnpack(detail, detailTypes)) ?? [];
+  return {
+    code: Code[error.code]!,
+    // grpc-js decodes less of grpc-message than Connect encodes; the status carries it as it was written.
+    message: status?.message ?? error.details,
+    ...told(
+      details.filter((detail) => isMessage(detail, ErrorInfoSchema)),
+      details.filter((detail) => isMessage(detail, BadRequestSchema)),
+    ),
+  };
+}
+
+function overRest(baseUrl: string): ProtocolClient {
+  return {
+    name: "fetch of REST",
+    async call({ method, request, headers }) {
+      const named = toJson(method.input, fromJson(method.input, request), { useProtoFieldName: true }) as JsonObject;
+      const { verb, path, query, body, answers } = restCalls[nameOf(method)]!(named);
+      const response = await fetch(`${baseUrl}${path}${queryString(query)}`, {
+        method: verb,
+        headers: { ...headers, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const json = (await response.json()) as JsonObject;
+      if (!response.ok) return { error: restError(json) };
+      const message = fromJson(method.output, answers === undefined ? json : { [answers]: json });
+      return { message: toJson(method.output, message) };
+    },
+    close() {},
+  };
+}
+
+/** google.rpc.Status as JSON with proto field names. */
+export function restError(json: JsonObject): CallError {
+  const status = fromJson(StatusSchema, json, { registry: detailTypes });
+  const details = status.details.map((detail) => anyUnpack(detail, detailTypes));
+  return {
+    code: Code[status.code]!,
+    message: status.message,
+    ...told(
+      details.filter((detail) => isMessage(detail, ErrorInfoSchema)),
+      details.filter((detail) => isMessage(detail, BadRequestSchema)),
+    ),
+  };
+}
+
+function told(
+  infos: readonly MessageShape<typeof ErrorInfoSchema>[],
+  badRequests: readonly MessageShape<typeof BadRequestSchema>[],
+): Pick<CallError, "reason" | "violations"> {
+  return {
+    reason: infos[0]?.reason ?? "",
+    violations: badRequests.flatMap(({ fieldViolations }) => fieldViolations.map(({ field }) => field)),
   };
 }

@@ -62,7 +62,7 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
 /** The query string of a REST call; lists repeat their name. */
 export function queryString(query: JsonObject = {}): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value]).map((one) => [name, String(one)]),
+    (Array.isArray(value) ? value : [value]).map((one): [string, string] => [name, String(one)]),
   );
   return pairs.length === 0 ? "" : `?${new URLSearchParams(pairs)}`;
 }

@@ -1,6 +1,7 @@
 import type * as http from "node:http";
 import * as http2 from "node:http2";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { closeStream } from "./close-stream.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
@@ -42,12 +43,7 @@ export interface Forwarder<Name extends string> {
    * when the exchange has ended, whichever way, and never rejects: if no replica can be reached the caller gets
    * `unavailable` in its own protocol. Headers set on the response before are kept unless the upstream sets them too.
    */
-  forward(
-    request: AnyRequest,
-    response: AnyResponse,
-    upstream: Upstream,
-    options?: ForwardOptions,
-  ): Promise<void>;
+  forward(request: AnyRequest, response: AnyResponse, upstream: Upstream, options?: ForwardOptions): Promise<void>;
   /** Ends all connections to the upstreams at once; close the server first. */
   close(): void;
 }
@@ -61,10 +57,7 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
   const { dropRequestHeaders = [], trustForwardedHeaders = false, onFailure = () => {} } = options;
   const dropped = new Set(dropRequestHeaders.map((name) => name.toLowerCase()));
   const upstreams = Object.fromEntries(
-    Object.entries<readonly string[]>(options.upstreams).map(([name, urls]) => [
-      name,
-      new Upstream(urls, options),
-    ]),
+    Object.entries<readonly string[]>(options.upstreams).map(([name, urls]) => [name, new Upstream(urls, options)]),
   ) as Record<Name, Upstream>;
   return {
     upstreams,
@@ -138,10 +131,7 @@ class Exchange {
 
   #mayRetry(error: UpstreamBroke): boolean {
     if (!this.#body.replayable) return false;
-    return (
-      error.retry === "always" ||
-      (error.retry === "if safe" && /^(GET|HEAD|OPTIONS)$/.test(this.#head.method))
-    );
+    return error.retry === "always" || (error.retry === "if safe" && /^(GET|HEAD|OPTIONS)$/.test(this.#head.method));
   }
 
   #deliver(answer: Answer): Promise<void> {
@@ -204,15 +194,14 @@ class Exchange {
 
   #refuse(code: Code): void {
     this.#over = true;
-    const message =
-      code === Code.Unavailable ? "the service cannot be reached" : "the request cannot be forwarded";
-    writeProtocolError(this.#request, this.#response, { code, message });
+    const message = code === Code.Unavailable ? "the service cannot be reached" : "the request cannot be forwarded";
+    writeProtocolError(this.#request, this.#response, new ConnectError(message, code));
   }
 
   /** The answer has begun: breaking it off is all that can still be said. */
   #reset(code: number): void {
     this.#over = true;
-    if ("stream" in this.#request) this.#request.stream.close(code || http2.constants.NGHTTP2_INTERNAL_ERROR);
+    if ("stream" in this.#request) closeStream(this.#request.stream, code || http2.constants.NGHTTP2_INTERNAL_ERROR);
     else this.#response.destroy();
   }
 }
@@ -316,10 +305,7 @@ function requestHead(
     method: request.method ?? "GET",
     path: request.url ?? "/",
     headers: { ...forwardedBy(request, kept), ...set },
-    hasBody:
-      "stream" in request
-        ? !request.stream.endAfterHeaders
-        : chunked || headers["content-length"] !== undefined,
+    hasBody: "stream" in request ? !request.stream.endAfterHeaders : chunked || headers["content-length"] !== undefined,
     chunked,
   };
 }

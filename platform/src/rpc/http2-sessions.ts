@@ -84,10 +84,7 @@ class Session {
     return !closed && !destroyed && this.open < (remoteSettings.maxConcurrentStreams ?? Infinity);
   }
 
-  request(
-    headers: http2.OutgoingHttpHeaders,
-    options: http2.ClientSessionRequestOptions,
-  ): http2.ClientHttp2Stream {
+  request(headers: http2.OutgoingHttpHeaders, options: http2.ClientSessionRequestOptions): http2.ClientHttp2Stream {
     const stream = this.#connection.request(headers, options);
     this.open += 1;
     this.#used = true;

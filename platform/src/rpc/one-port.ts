@@ -121,9 +121,7 @@ export class OnePortServer extends http.Server {
       stream.once("close", () => {
         streams -= 1;
       });
-      stream.setTimeout(this.#options.streamIdleTimeoutMs, () =>
-        stream.close(http2.constants.NGHTTP2_CANCEL),
-      );
+      stream.setTimeout(this.#options.streamIdleTimeoutMs, () => stream.close(http2.constants.NGHTTP2_CANCEL));
     });
     session.setTimeout(this.#options.sessionIdleTimeoutMs, () => {
       if (streams === 0) session.destroy();
@@ -181,11 +179,7 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
  * differs from HTTP/2's preface (`http1`), when the preface is whole (`http2`), or when the socket was closed, by the
  * peer or by the deadline, before either (`undefined`).
  */
-function sniff(
-  socket: Socket,
-  timeoutMs: number,
-  decided: (version: "http1" | "http2" | undefined) => void,
-): void {
+function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "http2" | undefined) => void): void {
   let seen: Buffer = Buffer.alloc(0);
   const deadline = setTimeout(() => socket.destroy(), timeoutMs);
 

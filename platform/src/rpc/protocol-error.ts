@@ -1,6 +1,7 @@
 import type * as http from "node:http";
 import type * as http2 from "node:http2";
-import { type Code, ConnectError } from "@connectrpc/connect";
+import { constants } from "node:http2";
+import type { ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
@@ -8,6 +9,9 @@ import {
   endStreamToJson,
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { closeStream } from "./close-stream.ts";
+import { errorResponse } from "./rest/error.ts";
 
 export type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
@@ -18,14 +22,10 @@ export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
  * response before are kept. What is left of the request's body is read and thrown away. The response must not have
  * been started.
  */
-export function writeProtocolError(
-  request: AnyRequest,
-  response: AnyResponse,
-  error: { readonly code: Code; readonly message: string },
-): void {
+export function writeProtocolError(request: AnyRequest, response: AnyResponse, error: ConnectError): void {
   const answer = encode(request, error);
   response.statusCode = answer.status;
-  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value as string | string[]);
   response.setHeader("content-length", answer.body.byteLength);
   if (answer.body.byteLength === 0) response.end();
   else (response as http.ServerResponse).end(answer.body);
@@ -44,7 +44,7 @@ export function discardBody(request: AnyRequest, response: AnyResponse): void {
   if (request.readableEnded || request.destroyed) return;
   let left = discardMaxBytes;
   const cutOff = () => {
-    if ("stream" in response) response.stream?.close();
+    if ("stream" in response) closeStream(response.stream, constants.NGHTTP2_NO_ERROR);
     else request.destroy();
   };
   const deadline = setTimeout(cutOff, discardTimeoutMs);
@@ -59,39 +59,28 @@ export function discardBody(request: AnyRequest, response: AnyResponse): void {
 
 interface Encoded {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: Uint8Array;
 }
 
 const nothing = new Uint8Array(0);
 
-function encode(request: AnyRequest, error: { readonly code: Code; readonly message: string }): Encoded {
+function encode(request: AnyRequest, error: ConnectError): Encoded {
   const contentType = request.headers["content-type"] ?? "";
-  const connectError = new ConnectError(error.message, error.code);
   if (/^application\/grpc/i.test(contentType)) {
-    const headers = {
-      "content-type": contentType,
-      "grpc-status": String(error.code),
-      "grpc-message": percentEncode(error.message),
-    };
-    return { status: 200, headers, body: nothing };
+    const trailers = setTrailerStatus(new Headers({ "content-type": contentType }), error);
+    trailers.set("grpc-message", percentEncode(error.rawMessage));
+    return { status: 200, headers: Object.fromEntries(trailers), body: nothing };
   }
   if (/^application\/connect\+/i.test(contentType)) {
-    const end = Buffer.from(JSON.stringify(endStreamToJson(new Headers(), connectError, undefined)));
-    return {
-      status: 200,
-      headers: { "content-type": contentType },
-      body: encodeEnvelope(endStreamFlag, end),
-    };
+    const end = Buffer.from(JSON.stringify(endStreamToJson(new Headers(), error, undefined)));
+    return { status: 200, headers: { "content-type": contentType }, body: encodeEnvelope(endStreamFlag, end) };
   }
-  const body = isConnectUnary(request, contentType)
-    ? errorToJsonBytes(connectError, undefined)
-    : Buffer.from(JSON.stringify({ code: error.code, message: error.message, details: [] }));
-  return {
-    status: codeToHttpStatus(error.code),
-    headers: { "content-type": "application/json" },
-    body,
-  };
+  if (isConnectUnary(request, contentType)) {
+    const headers = { "content-type": "application/json" };
+    return { status: codeToHttpStatus(error.code), headers, body: errorToJsonBytes(error, undefined) };
+  }
+  return errorResponse(error);
 }
 
 /** Connect's header is optional and its JSON is plain JSON; what remains then is the path, `/package.Service/Method`. */

@@ -1,4 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
 import { reachableMethods } from "./access.ts";
 import { createRestRoutes } from "./rest/route-trie.ts";
 
@@ -6,7 +7,7 @@ import { createRestRoutes } from "./rest/route-trie.ts";
 export type Destination =
   | { readonly kind: "method"; readonly method: DescMethod }
   /** The path is there for others, or is an RPC path of nobody: it must look as if it did not exist. */
-  | { readonly kind: "nothing" }
+  | { readonly kind: "nothing"; readonly code: Code }
   /** No REST route fits, or none with this HTTP method. */
   | { readonly kind: "no_route" };
 
@@ -29,11 +30,11 @@ export function createRouting(services: readonly DescService[], isPublic: boolea
       const path = url.split("?", 1)[0]!;
       const called = byRpcPath.get(path);
       if (called !== undefined) return { kind: "method", method: called };
-      if (rpcPath.test(path)) return { kind: "nothing" };
+      if (rpcPath.test(path)) return { kind: "nothing", code: Code.Unimplemented };
       const match = rest.match(httpMethod, path);
       if (match.kind !== "match") return { kind: "no_route" };
       const { method } = match.route;
-      return reachable.has(method) ? { kind: "method", method } : { kind: "nothing" };
+      return reachable.has(method) ? { kind: "method", method } : { kind: "nothing", code: Code.NotFound };
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "../log.ts";
@@ -58,10 +58,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
-      writeProtocolError(request.raw, reply.raw, {
-        code: Code.InvalidArgument,
-        message: "the request's path is malformed",
-      });
+      writeProtocolError(request.raw, reply.raw, new ConnectError("the path is malformed", Code.InvalidArgument));
     },
   });
   addHealth(app, options);
@@ -81,7 +78,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       reply.hijack();
       const destination = routing.find(request.method, request.raw.url ?? "/");
       if (destination.kind === "nothing") {
-        writeProtocolError(request.raw, reply.raw, { code: Code.Unimplemented, message: "there is nothing here" });
+        writeProtocolError(request.raw, reply.raw, new ConnectError("there is nothing here", destination.code));
       } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {
         await remote.call(destination.method, request.raw, reply.raw);
       } else {

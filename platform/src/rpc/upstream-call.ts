@@ -1,6 +1,7 @@
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { Readable, Writable } from "node:stream";
+import { closeStream } from "./close-stream.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import type { Replica } from "./upstream.ts";
 
@@ -156,7 +157,7 @@ export async function callHttp2(replica: Replica, head: RequestHead): Promise<Up
       requestTrailers = trailers;
       stream.end();
     },
-    cancel: (code) => stream.close(code),
+    cancel: (code) => closeStream(stream, code),
   };
 }
 

@@ -249,12 +249,12 @@ describe("precedence", () => {
     });
     const { match } = createRestRoutes([testService("spec.v1.Blank")], [rule]);
     for (const key of ["other_child", "otherChild"]) {
-      const bytes = new TextEncoder().encode(`{"${key}":{"id":"body","thing":{"id":"t"}}}`);
+      const bytes = new TextEncoder().encode(`{"${key}":{"id":"body","thing":{"id":"t","mask":"a_b"}}}`);
       const found = match("POST", "/path");
       if (found.kind !== "match") throw new Error(found.kind);
       const content = { bytes, contentType: "application/json" };
       expect(decodeRequest(found.route, found.variables, "", content).message).toMatchObject({
-        otherChild: { id: "path", thing: { id: "t" } },
+        otherChild: { id: "path", thing: { id: "t", mask: { paths: ["a_b"] } } },
       });
     }
   });

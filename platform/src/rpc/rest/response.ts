@@ -1,5 +1,4 @@
 import {
-  create,
   type DescField,
   type DescMessage,
   type JsonObject,
@@ -52,10 +51,9 @@ function httpBody(route: RestRoute, message: Message): { contentType: string; da
   return body as Message & { contentType: string; data: Uint8Array };
 }
 
-/** The message in a field, or an empty one: an answer has a body even if the service left it out. */
+/** The message in a field; reflection makes an empty one if the service left it out, so that an answer has a body. */
 function fieldMessage(output: DescMessage, message: Message, field: DescField & { fieldKind: "message" }): Message {
-  const holder = reflect(output, message, false);
-  return holder.isSet(field) ? holder.get(field).message : create(field.message);
+  return reflect(output, message, false).get(field).message;
 }
 
 function messageJson(desc: DescMessage, message: Message, registry: Registry | undefined): JsonValue {

@@ -278,6 +278,11 @@ describe("the host", () => {
     const init = { headers: { "content-type": "text/plain" }, body: "{}" };
     expect((await handle("POST /v1/shelves", init, rebuilding)).status).toBe(415);
     expect((await handle("POST /v1/shelves", { body: "{}" }, rebuilding)).status).toBe(400);
+    const other = transcoder(async (_method, call): Promise<never> => {
+      await call.message().catch(() => undefined);
+      throw new ConnectError("no", Code.PermissionDenied);
+    });
+    expect((await handle("POST /v1/shelves", init, other)).status).toBe(403);
   });
 
   it("gets a 500 and no crash when it answers what JSON cannot express, or throws at once", async () => {

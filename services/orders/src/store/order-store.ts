@@ -1,4 +1,4 @@
-import type { Outbox, PendingEvent } from "@shop/platform";
+import { createGroupCommit, type Outbox, type PendingEvent } from "@shop/platform";
 import type { AnyBulkWriteOperation, Collection, Db, UpdateFilter } from "mongodb";
 import { type Order, type OrderMove, type OrderStatus, pendingVersion } from "../domain/order.ts";
 
@@ -41,9 +41,10 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
 }
 
 export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outbox): OrderStore {
+  const { insert } = createGroupCommit(orders);
   return {
     async insert(order, move, events) {
-      await orders.insertOne({
+      await insert({
         _id: order.orderId,
         user_id: order.userId,
         status: order.status,

@@ -1,0 +1,170 @@
+/**
+ * Who may import whom (docs/architecture.md). Every rule here is proven red by a planted violation in
+ * tests/architecture/import-rules.test.ts. Imports of types count as much as any other.
+ */
+
+/** Files that run only under vitest. */
+const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/";
+
+/** What a package shows to the others: the targets of its package.json "exports". */
+const doors = [
+  "^gen/src/",
+  "^platform/src/(testing/)?index\\.ts$",
+  "^services/[^/]+/src/service\\.ts$",
+  "^gateway/src/gateway\\.ts$",
+  "^tools/src/infra/index\\.ts$",
+];
+
+const drivers = "node_modules/(mongodb|bson|redis|@redis|ioredis|nats|@nats-io)/";
+
+const forbidden = [
+  {
+    name: "no-cycles",
+    comment: "Of two modules that import each other neither can be understood, tested or moved alone.",
+    from: {},
+    to: { circular: true },
+  },
+  {
+    name: "everything-resolves",
+    comment: "An import that leads nowhere escapes every other rule.",
+    from: {},
+    to: { couldNotResolve: true },
+  },
+  {
+    name: "gen-imports-nothing-of-ours",
+    comment: "gen/ is what the schema says and nothing else; everything may build on it.",
+    from: { path: "^gen/" },
+    to: { path: "^(platform|services|gateway|web|tools|tests|bench)/" },
+  },
+  {
+    name: "platform-imports-no-business",
+    comment: "platform/ is plumbing that would serve any business: it can't know the one that uses it.",
+    from: { path: "^platform/" },
+    to: { path: "^(services|gateway|web)/" },
+  },
+  {
+    name: "platform-knows-common-messages-only",
+    comment: "A message of users, inventory or orders in platform/ would be a shop noun in the plumbing.",
+    from: { path: "^platform/" },
+    to: { path: "^gen/src/shop/", pathNot: "^gen/src/shop/common/" },
+  },
+  {
+    name: "rest-stands-alone",
+    comment:
+      "The google.api.http transcoder is to be publishable on its own: it uses the protobuf and Connect libraries only.",
+    from: { path: "^platform/src/rpc/rest/" },
+    to: { path: ["^platform/src/", "^gen/src/shop/"], pathNot: "^platform/src/rpc/rest/" },
+  },
+  {
+    name: "rest-knows-no-framework",
+    comment: "The transcoder serves whatever speaks node:http or node:http2, so it can't depend on Fastify.",
+    from: { path: "^platform/src/rpc/rest/" },
+    to: { path: "node_modules/(@fastify/|@connectrpc/connect-fastify/|fastify/)" },
+  },
+  {
+    name: "gateway-imports-no-service",
+    comment: "The gateway forwards by descriptor: it must run in a process that hosts no service.",
+    from: { path: "^gateway/" },
+    to: { path: "^services/" },
+  },
+  {
+    name: "service-imports-no-service",
+    comment:
+      "Services meet over the wire and the bus only, or they could not run apart. all-in-one hosts them side by side.",
+    from: { path: "^services/([^/]+)/", pathNot: "^services/all-in-one/" },
+    to: { path: "^services/", pathNot: "^services/$1/" },
+  },
+  {
+    name: "service-imports-no-gateway",
+    comment: "The gateway stands in front of the services: nothing imports upward.",
+    from: { path: "^services/", pathNot: "^services/all-in-one/" },
+    to: { path: "^gateway/" },
+  },
+  {
+    name: "packages-through-their-doors",
+    comment:
+      "A path into another package's insides goes around its exports. The architecture tests look inside by trade.",
+    from: { path: "^(services/[^/]+|[^/]+)/", pathNot: "^tests/architecture/" },
+    to: { path: "^(gen|platform|services|gateway|tools)/", pathNot: ["^$1/", ...doors] },
+  },
+  {
+    name: "source-imports-no-test",
+    comment: "What runs in production can't need what only tests bring along.",
+    from: { path: "^(gen|platform|services|gateway|web|tools|bench)/", pathNot: testFile },
+    to: { path: ["^tests/", testFile, "node_modules/(vitest|@vitest)/"], pathNot: "node_modules/.*/testing/" },
+  },
+  {
+    name: "product-imports-no-tool",
+    comment: "tools/ and bench/ start and measure the product from outside.",
+    from: { path: "^(gen|platform|services|gateway|web)/" },
+    to: { path: "^(tools|bench)/" },
+  },
+  {
+    name: "infra-knows-no-shop",
+    comment: "tools/infra starts MongoDB, Redis and NATS for anybody; what runs on them is not its business.",
+    from: { path: "^tools/src/infra/" },
+    to: { path: "^(services|gateway|platform|gen)/" },
+  },
+  {
+    name: "domain-imports-only-domain",
+    comment:
+      "Rules are pure functions on readonly data. Of the platform they may use errors, money and ids: tests/architecture/domain-imports.test.ts looks at the names.",
+    from: { path: "^services/([^/]+)/src/domain/", pathNot: testFile },
+    to: { pathNot: ["^services/$1/src/domain/", "^platform/src/index\\.ts$"] },
+  },
+  {
+    name: "store-wire-clients-apart",
+    comment: "Documents, messages and neighbours change for different reasons: they meet in a slice, as domain values.",
+    from: { path: "^services/([^/]+)/src/(store|wire|clients)/", pathNot: testFile },
+    to: { path: "^services/$1/src/(store|wire|clients)/", pathNot: "^services/$1/src/$2/" },
+  },
+  {
+    name: "store-wire-clients-import-nothing-above",
+    comment: "Slices use them and the composition root builds them: nothing imports upward.",
+    from: { path: "^services/([^/]+)/src/(store|wire|clients)/", pathNot: testFile },
+    to: { path: "^services/$1/src/((rpc|events|jobs)/|(main|service|config)\\.ts$)" },
+  },
+  {
+    name: "store-and-domain-know-no-proto",
+    comment:
+      "Message shapes are known to wire/ alone, so that the schema can change without the documents and the rules.",
+    from: { path: "^services/[^/]+/src/(store|domain)/", pathNot: testFile },
+    to: { path: ["^gen/", "node_modules/@bufbuild/"] },
+  },
+  {
+    name: "slice-imports-no-slice",
+    comment: "A rule that two slices share moves down into domain/, never sideways.",
+    from: { path: "^services/([^/]+)/src/(rpc|events|jobs)/", pathNot: testFile },
+    to: { path: "^services/$1/src/(rpc|events|jobs)/" },
+  },
+  {
+    name: "slice-imports-no-root",
+    comment:
+      "A slice is handed exactly what it uses; it can't reach for the entry, the composition root or the environment.",
+    from: { path: "^services/([^/]+)/src/(rpc|events|jobs)/", pathNot: testFile },
+    to: { path: "^services/$1/src/(main|service|config)\\.ts$" },
+  },
+  {
+    name: "drivers-in-platform-and-store-only",
+    comment:
+      "Whoever else talks to the database, the cache or the bus goes around outbox, leases, deadlines and versions.",
+    from: { path: "^(gen|services|gateway|web|bench)/", pathNot: ["^services/[^/]+/src/store/", testFile] },
+    to: { path: drivers },
+  },
+];
+
+export default {
+  forbidden: forbidden.map((rule) => ({ severity: "error", ...rule })),
+  options: {
+    doNotFollow: { path: "node_modules/" },
+    tsPreCompilationDeps: true,
+    // The workspaces' package.json exports point at .ts sources: resolved as Node does, through the symlinks npm makes.
+    preserveSymlinks: false,
+    combinedDependencies: true,
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+      extensions: [".ts", ".mts", ".js", ".mjs", ".cjs", ".json", ".d.ts"],
+    },
+  },
+};

@@ -1,0 +1,30 @@
+# One image for every process of the shop: the command says which. Node runs the TypeScript sources as they stand.
+FROM node:24-slim AS dependencies
+WORKDIR /shop
+COPY package.json package-lock.json ./
+COPY gen/package.json gen/
+COPY platform/package.json platform/
+COPY gateway/package.json gateway/
+COPY services/users/package.json services/users/
+COPY services/inventory/package.json services/inventory/
+COPY services/orders/package.json services/orders/
+COPY services/all-in-one/package.json services/all-in-one/
+# Without the root's own packages: tools, and a Node that the image has already.
+RUN npm ci --omit=dev --workspace=@shop/all-in-one --include-workspace-root=false --no-audit --no-fund
+
+FROM node:24-slim
+ENV NODE_ENV=production
+ENV LISTEN_HOST=0.0.0.0
+ENV READY_URL=http://127.0.0.1:8080/readyz
+WORKDIR /shop
+COPY --from=dependencies /shop/node_modules node_modules
+COPY package.json LICENSE ./
+COPY gen gen
+COPY platform platform
+COPY gateway gateway
+COPY services services
+USER node
+EXPOSE 8080 50053 5001 5002
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s \
+  CMD ["node", "-e", "fetch(process.env.READY_URL).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "services/all-in-one/src/main.ts"]

@@ -1,0 +1,31 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { MongoBulkWriteError, MongoNetworkError, MongoServerError, MongoServerSelectionError } from "mongodb";
+import { ErrorCode, NatsError } from "nats";
+import { expect, test } from "vitest";
+import { isDependencyLost } from "./dependency-lost.ts";
+import { DomainError } from "./errors.ts";
+
+const bulk = (writeErrors: object[]) => Object.assign(new MongoBulkWriteError({ message: "bulk" }, {} as never), { writeErrors });
+
+test.each([
+  ["a connection that broke", new MongoNetworkError("reset")],
+  ["no primary to be found", new MongoServerSelectionError("none", {} as never)],
+  ["a primary that stepped down", new MongoServerError({ message: "not primary", code: 10107 })],
+  ["a bulk write that no single write made fail", bulk([])],
+  ["a bus that does not answer", new NatsError("timeout", ErrorCode.Timeout)],
+  ["a neighbour that is down", new ConnectError("down", Code.Unavailable)],
+  ["a neighbour that is too slow", new ConnectError("slow", Code.DeadlineExceeded)],
+  ["our own word for it", new DomainError("unavailable", "TEST", "down")],
+])("%s is a lost dependency", (_what, error) => {
+  expect(isDependencyLost(error)).toBe(true);
+});
+
+test.each([
+  ["a duplicate key", new MongoServerError({ message: "E11000", code: 11000 })],
+  ["a bulk write of which one write failed", bulk([{ code: 11000 }])],
+  ["a refusal of a neighbour", new ConnectError("no", Code.InvalidArgument)],
+  ["a rule", new DomainError("failed_precondition", "TEST", "no")],
+  ["a mistake in the code", new TypeError("undefined is not a function")],
+])("%s is not", (_what, error) => {
+  expect(isDependencyLost(error)).toBe(false);
+});

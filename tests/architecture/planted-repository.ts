@@ -1,0 +1,51 @@
+import { cpSync, globSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
+import { repositoryRoot } from "../../tools/src/repository-root.ts";
+
+/** The text of files by their path from the root. */
+export type Files = Readonly<Record<string, string>>;
+
+/** The doors of the packages, as far as a planted import needs them. */
+const doors: Files = {
+  "gen/src/shop/common/v1/money_pb.ts": "export type Money = object;",
+  "gen/src/shop/orders/v1/events_pb.ts": "export type OrderPlaced = object;",
+  "platform/src/index.ts": 'export * from "./errors.ts";',
+  "platform/src/errors.ts": "export class DomainError extends Error {}",
+  "platform/src/testing/index.ts": "export const silentLog = {};",
+  "services/users/src/service.ts": "export const users = {};",
+  "services/inventory/src/service.ts": "export const inventory = {};",
+  "services/orders/src/service.ts": "export const orders = {};",
+  "gateway/src/gateway.ts": "export const gateway = {};",
+  "tools/src/infra/index.ts": "export const infra = {};",
+};
+
+const libraries = ["mongodb", "redis", "nats", "fastify", "vitest", "@bufbuild/protobuf"];
+
+/**
+ * A repository with this one's packages (package.json, and with them exports and links) and next to nothing in them, plus
+ * the given files. Answers its root; it goes away with the test.
+ */
+export function plantRepository(files: Files): string {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "shop-planted-")));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+
+  const manifests = globSync(["package.json", "*/package.json", "services/*/package.json"], { cwd: repositoryRoot });
+  for (const manifest of manifests) {
+    cpSync(join(repositoryRoot, manifest), join(root, manifest));
+    const folder = dirname(manifest);
+    const link = join(root, "node_modules/@shop", folder.split("/").at(-1)!);
+    mkdirSync(dirname(link), { recursive: true });
+    if (folder !== ".") symlinkSync(join(root, folder), link);
+  }
+  const stubs = libraries.flatMap((library) => [
+    [`node_modules/${library}/package.json`, JSON.stringify({ name: library, exports: "./index.js" })],
+    [`node_modules/${library}/index.js`, "export {};"],
+  ]);
+  for (const [file, text] of [...Object.entries(doors), ...stubs, ...Object.entries(files)]) {
+    mkdirSync(dirname(join(root, file!)), { recursive: true });
+    writeFileSync(join(root, file!), text!);
+  }
+  return root;
+}

@@ -1,0 +1,23 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../tools/src/repository-root.ts";
+
+const names = ["start", "dev", "generate", "check", "test", "bench", "seed"];
+
+function scriptsOf(manifest: string): string[] {
+  const { scripts = {} } = JSON.parse(readFileSync(join(repositoryRoot, manifest), "utf8")) as {
+    scripts?: Record<string, string>;
+  };
+  return Object.keys(scripts);
+}
+
+test("the repository has these npm scripts and no others", () => {
+  expect(scriptsOf("package.json").toSorted()).toEqual(names.toSorted());
+});
+
+test("a package's npm scripts carry the same names", () => {
+  const manifests = globSync(["*/package.json", "services/*/package.json"], { cwd: repositoryRoot });
+  expect(manifests.length).toBeGreaterThan(6);
+  for (const manifest of manifests) expect(names, manifest).toEqual(expect.arrayContaining(scriptsOf(manifest)));
+});

@@ -1,0 +1,261 @@
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { type DescMethodUnary, type DescService, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
+import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
+import {
+  type Caller,
+  type ExpectedError,
+  gateRefuses,
+  invalidRequests,
+  mayCall,
+  type Row,
+  rows,
+  titleOf,
+  type World,
+} from "./method-table.ts";
+import { queryString, restCalls } from "./rest-routes.ts";
+import { addProduct, decided, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
+
+const credentials = createInternalCredentials("e2e", shop.internalSecret);
+const forgedToken = ["eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ", "eyJzdWIiOiJ1c2VyXzEiLCJyb2xlcyI6WyJhZG1pbiJdfQ", "c2ln"].join(".");
+
+let world: World;
+let headersOf: (caller: Caller) => Promise<Record<string, string>>;
+
+beforeAll(async () => {
+  const [admin, owner, customer] = await Promise.all([signInAdmin(), signUp(), signUp()]);
+  const price = { currencyCode: "EUR", minorUnits: 1250n };
+  const readOnly = await addProduct(admin, { price, sku: unique("sku"), stock: 10, description: "Only to be looked at" });
+  const plenty = await addProduct(admin, { price, stock: 1_000_000 });
+  const order = await decided(owner, await placeOrder(owner, [plenty, 1]));
+  const { profile } = await owner.users.getUserProfile({ userId: owner.userId });
+  const asJson = (product: typeof plenty) =>
+    toJson(ProductSchema, product) as World["product"] & World["plenty"];
+
+  world = {
+    ids: { owner: owner.userId, customer: customer.userId, admin: admin.userId },
+    owner: { username: owner.username, profile: toJson(UserProfileSchema, profile!) as JsonObject },
+    product: asJson(readOnly),
+    order: toJson(OrderSchema, order) as World["order"],
+    plenty: asJson(plenty),
+    newProduct: async () => asJson(await addProduct(admin, { price })),
+    newConfirmedOrder: async () =>
+      toJson(OrderSchema, await decided(customer, await placeOrder(customer, [plenty, 1]))) as World["order"],
+  };
+  headersOf = async (caller) => {
+    switch (caller) {
+      case "nobody":
+        return {};
+      case "forger":
+        return { authorization: `Bearer ${forgedToken}`, [internalCredentialHeader]: forgedToken };
+      case "platform":
+        return { [internalCredentialHeader]: await credentials.issue() };
+      default:
+        return { ...{ owner, customer, admin }[caller].headers };
+    }
+  };
+});
+
+/** A port, and the services that can be called on it. */
+interface Entrance {
+  readonly says: string;
+  readonly url: string;
+  readonly offers: (method: DescMethodUnary) => boolean;
+}
+
+const isInternal = (method: DescMethodUnary) => mayCall[nameOf(method)] === "platform";
+const ownUrls: Readonly<Record<string, string>> = {
+  "shop.users.v1.UserService": shop.usersUrl,
+  "shop.common.v1.TokenKeyService": shop.usersUrl,
+  "shop.inventory.v1.InventoryService": shop.inventoryUrl,
+  "shop.orders.v1.OrderService": shop.ordersUrl,
+};
+const entrances: readonly Entrance[] = [
+  { says: "the public port", url: shop.url, offers: (method) => !isInternal(method) },
+  ...[...new Set(Object.values(ownUrls))].map((url) => ({
+    says: `the ${{ [shop.usersUrl]: "users", [shop.inventoryUrl]: "inventory", [shop.ordersUrl]: "orders" }[url]} port`,
+    url,
+    offers: (method: DescMethodUnary) => ownUrls[method.parent.typeName] === url,
+  })),
+];
+
+const services = (
+  await Promise.all(
+    globSync(join(import.meta.dirname, "../../gen/src/shop/**/*_pb.ts")).map((file) => import(file)),
+  )
+)
+  .flatMap((module) => Object.values(module as object))
+  .filter((value): value is DescService => value?.kind === "service");
+const methods = services.flatMap((service) => service.methods as readonly DescMethodUnary[]);
+
+test("every method of every service has its rows, its callers, its REST route and a port", () => {
+  expect(services.length).toBeGreaterThanOrEqual(4);
+  for (const method of methods) {
+    const name = nameOf(method);
+    expect.soft(method.methodKind, `${name} is not unary: the table needs a way to call it`).toBe("unary");
+    expect.soft(rows.some((row) => row.method === method && row.answers !== undefined), `${name} has no row`).toBe(true);
+    expect.soft(mayCall, "who may call it").toHaveProperty([name]);
+    expect.soft(invalidRequests, "a request that it refuses").toHaveProperty([name]);
+    expect.soft(restCalls, "its REST route").toHaveProperty([name]);
+    expect.soft(ownUrls, "its own port").toHaveProperty([method.parent.typeName]);
+  }
+});
+
+// What a row was answered first; every other way to call must be answered in the same words.
+const words = new Map<Row, string>();
+
+describe.for(entrances)("on $says", ({ url, offers }) => {
+  describe.for(Object.keys(protocols))("with %s", (protocol) => {
+    let client: ProtocolClient;
+    beforeAll(() => {
+      client = protocols[protocol]!(url);
+    });
+    afterAll(() => client.close());
+
+    test.for(rows.filter(({ method }) => offers(method)).map((row) => [titleOf(row), row] as const))(
+      "%s",
+      async ([, row]) => {
+        const request = await row.request(world);
+        const outcome = await client.call({ method: row.method, request, headers: await headersOf(row.as) });
+        if (row.refuses === undefined) {
+          expect(outcome).toEqual({ message: row.answers!(world, request) });
+        } else {
+          expectRefusal(outcome, row.refuses);
+          const { message } = (outcome as { error: { message: string } }).error;
+          if (!words.has(row)) words.set(row, message);
+          expect(message, "the same words in every protocol").toBe(words.get(row));
+        }
+      },
+    );
+
+    test.for(methods.filter(offers).map((method) => [nameOf(method), method] as const))(
+      "%s is open to those who may call it, and decides that before it looks at the request",
+      async ([name, method]) => {
+        const refusals = gateRefuses[mayCall[name]!]!;
+        for (const caller of ["nobody", "forger", "owner", "customer", "admin"] as const) {
+          const request = invalidRequests[name]!;
+          const outcome = await client.call({ method, request, headers: await headersOf(caller) });
+          const refusal = refusals[caller];
+          if (refusal !== undefined) expectRefusal(outcome, refusal, caller);
+          else if ("error" in outcome) expect(outcome.error.code, caller).toBe("InvalidArgument");
+        }
+      },
+    );
+  });
+
+  describe("an unknown field is refused", () => {
+    test.for(methods.filter(offers).map((method) => [nameOf(method), method] as const))(
+      "by %s",
+      async ([name, method]) => {
+        const row = rows.find((candidate) => candidate.method === method && candidate.answers !== undefined)!;
+        const request = await row.request(world);
+        const headers = { ...(await headersOf(row.as)), "content-type": "application/json" };
+
+        const connect = await fetch(`${url}/${name}`, {
+          method: "POST",
+          headers,
+          body: JSON.stringify({ ...request, surprise: 1 }),
+        });
+        expect(connect.status).toBe(400);
+        expect(await connect.json()).toMatchObject({
+          code: "invalid_argument",
+          message: expect.stringContaining("surprise"),
+        });
+
+        const { verb, path, query, body } = restCalls[name]!(snakeCased(request) as JsonObject);
+        const asked = body === undefined ? { ...query, surprise: 1 } : query;
+        const rest = await fetch(`${url}${path}${queryString(asked)}`, {
+          method: verb,
+          headers,
+          ...(body === undefined ? {} : { body: JSON.stringify({ ...body, surprise: 1 }) }),
+        });
+        expect(rest.status).toBe(400);
+        const error = restError((await rest.json()) as JsonObject);
+        expect(error).toMatchObject({ code: "InvalidArgument", message: expect.stringContaining("surprise") });
+        expect(error.violations).toEqual([expect.stringMatching(/(^|\.)surprise$/)]);
+      },
+    );
+  });
+});
+
+describe("BatchGetProducts, which is the platform's own, is not there on the public port", () => {
+  const method = InventoryService.method.batchGetProducts;
+  const forgeries: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
+    "no credential": async () => ({}),
+    "an administrator's token": () => headersOf("admin"),
+    "a forged credential": () => headersOf("forger"),
+    "a real credential that leaked": () => headersOf("platform"),
+  };
+
+  for (const [credential, headers] of Object.entries(forgeries)) {
+    test.for(Object.keys(protocols).filter((protocol) => protocol !== "fetch of REST"))(
+      `with ${credential}, by %s`,
+      async (protocol) => {
+        const client = protocols[protocol]!(shop.url);
+        try {
+          const request = { productIds: [world.product.productId] };
+          const outcome = await client.call({ method, request, headers: await headers() });
+          expectRefusal(outcome, { code: "Unimplemented", reason: "" });
+        } finally {
+          client.close();
+        }
+      },
+    );
+
+    test.for(["GET", "HEAD", "POST", "DELETE", "OPTIONS"])(
+      `with ${credential}, by REST: %s /products:batchGet is answered like a path that nobody has`,
+      async (verb) => {
+        const ask = async (path: string) => {
+          const query = `?product_ids=${world.product.productId}`;
+          const response = await fetch(`${shop.url}${path}${query}`, { method: verb, headers: await headers() });
+          const text = (await response.text()).replaceAll(path, "(path)");
+          return { status: response.status, allow: response.headers.get("allow"), text };
+        };
+        const nobodys = await ask("/products:nothing");
+        expect(nobodys.status).toBe(404);
+        expect(await ask("/products:batchGet")).toEqual(nobodys);
+      },
+    );
+  }
+
+  test("a credential that leaked makes nobody an administrator on the public port", async () => {
+    for (const protocol of Object.values(protocols)) {
+      const client = protocol(shop.url);
+      const outcome = await client.call({
+        method: InventoryService.method.createProduct,
+        request: { product: { name: "Planted", category: "Planted", price: { currencyCode: "EUR", minorUnits: "1" } } },
+        headers: await headersOf("platform"),
+      });
+      client.close();
+      expectRefusal(outcome, { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" });
+    }
+  });
+});
+
+function expectRefusal(outcome: Outcome, expected: ExpectedError, who = ""): void {
+  expect(outcome, who).toEqual({
+    error: {
+      code: expected.code,
+      reason: expected.reason,
+      message: expect.stringMatching(/\S/),
+      violations: expected.violations ?? [],
+    },
+  });
+}
+
+/** Field names as REST has them. */
+function snakeCased(json: JsonValue): JsonValue {
+  if (Array.isArray(json)) return json.map(snakeCased);
+  if (json === null || typeof json !== "object") return json;
+  return Object.fromEntries(
+    Object.entries(json).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      snakeCased(value!),
+    ]),
+  );
+}

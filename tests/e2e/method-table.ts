@@ -1,0 +1,549 @@
+import type { DescMethodUnary, JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { expect } from "vitest";
+import { nameOf } from "./clients.ts";
+import { password, unique } from "./shopping.ts";
+
+/** Who calls. `owner` has one order, `customer` is another customer, `platform` carries a part of the platform's proof. */
+export type Caller = "nobody" | "forger" | "owner" | "customer" | "admin" | "platform";
+
+/** What is there before the rows are tried. All JSON is canonical protobuf JSON. */
+export interface World {
+  readonly ids: Readonly<Record<"owner" | "customer" | "admin", string>>;
+  readonly owner: { readonly username: string; readonly profile: JsonObject };
+  /** A product that the rows only read. */
+  readonly product: JsonObject & { readonly productId: string; readonly category: string; readonly sku: string };
+  /** The owner's order, CONFIRMED. */
+  readonly order: JsonObject & { readonly orderId: string };
+  /** Another product of 12.50 EUR, with plenty of stock, to be ordered. */
+  readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
+  newProduct(): Promise<JsonObject & { readonly productId: string }>;
+  newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
+}
+
+export interface ExpectedError {
+  readonly code: string;
+  readonly reason: string;
+  readonly violations?: readonly string[];
+}
+
+/** One call and what must come of it, in every protocol. */
+export interface Row {
+  readonly method: DescMethodUnary;
+  readonly as: Caller;
+  readonly says: string;
+  request(world: World): JsonObject | Promise<JsonObject>;
+  /** The whole response message. */
+  answers?(world: World, request: JsonObject): JsonValue;
+  readonly refuses?: ExpectedError;
+}
+
+/** Who may call each method, as issue 3 says: written by hand, so that the schema's rules are checked against it. */
+export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" | "platform">> = {
+  "shop.users.v1.UserService/Register": "anybody",
+  "shop.users.v1.UserService/Authenticate": "anybody",
+  "shop.users.v1.UserService/GetUserProfile": "accounts",
+  "shop.common.v1.TokenKeyService/ListTokenKeys": "anybody",
+  "shop.inventory.v1.InventoryService/CreateProduct": "admins",
+  "shop.inventory.v1.InventoryService/ListProducts": "anybody",
+  "shop.inventory.v1.InventoryService/GetProductByID": "anybody",
+  "shop.inventory.v1.InventoryService/UpdateProduct": "admins",
+  "shop.inventory.v1.InventoryService/DeleteProduct": "admins",
+  "shop.inventory.v1.InventoryService/BatchGetProducts": "platform",
+  "shop.orders.v1.OrderService/CreateOrder": "accounts",
+  "shop.orders.v1.OrderService/GetOrderByID": "accounts",
+  "shop.orders.v1.OrderService/UpdateOrderStatus": "admins",
+  "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
+};
+
+/** What the gate answers to whom; nobody else is stopped by it. */
+export const gateRefuses: Readonly<Record<(typeof mayCall)[string], Partial<Record<Caller, ExpectedError>>>> = {
+  anybody: {},
+  accounts: {
+    nobody: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
+    forger: { code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" },
+  },
+  admins: {
+    nobody: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
+    forger: { code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" },
+    owner: { code: "PermissionDenied", reason: "ADMIN_REQUIRED" },
+    customer: { code: "PermissionDenied", reason: "ADMIN_REQUIRED" },
+  },
+  platform: {
+    nobody: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
+    forger: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
+    owner: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
+    customer: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
+    admin: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
+  },
+};
+
+/** A request that no method with rules for its fields accepts, so that a call which passes the gate changes nothing. */
+export const invalidRequests: Readonly<Record<string, JsonObject>> = {
+  "shop.users.v1.UserService/Register": { username: "?" },
+  "shop.users.v1.UserService/Authenticate": {},
+  "shop.users.v1.UserService/GetUserProfile": { userId: "none" },
+  "shop.common.v1.TokenKeyService/ListTokenKeys": {},
+  "shop.inventory.v1.InventoryService/CreateProduct": { product: {} },
+  "shop.inventory.v1.InventoryService/ListProducts": { pageSize: -1 },
+  "shop.inventory.v1.InventoryService/GetProductByID": { productId: "none" },
+  "shop.inventory.v1.InventoryService/UpdateProduct": { product: { productId: "none" } },
+  "shop.inventory.v1.InventoryService/DeleteProduct": { productId: "none" },
+  "shop.inventory.v1.InventoryService/BatchGetProducts": {},
+  "shop.orders.v1.OrderService/CreateOrder": { items: [] },
+  "shop.orders.v1.OrderService/GetOrderByID": { orderId: "none" },
+  "shop.orders.v1.OrderService/UpdateOrderStatus": { orderId: "none" },
+  "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
+};
+
+const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
+const idOf = (kind: string) => expect.stringMatching(new RegExp(`^${kind}_[0-7][0-9a-hjkmnp-tv-z]{25}$`));
+const unknown = (kind: string) => `${kind}_01h455vb4pex5vsknk084sn02q`;
+const invalid = (...violations: string[]): ExpectedError => ({
+  code: "InvalidArgument",
+  reason: "INVALID_FIELDS",
+  violations,
+});
+const notFound = (reason: string): ExpectedError => ({ code: "NotFound", reason });
+
+const euros = { currencyCode: "EUR", minorUnits: "1250" };
+const newProduct = () => ({ name: unique("Kettle"), category: unique("Kitchen"), price: euros });
+
+const users: readonly Row[] = [
+  {
+    method: UserService.method.register,
+    as: "nobody",
+    says: "makes an account",
+    request: () => ({ username: unique("row"), password }),
+    answers: () => ({ userId: idOf("user") }),
+  },
+  {
+    method: UserService.method.register,
+    as: "forger",
+    says: "makes an account, since tokens do not matter here",
+    request: () => ({ username: unique("row"), password }),
+    answers: () => ({ userId: idOf("user") }),
+  },
+  {
+    method: UserService.method.register,
+    as: "nobody",
+    says: "refuses a name that is taken, whatever its case",
+    request: ({ owner }) => ({ username: owner.username.toUpperCase(), password }),
+    refuses: { code: "AlreadyExists", reason: "USERNAME_TAKEN" },
+  },
+  {
+    method: UserService.method.register,
+    as: "nobody",
+    says: "refuses a bad name and a short password at once",
+    request: () => ({ username: "a b", password: "short" }),
+    refuses: invalid("username", "password"),
+  },
+  {
+    method: UserService.method.authenticate,
+    as: "nobody",
+    says: "answers a token, whatever the case of the name",
+    request: ({ owner }) => ({ username: owner.username.toUpperCase(), password }),
+    answers: ({ ids }) => ({
+      userId: ids.owner,
+      accessToken: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+      tokenType: "Bearer",
+      expiresInSeconds: expect.any(Number),
+    }),
+  },
+  {
+    method: UserService.method.authenticate,
+    as: "nobody",
+    says: "refuses a wrong password",
+    request: ({ owner }) => ({ username: owner.username, password: "not the password" }),
+    refuses: { code: "Unauthenticated", reason: "WRONG_CREDENTIALS" },
+  },
+  {
+    method: UserService.method.authenticate,
+    as: "nobody",
+    says: "refuses an unknown name the same way",
+    request: () => ({ username: unique("row"), password }),
+    refuses: { code: "Unauthenticated", reason: "WRONG_CREDENTIALS" },
+  },
+  {
+    method: UserService.method.authenticate,
+    as: "nobody",
+    says: "refuses empty fields",
+    request: () => ({}),
+    refuses: invalid("username", "password"),
+  },
+  ...(["owner", "admin"] as const).map(
+    (as): Row => ({
+      method: UserService.method.getUserProfile,
+      as,
+      says: "reads the owner's profile",
+      request: ({ ids }) => ({ userId: ids.owner }),
+      answers: ({ owner }) => ({ profile: owner.profile }),
+    }),
+  ),
+  {
+    method: UserService.method.getUserProfile,
+    as: "customer",
+    says: "does not see somebody else's profile",
+    request: ({ ids }) => ({ userId: ids.owner }),
+    refuses: notFound("USER_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.getUserProfile,
+    as: "admin",
+    says: "does not find an unknown user",
+    request: () => ({ userId: unknown("user") }),
+    refuses: notFound("USER_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.getUserProfile,
+    as: "owner",
+    says: "refuses what is not an id",
+    request: () => ({ userId: "me" }),
+    refuses: invalid("user_id"),
+  },
+  {
+    method: TokenKeyService.method.listTokenKeys,
+    as: "nobody",
+    says: "lists public keys, and nothing private",
+    request: () => ({}),
+    answers: () => ({
+      keys: [
+        {
+          kty: "OKP",
+          crv: "Ed25519",
+          kid: expect.any(String),
+          x: expect.stringMatching(/^[\w-]{43}$/),
+          alg: "EdDSA",
+          use: "sig",
+        },
+      ],
+    }),
+  },
+];
+
+const inventory: readonly Row[] = [
+  {
+    method: InventoryService.method.createProduct,
+    as: "admin",
+    says: "adds a product with all that can be said of it",
+    request: () => ({ product: { ...newProduct(), description: "Whistles", stock: 7, sku: unique("sku") } }),
+    answers: (_, { product }) => ({
+      product: {
+        ...(product as JsonObject),
+        productId: idOf("product"),
+        etag: expect.any(String),
+        createTime: time,
+        updateTime: time,
+      },
+    }),
+  },
+  {
+    method: InventoryService.method.createProduct,
+    as: "admin",
+    says: "refuses a SKU that another product carries",
+    request: ({ product }) => ({ product: { ...newProduct(), sku: product.sku } }),
+    refuses: { code: "AlreadyExists", reason: "SKU_TAKEN" },
+  },
+  {
+    method: InventoryService.method.createProduct,
+    as: "admin",
+    says: "refuses bad fields, all at once",
+    request: () => ({
+      product: {
+        name: "n".repeat(201),
+        category: "c".repeat(101),
+        price: { currencyCode: "euro", minorUnits: "-1" },
+        stock: -1,
+        sku: "a sku",
+      },
+    }),
+    refuses: invalid(
+      "product.name",
+      "product.category",
+      "product.price.currency_code",
+      "product.price.minor_units",
+      "product.stock",
+      "product.sku",
+    ),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "nobody",
+    says: "lists a category",
+    request: ({ product }) => ({ category: product.category }),
+    answers: ({ product }) => ({ products: [product] }),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "forger",
+    says: "lists nothing of an empty category, since tokens do not matter here",
+    request: () => ({ category: unique("none"), pageSize: 5 }),
+    answers: () => ({}),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "nobody",
+    says: "refuses a page that is too large",
+    request: () => ({ pageSize: 101 }),
+    refuses: invalid("page_size"),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "nobody",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "bm90IG1hZGUgaGVyZSwgbm90IGhlcmU" }),
+    refuses: invalid("page_token"),
+  },
+  {
+    method: InventoryService.method.getProductByID,
+    as: "nobody",
+    says: "reads a product",
+    request: ({ product }) => ({ productId: product.productId }),
+    answers: ({ product }) => ({ product }),
+  },
+  {
+    method: InventoryService.method.getProductByID,
+    as: "nobody",
+    says: "does not find an unknown product",
+    request: () => ({ productId: unknown("product") }),
+    refuses: notFound("PRODUCT_NOT_FOUND"),
+  },
+  {
+    method: InventoryService.method.getProductByID,
+    as: "nobody",
+    says: "refuses what is not an id",
+    request: () => ({ productId: "42" }),
+    refuses: invalid("product_id"),
+  },
+  {
+    method: InventoryService.method.updateProduct,
+    as: "admin",
+    says: "changes the field that is named",
+    request: async (world) => ({
+      product: { productId: (await world.newProduct()).productId, description: "Now in blue" },
+      updateMask: "description",
+    }),
+    answers: (_, { product }) => ({
+      product: {
+        productId: (product as JsonObject).productId!,
+        description: "Now in blue",
+        name: expect.any(String),
+        category: expect.any(String),
+        price: euros,
+        stock: 10,
+        etag: expect.any(String),
+        createTime: time,
+        updateTime: time,
+      },
+    }),
+  },
+  {
+    method: InventoryService.method.updateProduct,
+    as: "admin",
+    says: "refuses a stale etag",
+    request: ({ product }) => ({
+      product: { productId: product.productId, name: "Too late", etag: "v0" },
+      updateMask: "name",
+    }),
+    refuses: { code: "Aborted", reason: "PRODUCT_CHANGED" },
+  },
+  {
+    method: InventoryService.method.updateProduct,
+    as: "admin",
+    says: "does not find an unknown product",
+    request: () => ({ product: { productId: unknown("product"), name: "Nobody's" }, updateMask: "name" }),
+    refuses: notFound("PRODUCT_NOT_FOUND"),
+  },
+  {
+    method: InventoryService.method.updateProduct,
+    as: "admin",
+    says: "refuses to set the stock",
+    request: ({ product }) => ({ product: { productId: product.productId, stock: 5 }, updateMask: "stock" }),
+    refuses: invalid("product.stock"),
+  },
+  {
+    method: InventoryService.method.deleteProduct,
+    as: "admin",
+    says: "takes a product out of the catalogue",
+    request: async (world) => ({ productId: (await world.newProduct()).productId }),
+    answers: () => ({}),
+  },
+  {
+    method: InventoryService.method.deleteProduct,
+    as: "admin",
+    says: "does not find an unknown product",
+    request: () => ({ productId: unknown("product") }),
+    refuses: notFound("PRODUCT_NOT_FOUND"),
+  },
+  {
+    method: InventoryService.method.batchGetProducts,
+    as: "platform",
+    says: "reads what there is",
+    request: ({ product }) => ({ productIds: [product.productId, unknown("product")] }),
+    answers: ({ product }) => ({ products: [product] }),
+  },
+  {
+    method: InventoryService.method.batchGetProducts,
+    as: "platform",
+    says: "refuses a request for nothing",
+    request: () => ({}),
+    refuses: invalid("product_ids"),
+  },
+];
+
+const orders: readonly Row[] = [
+  ...(["customer", "admin"] as const).map(
+    (as): Row => ({
+      method: OrderService.method.createOrder,
+      as,
+      says: "takes an order at the catalogue's price, in the caller's name",
+      request: ({ plenty }) => ({
+        items: [
+          { productId: plenty.productId, quantity: 1 },
+          { productId: plenty.productId, quantity: 2 },
+        ],
+      }),
+      answers: ({ ids, plenty }) => ({
+        order: {
+          orderId: idOf("order"),
+          userId: ids[as],
+          status: "ORDER_STATUS_PENDING",
+          items: [{ productId: plenty.productId, name: plenty.name, quantity: 3, unitPrice: euros }],
+          total: { currencyCode: "EUR", minorUnits: "3750" },
+          createTime: time,
+          updateTime: time,
+        },
+      }),
+    }),
+  ),
+  {
+    method: OrderService.method.createOrder,
+    as: "customer",
+    says: "refuses unknown products at once, and says which",
+    request: ({ plenty }) => ({
+      items: [
+        { productId: plenty.productId, quantity: 1 },
+        { productId: unknown("product"), quantity: 1 },
+      ],
+    }),
+    refuses: { code: "InvalidArgument", reason: "PRODUCT_UNKNOWN", violations: ["items[1].product_id"] },
+  },
+  {
+    method: OrderService.method.createOrder,
+    as: "customer",
+    says: "refuses quantities that nobody can buy",
+    request: ({ plenty }) => ({
+      items: [0, -5, 1_000_001, 2 ** 31 - 1].map((quantity) => ({ productId: plenty.productId, quantity })),
+    }),
+    refuses: invalid("items[0].quantity", "items[1].quantity", "items[2].quantity", "items[3].quantity"),
+  },
+  {
+    method: OrderService.method.createOrder,
+    as: "customer",
+    says: "refuses an order of nothing",
+    request: () => ({}),
+    refuses: invalid("items"),
+  },
+  ...(["owner", "admin"] as const).map(
+    (as): Row => ({
+      method: OrderService.method.getOrderByID,
+      as,
+      says: "reads the owner's order",
+      request: ({ order }) => ({ orderId: order.orderId }),
+      answers: ({ order }) => ({ order }),
+    }),
+  ),
+  {
+    method: OrderService.method.getOrderByID,
+    as: "customer",
+    says: "does not see somebody else's order",
+    request: ({ order }) => ({ orderId: order.orderId }),
+    refuses: notFound("ORDER_NOT_FOUND"),
+  },
+  {
+    method: OrderService.method.getOrderByID,
+    as: "owner",
+    says: "does not find an unknown order",
+    request: () => ({ orderId: unknown("order") }),
+    refuses: notFound("ORDER_NOT_FOUND"),
+  },
+  {
+    method: OrderService.method.getOrderByID,
+    as: "owner",
+    says: "refuses what is not an id",
+    request: () => ({ orderId: "1" }),
+    refuses: invalid("order_id"),
+  },
+  {
+    method: OrderService.method.updateOrderStatus,
+    as: "admin",
+    says: "ships a confirmed order",
+    request: async (world) => ({
+      orderId: (await world.newConfirmedOrder()).orderId,
+      status: "ORDER_STATUS_SHIPPED",
+    }),
+    answers: ({ ids, plenty }, { orderId }) => ({
+      order: {
+        orderId: orderId!,
+        userId: ids.customer,
+        status: "ORDER_STATUS_SHIPPED",
+        items: [{ productId: plenty.productId, name: plenty.name, quantity: 1, unitPrice: euros }],
+        total: euros,
+        createTime: time,
+        updateTime: time,
+      },
+    }),
+  },
+  {
+    method: OrderService.method.updateOrderStatus,
+    as: "admin",
+    says: "refuses a move that the table does not allow",
+    request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_DELIVERED" }),
+    refuses: { code: "FailedPrecondition", reason: "ORDER_MOVE_REFUSED" },
+  },
+  {
+    method: OrderService.method.updateOrderStatus,
+    as: "admin",
+    says: "does not find an unknown order",
+    request: () => ({ orderId: unknown("order"), status: "ORDER_STATUS_SHIPPED" }),
+    refuses: notFound("ORDER_NOT_FOUND"),
+  },
+  {
+    method: OrderService.method.updateOrderStatus,
+    as: "admin",
+    says: "refuses a status that is none",
+    request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_UNSPECIFIED" }),
+    refuses: invalid("status"),
+  },
+  {
+    method: OrderService.method.getOrdersByUser,
+    as: "owner",
+    says: "lists the caller's own orders and nobody else's",
+    request: () => ({}),
+    answers: ({ order }) => ({ orders: [order] }),
+  },
+  {
+    method: OrderService.method.getOrdersByUser,
+    as: "owner",
+    says: "refuses a page that is too large",
+    request: () => ({ pageSize: 101 }),
+    refuses: invalid("page_size"),
+  },
+  {
+    method: OrderService.method.getOrdersByUser,
+    as: "owner",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "AAAA" }),
+    refuses: invalid("page_token"),
+  },
+];
+
+export const rows: readonly Row[] = [...users, ...inventory, ...orders];
+
+/** A row as a sentence. */
+export function titleOf({ method, as, says }: Row): string {
+  return `${nameOf(method).replace(/^.*\./, "")} as ${as} ${says}`;
+}

@@ -1,0 +1,64 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { archiveCommit, contractBaseline } from "./check-contract-baseline.ts";
+import { type CheckResult, checkCommand, runChecks } from "./check-run.ts";
+import { repositoryRoot } from "./repository-root.ts";
+
+/** Our module of buf.yaml. The other is vendored: not ours to format, and its changes break nobody but us. */
+const ourModule = "proto";
+/** All that buf needs to compile our module. */
+const contractPaths = ["buf.yaml", ourModule, "vendor/proto"];
+
+const scratch = mkdtempSync(join(tmpdir(), "shop-contracts-"));
+process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
+
+await runChecks([
+  { name: "buf lint", run: () => checkCommand("buf", "lint") },
+  { name: "buf format", run: () => checkCommand("buf", "format", ourModule, "--diff", "--exit-code") },
+  { name: "buf breaking", run: checkBreaking },
+  { name: "generated code", run: checkGenerated },
+]);
+
+async function checkBreaking(): Promise<CheckResult> {
+  const { commit, what } = await contractBaseline(repositoryRoot, contractPaths);
+  if (commit === undefined) return { ok: true, output: "", note: what };
+  const before = join(scratch, "before.tar");
+  if (!(await archiveCommit(repositoryRoot, commit, contractPaths, before))) {
+    return { ok: true, output: "", note: `nothing to compare with: no contracts there (${what})` };
+  }
+  const against = `${before}#format=tar,subdir=${ourModule}`;
+  const result = await checkCommand("buf", "breaking", ourModule, "--exclude-imports", "--against", against);
+  return { ...result, note: what };
+}
+
+/** Generates beside what is there and compares: nothing is overwritten, and git is not asked. */
+async function checkGenerated(): Promise<CheckResult> {
+  const generated = await checkCommand("buf", "generate", "--output", scratch);
+  if (!generated.ok) return generated;
+  const expected = filesIn(join(scratch, "gen/src"));
+  const actual = filesIn(join(repositoryRoot, "gen/src"));
+  const differences = [
+    ...[...expected].flatMap(([file, text]) =>
+      !actual.has(file) ? `missing: gen/src/${file}` : actual.get(file) === text ? [] : `outdated: gen/src/${file}`,
+    ),
+    ...[...actual.keys()].filter((file) => !expected.has(file)).map((file) => `left over: gen/src/${file}`),
+  ];
+  if (expected.size === 0) differences.push("nothing was generated");
+  const ok = differences.length === 0;
+  return {
+    ok,
+    output: `${differences.join("\n")}\nnpm run generate brings it up to date`,
+    note: `${actual.size} files`,
+  };
+}
+
+/** The text of every file below a folder, by its path from there. */
+function filesIn(folder: string): Map<string, string> {
+  return new Map(
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .map((name) => join(folder, name))
+      .filter((file) => statSync(file).isFile())
+      .map((file) => [relative(folder, file), readFileSync(file, "utf8")]),
+  );
+}

@@ -1,0 +1,17 @@
+import { checkImports, importRules } from "./check-import-rules.ts";
+import { repositoryRoot } from "./repository-root.ts";
+
+/** Far fewer than there are: a cruise that sees less has not seen the repository (TypeScript 7 makes it see nothing). */
+const fewestModules = 100;
+
+const { modules, forbidden } = await checkImports(repositoryRoot);
+const { forbidden: rules } = await importRules();
+
+for (const [rule, imports] of Map.groupBy(forbidden, (violation) => violation.rule)) {
+  console.log(`${rule}: ${rules.find(({ name }) => name === rule)?.comment}`);
+  for (const { from, to } of imports) console.log(`  ${from} -> ${to}`);
+}
+if (modules.length < fewestModules)
+  console.log(`only ${modules.length} modules were found: the rules were not checked`);
+console.log(`${modules.length} modules, ${rules.length} rules, ${forbidden.length} forbidden imports`);
+process.exitCode = forbidden.length > 0 || modules.length < fewestModules ? 1 : 0;

@@ -1,0 +1,49 @@
+import { delimiter, join } from "node:path";
+import { runCommand } from "./infra/run-command.ts";
+import { repositoryRoot } from "./repository-root.ts";
+
+/** How a check ended. `output` is shown when it failed, `note` always. */
+export interface CheckResult {
+  readonly ok: boolean;
+  readonly output: string;
+  readonly note?: string;
+}
+
+/** Something that must hold before a change is handed in. */
+export interface Check {
+  readonly name: string;
+  readonly run: () => Promise<CheckResult>;
+}
+
+/** No check takes half as long. */
+const timeoutMs = 300_000;
+
+/** Runs a command of the repository, or any other, from wherever the process is; colours are left out. */
+export function checkCommand(command: string, ...args: readonly string[]): Promise<CheckResult> {
+  const path = [join(repositoryRoot, "node_modules/.bin"), process.env.PATH].join(delimiter);
+  return runCommand(command, args, { timeoutMs, env: { ...process.env, PATH: path, FORCE_COLOR: "0", NO_COLOR: "1" } });
+}
+
+/**
+ * Runs the checks side by side, in the root of the repository. Prints a line for each as it ends, then everything the
+ * failed ones have to say; the process exits 1 if there are any.
+ */
+export async function runChecks(checks: readonly Check[]): Promise<void> {
+  process.chdir(repositoryRoot);
+  const failed: string[] = [];
+  await Promise.all(
+    checks.map(async ({ name, run }) => {
+      const startedAt = performance.now();
+      const { ok, output, note } = await run().catch((error: unknown) => ({
+        ok: false,
+        output: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        note: undefined,
+      }));
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      console.log(`${ok ? "ok    " : "FAILED"} ${name.padEnd(20)} ${seconds.padStart(5)} s${note ? `  ${note}` : ""}`);
+      if (!ok) failed.push(`\n${name}:\n${output}`);
+    }),
+  );
+  for (const text of failed) console.log(text);
+  process.exitCode = failed.length > 0 ? 1 : 0;
+}
