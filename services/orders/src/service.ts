@@ -8,6 +8,7 @@ import { createCatalogue } from "./clients/catalogue.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
+import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
 import { createOrder } from "./rpc/create-order.ts";
 import { getOrderByID } from "./rpc/get-order-by-id.ts";
 import { getOrdersByUser } from "./rpc/get-orders-by-user.ts";
@@ -57,7 +58,13 @@ export const orders = defineModule({
           handle: stockRejected({ orders: store, clock }),
         }),
       ],
-      jobs: [outbox.sweeper({ lease: lease("sweep-orders-outbox") })],
+      jobs: [
+        outbox.sweeper({ lease: lease("sweep-orders-outbox") }),
+        {
+          ...announcePendingOrders({ orders: store, repeat: outbox.publishNow, clock, log }),
+          lease: lease("announce-pending-orders"),
+        },
+      ],
       close: () => outbox.close(),
     };
   },

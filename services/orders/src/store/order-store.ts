@@ -27,16 +27,19 @@ export interface OrderStore {
   findById(orderId: string): Promise<Order | undefined>;
   /** Newest first; those after `after` in this order. */
   listByUser(userId: string, after: string | undefined, limit: number): Promise<Order[]>;
+  /** Those that wait for their stock since before `placedBefore`, the oldest first. */
+  listPending(placedBefore: Date, limit: number): Promise<Order[]>;
   /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
   move(read: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<Order | undefined>;
   /** Moves those of the orders that are pending; the others have an answer already. */
   movePending(moves: ReadonlyMap<string, OrderMove>): Promise<void>;
 }
 
-/** The collection, with its index. */
+/** The collection, with its indexes. */
 export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
   const orders = db.collection<OrderDocument>("orders");
   await orders.createIndex({ user_id: 1, _id: -1 }, { name: "user" });
+  await orders.createIndex({ create_time: 1 }, { name: "pending", partialFilterExpression: { status: "pending" } });
   return orders;
 }
 
@@ -72,6 +75,14 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       const documents = await orders
         .find({ user_id: userId, ...(after === undefined ? {} : { _id: { $lt: after } }) })
         .sort({ _id: -1 })
+        .limit(limit)
+        .toArray();
+      return documents.map(fromDocument);
+    },
+    async listPending(placedBefore, limit) {
+      const documents = await orders
+        .find({ status: "pending", create_time: { $lt: placedBefore } })
+        .sort({ create_time: 1 })
         .limit(limit)
         .toArray();
       return documents.map(fromDocument);

@@ -4,10 +4,10 @@ import type { Order, OrderMove } from "../domain/order.ts";
 
 const service = "orders";
 
-/** Tells that an order waits for its stock. */
-export function placedEvent(order: Order): PendingEvent {
+/** Tells that an order waits for its stock. `n` makes a repetition an event of its own. */
+export function placedEvent(order: Order, n = 0): PendingEvent {
   const lines = order.items.map(({ productId, quantity }) => ({ productId, quantity }));
-  const about = { service, aggregateId: order.orderId, version: order.version, time: order.createTime };
+  const about = { service, aggregateId: order.orderId, version: order.version, n, time: order.createTime };
   return pendingEvent(OrderPlacedSchema, { orderId: order.orderId, lines }, about);
 }
 

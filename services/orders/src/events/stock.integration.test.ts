@@ -1,0 +1,69 @@
+import { create } from "@bufbuild/protobuf";
+import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
+import { silentLog } from "@shop/platform/testing";
+import { expect, test } from "vitest";
+import type { Order } from "../domain/order.ts";
+import { announcePendingOrders } from "../jobs/announce-pending-orders.ts";
+import { openTestOrders } from "../testing.ts";
+import { stockRejected } from "./stock-rejected.ts";
+import { stockReserved } from "./stock-reserved.ts";
+
+async function openEffects() {
+  const test = await openTestOrders();
+  const [reserve, reject] = [stockReserved(test), stockRejected(test)];
+  return {
+    ...test,
+    reserved: (...orders: Order[]) => reserve(orders.map(({ orderId }) => create(StockReservedSchema, { orderId }))),
+    rejected: (order: Order, reason: string) => reject([create(StockRejectedSchema, { orderId: order.orderId, reason })]),
+    stateOf: async ({ orderId }: Order) => {
+      const document = (await test.documents.findOne({ _id: orderId }))!;
+      return { status: document.status, moves: document.history.map(({ status }) => status) };
+    },
+  };
+}
+
+test("an order whose stock is reserved ten times is confirmed once", async () => {
+  const { place, reserved, stateOf } = await openEffects();
+  const [order, another] = [await place(), await place()];
+  await Promise.all(Array.from({ length: 10 }, () => reserved(order, another)));
+  expect(await stateOf(order)).toEqual({ status: "confirmed", moves: ["pending", "confirmed"] });
+  expect(await stateOf(another)).toEqual({ status: "confirmed", moves: ["pending", "confirmed"] });
+});
+
+test("a rejected order says why", async () => {
+  const { orders, place, rejected } = await openEffects();
+  const order = await place();
+  await rejected(order, "only 0 left");
+  expect(await orders.findById(order.orderId)).toMatchObject({ status: "rejected", statusReason: "only 0 left" });
+});
+
+test("an order that was cancelled stays cancelled when its stock answers late", async () => {
+  const { orders, place, reserved, stateOf } = await openEffects();
+  const order = await place();
+  const cancel = { status: "cancelled", time: new Date(), actor: "user", reason: "", traceId: "" } as const;
+  expect(await orders.move(order, cancel, [])).toBeDefined();
+  await reserved(order);
+  expect(await stateOf(order)).toEqual({ status: "cancelled", moves: ["pending", "cancelled"] });
+});
+
+test("of two moves from the same state one is made", async () => {
+  const { orders, place } = await openEffects();
+  const order = await place();
+  const cancel = { status: "cancelled", time: new Date(), actor: "user", reason: "", traceId: "" } as const;
+  const moved = await Promise.all(Array.from({ length: 5 }, () => orders.move(order, cancel, [])));
+  expect(moved.filter((result) => result !== undefined)).toHaveLength(1);
+});
+
+test("an order whose stock does not answer is announced again, under an id of its own each time, until it does", async () => {
+  const { orders, place, reserved, repeat, repeated, clock } = await openEffects();
+  const [waiting, answered] = [await place(new Date(0)), await place(new Date(0))];
+  await place();
+  await reserved(answered);
+  let now = clock().getTime();
+  const job = announcePendingOrders({ orders, repeat, clock: () => new Date(now++), log: silentLog });
+  await job.run(new AbortController().signal);
+  await job.run(new AbortController().signal);
+  expect(repeated.map((event) => event.type)).toEqual(Array(2).fill("shop.orders.v1.OrderPlaced"));
+  expect(new Set(repeated.map((event) => event.id)).size).toBe(2);
+  expect(repeated[0]?.id).toContain(waiting.orderId);
+});

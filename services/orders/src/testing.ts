@@ -1,0 +1,37 @@
+import { createOutbox, ensureOutboxIndex, newId, type PendingEvent } from "@shop/platform";
+import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import type { Order } from "./domain/order.ts";
+import { createOrderStore, openOrders } from "./store/order-store.ts";
+import { placedEvent } from "./wire/events.ts";
+
+/** The orders' store on a database of its own. */
+export async function openTestOrders() {
+  const [db, bus] = [await openTestDb(), await openTestBus()];
+  await bus.ensureStream("orders", ["shop.orders.v1.>"]);
+  const documents = await openOrders(db);
+  await ensureOutboxIndex(documents);
+  const orders = createOrderStore(documents, createOutbox(documents, bus, silentLog));
+
+  /** Places an order as CreateOrder does. */
+  async function place(createTime = new Date()): Promise<Order> {
+    const price = { currencyCode: "EUR", minorUnits: 100n };
+    const order: Order = {
+      orderId: newId("order"),
+      userId: newId("user"),
+      status: "pending",
+      statusReason: "",
+      items: [{ productId: newId("product"), name: "Thing", quantity: 1, unitPrice: price }],
+      total: price,
+      version: 1,
+      createTime,
+      updateTime: createTime,
+    };
+    const move = { status: "pending", time: createTime, actor: order.userId, reason: "", traceId: "" } as const;
+    await orders.insert(order, move, [placedEvent(order)]);
+    return order;
+  }
+
+  const repeated: PendingEvent[] = [];
+  const repeat = async (events: readonly PendingEvent[]) => void repeated.push(...events);
+  return { orders, documents, place, repeat, repeated, clock: () => new Date() };
+}
