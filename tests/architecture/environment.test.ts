@@ -9,7 +9,7 @@ import { nodesOf, parse, placeOf, sourceFiles } from "./source-files.ts";
 /** Where a file gets at the environment: `process.env` in any spelling, as `path:line`. */
 function environmentReads(file: ts.SourceFile): string[] {
   const isProcess = (node: ts.Node | undefined) => /^(globalThis\.)?process$/.test(node?.getText() ?? "");
-  return [...nodesOf(file)]
+  return nodesOf(file)
     .filter(
       (node) =>
         (ts.isPropertyAccessExpression(node) && isProcess(node.expression) && node.name.text === "env") ||
@@ -75,7 +75,7 @@ async function configVariables(): Promise<Variable[]> {
 /** The variables that the starter reads by name. PATH is the machine's, not ours. */
 function starterVariables(): string[] {
   const names = sourceFiles(["tools/src/**/*.ts"])
-    .flatMap((file) => [...nodesOf(file)])
+    .flatMap(nodesOf)
     .filter(ts.isPropertyAccessExpression)
     .filter(({ expression }) => /(^|\.)env$/.test(expression.getText()))
     .map(({ name }) => name.text);

@@ -12,7 +12,7 @@ import { nodesOf, parse, placeOf, sourceFiles } from "./source-files.ts";
 /** What the source can throw, as `REASON kind`; a reason that is not written out can't be listed, and is told as its place. */
 function thrownBy(files: readonly ts.SourceFile[]): string[] {
   return files
-    .flatMap((file) => [...nodesOf(file)])
+    .flatMap(nodesOf)
     .filter(ts.isNewExpression)
     .filter(({ expression }) => expression.getText() === "DomainError")
     .map((made) => {
@@ -26,7 +26,7 @@ function thrownBy(files: readonly ts.SourceFile[]): string[] {
 /** Reasons that are sent without a DomainError: `reason: "UPPER_SNAKE"` anywhere. */
 function sentBy(files: readonly ts.SourceFile[]): string[] {
   return files
-    .flatMap((file) => [...nodesOf(file)])
+    .flatMap(nodesOf)
     .filter(ts.isPropertyAssignment)
     .filter(({ name }) => name.getText() === "reason")
     .flatMap(({ initializer }) => (ts.isStringLiteral(initializer) ? [initializer.text] : []))

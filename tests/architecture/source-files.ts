@@ -16,10 +16,12 @@ export function parse(file: string, text: string): ts.SourceFile {
   return ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
 }
 
-/** Every node below (and including) a node. */
-export function* nodesOf(node: ts.Node): Generator<ts.Node> {
-  yield node;
-  for (const child of node.getChildren()) yield* nodesOf(child);
+/** A node and every node below it. */
+export function nodesOf(node: ts.Node): ts.Node[] {
+  const nodes = [node];
+  // An array grows while it is walked: each node adds its children behind it.
+  for (const next of nodes) ts.forEachChild(next, (child) => void nodes.push(child));
+  return nodes;
 }
 
 /** Where a node stands, as `path:line`. */

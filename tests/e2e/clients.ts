@@ -53,11 +53,13 @@ export interface ProtocolClient {
 /** Every way to call a port: clients by different authors, over HTTP/1.1 and HTTP/2. */
 export const protocols: Readonly<Record<string, (baseUrl: string) => ProtocolClient>> = {
   "Connect-Web in JSON": (baseUrl) =>
-    overTransport("Connect-Web in JSON", createConnectTransport({ baseUrl, jsonOptions: { ignoreUnknownFields: false } })),
+    overTransport(
+      "Connect-Web in JSON",
+      createConnectTransport({ baseUrl, jsonOptions: { ignoreUnknownFields: false } }),
+    ),
   "Connect-Web in binary": (baseUrl) =>
     overTransport("Connect-Web in binary", createConnectTransport({ baseUrl, useBinaryFormat: true })),
-  "Connect-Web's gRPC-Web": (baseUrl) =>
-    overTransport("Connect-Web's gRPC-Web", createGrpcWebTransport({ baseUrl })),
+  "Connect-Web's gRPC-Web": (baseUrl) => overTransport("Connect-Web's gRPC-Web", createGrpcWebTransport({ baseUrl })),
   "connect-node's gRPC": (baseUrl) => overTransport("connect-node's gRPC", createGrpcTransport({ baseUrl })),
   "grpc-js": (baseUrl) => overGrpcJs(baseUrl),
   "fetch of REST": (baseUrl) => overRest(baseUrl),

@@ -1,12 +1,13 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { type DescMethodUnary, type DescService, type JsonObject, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type DescMethodUnary, type DescService, type JsonObject, toJson } from "@bufbuild/protobuf";
 import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
+import { snakeCased } from "./json-names.ts";
 import {
   type Caller,
   type ExpectedError,
@@ -22,7 +23,11 @@ import { queryString, restCalls } from "./rest-routes.ts";
 import { addProduct, decided, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
 const credentials = createInternalCredentials("e2e", shop.internalSecret);
-const forgedToken = ["eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ", "eyJzdWIiOiJ1c2VyXzEiLCJyb2xlcyI6WyJhZG1pbiJdfQ", "c2ln"].join(".");
+const forgedToken = [
+  "eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ",
+  "eyJzdWIiOiJ1c2VyXzEiLCJyb2xlcyI6WyJhZG1pbiJdfQ",
+  "c2ln",
+].join(".");
 
 let world: World;
 let headersOf: (caller: Caller) => Promise<Record<string, string>>;
@@ -30,12 +35,16 @@ let headersOf: (caller: Caller) => Promise<Record<string, string>>;
 beforeAll(async () => {
   const [admin, owner, customer] = await Promise.all([signInAdmin(), signUp(), signUp()]);
   const price = { currencyCode: "EUR", minorUnits: 1250n };
-  const readOnly = await addProduct(admin, { price, sku: unique("sku"), stock: 10, description: "Only to be looked at" });
+  const readOnly = await addProduct(admin, {
+    price,
+    sku: unique("sku"),
+    stock: 10,
+    description: "Only to be looked at",
+  });
   const plenty = await addProduct(admin, { price, stock: 1_000_000 });
   const order = await decided(owner, await placeOrder(owner, [plenty, 1]));
   const { profile } = await owner.users.getUserProfile({ userId: owner.userId });
-  const asJson = (product: typeof plenty) =>
-    toJson(ProductSchema, product) as World["product"] & World["plenty"];
+  const asJson = (product: typeof plenty) => toJson(ProductSchema, product) as World["product"] & World["plenty"];
 
   world = {
     ids: { owner: owner.userId, customer: customer.userId, admin: admin.userId },
@@ -85,9 +94,7 @@ const entrances: readonly Entrance[] = [
 ];
 
 const services = (
-  await Promise.all(
-    globSync(join(import.meta.dirname, "../../gen/src/shop/**/*_pb.ts")).map((file) => import(file)),
-  )
+  await Promise.all(globSync(join(import.meta.dirname, "../../gen/src/shop/**/*_pb.ts")).map((file) => import(file)))
 )
   .flatMap((module) => Object.values(module as object))
   .filter((value): value is DescService => value?.kind === "service");
@@ -98,7 +105,12 @@ test("every method of every service has its rows, its callers, its REST route an
   for (const method of methods) {
     const name = nameOf(method);
     expect.soft(method.methodKind, `${name} is not unary: the table needs a way to call it`).toBe("unary");
-    expect.soft(rows.some((row) => row.method === method && row.answers !== undefined), `${name} has no row`).toBe(true);
+    expect
+      .soft(
+        rows.some((row) => row.method === method && row.answers !== undefined),
+        `${name} has no row`,
+      )
+      .toBe(true);
     expect.soft(mayCall, "who may call it").toHaveProperty([name]);
     expect.soft(invalidRequests, "a request that it refuses").toHaveProperty([name]);
     expect.soft(restCalls, "its REST route").toHaveProperty([name]);
@@ -246,16 +258,4 @@ function expectRefusal(outcome: Outcome, expected: ExpectedError, who = ""): voi
       violations: expected.violations ?? [],
     },
   });
-}
-
-/** Field names as REST has them. */
-function snakeCased(json: JsonValue): JsonValue {
-  if (Array.isArray(json)) return json.map(snakeCased);
-  if (json === null || typeof json !== "object") return json;
-  return Object.fromEntries(
-    Object.entries(json).map(([name, value]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      snakeCased(value!),
-    ]),
-  );
 }

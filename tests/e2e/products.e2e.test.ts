@@ -128,7 +128,12 @@ describe("PATCH", () => {
 
   test("of different fields at once loses none of them", async () => {
     const product = await original();
-    const bodies: JsonObject[] = [{ name: "N" }, { description: "D" }, { category: "C" }, { price: { minor_units: 1 } }];
+    const bodies: JsonObject[] = [
+      { name: "N" },
+      { description: "D" },
+      { category: "C" },
+      { price: { minor_units: 1 } },
+    ];
     const outcomes = await Promise.all(bodies.map((body) => patch(product, body)));
     expect(outcomes.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     expect(await get(product)).toMatchObject({

@@ -37,7 +37,9 @@ function tally(statuses: readonly OrderStatus[]): Record<string, number> {
 test("of 64 buyers who race for 10 units, 10 get one and 54 do not", async () => {
   const buyers = await signUpMany(64);
   const product = await addProduct(admin, { stock: 10 });
-  const orders = await Promise.all(buyers.map(async (buyer) => ({ buyer, order: await placeOrder(buyer, [product, 1]) })));
+  const orders = await Promise.all(
+    buyers.map(async (buyer) => ({ buyer, order: await placeOrder(buyer, [product, 1]) })),
+  );
   const stocks: number[] = [];
   const statuses = await Promise.all(
     orders.map(async ({ buyer, order }) => {

@@ -43,7 +43,11 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     verb: "DELETE",
     path: `/products/${product_id}`,
   }),
-  "shop.inventory.v1.InventoryService/BatchGetProducts": (query) => ({ verb: "GET", path: "/products:batchGet", query }),
+  "shop.inventory.v1.InventoryService/BatchGetProducts": (query) => ({
+    verb: "GET",
+    path: "/products:batchGet",
+    query,
+  }),
   "shop.orders.v1.OrderService/CreateOrder": (body) => ({ verb: "POST", path: "/orders", body, answers: "order" }),
   "shop.orders.v1.OrderService/GetOrderByID": ({ order_id }) => ({
     verb: "GET",

@@ -35,7 +35,11 @@ function visit(headers: Readonly<Record<string, string>>): Visitor {
     for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
     return await next(request);
   };
-  const transport = createConnectTransport({ baseUrl: shop.url, interceptors: [withHeaders], defaultTimeoutMs: 20_000 });
+  const transport = createConnectTransport({
+    baseUrl: shop.url,
+    interceptors: [withHeaders],
+    defaultTimeoutMs: 20_000,
+  });
   return {
     users: createClient(UserService, transport),
     inventory: createClient(InventoryService, transport),

@@ -126,7 +126,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       ...runningProcesses(dataDir).map(({ name }) => `run.json still lists ${name}`),
     ];
     if (problems.length > 0) throw new Error(`${project.name}: ${problems.join(", ")}\n${output}`);
-    if (project.vitest.state.getCountOfFailedTests() > 0) console.log(`${project.name}: its logs are in ${dataDir}/logs`);
+    if (project.vitest.state.getCountOfFailedTests() > 0)
+      console.log(`${project.name}: its logs are in ${dataDir}/logs`);
     else await rm(dataDir, { recursive: true, force: true });
   }
 

@@ -62,6 +62,7 @@ export class OnePortServer extends http.Server {
   readonly #http2: http2.Http2Server;
   readonly #sniffing = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
+  readonly #http2Sockets = new Set<Socket>();
   #closing = false;
 
   constructor(options: OnePortOptions, handler: http.RequestListener) {
@@ -84,7 +85,8 @@ export class OnePortServer extends http.Server {
   override closeAllConnections(): void {
     super.closeAllConnections();
     for (const socket of this.#sniffing) socket.destroy();
-    for (const session of this.#sessions) session.destroy();
+    // Not the sessions: one that was closed waits for its peer to close the socket, and destroying it again does nothing.
+    for (const socket of this.#http2Sockets) socket.destroy();
   }
 
   #accept(socket: Socket): void {
@@ -92,8 +94,16 @@ export class OnePortServer extends http.Server {
     sniff(socket, this.#options.sniffTimeoutMs, (version) => {
       this.#sniffing.delete(socket);
       if (version === "http1") this.#http1.call(this, socket);
-      if (version === "http2") this.#http2.emit("connection", socket);
+      if (version === "http2") this.#acceptHttp2(socket);
     });
+  }
+
+  #acceptHttp2(socket: Socket): void {
+    // HTTP/1.1 needs half-open sockets; an HTTP/2 session would not notice that its client has left.
+    socket.allowHalfOpen = false;
+    this.#http2Sockets.add(socket);
+    socket.once("close", () => this.#http2Sockets.delete(socket));
+    this.#http2.emit("connection", socket);
   }
 
   #createHttp2(handler: http.RequestListener): http2.Http2Server {
@@ -123,7 +133,8 @@ export class OnePortServer extends http.Server {
       });
       stream.setTimeout(this.#options.streamIdleTimeoutMs, () => stream.close(http2.constants.NGHTTP2_CANCEL));
     });
-    session.setTimeout(this.#options.sessionIdleTimeoutMs, () => {
+    session.setTimeout(this.#options.sessionIdleTimeoutMs);
+    session.on("timeout", () => {
       if (streams === 0) session.destroy();
       else this.#askWhetherAlive(session);
     });
@@ -132,13 +143,19 @@ export class OnePortServer extends http.Server {
 
   #askWhetherAlive(session: http2.ServerHttp2Session): void {
     const verdict = setTimeout(() => session.destroy(), this.#options.pingTimeoutMs);
-    ping(session, () => clearTimeout(verdict));
+    session.ping(() => {
+      clearTimeout(verdict);
+      // The timer does not start again by itself, and a PING is no activity to it.
+      if (!session.destroyed) session.setTimeout(this.#options.sessionIdleTimeoutMs);
+    });
   }
 
   #drain(): void {
     this.#closing = true;
     for (const socket of this.#sniffing) socket.destroy();
-    for (const session of this.#sessions) closeGracefully(session);
+    // GOAWAY names the last stream that is served. (RFC 9113 6.8 would have one sent ahead that still lets all in: after
+    // that Node reads no more from a session without streams, and never learns that it has ended.)
+    for (const session of this.#sessions) session.close();
     // A keep-alive connection that was busy when close() was called becomes idle later, and Node does not look again.
     const sweep = setInterval(() => this.closeIdleConnections(), 20);
     const giveUp = setTimeout(() => this.closeAllConnections(), this.#options.closeGraceMs);
@@ -152,24 +169,6 @@ export class OnePortServer extends http.Server {
 /** The port that a listening server got. */
 export function portOf(server: http.Server): number {
   return (server.address() as AddressInfo).port;
-}
-
-/**
- * Refuses nothing that is on its way (RFC 9113 6.8): the first GOAWAY tells the client to stop, the second, one round
- * trip later, says which streams were the last ones. A client that answers no PING is left to the grace period.
- */
-function closeGracefully(session: http2.ServerHttp2Session): void {
-  if (session.destroyed || session.closed) return;
-  session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-  ping(session, () => session.close());
-}
-
-/** `answered` is called at most once, and not if the session ends first. */
-function ping(session: http2.ServerHttp2Session, answered: () => void): void {
-  if (session.destroyed) return;
-  session.ping((error) => {
-    if (error === null && !session.destroyed) answered();
-  });
 }
 
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");

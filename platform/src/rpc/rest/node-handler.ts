@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { RestResponse, Transcoder } from "./transcoder.ts";
 
 type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -19,8 +20,10 @@ export async function handleNodeRequest(
   response: NodeResponse,
 ): Promise<void> {
   const abort = new AbortController();
+  let answered = false;
+  // Not response.writableFinished: of an HTTP/2 stream that its caller reset it says true.
   response.once("close", () => {
-    if (!response.writableFinished) abort.abort();
+    if (!answered) abort.abort();
   });
   const { path, query } = splitTarget(request.url ?? "/");
   const answer = await transcoder.handle({
@@ -32,6 +35,7 @@ export async function handleNodeRequest(
     signal: abort.signal,
   });
   await write(request, response, answer, transcoder.readMaxBytes);
+  answered = true;
 }
 
 /** Splits the target of a request into raw path and raw query; an absolute target loses its origin. */
@@ -57,10 +61,53 @@ function hasBody(request: NodeRequest): boolean {
   return transfer !== undefined || (length !== undefined && length !== "0");
 }
 
-/** The body without the habit of Node's iterators to destroy the socket of whoever stops reading: an answer is still due. */
+/**
+ * The chunks of a body. Node's own iterator destroys the socket of whoever stops reading, though an answer is still
+ * due, and for a small body costs as much as the rest of a request. Nothing slow may read this one: it does not hold
+ * the sender back.
+ */
 function bodyOf(request: NodeRequest): AsyncIterable<Uint8Array> | null {
   if (!hasBody(request)) return null;
-  return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
+  return { [Symbol.asyncIterator]: () => chunksOf(request) };
+}
+
+function chunksOf(request: NodeRequest): AsyncIterator<Uint8Array> {
+  // A reset HTTP/2 stream ends like a complete one, and half a body must not pass for a whole.
+  const isBroken = () => request.destroyed || request.aborted;
+  const chunks: Uint8Array[] = [];
+  // The caller may have gone while access was checked; its events will not come again.
+  let state: "open" | "ended" | "broken" = isBroken() ? "broken" : "open";
+  let wake = () => {};
+  const onData = (chunk: Uint8Array) => {
+    chunks.push(chunk);
+    wake();
+  };
+  const onEnd = () => {
+    state = isBroken() ? "broken" : "ended";
+    wake();
+  };
+  const onBreak = () => {
+    if (state === "open") state = "broken";
+    wake();
+  };
+  request.on("data", onData).on("end", onEnd).on("error", onBreak).on("close", onBreak);
+  return {
+    async next() {
+      while (chunks.length === 0 && state === "open")
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      const value = chunks.shift();
+      if (value !== undefined) return { done: false, value };
+      if (state === "broken") throw new ConnectError("the request broke off", Code.Canceled);
+      return { done: true, value };
+    },
+    async return() {
+      request.off("data", onData).off("end", onEnd).off("close", onBreak);
+      request.pause();
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 async function write(

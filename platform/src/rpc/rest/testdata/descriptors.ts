@@ -13,7 +13,7 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
  * Compiles the protos of this folder with buf, as a program that serves any descriptor set meets them: nothing
  * generated, options only as unknown fields.
  */
-export function testRegistry(): FileRegistry {
+function testRegistry(): FileRegistry {
   const root = fileURLToPath(new URL("../../../../../", import.meta.url));
   const config = {
     version: "v2",

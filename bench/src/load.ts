@@ -1,0 +1,82 @@
+import autocannon from "autocannon";
+import { answerOf, startPart, taskOf } from "./part.ts";
+
+export interface Request {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface Load {
+  /** Of the server, on this machine. */
+  readonly url: string;
+  /** Taken in turn; each connection starts at another one. */
+  readonly requests: readonly Request[];
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+export interface LoadResult {
+  /** Answered with 200. */
+  readonly ok: number;
+  /** Answered with anything else, by status. */
+  readonly refused: Readonly<Record<number, number>>;
+  /** Not answered: connection errors and timeouts. Nothing is sent again. */
+  readonly lost: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Processor time that making the load took, in milliseconds. */
+  readonly loaderCpuMs: number;
+}
+
+/** Puts a load on a server from a process of its own. */
+export async function load(task: Load): Promise<LoadResult> {
+  const child = startPart("load", task);
+  try {
+    return await answerOf<LoadResult>(child);
+  } finally {
+    child.kill();
+  }
+}
+
+/** The process that makes the load. */
+export async function generateLoad(): Promise<void> {
+  const { url, requests, connections, seconds } = await taskOf<Load>();
+  const latenciesMs: number[] = [];
+  const refused: Record<number, number> = {};
+  let next = 0;
+  const cpuBefore = process.cpuUsage();
+  const run = autocannon({
+    url,
+    connections,
+    duration: seconds,
+    setupClient(client) {
+      const from = Math.floor((next++ * requests.length) / connections) % requests.length;
+      client.setRequests([...requests.slice(from), ...requests.slice(0, from)]);
+    },
+  });
+  run.on("response", (_client, status, _bytes, latencyMs) => {
+    if (status === 200) latenciesMs.push(latencyMs);
+    else refused[status] = (refused[status] ?? 0) + 1;
+  });
+  const { duration, errors } = await run;
+  const cpu = process.cpuUsage(cpuBefore);
+  latenciesMs.sort((a, b) => a - b);
+  const result: LoadResult = {
+    ok: latenciesMs.length,
+    refused,
+    lost: errors,
+    perSecond: latenciesMs.length / duration,
+    p50Ms: percentile(latenciesMs, 0.5),
+    p99Ms: percentile(latenciesMs, 0.99),
+    loaderCpuMs: (cpu.user + cpu.system) / 1000,
+  };
+  process.send!(result);
+}
+
+/** Of values in ascending order; NaN when there are none. */
+export function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? Number.NaN;
+}

@@ -1,0 +1,43 @@
+// `npm run bench -- [start] [http]`: measures, both when none is named, and writes what came out to bench/results/.
+import { parseArgs } from "node:util";
+import { serveFloor } from "./floor.ts";
+import { benchHttp } from "./http-bench.ts";
+import { generateLoad } from "./load.ts";
+import { startWriting } from "./report.ts";
+import { benchStart } from "./start-bench.ts";
+
+const benches = { start: benchStart, http: benchHttp };
+/** What this file does in a process of its own. */
+const parts: Readonly<Record<string, () => Promise<void>>> = { floor: serveFloor, load: generateLoad };
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: "string", default: "5" },
+    rounds: { type: "string", default: "2" },
+    seconds: { type: "string", default: "8" },
+    connections: { type: "string", default: "32" },
+    note: { type: "string", default: "" },
+  },
+});
+const part = parts[positionals[0] ?? ""];
+const chosen = positionals.length === 0 ? (Object.keys(benches) as (keyof typeof benches)[]) : positionals;
+
+if (part !== undefined) await part();
+else if (chosen.every((name): name is keyof typeof benches => name in benches)) {
+  const settings = {
+    runs: Number(values.runs),
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    connections: Number(values.connections),
+  };
+  for (const name of chosen) {
+    const write = startWriting(name, values.note);
+    write(await benches[name](settings));
+  }
+} else {
+  console.error(
+    "npm run bench -- [start] [http] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']",
+  );
+  process.exitCode = 1;
+}

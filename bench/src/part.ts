@@ -1,0 +1,24 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+/** Runs a part of the bench (see main.ts) in a process of its own, and hands it what it has to do. */
+export function startPart(name: "floor" | "load", task: unknown): ChildProcess {
+  const child = fork(join(import.meta.dirname, "main.ts"), [name]);
+  child.send(task as object);
+  return child;
+}
+
+/** What a part answers. Rejects when it ends without an answer. */
+export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
+  return await new Promise<Answer>((resolve, reject) => {
+    child.once("message", (answer) => resolve(answer as Answer));
+    child.once("exit", (code) => reject(new Error(`a part of the bench ended with ${code}`)));
+  });
+}
+
+/** In a part: what it has to do. */
+export async function taskOf<Task>(): Promise<Task> {
+  const [task] = await once(process, "message");
+  return task as Task;
+}

@@ -1,0 +1,15 @@
+import { readFileSync } from "node:fs";
+
+/** Linux counts in ticks of 10 ms for every program. */
+const tickMs = 10;
+
+/** Processor time that a process has used so far, in milliseconds; NaN where there is no /proc. */
+export function processorTimeMs(pid: number): number {
+  try {
+    // The fields after the name, which may contain anything and ends with the last parenthesis.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * tickMs;
+  } catch {
+    return Number.NaN;
+  }
+}

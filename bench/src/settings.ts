@@ -1,0 +1,10 @@
+/** How much is measured. */
+export interface BenchSettings {
+  /** Warm starts. */
+  readonly runs: number;
+  /** How often floor and subject take turns. */
+  readonly rounds: number;
+  /** How long each of those turns is. */
+  readonly seconds: number;
+  readonly connections: number;
+}

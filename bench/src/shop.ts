@@ -1,0 +1,86 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { openSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { choosePorts } from "@shop/tools/infra";
+
+const repositoryRoot = resolve(import.meta.dirname, "../..");
+const readyTimeoutMs = 120_000;
+
+export const admin = { username: "admin", password: "bench-bench-bench" };
+
+/** A shop that `npm start` runs, on ports and data of its own. */
+export interface Shop {
+  /** Of the gateway. */
+  readonly url: string;
+  /** From the command to the first 200 of `/readyz`. */
+  readonly readyMs: number;
+  pidOf(process: string): number;
+  /** Resolves once the starter has said everything: on empty data, after the sample catalogue was loaded. */
+  settled(): Promise<void>;
+  /** Ctrl-C; resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+/** Starts the shop in one process with the data in `dataDir`. */
+export async function startShop(dataDir: string): Promise<Shop> {
+  const names = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
+  const chosen = await choosePorts(
+    join(dataDir, "bench-ports.json"),
+    Object.fromEntries(names.map((name) => [name, 1])),
+  );
+  const ports = Object.fromEntries(names.map((name) => [name, String(chosen[name]![0])]));
+  const logFile = join(dataDir, "bench-start.log");
+  const log = openSync(logFile, "w");
+  const startedAt = performance.now();
+  const starter = spawn("npm", ["start"], {
+    cwd: repositoryRoot,
+    env: {
+      ...process.env,
+      ...ports,
+      DATA_DIR: dataDir,
+      ADMIN_USERNAME: admin.username,
+      ADMIN_PASSWORD: admin.password,
+    },
+    stdio: ["ignore", log, log],
+  });
+  const exited = once(starter, "exit");
+
+  const said = () => readFileSync(logFile, "utf8");
+  async function until(what: string, check: () => Promise<boolean> | boolean): Promise<void> {
+    const deadline = performance.now() + readyTimeoutMs;
+    while (!(await check())) {
+      if (starter.exitCode !== null || performance.now() > deadline) throw new Error(`${what}: not so.\n${said()}`);
+      await delay(10);
+    }
+  }
+
+  const url = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
+  await until("the shop is ready", async () => {
+    const response = await fetch(`${url}/readyz`).catch(() => undefined);
+    await response?.arrayBuffer();
+    return response?.status === 200;
+  });
+  const readyMs = performance.now() - startedAt;
+
+  function pidOf(name: string): number {
+    const { processes } = JSON.parse(readFileSync(join(dataDir, "run.json"), "utf8")) as {
+      processes: readonly { readonly name: string; readonly pid: number }[];
+    };
+    const found = processes.find((candidate) => candidate.name === name);
+    if (found === undefined) throw new Error(`no ${name} runs`);
+    return found.pid;
+  }
+
+  return {
+    url,
+    readyMs,
+    pidOf,
+    settled: () => until("the starter is done", () => said().includes("Ctrl-C stops everything")),
+    async stop() {
+      process.kill(pidOf("supervisor"), "SIGINT");
+      await exited;
+    },
+  };
+}

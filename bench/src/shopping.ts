@@ -1,0 +1,95 @@
+import { admin } from "./shop.ts";
+
+const json = { "content-type": "application/json" };
+const atOnce = 8;
+const stockOfEach = 1_000_000;
+const pageSize = 100;
+
+export interface Product {
+  readonly product_id: string;
+  readonly stock: number;
+}
+
+export interface Order {
+  readonly order_id: string;
+  readonly status: string;
+  readonly items: readonly { readonly quantity: number }[];
+  readonly create_time: string;
+  readonly update_time: string;
+}
+
+/** What the bench does at the public port beside the load: over REST, one call at a time. */
+export class Shopping {
+  readonly #url: string;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  async signInAdmin(): Promise<string> {
+    return await this.#signIn(admin);
+  }
+
+  /** A shopper nobody has seen before; answers the access token, which lasts ten minutes. */
+  async newShopper(): Promise<string> {
+    const account = { username: `bench-${crypto.randomUUID().slice(0, 13)}`, password: "bench-bench-bench" };
+    await this.call("POST", "/register", account);
+    return await this.#signIn(account);
+  }
+
+  /** Adds products with plenty of stock. */
+  async addProducts(count: number): Promise<string[]> {
+    const token = await this.signInAdmin();
+    const ids: string[] = [];
+    let added = 0;
+    const addNext = async () => {
+      while (added < count) {
+        const product = {
+          name: `Bench ${++added}`,
+          category: "Bench",
+          description: "Made to be bought very often.",
+          price: { currency_code: "EUR", minor_units: "1290" },
+          stock: stockOfEach,
+        };
+        ids.push((await this.call<Product>("POST", "/products", product, token)).product_id);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, addNext));
+    return ids;
+  }
+
+  async stockOf(productIds: readonly string[]): Promise<number> {
+    let sum = 0;
+    for (const id of productIds) sum += (await this.call<Product>("GET", `/products/${id}`)).stock;
+    return sum;
+  }
+
+  /** All orders of whoever the token is of. */
+  async orders(token: string): Promise<Order[]> {
+    const orders: Order[] = [];
+    let from = "";
+    do {
+      const path = `/orders?page_size=${pageSize}&page_token=${from}`;
+      const page = await this.call<{ orders: Order[]; next_page_token: string }>("GET", path, undefined, token);
+      orders.push(...page.orders);
+      from = page.next_page_token;
+    } while (from !== "");
+    return orders;
+  }
+
+  /** Throws when the answer is not 200. */
+  async call<Answer>(method: "GET" | "POST", path: string, body?: unknown, token?: string): Promise<Answer> {
+    const response = await fetch(this.#url + path, {
+      method,
+      headers: { ...json, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return JSON.parse(text) as Answer;
+  }
+
+  async #signIn(account: { readonly username: string; readonly password: string }): Promise<string> {
+    return (await this.call<{ access_token: string }>("POST", "/authenticate", account)).access_token;
+  }
+}

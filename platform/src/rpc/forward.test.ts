@@ -1,0 +1,473 @@
+import { once } from "node:events";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, expect, test, vi } from "vitest";
+import { createForwarder, type ForwarderOptions } from "./forward.ts";
+import { OnePortServer, portOf } from "./one-port.ts";
+
+const cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const undo of cleanUp.splice(0).reverse()) await undo();
+});
+
+const versions = [["HTTP/1.1"], ["HTTP/2"]] as const;
+type Version = (typeof versions)[number][0];
+
+test.each(versions)("a request crosses on %s, the version it came in on, and so does its answer", async (version) => {
+  const { send } = await gatewayTo((request, response) => {
+    response.statusCode = 201;
+    response.setHeader("x-seen", `${request.httpVersion} ${request.method} ${request.url} ${request.headers["x-own"]}`);
+    response.setHeader("set-cookie", ["a=1", "b=2"]);
+    request.pipe(response);
+  });
+  const answer = await send(version, {
+    method: "POST",
+    path: "/a%20b?c=d",
+    headers: { "x-own": "yes" },
+    body: "hello",
+  });
+  expect(answer).toMatchObject({ status: 201, body: "hello" });
+  expect(answer.headers["x-seen"]).toBe(`${version.slice(5).padEnd(3, ".0")} POST /a%20b?c=d yes`);
+  expect(answer.headers["set-cookie"]).toEqual(["a=1", "b=2"]);
+});
+
+test.each(versions)("trailers of the request and of the answer cross on %s", async (version) => {
+  const { send } = await gatewayTo((request, response) => {
+    request.resume().on("end", () => {
+      response.writeHead(200, { "content-type": "application/grpc" });
+      response.write("body");
+      response.addTrailers({ "grpc-status": "0", "x-asked": String(request.trailers["x-checksum"]) });
+      response.end();
+    });
+  });
+  const answer = await send(version, { method: "POST", body: "hello", trailers: { "x-checksum": "42" } });
+  expect(answer).toMatchObject({ body: "body", trailers: { "grpc-status": "0", "x-asked": "42" } });
+});
+
+test("gRPC's trailers-only answer stays one frame, and a bodiless answer keeps its trailers", async () => {
+  const { send } = await gatewayTo((request, response) => {
+    response.setHeader("content-type", "application/grpc");
+    if (request.url === "/only") response.setHeader("grpc-status", "5");
+    else {
+      response.flushHeaders();
+      response.addTrailers({ "grpc-status": "5" });
+    }
+    response.end();
+  });
+  const only = await send("HTTP/2", { path: "/only" });
+  expect([only.headers["grpc-status"], only.endedWithHead]).toEqual(["5", true]);
+  const late = await send("HTTP/2", { path: "/late" });
+  expect([late.trailers["grpc-status"], late.endedWithHead]).toEqual(["5", false]);
+});
+
+test.each(versions)("HEAD, 204 and 304 cross on %s", async (version) => {
+  const { send } = await gatewayTo((request, response) => {
+    response.writeHead(Number(request.url!.slice(1)), request.method === "HEAD" ? { "content-length": 5 } : {});
+    response.end();
+  });
+  expect(await send(version, { method: "HEAD", path: "/200" })).toMatchObject({ status: 200, body: "" });
+  expect(await send(version, { path: "/204" })).toMatchObject({ status: 204, body: "" });
+  expect(await send(version, { path: "/304" })).toMatchObject({ status: 304, body: "" });
+});
+
+test("messages cross in both directions while the other side is still open", async () => {
+  const { connect } = await gatewayTo((request, response) => {
+    response.writeHead(200);
+    request.on("data", (chunk) => response.write(`echo ${chunk}`)).on("end", () => response.end());
+  });
+  const stream = connect().request({ ":method": "POST" });
+  for (const word of ["one", "two", "three"]) {
+    stream.write(word);
+    expect(String((await once(stream, "data"))[0])).toBe(`echo ${word}`);
+  }
+  stream.end();
+  await once(stream, "end");
+});
+
+test.each(versions)("the head of an answer on %s does not wait for its body", async (version) => {
+  const { open } = await gatewayTo((_request, response) => response.flushHeaders());
+  const { cancel } = await open(version, {});
+  cancel();
+});
+
+test.each(versions)("on %s an upstream writes no faster than the client reads", async (version) => {
+  let written = 0;
+  const { open } = await gatewayTo((_request, response) => {
+    const source = Readable.from(
+      (function* () {
+        for (; written < 100_000_000; written += 100_000) yield Buffer.alloc(100_000);
+      })(),
+    );
+    source.pipe(response);
+  });
+  const { cancel } = await open(version, {});
+  let before = -1;
+  await vi.waitFor(
+    () => {
+      const stalled = written === before;
+      before = written;
+      expect(stalled).toBe(true);
+    },
+    { interval: 200, timeout: 4_000 },
+  );
+  expect(written).toBeLessThan(20_000_000);
+  cancel();
+});
+
+test.each(versions)("a client that goes away on %s cancels its request upstream", async (version) => {
+  const gone = vi.fn();
+  const { open } = await gatewayTo((request, response) => {
+    response.on("close", () => gone(streamOf(request)?.rstCode ?? 8));
+    response.flushHeaders();
+  });
+  const { cancel } = await open(version, { method: "POST", keepOpen: true });
+  cancel();
+  await vi.waitFor(() => expect(gone).toHaveBeenCalledWith(8));
+});
+
+test.each(versions)("an upstream that breaks off its answer on %s breaks it off for the client", async (version) => {
+  const { open } = await gatewayTo((request, response) => {
+    response.write("half of it");
+    setTimeout(() => {
+      const stream = streamOf(request);
+      if (stream !== undefined) stream.close(11);
+      else response.destroy();
+    }, 20);
+  });
+  const { body, resetCode } = await open(version, {});
+  await expect(text(body)).rejects.toThrow();
+  expect(resetCode()).toBe(version === "HTTP/2" ? 11 : undefined);
+});
+
+test("what belongs to a connection does not cross, nor what outsiders may not say", async () => {
+  const { send, upstreamPort, port } = await gatewayTo(echoHeaders, { dropRequestHeaders: ["X-Shop-User"] });
+  const { body, headers } = await send("HTTP/1.1", {
+    headers: {
+      connection: "keep-alive, x-named",
+      "x-named": "1",
+      "keep-alive": "timeout=5",
+      "proxy-authorization": "Basic eA==",
+      te: "trailers, deflate",
+      upgrade: "h2c",
+      "x-shop-user": "admin",
+      "x-forwarded-for": "6.6.6.6",
+      "x-forwarded-proto": "https",
+      forwarded: "for=6.6.6.6",
+      "grpc-timeout": "10S",
+      "connect-timeout-ms": "10000",
+    },
+  });
+  expect(JSON.parse(body)).toEqual({
+    host: `127.0.0.1:${upstreamPort}`,
+    connection: "keep-alive",
+    te: "trailers",
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-proto": "http",
+    "x-forwarded-host": `127.0.0.1:${port}`,
+    "grpc-timeout": "10S",
+    "connect-timeout-ms": "10000",
+  });
+  expect(headers).not.toHaveProperty("x-named");
+  expect(headers["x-kept"]).toBe("2");
+});
+
+test("trusted forwarding headers are added to, and the caller's headers can be replaced", async () => {
+  const { send } = await gatewayTo(echoHeaders, { trustForwardedHeaders: true }, { "x-request-id": "ours" });
+  const { body } = await send("HTTP/2", {
+    headers: { "x-forwarded-for": "1.2.3.4", "x-forwarded-host": "shop.example", "x-request-id": "theirs" },
+  });
+  expect(JSON.parse(body)).toMatchObject({
+    "x-forwarded-for": "1.2.3.4, 127.0.0.1",
+    "x-forwarded-host": "shop.example",
+    "x-forwarded-proto": "http",
+    "x-request-id": "ours",
+  });
+});
+
+const grpc = {
+  status: 200,
+  headers: { "grpc-status": "14", "grpc-message": "the service cannot be reached" },
+  body: "",
+};
+const connectJson = '{"code":"unavailable","message":"the service cannot be reached"}';
+const rest = { status: 503, body: '{"code":14,"message":"the service cannot be reached","details":[]}' };
+test.each([
+  ["gRPC", { "content-type": "application/grpc+proto", te: "trailers" }, { ...grpc, endedWithHead: true }],
+  ["gRPC-Web", { "content-type": "application/grpc-web+json" }, grpc],
+  ["Connect unary binary", { "content-type": "application/proto" }, { status: 503, body: connectJson }],
+  ["Connect unary", { "content-type": "application/json", "connect-protocol-version": "1" }, { body: connectJson }],
+  [
+    "Connect streaming",
+    { "content-type": "application/connect+json" },
+    { status: 200, body: `\x02\0\0\0\x4a{"error":${connectJson}}` },
+  ],
+  ["REST", { "content-type": "application/json" }, rest],
+])("an upstream that cannot be reached is `unavailable` in %s", async (_protocol, headers, expected) => {
+  const onFailure = vi.fn();
+  const { send } = await gateway(["http://127.0.0.1:1"], { onFailure });
+  for (const [version] of versions) {
+    const { endedWithHead, ...rest } = { endedWithHead: false, ...expected };
+    const answer = await send(version, { method: "POST", headers, body: "{}" });
+    expect(answer).toMatchObject(rest);
+    if (version === "HTTP/2" && endedWithHead) expect(answer.endedWithHead).toBe(true);
+  }
+  expect(onFailure).toHaveBeenCalledTimes(2);
+});
+
+test("Connect is told from REST by the path where its headers say nothing", async () => {
+  const { send } = await gateway(["http://127.0.0.1:1"]);
+  const headers = { "content-type": "application/json" };
+  expect((await send("HTTP/1.1", { path: "/shop.v1.S/Do", method: "POST", headers, body: "{}" })).body).toBe(
+    connectJson,
+  );
+  expect((await send("HTTP/1.1", { path: "/shop.v1.S/Do?connect=v1&encoding=json" })).body).toBe(connectJson);
+  expect(await send("HTTP/1.1", { path: "/v1.2/things" })).toMatchObject(rest);
+});
+
+test.each(versions)(
+  "an upstream on %s that breaks before it answers is `unavailable`, and is not asked again",
+  async (version) => {
+    const asked = vi.fn();
+    const { send } = await gatewayTo((request) => {
+      asked();
+      request.socket.destroy();
+      streamOf(request)?.session?.destroy();
+    });
+    const answer = await send(version, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
+    expect(answer).toMatchObject(rest);
+    expect(asked).toHaveBeenCalledTimes(1);
+  },
+);
+
+test.each(versions)("replicas take turns on %s, and one that refuses connections is passed over", async (version) => {
+  const urls = await Promise.all(["a", "b"].map((name) => upstream((_request, response) => response.end(name))));
+  const onFailure = vi.fn();
+  const { send } = await gateway([urls[0]!, "http://127.0.0.1:1", urls[1]!], { onFailure, avoidMs: 60_000 });
+  const answers: string[] = [];
+  for (let i = 0; i < 9; i++) answers.push((await send(version, { method: "POST", body: "{}" })).body);
+  expect(new Set(answers)).toEqual(new Set(["a", "b"]));
+  expect(onFailure).toHaveBeenCalledTimes(1);
+});
+
+test("a refused stream is sent again with its body, once", async () => {
+  const bodies: string[] = [];
+  const { send, onFailure } = await gatewayTo(async (request, response) => {
+    bodies.push(String((await once(request, "data"))[0]));
+    if (bodies.length === 2) response.end("done");
+    else streamOf(request)?.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+  });
+  const ask = () => send("HTTP/2", { method: "POST", headers: { "content-type": "application/grpc" }, body: "order" });
+  expect(await ask()).toMatchObject({ status: 200, body: "done" });
+  expect(bodies).toEqual(["order", "order"]);
+  expect(await ask()).toMatchObject(grpc);
+  expect(bodies).toHaveLength(4);
+  expect(onFailure).toHaveBeenCalledTimes(3);
+});
+
+test("an upstream that shuts down while requests arrive loses none of them to its GOAWAY", async () => {
+  const servers = await Promise.all(["a", "b"].map((name) => serve((_request, response) => response.end(name))));
+  const { connect } = await gateway(servers.map(urlOf));
+  const session = connect();
+  const statuses: unknown[] = [];
+  const ask = async () => {
+    const stream = session.request({ ":method": "POST", "content-type": "application/grpc" });
+    stream.end("x").resume();
+    const [headers] = await once(stream, "response");
+    statuses.push(headers["grpc-status"]);
+  };
+  await ask();
+  await ask();
+  const asking = (async () => {
+    for (let i = 0; i < 50; i++) await Promise.all([ask(), ask(), ask(), ask()]);
+  })();
+  await delay(20);
+  await new Promise((closed) => servers[0]!.close(closed));
+  await asking;
+  expect(statuses.filter((status) => status !== undefined)).toEqual([]);
+});
+
+test("more streams than one connection may hold go over several", async () => {
+  const sessions = new Set<unknown>();
+  const server = http2.createServer({ settings: { maxConcurrentStreams: 2 } }, (request, response) => {
+    sessions.add(request.stream.session);
+    response.stream.respond({ ":status": 200 });
+  });
+  server.listen(0);
+  cleanUp.push(() => new Promise((closed) => server.close(closed)));
+  const { connect } = await gateway([`http://127.0.0.1:${(server.address() as AddressInfo).port}`]);
+  const session = connect();
+  const streams = Array.from({ length: 7 }, () => session.request({ ":path": "/" }));
+  await Promise.all(streams.map((stream) => once(stream, "response")));
+  expect(sessions.size).toBe(4);
+  for (const stream of streams) stream.close(http2.constants.NGHTTP2_CANCEL);
+});
+
+test("a client that still uploads reads the early answer, on a process that lives on", async () => {
+  const { connect } = await gatewayTo(async (request, response) => {
+    for await (const _first of request) break;
+    response.writeHead(200, { "content-type": "application/grpc" });
+    response.addTrailers({ "grpc-status": "8" });
+    response.end();
+  });
+  const session = connect();
+  const upload = async () => {
+    const stream = session.request({ ":method": "POST" });
+    stream.on("error", () => {});
+    const pieces = Array.from({ length: 10 }, () => Buffer.alloc(10_000));
+    Readable.from(pieces).pipe(stream);
+    const [trailers] = await Promise.all([once(stream.resume(), "trailers"), once(stream, "close")]);
+    return trailers[0]["grpc-status"];
+  };
+  for (let round = 0; round < 20; round++) {
+    expect(await Promise.all([upload(), upload(), upload(), upload()])).toEqual(["8", "8", "8", "8"]);
+  }
+});
+
+test("nothing is left behind on connections that are used again", async () => {
+  const { send } = await gatewayTo((request, response) => {
+    request.resume();
+    const emitter = streamOf(request)?.session ?? request.socket;
+    const count = emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+    response.end(String(count));
+  });
+  for (const [version] of versions) {
+    const counts: string[] = [];
+    for (let i = 0; i < 20; i++) counts.push((await send(version, { method: "POST", body: "x" })).body);
+    expect(new Set(counts.slice(2)).size, counts.join()).toBe(1);
+  }
+});
+
+type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => unknown;
+
+function echoHeaders(request: http.IncomingMessage, response: http.ServerResponse): void {
+  response.writeHead(200, { connection: "keep-alive, x-named", "x-named": "1", "x-kept": "2" });
+  response.end(JSON.stringify(Object.fromEntries(Object.entries(request.headers).filter(([name]) => name[0] !== ":"))));
+}
+
+function streamOf(request: http.IncomingMessage): http2.ServerHttp2Stream | undefined {
+  return (request as unknown as Partial<http2.Http2ServerRequest>).stream;
+}
+
+async function serve(handler: Handler): Promise<http.Server> {
+  const server = new OnePortServer({ closeGraceMs: 100 }, handler);
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  cleanUp.push(() => new Promise((closed) => server.close(closed)));
+  return server;
+}
+
+const urlOf = (server: http.Server) => `http://127.0.0.1:${portOf(server)}`;
+const upstream = async (handler: Handler) => urlOf(await serve(handler));
+
+async function gatewayTo(
+  handler: Handler,
+  options: Partial<ForwarderOptions<"service">> = {},
+  setRequestHeaders: Record<string, string> = {},
+) {
+  const url = await upstream(handler);
+  return { ...(await gateway([url], options, setRequestHeaders)), upstreamPort: Number(new URL(url).port) };
+}
+
+/** A gateway that forwards everything, and clients of it. */
+async function gateway(
+  urls: readonly string[],
+  options: Partial<ForwarderOptions<"service">> = {},
+  setRequestHeaders: Record<string, string> = {},
+) {
+  const onFailure = vi.fn();
+  const { forward, upstreams, close } = createForwarder({ onFailure, ...options, upstreams: { service: urls } });
+  cleanUp.push(close);
+  const server = await serve((request, response) =>
+    forward(request, response, upstreams.service, { setRequestHeaders }),
+  );
+  const port = portOf(server);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  cleanUp.push(() => agent.destroy());
+
+  function connect(): http2.ClientHttp2Session {
+    const session = http2.connect(`http://127.0.0.1:${port}`).on("error", () => {});
+    cleanUp.push(() => session.destroy());
+    return session;
+  }
+  let shared: http2.ClientHttp2Session | undefined;
+  const open = (version: Version, call: Call): Promise<Opened> => {
+    if (version === "HTTP/1.1") return open1(port, agent, call);
+    shared ??= connect();
+    return open2(shared, call);
+  };
+  async function send(version: Version, call: Call) {
+    const { status, headers, endedWithHead, body, trailers } = await open(version, call);
+    return { status, headers, endedWithHead, body: await text(body), trailers: trailers() };
+  }
+  return { port, connect, open, send, onFailure };
+}
+
+interface Call {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: string;
+  readonly trailers?: http.OutgoingHttpHeaders;
+  readonly keepOpen?: boolean;
+}
+
+interface Opened {
+  readonly status: number | undefined;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly endedWithHead: boolean;
+  readonly body: Readable;
+  trailers(): http.IncomingHttpHeaders;
+  resetCode(): number | undefined;
+  cancel(): void;
+}
+
+async function open1(port: number, agent: http.Agent, call: Call): Promise<Opened> {
+  const { method = "GET", path = "/", headers = {}, body, trailers, keepOpen } = call;
+  const request = http.request({ host: "127.0.0.1", port, agent, method, path, headers });
+  request.on("error", () => {});
+  if (body !== undefined) request.write(body);
+  if (trailers !== undefined) request.addTrailers(trailers as Record<string, string>);
+  if (keepOpen) request.flushHeaders();
+  else request.end();
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    endedWithHead: false,
+    body: response,
+    trailers: () => response.trailers,
+    resetCode: () => undefined,
+    cancel: () => request.destroy(),
+  };
+}
+
+async function open2(session: http2.ClientHttp2Session, call: Call): Promise<Opened> {
+  const { method = "GET", path = "/", headers = {}, body, trailers, keepOpen } = call;
+  const stream = session.request(
+    { ":method": method, ":path": path, ...headers },
+    { endStream: body === undefined && !keepOpen, waitForTrailers: trailers !== undefined },
+  );
+  stream.on("wantTrailers", () => stream.sendTrailers(trailers ?? {}));
+  if (body !== undefined) stream.end(body);
+  let answered: http.IncomingHttpHeaders = {};
+  stream.on("trailers", (received) => {
+    answered = received;
+  });
+  const [response, flags] = (await once(stream, "response")) as [
+    http2.IncomingHttpHeaders & { ":status": number },
+    number,
+  ];
+  stream.on("error", () => {});
+  return {
+    status: response[":status"],
+    headers: response,
+    endedWithHead: (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0,
+    body: stream,
+    trailers: () => answered,
+    resetCode: () => stream.rstCode,
+    cancel: () => stream.close(http2.constants.NGHTTP2_CANCEL),
+  };
+}

@@ -1,0 +1,240 @@
+import { once } from "node:events";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import * as net from "node:net";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import cors from "@fastify/cors";
+import Fastify, { type FastifyInstance } from "fastify";
+import { afterEach, expect, test } from "vitest";
+import { type OnePortOptions, onePortServerFactory, portOf } from "./one-port.ts";
+
+const cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const undo of cleanUp.splice(0).reverse()) await undo();
+});
+
+test("HTTP/1.1 and HTTP/2 are answered on one port by one handler", async () => {
+  const { port } = await start();
+  const one = await get1(port, "/hello");
+  expect([one.statusCode, await text(one)]).toEqual([200, '{"version":"1.1"}']);
+  expect(await get2(connect2(port), "/hello")).toMatchObject({ status: 200, body: '{"version":"2.0"}' });
+});
+
+test("over HTTP/2, 404, 400, HEAD, POST and a CORS preflight work as over HTTP/1.1", async () => {
+  const { port } = await start();
+  const session = connect2(port);
+  expect(await get2(session, "/nowhere")).toMatchObject({ status: 404 });
+  expect(await get2(session, "/%E0%A4%A")).toMatchObject({ status: 400 });
+  expect(await get2(session, "/hello", { ":method": "HEAD" })).toMatchObject({ status: 200, body: "" });
+  const echoed = await get2(session, "/echo", { ":method": "POST", "content-type": "application/json" }, '{"a":1}');
+  expect(echoed).toMatchObject({ status: 200, body: '{"a":1}' });
+  const broken = await get2(session, "/echo", { ":method": "POST", "content-type": "application/json" }, "{");
+  expect(broken).toMatchObject({ status: 400 });
+  const preflight = { ":method": "OPTIONS", origin: "http://shop.example", "access-control-request-method": "POST" };
+  expect(await get2(session, "/hello", preflight)).toMatchObject({ status: 204 });
+});
+
+test("a preface that arrives byte by byte is recognised", async () => {
+  const { port } = await start();
+  const socket = net.connect({ port, noDelay: true });
+  const session = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => oneByteAtATime(socket) });
+  cleanUp.push(() => session.destroy());
+  expect(await get2(session, "/hello")).toMatchObject({ status: 200 });
+});
+
+test("an HTTP/1.1 request that arrives in pieces is answered, also one that begins like the preface", async () => {
+  const { port } = await start();
+  for (const pieces of [
+    ["G", "ET /hel", "lo HTTP/1.1\r\nHos", "t: a\r\n\r\n"],
+    ["P", "OST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{", "}"],
+  ]) {
+    const socket = connect(port);
+    for (const piece of pieces) {
+      socket.write(piece);
+      await delay(5);
+    }
+    expect(await received(socket, "}")).toContain("HTTP/1.1 200 OK");
+  }
+});
+
+test("garbage is answered with 400 and a closed connection, and the port goes on", async () => {
+  const { port } = await start();
+  for (const garbage of [
+    "\x00\x01\x02\x03garbage\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n",
+    "\x16\x03\x01\x02\x00",
+  ]) {
+    const socket = connect(port);
+    socket.write(garbage, "latin1");
+    expect(await text(socket)).toContain("400 Bad Request");
+  }
+  const noFrames = connect(port);
+  noFrames.write(`${preface()}this is not a frame, but longer than one's header`);
+  await once(noFrames.resume(), "close");
+  expect((await get1(port, "/hello")).statusCode).toBe(200);
+});
+
+test("pipelined requests are answered in order", async () => {
+  const { port } = await start();
+  const socket = connect(port);
+  socket.write("GET /slow?n=1 HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  const answers = await received(socket, '{"version":"1.1"}');
+  expect(answers.match(/HTTP\/1.1 200/g)).toHaveLength(2);
+  expect(answers.indexOf("slow")).toBeLessThan(answers.indexOf("version"));
+});
+
+test.each([
+  ["that says nothing", ""],
+  ["that sends half a preface", preface().slice(0, 10)],
+])("a connection %s is closed after the sniff timeout", async (_what, bytes) => {
+  const { port } = await start({ sniffTimeoutMs: 50 });
+  const socket = connect(port);
+  socket.write(bytes);
+  const began = performance.now();
+  await once(socket.resume(), "close");
+  expect(performance.now() - began).toBeGreaterThan(30);
+  expect((await get1(port, "/hello")).statusCode).toBe(200);
+});
+
+test("a reset or an end while the version is not known yet harms nobody", async () => {
+  const { port, app } = await start();
+  for (const leave of [(s: net.Socket) => s.resetAndDestroy(), (s: net.Socket) => s.end()]) {
+    const socket = connect(port);
+    socket.write("PRI * H");
+    await delay(20);
+    leave(socket);
+    await delay(20);
+  }
+  expect(await new Promise((resolve) => app.server.getConnections((_e, count) => resolve(count)))).toBe(0);
+  expect((await get1(port, "/hello")).statusCode).toBe(200);
+});
+
+test("close() takes milliseconds with an idle HTTP/1.1 socket, an open HTTP/2 session and a silent connection", async () => {
+  const { app, port } = await start();
+  const agent = new http.Agent({ keepAlive: true });
+  cleanUp.push(() => agent.destroy());
+  (await get1(port, "/hello", agent)).resume();
+  const session = connect2(port);
+  await get2(session, "/hello");
+  connect(port);
+  await delay(20);
+  const began = performance.now();
+  await app.close();
+  expect(performance.now() - began).toBeLessThan(100);
+});
+
+test("close() lets requests of both versions that are under way complete", async () => {
+  const { app, port } = await start();
+  const agent = new http.Agent({ keepAlive: true });
+  cleanUp.push(() => agent.destroy());
+  const session = connect2(port);
+  const running = [get1(port, "/slow", agent).then(text), get2(session, "/slow").then(({ body }) => body)];
+  await delay(30);
+  const began = performance.now();
+  await app.close();
+  expect(await Promise.all(running)).toEqual(['"slow"', '"slow"']);
+  expect(performance.now() - began).toBeLessThan(400);
+});
+
+test("close() gives up on a request after the grace", async () => {
+  const { app, port } = await start({ closeGraceMs: 50 });
+  const session = connect2(port);
+  const running = [get1(port, "/never"), get2(session, "/never")];
+  const outcome = Promise.allSettled(running);
+  await delay(30);
+  await app.close();
+  expect((await outcome).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+});
+
+test("close() gives up after the grace on an HTTP/2 client that does not close its end", async () => {
+  const { app, port } = await start({ closeGraceMs: 50 });
+  const socket = connect(port);
+  const settings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+  socket.write(preface() + settings, "latin1");
+  await once(socket, "data");
+  await app.close();
+});
+
+test("an HTTP/2 client may hold 100 streams open; idle sessions and idle streams end", async () => {
+  const { port } = await start({ sessionIdleTimeoutMs: 60, streamIdleTimeoutMs: 60 });
+  const session = connect2(port);
+  await once(session, "remoteSettings");
+  expect(session.remoteSettings).toMatchObject({ maxConcurrentStreams: 100, maxHeaderListSize: 16_384 });
+  await expect(get2(session, "/never")).rejects.toThrow();
+  await once(session, "close");
+});
+
+function preface(): string {
+  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+}
+
+async function start(options: OnePortOptions = {}): Promise<{ app: FastifyInstance; port: number }> {
+  const app = Fastify({ serverFactory: onePortServerFactory(options) });
+  await app.register(cors);
+  app.get("/hello", (request) => ({ version: request.raw.httpVersion }));
+  app.post("/echo", (request) => request.body);
+  app.get("/slow", async () => {
+    await delay(100);
+    return JSON.stringify("slow");
+  });
+  app.get("/never", () => new Promise(() => {}));
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  cleanUp.push(() => app.close());
+  return { app, port: portOf(app.server) };
+}
+
+function connect(port: number): net.Socket {
+  const socket = net.connect({ port, host: "127.0.0.1", noDelay: true }).on("error", () => {});
+  cleanUp.push(() => socket.destroy());
+  return socket;
+}
+
+/** Everything up to the answer's last piece. */
+async function received(socket: net.Socket, last: string): Promise<string> {
+  let all = "";
+  for await (const chunk of socket) {
+    all += chunk;
+    if (all.includes(last)) return all;
+  }
+  throw new Error(`closed after ${all}`);
+}
+
+function get1(port: number, path: string, agent?: http.Agent): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const options = { port, path, ...(agent && { agent }) };
+    http.get({ host: "127.0.0.1", ...options }, resolve).on("error", reject);
+  });
+}
+
+function connect2(port: number): http2.ClientHttp2Session {
+  const session = http2.connect(`http://127.0.0.1:${port}`).on("error", () => {});
+  cleanUp.push(() => session.destroy());
+  return session;
+}
+
+async function get2(
+  session: http2.ClientHttp2Session,
+  path: string,
+  headers: http2.OutgoingHttpHeaders = {},
+  body?: string,
+): Promise<{ status: number | undefined; body: string }> {
+  const stream = session.request({ ":path": path, ...headers }, { endStream: body === undefined });
+  if (body !== undefined) stream.end(body);
+  const response = once(stream, "response");
+  const closedEarly = once(stream, "close").then(() => Promise.reject(new Error("closed without an answer")));
+  closedEarly.catch(() => {});
+  const [answer] = await Promise.race([response, closedEarly]);
+  return { status: answer[":status"], body: await text(stream) };
+}
+
+function oneByteAtATime(socket: net.Socket): net.Socket {
+  const write = socket._write.bind(socket);
+  socket._write = (chunk: Buffer, encoding, done) => {
+    if (chunk.byteLength <= 1) return write(chunk, encoding, done);
+    write(chunk.subarray(0, 1), encoding, (error) =>
+      error ? done(error) : setTimeout(() => socket._write(chunk.subarray(1), encoding, done), 1),
+    );
+  };
+  return socket;
+}

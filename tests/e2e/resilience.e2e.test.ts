@@ -1,0 +1,240 @@
+import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { isAlive, type RunEntry, runningProcesses } from "../setup/shop.ts";
+import { eventually } from "./eventually.ts";
+import { refusalOf } from "./refusal.ts";
+import {
+  type Account,
+  addProduct,
+  decided,
+  nobody,
+  placeOrder,
+  shop,
+  signIn,
+  signInAdmin,
+  signUp,
+  stockOf,
+} from "./shopping.ts";
+
+// Kills processes of the shop that runs for this project, and only those: by their ids in its own run.json.
+const { CONFIRMED, CANCELLED } = OrderStatus;
+const backTimeoutMs = 30_000;
+const convergeTimeoutMs = 45_000;
+/** The process that a service lives in. */
+const hostOf = (service: string) => (shop.shape === "split" ? service : "all-in-one");
+
+let admin: Account;
+let names: readonly string[];
+
+beforeAll(async () => {
+  admin = await signInAdmin();
+  names = runningNames();
+});
+
+afterEach(async () => {
+  await untilAllIsBack();
+}, 60_000);
+
+function runningNames(): string[] {
+  return runningProcesses(shop.dataDir)
+    .map(({ name }) => name)
+    .sort();
+}
+
+function processOf(name: string): RunEntry {
+  const entry = runningProcesses(shop.dataDir).find((candidate) => candidate.name === name);
+  if (entry === undefined) throw new Error(`${name} does not run just now`);
+  return entry;
+}
+
+/** Kills a process without warning, and answers its id. */
+function kill(name: string): number {
+  const { pid } = processOf(name);
+  process.kill(pid, "SIGKILL");
+  return pid;
+}
+
+async function untilRestarted(name: string, killed: number): Promise<void> {
+  await eventually(() => expect(processOf(name).pid).not.toBe(killed), { timeoutMs: backTimeoutMs });
+}
+
+async function untilAllIsBack(): Promise<void> {
+  await eventually(
+    async () => {
+      expect(runningNames()).toEqual(names);
+      expect(runningProcesses(shop.dataDir).filter(({ pid }) => !isAlive(pid))).toEqual([]);
+      expect((await fetch(`${shop.url}/readyz`, { signal: AbortSignal.timeout(3_000) })).status).toBe(200);
+    },
+    { timeoutMs: backTimeoutMs },
+  );
+}
+
+/** All orders of a buyer, once none is pending any more. */
+async function allDecided(buyer: Account): Promise<Order[]> {
+  const { orders } = await eventually(() => buyer.orders.getOrdersByUser({ pageSize: 100 }), {
+    timeoutMs: convergeTimeoutMs,
+  });
+  return await Promise.all(orders.map((order) => decided(buyer, order, convergeTimeoutMs)));
+}
+
+/** Places orders of one each, all at once. Answers those that were accepted, and with which codes the others were refused. */
+async function buyMany(buyer: Account, product: Product, count: number) {
+  const accepted: Order[] = [];
+  const refused = new Set<string>();
+  const buyOne = async () => {
+    const order = placeOrder(buyer, [product, 1]);
+    const { code } = await refusalOf(order);
+    if (code === "answered") accepted.push(await order);
+    else refused.add(code);
+  };
+  await Promise.all(Array.from({ length: count }, buyOne));
+  return { accepted, refused };
+}
+
+/** What was accepted is confirmed, and of the 100 there were, the stock is what was not confirmed to anybody. */
+async function expectAllKept(buyer: Account, product: Product, accepted: readonly Order[]) {
+  for (const order of accepted) {
+    await eventually(async () => expect((await decided(buyer, order, 100)).status).toBe(CONFIRMED), {
+      timeoutMs: convergeTimeoutMs,
+    });
+  }
+  const orders = await allDecided(buyer);
+  expect(orders.map(({ orderId }) => orderId)).toEqual(expect.arrayContaining(accepted.map(({ orderId }) => orderId)));
+  const confirmed = orders.filter(({ status }) => status === CONFIRMED).length;
+  await eventually(async () => expect(await stockOf(product)).toBe(100 - confirmed));
+}
+
+describe("while Redis is gone", () => {
+  test("every read is right, and stays right when it is back", { timeout: 60_000 }, async () => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 100, description: "0" });
+    const { productId } = product;
+    const read = async () => (await nobody.inventory.getProductByID({ productId })).product!;
+    await read();
+    let version = 0;
+    for (let death = 0; death < 3; death++) {
+      const killed = kill("redis");
+      let back = false;
+      void untilRestarted("redis", killed).then(() => (back = true));
+      // On until a while after it is back, so that the first fills of the new one are seen too.
+      for (let more = 20; more > 0; more -= back ? 1 : 0) {
+        version++;
+        await admin.inventory.updateProduct({
+          product: { productId, description: `${version}` },
+          updateMask: { paths: ["description"] },
+        });
+        expect((await read()).description).toBe(`${version}`);
+        expect((await read()).description).toBe(`${version}`);
+      }
+    }
+    await decided(buyer, await placeOrder(buyer, [product, 1]));
+    expect((await read()).stock).toBe(99);
+  });
+
+  test("frozen rather than dead, reads are still right and take less than a second", { timeout: 60_000 }, async () => {
+    const product = await addProduct(admin, { description: "before" });
+    const { productId } = product;
+    const impatient = { timeoutMs: 3_000 };
+    const read = async () => (await nobody.inventory.getProductByID({ productId }, impatient)).product!.description;
+    await read();
+    const { pid } = processOf("redis");
+    process.kill(pid, "SIGSTOP");
+    try {
+      await admin.inventory.updateProduct(
+        { product: { productId, description: "after" }, updateMask: { paths: ["description"] } },
+        impatient,
+      );
+      const startedAt = performance.now();
+      expect(await read()).toBe("after");
+      expect(performance.now() - startedAt).toBeLessThan(1_000);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    // Nothing has to come true here: it must be true at every moment, also once the thawed Redis answers again.
+    for (let reads = 0; reads < 50; reads++) expect(await read()).toBe("after");
+  });
+});
+
+describe("orders that were accepted right before, and while,", () => {
+  test("NATS was killed are confirmed once it is back", { timeout: 120_000 }, async () => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 100 });
+    const before = await buyMany(buyer, product, 10);
+    const killed = kill("nats");
+    const during = await buyMany(buyer, product, 10);
+    expect(before.refused).toEqual(new Set());
+    expect([...during.refused].filter((code) => !["Unavailable", "ResourceExhausted"].includes(code))).toEqual([]);
+    await untilRestarted("nats", killed);
+    await expectAllKept(buyer, product, [...before.accepted, ...during.accepted]);
+  });
+
+  test.for(["inventory", "orders"].filter((service) => shop.shape === "split" || service === "inventory"))(
+    "the process of %s was killed are confirmed once it is back",
+    { timeout: 120_000 },
+    async (service) => {
+      const buyer = await signUp();
+      const product = await addProduct(admin, { stock: 100 });
+      const before = await buyMany(buyer, product, 20);
+      const killed = kill(hostOf(service));
+      expect(before.refused).toEqual(new Set());
+      await untilRestarted(hostOf(service), killed);
+      await expectAllKept(buyer, product, before.accepted);
+    },
+  );
+
+  test("the process of orders was killed in the middle of them are confirmed or were never answered", {
+    timeout: 120_000,
+  }, async () => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 100 });
+    const buying = buyMany(buyer, product, 40);
+    await eventually(async () => {
+      expect((await buyer.orders.getOrdersByUser({})).orders.length).toBeGreaterThan(0);
+    });
+    kill(hostOf("orders"));
+    const { accepted, refused } = await buying;
+    expect([...refused].filter((code) => !["Unavailable", "Unknown", "Internal"].includes(code))).toEqual([]);
+    await expectAllKept(buyer, product, accepted);
+  });
+
+  test("MongoDB was killed are confirmed once it is back, and what it could not take was told to be unavailable", {
+    timeout: 120_000,
+  }, async () => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 100 });
+    const before = await buyMany(buyer, product, 10);
+    const killed = kill("mongodb");
+    const during = await buyMany(buyer, product, 10);
+    expect([...during.refused].filter((code) => !["Unavailable", "DeadlineExceeded"].includes(code))).toEqual([]);
+    await untilRestarted("mongodb", killed);
+    await expectAllKept(buyer, product, [...before.accepted, ...during.accepted]);
+  });
+});
+
+test("cancelling right before inventory is killed gives the stock back once it is back", {
+  timeout: 120_000,
+}, async () => {
+  const buyer = await signUp();
+  const product = await addProduct(admin, { stock: 10 });
+  const order = await placeOrder(buyer, [product, 6]);
+  await decided(buyer, order);
+  await admin.orders.updateOrderStatus({ orderId: order.orderId, status: CANCELLED });
+  const killed = kill(hostOf("inventory"));
+  await untilRestarted(hostOf("inventory"), killed);
+  await eventually(async () => expect(await stockOf(product)).toBe(10), { timeoutMs: convergeTimeoutMs });
+});
+
+test("a token stays good when the users service is killed, and while it is gone where it was seen before", {
+  timeout: 60_000,
+}, async () => {
+  const shopper = await signUp();
+  await shopper.orders.getOrdersByUser({});
+  const killed = kill(hostOf("users"));
+  if (shop.shape === "split") expect((await refusalOf(shopper.orders.getOrdersByUser({}))).code).toBe("answered");
+  await untilRestarted(hostOf("users"), killed);
+  await untilAllIsBack();
+  expect((await refusalOf(shopper.orders.getOrdersByUser({}))).code).toBe("answered");
+  expect((await refusalOf(shopper.users.getUserProfile({ userId: shopper.userId }))).code).toBe("answered");
+  expect((await signIn(shopper.username)).userId).toBe(shopper.userId);
+});
