@@ -63,7 +63,10 @@ async function configVariables(): Promise<Variable[]> {
   );
   return modules
     .flatMap((module) => Object.values(module))
-    .filter((value): value is ConfigSchema => typeof (value as Partial<ConfigSchema>).toJSONSchema === "function")
+    .filter(
+      (value): value is ConfigSchema =>
+        typeof (value as Partial<ConfigSchema> | undefined)?.toJSONSchema === "function",
+    )
     .flatMap((schema) => Object.entries(schema.toJSONSchema({ io: "input" }).properties))
     .map(([name, { default: value, description }]) => ({
       name,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import * as http from "node:http";
 import * as http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import * as net from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
@@ -298,12 +298,47 @@ test("more streams than one connection may hold go over several", async () => {
   });
   server.listen(0);
   cleanUp.push(() => new Promise((closed) => server.close(closed)));
-  const { connect } = await gateway([`http://127.0.0.1:${(server.address() as AddressInfo).port}`]);
+  const { connect } = await gateway([`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`]);
   const session = connect();
   const streams = Array.from({ length: 7 }, () => session.request({ ":path": "/" }));
   await Promise.all(streams.map((stream) => once(stream, "response")));
   expect(sessions.size).toBe(4);
   for (const stream of streams) stream.close(http2.constants.NGHTTP2_CANCEL);
+});
+
+test.each([
+  ["accepts connections and says nothing", ""],
+  ["says hello and then nothing", "\x00\x00\x00\x04\x00\x00\x00\x00\x00"],
+])("an HTTP/2 upstream that %s is `unavailable`", async (_what, hello) => {
+  const server = net.createServer((socket) =>
+    socket
+      .on("error", () => {})
+      .resume()
+      .write(hello, "latin1"),
+  );
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  cleanUp.push(() => server.close());
+  const times = { connectTimeoutMs: 50, pingIntervalMs: 50, pingTimeoutMs: 50 };
+  const { send } = await gateway([`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`], times);
+  expect(await send("HTTP/2", { headers: { "content-type": "application/grpc" } })).toMatchObject(grpc);
+});
+
+test("an HTTP/2 connection without requests is closed, and opened again for the next", async () => {
+  const left = vi.fn();
+  const seen = new Set<unknown>();
+  const { send } = await gatewayTo(
+    (request, response) => {
+      const { session } = streamOf(request)!;
+      if (!seen.has(session)) session!.on("close", left);
+      seen.add(session);
+      response.end("ok");
+    },
+    { pingIntervalMs: 30 },
+  );
+  await send("HTTP/2", {});
+  await vi.waitFor(() => expect(left).toHaveBeenCalledTimes(1));
+  expect((await send("HTTP/2", {})).body).toBe("ok");
+  expect(seen.size).toBe(2);
 });
 
 test("a client that still uploads reads the early answer, on a process that lives on", async () => {
@@ -344,7 +379,8 @@ test("nothing is left behind on connections that are used again", async () => {
 type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => unknown;
 
 function echoHeaders(request: http.IncomingMessage, response: http.ServerResponse): void {
-  response.writeHead(200, { connection: "keep-alive, x-named", "x-named": "1", "x-kept": "2" });
+  const named = request.httpVersionMajor === 1 ? { connection: "keep-alive, x-named", "x-named": "1" } : {};
+  response.writeHead(200, { ...named, "x-kept": "2" });
   response.end(JSON.stringify(Object.fromEntries(Object.entries(request.headers).filter(([name]) => name[0] !== ":"))));
 }
 

@@ -5,7 +5,7 @@ import type { Neighbour } from "../service-module.ts";
 import type { Authorize } from "./access.ts";
 import { toConnectError } from "./errors.ts";
 import { createForwarder } from "./forward.ts";
-import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, type AnyResponse, headersOf, writeProtocolError } from "./protocol-error.ts";
 
 /** Calls to services that are hosted elsewhere. */
 export interface RemoteCalls {
@@ -45,12 +45,4 @@ export function createRemoteCalls(options: {
     },
     close: () => forwarder.close(),
   };
-}
-
-function headersOf(request: AnyRequest): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (typeof value === "string" && !name.startsWith(":")) headers.set(name, value);
-  }
-  return headers;
 }

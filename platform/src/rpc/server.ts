@@ -1,4 +1,4 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
@@ -6,10 +6,12 @@ import type { Logger } from "../log.ts";
 import type { Neighbour } from "../service-module.ts";
 import type { Authorize } from "./access.ts";
 import { callMethods } from "./call-methods.ts";
+import { toConnectError } from "./errors.ts";
 import { addHealth } from "./health.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, headersOf, writeProtocolError } from "./protocol-error.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
+import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import { type RouterOptions, readMaxBytes } from "./router-options.ts";
@@ -42,6 +44,12 @@ export interface RpcServer {
   close(): Promise<void>;
 }
 
+/** A gateway passes the cancellations of all its callers on over a few connections. */
+const resetsBehindGateway = { burst: 100_000, perSecond: 10_000 };
+
+/** What frames a message: gRPC's and Connect's envelope. */
+const envelopeBytes = 5;
+
 /**
  * Opens a port that speaks Connect, gRPC and gRPC-Web (JSON and binary) and REST, over HTTP/1.1 and HTTP/2 without TLS.
  * Calls to hosted services are answered here; those to other services cross as bytes, once the gate has let them.
@@ -54,7 +62,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const remote = createRemoteCalls(options);
 
   const app = Fastify({
-    serverFactory: onePortServerFactory(),
+    serverFactory: onePortServerFactory(isPublic ? {} : { streamResets: resetsBehindGateway }),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -62,6 +70,15 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     },
   });
   addHealth(app, options);
+  app.addHook("onRequest", async (request, reply) => {
+    // Refused before anybody reads: a body that is given up halfway costs its connection, and whoever shares it.
+    const length = Number(request.headers["content-length"] ?? 0);
+    if (length <= readMaxBytes + envelopeBytes) return;
+    const destination = routing.find(request.method, request.raw.url ?? "/");
+    if (destination.kind !== "method" || destination.method.methodKind !== "unary") return;
+    reply.hijack();
+    writeProtocolError(request.raw, reply.raw, await refuseTooLarge(destination.method, request.raw, options));
+  });
   await app.register(fastifyConnectPlugin, {
     ...options.routerOptions,
     routes(router) {
@@ -97,4 +114,19 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       remote.close();
     },
   };
+}
+
+/** Who may not call at all is told so, whatever the body. */
+async function refuseTooLarge(
+  method: DescMethod,
+  request: AnyRequest,
+  { authorize }: ServerOptions,
+): Promise<ConnectError> {
+  try {
+    await authorize(method, headersOf(request));
+  } catch (error) {
+    return toConnectError(error, method.parent.file.proto.package);
+  }
+  const tooLarge = new ConnectError(`the body is larger than ${readMaxBytes} bytes`, Code.ResourceExhausted);
+  return withHttpStatus(tooLarge, 413);
 }

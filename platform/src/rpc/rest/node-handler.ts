@@ -72,7 +72,6 @@ function bodyOf(request: NodeRequest): AsyncIterable<Uint8Array> | null {
 }
 
 function chunksOf(request: NodeRequest): AsyncIterator<Uint8Array> {
-  // A reset HTTP/2 stream ends like a complete one, and half a body must not pass for a whole.
   const isBroken = () => request.destroyed || request.aborted;
   const chunks: Uint8Array[] = [];
   // The caller may have gone while access was checked; its events will not come again.
@@ -83,6 +82,7 @@ function chunksOf(request: NodeRequest): AsyncIterator<Uint8Array> {
     wake();
   };
   const onEnd = () => {
+    // A reset HTTP/2 stream ends like a complete one, and half a body must not pass for a whole.
     state = isBroken() ? "broken" : "ended";
     wake();
   };
