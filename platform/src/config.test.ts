@@ -32,5 +32,5 @@ test("every bad variable is told at once, with its unit", () => {
       { it: schema, other: z.object({ WAIT: setting.integer(1, 0, 5, "seconds") }) },
       { PORT: "http", RETRIES: "99", WAIT: "x" },
     );
-  expect(read).toThrow(/PORT \(TCP port\)[^]*RETRIES \(retries\)[^]*WAIT \(seconds\)/);
+  expect(read).toThrow(/PORT \(TCP port\)[\s\S]*RETRIES \(retries\)[\s\S]*WAIT \(seconds\)/);
 });

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { isDependencyLost } from "./dependency-lost.ts";
 import { DomainError } from "./errors.ts";
 
-const bulk = (writeErrors: object[]) => Object.assign(new MongoBulkWriteError({ message: "bulk", code: 0 }, {} as never), { writeErrors });
+const bulk = (writeErrors: object[]) =>
+  Object.assign(new MongoBulkWriteError({ message: "bulk", code: 0 }, {} as never), { writeErrors });
 
 test.each([
   ["a connection that broke", new MongoNetworkError("reset")],

@@ -10,7 +10,7 @@ import type { Job } from "./jobs.ts";
 import type { Logger } from "./log.ts";
 import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
-import type { TransportTo } from "./rpc/clients.ts";
+import type { Neighbour, TransportTo } from "./rpc/clients.ts";
 
 /** A service as the platform runs it, alone in a process or beside others: the same code either way. */
 export interface ServiceModule<Config = unknown> {
@@ -30,11 +30,6 @@ export interface ServiceModule<Config = unknown> {
   readonly emits?: string;
   /** Makes stores and clients and hands each slice what it uses. Absent when the module implements nothing. */
   start?(context: ModuleContext<Config>): Promise<StartedModule>;
-}
-
-export interface Neighbour {
-  readonly service: DescService;
-  readonly urls: readonly string[];
 }
 
 /** What a module gets from the platform. */

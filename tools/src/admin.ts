@@ -20,8 +20,7 @@ export async function describeAdmin(
       ? `${username} / ${password}   (made up now and shown this once)`
       : `${username}, with the password of ADMIN_PASSWORD`;
   }
-  if (response.status !== 401)
-    return `${username} (signing in to check the password answered ${response.status})`;
+  if (response.status !== 401) return `${username} (signing in to check the password answered ${response.status})`;
   return generated
     ? "exists already; the password was shown at the first start"
     : `exists already, but ${username} with the password of ADMIN_PASSWORD cannot sign in`;

@@ -7,10 +7,7 @@ export interface Example {
 const listProducts = "shop.inventory.v1.InventoryService/ListProducts";
 
 /** One call over each protocol, all of which answer the same three products. They run in the repository's folder. */
-export function examples(
-  gatewayPort: number,
-  { grpcurl }: { readonly grpcurl: boolean },
-): readonly Example[] {
+export function examples(gatewayPort: number, { grpcurl }: { readonly grpcurl: boolean }): readonly Example[] {
   const address = `127.0.0.1:${gatewayPort}`;
   const withGrpcurl: Example = {
     title: "gRPC, with grpcurl",

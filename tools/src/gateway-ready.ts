@@ -47,9 +47,7 @@ export async function untilGatewayReady(
     options.signal.throwIfAborted();
     const guilty = dying();
     const shown = guilty === undefined ? services : [guilty];
-    const logs = shown
-      .map((service) => `--- the end of ${service.logFile}\n${lastLines(service)}`)
-      .join("\n");
+    const logs = shown.map((service) => `--- the end of ${service.logFile}\n${lastLines(service)}`).join("\n");
     const why = guilty === undefined ? `${(error as Error).message} (${answer})` : (error as Error).message;
     throw new StartError(`${why}\n${logs}`);
   }

@@ -10,10 +10,7 @@ vi.setConfig({ testTimeout: 20_000 });
 
 const asleep = "setInterval(() => {}, 1000); console.log('up')";
 
-function keep(
-  script: string,
-  { restart = true, ...spec }: Partial<ProcessSpec> & { restart?: boolean } = {},
-) {
+function keep(script: string, { restart = true, ...spec }: Partial<ProcessSpec> & { restart?: boolean } = {}) {
   const folder = temporaryFolder();
   const runFile = openRunFile(join(folder, "run.json"));
   const lines: string[] = [];

@@ -21,7 +21,11 @@ export async function seedCatalogue(options: {
     request.header.set(internalCredentialHeader, await credentials.issue());
     return await next(request);
   };
-  const transport = createConnectTransport({ baseUrl: options.inventoryUrl, httpVersion: "1.1", interceptors: [signed] });
+  const transport = createConnectTransport({
+    baseUrl: options.inventoryUrl,
+    httpVersion: "1.1",
+    interceptors: [signed],
+  });
   const inventory = createClient(InventoryService, transport);
 
   const waiting = [...sampleCatalogue()];

@@ -27,10 +27,7 @@ test("a process that an earlier run recorded is stopped and forgotten", async ()
 test("a process that merely got a recorded pid is left alone", async () => {
   const path = join(temporaryFolder(), "run.json");
   const pid = sleeper();
-  writeFileSync(
-    path,
-    JSON.stringify({ processes: [{ name: "old", pid, ports: [], stamp: "another start" }] }),
-  );
+  writeFileSync(path, JSON.stringify({ processes: [{ name: "old", pid, ports: [], stamp: "another start" }] }));
   const runFile = openRunFile(path);
   await stopStale(runFile, () => {});
   expect(processStamp(pid)).toBeDefined();

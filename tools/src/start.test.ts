@@ -97,9 +97,7 @@ test("a second start on the same data gives one line and leaves the first alone"
 test("a service that cannot start is shown with its last lines, and the start fails", async () => {
   const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "broken" });
   expect(await shop.exited).toBe(1);
-  expect(shop.output()).toMatch(
-    /all-in-one dies again and again\n--- the end of .*all-in-one\.log\n.*cannot read my/,
-  );
+  expect(shop.output()).toMatch(/all-in-one dies again and again\n--- the end of .*all-in-one\.log\n.*cannot read my/);
   expect(shop.running()).toEqual([]);
 });
 

@@ -30,17 +30,11 @@ const lowestShown = { verbose: 0, usual: 40 };
  * drains the services before the servers stop. `<dataDir>/run.json` says at every moment what runs.
  * @returns the exit code: 0 after a signal, 1 when the start failed (which was printed then)
  */
-export async function supervise(
-  settings: Settings,
-  services: readonly Service[],
-  print: Print,
-): Promise<number> {
+export async function supervise(settings: Settings, services: readonly Service[], print: Print): Promise<number> {
   const stopping = new AbortController();
   const lock = claim(join(settings.dataDir, "supervisor.lock"));
   if ("heldBy" in lock) {
-    print(
-      `${settings.dataDir} is in use by another start (pid ${lock.heldBy}): stop that one, or set DATA_DIR`,
-    );
+    print(`${settings.dataDir} is in use by another start (pid ${lock.heldBy}): stop that one, or set DATA_DIR`);
     return 1;
   }
   const runFile = openRunFile(join(settings.dataDir, "run.json"));
@@ -130,11 +124,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
         ports: service.ports,
         logFile: join(dataDir, "logs", `${service.name}.log`),
         onLine(line) {
-          const shown = readableLine(
-            service.name,
-            line,
-            settings.verbose ? lowestShown.verbose : lowestShown.usual,
-          );
+          const shown = readableLine(service.name, line, settings.verbose ? lowestShown.verbose : lowestShown.usual);
           if (shown !== undefined) print(shown);
         },
       },
@@ -196,12 +186,7 @@ function restartOnChange(
   };
 }
 
-async function seedIfEmpty(
-  gatewayUrl: string,
-  { ports }: Settings,
-  secret: string,
-  print: Print,
-): Promise<void> {
+async function seedIfEmpty(gatewayUrl: string, { ports }: Settings, secret: string, print: Print): Promise<void> {
   try {
     const response = await fetch(`${gatewayUrl}/products?page_size=1`);
     const { products } = (await response.json()) as { products?: unknown[] };

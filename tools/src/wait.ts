@@ -36,10 +36,6 @@ export async function waitUntil<T>(
     if (Date.now() > deadline) {
       throw new Error(`waited ${options.timeoutMs / 1000} s in vain until ${options.what}${last}`);
     }
-    await sleep(
-      options.everyMs ?? 25,
-      undefined,
-      options.signal === undefined ? {} : { signal: options.signal },
-    );
+    await sleep(options.everyMs ?? 25, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }
 }

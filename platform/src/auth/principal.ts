@@ -7,7 +7,7 @@ export type Principal =
 export const anonymous: Principal = { kind: "anonymous" };
 
 /** The role that passes ACCESS_ADMIN. */
-export const adminRole = "admin";
+const adminRole = "admin";
 
 /** Tells whether this is an administrator or a part of the platform itself. */
 export function isAdmin(principal: Principal): boolean {

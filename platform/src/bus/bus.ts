@@ -71,7 +71,7 @@ export async function connectBus(
   const jetstream = connection.jetstream();
 
   let connected = true;
-  (async () => {
+  void (async () => {
     for await (const status of connection.status()) {
       if (status.type === Events.Disconnect) {
         connected = false;

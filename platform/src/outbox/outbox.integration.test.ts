@@ -20,7 +20,11 @@ async function openOutbox({ isBusThere = true } = {}) {
   /** Commits a document with an event in it, as a store does. */
   async function commit(time: Date) {
     const _id = newId("thing");
-    const event = pendingEvent(MoneySchema, { minorUnits: 1n }, { service: "test", aggregateId: _id, version: 1, time });
+    const event = pendingEvent(
+      MoneySchema,
+      { minorUnits: 1n },
+      { service: "test", aggregateId: _id, version: 1, time },
+    );
     await collection.insertOne({ _id, outbox: [event] });
     return { _id, event };
   }

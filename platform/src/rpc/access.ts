@@ -31,7 +31,7 @@ export function rememberCaller(values: ContextValues, principal: Principal): voi
 }
 
 /** The method's rule; throws when it has none, so that it can't be served by oversight. */
-export function accessRuleOf(method: DescMethod): Access {
+function accessRuleOf(method: DescMethod): Access {
   const rule = hasOption(method, access) ? getOption(method, access) : Access.UNSPECIFIED;
   if (rule === Access.UNSPECIFIED) {
     throw new Error(`${method.parent.typeName}.${method.name} declares no access rule`);

@@ -10,7 +10,6 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { type InternalCredentials, internalCredentialHeader } from "../auth/internal-credential.ts";
-import type { Neighbour } from "../service-module.ts";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
 import type { RouterOptions } from "./router-options.ts";
 
@@ -19,6 +18,11 @@ const defaultTimeoutMs = 5_000;
 
 /** How to call a service. The only seam between one process and many. */
 export type TransportTo = (service: DescService) => Transport;
+
+export interface Neighbour {
+  readonly service: DescService;
+  readonly urls: readonly string[];
+}
 
 export interface TransportOptions {
   /** The services hosted in this process, and how to register them; asked for at the first call. */

@@ -1,12 +1,8 @@
-import { createRegistry } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
-
-/** The types that error details may have; REST needs them to write details as JSON. */
-export const errorDetailRegistry = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
 
 const codes: Record<ErrorKind, Code> = {
   invalid_argument: Code.InvalidArgument,

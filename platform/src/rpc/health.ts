@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { FastifyInstance } from "fastify";
-import type { Neighbour } from "../service-module.ts";
+import type { Neighbour } from "./clients.ts";
 
 const neighbourTimeoutMs = 2_000;
 

@@ -1,8 +1,8 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { internalCredentialHeader } from "../auth/internal-credential.ts";
 import type { Logger } from "../log.ts";
-import type { Neighbour } from "../service-module.ts";
 import type { Authorize } from "./access.ts";
+import type { Neighbour } from "./clients.ts";
 import { toConnectError } from "./errors.ts";
 import { createForwarder } from "./forward.ts";
 import { type AnyRequest, type AnyResponse, headersOf, writeProtocolError } from "./protocol-error.ts";

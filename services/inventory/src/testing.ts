@@ -52,14 +52,31 @@ export async function openTestInventory() {
     return productId;
   }
 
-  return { products, productDocuments, ledger, ledgerDocuments, outbox, cache: noCache, clock, stockOf, ledgerSumOf, addProduct };
+  return {
+    products,
+    productDocuments,
+    ledger,
+    ledgerDocuments,
+    outbox,
+    cache: noCache,
+    clock,
+    stockOf,
+    ledgerSumOf,
+    addProduct,
+  };
 }
 
 export function newProduct(productId: string, onHand: number, sku?: string): Product {
   const now = new Date();
   return {
     productId,
-    details: { name: "Thing", description: "", category: "Things", price: { currencyCode: "EUR", minorUnits: 100n }, sku },
+    details: {
+      name: "Thing",
+      description: "",
+      category: "Things",
+      price: { currencyCode: "EUR", minorUnits: 100n },
+      sku,
+    },
     version: 1,
     revision: 1,
     balance: { onHand, reserved: 0, sequence: 1 },

@@ -18,5 +18,3 @@ export const usersConfig = z.object({
   PASSWORD_HASHES_AT_ONCE: setting.integer(2, 1, 64, "password hashes computed at the same time"),
   PASSWORD_HASHES_WAITING: setting.integer(50, 0, 10_000, "password hashes that may wait for their turn"),
 });
-
-export type UsersConfig = z.output<typeof usersConfig>;

@@ -63,9 +63,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
   const runFile = options.runFile ?? openRunFile(join(dataDir, "run.json"));
   if (options.runFile === undefined) await stopStale(runFile, log);
 
-  const docker = cluster
-    ? () => Promise.resolve({ ok: false, why: "not used for a cluster" })
-    : dockerProbe(env);
+  const docker = cluster ? () => Promise.resolve({ ok: false, why: "not used for a cluster" }) : dockerProbe(env);
   const [mongodbSource, redisSource, natsSource] = await allOrOneError(
     [mongodb, redis, nats].map((kind) => resolveServer(kind, { log, env, signal, dataDir, docker })),
   );
@@ -130,7 +128,6 @@ async function allOrOneError<T>(attempts: readonly Promise<T>[]): Promise<T[]> {
   const reasons = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
   const other = reasons.find((reason) => !(reason instanceof ServerUnavailableError));
   if (other !== undefined) throw other;
-  if (reasons.length > 0)
-    throw new ServerUnavailableError(reasons.map((reason) => reason.message).join("\n\n"));
+  if (reasons.length > 0) throw new ServerUnavailableError(reasons.map((reason) => reason.message).join("\n\n"));
   return outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }

@@ -32,9 +32,7 @@ test("the three servers answer, come back on their ports when killed, and keep t
   const dataDir = temporaryFolder();
   const first = await start({ dataDir });
   expect(first.processes.map(({ name }) => name).toSorted()).toEqual(["mongodb", "nats", "redis"]);
-  await withNotes(first, (notes) =>
-    notes.insertOne({ text: "kept" }, { writeConcern: { w: "majority", j: true } }),
-  );
+  await withNotes(first, (notes) => notes.insertOne({ text: "kept" }, { writeConcern: { w: "majority", j: true } }));
 
   const mongod = first.server("mongodb");
   const killed = mongod.pid;

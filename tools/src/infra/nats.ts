@@ -79,7 +79,6 @@ function natsConfig(node: NatsMember, nodes: readonly NatsMember[], folder: stri
  * elected a leader. See https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 function jetStreamAnswers(port: number): Promise<boolean> {
-  const request =
-    'CONNECT {"verbose":false}\r\nSUB _INBOX.ready 1\r\nPUB $JS.API.INFO _INBOX.ready 0\r\n\r\n';
+  const request = 'CONNECT {"verbose":false}\r\nSUB _INBOX.ready 1\r\nPUB $JS.API.INFO _INBOX.ready 0\r\n\r\n';
   return answers(port, request, (received) => /account_info_response(?!.*"error").*\}\r\n/s.test(received));
 }

@@ -11,12 +11,9 @@ async function listen(host: string, port = 0): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-test.each(["127.0.0.1", "0.0.0.0", "::"])(
-  "a port that something listens on at %s is not free",
-  async (host) => {
-    expect(await isFree(await listen(host))).toBe(false);
-  },
-);
+test.each(["127.0.0.1", "0.0.0.0", "::"])("a port that something listens on at %s is not free", async (host) => {
+  expect(await isFree(await listen(host))).toBe(false);
+});
 
 test("the ports of the last start are used again while they are free", async () => {
   const file = join(temporaryFolder(), "ports.json");

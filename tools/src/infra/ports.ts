@@ -15,8 +15,7 @@ export async function isFree(port: number): Promise<boolean> {
   for (const host of ["127.0.0.1", "0.0.0.0", "::"]) {
     const problem = await listenProblem(port, host);
     if (problem === "EADDRINUSE") return false;
-    if (problem === "EACCES")
-      throw Object.assign(new Error(`port ${port} needs more rights`), { code: problem });
+    if (problem === "EACCES") throw Object.assign(new Error(`port ${port} needs more rights`), { code: problem });
   }
   return true;
 }
@@ -45,8 +44,7 @@ export async function choosePorts(
   const taken = new Set(avoid);
   for (const [name, count] of Object.entries(wanted)) {
     const before = remembered[name] ?? [];
-    const ports =
-      before.length === count && (await allUsable(before, taken)) ? before : await freePorts(count, taken);
+    const ports = before.length === count && (await allUsable(before, taken)) ? before : await freePorts(count, taken);
     for (const port of ports) taken.add(port);
     chosen[name] = ports;
   }

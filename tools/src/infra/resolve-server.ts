@@ -71,8 +71,7 @@ export async function binaryProblem(path: string, kind: ServerKind): Promise<str
   const missing = /([\w.+-]+\.so[\w.]*): cannot open shared object file/.exec(output)?.[1];
   if (missing !== undefined) {
     const debianPackage = debianPackages[missing];
-    const command =
-      debianPackage === undefined ? "" : ` (Debian, Ubuntu: sudo apt-get install -y ${debianPackage})`;
+    const command = debianPackage === undefined ? "" : ` (Debian, Ubuntu: sudo apt-get install -y ${debianPackage})`;
     return `${path} lacks the library ${missing}${command}`;
   }
   if (!ok) return `${path} does not run: ${output.split("\n")[0]}`;

@@ -34,8 +34,7 @@ export function runCommand(
       (error, stdout, stderr) => {
         const output = `${stdout}${stderr}`.trim();
         if (error === null) resolve({ ok: true, output });
-        else if (error.killed)
-          resolve({ ok: false, output: `no answer within ${timeoutMs / 1000} s\n${output}` });
+        else if (error.killed) resolve({ ok: false, output: `no answer within ${timeoutMs / 1000} s\n${output}` });
         else resolve({ ok: false, output: output === "" ? error.message : output });
       },
     );

@@ -19,9 +19,7 @@ const server = createServer((request, response) => {
     response.end("{}");
   } else response.end(JSON.stringify({ products: [] }));
 });
-const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) =>
-  createServer().listen(Number(env[name])),
-);
+const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => createServer().listen(Number(env[name])));
 server.listen(Number(env.GATEWAY_PORT));
 log(40, `listening with an internal secret of ${env.INTERNAL_SECRET?.length} characters`);
 

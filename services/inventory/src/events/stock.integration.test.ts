@@ -23,7 +23,8 @@ async function openStock() {
   const replica = () => {
     const close = (outcome: "released" | "shipped") => {
       const effect = orderClosed(inventory, outcome);
-      return (...orders: OrderPlaced[]) => effect(orders.map(({ orderId }) => create(OrderCancelledSchema, { orderId })));
+      return (...orders: OrderPlaced[]) =>
+        effect(orders.map(({ orderId }) => create(OrderCancelledSchema, { orderId })));
     };
     const place = orderPlaced({ ...inventory, repeat });
     return {

@@ -4,7 +4,10 @@ import { decide } from "../domain/ledger.ts";
 import { newProduct, openTestInventory } from "../testing.ts";
 
 const entryOf = (plan: ReturnType<typeof decide>) => ({ kind: "decided", plan, events: [], time: new Date() }) as const;
-const orderOf = (productId: string, quantity: number) => ({ orderId: newId("order"), lines: [{ productId, quantity }] });
+const orderOf = (productId: string, quantity: number) => ({
+  orderId: newId("order"),
+  lines: [{ productId, quantity }],
+});
 
 test("of two writers that were driven into the same balance one wins, and the other changes nothing", async () => {
   const { ledger, products, stockOf, addProduct } = await openTestInventory();
@@ -29,8 +32,16 @@ test("an order can't be decided twice, not even over different products", async 
 
 test("a key that is repeated within one entry, or an entry without keys, is refused by the database", async () => {
   const { ledgerDocuments } = await openTestInventory();
-  const entry = { kind: "decided", moves: [], decisions: [], closings: [], create_time: new Date(), outbox: [] } as const;
-  const insert = (keys: string[]) => ledgerDocuments.insertOne({ ...structuredClone(entry), _id: newId("entry"), keys } as never);
+  const entry = {
+    kind: "decided",
+    moves: [],
+    decisions: [],
+    closings: [],
+    create_time: new Date(),
+    outbox: [],
+  } as const;
+  const insert = (keys: string[]) =>
+    ledgerDocuments.insertOne({ ...structuredClone(entry), _id: newId("entry"), keys } as never);
   await expect(insert(["p:1", "p:1"])).rejects.toThrow("Document failed validation");
   await expect(insert([])).rejects.toThrow("Document failed validation");
   await insert(["p:1", "p:2"]);
@@ -40,7 +51,11 @@ test("a key that is repeated within one entry, or an entry without keys, is refu
 test("a balance that a crash left behind is caught up, entry by entry, whoever wrote them", async () => {
   const { ledger, ledgerDocuments, productDocuments, stockOf, addProduct } = await openTestInventory();
   const productId = await addProduct(5);
-  for (const [sequence, reserved] of [[2, 1], [3, 2], [4, -1]] as const) {
+  for (const [sequence, reserved] of [
+    [2, 1],
+    [3, 2],
+    [4, -1],
+  ] as const) {
     await ledgerDocuments.insertOne({
       _id: newId("entry"),
       kind: "decided",

@@ -14,7 +14,8 @@ async function openEffects() {
   return {
     ...test,
     reserved: (...orders: Order[]) => reserve(orders.map(({ orderId }) => create(StockReservedSchema, { orderId }))),
-    rejected: (order: Order, reason: string) => reject([create(StockRejectedSchema, { orderId: order.orderId, reason })]),
+    rejected: (order: Order, reason: string) =>
+      reject([create(StockRejectedSchema, { orderId: order.orderId, reason })]),
     stateOf: async ({ orderId }: Order) => {
       const document = (await test.documents.findOne({ _id: orderId }))!;
       return { status: document.status, moves: document.history.map(({ status }) => status) };

@@ -1,12 +1,11 @@
 import { type Clock, DomainError, type Logger, newId } from "@shop/platform";
-import type { UsersConfig } from "../config.ts";
 import type { Passwords } from "../passwords.ts";
 import type { UserStore } from "../store/user-store.ts";
 
 /** Makes the first administrator from the configuration, once. Two replicas that try at once: the name's index lets one. */
 export async function ensureFirstAdmin(
   on: { readonly users: UserStore; readonly passwords: Passwords; readonly clock: Clock; readonly log: Logger },
-  config: UsersConfig,
+  config: { readonly ADMIN_USERNAME: string; readonly ADMIN_PASSWORD?: string | undefined },
 ): Promise<void> {
   if (await on.users.hasAdmin()) return;
   if (config.ADMIN_PASSWORD === undefined) {
