@@ -132,7 +132,9 @@ describe("while Redis is gone", () => {
     expect((await read()).stock).toBe(99);
   });
 
-  test("frozen rather than dead, reads are still right and take less than a second", { timeout: 60_000 }, async () => {
+  test("frozen rather than dead, reads are still right and take less than two seconds", {
+    timeout: 60_000,
+  }, async () => {
     const product = await addProduct(admin, { description: "before" });
     const { productId } = product;
     const impatient = { timeoutMs: 3_000 };
@@ -147,7 +149,7 @@ describe("while Redis is gone", () => {
       );
       const startedAt = performance.now();
       expect(await read()).toBe("after");
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      expect(performance.now() - startedAt).toBeLessThan(2_000);
     } finally {
       process.kill(pid, "SIGCONT");
     }

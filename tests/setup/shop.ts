@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { choosePorts } from "@shop/tools/infra";
@@ -126,9 +126,15 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       ...runningProcesses(dataDir).map(({ name }) => `run.json still lists ${name}`),
     ];
     if (problems.length > 0) throw new Error(`${project.name}: ${problems.join(", ")}\n${output}`);
-    if (project.vitest.state.getCountOfFailedTests() > 0)
-      console.log(`${project.name}: its logs are in ${dataDir}/logs`);
-    else await rm(dataDir, { recursive: true, force: true });
+    if (project.vitest.state.getCountOfFailedTests() === 0) {
+      await rm(dataDir, { recursive: true, force: true });
+      return;
+    }
+    // Who looks for the reason of a failure wants to read, not to go on.
+    for (const name of await readdir(dataDir)) {
+      if (name !== "logs") await rm(join(dataDir, name), { recursive: true, force: true });
+    }
+    console.log(`${project.name}: its logs are in ${dataDir}/logs`);
   }
 
   try {

@@ -23,6 +23,7 @@ export async function seedCatalogue(options: {
   };
   const transport = createConnectTransport({
     baseUrl: options.inventoryUrl,
+    defaultTimeoutMs: 10_000,
     httpVersion: "1.1",
     interceptors: [signed],
   });

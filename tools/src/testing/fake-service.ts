@@ -17,7 +17,7 @@ const server = createServer((request, response) => {
   else if (request.url === "/authenticate") {
     response.statusCode = env.FAKE_SERVICE === "other-admin" ? 401 : 200;
     response.end("{}");
-  } else response.end(JSON.stringify({ products: [] }));
+  } else response.end(JSON.stringify({ products: [{}] })); // nothing to seed
 });
 const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => createServer().listen(Number(env[name])));
 server.listen(Number(env.GATEWAY_PORT));

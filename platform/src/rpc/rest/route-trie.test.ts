@@ -83,7 +83,7 @@ describe("match", () => {
     );
     const timed = (path: string): number => {
       const start = performance.now();
-      for (let i = 0; i < 20; i++) routes.match("GET", path);
+      for (let i = 0; i < 4; i++) routes.match("GET", path);
       return performance.now() - start;
     };
     for (const unit of ["/", "/a", "/%2F", "/:", "/a:verb"]) {
@@ -91,7 +91,7 @@ describe("match", () => {
       const once = timed(unit.repeat(10_000));
       const tenfold = timed(unit.repeat(100_000));
       // A quadratic matcher takes 100 times as long, or minutes.
-      expect(tenfold).toBeLessThan(Math.max(once * 40, 400));
+      expect(tenfold).toBeLessThan(Math.max(once * 40, 200));
     }
   });
 });
