@@ -4,6 +4,16 @@ import { z } from "zod";
 /** The environment of the gateway. */
 export const gatewayConfig = z.object({
   GATEWAY_PORT: setting.port(8080),
+  CORS_ORIGINS: z
+    .string()
+    .default("")
+    .transform((list) =>
+      list
+        .split(",")
+        .map((origin) => origin.trim())
+        .filter((origin) => origin !== ""),
+    )
+    .describe("origins that browsers may call from, comma-separated; * for any"),
   USERS_URL: setting.urls("http://127.0.0.1:50053"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
   ORDERS_URL: setting.urls("http://127.0.0.1:5002"),

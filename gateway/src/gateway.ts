@@ -12,6 +12,7 @@ export const gateway = defineModule({
   implements: [],
   exposes: [UserService, TokenKeyService, InventoryService, OrderService],
   isPublic: true,
+  corsOrigins: (config) => config.CORS_ORIGINS,
   port: (config) => config.GATEWAY_PORT,
   neighbours: (config) => [
     { service: UserService, urls: config.USERS_URL },

@@ -11,6 +11,10 @@ const bulk = (writeErrors: object[]) =>
 test.each([
   ["a connection that broke", new MongoNetworkError("reset")],
   ["no primary to be found", new MongoServerSelectionError("none", {} as never)],
+  [
+    "a socket that was ended",
+    Object.assign(new Error("This socket has been ended by the other party"), { code: "EPIPE" }),
+  ],
   ["a primary that stepped down", new MongoServerError({ message: "not primary", code: 10107 })],
   ["a bulk write that no single write made fail", bulk([])],
   ["a bus that does not answer", new NatsError("timeout", ErrorCode.Timeout)],

@@ -6,6 +6,9 @@ import { DomainError } from "./errors.ts";
 /** Server errors of MongoDB that pass: no primary, stepping down, shutting down, a write concern that timed out. */
 const passingMongoCodes = new Set([6, 7, 50, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436]);
 
+/** What Node says of a socket that is gone; the driver lets it through at times. */
+const socketCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ERR_STREAM_DESTROYED"]);
+
 /**
  * Tells whether an error means that a dependency (database, bus, neighbour) is not there just now, rather than that the
  * work itself is wrong. The work is unknown to have happened or not; doing it again is right once the dependency is back.
@@ -19,6 +22,7 @@ export function isDependencyLost(error: unknown): boolean {
   if (error instanceof MongoServerError) {
     return error.hasErrorLabel("RetryableWriteError") || passingMongoCodes.has(Number(error.code));
   }
+  if (error instanceof Error && "code" in error && socketCodes.has(String(error.code))) return true;
   return (
     error instanceof MongoError &&
     error.name.match(/Network|ServerSelection|Timeout|PoolCleared|Topology|NotConnected/) !== null

@@ -23,6 +23,8 @@ export interface ServiceModule<Config = unknown> {
   readonly exposes?: readonly DescService[];
   /** A public port: INTERNAL methods do not exist there, and nobody there is a part of the platform. */
   readonly isPublic?: boolean;
+  /** The origins whose pages may call its port from a browser; "*" for any. None if absent. */
+  corsOrigins?(config: Config): readonly string[];
   port(config: Config): number;
   /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
   neighbours(config: Config): readonly Neighbour[];

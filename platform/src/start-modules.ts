@@ -96,6 +96,7 @@ export async function startModules(
         port: module.port(configOf(module)),
         services: module.exposes ?? module.implements,
         isPublic,
+        corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
         neighbours,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log) : routerOptions,

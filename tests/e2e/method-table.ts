@@ -41,7 +41,7 @@ export interface Row {
   readonly refuses?: ExpectedError;
 }
 
-/** Who may call each method, as issue 3 says: written by hand, so that the schema's rules are checked against it. */
+/** Who may call each method: written by hand, so that the schema's rules are checked against it. */
 export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" | "platform">> = {
   "shop.users.v1.UserService/Register": "anybody",
   "shop.users.v1.UserService/Authenticate": "anybody",

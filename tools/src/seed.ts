@@ -1,7 +1,9 @@
+import { loadDotEnv } from "./dot-env.ts";
 import { internalSecret } from "./secrets.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { readSettings } from "./settings.ts";
 
+loadDotEnv();
 const settings = readSettings(process.argv.slice(2), process.env);
 const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0.1:${settings.ports.INVENTORY_PORT}`;
 try {

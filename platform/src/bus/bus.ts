@@ -61,6 +61,8 @@ export async function connectBus(
         name: options.name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
+        // A stack trace for every publish would cost more than the publish.
+        noAsyncTraces: true,
         pingInterval: 5_000,
         maxPingOut: 2,
       }),

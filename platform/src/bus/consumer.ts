@@ -14,8 +14,6 @@ const ackWaitMs = 5_000;
 const stillWorkingMs = 2_000;
 /** A message whose handling failed so often, for no known reason, is set aside. */
 const maxUnknownFailures = 5;
-/** How long one request for messages stays open; also how long stopping may take. */
-const requestMs = 1_000;
 const backoffMs = { first: 250, most: 5_000 };
 
 /** What a service does when it hears an event. */
@@ -68,8 +66,8 @@ export async function startConsumer(bus: Bus, handler: EventHandler, log: Logger
 }
 
 /**
- * Asks for messages again and again. Each request ends before the next one starts and before the consumer stops: a message
- * that is delivered to a request nobody waits for any more would be missing until its acknowledgement runs out.
+ * Keeps asking for messages until it is stopped. What the server has sent, but not this process received, when it stops
+ * comes to another process once its acknowledgement has run out.
  */
 async function pull(
   bus: Bus,
@@ -78,18 +76,21 @@ async function pull(
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
+  const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   while (!signal.aborted) {
     try {
       const consumer = await bus.jetstream.consumers.get(stream, durable);
-      while (!signal.aborted) {
-        const messages = await consumer.fetch({ max_messages: maxBatch, expires: requestMs });
-        for await (const message of messages) worker.add(message);
-        await worker.hasRoom();
-      }
+      const messages = await consumer.consume({
+        max_messages: maxBatch * 2,
+        // Not an iterator: what that has buffered when it is closed would count as sent and not received.
+        callback: (message) => worker.add(message),
+      });
+      await Promise.race([stopped, messages.closed()]);
+      await messages.close();
     } catch (error) {
       log.warn({ err: error }, "no events can be had, trying again");
-      await delay(backoffMs.first, undefined, { signal }).catch(() => {});
     }
+    await delay(signal.aborted ? 0 : backoffMs.first);
   }
 }
 
@@ -102,8 +103,6 @@ class BatchWorker {
   readonly #failures = new Map<number, number>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  /** The batch in hand. */
-  #turn: Promise<void> | undefined;
 
   constructor(bus: Bus, handler: EventHandler, log: Logger) {
     this.#bus = bus;
@@ -116,11 +115,6 @@ class BatchWorker {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });
-  }
-
-  /** Resolves when the last but one batch is done: one may wait while one is in hand. */
-  async hasRoom(): Promise<void> {
-    while (this.#waiting.length > this.#handler.maxBatch && this.#turn !== undefined) await this.#turn;
   }
 
   /** Gives back what waits, to be delivered to another process; resolves when the batch in hand is done. */
@@ -138,11 +132,9 @@ class BatchWorker {
       const stillWorking = setInterval(() => {
         for (const message of [...batch, ...this.#waiting]) message.working();
       }, stillWorkingMs);
-      this.#turn = this.#process(batch);
-      await this.#turn;
+      await this.#process(batch);
       clearInterval(stillWorking);
     }
-    this.#turn = undefined;
   }
 
   async #process(batch: readonly JsMsg[]): Promise<void> {

@@ -2,6 +2,9 @@ import { createClient, defineScript, RESP_TYPES } from "redis";
 import type { Logger } from "../log.ts";
 
 const commandTimeoutMs = 100;
+/** After a command that was not answered in time, nothing is asked for so long. */
+const suspensionMs = 1_000;
+const revisionLength = 8;
 /** Bounds how long a wrong entry could live if an invalidation were lost. */
 const ttlSeconds = 60;
 
@@ -43,7 +46,6 @@ export function createCache(url: string, log: Logger): Cache {
     url,
     disableOfflineQueue: true,
     socket: { connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
-    commandOptions: { timeout: commandTimeoutMs },
     scripts: { setIfNewer },
   });
   let reported = false;
@@ -58,20 +60,39 @@ export function createCache(url: string, log: Logger): Cache {
   client.connect().catch(() => {});
   const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
 
+  // A frozen Redis takes commands and answers none: whoever waits for one must not freeze with it.
+  let suspendedUntil = 0;
+  async function inTime<Result>(command: Promise<Result>): Promise<Result | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => {
+        suspendedUntil = Date.now() + suspensionMs;
+        resolve(undefined);
+      }, commandTimeoutMs);
+    });
+    try {
+      return await Promise.race([command, timeout]);
+    } catch {
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  const isSuspended = () => Date.now() < suspendedUntil;
+
   return {
     async get(key) {
-      try {
-        const entry = (await binary.get(key)) as Buffer | null;
-        return entry === null || entry.length <= 8 ? undefined : entry.subarray(8);
-      } catch {
-        return undefined;
-      }
+      if (isSuspended()) return undefined;
+      const entry = (await inTime(binary.get(key))) as Buffer | null | undefined;
+      return entry == null || entry.length <= revisionLength ? undefined : entry.subarray(revisionLength);
     },
     async fill(key, revision, value) {
-      await client.setIfNewer(key, Buffer.concat([revisionBytes(revision), value])).catch(() => {});
+      if (isSuspended()) return;
+      await inTime(client.setIfNewer(key, Buffer.concat([revisionBytes(revision), value])));
     },
+    // Sent also while suspended: Redis finds it on its socket when it wakes up.
     async invalidate(key, revision) {
-      await client.setIfNewer(key, revisionBytes(revision)).catch(() => {});
+      await inTime(client.setIfNewer(key, revisionBytes(revision)));
     },
     async close() {
       if (client.isOpen) client.destroy();
@@ -80,7 +101,7 @@ export function createCache(url: string, log: Logger): Cache {
 }
 
 function revisionBytes(revision: number): Buffer {
-  const bytes = Buffer.alloc(8);
+  const bytes = Buffer.alloc(revisionLength);
   bytes.writeBigUInt64BE(BigInt(revision));
   return bytes;
 }

@@ -30,20 +30,24 @@ export function rememberCaller(values: ContextValues, principal: Principal): voi
   values.set(principalKey, principal);
 }
 
+const rules = new WeakMap<DescMethod, Access>();
+
 /** The method's rule; throws when it has none, so that it can't be served by oversight. */
 function accessRuleOf(method: DescMethod): Access {
+  const known = rules.get(method);
+  if (known !== undefined) return known;
   const rule = hasOption(method, access) ? getOption(method, access) : Access.UNSPECIFIED;
   if (rule === Access.UNSPECIFIED) {
     throw new Error(`${method.parent.typeName}.${method.name} declares no access rule`);
   }
+  rules.set(method, rule);
   return rule;
 }
 
-/** The methods of the services that may be reached from a port: all, or on a public port all that are not INTERNAL. */
-export function reachableMethods(services: readonly DescService[], isPublic: boolean): DescMethod[] {
-  return services
-    .flatMap((service) => service.methods)
-    .filter((method) => !(accessRuleOf(method) === Access.INTERNAL && isPublic));
+/** The services as a port shows them: on a public port, without what is INTERNAL. */
+export function reachableServices(services: readonly DescService[], isPublic: boolean): DescService[] {
+  const isReachable = (method: DescMethod) => !(accessRuleOf(method) === Access.INTERNAL && isPublic);
+  return services.map((service) => ({ ...service, methods: service.methods.filter(isReachable) }));
 }
 
 /** Decides whether the caller that the headers show may call the method; throws a DomainError if not. */

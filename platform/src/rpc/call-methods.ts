@@ -1,5 +1,7 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import {
+  Code,
+  ConnectError,
   type ConnectRouter,
   createHandlerContext,
   createMethodImplSpec,
@@ -7,8 +9,12 @@ import {
   type MethodImplSpec,
 } from "@connectrpc/connect";
 import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import { toConnectError } from "./errors.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
+
+/** Made once: a reason of its own for every call costs more than the call. */
+const callEnded = new ConnectError("the call has ended", Code.Canceled);
 
 /**
  * Calls methods for the REST transcoder straight away, through the same gate and interceptors as every other protocol but
@@ -32,18 +38,25 @@ export function callMethods(routes: readonly ((router: ConnectRouter) => void)[]
       responseTrailer: {},
     });
     const result = { header: context.responseHeader, trailer: context.responseTrailer };
+    const decoded = async () => {
+      try {
+        return await message();
+      } catch (error) {
+        throw toConnectError(error, method.parent.file.proto.package);
+      }
+    };
     if (spec.kind !== "unary") {
       await options.requestGate?.(context);
-      const input = await message();
+      const input = await decoded();
       const stream = transformInvokeImplementation(spec, context, options.interceptors)(once(input));
       return { ...result, message: stream as AsyncIterable<Message> };
     }
     try {
       await options.requestGate?.(context);
-      const output = await invokeUnaryImplementation(spec, context, await message(), options.interceptors);
+      const output = await invokeUnaryImplementation(spec, context, await decoded(), options.interceptors);
       return { ...result, message: output };
     } finally {
-      context.abort();
+      context.abort(callEnded);
     }
   };
 }

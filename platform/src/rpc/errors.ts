@@ -4,6 +4,8 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/go
 import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
 
+type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
+
 const codes: Record<ErrorKind, Code> = {
   invalid_argument: Code.InvalidArgument,
   unauthenticated: Code.Unauthenticated,
@@ -83,26 +85,32 @@ function fromDomainError(error: DomainError, domain: string): ConnectError {
   );
 }
 
-/** protovalidate tells what is wrong in a type of its own; callers get the one they know from every Google-style API. */
+/**
+ * What callers know from every Google-style API, in place of protovalidate's own type; and a reason for every request that
+ * could not be read as what the schema says.
+ */
 function withBadRequest(error: ConnectError, domain: string): ConnectError {
+  if (error.code !== Code.InvalidArgument || error.findDetails(ErrorInfoSchema).length > 0) return error;
   const violations = error.findDetails(ViolationsSchema).flatMap((detail) => detail.violations);
-  if (violations.length === 0) return error;
-  return new ConnectError(
-    error.message,
-    error.code,
-    undefined,
-    [
-      { desc: ErrorInfoSchema, value: { reason: "INVALID_FIELDS", domain } },
-      badRequest(
-        violations.map((violation) => ({
-          field: fieldPath(violation.field?.elements ?? []),
-          description: violation.message,
-          reason: violation.ruleId,
-        })),
-      ),
-    ],
-    error,
-  );
+  const details =
+    violations.length === 0
+      ? error.details
+      : [
+          badRequest(
+            violations.map((violation) => ({
+              field: fieldPath(violation.field?.elements ?? []),
+              description: violation.message,
+              reason: violation.ruleId,
+            })),
+          ),
+        ];
+  const info = { desc: ErrorInfoSchema, value: { reason: "INVALID_FIELDS", domain } };
+  return new ConnectError(error.rawMessage, error.code, undefined, [info, ...outgoing(details)], error);
+}
+
+/** Only details that are still to be encoded can be sent; those that came over a wire are another service's words. */
+function outgoing(details: ConnectError["details"]): OutgoingDetail[] {
+  return details.filter((detail): detail is OutgoingDetail => "desc" in detail);
 }
 
 function badRequest(violations: readonly FieldViolation[]) {

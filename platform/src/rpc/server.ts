@@ -3,9 +3,11 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "../log.ts";
-import type { Authorize } from "./access.ts";
+import { type Authorize, reachableServices } from "./access.ts";
 import { callMethods } from "./call-methods.ts";
 import type { Neighbour } from "./clients.ts";
+import { explainJsonErrors } from "./connect-json-errors.ts";
+import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { addHealth } from "./health.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
@@ -25,6 +27,8 @@ export interface ServerOptions {
   readonly port: number;
   /** What the port answers for. */
   readonly services: readonly DescService[];
+  /** The origins whose pages may call from a browser; "*" for any. */
+  readonly corsOrigins: readonly string[];
   /** INTERNAL methods don't exist on a public port. */
   readonly isPublic: boolean;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
@@ -55,8 +59,9 @@ const envelopeBytes = 5;
  * Calls to hosted services are answered here; those to other services cross as bytes, once the gate has let them.
  */
 export async function listen(options: ServerOptions): Promise<RpcServer> {
-  const { services, isPublic, log } = options;
-  const routing = createRouting(services, isPublic);
+  const { isPublic, log } = options;
+  const services = reachableServices(options.services, isPublic);
+  const routing = createRouting(services);
   const routes = services.map((service) => options.hosted(service)).filter((register) => register !== undefined);
   const transcoder = createTranscoder({ services, invoke: callMethods(routes, options.routerOptions), readMaxBytes });
   const remote = createRemoteCalls(options);
@@ -69,6 +74,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       writeProtocolError(request.raw, reply.raw, new ConnectError("the path is malformed", Code.InvalidArgument));
     },
   });
+  await allowOrigins(app, options.corsOrigins);
   addHealth(app, options);
   app.addHook("onRequest", async (request, reply) => {
     // Refused before anybody reads: a body that is given up halfway costs its connection, and whoever shares it.
@@ -84,7 +90,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     routes(router) {
       for (const register of new Set(routes)) register(router);
       const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-      router.handlers.splice(0, router.handlers.length, ...reachable);
+      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors));
     },
   });
   // Everything else: REST, and what is hosted elsewhere. Bodies stay unread: whoever answers reads them.
@@ -92,10 +98,11 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     rest.removeAllContentTypeParsers();
     rest.addContentTypeParser("*", (_request, _payload, done) => done(null));
     rest.all("/*", async (request: FastifyRequest, reply: FastifyReply) => {
+      for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
       reply.hijack();
       const destination = routing.find(request.method, request.raw.url ?? "/");
-      if (destination.kind === "nothing") {
-        writeProtocolError(request.raw, reply.raw, new ConnectError("there is nothing here", destination.code));
+      if (destination.kind === "no_method") {
+        writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
       } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {
         await remote.call(destination.method, request.raw, reply.raw);
       } else {

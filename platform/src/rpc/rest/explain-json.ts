@@ -31,8 +31,12 @@ function explainMessage(
   registry: Registry | undefined,
 ): void {
   if (violations.length >= maxViolations) return;
-  if (json === null || typeof json !== "object" || Array.isArray(json) || hasOwnJsonForm(message)) {
+  if (hasOwnJsonForm(message)) {
     attempt(message, json, path, violations, registry);
+    return;
+  }
+  if (json === null || typeof json !== "object" || Array.isArray(json)) {
+    violations.push({ field: path, description: "is not a JSON object" });
     return;
   }
   for (const [key, value] of Object.entries(json)) {

@@ -203,8 +203,8 @@ describe("unknown and wrong fields", () => {
   });
 
   it("are told for bodies that are no object at all", () => {
-    expect(violations("POST /v1/search", "[]")).toEqual([": Array(0)"]);
-    expect(violations("POST /v1/shelves", '"x"')).toEqual(['shelf: "x"']);
+    expect(violations("POST /v1/search", "[]")).toEqual([": is not a JSON object"]);
+    expect(violations("POST /v1/shelves", '"x"')).toEqual(["shelf: is not a JSON object"]);
     expect(violations("POST /v1/search", '{"nesteds":{}}')).toEqual(["nesteds: expected Array, got object"]);
     expect(violations("POST /v1/search", '{"nesteds":[null]}')).toHaveLength(1);
     expect(violations("POST /v1/search", '{"[x.y]":1}')).toHaveLength(1);
@@ -263,7 +263,7 @@ describe("precedence", () => {
     expect(decode("PATCH /v1/shelves/1/books/2", "null").json).toMatchObject({
       book: { name: "shelves/1/books/2" },
     });
-    expect(violations("PATCH /v1/shelves/1/books/2", "[]")).toEqual(["book: Array(0)"]);
+    expect(violations("PATCH /v1/shelves/1/books/2", "[]")).toEqual(["book: is not a JSON object"]);
   });
 
   it("a path value must fit its field", () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { close, decide, sumByProduct, voidOrders } from "./ledger.ts";
 
-const balance = (onHand: number, reserved = 0, sequence = 1) => ({ onHand, reserved, sequence });
+const balance = (onHand: number, reserved = 0, sequence = 1) => ({ onHand, reserved, sequence, name: "Thing" });
 const order = (orderId: string, ...lines: [productId: string, quantity: number][]) => ({
   orderId,
   lines: lines.map(([productId, quantity]) => ({ productId, quantity })),
@@ -26,7 +26,7 @@ test("an order is all or nothing", () => {
     [order("a", ["p", 1], ["q", 1])],
   );
   expect(plan.decisions).toMatchObject([
-    { orderId: "a", outcome: "refused", lines: [], reason: "only 0 of q left, 1 wanted" },
+    { orderId: "a", outcome: "refused", lines: [], reason: "Thing: 0 left, 1 wanted" },
   ]);
   expect(plan.moves).toEqual([{ productId: "q", sequence: 2, onHandDelta: 0, reservedDelta: 0 }]);
 });
@@ -43,7 +43,7 @@ test("two lines of one product are one demand", () => {
 
 test("a product that is not sold refuses the order without claiming a place", () => {
   const plan = decide(new Map(), [order("a", ["p", 1])]);
-  expect(plan.decisions).toMatchObject([{ outcome: "refused", reason: "p is no longer sold" }]);
+  expect(plan.decisions).toMatchObject([{ outcome: "refused", reason: "a product of this order is no longer sold" }]);
   expect(plan.moves).toEqual([]);
 });
 

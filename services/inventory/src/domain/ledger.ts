@@ -43,8 +43,13 @@ export interface EntryPlan {
   readonly closings: readonly Closing[];
 }
 
-/** The balances of products by id; a product that is missing can't be sold. */
-export type Balances = ReadonlyMap<string, Balance>;
+/** The balance of a product, and what it is called. */
+export interface StockedProduct extends Balance {
+  readonly name: string;
+}
+
+/** Products by id; one that is missing can't be sold. */
+export type Balances = ReadonlyMap<string, StockedProduct>;
 
 /**
  * Decides waiting orders in their sequence, each all or nothing, against what those before it left. A refusal claims the
@@ -56,11 +61,11 @@ export function decide(balances: Balances, orders: readonly WaitingOrder[]): Ent
     const lines = sumByProduct(order.lines);
     for (const { productId, quantity } of lines) {
       const balance = balances.get(productId);
-      if (balance === undefined) return refused(order, `${productId} is no longer sold`);
+      if (balance === undefined) return refused(order, "a product of this order is no longer sold");
       const left = available(balance) - (reserving.get(productId) ?? 0);
       if (quantity > left) {
         reserving.set(productId, reserving.get(productId) ?? 0);
-        return refused(order, `only ${left} of ${productId} left, ${quantity} wanted`);
+        return refused(order, `${balance.name}: ${left} left, ${quantity} wanted`);
       }
     }
     for (const { productId, quantity } of lines) {

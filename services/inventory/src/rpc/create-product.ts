@@ -1,9 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type Clock, newId } from "@shop/platform";
+import { type Clock, invalidFields, newId } from "@shop/platform";
 import type { Product } from "../domain/product.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
-import { toDetails, toProductMessage } from "../wire/product.ts";
+import { missingDetails, toDetails, toProductMessage } from "../wire/product.ts";
 
 /** Adds a product; its stock is the first received movement. A retry after a lost answer is safe with a SKU: SKU_TAKEN. */
 export function createProduct(on: {
@@ -12,10 +12,13 @@ export function createProduct(on: {
 }): MethodImpl<typeof InventoryService.method.createProduct> {
   return async (request) => {
     const wanted = request.product!;
+    const details = toDetails(wanted);
+    const missing = missingDetails(details);
+    if (missing.length > 0) throw invalidFields(missing);
     const now = on.clock();
     const product: Product = {
       productId: newId("product"),
-      details: toDetails(wanted),
+      details,
       version: 1,
       revision: 1,
       balance: { onHand: wanted.stock, reserved: 0, sequence: 1 },

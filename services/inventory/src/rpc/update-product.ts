@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { Clock } from "@shop/platform";
+import { type Clock, invalidFields } from "@shop/platform";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { etagOf } from "../domain/product.ts";
 import type { ProductCache } from "../product-cache.ts";
@@ -18,6 +18,7 @@ export function updateProduct(on: {
 }): MethodImpl<typeof InventoryService.method.updateProduct> {
   return async ({ product, updateMask }) => {
     const { productId, etag } = product!;
+    if (productId === "") throw invalidFields([{ field: "product.product_id", description: "is required" }]);
     for (let attempt = 0; attempt < attempts; attempt++) {
       const read = await on.products.findById(productId);
       if (read === undefined) throw productNotFound(productId);

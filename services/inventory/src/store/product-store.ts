@@ -107,9 +107,11 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
     async balancesOf(productIds, among) {
       const documents = await products
         .find({ _id: { $in: [...productIds] }, ...(among === "catalogue" ? { active: true } : {}) })
-        .project<Pick<ProductDocument, "_id" | "balance">>({ balance: 1 })
+        .project<Pick<ProductDocument, "_id" | "name" | "balance">>({ name: 1, balance: 1 })
         .toArray();
-      return new Map(documents.map((document) => [document._id, balanceFromDocument(document.balance)]));
+      return new Map(
+        documents.map((document) => [document._id, { name: document.name, ...balanceFromDocument(document.balance) }]),
+      );
     },
   };
 }

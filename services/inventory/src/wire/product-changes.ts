@@ -2,7 +2,7 @@ import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import type { Product as ProductOnTheWire } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type FieldViolation, invalidFields } from "@shop/platform";
 import type { ProductDetails } from "../domain/product.ts";
-import { toDetails } from "./product.ts";
+import { missingDetails, toDetails } from "./product.ts";
 
 type Change = (details: ProductDetails, to: ProductDetails) => ProductDetails;
 
@@ -41,9 +41,7 @@ export function applyChanges(
     if (change !== undefined) changed = change(changed, to);
     else violations.push({ field: `product.${path}`, description: whyNot(path) });
   }
-  if (changed.name.trim() === "") violations.push({ field: "product.name", description: "is required" });
-  if (changed.category.trim() === "") violations.push({ field: "product.category", description: "is required" });
-  if (changed.price.currencyCode === "") violations.push({ field: "product.price", description: "is required" });
+  violations.push(...missingDetails(changed));
   if (violations.length > 0) throw invalidFields(violations);
   return changed;
 }

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Money as MoneyOnTheWire } from "@shop/gen/shop/common/v1/money_pb";
 import type { Product as ProductOnTheWire, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { Money } from "@shop/platform";
+import type { FieldViolation, Money } from "@shop/platform";
 import { available, etagOf, type Product, type ProductDetails } from "../domain/product.ts";
 
 export function toProductMessage(product: Product): MessageInitShape<typeof ProductSchema> {
@@ -21,7 +21,16 @@ export function toProductMessage(product: Product): MessageInitShape<typeof Prod
   };
 }
 
-/** What a new product's owner decided. The schema has checked that it is complete. */
+/** What has to be there, and is not. */
+export function missingDetails({ name, category, price }: ProductDetails): FieldViolation[] {
+  return [
+    ...(name === "" ? ["product.name"] : []),
+    ...(category === "" ? ["product.category"] : []),
+    ...(price.currencyCode === "" ? [price.minorUnits === 0n ? "product.price" : "product.price.currency_code"] : []),
+  ].map((field) => ({ field, description: "is required" }));
+}
+
+/** What a product's owner wrote, complete or not. */
 export function toDetails(product: ProductOnTheWire): ProductDetails {
   return {
     name: product.name,

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/common/v1/money.proto.
  */
 export const file_shop_common_v1_money: GenFile = /*@__PURE__*/
-  fileDesc("ChpzaG9wL2NvbW1vbi92MS9tb25leS5wcm90bxIOc2hvcC5jb21tb24udjEiVgoFTW9uZXkSKAoNY3VycmVuY3lfY29kZRgBIAEoCUIRukgOcgwyCl5bQS1aXXszfSQSIwoLbWlub3JfdW5pdHMYAiABKANCDrpICyIJGICglKWNHSgAYgZwcm90bzM", [file_buf_validate_validate]);
+  fileDesc("ChpzaG9wL2NvbW1vbi92MS9tb25leS5wcm90bxIOc2hvcC5jb21tb24udjEiWQoFTW9uZXkSKwoNY3VycmVuY3lfY29kZRgBIAEoCUIUukgR2AEBcgwyCl5bQS1aXXszfSQSIwoLbWlub3JfdW5pdHMYAiABKANCDrpICyIJGICglKWNHSgAYgZwcm90bzM", [file_buf_validate_validate]);
 
 /**
  * An amount of money: an integer of minor units and a currency, never a floating point number.

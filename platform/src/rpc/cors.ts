@@ -1,0 +1,16 @@
+import { cors as connectCors } from "@connectrpc/connect";
+import cors from "@fastify/cors";
+import type { FastifyInstance } from "fastify";
+import { traceparentHeader } from "../trace.ts";
+
+const methods = [...connectCors.allowedMethods, "PATCH", "PUT", "DELETE"];
+const allowedHeaders = [...connectCors.allowedHeaders, "Authorization", "Idempotency-Key", traceparentHeader];
+const exposedHeaders = [...connectCors.exposedHeaders, "Retry-After", "WWW-Authenticate"];
+const preflightSeconds = 2 * 60 * 60;
+
+/** Lets pages of these origins call from a browser, in every protocol ("*": of any origin). None: nothing is said. */
+export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
+  if (origins.length === 0) return;
+  const origin = origins.includes("*") ? "*" : [...origins];
+  await app.register(cors, { origin, methods, allowedHeaders, exposedHeaders, maxAge: preflightSeconds });
+}
