@@ -1,6 +1,6 @@
 export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/access-tokens.ts";
 export { createInternalCredentials, internalCredentialHeader } from "./auth/internal-credential.ts";
-export { isAdmin, type Principal } from "./auth/principal.ts";
+export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
 export { eventHandler } from "./bus/consumer.ts";
 export type { Cache } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";

@@ -13,3 +13,15 @@ const adminRole = "admin";
 export function isAdmin(principal: Principal): boolean {
   return principal.kind === "service" || (principal.kind === "user" && principal.roles.includes(adminRole));
 }
+
+/** How records name who did something: a user's id, or the part of the platform. */
+export function actorOf(principal: Principal): string {
+  switch (principal.kind) {
+    case "user":
+      return principal.userId;
+    case "service":
+      return principal.name;
+    case "anonymous":
+      return "anonymous";
+  }
+}

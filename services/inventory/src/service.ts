@@ -1,16 +1,23 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { OrderCancelledSchema, OrderPlacedSchema, OrderShippedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import {
+  OrderCancelledSchema,
+  OrderPlacedSchema,
+  OrderReturnedSchema,
+  OrderShippedSchema,
+} from "@shop/gen/shop/orders/v1/events_pb";
 import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { createProductCache } from "./product-cache.ts";
+import { adjustStock } from "./rpc/adjust-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
 import { createProduct } from "./rpc/create-product.ts";
 import { deleteProduct } from "./rpc/delete-product.ts";
 import { getProductByID } from "./rpc/get-product-by-id.ts";
 import { listProducts } from "./rpc/list-products.ts";
+import { listStockMovements } from "./rpc/list-stock-movements.ts";
 import { updateProduct } from "./rpc/update-product.ts";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
@@ -47,6 +54,8 @@ export const inventory = defineModule({
           getProductByID: getProductByID({ products, cache: productCache }),
           updateProduct: updateProduct({ products, cache: productCache, clock }),
           deleteProduct: deleteProduct({ products, cache: productCache, clock }),
+          adjustStock: adjustStock(stock),
+          listStockMovements: listStockMovements({ ledger, products, pageTokens }),
           batchGetProducts: batchGetProducts({ products }),
         }),
       handlers: [
@@ -70,6 +79,13 @@ export const inventory = defineModule({
           event: OrderShippedSchema,
           maxBatch,
           handle: orderClosed(stock, "shipped"),
+        }),
+        eventHandler({
+          durable: "inventory-order-returned",
+          stream: "orders",
+          event: OrderReturnedSchema,
+          maxBatch,
+          handle: orderClosed(stock, "returned"),
         }),
       ],
       jobs: [

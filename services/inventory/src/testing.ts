@@ -48,7 +48,7 @@ export async function openTestInventory() {
   /** A new product with so many on hand; answers its id. */
   async function addProduct(onHand: number, sku?: string): Promise<string> {
     const productId = newId("product");
-    await ledger.insertProduct(newProduct(productId, onHand, sku));
+    await ledger.insertProduct(newProduct(productId, onHand, sku), "test");
     return productId;
   }
 

@@ -5,5 +5,11 @@ import { z } from "zod";
 export const ordersConfig = z.object({
   ORDERS_PORT: setting.port(5002),
   USERS_URL: setting.urls("http://127.0.0.1:50053"),
+  ORDER_DECISION_SECONDS: setting.integer(
+    120,
+    1,
+    86_400,
+    "seconds until an order that the stock did not decide is cancelled",
+  ),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
 });

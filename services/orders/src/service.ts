@@ -9,9 +9,13 @@ import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
 import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
+import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
+import { cancelOrder } from "./rpc/cancel-order.ts";
 import { createOrder } from "./rpc/create-order.ts";
 import { getOrderByID } from "./rpc/get-order-by-id.ts";
 import { getOrdersByUser } from "./rpc/get-orders-by-user.ts";
+import { listOrderEvents } from "./rpc/list-order-events.ts";
+import { listOrders } from "./rpc/list-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
 
@@ -28,7 +32,7 @@ export const orders = defineModule({
     { service: InventoryService, urls: config.INVENTORY_URL },
   ],
   emits: "shop.orders.v1",
-  async start({ db, bus, clock, log, lease, pageTokens, transportTo }) {
+  async start({ config, db, bus, clock, log, lease, pageTokens, transportTo }) {
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
@@ -40,7 +44,10 @@ export const orders = defineModule({
           createOrder: createOrder({ orders: store, catalogue, clock }),
           getOrderByID: getOrderByID({ orders: store }),
           updateOrderStatus: updateOrderStatus({ orders: store, clock }),
+          cancelOrder: cancelOrder({ orders: store, clock }),
+          listOrderEvents: listOrderEvents({ orders: store }),
           getOrdersByUser: getOrdersByUser({ orders: store, pageTokens }),
+          listOrders: listOrders({ orders: store, pageTokens }),
         }),
       handlers: [
         eventHandler({
@@ -63,6 +70,15 @@ export const orders = defineModule({
         {
           ...announcePendingOrders({ orders: store, repeat: outbox.publishNow, clock, log }),
           lease: lease("announce-pending-orders"),
+        },
+        {
+          ...cancelUndecidedOrders({
+            orders: store,
+            clock,
+            log,
+            decisionDeadlineMs: config.ORDER_DECISION_SECONDS * 1000,
+          }),
+          lease: lease("cancel-undecided-orders"),
         },
       ],
       close: () => outbox.close(),

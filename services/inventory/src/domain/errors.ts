@@ -1,4 +1,5 @@
 import { DomainError } from "@shop/platform";
+import type { Balance } from "./product.ts";
 
 export function productNotFound(productId: string): DomainError {
   return new DomainError("not_found", "PRODUCT_NOT_FOUND", "there is no such product", {
@@ -13,5 +14,21 @@ export function skuTaken(sku: string): DomainError {
 export function productChanged(productId: string, etag: string): DomainError {
   return new DomainError("aborted", "PRODUCT_CHANGED", "the product has changed since it was read: read it again", {
     metadata: { product_id: productId, etag },
+  });
+}
+
+export function stockOutOfBounds(productId: string, { onHand, reserved }: Balance): DomainError {
+  return new DomainError(
+    "failed_precondition",
+    "STOCK_OUT_OF_BOUNDS",
+    `${onHand} are on hand and ${reserved} of them set aside for orders: that adjustment can't be made`,
+    { metadata: { product_id: productId, on_hand: String(onHand), reserved: String(reserved) } },
+  );
+}
+
+export function adjustmentReused(requestId: string): DomainError {
+  return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another adjustment was made under that request_id", {
+    metadata: { request_id: requestId },
+    violations: [{ field: "request_id", description: "belongs to another adjustment" }],
   });
 }

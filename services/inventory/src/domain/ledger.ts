@@ -22,10 +22,10 @@ export interface Decision {
   readonly reason?: string;
 }
 
-/** How what was set aside ended: free again, or gone. */
+/** What became of what was set aside: free again, or gone; and, once it was gone, back again. */
 export interface Closing {
   readonly orderId: string;
-  readonly outcome: "released" | "shipped";
+  readonly outcome: "released" | "shipped" | "returned";
 }
 
 /** One product's part in an entry. `sequence` is the place it claims among the product's movements. */
@@ -77,14 +77,33 @@ export function decide(balances: Balances, orders: readonly WaitingOrder[]): Ent
   return { moves, decisions, closings: [] };
 }
 
+/** How a closing of one reserved unit changes what is on hand and what is reserved. */
+const closingDeltas = {
+  released: { onHand: 0, reserved: -1 },
+  shipped: { onHand: -1, reserved: -1 },
+  returned: { onHand: 1, reserved: 0 },
+} as const;
+
 /** Ends reservations. Quantities come from what was decided, never from who asks. Orders that hold nothing are passed over. */
 export function close(balances: Balances, decisions: readonly Decision[], outcome: Closing["outcome"]): EntryPlan {
   const held = decisions.filter((decision) => decision.outcome === "reserved");
-  const lines = sumByProduct(held.flatMap((decision) => decision.lines));
-  const moves = lines.map(({ productId, quantity }) =>
-    nextMove(balances, productId, outcome === "shipped" ? -quantity : 0, -quantity),
+  const { onHand, reserved } = closingDeltas[outcome];
+  const moves = sumByProduct(held.flatMap((decision) => decision.lines)).map(({ productId, quantity }) =>
+    nextMove(balances, productId, onHand * quantity, reserved * quantity),
   );
   return { moves, decisions: [], closings: held.map(({ orderId }) => ({ orderId, outcome })) };
+}
+
+/** The most of a product that there can be. */
+export const maxOnHand = 1_000_000_000;
+
+/** Corrects what is on hand; undefined when it would be less than what is set aside, or more than there can be. */
+export function adjust(balances: Balances, productId: string, onHandDelta: number): EntryPlan | undefined {
+  const balance = balances.get(productId);
+  if (balance === undefined) return undefined;
+  const onHand = balance.onHand + onHandDelta;
+  if (onHand < balance.reserved || onHand > maxOnHand) return undefined;
+  return { moves: [nextMove(balances, productId, onHandDelta, 0)], decisions: [], closings: [] };
 }
 
 /** Calls orders off before they were decided: whoever decides them later finds that it is done. */

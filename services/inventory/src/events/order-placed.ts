@@ -30,6 +30,7 @@ export function orderPlaced(on: {
         kind: "decided",
         plan,
         events: plan.decisions.flatMap((decision) => decisionEvents(decision, now)),
+        actor: "inventory",
         time: now,
       });
       if (moved !== undefined) {

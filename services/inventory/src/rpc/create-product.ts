@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type Clock, invalidFields, newId } from "@shop/platform";
+import { actorOf, type Clock, callerOf, invalidFields, newId } from "@shop/platform";
 import type { Product } from "../domain/product.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import { missingDetails, toDetails, toProductMessage } from "../wire/product.ts";
@@ -10,7 +10,7 @@ export function createProduct(on: {
   readonly ledger: LedgerStore;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.createProduct> {
-  return async (request) => {
+  return async (request, context) => {
     const wanted = request.product!;
     const details = toDetails(wanted);
     const missing = missingDetails(details);
@@ -25,7 +25,7 @@ export function createProduct(on: {
       createTime: now,
       updateTime: now,
     };
-    await on.ledger.insertProduct(product);
+    await on.ledger.insertProduct(product, actorOf(callerOf(context)));
     return { product: toProductMessage(product) };
   };
 }

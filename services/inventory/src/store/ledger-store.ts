@@ -6,7 +6,7 @@ import type { Product } from "../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-store.ts";
 
 /** Why stock moved. */
-type EntryKind = "received" | "decided" | "released" | "shipped";
+export type EntryKind = "received" | "adjusted" | "decided" | "released" | "shipped" | "returned";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */
 export interface LedgerEntryDocument {
@@ -25,6 +25,10 @@ export interface LedgerEntryDocument {
     reason?: string;
   }[];
   closings: { order_id: string; outcome: Closing["outcome"] }[];
+  /** Who moved it: a user's id, or the part of the platform that did. */
+  actor: string;
+  /** In an administrator's words. */
+  reason?: string;
   create_time: Date;
   outbox: PendingEvent[];
 }
@@ -33,6 +37,20 @@ export interface LedgerEntry {
   readonly kind: EntryKind;
   readonly plan: EntryPlan;
   readonly events: readonly PendingEvent[];
+  readonly actor: string;
+  readonly reason?: string;
+  /** Claims this name for the entry, among those of its product. */
+  readonly requestId?: string;
+  readonly time: Date;
+}
+
+/** A movement of one product, as the ledger keeps it. */
+export interface Movement {
+  readonly kind: EntryKind;
+  readonly move: Move;
+  readonly orderIds: readonly string[];
+  readonly actor: string;
+  readonly reason: string;
   readonly time: Date;
 }
 
@@ -50,11 +68,15 @@ export interface LedgerStore {
    */
   append(entry: LedgerEntry): Promise<readonly MovedProduct[] | undefined>;
   /** Commits a new product together with its first received stock. Throws SKU_TAKEN. */
-  insertProduct(product: Product): Promise<void>;
+  insertProduct(product: Product, actor: string): Promise<void>;
   /** What was decided for these orders; those that were not decided are missing. */
   decisionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Decision>>;
-  /** Which of these orders were closed. */
-  closedAmong(orderIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** What has become of what was set aside for an order. */
+  closingsOf(orderId: string): Promise<ReadonlySet<Closing["outcome"]>>;
+  /** A product's movements from `sequence` down, at most `limit`. */
+  movementsOf(productId: string, sequence: number, limit: number): Promise<Movement[]>;
+  /** The change of what is on hand that was made under that name; undefined when none was. */
+  findAdjustment(productId: string, requestId: string): Promise<number | undefined>;
   /** Brings the balances of products up to date with the ledger, whoever wrote it. */
   catchUp(productIds: readonly string[]): Promise<readonly MovedProduct[]>;
 }
@@ -153,7 +175,7 @@ export function createLedgerStore(on: {
       return moved;
     },
 
-    async insertProduct(product) {
+    async insertProduct(product, actor) {
       const { balance } = product;
       const received = toEntryDocument({
         kind: "received",
@@ -165,6 +187,7 @@ export function createLedgerStore(on: {
           closings: [],
         },
         events: [],
+        actor,
         time: product.createTime,
       });
       try {
@@ -194,27 +217,42 @@ export function createLedgerStore(on: {
       );
     },
 
-    async closedAmong(orderIds) {
-      const keys = orderIds.map((orderId) => stepKey(orderId, "close"));
+    async closingsOf(orderId) {
+      const keys = [stepKey(orderId, "close"), stepKey(orderId, "return")];
       const entries = await ledger
         .find({ keys: { $in: keys } })
         .project<Pick<LedgerEntryDocument, "closings">>({ closings: 1 })
         .toArray();
-      return new Set(entries.flatMap((entry) => entry.closings.map((closing) => closing.order_id)));
+      const closings = entries.flatMap((entry) => entry.closings).filter((closing) => closing.order_id === orderId);
+      return new Set(closings.map(({ outcome }) => outcome));
+    },
+
+    async movementsOf(productId, sequence, limit) {
+      const sequences = Array.from({ length: Math.min(limit, sequence) }, (_, index) => sequence - index);
+      const entries = await ledger
+        .find({ keys: { $in: sequences.map((place) => moveKey(productId, place)) } })
+        .toArray();
+      return entries.map((entry) => toMovement(entry, productId)).sort((a, b) => b.move.sequence - a.move.sequence);
+    },
+
+    async findAdjustment(productId, requestId) {
+      const entry = await ledger.findOne({ keys: requestKey(productId, requestId) });
+      return entry?.moves[0]?.on_hand_delta;
     },
 
     catchUp,
   };
 }
 
-function toEntryDocument({ kind, plan, events, time }: LedgerEntry): LedgerEntryDocument {
+function toEntryDocument({ kind, plan, events, actor, reason, requestId, time }: LedgerEntry): LedgerEntryDocument {
   return {
     _id: newId("entry"),
     kind,
     keys: [
       ...plan.moves.map((move) => moveKey(move.productId, move.sequence)),
       ...plan.decisions.map(({ orderId }) => stepKey(orderId, "decision")),
-      ...plan.closings.map(({ orderId }) => stepKey(orderId, "close")),
+      ...plan.closings.map(({ orderId, outcome }) => stepKey(orderId, outcome === "returned" ? "return" : "close")),
+      ...(requestId === undefined ? [] : plan.moves.map(({ productId }) => requestKey(productId, requestId))),
     ],
     moves: plan.moves.map(toMoveDocument),
     decisions: plan.decisions.map(({ orderId, outcome, lines, reason }) => ({
@@ -224,8 +262,28 @@ function toEntryDocument({ kind, plan, events, time }: LedgerEntry): LedgerEntry
       ...(reason === undefined ? {} : { reason }),
     })),
     closings: plan.closings.map(({ orderId, outcome }) => ({ order_id: orderId, outcome })),
+    actor,
+    ...(reason === undefined ? {} : { reason }),
     create_time: time,
     outbox: [...events],
+  };
+}
+
+function toMovement(entry: LedgerEntryDocument, productId: string): Movement {
+  const move = entry.moves.find((candidate) => candidate.product_id === productId)!;
+  const decided = entry.decisions.filter(({ lines }) => lines.some((line) => line.product_id === productId));
+  return {
+    kind: entry.kind,
+    move: {
+      productId,
+      sequence: move.sequence,
+      onHandDelta: move.on_hand_delta,
+      reservedDelta: move.reserved_delta,
+    },
+    orderIds: [...decided, ...entry.closings].map(({ order_id }) => order_id),
+    actor: entry.actor,
+    reason: entry.reason ?? "",
+    time: entry.create_time,
   };
 }
 
@@ -251,6 +309,10 @@ function moveKey(productId: string, sequence: number): string {
   return `${productId}:${sequence}`;
 }
 
-function stepKey(orderId: string, step: "decision" | "close"): string {
+function requestKey(productId: string, requestId: string): string {
+  return `${productId}:request:${requestId}`;
+}
+
+function stepKey(orderId: string, step: "decision" | "close" | "return"): string {
   return `${orderId}:${step}`;
 }

@@ -2,15 +2,17 @@ import {
   StockRejectedSchema,
   StockReleasedSchema,
   StockReservedSchema,
+  StockReturnedSchema,
   StockShippedSchema,
 } from "@shop/gen/shop/inventory/v1/events_pb";
 import { type PendingEvent, pendingEvent } from "@shop/platform";
 import type { Closing, Decision } from "../domain/ledger.ts";
 
 const service = "inventory";
-/** An order's stock is decided once, then closed once: the two versions of that aggregate. */
+/** An order's stock is decided once, closed once, and may return once: the versions of that aggregate. */
 const decided = 1;
 const closed = 2;
+const returned = 3;
 
 /** Tells what was decided for an order; nothing when it was called off before. `n` makes a repetition an event of its own. */
 export function decisionEvents({ orderId, outcome, reason = "" }: Decision, time: Date, n = 0): PendingEvent[] {
@@ -25,10 +27,15 @@ export function decisionEvents({ orderId, outcome, reason = "" }: Decision, time
   }
 }
 
-/** Tells how a reservation ended. */
+/** Tells what became of what was set aside. */
 export function closingEvent({ orderId, outcome }: Closing, time: Date): PendingEvent {
-  const about = { service, aggregateId: orderId, version: closed, time };
-  return outcome === "released"
-    ? pendingEvent(StockReleasedSchema, { orderId }, about)
-    : pendingEvent(StockShippedSchema, { orderId }, about);
+  const about = { service, aggregateId: orderId, time };
+  switch (outcome) {
+    case "released":
+      return pendingEvent(StockReleasedSchema, { orderId }, { ...about, version: closed });
+    case "shipped":
+      return pendingEvent(StockShippedSchema, { orderId }, { ...about, version: closed });
+    case "returned":
+      return pendingEvent(StockReturnedSchema, { orderId }, { ...about, version: returned });
+  }
 }

@@ -45,3 +45,34 @@ export function catalogueUnavailable(cause: unknown): DomainError {
     },
   );
 }
+
+export function requestIdReused(requestId: string): DomainError {
+  return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another request was made under that request_id", {
+    metadata: { request_id: requestId },
+    violations: [{ field: "request_id", description: "belongs to another request" }],
+  });
+}
+
+export function requestIdsDiffer(): DomainError {
+  return new DomainError(
+    "invalid_argument",
+    "REQUEST_IDS_DIFFER",
+    "request_id and Idempotency-Key name different requests",
+    {
+      violations: [{ field: "request_id", description: "differs from the Idempotency-Key header" }],
+    },
+  );
+}
+
+/** `total` is what the order would cost now, in minor units. */
+export function totalMoved(total: string): DomainError {
+  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", `the order costs ${total} now`, {
+    metadata: { total },
+  });
+}
+
+export function cancelReasonRequired(): DomainError {
+  return new DomainError("invalid_argument", "CANCEL_REASON_REQUIRED", "say why somebody else's order is called off", {
+    violations: [{ field: "reason", description: "is required for somebody else's order" }],
+  });
+}

@@ -1,7 +1,7 @@
 import { DomainError, invalidFields, type Money, sum, times } from "@shop/platform";
 import { statusMoveRefused } from "./errors.ts";
 
-export type OrderStatus = "pending" | "confirmed" | "rejected" | "shipped" | "delivered" | "cancelled";
+export type OrderStatus = "pending" | "confirmed" | "rejected" | "shipped" | "delivered" | "cancelled" | "returned";
 
 /** A line of an order: the product as it was when the order was placed. */
 export interface OrderItem {
@@ -45,18 +45,25 @@ const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   pending: ["confirmed", "rejected", "cancelled"],
   confirmed: ["shipped", "cancelled"],
   shipped: ["delivered"],
+  delivered: ["returned"],
   rejected: [],
-  delivered: [],
   cancelled: [],
+  returned: [],
 };
 
 /** What only the platform does, because the stock has to answer first. */
 const platformsOwn: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
 
-/** Throws FAILED_PRECONDITION when an administrator can't move an order from where it is to there. */
+/** Throws FAILED_PRECONDITION when the table does not allow the move, or leaves it to the platform. */
 export function checkMove(order: Order, to: OrderStatus): void {
-  if (!moves[order.status].includes(to) || platformsOwn.includes(to))
+  if (!moves[order.status].includes(to) || platformsOwn.includes(to)) {
     throw statusMoveRefused(order.orderId, order.status, to);
+  }
+}
+
+/** The order as it was when it was accepted: what a repeated request is answered with. */
+export function asAccepted(order: Order): Order {
+  return { ...order, status: "pending", statusReason: "", version: pendingVersion, updateTime: order.createTime };
 }
 
 /** No order is worth more, in minor units: sums stay exact everywhere, also in programs that only know doubles. */

@@ -1,46 +1,77 @@
 import type { MethodImpl } from "@connectrpc/connect";
-import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { type Clock, currentTraceId, newId, userIdOf } from "@shop/platform";
 import type { Catalogue } from "../clients/catalogue.ts";
-import { productsUnknown } from "../domain/errors.ts";
-import { type Order, pendingVersion, sumByProduct, totalOf } from "../domain/order.ts";
-import type { OrderStore } from "../store/order-store.ts";
+import { productsUnknown, requestIdReused, totalMoved } from "../domain/errors.ts";
+import { asAccepted, type Order, pendingVersion, sumByProduct, totalOf } from "../domain/order.ts";
+import type { OrderStore, RequestName } from "../store/order-store.ts";
 import { placedEvent } from "../wire/events.ts";
 import { toOrderMessage } from "../wire/order.ts";
+import { requestNameOf } from "../wire/request-name.ts";
 
-/** Places an order at the catalogue's prices. Once it has answered, the order reaches an end state whatever dies. */
+/**
+ * Places an order at the catalogue's prices. Once it has answered, the order reaches an end state whatever dies. Safe to
+ * retry when the request is named: the order itself is the claim on the name.
+ */
 export function createOrder(on: {
   readonly orders: OrderStore;
   readonly catalogue: Catalogue;
   readonly clock: Clock;
 }): MethodImpl<typeof OrderService.method.createOrder> {
+  /** The answer that a named request got before, if it was made before. */
+  async function repeated(userId: string, request: RequestName | undefined): Promise<Order | undefined> {
+    const made = request && (await on.orders.findByRequest(userId, request.id));
+    if (made !== undefined && made.hash !== request?.hash) throw requestIdReused(request?.id ?? "");
+    return made && asAccepted(made.order);
+  }
+
   return async (request, context) => {
     const userId = userIdOf(context);
-    const wanted = sumByProduct(request.items);
-    const offers = await on.catalogue.offers(wanted.map((item) => item.productId));
-    const unknown = request.items.flatMap(({ productId }, index) =>
-      offers.has(productId) ? [] : [`items[${index}].product_id`],
-    );
-    if (unknown.length > 0) throw productsUnknown(unknown);
+    const name = requestNameOf(request, context.requestHeader);
+    const before = await repeated(userId, name);
+    if (before !== undefined) return { order: toOrderMessage(before) };
 
-    const items = wanted.map(({ productId, quantity }) => {
-      const { name, price } = offers.get(productId)!;
-      return { productId, name, quantity, unitPrice: price };
-    });
-    const now = on.clock();
-    const order: Order = {
-      orderId: newId("order"),
-      userId,
-      status: "pending",
-      statusReason: "",
-      items,
-      total: totalOf(items),
-      version: pendingVersion,
-      createTime: now,
-      updateTime: now,
-    };
-    const placed = { status: order.status, time: now, actor: userId, reason: "", traceId: currentTraceId() ?? "" };
-    await on.orders.insert(order, placed, [placedEvent(order)]);
-    return { order: toOrderMessage(order) };
+    const order = { ...(await offered(request, on.catalogue)), userId, ...newlyPlaced(on.clock()) };
+    const expected = request.expectedTotal;
+    if (
+      expected &&
+      (expected.minorUnits !== order.total.minorUnits || expected.currencyCode !== order.total.currencyCode)
+    ) {
+      throw totalMoved(`${order.total.minorUnits} ${order.total.currencyCode}`);
+    }
+    const { status, createTime: time } = order;
+    const placed = { status, time, actor: userId, reason: "", traceId: currentTraceId() ?? "" };
+    if (await on.orders.insert(order, placed, [placedEvent(order)], name)) return { order: toOrderMessage(order) };
+
+    // The same request was made at the same moment, and was first.
+    const first = await repeated(userId, name);
+    if (first === undefined) throw new Error("a request was made before, but its order can't be found");
+    return { order: toOrderMessage(first) };
   };
+}
+
+function newlyPlaced(now: Date) {
+  return {
+    orderId: newId("order"),
+    status: "pending",
+    statusReason: "",
+    version: pendingVersion,
+    createTime: now,
+    updateTime: now,
+  } as const;
+}
+
+/** What was asked for, at the catalogue's names and prices. */
+async function offered(request: CreateOrderRequest, catalogue: Catalogue) {
+  const wanted = sumByProduct(request.items);
+  const offers = await catalogue.offers(wanted.map((item) => item.productId));
+  const unknown = request.items.flatMap(({ productId }, index) =>
+    offers.has(productId) ? [] : [`items[${index}].product_id`],
+  );
+  if (unknown.length > 0) throw productsUnknown(unknown);
+  const items = wanted.map(({ productId, quantity }) => {
+    const { name, price } = offers.get(productId)!;
+    return { productId, name, quantity, unitPrice: price };
+  });
+  return { items, total: totalOf(items) };
 }

@@ -1,4 +1,4 @@
-import { createGroupCommit, type Outbox, type PendingEvent } from "@shop/platform";
+import { createGroupCommit, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
 import type { AnyBulkWriteOperation, Collection, Db, UpdateFilter } from "mongodb";
 import { type Order, type OrderMove, type OrderStatus, pendingVersion } from "../domain/order.ts";
 
@@ -18,15 +18,37 @@ export interface OrderDocument {
   history: { status: OrderStatus; time: Date; actor: string; reason: string; trace_id: string }[];
   create_time: Date;
   update_time: Date;
+  /** The request that placed it, when its caller named it. */
+  request?: RequestName;
   outbox: PendingEvent[];
 }
 
+/** Names the request that placed an order, among its user's requests. */
+export interface RequestName {
+  readonly id: string;
+  /** Of what was asked for: the same name for something else is a mistake. */
+  readonly hash: string;
+}
+
+export interface OrderFilter {
+  readonly userId?: string | undefined;
+  readonly status?: OrderStatus | undefined;
+  readonly createdFrom?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+  /** Only orders that come after this one in the listing. */
+  readonly after?: string | undefined;
+}
+
 export interface OrderStore {
-  /** Commits a new order together with its events. */
-  insert(order: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<void>;
+  /** Commits a new order together with its events; false, and nothing done, when its request was made before. */
+  insert(order: Order, move: OrderMove, events: readonly PendingEvent[], request?: RequestName): Promise<boolean>;
+  /** What a user's request became, if it was made. */
+  findByRequest(userId: string, requestId: string): Promise<{ order: Order; hash: string } | undefined>;
   findById(orderId: string): Promise<Order | undefined>;
-  /** Newest first; those after `after` in this order. */
-  listByUser(userId: string, after: string | undefined, limit: number): Promise<Order[]>;
+  /** What happened to it, the oldest first. */
+  findMoves(orderId: string): Promise<OrderMove[]>;
+  /** Newest first. */
+  list(filter: OrderFilter, limit: number): Promise<Order[]>;
   /** Those that wait for their stock since before `placedBefore`, the oldest first. */
   listPending(placedBefore: Date, limit: number): Promise<Order[]>;
   /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
@@ -38,16 +60,26 @@ export interface OrderStore {
 /** The collection, with its indexes. */
 export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
   const orders = db.collection<OrderDocument>("orders");
-  await orders.createIndex({ user_id: 1, _id: -1 }, { name: "user" });
-  await orders.createIndex({ create_time: 1 }, { name: "pending", partialFilterExpression: { status: "pending" } });
+  await orders.createIndexes([
+    { key: { user_id: 1, _id: -1 }, name: "user" },
+    { key: { status: 1, _id: -1 }, name: "status" },
+    { key: { create_time: 1 }, name: "pending", partialFilterExpression: { status: "pending" } },
+    // The order is the claim: kept as long as the order itself.
+    {
+      key: { user_id: 1, "request.id": 1 },
+      name: "request",
+      unique: true,
+      partialFilterExpression: { "request.id": { $exists: true } },
+    },
+  ]);
   return orders;
 }
 
 export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outbox): OrderStore {
   const { insert } = createGroupCommit(orders);
   return {
-    async insert(order, move, events) {
-      await insert({
+    async insert(order, move, events, request) {
+      const document: OrderDocument = {
         _id: order.orderId,
         user_id: order.userId,
         status: order.status,
@@ -63,17 +95,45 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         history: [toMoveDocument(move)],
         create_time: order.createTime,
         update_time: order.updateTime,
+        ...(request === undefined ? {} : { request }),
         outbox: [...events],
-      });
+      };
+      try {
+        await insert(document);
+      } catch (error) {
+        if (isDuplicateKey(error, "request")) return false;
+        throw error;
+      }
       void outbox.relay(order.orderId, events);
+      return true;
+    },
+    async findByRequest(userId, requestId) {
+      const document = await orders.findOne({ user_id: userId, "request.id": requestId });
+      return document?.request && { order: fromDocument(document), hash: document.request.hash };
     },
     async findById(orderId) {
       const document = await orders.findOne({ _id: orderId });
       return document === null ? undefined : fromDocument(document);
     },
-    async listByUser(userId, after, limit) {
+    async findMoves(orderId) {
+      const document = await orders.findOne({ _id: orderId }, { projection: { history: 1 } });
+      return (document?.history ?? []).map(({ trace_id, ...move }) => ({ ...move, traceId: trace_id }));
+    },
+    async list({ userId, status, createdFrom, createdBefore, after }, limit) {
       const documents = await orders
-        .find({ user_id: userId, ...(after === undefined ? {} : { _id: { $lt: after } }) })
+        .find({
+          ...(userId === undefined ? {} : { user_id: userId }),
+          ...(status === undefined ? {} : { status }),
+          ...(after === undefined ? {} : { _id: { $lt: after } }),
+          ...(createdFrom === undefined && createdBefore === undefined
+            ? {}
+            : {
+                create_time: {
+                  ...(createdFrom && { $gte: createdFrom }),
+                  ...(createdBefore && { $lt: createdBefore }),
+                },
+              }),
+        })
         .sort({ _id: -1 })
         .limit(limit)
         .toArray();

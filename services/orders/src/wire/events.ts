@@ -1,4 +1,9 @@
-import { OrderCancelledSchema, OrderPlacedSchema, OrderShippedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import {
+  OrderCancelledSchema,
+  OrderPlacedSchema,
+  OrderReturnedSchema,
+  OrderShippedSchema,
+} from "@shop/gen/shop/orders/v1/events_pb";
 import { type PendingEvent, pendingEvent } from "@shop/platform";
 import type { Order, OrderMove } from "../domain/order.ts";
 
@@ -11,7 +16,7 @@ export function placedEvent(order: Order, n = 0): PendingEvent {
   return pendingEvent(OrderPlacedSchema, { orderId: order.orderId, lines }, about);
 }
 
-/** Tells of a move, if anybody needs to know: the stock does, when an order leaves the house or is called off. */
+/** Tells of a move, if anybody needs to know: the stock does, when an order is called off, leaves or comes back. */
 export function moveEvents({ orderId, version }: Order, move: OrderMove): PendingEvent[] {
   const about = { service, aggregateId: orderId, version: version + 1, time: move.time };
   switch (move.status) {
@@ -19,6 +24,8 @@ export function moveEvents({ orderId, version }: Order, move: OrderMove): Pendin
       return [pendingEvent(OrderShippedSchema, { orderId }, about)];
     case "cancelled":
       return [pendingEvent(OrderCancelledSchema, { orderId, reason: move.reason }, about)];
+    case "returned":
+      return [pendingEvent(OrderReturnedSchema, { orderId }, about)];
     default:
       return [];
   }

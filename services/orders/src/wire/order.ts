@@ -1,7 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { type OrderSchema, OrderStatus as StatusOnTheWire } from "@shop/gen/shop/orders/v1/order_service_pb";
-import type { Order, OrderStatus } from "../domain/order.ts";
+import {
+  type OrderEventSchema,
+  type OrderSchema,
+  OrderStatus as StatusOnTheWire,
+} from "@shop/gen/shop/orders/v1/order_service_pb";
+import type { Order, OrderMove, OrderStatus } from "../domain/order.ts";
 
 const statuses: Readonly<Record<OrderStatus, StatusOnTheWire>> = {
   pending: StatusOnTheWire.PENDING,
@@ -10,6 +14,7 @@ const statuses: Readonly<Record<OrderStatus, StatusOnTheWire>> = {
   shipped: StatusOnTheWire.SHIPPED,
   delivered: StatusOnTheWire.DELIVERED,
   cancelled: StatusOnTheWire.CANCELLED,
+  returned: StatusOnTheWire.RETURNED,
 };
 
 export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchema> {
@@ -27,6 +32,19 @@ export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchem
     total: { ...order.total },
     createTime: timestampFromDate(order.createTime),
     updateTime: timestampFromDate(order.updateTime),
+    version: order.version,
+  };
+}
+
+/** `version` is the order's after the move. */
+export function toOrderEvent(move: OrderMove, version: number): MessageInitShape<typeof OrderEventSchema> {
+  return {
+    version,
+    status: statuses[move.status],
+    time: timestampFromDate(move.time),
+    actor: move.actor,
+    reason: move.reason,
+    traceId: move.traceId,
   };
 }
 

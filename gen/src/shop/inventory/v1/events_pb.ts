@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/events.proto.
  */
 export const file_shop_inventory_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIiEKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkiMQoNU3RvY2tSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNU3RvY2tSZWxlYXNlZBIQCghvcmRlcl9pZBgBIAEoCSIgCgxTdG9ja1NoaXBwZWQSEAoIb3JkZXJfaWQYASABKAliBnByb3RvMw");
+  fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIiEKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkiMQoNU3RvY2tSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNU3RvY2tSZWxlYXNlZBIQCghvcmRlcl9pZBgBIAEoCSIgCgxTdG9ja1NoaXBwZWQSEAoIb3JkZXJfaWQYASABKAkiIQoNU3RvY2tSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCWIGcHJvdG8z");
 
 /**
  * Inventory set aside all lines of an order.
@@ -102,4 +102,25 @@ export type StockShipped = Message<"shop.inventory.v1.StockShipped"> & {
  */
 export const StockShippedSchema: GenMessage<StockShipped> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 3);
+
+/**
+ * What had left the house for an order is on hand again.
+ *
+ * @generated from message shop.inventory.v1.StockReturned
+ */
+export type StockReturned = Message<"shop.inventory.v1.StockReturned"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.StockReturned.
+ * Use `create(StockReturnedSchema)` to create a new message.
+ */
+export const StockReturnedSchema: GenMessage<StockReturned> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_events, 4);
 

@@ -2,8 +2,8 @@
 // @generated from file shop/inventory/v1/inventory_service.proto (package shop.inventory.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -11,13 +11,13 @@ import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from 
 import { file_shop_common_v1_access } from "../../common/v1/access_pb.ts";
 import type { Money } from "../../common/v1/money_pb.ts";
 import { file_shop_common_v1_money } from "../../common/v1/money_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file shop/inventory/v1/inventory_service.proto.
  */
 export const file_shop_inventory_v1_inventory_service: GenFile = /*@__PURE__*/
-  fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEihgQKB1Byb2R1Y3QSQwoKcHJvZHVjdF9pZBgBIAEoCUIvukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSUwoEbmFtZRgCIAEoCUJFukhC2AEBcj0QARjIATI2XlteXHgwMC1ceDFmXHg3Zl0qW15cc1x4MDAtXHgxZlx4N2ZdW15ceDAwLVx4MWZceDdmXSokEh0KC2Rlc2NyaXB0aW9uGAMgASgJQgi6SAVyAxiIJxJWCghjYXRlZ29yeRgEIAEoCUJEukhB2AEBcjwQARhkMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiQSJAoFcHJpY2UYBSABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leRIcCgVzdG9jaxgGIAEoBUINukgKGggYgJTr3AMoABItCgNza3UYByABKAlCILpIHdgBAXIYMhZeW0EtWmEtejAtOS5fLV17MSw2NH0kEhUKBGV0YWcYCCABKAlCB7pIBHICGEASLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJLChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIzCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdEIGukgDyAEBIkQKFUNyZWF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCKEAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoBxIWCgRuYW1lGAMgASgJQgi6SAVyAxjIARIZCghjYXRlZ29yeRgEIAEoCUIHukgEcgIYZCJdChRMaXN0UHJvZHVjdHNSZXNwb25zZRIsCghwcm9kdWN0cxgBIAMoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlkKFUdldFByb2R1Y3RCeUlEUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChZHZXRQcm9kdWN0QnlJRFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0InwKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKFVVwZGF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJYChREZWxldGVQcm9kdWN0UmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiQAoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQiSAoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdDLwBgoQSW52ZW50b3J5U2VydmljZRKLAQoNQ3JlYXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuQ3JlYXRlUHJvZHVjdFJlc3BvbnNlIieItRgDgtPkkwIdOgdwcm9kdWN0Ygdwcm9kdWN0IgkvcHJvZHVjdHMSeQoMTGlzdFByb2R1Y3RzEiYuc2hvcC5pbnZlbnRvcnkudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBonLnNob3AuaW52ZW50b3J5LnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIhiQAgGItRgBgtPkkwILEgkvcHJvZHVjdHMSlQEKDkdldFByb2R1Y3RCeUlEEiguc2hvcC5pbnZlbnRvcnkudjEuR2V0UHJvZHVjdEJ5SURSZXF1ZXN0Gikuc2hvcC5pbnZlbnRvcnkudjEuR2V0UHJvZHVjdEJ5SURSZXNwb25zZSIukAIBiLUYAYLT5JMCIWIHcHJvZHVjdBIWL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRKgAQoNVXBkYXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLlVwZGF0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuVXBkYXRlUHJvZHVjdFJlc3BvbnNlIjyItRgDgtPkkwIyOgdwcm9kdWN0Ygdwcm9kdWN0Mh4vcHJvZHVjdHMve3Byb2R1Y3QucHJvZHVjdF9pZH0ShgEKDURlbGV0ZVByb2R1Y3QSJy5zaG9wLmludmVudG9yeS52MS5EZWxldGVQcm9kdWN0UmVxdWVzdBooLnNob3AuaW52ZW50b3J5LnYxLkRlbGV0ZVByb2R1Y3RSZXNwb25zZSIiiLUYA4LT5JMCGCoWL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRKOAQoQQmF0Y2hHZXRQcm9kdWN0cxIqLnNob3AuaW52ZW50b3J5LnYxLkJhdGNoR2V0UHJvZHVjdHNSZXF1ZXN0Gisuc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlIiGQAgGItRgEgtPkkwIUEhIvcHJvZHVjdHM6YmF0Y2hHZXRiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_money]);
+  fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEihgQKB1Byb2R1Y3QSQwoKcHJvZHVjdF9pZBgBIAEoCUIvukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSUwoEbmFtZRgCIAEoCUJFukhC2AEBcj0QARjIATI2XlteXHgwMC1ceDFmXHg3Zl0qW15cc1x4MDAtXHgxZlx4N2ZdW15ceDAwLVx4MWZceDdmXSokEh0KC2Rlc2NyaXB0aW9uGAMgASgJQgi6SAVyAxiIJxJWCghjYXRlZ29yeRgEIAEoCUJEukhB2AEBcjwQARhkMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiQSJAoFcHJpY2UYBSABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leRIcCgVzdG9jaxgGIAEoBUINukgKGggYgJTr3AMoABItCgNza3UYByABKAlCILpIHdgBAXIYMhZeW0EtWmEtejAtOS5fLV17MSw2NH0kEhUKBGV0YWcYCCABKAlCB7pIBHICGEASLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJLChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIzCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdEIGukgDyAEBIkQKFUNyZWF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCKEAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoBxIWCgRuYW1lGAMgASgJQgi6SAVyAxjIARIZCghjYXRlZ29yeRgEIAEoCUIHukgEcgIYZCJdChRMaXN0UHJvZHVjdHNSZXNwb25zZRIsCghwcm9kdWN0cxgBIAMoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlkKFUdldFByb2R1Y3RCeUlEUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChZHZXRQcm9kdWN0QnlJRFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0InwKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKFVVwZGF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJYChREZWxldGVQcm9kdWN0UmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiQAoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQiSAoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJjCgVTdG9jaxISCgpwcm9kdWN0X2lkGAEgASgJEg8KB29uX2hhbmQYAiABKAUSEAoIcmVzZXJ2ZWQYAyABKAUSEQoJYXZhaWxhYmxlGAQgASgFEhAKCHNlcXVlbmNlGAUgASgFIuABCg1TdG9ja01vdmVtZW50EhAKCHNlcXVlbmNlGAEgASgFEjIKBGtpbmQYAiABKA4yJC5zaG9wLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50S2luZBIVCg1vbl9oYW5kX2RlbHRhGAMgASgFEhYKDnJlc2VydmVkX2RlbHRhGAQgASgFEhEKCW9yZGVyX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIOCgZyZWFzb24YByABKAkSKAoEdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1AEKEkFkanVzdFN0b2NrUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JBIvCg1vbl9oYW5kX2RlbHRhGAIgASgFQhi6SBUaEzgAGICU69wDKIDslKP8/////wESGgoGcmVhc29uGAMgASgJQgq6SAdyBRABGPQDEi8KCnJlcXVlc3RfaWQYBCABKAlCG7pIGHIWMhReW1x4MjEtXHg3ZV17MCwxMjh9JCI+ChNBZGp1c3RTdG9ja1Jlc3BvbnNlEicKBXN0b2NrGAEgASgLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2simQEKGUxpc3RTdG9ja01vdmVtZW50c1JlcXVlc3QSQAoKcHJvZHVjdF9pZBgBIAEoCUIsukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSHAoJcGFnZV9zaXplGAIgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY6AciagoaTGlzdFN0b2NrTW92ZW1lbnRzUmVzcG9uc2USMwoJbW92ZW1lbnRzGAEgAygLMiAuc2hvcC5pbnZlbnRvcnkudjEuU3RvY2tNb3ZlbWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqgwIKEVN0b2NrTW92ZW1lbnRLaW5kEiMKH1NUT0NLX01PVkVNRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFQ0VJVkVEEAESIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9BREpVU1RFRBACEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVTRVJWRUQQAxIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFTEVBU0VEEAQSHwobU1RPQ0tfTU9WRU1FTlRfS0lORF9TSElQUEVEEAUSIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRVRVUk5FRBAGMq4JChBJbnZlbnRvcnlTZXJ2aWNlEosBCg1DcmVhdGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2UiJ4i1GAOC0+STAh06B3Byb2R1Y3RiB3Byb2R1Y3QiCS9wcm9kdWN0cxJ5CgxMaXN0UHJvZHVjdHMSJi5zaG9wLmludmVudG9yeS52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0Gicuc2hvcC5pbnZlbnRvcnkudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiGJACAYi1GAGC0+STAgsSCS9wcm9kdWN0cxKVAQoOR2V0UHJvZHVjdEJ5SUQSKC5zaG9wLmludmVudG9yeS52MS5HZXRQcm9kdWN0QnlJRFJlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5HZXRQcm9kdWN0QnlJRFJlc3BvbnNlIi6QAgGItRgBgtPkkwIhYgdwcm9kdWN0EhYvcHJvZHVjdHMve3Byb2R1Y3RfaWR9EqABCg1VcGRhdGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5VcGRhdGVQcm9kdWN0UmVzcG9uc2UiPIi1GAOC0+STAjI6B3Byb2R1Y3RiB3Byb2R1Y3QyHi9wcm9kdWN0cy97cHJvZHVjdC5wcm9kdWN0X2lkfRKGAQoNRGVsZXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIiKItRgDgtPkkwIYKhYvcHJvZHVjdHMve3Byb2R1Y3RfaWR9EpYBCgtBZGp1c3RTdG9jaxIlLnNob3AuaW52ZW50b3J5LnYxLkFkanVzdFN0b2NrUmVxdWVzdBomLnNob3AuaW52ZW50b3J5LnYxLkFkanVzdFN0b2NrUmVzcG9uc2UiOIi1GAOC0+STAi46ASpiBXN0b2NrIiIvcHJvZHVjdHMve3Byb2R1Y3RfaWR9OmFkanVzdFN0b2NrEqIBChJMaXN0U3RvY2tNb3ZlbWVudHMSLC5zaG9wLmludmVudG9yeS52MS5MaXN0U3RvY2tNb3ZlbWVudHNSZXF1ZXN0Gi0uc2hvcC5pbnZlbnRvcnkudjEuTGlzdFN0b2NrTW92ZW1lbnRzUmVzcG9uc2UiL5ACAYi1GAOC0+STAiISIC9wcm9kdWN0cy97cHJvZHVjdF9pZH0vbW92ZW1lbnRzEo4BChBCYXRjaEdldFByb2R1Y3RzEiouc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaKy5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFByb2R1Y3RzUmVzcG9uc2UiIZACAYi1GASC0+STAhQSEi9wcm9kdWN0czpiYXRjaEdldGIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_money]);
 
 /**
  * Something that can be bought.
@@ -385,6 +385,320 @@ export const BatchGetProductsResponseSchema: GenMessage<BatchGetProductsResponse
   messageDesc(file_shop_inventory_v1_inventory_service, 12);
 
 /**
+ * How much of a product there is.
+ *
+ * @generated from message shop.inventory.v1.Stock
+ */
+export type Stock = Message<"shop.inventory.v1.Stock"> & {
+  /**
+   * The product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * In the house.
+   *
+   * @generated from field: int32 on_hand = 2;
+   */
+  onHand: number;
+
+  /**
+   * Set aside for orders; never more than on_hand.
+   *
+   * @generated from field: int32 reserved = 3;
+   */
+  reserved: number;
+
+  /**
+   * What can be sold now: on_hand less reserved.
+   *
+   * @generated from field: int32 available = 4;
+   */
+  available: number;
+
+  /**
+   * The number of movements that led here.
+   *
+   * @generated from field: int32 sequence = 5;
+   */
+  sequence: number;
+};
+
+/**
+ * Describes the message shop.inventory.v1.Stock.
+ * Use `create(StockSchema)` to create a new message.
+ */
+export const StockSchema: GenMessage<Stock> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 13);
+
+/**
+ * A movement of a product's stock: written once, never changed.
+ *
+ * @generated from message shop.inventory.v1.StockMovement
+ */
+export type StockMovement = Message<"shop.inventory.v1.StockMovement"> & {
+  /**
+   * Its place among the product's movements, from 1, without gaps.
+   *
+   * @generated from field: int32 sequence = 1;
+   */
+  sequence: number;
+
+  /**
+   * Why it moved.
+   *
+   * @generated from field: shop.inventory.v1.StockMovementKind kind = 2;
+   */
+  kind: StockMovementKind;
+
+  /**
+   * By how much on_hand changed.
+   *
+   * @generated from field: int32 on_hand_delta = 3;
+   */
+  onHandDelta: number;
+
+  /**
+   * By how much reserved changed.
+   *
+   * @generated from field: int32 reserved_delta = 4;
+   */
+  reservedDelta: number;
+
+  /**
+   * The orders that it was for. One movement may serve many.
+   *
+   * @generated from field: repeated string order_ids = 5;
+   */
+  orderIds: string[];
+
+  /**
+   * Who moved it: a user's id, or the part of the platform that did.
+   *
+   * @generated from field: string actor = 6;
+   */
+  actor: string;
+
+  /**
+   * Why, in an administrator's words.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 8;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.inventory.v1.StockMovement.
+ * Use `create(StockMovementSchema)` to create a new message.
+ */
+export const StockMovementSchema: GenMessage<StockMovement> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 14);
+
+/**
+ * The request of AdjustStock.
+ *
+ * @generated from message shop.inventory.v1.AdjustStockRequest
+ */
+export type AdjustStockRequest = Message<"shop.inventory.v1.AdjustStockRequest"> & {
+  /**
+   * The product's id.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * How many more, or fewer when it is negative, are on hand.
+   *
+   * @generated from field: int32 on_hand_delta = 2;
+   */
+  onHandDelta: number;
+
+  /**
+   * Why: 1 to 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Names this adjustment among the product's: the same one again changes nothing. Up to 128 visible characters.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.AdjustStockRequest.
+ * Use `create(AdjustStockRequestSchema)` to create a new message.
+ */
+export const AdjustStockRequestSchema: GenMessage<AdjustStockRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 15);
+
+/**
+ * The answer of AdjustStock.
+ *
+ * @generated from message shop.inventory.v1.AdjustStockResponse
+ */
+export type AdjustStockResponse = Message<"shop.inventory.v1.AdjustStockResponse"> & {
+  /**
+   * The stock as it is now.
+   *
+   * @generated from field: shop.inventory.v1.Stock stock = 1;
+   */
+  stock?: Stock | undefined;
+};
+
+/**
+ * Describes the message shop.inventory.v1.AdjustStockResponse.
+ * Use `create(AdjustStockResponseSchema)` to create a new message.
+ */
+export const AdjustStockResponseSchema: GenMessage<AdjustStockResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 16);
+
+/**
+ * The request of ListStockMovements.
+ *
+ * @generated from message shop.inventory.v1.ListStockMovementsRequest
+ */
+export type ListStockMovementsRequest = Message<"shop.inventory.v1.ListStockMovementsRequest"> & {
+  /**
+   * The product's id.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ListStockMovementsRequest.
+ * Use `create(ListStockMovementsRequestSchema)` to create a new message.
+ */
+export const ListStockMovementsRequestSchema: GenMessage<ListStockMovementsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 17);
+
+/**
+ * The answer of ListStockMovements.
+ *
+ * @generated from message shop.inventory.v1.ListStockMovementsResponse
+ */
+export type ListStockMovementsResponse = Message<"shop.inventory.v1.ListStockMovementsResponse"> & {
+  /**
+   * The page.
+   *
+   * @generated from field: repeated shop.inventory.v1.StockMovement movements = 1;
+   */
+  movements: StockMovement[];
+
+  /**
+   * Asks for the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ListStockMovementsResponse.
+ * Use `create(ListStockMovementsResponseSchema)` to create a new message.
+ */
+export const ListStockMovementsResponseSchema: GenMessage<ListStockMovementsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 18);
+
+/**
+ * Why stock moved.
+ *
+ * @generated from enum shop.inventory.v1.StockMovementKind
+ */
+export const StockMovementKind = {
+  /**
+   * Not a kind.
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Came with the product.
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_RECEIVED = 1;
+   */
+  RECEIVED: 1,
+
+  /**
+   * An administrator corrected it.
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_ADJUSTED = 2;
+   */
+  ADJUSTED: 2,
+
+  /**
+   * Orders were decided: set aside, or refused (then nothing moved).
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_RESERVED = 3;
+   */
+  RESERVED: 3,
+
+  /**
+   * Orders were called off: free again.
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_RELEASED = 4;
+   */
+  RELEASED: 4,
+
+  /**
+   * Orders left the house.
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_SHIPPED = 5;
+   */
+  SHIPPED: 5,
+
+  /**
+   * Orders came back.
+   *
+   * @generated from enum value: STOCK_MOVEMENT_KIND_RETURNED = 6;
+   */
+  RETURNED: 6,
+} as const;
+
+/**
+ * Why stock moved.
+ *
+ * @generated from enum shop.inventory.v1.StockMovementKind
+ */
+export type StockMovementKind = (typeof StockMovementKind)[keyof typeof StockMovementKind] | UnknownEnum;
+
+/**
+ * Describes the enum shop.inventory.v1.StockMovementKind.
+ */
+export const StockMovementKindSchema: GenEnum<StockMovementKind> = /*@__PURE__*/
+  enumDesc(file_shop_inventory_v1_inventory_service, 0);
+
+/**
  * The catalogue and its stock.
  *
  * @generated from service shop.inventory.v1.InventoryService
@@ -440,6 +754,27 @@ export const InventoryService: GenService<{
     methodKind: "unary";
     input: typeof DeleteProductRequestSchema;
     output: typeof DeleteProductResponseSchema;
+  },
+  /**
+   * Corrects how many are on hand: goods that came in, a count that was wrong. FAILED_PRECONDITION when fewer would be on
+   * hand than are set aside for orders. With a request_id it can be repeated safely.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.AdjustStock
+   */
+  adjustStock: {
+    methodKind: "unary";
+    input: typeof AdjustStockRequestSchema;
+    output: typeof AdjustStockResponseSchema;
+  },
+  /**
+   * Lists how a product's stock came to be what it is, the latest movement first, a page at a time.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.ListStockMovements
+   */
+  listStockMovements: {
+    methodKind: "unary";
+    input: typeof ListStockMovementsRequestSchema;
+    output: typeof ListStockMovementsResponseSchema;
   },
   /**
    * Reads many products at once, past every cache, for a part of the platform. What is not in the catalogue is left out.

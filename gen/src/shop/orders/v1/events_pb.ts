@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/orders/v1/events.proto.
  */
 export const file_shop_orders_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("ChtzaG9wL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNob3Aub3JkZXJzLnYxIkkKC09yZGVyUGxhY2VkEhAKCG9yZGVyX2lkGAEgASgJEigKBWxpbmVzGAIgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJMaW5lIjEKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIiAKDE9yZGVyU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCSIyCg5PcmRlckNhbmNlbGxlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAliBnByb3RvMw");
+  fileDesc("ChtzaG9wL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNob3Aub3JkZXJzLnYxIkkKC09yZGVyUGxhY2VkEhAKCG9yZGVyX2lkGAEgASgJEigKBWxpbmVzGAIgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJMaW5lIjEKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIiAKDE9yZGVyU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCSIyCg5PcmRlckNhbmNlbGxlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNT3JkZXJSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCWIGcHJvdG8z");
 
 /**
  * An order was accepted and waits for its stock.
@@ -116,4 +116,25 @@ export type OrderCancelled = Message<"shop.orders.v1.OrderCancelled"> & {
  */
 export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 3);
+
+/**
+ * The order came back: what was shipped of it is on hand again.
+ *
+ * @generated from message shop.orders.v1.OrderReturned
+ */
+export type OrderReturned = Message<"shop.orders.v1.OrderReturned"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderReturned.
+ * Use `create(OrderReturnedSchema)` to create a new message.
+ */
+export const OrderReturnedSchema: GenMessage<OrderReturned> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_events, 4);
 

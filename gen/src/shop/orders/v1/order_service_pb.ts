@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/orders/v1/order_service.proto.
  */
 export const file_shop_orders_v1_order_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzaG9wL29yZGVycy92MS9vcmRlcl9zZXJ2aWNlLnByb3RvEg5zaG9wLm9yZGVycy52MSKgAgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zaG9wLm9yZGVycy52MS5PcmRlclN0YXR1cxIVCg1zdGF0dXNfcmVhc29uGAQgASgJEigKBWl0ZW1zGAUgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEiQKBXRvdGFsGAYgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJqCglPcmRlckl0ZW0SEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHF1YW50aXR5GAMgASgFEikKCnVuaXRfcHJpY2UYBCABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leSJNChJDcmVhdGVPcmRlclJlcXVlc3QSNwoFaXRlbXMYASADKAsyHC5zaG9wLm9yZGVycy52MS5OZXdPcmRlckl0ZW1CCrpIB5IBBAgBEGQibwoMTmV3T3JkZXJJdGVtEkAKCnByb2R1Y3RfaWQYASABKAlCLLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEh0KCHF1YW50aXR5GAIgASgFQgu6SAgaBhjAhD0oASI7ChNDcmVhdGVPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiUwoTR2V0T3JkZXJCeUlEUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIjwKFEdldE9yZGVyQnlJRFJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIikQEKGFVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBnN0YXR1cxgCIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgq6SAeCAQQQASAAIkEKGVVwZGF0ZU9yZGVyU3RhdHVzUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlciJUChZHZXRPcmRlcnNCeVVzZXJSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHIlkKF0dldE9yZGVyc0J5VXNlclJlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSrOAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX1BFTkRJTkcQARIaChZPUkRFUl9TVEFUVVNfQ09ORklSTUVEEAISGQoVT1JERVJfU1RBVFVTX1JFSkVDVEVEEAMSGAoUT1JERVJfU1RBVFVTX1NISVBQRUQQBBIaChZPUkRFUl9TVEFUVVNfREVMSVZFUkVEEAUSGgoWT1JERVJfU1RBVFVTX0NBTkNFTExFRBAGMpwECgxPcmRlclNlcnZpY2USdQoLQ3JlYXRlT3JkZXISIi5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlcXVlc3QaIy5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlc3BvbnNlIh2ItRgCgtPkkwITOgEqYgVvcmRlciIHL29yZGVycxKDAQoMR2V0T3JkZXJCeUlEEiMuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJCeUlEUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLkdldE9yZGVyQnlJRFJlc3BvbnNlIiiQAgGItRgCgtPkkwIbYgVvcmRlchISL29yZGVycy97b3JkZXJfaWR9EpIBChFVcGRhdGVPcmRlclN0YXR1cxIoLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBopLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVzcG9uc2UiKIi1GAOC0+STAh46ASpiBW9yZGVyMhIvb3JkZXJzL3tvcmRlcl9pZH0SegoPR2V0T3JkZXJzQnlVc2VyEiYuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJzQnlVc2VyUmVxdWVzdBonLnNob3Aub3JkZXJzLnYxLkdldE9yZGVyc0J5VXNlclJlc3BvbnNlIhaQAgGItRgCgtPkkwIJEgcvb3JkZXJzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_money]);
+  fileDesc("CiJzaG9wL29yZGVycy92MS9vcmRlcl9zZXJ2aWNlLnByb3RvEg5zaG9wLm9yZGVycy52MSKxAgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zaG9wLm9yZGVycy52MS5PcmRlclN0YXR1cxIVCg1zdGF0dXNfcmVhc29uGAQgASgJEigKBWl0ZW1zGAUgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEiQKBXRvdGFsGAYgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAkgASgFIqUBCgpPcmRlckV2ZW50Eg8KB3ZlcnNpb24YASABKAUSKwoGc3RhdHVzGAIgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBCABKAkSDgoGcmVhc29uGAUgASgJEhAKCHRyYWNlX2lkGAYgASgJImoKCU9yZGVySXRlbRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKQoKdW5pdF9wcmljZRgEIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5Iq0BChJDcmVhdGVPcmRlclJlcXVlc3QSNwoFaXRlbXMYASADKAsyHC5zaG9wLm9yZGVycy52MS5OZXdPcmRlckl0ZW1CCrpIB5IBBAgBEGQSLwoKcmVxdWVzdF9pZBgCIAEoCUIbukgYchYyFF5bXHgyMS1ceDdlXXswLDEyOH0kEi0KDmV4cGVjdGVkX3RvdGFsGAMgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkibwoMTmV3T3JkZXJJdGVtEkAKCnByb2R1Y3RfaWQYASABKAlCLLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEh0KCHF1YW50aXR5GAIgASgFQgu6SAgaBhjAhD0oASI7ChNDcmVhdGVPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiUwoTR2V0T3JkZXJCeUlEUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIjwKFEdldE9yZGVyQnlJRFJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiqwEKGFVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBnN0YXR1cxgCIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgq6SAeCAQQQASAAEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMiQQoZVXBkYXRlT3JkZXJTdGF0dXNSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyImwKEkNhbmNlbE9yZGVyUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiOwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIlYKFkxpc3RPcmRlckV2ZW50c1JlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChdMaXN0T3JkZXJFdmVudHNSZXNwb25zZRIqCgZldmVudHMYASADKAsyGi5zaG9wLm9yZGVycy52MS5PcmRlckV2ZW50IvkBChZHZXRPcmRlcnNCeVVzZXJSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEjUKBnN0YXR1cxgDIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgi6SAWCAQIQARI0ChBjcmVhdGVfdGltZV9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJjcmVhdGVfdGltZV9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKF0dldE9yZGVyc0J5VXNlclJlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKzAgoRTGlzdE9yZGVyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSNQoGc3RhdHVzGAMgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNCCLpIBYIBAhABEjQKEGNyZWF0ZV90aW1lX2Zyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEmNyZWF0ZV90aW1lX2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPQoHdXNlcl9pZBgGIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSrpAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX1BFTkRJTkcQARIaChZPUkRFUl9TVEFUVVNfQ09ORklSTUVEEAISGQoVT1JERVJfU1RBVFVTX1JFSkVDVEVEEAMSGAoUT1JERVJfU1RBVFVTX1NISVBQRUQQBBIaChZPUkRFUl9TVEFUVVNfREVMSVZFUkVEEAUSGgoWT1JERVJfU1RBVFVTX0NBTkNFTExFRBAGEhkKFU9SREVSX1NUQVRVU19SRVRVUk5FRBAHMqgHCgxPcmRlclNlcnZpY2USdQoLQ3JlYXRlT3JkZXISIi5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlcXVlc3QaIy5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlc3BvbnNlIh2ItRgCgtPkkwITOgEqYgVvcmRlciIHL29yZGVycxKDAQoMR2V0T3JkZXJCeUlEEiMuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJCeUlEUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLkdldE9yZGVyQnlJRFJlc3BvbnNlIiiQAgGItRgCgtPkkwIbYgVvcmRlchISL29yZGVycy97b3JkZXJfaWR9EpIBChFVcGRhdGVPcmRlclN0YXR1cxIoLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBopLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVzcG9uc2UiKIi1GAOC0+STAh46ASpiBW9yZGVyMhIvb3JkZXJzL3tvcmRlcl9pZH0ShwEKC0NhbmNlbE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSIviLUYAoLT5JMCJToBKmIFb3JkZXIiGS9vcmRlcnMve29yZGVyX2lkfTpjYW5jZWwSjAEKD0xpc3RPcmRlckV2ZW50cxImLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlckV2ZW50c1JlcXVlc3QaJy5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJFdmVudHNSZXNwb25zZSIokAIBiLUYAoLT5JMCGxIZL29yZGVycy97b3JkZXJfaWR9L2V2ZW50cxJ6Cg9HZXRPcmRlcnNCeVVzZXISJi5zaG9wLm9yZGVycy52MS5HZXRPcmRlcnNCeVVzZXJSZXF1ZXN0Gicuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJzQnlVc2VyUmVzcG9uc2UiFpACAYi1GAKC0+STAgkSBy9vcmRlcnMScQoKTGlzdE9yZGVycxIhLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiIuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1Jlc3BvbnNlIhyQAgGItRgDgtPkkwIPEg0vYWRtaW4vb3JkZXJzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_money]);
 
 /**
  * What somebody bought.
@@ -80,6 +80,13 @@ export type Order = Message<"shop.orders.v1.Order"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 8;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Grows by one with every move, from 1.
+   *
+   * @generated from field: int32 version = 9;
+   */
+  version: number;
 };
 
 /**
@@ -88,6 +95,62 @@ export type Order = Message<"shop.orders.v1.Order"> & {
  */
 export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_order_service, 0);
+
+/**
+ * A move of an order.
+ *
+ * @generated from message shop.orders.v1.OrderEvent
+ */
+export type OrderEvent = Message<"shop.orders.v1.OrderEvent"> & {
+  /**
+   * The order's version after it.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * Where the order went.
+   *
+   * @generated from field: shop.orders.v1.OrderStatus status = 2;
+   */
+  status: OrderStatus;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Who moved it: a user's id, or the part of the platform that did.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * Why, for the shopper to read; empty when there is nothing to say.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The trace in which it happened, 32 hex digits.
+   *
+   * @generated from field: string trace_id = 6;
+   */
+  traceId: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderEvent.
+ * Use `create(OrderEventSchema)` to create a new message.
+ */
+export const OrderEventSchema: GenMessage<OrderEvent> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 1);
 
 /**
  * A line of an order: the product as it was when the order was placed.
@@ -129,7 +192,7 @@ export type OrderItem = Message<"shop.orders.v1.OrderItem"> & {
  * Use `create(OrderItemSchema)` to create a new message.
  */
 export const OrderItemSchema: GenMessage<OrderItem> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 1);
+  messageDesc(file_shop_orders_v1_order_service, 2);
 
 /**
  * The request of CreateOrder.
@@ -143,6 +206,20 @@ export type CreateOrderRequest = Message<"shop.orders.v1.CreateOrderRequest"> & 
    * @generated from field: repeated shop.orders.v1.NewOrderItem items = 1;
    */
   items: NewOrderItem[];
+
+  /**
+   * Names this request among the user's: the same one again is the same order (AIP-155). Up to 128 visible characters.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * What the shopper expects to pay. FAILED_PRECONDITION when the prices have moved since.
+   *
+   * @generated from field: shop.common.v1.Money expected_total = 3;
+   */
+  expectedTotal?: Money | undefined;
 };
 
 /**
@@ -150,7 +227,7 @@ export type CreateOrderRequest = Message<"shop.orders.v1.CreateOrderRequest"> & 
  * Use `create(CreateOrderRequestSchema)` to create a new message.
  */
 export const CreateOrderRequestSchema: GenMessage<CreateOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 2);
+  messageDesc(file_shop_orders_v1_order_service, 3);
 
 /**
  * A line of a new order.
@@ -178,7 +255,7 @@ export type NewOrderItem = Message<"shop.orders.v1.NewOrderItem"> & {
  * Use `create(NewOrderItemSchema)` to create a new message.
  */
 export const NewOrderItemSchema: GenMessage<NewOrderItem> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 3);
+  messageDesc(file_shop_orders_v1_order_service, 4);
 
 /**
  * The answer of CreateOrder.
@@ -199,7 +276,7 @@ export type CreateOrderResponse = Message<"shop.orders.v1.CreateOrderResponse"> 
  * Use `create(CreateOrderResponseSchema)` to create a new message.
  */
 export const CreateOrderResponseSchema: GenMessage<CreateOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 4);
+  messageDesc(file_shop_orders_v1_order_service, 5);
 
 /**
  * The request of GetOrderByID.
@@ -220,7 +297,7 @@ export type GetOrderByIDRequest = Message<"shop.orders.v1.GetOrderByIDRequest"> 
  * Use `create(GetOrderByIDRequestSchema)` to create a new message.
  */
 export const GetOrderByIDRequestSchema: GenMessage<GetOrderByIDRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 5);
+  messageDesc(file_shop_orders_v1_order_service, 6);
 
 /**
  * The answer of GetOrderByID.
@@ -241,7 +318,7 @@ export type GetOrderByIDResponse = Message<"shop.orders.v1.GetOrderByIDResponse"
  * Use `create(GetOrderByIDResponseSchema)` to create a new message.
  */
 export const GetOrderByIDResponseSchema: GenMessage<GetOrderByIDResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 6);
+  messageDesc(file_shop_orders_v1_order_service, 7);
 
 /**
  * The request of UpdateOrderStatus.
@@ -257,11 +334,18 @@ export type UpdateOrderStatusRequest = Message<"shop.orders.v1.UpdateOrderStatus
   orderId: string;
 
   /**
-   * Where it goes: SHIPPED, DELIVERED or CANCELLED; the other moves are the platform's own.
+   * Where it goes: SHIPPED, DELIVERED, RETURNED or CANCELLED; the other moves are the platform's own.
    *
    * @generated from field: shop.orders.v1.OrderStatus status = 2;
    */
   status: OrderStatus;
+
+  /**
+   * Why, for the shopper to read.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -269,7 +353,7 @@ export type UpdateOrderStatusRequest = Message<"shop.orders.v1.UpdateOrderStatus
  * Use `create(UpdateOrderStatusRequestSchema)` to create a new message.
  */
 export const UpdateOrderStatusRequestSchema: GenMessage<UpdateOrderStatusRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 7);
+  messageDesc(file_shop_orders_v1_order_service, 8);
 
 /**
  * The answer of UpdateOrderStatus.
@@ -290,7 +374,98 @@ export type UpdateOrderStatusResponse = Message<"shop.orders.v1.UpdateOrderStatu
  * Use `create(UpdateOrderStatusResponseSchema)` to create a new message.
  */
 export const UpdateOrderStatusResponseSchema: GenMessage<UpdateOrderStatusResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 8);
+  messageDesc(file_shop_orders_v1_order_service, 9);
+
+/**
+ * The request of CancelOrder.
+ *
+ * @generated from message shop.orders.v1.CancelOrderRequest
+ */
+export type CancelOrderRequest = Message<"shop.orders.v1.CancelOrderRequest"> & {
+  /**
+   * The order's id.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Why. Required from an administrator who calls off somebody else's order.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.CancelOrderRequest.
+ * Use `create(CancelOrderRequestSchema)` to create a new message.
+ */
+export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 10);
+
+/**
+ * The answer of CancelOrder.
+ *
+ * @generated from message shop.orders.v1.CancelOrderResponse
+ */
+export type CancelOrderResponse = Message<"shop.orders.v1.CancelOrderResponse"> & {
+  /**
+   * The order as it is now.
+   *
+   * @generated from field: shop.orders.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.CancelOrderResponse.
+ * Use `create(CancelOrderResponseSchema)` to create a new message.
+ */
+export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 11);
+
+/**
+ * The request of ListOrderEvents.
+ *
+ * @generated from message shop.orders.v1.ListOrderEventsRequest
+ */
+export type ListOrderEventsRequest = Message<"shop.orders.v1.ListOrderEventsRequest"> & {
+  /**
+   * The order's id.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.ListOrderEventsRequest.
+ * Use `create(ListOrderEventsRequestSchema)` to create a new message.
+ */
+export const ListOrderEventsRequestSchema: GenMessage<ListOrderEventsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 12);
+
+/**
+ * The answer of ListOrderEvents.
+ *
+ * @generated from message shop.orders.v1.ListOrderEventsResponse
+ */
+export type ListOrderEventsResponse = Message<"shop.orders.v1.ListOrderEventsResponse"> & {
+  /**
+   * Every move of the order, the oldest first; there are never more than a handful.
+   *
+   * @generated from field: repeated shop.orders.v1.OrderEvent events = 1;
+   */
+  events: OrderEvent[];
+};
+
+/**
+ * Describes the message shop.orders.v1.ListOrderEventsResponse.
+ * Use `create(ListOrderEventsResponseSchema)` to create a new message.
+ */
+export const ListOrderEventsResponseSchema: GenMessage<ListOrderEventsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 13);
 
 /**
  * The request of GetOrdersByUser.
@@ -306,11 +481,32 @@ export type GetOrdersByUserRequest = Message<"shop.orders.v1.GetOrdersByUserRequ
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before.
+   * Where the page starts: next_page_token of the page before, with the same filters.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only orders that are there now; any when it is absent.
+   *
+   * @generated from field: shop.orders.v1.OrderStatus status = 3;
+   */
+  status: OrderStatus;
+
+  /**
+   * Only orders placed at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time_from = 4;
+   */
+  createTimeFrom?: Timestamp | undefined;
+
+  /**
+   * Only orders placed before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time_before = 5;
+   */
+  createTimeBefore?: Timestamp | undefined;
 };
 
 /**
@@ -318,7 +514,7 @@ export type GetOrdersByUserRequest = Message<"shop.orders.v1.GetOrdersByUserRequ
  * Use `create(GetOrdersByUserRequestSchema)` to create a new message.
  */
 export const GetOrdersByUserRequestSchema: GenMessage<GetOrdersByUserRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 9);
+  messageDesc(file_shop_orders_v1_order_service, 14);
 
 /**
  * The answer of GetOrdersByUser.
@@ -346,7 +542,91 @@ export type GetOrdersByUserResponse = Message<"shop.orders.v1.GetOrdersByUserRes
  * Use `create(GetOrdersByUserResponseSchema)` to create a new message.
  */
 export const GetOrdersByUserResponseSchema: GenMessage<GetOrdersByUserResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_order_service, 10);
+  messageDesc(file_shop_orders_v1_order_service, 15);
+
+/**
+ * The request of ListOrders.
+ *
+ * @generated from message shop.orders.v1.ListOrdersRequest
+ */
+export type ListOrdersRequest = Message<"shop.orders.v1.ListOrdersRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before, with the same filters.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only orders that are there now; any when it is absent.
+   *
+   * @generated from field: shop.orders.v1.OrderStatus status = 3;
+   */
+  status: OrderStatus;
+
+  /**
+   * Only orders placed at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time_from = 4;
+   */
+  createTimeFrom?: Timestamp | undefined;
+
+  /**
+   * Only orders placed before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time_before = 5;
+   */
+  createTimeBefore?: Timestamp | undefined;
+
+  /**
+   * Only this user's.
+   *
+   * @generated from field: string user_id = 6;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.ListOrdersRequest.
+ * Use `create(ListOrdersRequestSchema)` to create a new message.
+ */
+export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 16);
+
+/**
+ * The answer of ListOrders.
+ *
+ * @generated from message shop.orders.v1.ListOrdersResponse
+ */
+export type ListOrdersResponse = Message<"shop.orders.v1.ListOrdersResponse"> & {
+  /**
+   * The page.
+   *
+   * @generated from field: repeated shop.orders.v1.Order orders = 1;
+   */
+  orders: Order[];
+
+  /**
+   * Asks for the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.ListOrdersResponse.
+ * Use `create(ListOrdersResponseSchema)` to create a new message.
+ */
+export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 17);
 
 /**
  * How far an order got.
@@ -390,7 +670,7 @@ export const OrderStatus = {
   SHIPPED: 4,
 
   /**
-   * Arrived; final.
+   * Arrived.
    *
    * @generated from enum value: ORDER_STATUS_DELIVERED = 5;
    */
@@ -402,6 +682,13 @@ export const OrderStatus = {
    * @generated from enum value: ORDER_STATUS_CANCELLED = 6;
    */
   CANCELLED: 6,
+
+  /**
+   * Came back, its stock is on hand again; final.
+   *
+   * @generated from enum value: ORDER_STATUS_RETURNED = 7;
+   */
+  RETURNED: 7,
 } as const;
 
 /**
@@ -425,7 +712,8 @@ export const OrderStatusSchema: GenEnum<OrderStatus> = /*@__PURE__*/
 export const OrderService: GenService<{
   /**
    * Places an order for the signed-in user. Prices and names are the catalogue's. It starts PENDING and becomes
-   * CONFIRMED or REJECTED as soon as the stock has answered.
+   * CONFIRMED or REJECTED as soon as the stock has answered. With a request_id, or an Idempotency-Key header, it can be
+   * repeated safely: the same request gives the same order and the same answer, another request INVALID_ARGUMENT.
    *
    * @generated from rpc shop.orders.v1.OrderService.CreateOrder
    */
@@ -455,6 +743,27 @@ export const OrderService: GenService<{
     output: typeof UpdateOrderStatusResponseSchema;
   },
   /**
+   * Calls an order off. Its owner can until it is shipped, an administrator too, with a reason. What was set aside for it
+   * is free again. FAILED_PRECONDITION when it is too late.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.CancelOrder
+   */
+  cancelOrder: {
+    methodKind: "unary";
+    input: typeof CancelOrderRequestSchema;
+    output: typeof CancelOrderResponseSchema;
+  },
+  /**
+   * Lists what happened to an order, the oldest first. For its owner or an administrator; anybody else's is NOT_FOUND.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.ListOrderEvents
+   */
+  listOrderEvents: {
+    methodKind: "unary";
+    input: typeof ListOrderEventsRequestSchema;
+    output: typeof ListOrderEventsResponseSchema;
+  },
+  /**
    * Lists the signed-in user's orders, newest first, a page at a time.
    *
    * @generated from rpc shop.orders.v1.OrderService.GetOrdersByUser
@@ -463,6 +772,16 @@ export const OrderService: GenService<{
     methodKind: "unary";
     input: typeof GetOrdersByUserRequestSchema;
     output: typeof GetOrdersByUserResponseSchema;
+  },
+  /**
+   * Lists everybody's orders, newest first, a page at a time.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.ListOrders
+   */
+  listOrders: {
+    methodKind: "unary";
+    input: typeof ListOrdersRequestSchema;
+    output: typeof ListOrdersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_shop_orders_v1_order_service, 0);

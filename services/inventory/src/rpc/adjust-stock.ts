@@ -1,0 +1,46 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { adjustmentReused, productNotFound, stockOutOfBounds } from "../domain/errors.ts";
+import { adjust } from "../domain/ledger.ts";
+import type { ProductCache } from "../product-cache.ts";
+import type { LedgerStore } from "../store/ledger-store.ts";
+import type { ProductStore } from "../store/product-store.ts";
+import { toStockMessage } from "../wire/stock.ts";
+
+/** Corrects what is on hand. Safe to retry with a request_id: the ledger keeps the name with the adjustment. */
+export function adjustStock(on: {
+  readonly ledger: LedgerStore;
+  readonly products: ProductStore;
+  readonly cache: ProductCache;
+  readonly clock: Clock;
+}): MethodImpl<typeof InventoryService.method.adjustStock> {
+  return async ({ productId, onHandDelta, reason, requestId }, context) => {
+    for (;;) {
+      const balances = await on.products.balancesOf([productId], "catalogue");
+      const balance = balances.get(productId);
+      if (balance === undefined) throw productNotFound(productId);
+
+      const made = requestId === "" ? undefined : await on.ledger.findAdjustment(productId, requestId);
+      if (made !== undefined && made !== onHandDelta) throw adjustmentReused(requestId);
+      if (made !== undefined) return { stock: toStockMessage(productId, balance) };
+
+      const plan = adjust(balances, productId, onHandDelta);
+      if (plan === undefined) throw stockOutOfBounds(productId, balance);
+      const moved = await on.ledger.append({
+        kind: "adjusted",
+        plan,
+        events: [],
+        actor: actorOf(callerOf(context)),
+        reason,
+        ...(requestId === "" ? {} : { requestId }),
+        time: on.clock(),
+      });
+      // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.
+      await on.cache.invalidate(moved ?? (await on.ledger.catchUp([productId])));
+      if (moved === undefined) continue;
+      const now = (await on.products.balancesOf([productId], "all")).get(productId) ?? balance;
+      return { stock: toStockMessage(productId, now) };
+    }
+  };
+}

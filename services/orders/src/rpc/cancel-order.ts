@@ -1,0 +1,27 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { type Clock, callerOf, isAdmin, userIdOf } from "@shop/platform";
+import { cancelReasonRequired, orderNotFound } from "../domain/errors.ts";
+import { checkMove } from "../domain/order.ts";
+import { moveOrder } from "../move-order.ts";
+import type { OrderStore } from "../store/order-store.ts";
+import { toOrderMessage } from "../wire/order.ts";
+
+/** Calls an order off. Safe to retry: an order that is cancelled already is answered as it is. */
+export function cancelOrder(on: {
+  readonly orders: OrderStore;
+  readonly clock: Clock;
+}): MethodImpl<typeof OrderService.method.cancelOrder> {
+  return async ({ orderId, reason }, context) => {
+    const userId = userIdOf(context);
+    const order = await moveOrder(on, orderId, (read) => {
+      const isOwner = read.userId === userId;
+      if (!isOwner && !isAdmin(callerOf(context))) throw orderNotFound(orderId);
+      if (!isOwner && reason.trim() === "") throw cancelReasonRequired();
+      if (read.status === "cancelled") return undefined;
+      checkMove(read, "cancelled");
+      return { status: "cancelled", actor: userId, reason };
+    });
+    return { order: toOrderMessage(order) };
+  };
+}

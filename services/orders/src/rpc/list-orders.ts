@@ -1,0 +1,13 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import type { PageTokens } from "@shop/platform";
+import { listPage } from "../list-page.ts";
+import type { OrderStore } from "../store/order-store.ts";
+
+/** Lists everybody's orders, newest first, for administrators. Safe to retry. */
+export function listOrders(on: {
+  readonly orders: OrderStore;
+  readonly pageTokens: PageTokens;
+}): MethodImpl<typeof OrderService.method.listOrders> {
+  return async (request) => await listPage(on, "ListOrders", request);
+}
