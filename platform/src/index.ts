@@ -15,7 +15,7 @@ export { isDuplicateKey } from "./mongo/duplicate-key.ts";
 export { createGroupCommit } from "./mongo/group-commit.ts";
 export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
 export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
-export { cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
+export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { run } from "./run.ts";
 export { defineModule, type ModuleContext } from "./service-module.ts";

@@ -1,8 +1,11 @@
+import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { MongoClient } from "mongodb";
 import { inject, onTestFinished } from "vitest";
+import type { Principal } from "../auth/principal.ts";
 import { type Bus, connectBus } from "../bus/bus.ts";
 import { newId } from "../ids.ts";
 import { createLogger, type Logger } from "../log.ts";
+import { rememberCaller } from "../rpc/access.ts";
 
 declare module "vitest" {
   /** Where the servers are that the integration tests share; set by their global set-up. */
@@ -38,4 +41,11 @@ export async function openTestBus(): Promise<Bus> {
 /** A bus that is not there: every publish fails as it does while NATS is down. */
 export function absentBus(bus: Bus): Bus {
   return { ...bus, isConnected: () => false, publish: () => Promise.reject(new Error("the bus is not there")) };
+}
+
+/** What a handler gets when this caller calls. */
+export function contextOf(caller: Principal, headers: Readonly<Record<string, string>> = {}): HandlerContext {
+  const values = createContextValues();
+  rememberCaller(values, caller);
+  return { values, requestHeader: new Headers(headers) } as HandlerContext;
 }

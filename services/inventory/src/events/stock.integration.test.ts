@@ -21,7 +21,7 @@ async function openStock() {
   const repeat = async (events: readonly PendingEvent[]) => void repeated.push(...events.map((event) => event.type));
   /** The effects as one replica has them. */
   const replica = () => {
-    const close = (outcome: "released" | "shipped") => {
+    const close = (outcome: "released" | "shipped" | "returned") => {
       const effect = orderClosed(inventory, outcome);
       return (...orders: OrderPlaced[]) =>
         effect(orders.map(({ orderId }) => create(OrderCancelledSchema, { orderId })));
@@ -31,6 +31,7 @@ async function openStock() {
       placed: (...orders: OrderPlaced[]) => place(orders),
       cancelled: close("released"),
       shipped: close("shipped"),
+      returned: close("returned"),
     };
   };
   const outcomeOf = async (order: OrderPlaced) =>
@@ -136,4 +137,18 @@ test("a product that left the catalogue is refused, and what was promised of it 
   await replica().shipped(before);
   expect(await outcomeOf(after)).toBe("refused");
   expect(await stockOf(productId)).toEqual({ onHand: 9, reserved: 0 });
+});
+
+test("what comes back is on hand again, once, in whatever order it is heard", async () => {
+  const { addProduct, stockOf, ledgerSumOf, replica } = await openStock();
+  const productId = await addProduct(10);
+  const [inTurn, outOfTurn] = [placed([productId, 3]), placed([productId, 2])];
+  await replica().placed(inTurn, outOfTurn);
+  await replica().shipped(inTurn);
+  await replica().returned(inTurn);
+  await replica().returned(outOfTurn);
+  await replica().shipped(outOfTurn);
+  await Promise.all(Array.from({ length: 5 }, () => replica().returned(inTurn, outOfTurn)));
+  expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 0 });
+  expect(await ledgerSumOf(productId)).toEqual({ onHand: 10, reserved: 0 });
 });

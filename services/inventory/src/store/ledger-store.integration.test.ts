@@ -3,8 +3,12 @@ import { expect, test } from "vitest";
 import { decide } from "../domain/ledger.ts";
 import { newProduct, openTestInventory } from "../testing.ts";
 
-const entryOf = (plan: ReturnType<typeof decide>) => ({ kind: "decided", plan, events: [], actor: "test", time: new Date() }) as const;
-const orderOf = (productId: string, quantity: number) => ({ orderId: newId("order"), lines: [{ productId, quantity }] });
+const entryOf = (plan: ReturnType<typeof decide>) =>
+  ({ kind: "decided", plan, events: [], actor: "test", time: new Date() }) as const;
+const orderOf = (productId: string, quantity: number) => ({
+  orderId: newId("order"),
+  lines: [{ productId, quantity }],
+});
 
 test("of two writers that were driven into the same balance one wins, and the other changes nothing", async () => {
   const { ledger, products, stockOf, addProduct } = await openTestInventory();
@@ -75,6 +79,8 @@ test("a product that can't be added leaves nothing in the ledger", async () => {
   const { ledger, ledgerDocuments, addProduct } = await openTestInventory();
   await addProduct(5, "SKU-1");
   const productId = newId("product");
-  await expect(ledger.insertProduct(newProduct(productId, 7, "SKU-1"), "test")).rejects.toMatchObject({ reason: "SKU_TAKEN" });
+  await expect(ledger.insertProduct(newProduct(productId, 7, "SKU-1"), "test")).rejects.toMatchObject({
+    reason: "SKU_TAKEN",
+  });
   expect(await ledgerDocuments.countDocuments({ "moves.product_id": productId })).toBe(0);
 });

@@ -1,0 +1,68 @@
+import { create } from "@bufbuild/protobuf";
+import { CancelOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { newId } from "@shop/platform";
+import { contextOf, silentLog } from "@shop/platform/testing";
+import { expect, test } from "vitest";
+import type { OrderStatus } from "../domain/order.ts";
+import { cancelUndecidedOrders } from "../jobs/cancel-undecided-orders.ts";
+import { openTestOrders } from "../testing.ts";
+import { cancelOrder } from "./cancel-order.ts";
+
+async function openCancelling() {
+  const opened = await openTestOrders();
+  const cancel = cancelOrder(opened);
+  const moveTo = async (orderId: string, ...statuses: OrderStatus[]) => {
+    for (const status of statuses) {
+      const read = (await opened.orders.findById(orderId))!;
+      await opened.orders.move(read, { status, time: new Date(), actor: "test", reason: "", traceId: "" }, []);
+    }
+  };
+  return {
+    ...opened,
+    moveTo,
+    cancelAs: async (userId: string, orderId: string, reason = "", roles = ["customer"]) =>
+      (await cancel(create(CancelOrderRequestSchema, { orderId, reason }), contextOf({ kind: "user", userId, roles }))).order!,
+  };
+}
+
+test("its owner can call an order off until it is shipped, once and for all", async () => {
+  const { place, moveTo, cancelAs, orders } = await openCancelling();
+  const [pending, confirmed, shipped] = [await place(), await place(), await place()];
+  await moveTo(confirmed.orderId, "confirmed");
+  await moveTo(shipped.orderId, "confirmed", "shipped");
+  for (const { userId, orderId } of [pending, confirmed]) {
+    const answer = await cancelAs(userId, orderId, "changed my mind");
+    expect(await cancelAs(userId, orderId)).toEqual(answer);
+    expect((await orders.findMoves(orderId)).at(-1)).toMatchObject({ status: "cancelled", actor: userId, reason: "changed my mind" });
+  }
+  await expect(cancelAs(shipped.userId, shipped.orderId)).rejects.toMatchObject({ reason: "ORDER_MOVE_REFUSED" });
+});
+
+test("nobody else can, but an administrator who says why", async () => {
+  const { place, cancelAs } = await openCancelling();
+  const { orderId } = await place();
+  await expect(cancelAs(newId("user"), orderId)).rejects.toMatchObject({ reason: "ORDER_NOT_FOUND" });
+  await expect(cancelAs(newId("user"), orderId, " ", ["admin"])).rejects.toMatchObject({ reason: "CANCEL_REASON_REQUIRED" });
+  await cancelAs(newId("user"), orderId, "broken in the warehouse", ["admin"]);
+});
+
+test("a cancelled order tells the stock in the same commit", async () => {
+  const { place, cancelAs, documents } = await openCancelling();
+  const { userId, orderId } = await place();
+  const writes = documents.watch([{ $match: { operationType: "update" } }]);
+  await cancelAs(userId, orderId);
+  const change = await writes.next();
+  await writes.close();
+  const updated = JSON.stringify(change);
+  expect(updated).toContain('"status":"cancelled"');
+  expect(updated).toContain("orders/OrderCancelled/");
+});
+
+test("an order that is not decided in time is cancelled, and only such an order", async () => {
+  const { orders, clock, place, moveTo } = await openCancelling();
+  const [overdue, confirmed, fresh] = [await place(new Date(0)), await place(new Date(0)), await place()];
+  await moveTo(confirmed.orderId, "confirmed");
+  await cancelUndecidedOrders({ orders, clock, log: silentLog, decisionDeadlineMs: 60_000 }).run(new AbortController().signal);
+  const statuses = await Promise.all([overdue, confirmed, fresh].map(async ({ orderId }) => (await orders.findById(orderId))?.status));
+  expect(statuses).toEqual(["cancelled", "confirmed", "pending"]);
+});

@@ -1,0 +1,88 @@
+import { create } from "@bufbuild/protobuf";
+import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { newId } from "@shop/platform";
+import { contextOf } from "@shop/platform/testing";
+import { expect, test } from "vitest";
+import { openTestOrders } from "../testing.ts";
+import { createOrder } from "./create-order.ts";
+
+const price = { currencyCode: "EUR", minorUnits: 250n };
+
+async function openPlacement() {
+  const { orders, documents, clock } = await openTestOrders();
+  const [productId, userId] = [newId("product"), newId("user")];
+  let isSold = true;
+  const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
+  const place = createOrder({ orders, catalogue, clock });
+  const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
+  const request = (quantity: number, more: Partial<CreateOrderRequest> = {}) =>
+    create(CreateOrderRequestSchema, { items: [{ productId, quantity }], ...more });
+  return {
+    documents,
+    orders,
+    request,
+    userId,
+    stopSelling: () => void (isSold = false),
+    place: async (asked: CreateOrderRequest, as = userId, headers = {}) =>
+      (await place(asked, caller(as, headers))).order!,
+  };
+}
+
+test("the same request again is the same order with the same answer, also after it has moved and the product is gone", async () => {
+  const { documents, orders, request, place, stopSelling } = await openPlacement();
+  const first = await place(request(2, { requestId: "one" }));
+  const confirm = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
+  await orders.movePending(new Map([[first.orderId!, confirm]]));
+  stopSelling();
+  expect(await place(request(2, { requestId: "one" }))).toEqual(first);
+  expect(await documents.countDocuments()).toBe(1);
+});
+
+test("of many that come at once with one name one is made, and all get its answer", async () => {
+  const { documents, request, place } = await openPlacement();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => place(request(1, { requestId: "one" }))));
+  expect(new Set(answers.map((order) => order.orderId)).size).toBe(1);
+  expect(await documents.countDocuments()).toBe(1);
+  expect((await documents.findOne())?.outbox.length).toBeLessThanOrEqual(1);
+});
+
+test("the Idempotency-Key header names a request as its field does", async () => {
+  const { request, place, userId } = await openPlacement();
+  const first = await place(request(1), userId, { "idempotency-key": "one" });
+  expect(await place(request(1, { requestId: "one" }))).toEqual(first);
+  await expect(place(request(1, { requestId: "two" }), userId, { "idempotency-key": "one" })).rejects.toMatchObject({
+    reason: "REQUEST_IDS_DIFFER",
+  });
+});
+
+test("another request under the same name is refused, and places nothing", async () => {
+  const { documents, request, place } = await openPlacement();
+  await place(request(1, { requestId: "one" }));
+  await expect(place(request(2, { requestId: "one" }))).rejects.toMatchObject({
+    kind: "invalid_argument",
+    reason: "REQUEST_ID_REUSED",
+  });
+  expect(await documents.countDocuments()).toBe(1);
+});
+
+test("names are a user's own, and requests without one are orders of their own", async () => {
+  const { documents, request, place } = await openPlacement();
+  await place(request(1, { requestId: "one" }));
+  await place(request(1, { requestId: "one" }), newId("user"));
+  await place(request(1));
+  await place(request(1));
+  expect(await documents.countDocuments()).toBe(4);
+});
+
+test("a request that was refused leaves its name free", async () => {
+  const { documents, request, place } = await openPlacement();
+  const expecting = (minorUnits: bigint) =>
+    create(CreateOrderRequestSchema, {
+      items: request(2).items,
+      requestId: "one",
+      expectedTotal: { currencyCode: "EUR", minorUnits },
+    });
+  await expect(place(expecting(1n))).rejects.toMatchObject({ reason: "ORDER_TOTAL_MOVED", facts: { metadata: { total: "500 EUR" } } });
+  expect(await documents.countDocuments()).toBe(0);
+  expect((await place(expecting(500n))).total).toMatchObject({ minorUnits: 500n });
+});
