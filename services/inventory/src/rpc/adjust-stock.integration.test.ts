@@ -23,7 +23,8 @@ async function openAdjusting() {
   return {
     ...inventory,
     adjust: async (productId: string, onHandDelta: number, requestId = "") =>
-      (await adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "counted", requestId }), admin)).stock!,
+      (await adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "counted", requestId }), admin))
+        .stock!,
     list: async (productId: string, pageSize = 0, pageToken = "") =>
       await list(create(ListStockMovementsRequestSchema, { productId, pageSize, pageToken }), admin),
     async reserve(productId: string, quantity: number) {

@@ -15,6 +15,14 @@ export function adjustStock(on: {
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.adjustStock> {
+  /** As the ledger has it: whoever made the last movement may not have brought the balance up to date yet. */
+  async function stockNow(productId: string) {
+    await on.cache.invalidate(await on.ledger.catchUp([productId]));
+    const balance = (await on.products.balancesOf([productId], "all")).get(productId);
+    if (balance === undefined) throw productNotFound(productId);
+    return toStockMessage(productId, balance);
+  }
+
   return async ({ productId, onHandDelta, reason, requestId }, context) => {
     for (;;) {
       const balances = await on.products.balancesOf([productId], "catalogue");
@@ -23,7 +31,7 @@ export function adjustStock(on: {
 
       const made = requestId === "" ? undefined : await on.ledger.findAdjustment(productId, requestId);
       if (made !== undefined && made !== onHandDelta) throw adjustmentReused(requestId);
-      if (made !== undefined) return { stock: toStockMessage(productId, balance) };
+      if (made !== undefined) return { stock: await stockNow(productId) };
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
@@ -38,9 +46,7 @@ export function adjustStock(on: {
       });
       // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.
       await on.cache.invalidate(moved ?? (await on.ledger.catchUp([productId])));
-      if (moved === undefined) continue;
-      const now = (await on.products.balancesOf([productId], "all")).get(productId) ?? balance;
-      return { stock: toStockMessage(productId, now) };
+      if (moved !== undefined) return { stock: await stockNow(productId) };
     }
   };
 }

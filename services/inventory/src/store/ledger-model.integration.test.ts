@@ -11,11 +11,18 @@ import { openTestInventory } from "../testing.ts";
 /** What stock is, in the fewest words: the real store has to agree with it after every step. */
 interface Model {
   readonly products: Map<string, { onHand: number; reserved: number }>;
-  readonly orders: Map<string, { lines: Map<string, number>; state: "open" | "held" | "refused" | "void" | Closing["outcome"] }>;
+  readonly orders: Map<
+    string,
+    { lines: Map<string, number>; state: "open" | "held" | "refused" | "void" | Closing["outcome"] }
+  >;
 }
 
 type Inventory = Awaited<ReturnType<typeof openTestInventory>>;
-type Real = { readonly inventory: Inventory; readonly productIds: readonly string[]; readonly orderIds: readonly string[] };
+type Real = {
+  readonly inventory: Inventory;
+  readonly productIds: readonly string[];
+  readonly orderIds: readonly string[];
+};
 type Step = fc.AsyncCommand<Model, Real>;
 
 async function agree(model: Model, { inventory }: Real): Promise<void> {
@@ -30,7 +37,9 @@ async function agree(model: Model, { inventory }: Real): Promise<void> {
 const always = () => true;
 
 /** Some orders are placed in one batch; any of them may have been placed, cancelled or shipped before. */
-const place = (batch: readonly (readonly [order: number, lines: readonly (readonly [product: number, quantity: number])[]])[]): Step => ({
+const place = (
+  batch: readonly (readonly [order: number, lines: readonly (readonly [product: number, quantity: number])[]])[],
+): Step => ({
   check: always,
   toString: () => `place ${JSON.stringify(batch)}`,
   async run(model, real) {
@@ -68,7 +77,9 @@ const closeOrder = (order: number, outcome: Closing["outcome"]): Step => ({
       };
       const leaves = outcome !== "released" && known.state === "held";
       if (outcome === "released" && known.state === "held") {
-        each((stock, quantity) => void (stock.reserved -= quantity));
+        each((stock, quantity) => {
+          stock.reserved -= quantity;
+        });
         known.state = "released";
       }
       if (leaves) {
@@ -79,7 +90,9 @@ const closeOrder = (order: number, outcome: Closing["outcome"]): Step => ({
         known.state = "shipped";
       }
       if (outcome === "returned" && known.state === "shipped") {
-        each((stock, quantity) => void (stock.onHand += quantity));
+        each((stock, quantity) => {
+          stock.onHand += quantity;
+        });
         known.state = "returned";
       }
     }
@@ -122,15 +135,19 @@ const steps = [
 test("whatever happens to orders in whatever order, stock is what ten lines say it is", async () => {
   const inventory = await openTestInventory();
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 3, maxLength: 3 }), fc.commands(steps, { maxCommands: 25 }), async (onHand, commands) => {
-      await fc.asyncModelRun(async () => {
-        const productIds = [];
-        for (const quantity of onHand) productIds.push(await inventory.addProduct(quantity));
-        const orderIds = Array.from({ length: 8 }, () => newId("order"));
-        const products = new Map(productIds.map((id, index) => [id, { onHand: onHand[index]!, reserved: 0 }]));
-        return { model: { products, orders: new Map() }, real: { inventory, productIds, orderIds } };
-      }, commands);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 3, maxLength: 3 }),
+      fc.commands(steps, { maxCommands: 25 }),
+      async (onHand, commands) => {
+        await fc.asyncModelRun(async () => {
+          const productIds = [];
+          for (const quantity of onHand) productIds.push(await inventory.addProduct(quantity));
+          const orderIds = Array.from({ length: 8 }, () => newId("order"));
+          const products = new Map(productIds.map((id, index) => [id, { onHand: onHand[index]!, reserved: 0 }]));
+          return { model: { products, orders: new Map() }, real: { inventory, productIds, orderIds } };
+        }, commands);
+      },
+    ),
     { numRuns: 25 },
   );
 }, 120_000);
@@ -141,6 +158,9 @@ test("orders decided after a crash left balances behind are decided on what the 
   const real = { inventory, productIds: [productId], orderIds: [newId("order"), newId("order")] };
   const model: Model = { products: new Map([[productId, { onHand: 0, reserved: 0 }]]), orders: new Map() };
   await crashAfterReceiving(0, 5).run(model, real);
-  await place([[0, [[0, 5]]], [1, [[0, 1]]]]).run(model, real);
+  await place([
+    [0, [[0, 5]]],
+    [1, [[0, 1]]],
+  ]).run(model, real);
   expect([...model.orders.values()].map(({ state }) => state)).toEqual(["held", "refused"]);
 });

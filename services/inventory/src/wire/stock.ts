@@ -18,7 +18,8 @@ const kinds: Readonly<Record<EntryKind, StockMovementKind>> = {
 };
 
 export function toStockMessage(productId: string, balance: Balance): MessageInitShape<typeof StockSchema> {
-  return { productId, ...balance, available: available(balance) };
+  const { onHand, reserved, sequence } = balance;
+  return { productId, onHand, reserved, available: available(balance), sequence };
 }
 
 export function toMovementMessage(movement: Movement): MessageInitShape<typeof StockMovementSchema> {

@@ -15,14 +15,16 @@ async function openPlacement() {
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
   const place = createOrder({ orders, catalogue, clock });
   const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
-  const request = (quantity: number, more: Partial<CreateOrderRequest> = {}) =>
+  const request = (quantity: number, more: { requestId?: string } = {}) =>
     create(CreateOrderRequestSchema, { items: [{ productId, quantity }], ...more });
   return {
     documents,
     orders,
     request,
     userId,
-    stopSelling: () => void (isSold = false),
+    stopSelling() {
+      isSold = false;
+    },
     place: async (asked: CreateOrderRequest, as = userId, headers = {}) =>
       (await place(asked, caller(as, headers))).order!,
   };
@@ -82,7 +84,10 @@ test("a request that was refused leaves its name free", async () => {
       requestId: "one",
       expectedTotal: { currencyCode: "EUR", minorUnits },
     });
-  await expect(place(expecting(1n))).rejects.toMatchObject({ reason: "ORDER_TOTAL_MOVED", facts: { metadata: { total: "500 EUR" } } });
+  await expect(place(expecting(1n))).rejects.toMatchObject({
+    reason: "ORDER_TOTAL_MOVED",
+    facts: { metadata: { total: "500 EUR" } },
+  });
   expect(await documents.countDocuments()).toBe(0);
   expect((await place(expecting(500n))).total).toMatchObject({ minorUnits: 500n });
 });
