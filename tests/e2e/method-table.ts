@@ -52,11 +52,16 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.inventory.v1.InventoryService/GetProductByID": "anybody",
   "shop.inventory.v1.InventoryService/UpdateProduct": "admins",
   "shop.inventory.v1.InventoryService/DeleteProduct": "admins",
+  "shop.inventory.v1.InventoryService/AdjustStock": "admins",
+  "shop.inventory.v1.InventoryService/ListStockMovements": "admins",
   "shop.inventory.v1.InventoryService/BatchGetProducts": "platform",
   "shop.orders.v1.OrderService/CreateOrder": "accounts",
   "shop.orders.v1.OrderService/GetOrderByID": "accounts",
   "shop.orders.v1.OrderService/UpdateOrderStatus": "admins",
+  "shop.orders.v1.OrderService/CancelOrder": "accounts",
+  "shop.orders.v1.OrderService/ListOrderEvents": "accounts",
   "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
+  "shop.orders.v1.OrderService/ListOrders": "admins",
 };
 
 /** What the gate answers to whom; nobody else is stopped by it. */
@@ -92,11 +97,16 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.inventory.v1.InventoryService/GetProductByID": { productId: "none" },
   "shop.inventory.v1.InventoryService/UpdateProduct": { product: { productId: "none" } },
   "shop.inventory.v1.InventoryService/DeleteProduct": { productId: "none" },
+  "shop.inventory.v1.InventoryService/AdjustStock": { productId: "none" },
+  "shop.inventory.v1.InventoryService/ListStockMovements": { productId: "none" },
   "shop.inventory.v1.InventoryService/BatchGetProducts": {},
   "shop.orders.v1.OrderService/CreateOrder": { items: [] },
   "shop.orders.v1.OrderService/GetOrderByID": { orderId: "none" },
   "shop.orders.v1.OrderService/UpdateOrderStatus": { orderId: "none" },
+  "shop.orders.v1.OrderService/CancelOrder": { orderId: "none" },
+  "shop.orders.v1.OrderService/ListOrderEvents": { orderId: "none" },
   "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
+  "shop.orders.v1.OrderService/ListOrders": { pageSize: -1 },
 };
 
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
@@ -394,6 +404,58 @@ const inventory: readonly Row[] = [
   },
 ];
 
+const stock: readonly Row[] = [
+  {
+    method: InventoryService.method.adjustStock,
+    as: "admin",
+    says: "corrects what is on hand",
+    request: async (world) => ({
+      productId: (await world.newProduct()).productId,
+      onHandDelta: 3,
+      reason: "found behind the shelf",
+    }),
+    answers: (_, { productId }) => ({
+      stock: { productId: productId!, onHand: expect.any(Number), available: expect.any(Number), sequence: 2 },
+    }),
+  },
+  {
+    method: InventoryService.method.adjustStock,
+    as: "admin",
+    says: "refuses to take away what is not there",
+    request: async (world) => ({
+      productId: (await world.newProduct()).productId,
+      onHandDelta: -1_000_000,
+      reason: "lost",
+    }),
+    refuses: { code: "FailedPrecondition", reason: "STOCK_OUT_OF_BOUNDS" },
+  },
+  {
+    method: InventoryService.method.adjustStock,
+    as: "admin",
+    says: "refuses an adjustment of nothing for no reason",
+    request: ({ product }) => ({ productId: product.productId }),
+    refuses: invalid("on_hand_delta", "reason"),
+  },
+  {
+    method: InventoryService.method.listStockMovements,
+    as: "admin",
+    says: "tells where a product's stock came from",
+    request: async (world) => ({ productId: (await world.newProduct()).productId }),
+    answers: ({ ids }) => ({
+      movements: [
+        { sequence: 1, kind: "STOCK_MOVEMENT_KIND_RECEIVED", onHandDelta: expect.any(Number), actor: ids.admin, time },
+      ],
+    }),
+  },
+  {
+    method: InventoryService.method.listStockMovements,
+    as: "admin",
+    says: "does not find an unknown product",
+    request: () => ({ productId: unknown("product") }),
+    refuses: notFound("PRODUCT_NOT_FOUND"),
+  },
+];
+
 const orders: readonly Row[] = [
   ...(["customer", "admin"] as const).map(
     (as): Row => ({
@@ -411,6 +473,7 @@ const orders: readonly Row[] = [
           orderId: idOf("order"),
           userId: ids[as],
           status: "ORDER_STATUS_PENDING",
+          version: 1,
           items: [{ productId: plenty.productId, name: plenty.name, quantity: 3, unitPrice: euros }],
           total: { currencyCode: "EUR", minorUnits: "3750" },
           createTime: time,
@@ -490,6 +553,7 @@ const orders: readonly Row[] = [
         orderId: orderId!,
         userId: ids.customer,
         status: "ORDER_STATUS_SHIPPED",
+        version: 3,
         items: [{ productId: plenty.productId, name: plenty.name, quantity: 1, unitPrice: euros }],
         total: euros,
         createTime: time,
@@ -519,6 +583,112 @@ const orders: readonly Row[] = [
     refuses: invalid("status"),
   },
   {
+    method: OrderService.method.createOrder,
+    as: "customer",
+    says: "refuses a total that is not what it costs",
+    request: ({ plenty }) => ({
+      items: [{ productId: plenty.productId, quantity: 1 }],
+      expectedTotal: { currencyCode: "EUR", minorUnits: "1" },
+    }),
+    refuses: { code: "FailedPrecondition", reason: "ORDER_TOTAL_MOVED" },
+  },
+  ...(["customer", "admin"] as const).map(
+    (as): Row => ({
+      method: OrderService.method.cancelOrder,
+      as,
+      says: "calls an order off",
+      request: async (world) => ({ orderId: (await world.newConfirmedOrder()).orderId, reason: "changed my mind" }),
+      answers: ({ ids, plenty }, { orderId }) => ({
+        order: {
+          orderId: orderId!,
+          userId: ids.customer,
+          status: "ORDER_STATUS_CANCELLED",
+          statusReason: "changed my mind",
+          version: 3,
+          items: [{ productId: plenty.productId, name: plenty.name, quantity: 1, unitPrice: euros }],
+          total: euros,
+          createTime: time,
+          updateTime: time,
+        },
+      }),
+    }),
+  ),
+  {
+    method: OrderService.method.cancelOrder,
+    as: "admin",
+    says: "wants to know why somebody else's order is called off",
+    request: ({ order }) => ({ orderId: order.orderId }),
+    refuses: { code: "InvalidArgument", reason: "CANCEL_REASON_REQUIRED", violations: ["reason"] },
+  },
+  {
+    method: OrderService.method.cancelOrder,
+    as: "customer",
+    says: "does not see somebody else's order",
+    request: ({ order }) => ({ orderId: order.orderId }),
+    refuses: notFound("ORDER_NOT_FOUND"),
+  },
+  ...(["owner", "admin"] as const).map(
+    (as): Row => ({
+      method: OrderService.method.listOrderEvents,
+      as,
+      says: "tells what happened to the owner's order",
+      request: ({ order }) => ({ orderId: order.orderId }),
+      answers: ({ ids }) => ({
+        events: [
+          {
+            version: 1,
+            status: "ORDER_STATUS_PENDING",
+            time,
+            actor: ids.owner,
+            traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+          },
+          {
+            version: 2,
+            status: "ORDER_STATUS_CONFIRMED",
+            time,
+            actor: "inventory",
+            traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+          },
+        ],
+      }),
+    }),
+  ),
+  {
+    method: OrderService.method.listOrderEvents,
+    as: "customer",
+    says: "does not see somebody else's order",
+    request: ({ order }) => ({ orderId: order.orderId }),
+    refuses: notFound("ORDER_NOT_FOUND"),
+  },
+  {
+    method: OrderService.method.listOrders,
+    as: "admin",
+    says: "lists one user's orders that are in one state",
+    request: ({ ids }) => ({ userId: ids.owner, status: "ORDER_STATUS_CONFIRMED" }),
+    answers: ({ order }) => ({ orders: [order] }),
+  },
+  {
+    method: OrderService.method.listOrders,
+    as: "admin",
+    says: "lists none where there is none",
+    request: ({ ids }) => ({ userId: ids.owner, status: "ORDER_STATUS_RETURNED" }),
+    answers: () => ({}),
+  },
+  {
+    method: OrderService.method.listOrders,
+    as: "admin",
+    says: "refuses what is not a user's id",
+    request: () => ({ userId: "me" }),
+    refuses: invalid("user_id"),
+  },
+  {
+    method: OrderService.method.getOrdersByUser,
+    as: "owner",
+    says: "lists the caller's orders of a time",
+    request: () => ({ createTimeFrom: "2020-01-01T00:00:00Z", createTimeBefore: "2020-01-02T00:00:00Z" }),
+    answers: () => ({}),
+  },
+  {
     method: OrderService.method.getOrdersByUser,
     as: "owner",
     says: "lists the caller's own orders and nobody else's",
@@ -541,7 +711,7 @@ const orders: readonly Row[] = [
   },
 ];
 
-export const rows: readonly Row[] = [...users, ...inventory, ...orders];
+export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...orders];
 
 /** A row as a sentence. */
 export function titleOf({ method, as, says }: Row): string {

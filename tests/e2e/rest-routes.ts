@@ -60,6 +60,28 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     body,
     answers: "order",
   }),
+  "shop.inventory.v1.InventoryService/AdjustStock": ({ product_id, ...body }) => ({
+    verb: "POST",
+    path: `/products/${product_id}:adjustStock`,
+    body,
+    answers: "stock",
+  }),
+  "shop.inventory.v1.InventoryService/ListStockMovements": ({ product_id, ...query }) => ({
+    verb: "GET",
+    path: `/products/${product_id}/movements`,
+    query,
+  }),
+  "shop.orders.v1.OrderService/CancelOrder": ({ order_id, ...body }) => ({
+    verb: "POST",
+    path: `/orders/${order_id}:cancel`,
+    body,
+    answers: "order",
+  }),
+  "shop.orders.v1.OrderService/ListOrderEvents": ({ order_id }) => ({
+    verb: "GET",
+    path: `/orders/${order_id}/events`,
+  }),
+  "shop.orders.v1.OrderService/ListOrders": (query) => ({ verb: "GET", path: "/admin/orders", query }),
   "shop.orders.v1.OrderService/GetOrdersByUser": (query) => ({ verb: "GET", path: "/orders", query }),
 };
 

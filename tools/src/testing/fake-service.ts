@@ -19,8 +19,10 @@ const server = createServer((request, response) => {
     response.end("{}");
   } else response.end(JSON.stringify({ products: [{}] })); // nothing to seed
 });
-const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => createServer().listen(Number(env[name])));
-server.listen(Number(env.GATEWAY_PORT));
+const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => ({
+  server: createServer(),
+  port: Number(env[name]),
+}));
 log(40, `listening with an internal secret of ${env.INTERNAL_SECRET?.length} characters`);
 
 process.on("SIGTERM", async () => {
@@ -28,6 +30,10 @@ process.on("SIGTERM", async () => {
   await sleep(300); // as if a last request had to be answered
   const redisUrl = new URL(env.REDIS_URL!);
   log(40, (await accepts(Number(redisUrl.port))) ? "drained while redis was there" : "redis was gone");
-  for (const listening of [server, ...others]) listening.close();
+  for (const listening of [server, ...others.map((other) => other.server)]) listening.close();
   server.closeAllConnections();
 });
+
+// Last: whoever can connect may ask it to stop.
+for (const other of others) other.server.listen(other.port);
+server.listen(Number(env.GATEWAY_PORT));
