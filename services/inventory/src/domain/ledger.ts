@@ -36,6 +36,19 @@ export interface Move {
   readonly reservedDelta: number;
 }
 
+/** Why stock moved. */
+export type EntryKind = "received" | "adjusted" | "decided" | "released" | "shipped" | "returned";
+
+/** A movement of one product, as the ledger tells it. */
+export interface Movement {
+  readonly kind: EntryKind;
+  readonly move: Move;
+  readonly orderIds: readonly string[];
+  readonly actor: string;
+  readonly reason: string;
+  readonly time: Date;
+}
+
 /** What an entry says: at most one move per product, at most one step per order. */
 export interface EntryPlan {
   readonly moves: readonly Move[];

@@ -1,12 +1,9 @@
 import { isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/platform";
 import type { Collection, Db, MongoClient } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
-import type { Closing, Decision, EntryPlan, Move } from "../domain/ledger.ts";
+import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
 import type { Product } from "../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-store.ts";
-
-/** Why stock moved. */
-export type EntryKind = "received" | "adjusted" | "decided" | "released" | "shipped" | "returned";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */
 export interface LedgerEntryDocument {
@@ -41,16 +38,6 @@ export interface LedgerEntry {
   readonly reason?: string;
   /** Claims this name for the entry, among those of its product. */
   readonly requestId?: string;
-  readonly time: Date;
-}
-
-/** A movement of one product, as the ledger keeps it. */
-export interface Movement {
-  readonly kind: EntryKind;
-  readonly move: Move;
-  readonly orderIds: readonly string[];
-  readonly actor: string;
-  readonly reason: string;
   readonly time: Date;
 }
 

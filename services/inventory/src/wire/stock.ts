@@ -5,8 +5,8 @@ import {
   type StockMovementSchema,
   type StockSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { EntryKind, Movement } from "../domain/ledger.ts";
 import { available, type Balance } from "../domain/product.ts";
-import type { EntryKind, Movement } from "../store/ledger-store.ts";
 
 const kinds: Readonly<Record<EntryKind, StockMovementKind>> = {
   received: StockMovementKind.RECEIVED,

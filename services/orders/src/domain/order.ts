@@ -37,6 +37,13 @@ export interface Order {
   readonly updateTime: Date;
 }
 
+/** Names the request that placed an order, among its user's requests. */
+export interface RequestName {
+  readonly id: string;
+  /** Of what was asked for: the same name for something else is a mistake. */
+  readonly hash: string;
+}
+
 /** The version of an order that waits for its stock. */
 export const pendingVersion = 1;
 

@@ -3,8 +3,8 @@ import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/
 import { type Clock, currentTraceId, newId, userIdOf } from "@shop/platform";
 import type { Catalogue } from "../clients/catalogue.ts";
 import { productsUnknown, requestIdReused, totalMoved } from "../domain/errors.ts";
-import { asAccepted, type Order, pendingVersion, sumByProduct, totalOf } from "../domain/order.ts";
-import type { OrderStore, RequestName } from "../store/order-store.ts";
+import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
+import type { OrderStore } from "../store/order-store.ts";
 import { placedEvent } from "../wire/events.ts";
 import { toOrderMessage } from "../wire/order.ts";
 import { requestNameOf } from "../wire/request-name.ts";

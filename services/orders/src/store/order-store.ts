@@ -1,6 +1,6 @@
 import { createGroupCommit, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
 import type { AnyBulkWriteOperation, Collection, Db, UpdateFilter } from "mongodb";
-import { type Order, type OrderMove, type OrderStatus, pendingVersion } from "../domain/order.ts";
+import { type Order, type OrderMove, type OrderStatus, pendingVersion, type RequestName } from "../domain/order.ts";
 
 interface MoneyDocument {
   currency_code: string;
@@ -21,13 +21,6 @@ export interface OrderDocument {
   /** The request that placed it, when its caller named it. */
   request?: RequestName;
   outbox: PendingEvent[];
-}
-
-/** Names the request that placed an order, among its user's requests. */
-export interface RequestName {
-  readonly id: string;
-  /** Of what was asked for: the same name for something else is a mistake. */
-  readonly hash: string;
 }
 
 export interface OrderFilter {

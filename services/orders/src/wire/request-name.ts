@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { invalidFields } from "@shop/platform";
 import { requestIdsDiffer } from "../domain/errors.ts";
-import type { RequestName } from "../store/order-store.ts";
+import type { RequestName } from "../domain/order.ts";
 
 /** A draft of the IETF (draft-ietf-httpapi-idempotency-key-header) that payment and shop APIs follow. */
 const idempotencyKeyHeader = "idempotency-key";
