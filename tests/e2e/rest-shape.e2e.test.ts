@@ -146,15 +146,16 @@ describe("an answer has exactly the fields that are documented, zeros and empty 
       total: { currency_code: "EUR", minor_units: "2500" },
       create_time: time,
       update_time: time,
+      version: 1,
     };
     expect(placed.json).toEqual(order);
     const path = `/orders/${placed.json.order_id}`;
-    const confirmed = { ...order, order_id: placed.json.order_id, status: "ORDER_STATUS_CONFIRMED" };
+    const confirmed = { ...order, order_id: placed.json.order_id, status: "ORDER_STATUS_CONFIRMED", version: 2 };
     await eventually(async () => expect((await ask(`GET ${path}`, { as: buyer })).json).toEqual(confirmed));
     expect((await ask("GET /orders", { as: buyer })).json).toEqual({ orders: [confirmed], next_page_token: "" });
     const shipped = await ask(`PATCH ${path}`, { as: admin, body: { status: "ORDER_STATUS_SHIPPED" } });
     expect(shipped.status).toBe(200);
-    expect(shipped.json).toEqual({ ...confirmed, status: "ORDER_STATUS_SHIPPED" });
+    expect(shipped.json).toEqual({ ...confirmed, status: "ORDER_STATUS_SHIPPED", version: 3 });
   });
 
   test("of a rejected order: the reason", async () => {

@@ -107,7 +107,7 @@ export async function placeOrder(buyer: Account, ...lines: readonly (readonly [P
 }
 
 /** Waits until the stock has answered for an order, and reads it. */
-export async function decided(buyer: Account, { orderId }: Order, timeoutMs = 10_000): Promise<Order> {
+export async function decided(buyer: Account, { orderId }: Pick<Order, "orderId">, timeoutMs = 10_000): Promise<Order> {
   return await eventually(
     async () => {
       const { order } = await buyer.orders.getOrderByID({ orderId });
