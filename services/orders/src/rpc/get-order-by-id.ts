@@ -1,17 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { callerOf, isAdmin } from "@shop/platform";
-import { orderNotFound } from "../domain/errors.ts";
+import { callerOf } from "@shop/platform";
+import { readOrder } from "../read-order.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { toOrderMessage } from "../wire/order.ts";
 
-/** Reads an order. Somebody else's is NOT_FOUND, as if it did not exist. Safe to retry. */
+/** Reads an order. Safe to retry. */
 export function getOrderByID(on: { readonly orders: OrderStore }): MethodImpl<typeof OrderService.method.getOrderByID> {
-  return async ({ orderId }, context) => {
-    const caller = callerOf(context);
-    const order = await on.orders.findById(orderId);
-    const mayRead = isAdmin(caller) || (caller.kind === "user" && caller.userId === order?.userId);
-    if (order === undefined || !mayRead) throw orderNotFound(orderId);
-    return { order: toOrderMessage(order) };
-  };
+  return async ({ orderId }, context) => ({ order: toOrderMessage(await readOrder(on, orderId, callerOf(context))) });
 }
