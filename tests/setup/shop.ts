@@ -91,6 +91,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_USERNAME: shop.admin.username,
         ADMIN_PASSWORD: shop.admin.password,
         INTERNAL_SECRET: shop.internalSecret,
+        CORS_ORIGINS: "http://web.example",
       },
     },
   );

@@ -7,21 +7,52 @@ export function randomSecret(bytes = 32): string {
   return randomBytes(bytes).toString("base64url");
 }
 
+/** What `<dataDir>/secrets.json` keeps; only its owner can read it. */
+interface KeptSecrets {
+  readonly internalSecret?: string;
+  /** Made up for the first admin, until it was shown. */
+  readonly adminPassword?: string;
+}
+
 /**
  * The secret that services prove themselves to each other with: INTERNAL_SECRET of the environment, else the one made up
- * at the first start and kept in `<dataDir>/secrets.json`, which only its owner can read.
+ * at the first start.
  */
 export function internalSecret(dataDir: string, env: NodeJS.ProcessEnv): string {
   if (env.INTERNAL_SECRET) return env.INTERNAL_SECRET;
-  const file = join(dataDir, "secrets.json");
-  mkdirSync(dataDir, { recursive: true });
+  const kept = readSecrets(dataDir);
+  const secret = kept.internalSecret ?? randomSecret();
+  if (kept.internalSecret === undefined) keepSecrets(dataDir, { ...kept, internalSecret: secret });
+  return secret;
+}
+
+/**
+ * A password made up for the first admin. The same one at every start until it was shown: a start that is cut short must
+ * not leave an admin whose password nobody has seen.
+ */
+export function adminPasswordToShow(dataDir: string): { readonly password: string; wasShown(): void } {
+  const kept = readSecrets(dataDir);
+  const password = kept.adminPassword ?? randomSecret(15);
+  if (kept.adminPassword === undefined) keepSecrets(dataDir, { ...kept, adminPassword: password });
+  return {
+    password,
+    wasShown() {
+      const { adminPassword: _shown, ...rest } = readSecrets(dataDir);
+      keepSecrets(dataDir, rest);
+    },
+  };
+}
+
+function readSecrets(dataDir: string): KeptSecrets {
   try {
-    const kept = (JSON.parse(readFileSync(file, "utf8")) as { internalSecret?: string }).internalSecret;
-    if (kept) return kept;
+    return JSON.parse(readFileSync(join(dataDir, "secrets.json"), "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return {};
   }
-  const secret = randomSecret();
-  writeFileSync(file, `${JSON.stringify({ internalSecret: secret })}\n`, { mode: 0o600 });
-  return secret;
+}
+
+function keepSecrets(dataDir: string, secrets: KeptSecrets): void {
+  mkdirSync(dataDir, { recursive: true });
+  writeFileSync(join(dataDir, "secrets.json"), `${JSON.stringify(secrets)}\n`, { mode: 0o600 });
 }

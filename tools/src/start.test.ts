@@ -134,7 +134,7 @@ test("a second Ctrl-C kills what does not want to stop", async () => {
 
 test("an admin who exists already keeps his password, and the starter says so", async () => {
   const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "other-admin" });
-  await shop.untilPrinted("exists already; the password was shown at the first start");
+  await shop.untilPrinted("exists already; its password is not kept here");
 });
 
 test("npm start itself names a wrong setting and a wrong flag", () => {

@@ -9,7 +9,7 @@ import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts
 import { readableLine } from "./log-lines.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
-import { internalSecret, randomSecret } from "./secrets.ts";
+import { adminPasswordToShow, internalSecret } from "./secrets.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { type Service, serviceEnvironment } from "./services.ts";
 import type { Settings } from "./settings.ts";
@@ -108,9 +108,10 @@ async function start(settings: Settings, services: readonly Service[], context: 
   });
   running.add(infra.stop);
 
+  const madeUp = settings.adminPassword === undefined ? adminPasswordToShow(dataDir) : undefined;
   const secrets = {
     internalSecret: internalSecret(dataDir, env),
-    adminPassword: settings.adminPassword ?? randomSecret(15),
+    adminPassword: settings.adminPassword ?? madeUp?.password ?? "",
   };
   const serviceEnv = serviceEnvironment(settings, infra, secrets);
   const kept = services.map((service) =>
@@ -148,6 +149,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   }).catch((error: Error) => `unknown (${error.message})`);
   signal.throwIfAborted();
   printSummary(settings, gatewayUrl, [...infra.processes, ...kept], admin, print);
+  madeUp?.wasShown();
 }
 
 async function refuseTakenPorts({ ports }: Settings): Promise<void> {

@@ -18,7 +18,9 @@ export async function connectMongo(
   const client = new MongoClient(uri, {
     appName,
     serverSelectionTimeoutMS: serverSelectionTimeoutMs,
-    connectTimeoutMS: 5_000,
+    // A server that hangs rather than dies is noticed by its heartbeat, after these two together.
+    connectTimeoutMS: 3_000,
+    heartbeatFrequencyMS: 2_000,
     socketTimeoutMS: 30_000,
     maxPoolSize: 64,
     writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
@@ -41,8 +43,10 @@ export async function connectMongo(
 /** Tells whether a write would find a primary now. */
 export async function canWrite(client: MongoClient): Promise<boolean> {
   try {
-    const hello = await client.db("admin").command({ hello: 1 }, { timeoutMS: 2_000 });
-    return hello.isWritablePrimary === true;
+    // The driver bounds the command, but not its wait for a connection to a server that hangs.
+    const tooLate = delay(2_000, undefined, { ref: false });
+    const hello = await Promise.race([client.db("admin").command({ hello: 1 }, { timeoutMS: 2_000 }), tooLate]);
+    return hello?.isWritablePrimary === true;
   } catch {
     return false;
   }

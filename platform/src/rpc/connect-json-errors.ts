@@ -15,7 +15,8 @@ export function explainJsonErrors(handler: UniversalHandler): UniversalHandler {
     if (!isPlainJson(request)) return await handler(request);
     const chunks: Uint8Array[] = [];
     const response = await handler({ ...request, body: kept(request.body as AsyncIterable<Uint8Array>, chunks) });
-    return response.status === 400 ? await explained(response, handler.method, chunks) : response;
+    // What was refused before its body was read has another reason than its body.
+    return response.status === 400 && chunks.length > 0 ? await explained(response, handler.method, chunks) : response;
   };
   const { protocolNames, service, method, requestPath, supportedContentType, allowedMethods } = handler;
   return Object.assign(explaining, {

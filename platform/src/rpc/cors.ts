@@ -12,5 +12,10 @@ const preflightSeconds = 2 * 60 * 60;
 export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
   const origin = origins.includes("*") ? "*" : [...origins];
-  await app.register(cors, { origin, methods, allowedHeaders, exposedHeaders, maxAge: preflightSeconds });
+  const options = { origin, methods, allowedHeaders, exposedHeaders, maxAge: preflightSeconds };
+  await app.register(cors, {
+    // An OPTIONS that no browser sent to ask first is a request like any other.
+    delegator: ({ headers }, decide) =>
+      decide(null, { ...options, preflight: "origin" in headers && "access-control-request-method" in headers }),
+  });
 }

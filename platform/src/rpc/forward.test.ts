@@ -243,6 +243,19 @@ test.each(versions)(
   },
 );
 
+test("an upstream that takes a request and never answers is `unavailable` after a while, and may take long once it has begun", async () => {
+  const { send } = await gatewayTo(
+    (request, response) => {
+      if (request.url === "/never") return;
+      response.write("a");
+      setTimeout(() => response.end("b"), 400);
+    },
+    { answerTimeoutMs: 200 },
+  );
+  expect(await send("HTTP/1.1", { path: "/never" })).toMatchObject(rest);
+  expect((await send("HTTP/1.1", { path: "/slowly" })).body).toBe("ab");
+});
+
 test.each(versions)("replicas take turns on %s, and one that refuses connections is passed over", async (version) => {
   const urls = await Promise.all(["a", "b"].map((name) => upstream((_request, response) => response.end(name))));
   const onFailure = vi.fn();

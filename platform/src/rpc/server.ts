@@ -80,6 +80,9 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       writeProtocolError(request.raw, reply.raw, new ConnectError("the path is malformed", Code.InvalidArgument));
     },
   });
+  // Bodies stay unread: whoever answers reads them, and only once the caller may call.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   await allowOrigins(app, options.corsOrigins);
   addHealth(app, options);
   app.addHook("onRequest", async (request, reply) => {
@@ -99,22 +102,18 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors));
     },
   });
-  // Everything else: REST, and what is hosted elsewhere. Bodies stay unread: whoever answers reads them.
-  await app.register(async (rest) => {
-    rest.removeAllContentTypeParsers();
-    rest.addContentTypeParser("*", (_request, _payload, done) => done(null));
-    rest.all("/*", async (request: FastifyRequest, reply: FastifyReply) => {
-      for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
-      reply.hijack();
-      const destination = routing.find(request.method, request.raw.url ?? "/");
-      if (destination.kind === "no_method") {
-        writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
-      } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {
-        await remote.call(destination.method, request.raw, reply.raw);
-      } else {
-        await handleNodeRequest(transcoder, request.raw, reply.raw);
-      }
-    });
+  // Everything else: REST, and what is hosted elsewhere.
+  app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
+    for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
+    reply.hijack();
+    const destination = routing.find(request.method, request.raw.url ?? "/");
+    if (destination.kind === "no_method") {
+      writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
+    } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {
+      await remote.call(destination.method, request.raw, reply.raw);
+    } else {
+      await handleNodeRequest(transcoder, request.raw, reply.raw);
+    }
   });
   await app.listen({ host: options.host, port: options.port });
   const port = portOf(app.server);

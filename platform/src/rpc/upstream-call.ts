@@ -61,6 +61,7 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
     port: replica.port,
     method: head.method,
     path: head.path,
+    timeout: replica.answerTimeoutMs,
     headers: {
       ...head.headers,
       host: replica.authority,
@@ -78,7 +79,10 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
         ),
       );
     request.on("error", broke).once("close", broke);
-    request.once("response", (response) =>
+    request.once("timeout", () => request.destroy(new Error(`nothing moved for ${replica.answerTimeoutMs} ms`)));
+    request.once("response", (response) => {
+      // Once the answer has begun it may be a stream, and take its time.
+      request.setTimeout(0);
       resolve({
         status: response.statusCode ?? 502,
         headers: response.headers,
@@ -86,8 +90,8 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
         headersOnly: false,
         trailers: () => response.trailers,
         resetCode: () => 0,
-      }),
-    );
+      });
+    });
   });
   answer.catch(() => {});
   await connected(request, replica);

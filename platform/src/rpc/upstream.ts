@@ -7,6 +7,8 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs?: number;
   /** A replica that refused a connection is passed over for so long, while another can be asked. */
   readonly avoidMs?: number;
+  /** HTTP/1.1: an answer that has not begun, on a connection over which nothing has moved for so long, is given up. */
+  readonly answerTimeoutMs?: number;
   /** HTTP/2: how often a connection with open streams is asked by PING; one without streams for so long is closed. */
   readonly pingIntervalMs?: number;
   /** HTTP/2: a PING that stays unanswered for so long means the replica is gone. */
@@ -18,6 +20,7 @@ export interface UpstreamOptions {
 const defaults: Required<UpstreamOptions> = {
   connectTimeoutMs: 2_000,
   avoidMs: 1_000,
+  answerTimeoutMs: 15_000,
   pingIntervalMs: 20_000,
   pingTimeoutMs: 10_000,
   maxSessions: 64,
@@ -55,6 +58,7 @@ export class Replica {
   readonly hostname: string;
   readonly port: string;
   readonly connectTimeoutMs: number;
+  readonly answerTimeoutMs: number;
   readonly http1: http.Agent;
   readonly http2: Http2Sessions;
   readonly #avoidMs: number;
@@ -67,6 +71,7 @@ export class Replica {
     this.hostname = hostname.replace(/^\[|\]$/g, "");
     this.port = port || "80";
     this.connectTimeoutMs = options.connectTimeoutMs;
+    this.answerTimeoutMs = options.answerTimeoutMs;
     this.http1 = new http.Agent({ keepAlive: true, maxFreeSockets: 256, timeout: 60_000 });
     this.http2 = new Http2Sessions(origin, options);
     this.#avoidMs = options.avoidMs;

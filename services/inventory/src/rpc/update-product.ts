@@ -23,7 +23,9 @@ export function updateProduct(on: {
       const read = await on.products.findById(productId);
       if (read === undefined) throw productNotFound(productId);
       if (etag !== "" && etag !== etagOf(read)) throw productChanged(productId, etagOf(read));
-      const updated = await on.products.update(read, applyChanges(read.details, product!, updateMask), on.clock());
+      const details = applyChanges(read.details, product!, updateMask);
+      if (details === read.details) return { product: toProductMessage(read) };
+      const updated = await on.products.update(read, details, on.clock());
       if (updated !== undefined) {
         await on.cache.invalidate([updated]);
         return { product: toProductMessage(updated) };
