@@ -35,8 +35,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{platform,services,gateway,tools}/**/*.test.ts"],
-          exclude: [...configDefaults.exclude, "**/*.integration.test.ts"],
+          include: ["{platform,services,gateway,tools,tests/resilience}/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, "**/*.{integration,resilience}.test.ts"],
           sequence: { groupOrder: 0 },
         },
       },
@@ -57,6 +57,15 @@ export default defineConfig({
       },
       endToEnd("e2e-all-in-one", 2),
       endToEnd("e2e-split", 3),
+      {
+        extends: true,
+        test: {
+          name: "resilience",
+          include: ["tests/resilience/**/*.resilience.test.ts"],
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
+        },
+      },
     ],
   },
 });

@@ -1,12 +1,14 @@
-// `npm run bench -- [start] [http]`: measures, both when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [chaos]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
+import { benchChaos } from "./chaos-bench.ts";
 import { serveFloor } from "./floor.ts";
 import { benchHttp } from "./http-bench.ts";
 import { generateLoad } from "./load.ts";
 import { startWriting } from "./report.ts";
 import { benchStart } from "./start-bench.ts";
 
-const benches = { start: benchStart, http: benchHttp };
+const benches = { start: benchStart, http: benchHttp, chaos: benchChaos };
+const usual = ["start", "http"] as const;
 /** What this file does in a process of its own. */
 const parts: Readonly<Record<string, () => Promise<void>>> = { floor: serveFloor, load: generateLoad };
 
@@ -17,11 +19,13 @@ const { positionals, values } = parseArgs({
     rounds: { type: "string", default: "2" },
     seconds: { type: "string", default: "8" },
     connections: { type: "string", default: "32" },
+    seed: { type: "string", default: "1" },
+    minutes: { type: "string", default: "5" },
     note: { type: "string", default: "" },
   },
 });
 const part = parts[positionals[0] ?? ""];
-const chosen = positionals.length === 0 ? (Object.keys(benches) as (keyof typeof benches)[]) : positionals;
+const chosen = positionals.length === 0 ? usual : positionals;
 
 if (part !== undefined) await part();
 else if (chosen.every((name): name is keyof typeof benches => name in benches)) {
@@ -30,6 +34,8 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     connections: Number(values.connections),
+    seed: Number(values.seed),
+    minutes: Number(values.minutes),
   };
   for (const name of chosen) {
     const write = startWriting(name, values.note);
@@ -37,7 +43,8 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']",
+    "npm run bench -- [start] [http] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+      "npm run bench -- chaos [--seed 1] [--minutes 5] [--note '...']",
   );
   process.exitCode = 1;
 }

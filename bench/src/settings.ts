@@ -7,4 +7,8 @@ export interface BenchSettings {
   /** How long each of those turns is. */
   readonly seconds: number;
   readonly connections: number;
+  /** What the schedule of a fault run follows from. */
+  readonly seed: number;
+  /** How long faults are injected. */
+  readonly minutes: number;
 }

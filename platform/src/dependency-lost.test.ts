@@ -20,6 +20,16 @@ test.each([
   ["a bus that does not answer", new NatsError("timeout", ErrorCode.Timeout)],
   ["a neighbour that is down", new ConnectError("down", Code.Unavailable)],
   ["a neighbour that is too slow", new ConnectError("slow", Code.DeadlineExceeded)],
+  [
+    "a neighbour that died during the call",
+    new ConnectError(
+      "socket hang up",
+      Code.Aborted,
+      undefined,
+      undefined,
+      Object.assign(new Error(), { code: "ECONNRESET" }),
+    ),
+  ],
   ["our own word for it", new DomainError("unavailable", "TEST", "down")],
 ])("%s is a lost dependency", (_what, error) => {
   expect(isDependencyLost(error)).toBe(true);

@@ -15,16 +15,23 @@ const socketCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT",
  */
 export function isDependencyLost(error: unknown): boolean {
   if (error instanceof DomainError) return error.kind === "unavailable";
-  if (error instanceof ConnectError) return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded;
+  if (error instanceof ConnectError) {
+    // Connect calls a connection that broke aborted or internal.
+    return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || isSocketError(error.cause);
+  }
   if (error instanceof NatsError) return true;
   // A bulk write that no single write made fail: the connection or the write concern did (the driver wraps either).
   if (error instanceof MongoBulkWriteError && [error.writeErrors].flat().length === 0) return true;
   if (error instanceof MongoServerError) {
     return error.hasErrorLabel("RetryableWriteError") || passingMongoCodes.has(Number(error.code));
   }
-  if (error instanceof Error && "code" in error && socketCodes.has(String(error.code))) return true;
+  if (isSocketError(error)) return true;
   return (
     error instanceof MongoError &&
     error.name.match(/Network|ServerSelection|Timeout|PoolCleared|Topology|NotConnected/) !== null
   );
+}
+
+function isSocketError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && socketCodes.has(String(error.code));
 }

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
@@ -8,6 +9,7 @@ import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
 import { systemClock } from "./clock.ts";
 import { readConfig } from "./config.ts";
+import { isDependencyLost } from "./dependency-lost.ts";
 import { newSecret } from "./ids.ts";
 import { startJob } from "./jobs.ts";
 import { createLogger, type Logger } from "./log.ts";
@@ -21,6 +23,7 @@ import { listen } from "./rpc/server.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
 
 const defaultLeaseMs = 10_000;
+const retryStartMs = 500;
 
 /** Modules that run in this process. */
 export interface RunningModules {
@@ -75,7 +78,7 @@ export async function startModules(
     const pageTokens = createPageTokens(secret);
     for (const module of stateful) {
       const context = { config: configOf(module), log: log.child({ module: module.name }), pageTokens, transportTo };
-      started.set(module, await startOne(module, backing, context));
+      started.set(module, await onceTheyAnswer(() => startOne(module, backing, context), log, signal));
     }
   }
 
@@ -119,6 +122,27 @@ export async function startModules(
       log.info("drained");
     },
   };
+}
+
+/**
+ * Tries until the servers let it: an election of MongoDB or NATS that falls into a start is no reason to die. Until its work
+ * is started, a module that was started in vain has left nothing running.
+ */
+async function onceTheyAnswer<Started>(
+  start: () => Promise<Started>,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Started> {
+  for (;;) {
+    try {
+      return await start();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDependencyLost(error)) throw error;
+      log.warn({ err: error }, "a dependency was lost during the start, trying again");
+      await delay(retryStartMs, undefined, { signal });
+    }
+  }
 }
 
 /** Starts a module on its own database. Its stream and its durables exist before anything can be published. */

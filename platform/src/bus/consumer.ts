@@ -12,6 +12,13 @@ const maxAckPending = 2_048;
 /** So long after a crash what it had in hand is delivered again. A living process asks for more time in good time. */
 const ackWaitMs = 5_000;
 const stillWorkingMs = 2_000;
+/**
+ * The server that leads a consumer says so often that it still has our request. One that dies takes the request with it, and
+ * nobody tells who is connected to another server: after two silences it is asked again.
+ */
+const heartbeatMs = 2_000;
+/** How long a request waits for messages; also how long the client rests when a cluster without a leader refused one. */
+const requestMs = 5_000;
 /** A message whose handling failed so often, for no known reason, is set aside. */
 const maxUnknownFailures = 5;
 const backoffMs = { first: 250, most: 5_000 };
@@ -82,6 +89,8 @@ async function pull(
       const consumer = await bus.jetstream.consumers.get(stream, durable);
       const messages = await consumer.consume({
         max_messages: maxBatch * 2,
+        idle_heartbeat: heartbeatMs,
+        expires: requestMs,
         // Not an iterator: what that has buffered when it is closed would count as sent and not received.
         callback: (message) => worker.add(message),
       });

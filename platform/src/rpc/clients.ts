@@ -10,6 +10,7 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { type InternalCredentials, internalCredentialHeader } from "../auth/internal-credential.ts";
+import { isDependencyLost } from "../dependency-lost.ts";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
 import type { RouterOptions } from "./router-options.ts";
 
@@ -77,21 +78,24 @@ function callerInterceptor(credentials: InternalCredentials): Interceptor {
   };
 }
 
-/** Replicas take turns. A read that found nobody is tried once more, on the next one. */
+/** Replicas take turns. A read that a replica did not take, or that broke, is tried once more, on the next one. */
 function firstThatAnswers(replicas: readonly Transport[]): Transport {
   let turn = 0;
-  const next = () => replicas[turn++ % replicas.length]!;
+  const replica = (index: number) => replicas[index % replicas.length]!;
   return {
     async unary(...call) {
       const [method] = call;
+      // Taken once: other calls turn the wheel meanwhile, and the next one of theirs may be the same as this one's first.
+      const first = turn++;
       try {
-        return await next().unary(...call);
+        return await replica(first).unary(...call);
       } catch (error) {
         const isRead = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
-        if (!isRead || ConnectError.from(error).code !== Code.Unavailable) throw error;
-        return await next().unary(...call);
+        const timeIsUp = ConnectError.from(error).code === Code.DeadlineExceeded;
+        if (!isRead || timeIsUp || !isDependencyLost(error)) throw error;
+        return await replica(first + 1).unary(...call);
       }
     },
-    stream: (...call) => next().stream(...call),
+    stream: (...call) => replica(turn++).stream(...call),
   };
 }

@@ -10,6 +10,8 @@ import { dockerProbe, resolveServer, ServerUnavailableError } from "./resolve-se
 import { mongodb, nats, redis } from "./server-kind.ts";
 import type { StartedServer, Starting } from "./starting.ts";
 
+export { type KeptProcess, keepProcess } from "../kept-process.ts";
+export { openRunFile } from "../run-file.ts";
 export { choosePorts, isFree } from "./ports.ts";
 export { ServerUnavailableError } from "./resolve-server.ts";
 

@@ -1,0 +1,39 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createClient } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { expect, onTestFinished, test } from "vitest";
+import { createTransportTo } from "./clients.ts";
+
+async function listen(onRequest: Parameters<typeof createServer>[1]): Promise<string> {
+  const server = createServer({}, onRequest!);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close().closeAllConnections());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const replica = () =>
+  listen(connectNodeAdapter({ routes: (router) => router.service(TokenKeyService, { listTokenKeys: () => ({}) }) }));
+
+function callers(urls: readonly string[]) {
+  const transportTo = createTransportTo({
+    hosted: () => undefined,
+    routerOptions: { interceptors: [] },
+    neighbours: [{ service: TokenKeyService, urls }],
+    credentials: { issue: async () => "", verify: async () => undefined } as never,
+  });
+  return createClient(TokenKeyService, transportTo(TokenKeyService));
+}
+
+test("reads at the same time all find the replica that is left", async () => {
+  const client = callers(["http://127.0.0.1:1", await replica()]);
+  const reads = await Promise.allSettled(Array.from({ length: 20 }, () => client.listTokenKeys({})));
+  expect(reads.filter(({ status }) => status === "rejected")).toEqual([]);
+});
+
+test("a read whose replica dies during the call is read from another one", async () => {
+  const dying = await listen((request) => void request.socket.destroy());
+  const client = callers([dying, await replica()]);
+  for (let read = 0; read < 4; read++) await client.listTokenKeys({});
+});

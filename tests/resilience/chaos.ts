@@ -1,0 +1,56 @@
+// One run in a process of its own: `node tests/resilience/chaos.ts '{"seed":1,"faultSeconds":60}'`. With an IPC channel it
+// answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts):
+// the run has to end with 1. `"keep":true` keeps data and logs.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { mutants, plant } from "./mutants.ts";
+import { describeRun, type RunResult, type RunSettings, runChaos } from "./run.ts";
+
+const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & { keep?: boolean; mutant?: string };
+const root = resolve(import.meta.dirname, "../..");
+const mutant = mutants.find(({ name }) => name === asked.mutant);
+if (asked.mutant !== undefined && mutant === undefined) throw new Error(`there is no mutant called ${asked.mutant}`);
+const copy = mutant && plant(mutant, root);
+const dataDir = mkdtempSync(join(tmpdir(), "shop-chaos-"));
+const result = await runChaos({
+  seed: Math.floor(Math.random() * 2 ** 31),
+  faultSeconds: 75,
+  buyers: 12,
+  products: 40,
+  stock: 100,
+  thinkMs: 60,
+  root: copy ?? root,
+  ...asked,
+  dataDir,
+  log: (line) => console.log(line),
+});
+console.log(describeRun(result));
+if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
+const isGood = result.problems.length === 0 && result.havoc.diedAlone.length === 0;
+if (isGood && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
+else console.log(`its data and logs are in ${dataDir}`);
+process.send?.(reportOf(result));
+process.disconnect?.();
+process.exitCode = isGood ? 0 : 1;
+
+/** What bench/src/chaos-bench.ts writes down; the whole result would be too much for a message. */
+function reportOf({ seed, havoc, history, observed, problems, convergedMs, decisionMs }: RunResult) {
+  const firstAnswers = new Map<string, number>();
+  for (const answer of history.requests.flatMap(({ answers }) => answers)) {
+    if (answer.kind !== "accepted") continue;
+    firstAnswers.set(answer.orderId, Math.min(answer.at, firstAnswers.get(answer.orderId) ?? answer.at));
+  }
+  const statuses = Object.entries(Object.groupBy(observed.orders, ({ status }) => status));
+  return {
+    seed,
+    injected: havoc.injected,
+    diedAlone: havoc.diedAlone,
+    requests: history.requests.length,
+    acceptedAt: [...firstAnswers.values()].toSorted((a, b) => a - b),
+    orders: Object.fromEntries(statuses.map(([status, orders]) => [status, orders!.length])),
+    problems,
+    convergedMs,
+    decisionMs,
+  };
+}

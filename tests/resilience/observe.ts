@@ -1,0 +1,121 @@
+import type { StockMovement } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import type { MongoClient } from "mongodb";
+import type { Account } from "./buyers.ts";
+import type { LedgerEntry, Observed, ObservedOrder, ObservedProduct } from "./checker.ts";
+
+const pageSize = 100;
+const productsAtOnce = 8;
+/** Collections whose documents carry the events that are still to be published. */
+const outboxes = [
+  ["orders", "orders"],
+  ["inventory", "ledger"],
+] as const;
+
+/** Tells whether anything is still on its way: orders that wait, events that were not published. */
+export async function isQuiet(admin: Account, mongo: MongoClient): Promise<boolean> {
+  const { orders } = await admin.orders.listOrders({ status: OrderStatus.PENDING, pageSize: 1 });
+  return orders.length === 0 && Object.values(await countOutboxes(mongo)).every((left) => left === 0);
+}
+
+/** Reads everything that the checker wants to know: through the public API as an administrator, and the ledger as it lies. */
+export async function observe(admin: Account, mongo: MongoClient, productIds: readonly string[]): Promise<Observed> {
+  const ledger = await mongo
+    .db("inventory")
+    .collection<LedgerEntry>("ledger")
+    .find({}, { projection: { moves: 1, decisions: 1, closings: 1 } })
+    .toArray();
+  return {
+    orders: await readOrders(admin, mongo),
+    products: await readProducts(admin, mongo, productIds),
+    ledger,
+    outboxes: await countOutboxes(mongo),
+  };
+}
+
+/** How long the orders waited for the stock's answer, in ascending order, in milliseconds; those that were called off do not count. */
+export async function decisionTimes(mongo: MongoClient): Promise<number[]> {
+  const orders = await mongo
+    .db("orders")
+    .collection<{ history: { status: string; time: Date }[] }>("orders")
+    .find({}, { projection: { "history.status": 1, "history.time": 1 } })
+    .toArray();
+  return orders
+    .flatMap(({ history: [placed, next] }) =>
+      placed !== undefined && (next?.status === "confirmed" || next?.status === "rejected")
+        ? next.time.getTime() - placed.time.getTime()
+        : [],
+    )
+    .toSorted((a, b) => a - b);
+}
+
+async function countOutboxes(mongo: MongoClient): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const [database, collection] of outboxes) {
+    const left = { "outbox.0": { $exists: true } };
+    counts[`${database}.${collection}`] = await mongo.db(database).collection(collection).countDocuments(left);
+  }
+  return counts;
+}
+
+async function readOrders(admin: Account, mongo: MongoClient): Promise<ObservedOrder[]> {
+  const orders: Order[] = [];
+  let pageToken = "";
+  do {
+    const page = await admin.orders.listOrders({ pageSize, pageToken });
+    orders.push(...page.orders);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  // The API does not say how a request was named.
+  const named = await mongo
+    .db("orders")
+    .collection<{ _id: string; request?: { id: string } }>("orders")
+    .find({}, { projection: { "request.id": 1 } })
+    .toArray();
+  const keys = new Map(named.map(({ _id, request }) => [_id, request?.id]));
+  return orders.map(({ orderId, userId, status, items }) => ({
+    orderId,
+    userId,
+    status: Object.entries(OrderStatus).find(([, value]) => value === status)![0],
+    lines: items.map(({ productId, quantity }) => ({ productId, quantity })),
+    key: keys.get(orderId),
+  }));
+}
+
+async function readProducts(admin: Account, mongo: MongoClient, ids: readonly string[]): Promise<ObservedProduct[]> {
+  const documents = await mongo
+    .db("inventory")
+    .collection<{ _id: string; balance: { on_hand: number; reserved: number } }>("products")
+    .find({ _id: { $in: [...ids] } })
+    .toArray();
+  const balances = new Map(documents.map(({ _id, balance }) => [_id, balance]));
+  const products: ObservedProduct[] = [];
+  const waiting = [...ids];
+  const readNext = async () => {
+    for (let productId = waiting.pop(); productId !== undefined; productId = waiting.pop()) {
+      const { product } = await admin.inventory.getProductByID({ productId });
+      const movements = await readMovements(admin, productId);
+      const balance = balances.get(productId);
+      products.push({
+        productId,
+        available: product!.stock,
+        onHand: balance?.on_hand ?? Number.NaN,
+        reserved: balance?.reserved ?? Number.NaN,
+        movements,
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: productsAtOnce }, readNext));
+  return products;
+}
+
+async function readMovements(admin: Account, productId: string): Promise<StockMovement[]> {
+  const movements: StockMovement[] = [];
+  let pageToken = "";
+  do {
+    const page = await admin.inventory.listStockMovements({ productId, pageSize, pageToken });
+    movements.push(...page.movements);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return movements.reverse();
+}

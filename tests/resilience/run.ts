@@ -1,0 +1,193 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { MongoClient } from "mongodb";
+import { type Account, buy, keepShop, signIn, signUp, usualHabits } from "./buyers.ts";
+import { check, type Observed, type Problem } from "./checker.ts";
+import { type Fleet, startFleet } from "./fleet.ts";
+import { describeFault, type Havoc, planFaults, unleash } from "./nemesis.ts";
+import { decisionTimes, isQuiet, observe } from "./observe.ts";
+import { type Random, seededRandom } from "./random.ts";
+import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
+
+/** How long a run is, and how large. The same seed gives the same faults, and the same wishes of the same buyers. */
+export interface RunSettings {
+  readonly seed: number;
+  readonly faultSeconds: number;
+  readonly buyers: number;
+  readonly products: number;
+  /** Of each product, before the clerk's corrections: less than is asked for. */
+  readonly stock: number;
+  readonly thinkMs: number;
+  /** Empty; holds data and logs. */
+  readonly dataDir: string;
+  /** The repository whose services run. */
+  readonly root: string;
+  readonly log: (line: string) => void;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly havoc: Havoc;
+  readonly history: History;
+  readonly observed: Observed;
+  readonly problems: readonly Problem[];
+  /** From the last fault's hit until nothing was wrong any more; undefined if that never came. */
+  readonly convergedMs: number | undefined;
+  /** From an order's placing to the stock's answer, in ascending order. */
+  readonly decisionMs: readonly number[];
+  /** How often the services' logs say each thing at the level of errors. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+/** From the last fault's hit. */
+export const convergeWithinMs = 30_000;
+/** An answer of the catalogue may be as old as the cache's time to live; and a reader of a broken shop wants to see all. */
+const giveUpAfterMs = 60_000;
+
+/** Starts a shop of its own, lets buyers and the nemesis at it, then checks every promise. It stops all it started. */
+export async function runChaos(settings: RunSettings): Promise<RunResult> {
+  const { seed, log } = settings;
+  const random = seededRandom(seed);
+  const faults = planFaults(random.fork("faults"), settings.faultSeconds * 1_000);
+  log(`seed ${seed}, ${faults.length} faults:`);
+  for (const fault of faults) log(`  ${describeFault(fault)}`);
+
+  const fleet = await startFleet(settings);
+  const mongo = new MongoClient(fleet.mongodbUri, { readConcernLevel: "majority", serverSelectionTimeoutMS: 5_000 });
+  try {
+    const recorder = startRecord();
+    const admin = await signIn(fleet.url, fleet.admin.username, fleet.admin.password);
+    await stockUp(admin, recorder, settings);
+    log(`${settings.products} products are there, ${settings.buyers} buyers come`);
+    const havoc = await shopUnderFaults(fleet, admin, recorder, random, settings, () => unleash(fleet, faults, log));
+    log("the faults are over");
+    const ended = await converge(admin, mongo, recorder.history, havoc.lastHitAt, log);
+    return {
+      seed,
+      havoc,
+      history: recorder.history,
+      ...ended,
+      decisionMs: await decisionTimes(mongo),
+      errors: loggedErrors(join(settings.dataDir, "logs")),
+    };
+  } finally {
+    await mongo.close();
+    await fleet.stop();
+  }
+}
+
+async function stockUp(admin: Account, recorder: Recorder, { products, stock }: RunSettings): Promise<void> {
+  for (let index = 0; index < products; index++) {
+    const { product } = await admin.inventory.createProduct({
+      product: { name: `Thing ${index}`, category: "Things", price: { currencyCode: "EUR", minorUnits: 995n }, stock },
+    });
+    recorder.stocked({ productId: product!.productId, stock });
+  }
+}
+
+/** Buyers come, the havoc runs its course, buyers place nothing new, and go home when every doubt is settled. */
+async function shopUnderFaults(
+  fleet: Fleet,
+  admin: Account,
+  recorder: Recorder,
+  random: Random,
+  settings: RunSettings,
+  havoc: () => Promise<Havoc>,
+): Promise<Havoc> {
+  const closing = new AbortController();
+  const closed = new AbortController();
+  const until = { closing: closing.signal, closed: closed.signal };
+  const habits = { ...usualHabits, thinkMs: settings.thinkMs };
+  const names = Array.from({ length: settings.buyers }, (_, index) => `buyer-${settings.seed}-${index + 1}`);
+  const accounts: Account[] = [];
+  for (const name of names) accounts.push(await signUp(fleet.url, name));
+  const crowd = [
+    ...accounts.map((account, index) =>
+      buy(account, names[index]!, { recorder, random: random.fork(names[index]!), habits, until }),
+    ),
+    keepShop(admin, { recorder, random: random.fork("clerk"), until }),
+  ];
+  try {
+    return await havoc();
+  } finally {
+    closing.abort();
+    const goHome = setTimeout(() => closed.abort(), convergeWithinMs);
+    await Promise.all(crowd);
+    clearTimeout(goHome);
+  }
+}
+
+async function converge(
+  admin: Account,
+  mongo: MongoClient,
+  history: History,
+  lastHitAt: number,
+  log: (line: string) => void,
+): Promise<Pick<RunResult, "observed" | "problems" | "convergedMs">> {
+  const productIds = history.products.map(({ productId }) => productId);
+  await admin.renew();
+  for (;;) {
+    const isLate = Date.now() - lastHitAt > giveUpAfterMs;
+    try {
+      const quiet = await isQuiet(admin, mongo);
+      if (isLate || quiet) {
+        const askedAt = Date.now();
+        const observed = await observe(admin, mongo, productIds);
+        const problems = check(history, observed);
+        if (problems.length === 0) return { observed, problems, convergedMs: askedAt - lastHitAt };
+        if (isLate) return { observed, problems, convergedMs: undefined };
+      }
+    } catch (error) {
+      log(`the shop does not answer yet: ${error}`);
+      if (Date.now() - lastHitAt > 2 * giveUpAfterMs) throw error;
+    }
+    await delay(250);
+  }
+}
+
+function loggedErrors(folder: string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const file of readdirSync(folder)) {
+    for (const line of readFileSync(join(folder, file), "utf8").split("\n")) {
+      if (!line.startsWith('{"level":50') && !line.startsWith('{"level":60')) continue;
+      const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+      const what = `${file.replace(/(-\d)?\.log$/, "")}: ${msg}: ${err?.message ?? ""}`.slice(0, 200);
+      counts[what] = (counts[what] ?? 0) + 1;
+    }
+  }
+  return counts;
+}
+
+/** The run in a few lines, for a person. */
+export function describeRun(run: RunResult): string {
+  const { seed, havoc, history, observed, problems, convergedMs, decisionMs, errors } = run;
+  const count = (kind: Problem["kind"]) => problems.filter((problem) => problem.kind === kind).length;
+  const statuses = Object.entries(Object.groupBy(observed.orders, ({ status }) => status));
+  const codes = Object.groupBy(
+    history.requests.flatMap(({ answers }) => answers),
+    (answer) => (answer.kind === "accepted" ? "accepted" : `${answer.kind} ${answer.code}`),
+  );
+  const kills = havoc.injected.filter(({ action }) => action === "kill").length;
+  return [
+    `seed ${seed}: ${kills} kills, ${havoc.injected.length - kills} pauses; died alone: ${havoc.diedAlone.join(", ") || "none"}`,
+    `accepted ${acceptedIds(history).size} orders of ${history.requests.length} requests; lost ${count("lost")}, ` +
+      `doubled ${count("doubled")}, oversold ${count("oversold")}, stuck ${count("stuck")}, other problems ` +
+      `${problems.length - count("lost") - count("doubled") - count("oversold") - count("stuck")}`,
+    `ended as ${statuses.map(([status, orders]) => `${status} ${orders!.length}`).join(", ")}`,
+    `answers: ${Object.entries(codes)
+      .map(([what, answers]) => `${what} ${answers!.length}`)
+      .join(", ")}`,
+    ...Object.entries(
+      Object.groupBy(
+        history.requests.flatMap(({ answers }) => answers.filter((answer) => answer.kind === "unknown")),
+        ({ message }) => message.replaceAll(/\d+/g, "#").slice(0, 120),
+      ),
+    ).map(([message, answers]) => `answered ${answers!.length} times: ${message}`),
+    `converged ${convergedMs === undefined ? "never" : `${(convergedMs / 1000).toFixed(1)} s after the last hit`}`,
+    `decided within: p50 ${decisionMs[Math.floor(decisionMs.length / 2)]} ms, ` +
+      `p99 ${decisionMs[Math.floor(decisionMs.length * 0.99)]} ms, slowest ${decisionMs.at(-1)} ms`,
+    ...problems.slice(0, 30).map(({ kind, about, what }) => `${kind}: ${about} ${what}`),
+    ...Object.entries(errors).map(([what, times]) => `logged ${times} times: ${what}`),
+  ].join("\n");
+}
