@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** 256 bits in base64url. */
-export function randomSecret(bytes = 32): string {
+function randomSecret(bytes = 32): string {
   return randomBytes(bytes).toString("base64url");
 }
 
