@@ -70,6 +70,20 @@ async function untilAllIsBack(): Promise<void> {
   );
 }
 
+test("the gateway is ready only while an order could be placed", async () => {
+  const readiness = async () => (await fetch(`${shop.url}/readyz`, { signal: AbortSignal.timeout(5_000) })).status;
+  expect(await readiness()).toBe(200);
+  // Frozen rather than killed: the starter would have it back before anybody looks.
+  const { pid } = processOf("mongodb");
+  process.kill(pid, "SIGSTOP");
+  try {
+    expect(await readiness()).toBe(503);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  await eventually(async () => expect(await readiness()).toBe(200), { timeoutMs: backTimeoutMs });
+}, 60_000);
+
 /** All orders of a buyer, once none is pending any more. */
 async function allDecided(buyer: Account): Promise<Order[]> {
   const { orders } = await eventually(() => buyer.orders.getOrdersByUser({ pageSize: 100 }), {

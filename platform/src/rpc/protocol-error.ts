@@ -16,15 +16,6 @@ import { errorResponse } from "./rest/error.ts";
 export type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
 
-/** The headers of a request as the web has them; HTTP/2's pseudo-headers are left out. */
-export function headersOf(request: AnyRequest): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (typeof value === "string" && !name.startsWith(":")) headers.set(name, value);
-  }
-  return headers;
-}
-
 /**
  * Answers a request that reached no handler with an error in the caller's own protocol: gRPC and gRPC-Web as
  * trailers only, Connect as unary JSON or end of stream, everything else as google.rpc.Status JSON. Headers set on the

@@ -5,7 +5,8 @@ import type { Authorize } from "./access.ts";
 import type { Neighbour } from "./clients.ts";
 import { toConnectError } from "./errors.ts";
 import { createForwarder } from "./forward.ts";
-import { type AnyRequest, type AnyResponse, headersOf, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { toHeaders } from "./rest/node-handler.ts";
 
 /** Calls to services that are hosted elsewhere. */
 export interface RemoteCalls {
@@ -36,7 +37,7 @@ export function createRemoteCalls(options: {
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
         if (upstream === undefined) throw new Error(`nothing says where ${method.parent.typeName} is`);
-        await options.authorize(method, headersOf(request));
+        await options.authorize(method, toHeaders(request));
       } catch (error) {
         writeProtocolError(request, response, toConnectError(error, method.parent.file.proto.package));
         return;

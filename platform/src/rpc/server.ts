@@ -11,10 +11,10 @@ import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { addHealth } from "./health.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, headersOf, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
-import { handleNodeRequest } from "./rest/node-handler.ts";
+import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import { type RouterOptions, readMaxBytes } from "./router-options.ts";
 import { createRouting } from "./routing.ts";
@@ -65,7 +65,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const { isPublic, log } = options;
   const services = reachableServices(options.services, isPublic);
   const routing = createRouting(services);
-  const routes = services.map((service) => options.hosted(service)).filter((register) => register !== undefined);
+  // Services of one module share its routes.
+  const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const transcoder = createTranscoder({ services, invoke: callMethods(routes, options.routerOptions), readMaxBytes });
   const remote = createRemoteCalls(options);
 
@@ -97,7 +98,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   await app.register(fastifyConnectPlugin, {
     ...options.routerOptions,
     routes(router) {
-      for (const register of new Set(routes)) register(router);
+      for (const register of routes) register(router);
       const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
       router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors));
     },
@@ -135,7 +136,7 @@ async function refuseTooLarge(
   { authorize }: ServerOptions,
 ): Promise<ConnectError> {
   try {
-    await authorize(method, headersOf(request));
+    await authorize(method, toHeaders(request));
   } catch (error) {
     return toConnectError(error, method.parent.file.proto.package);
   }

@@ -6,10 +6,11 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import { defineModule, eventHandler } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
+import { openStores } from "./open-stores.ts";
 import { createProductCache } from "./product-cache.ts";
 import { adjustStock } from "./rpc/adjust-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
@@ -19,8 +20,6 @@ import { getProductByID } from "./rpc/get-product-by-id.ts";
 import { listProducts } from "./rpc/list-products.ts";
 import { listStockMovements } from "./rpc/list-stock-movements.ts";
 import { updateProduct } from "./rpc/update-product.ts";
-import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
-import { createProductStore, openProducts } from "./store/product-store.ts";
 
 /** Events decided by one entry of the ledger at most. */
 const maxBatch = 256;
@@ -33,17 +32,7 @@ export const inventory = defineModule({
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
   async start({ db, bus, cache, clock, log, lease, pageTokens }) {
-    const productDocuments = await openProducts(db);
-    const ledgerDocuments = await openLedger(db);
-    await ensureOutboxIndex(ledgerDocuments);
-    const outbox = createOutbox(ledgerDocuments, bus, log);
-    const products = createProductStore(productDocuments);
-    const ledger = createLedgerStore({
-      client: db.client,
-      ledger: ledgerDocuments,
-      products: productDocuments,
-      outbox,
-    });
+    const { products, ledger, outbox } = await openStores({ db, bus, log });
     const productCache = createProductCache(cache);
     const stock = { ledger, products, cache: productCache, clock };
     return {

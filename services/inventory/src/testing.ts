@@ -1,9 +1,8 @@
-import { createOutbox, ensureOutboxIndex, newId } from "@shop/platform";
+import { newId } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
 import type { Product } from "./domain/product.ts";
+import { openStores } from "./open-stores.ts";
 import { createProductCache } from "./product-cache.ts";
-import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
-import { createProductStore, openProducts } from "./store/product-store.ts";
 
 /** A cache that keeps nothing. */
 const noCache = createProductCache({
@@ -17,17 +16,7 @@ const noCache = createProductCache({
 export async function openTestInventory() {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
-  const productDocuments = await openProducts(db);
-  const ledgerDocuments = await openLedger(db);
-  await ensureOutboxIndex(ledgerDocuments);
-  const outbox = createOutbox(ledgerDocuments, bus, silentLog);
-  const products = createProductStore(productDocuments);
-  const ledger = createLedgerStore({
-    client: db.client,
-    ledger: ledgerDocuments,
-    products: productDocuments,
-    outbox,
-  });
+  const { products, productDocuments, ledger, ledgerDocuments, outbox } = await openStores({ db, bus, log: silentLog });
   const clock = () => new Date();
 
   async function stockOf(productId: string) {

@@ -45,7 +45,8 @@ function splitTarget(url: string): { path: string; query: string } {
   return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-function toHeaders(request: NodeRequest): Headers {
+/** The headers of a request as the web has them; HTTP/2's pseudo-headers are left out. */
+export function toHeaders(request: NodeRequest): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers)) {
     if (value === undefined || name.startsWith(":")) continue;
