@@ -29,7 +29,7 @@ test("what was filled is found, byte by byte", async () => {
 test("a slow reader can't restore what was invalidated", async () => {
   const { cache, key } = await openTestCache();
   await filled(cache, key, 1, "old");
-  await cache.invalidate(key, 2);
+  await cache.invalidate([{ key, revision: 2 }]);
   expect(await cache.get(key)).toBeUndefined();
   await cache.fill(key, 1, bytes("old"));
   expect(await cache.get(key)).toBeUndefined();
@@ -40,6 +40,6 @@ test("a slow reader can't restore what was invalidated", async () => {
 test("without Redis it finds nothing, keeps nothing and fails nothing", async () => {
   const { cache, key } = await openTestCache("redis://127.0.0.1:1");
   await cache.fill(key, 1, bytes("value"));
-  await cache.invalidate(key, 1);
+  await cache.invalidate([{ key, revision: 1 }]);
   expect(await cache.get(key)).toBeUndefined();
 });

@@ -16,26 +16,24 @@ export interface Cache {
   get(key: string): Promise<Uint8Array | undefined>;
   /** Keeps an answer unless something at least as new is known, so that a slow reader can't restore an old value. */
   fill(key: string, revision: number, value: Uint8Array): Promise<void>;
-  /** Forgets everything older than `revision`, and refuses it from now on. Call it after the commit. */
-  invalidate(key: string, revision: number): Promise<void>;
+  /** Forgets everything older than these revisions, and refuses it from now on. Call it after the commit. */
+  invalidate(changed: readonly { readonly key: string; readonly revision: number }[]): Promise<void>;
   close(): Promise<void>;
 }
 
 // An entry is 8 bytes of revision, big endian, then the value; an entry without a value is a mark left by an invalidation.
 const setIfNewer = defineScript({
-  NUMBER_OF_KEYS: 1,
   SCRIPT: `
-    local current = redis.call("GETRANGE", KEYS[1], 0, 7)
-    if #current == 8 then
-      local known = struct.unpack(">I8", current)
-      local offered = struct.unpack(">I8", ARGV[1])
-      if offered < known then return 0 end
-    end
-    redis.call("SET", KEYS[1], ARGV[1], "EX", ARGV[2])
-    return 1`,
-  parseCommand(parser, key: string, entry: Buffer) {
-    parser.pushKey(key);
-    parser.push(entry, String(ttlSeconds));
+    local ttl = ARGV[#KEYS + 1]
+    for i, key in ipairs(KEYS) do
+      local current = redis.call("GETRANGE", key, 0, 7)
+      if #current < 8 or struct.unpack(">I8", ARGV[i]) >= struct.unpack(">I8", current) then
+        redis.call("SET", key, ARGV[i], "EX", ttl)
+      end
+    end`,
+  parseCommand(parser, keys: readonly string[], entries: readonly Buffer[]) {
+    parser.pushKeysLength([...keys]);
+    parser.push(...entries, String(ttlSeconds));
   },
   transformReply: undefined as unknown as () => number,
 });
@@ -88,11 +86,14 @@ export function createCache(url: string, log: Logger): Cache {
     },
     async fill(key, revision, value) {
       if (isSuspended()) return;
-      await inTime(client.setIfNewer(key, Buffer.concat([revisionBytes(revision), value])));
+      await inTime(client.setIfNewer([key], [Buffer.concat([revisionBytes(revision), value])]));
     },
     // Sent also while suspended: Redis finds it on its socket when it wakes up.
-    async invalidate(key, revision) {
-      await inTime(client.setIfNewer(key, revisionBytes(revision)));
+    async invalidate(changed) {
+      if (changed.length === 0) return;
+      const keys = changed.map(({ key }) => key);
+      const marks = changed.map(({ revision }) => revisionBytes(revision));
+      await inTime(client.setIfNewer(keys, marks));
     },
     async close() {
       if (client.isOpen) client.destroy();

@@ -1,4 +1,4 @@
-import type { AnyBulkWriteOperation, Collection } from "mongodb";
+import type { Collection } from "mongodb";
 import type { Bus } from "../bus/bus.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Job } from "../jobs.ts";
@@ -20,6 +20,8 @@ export interface Outbox<Document extends WithOutbox = WithOutbox> {
    * sweeper publishes later.
    */
   relay(documentId: string, events: readonly PendingEvent[]): Promise<void>;
+  /** Like `relay`, for events that the document's next write clears anyway. */
+  relayUncleared(events: readonly PendingEvent[]): Promise<void>;
   /** Publishes events that no document carries: repetitions of what was published before. Rejects when it can't. */
   publishNow(events: readonly PendingEvent[]): Promise<void>;
   /** The job that publishes what a crash, or an absent bus, left behind; for ever. `before` sees the documents first. */
@@ -54,14 +56,14 @@ export function createOutbox<Document extends WithOutbox>(
     const cleared = [...published];
     published.clear();
     if (cleared.length === 0) return;
-    const writes = cleared.map(
-      ([_id, ids]) =>
-        ({
-          updateOne: { filter: { _id }, update: { $pull: { outbox: { id: { $in: ids } } } } },
-        }) as AnyBulkWriteOperation<WithOutbox>,
-    );
+    const documentIds = cleared.map(([documentId]) => documentId);
+    const eventIds = cleared.flatMap(([, ids]) => ids);
     try {
-      await collection.bulkWrite(writes, { ordered: false, writeConcern: { w: 1 } });
+      await collection.updateMany(
+        { _id: { $in: documentIds } },
+        { $pull: { outbox: { id: { $in: eventIds } } } },
+        { writeConcern: { w: 1 } },
+      );
     } catch (error) {
       log.warn({ err: error }, "published events were not cleared, they will come again");
     }
@@ -76,12 +78,25 @@ export function createOutbox<Document extends WithOutbox>(
       }, clearDelayMs);
   }
 
-  async function publish(documentId: string, events: readonly PendingEvent[]): Promise<void> {
+  async function publishNow(events: readonly PendingEvent[]): Promise<void> {
     await Promise.all(events.map((event) => bus.publish(toEvent(event))));
+  }
+
+  async function publish(documentId: string, events: readonly PendingEvent[]): Promise<void> {
+    await publishNow(events);
     clearSoon(
       documentId,
       events.map((event) => event.id),
     );
+  }
+
+  async function unlessLost(published: Promise<void>): Promise<void> {
+    try {
+      await published;
+    } catch (error) {
+      const level = isDependencyLost(error) ? "debug" : "error";
+      log[level]({ err: error }, "events stay in the outbox for the sweeper");
+    }
   }
 
   async function sweep(signal: AbortSignal, before?: (left: readonly Document[]) => Promise<void>): Promise<void> {
@@ -100,17 +115,9 @@ export function createOutbox<Document extends WithOutbox>(
   }
 
   return {
-    async relay(documentId, events) {
-      try {
-        await publish(documentId, events);
-      } catch (error) {
-        const level = isDependencyLost(error) ? "debug" : "error";
-        log[level]({ err: error, document: documentId }, "events stay in the outbox for the sweeper");
-      }
-    },
-    async publishNow(events) {
-      await Promise.all(events.map((event) => bus.publish(toEvent(event))));
-    },
+    relay: (documentId, events) => unlessLost(publish(documentId, events)),
+    relayUncleared: (events) => unlessLost(publishNow(events)),
+    publishNow,
     sweeper: ({ lease, before }) => ({
       name: `sweep-outbox-${collection.collectionName}`,
       intervalMs: sweepIntervalMs,

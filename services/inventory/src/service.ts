@@ -33,7 +33,7 @@ export const inventory = defineModule({
   emits: "shop.inventory.v1",
   async start({ db, bus, cache, clock, log, lease, pageTokens }) {
     const { products, ledger, outbox } = await openStores({ db, bus, log });
-    const productCache = createProductCache(cache);
+    const productCache = createProductCache(cache, products.revisionsOf, log);
     const stock = { ledger, products, cache: productCache, clock };
     return {
       routes: (router) =>
@@ -83,7 +83,8 @@ export const inventory = defineModule({
           // An entry that was not published may not have been projected either.
           async before(entries) {
             const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
-            await productCache.invalidate(await ledger.catchUp(productIds));
+            await ledger.catchUp(productIds);
+            productCache.invalidateSoon(productIds);
           },
         }),
       ],

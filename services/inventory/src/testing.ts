@@ -1,16 +1,19 @@
+import { create } from "@bufbuild/protobuf";
+import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { newId } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
 import type { Product } from "./domain/product.ts";
 import { openStores } from "./open-stores.ts";
-import { createProductCache } from "./product-cache.ts";
+import type { ProductCache } from "./product-cache.ts";
+import { toProductMessage } from "./wire/product.ts";
 
 /** A cache that keeps nothing. */
-const noCache = createProductCache({
+const noCache: ProductCache = {
   get: async () => undefined,
-  fill: async () => {},
+  fill: (product) => create(ProductSchema, toProductMessage(product)),
   invalidate: async () => {},
-  close: async () => {},
-});
+  invalidateSoon() {},
+};
 
 /** The inventory's stores on a database of their own. */
 export async function openTestInventory() {

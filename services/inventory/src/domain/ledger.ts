@@ -124,6 +124,24 @@ export function voidOrders(orderIds: readonly string[]): EntryPlan {
   return { moves: [], decisions: orderIds.map((orderId) => ({ orderId, outcome: "void", lines: [] })), closings: [] };
 }
 
+/** An entry holds at most so many lines, so that it stays well below the size of a document. */
+const maxLines = 1_000;
+
+/** Splits orders so that each part fits into one entry. */
+export function inEntries<Order extends { readonly lines: readonly Line[] }>(orders: readonly Order[]): Order[][] {
+  const entries: Order[][] = [];
+  let lines = 0;
+  for (const order of orders) {
+    if (entries.length === 0 || lines + order.lines.length > maxLines) {
+      entries.push([]);
+      lines = 0;
+    }
+    entries.at(-1)!.push(order);
+    lines += order.lines.length;
+  }
+  return entries;
+}
+
 /** Demand per product: lines of one product are added up. */
 export function sumByProduct(lines: readonly Line[]): Line[] {
   const sums = new Map<string, number>();

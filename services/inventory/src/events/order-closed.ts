@@ -1,6 +1,6 @@
 import type { OrderCancelled, OrderReturned, OrderShipped } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock } from "@shop/platform";
-import { type Closing, close, type Decision, type EntryPlan, voidOrders } from "../domain/ledger.ts";
+import { type Closing, close, type Decision, type EntryPlan, inEntries, voidOrders } from "../domain/ledger.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
@@ -24,39 +24,40 @@ export function orderClosed(
   async function append(kind: "decided" | Closing["outcome"], plan: EntryPlan): Promise<boolean> {
     const time = on.clock();
     const events = plan.closings.map((closing) => closingEvent(closing, time));
-    const moved = await on.ledger.append({ kind, plan, events, actor: "orders", time });
-    if (moved !== undefined) await on.cache.invalidate(moved);
-    return moved !== undefined;
+    return await on.ledger.append({ kind, plan, events, actor: "orders", time });
   }
 
-  async function closeAs(decision: Decision, next: Closing["outcome"]): Promise<void> {
-    const productIds = decision.lines.map((line) => line.productId);
-    const plan = close(await on.products.balancesOf(productIds, "all"), [decision], next);
-    if (!(await append(next, plan))) await on.cache.invalidate(await on.ledger.catchUp(productIds));
-  }
-
-  async function closeOne(orderId: string): Promise<void> {
-    for (;;) {
-      const decision = (await on.ledger.decisionsOf([orderId])).get(orderId);
-      if (decision === undefined) {
-        if (await append("decided", voidOrders([orderId]))) return;
-        continue;
-      }
-      const next = nextStep(decision, await on.ledger.closingsOf(orderId), outcome);
-      if (next === undefined) return;
-      await closeAs(decision, next);
-    }
+  async function closeAs(next: Closing["outcome"], decisions: readonly Decision[]): Promise<void> {
+    const productIds = [...new Set(decisions.flatMap(({ lines }) => lines.map((line) => line.productId)))];
+    const plan = close(await on.products.balancesOf(productIds, "all"), decisions, next);
+    if (!(await append(next, plan))) await on.ledger.catchUp(productIds);
+    on.cache.invalidateSoon(productIds);
   }
 
   return async (events) => {
-    for (const orderId of new Set(events.map((event) => event.orderId))) await closeOne(orderId);
+    const orderIds = [...new Set(events.map((event) => event.orderId))];
+    for (;;) {
+      const [decisions, taken] = await Promise.all([on.ledger.decisionsOf(orderIds), on.ledger.closingsOf(orderIds)]);
+      const undecided = orderIds.filter((orderId) => !decisions.has(orderId));
+      const open = [...decisions.values()].flatMap((decision) => {
+        const next = nextStep(decision, taken.get(decision.orderId), outcome);
+        return next === undefined ? [] : [{ decision, next }];
+      });
+      if (undecided.length === 0 && open.length === 0) return;
+
+      if (undecided.length > 0) await append("decided", voidOrders(undecided));
+      for (const [next, steps] of Map.groupBy(open, (step) => step.next)) {
+        for (const part of inEntries(steps.map(({ decision }) => decision))) await closeAs(next, part);
+      }
+      // Whatever somebody else was first at, and what has a second step to take, shows in another look.
+    }
   };
 }
 
 /** The step that still has to be taken to reach `outcome`; undefined when there is none, or no way. */
 function nextStep(
   decision: Decision,
-  taken: ReadonlySet<Closing["outcome"]>,
+  taken: ReadonlySet<Closing["outcome"]> = new Set(),
   outcome: Closing["outcome"],
 ): Closing["outcome"] | undefined {
   if (decision.outcome !== "reserved" || taken.has(outcome) || taken.has("released")) return undefined;

@@ -1,13 +1,10 @@
 import type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock, Outbox } from "@shop/platform";
-import { decide, type WaitingOrder } from "../domain/ledger.ts";
+import { decide, inEntries, type WaitingOrder } from "../domain/ledger.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { decisionEvents } from "../wire/events.ts";
-
-/** An entry holds at most so many lines, so that it stays well below the size of a document. */
-const maxLines = 1_000;
 
 /**
  * Sets stock aside for orders, all lines of each or none, and tells. Idempotent by the ledger's decision keys: an order
@@ -26,41 +23,22 @@ export function orderPlaced(on: {
       const productIds = [...new Set(waiting.flatMap((order) => order.lines.map((line) => line.productId)))];
       const plan = decide(await on.products.balancesOf(productIds, "catalogue"), waiting);
       const now = on.clock();
-      const moved = await on.ledger.append({
-        kind: "decided",
-        plan,
-        events: plan.decisions.flatMap((decision) => decisionEvents(decision, now)),
-        actor: "inventory",
-        time: now,
-      });
-      if (moved !== undefined) {
-        await on.cache.invalidate(moved);
-        return;
-      }
+      const events = plan.decisions.flatMap((decision) => decisionEvents(decision, now));
+      const isFirst = await on.ledger.append({ kind: "decided", plan, events, actor: "inventory", time: now });
+      on.cache.invalidateSoon(productIds);
+      if (isFirst) return;
+
       // Somebody was first: at deciding some of these orders, or at moving some of these products.
       const decided = await on.ledger.decisionsOf(waiting.map((order) => order.orderId));
       await on.repeat([...decided.values()].flatMap((decision) => decisionEvents(decision, now, now.getTime())));
       waiting = waiting.filter((order) => !decided.has(order.orderId));
-      await on.cache.invalidate(await on.ledger.catchUp(productIds));
+      await on.ledger.catchUp(productIds);
     }
   }
 
   return async (events) => {
-    for (const orders of inEntries(events)) await decideAll(orders);
+    // The same order twice counts once.
+    const orders = [...new Map(events.map((event) => [event.orderId, event])).values()];
+    for (const part of inEntries(orders)) await decideAll(part);
   };
-}
-
-/** Splits waiting orders so that each part fits into one entry. The same order twice counts once. */
-function inEntries(events: readonly OrderPlaced[]): WaitingOrder[][] {
-  const entries: WaitingOrder[][] = [];
-  let lines = 0;
-  for (const order of new Map(events.map((event) => [event.orderId, event])).values()) {
-    if (entries.length === 0 || lines + order.lines.length > maxLines) {
-      entries.push([]);
-      lines = 0;
-    }
-    entries.at(-1)!.push(order);
-    lines += order.lines.length;
-  }
-  return entries;
 }

@@ -17,7 +17,8 @@ export function adjustStock(on: {
 }): MethodImpl<typeof InventoryService.method.adjustStock> {
   /** As the ledger has it: whoever made the last movement may not have brought the balance up to date yet. */
   async function stockNow(productId: string) {
-    await on.cache.invalidate(await on.ledger.catchUp([productId]));
+    await on.ledger.catchUp([productId]);
+    await on.cache.invalidate(await on.products.revisionsOf([productId]));
     const balance = (await on.products.balancesOf([productId], "all")).get(productId);
     if (balance === undefined) throw productNotFound(productId);
     return toStockMessage(productId, balance);
@@ -35,7 +36,7 @@ export function adjustStock(on: {
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
-      const moved = await on.ledger.append({
+      const isFirst = await on.ledger.append({
         kind: "adjusted",
         plan,
         events: [],
@@ -44,9 +45,9 @@ export function adjustStock(on: {
         ...(requestId === "" ? {} : { requestId }),
         time: on.clock(),
       });
+      const stock = await stockNow(productId);
       // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.
-      await on.cache.invalidate(moved ?? (await on.ledger.catchUp([productId])));
-      if (moved !== undefined) return { stock: await stockNow(productId) };
+      if (isFirst) return { stock };
     }
   };
 }

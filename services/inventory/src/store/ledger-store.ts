@@ -41,31 +41,25 @@ export interface LedgerEntry {
   readonly time: Date;
 }
 
-/** A product whose balance has moved, and the revision it has now. */
-export interface MovedProduct {
-  readonly productId: string;
-  readonly revision: number;
-}
-
 /** The truth about stock: an append-only ledger. Balances on products follow from it. */
 export interface LedgerStore {
   /**
-   * Commits an entry, brings the balances up to date, then publishes its events. Undefined, and nothing done, when somebody
+   * Commits an entry, brings the balances up to date, then publishes its events. False, and nothing done, when somebody
    * else claimed one of its places first: then read what they decided, and decide the rest again.
    */
-  append(entry: LedgerEntry): Promise<readonly MovedProduct[] | undefined>;
+  append(entry: LedgerEntry): Promise<boolean>;
   /** Commits a new product together with its first received stock. Throws SKU_TAKEN. */
   insertProduct(product: Product, actor: string): Promise<void>;
   /** What was decided for these orders; those that were not decided are missing. */
   decisionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Decision>>;
-  /** What has become of what was set aside for an order. */
-  closingsOf(orderId: string): Promise<ReadonlySet<Closing["outcome"]>>;
+  /** What has become of what was set aside for these orders; those that hold it still are missing. */
+  closingsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<Closing["outcome"]>>>;
   /** A product's movements from `sequence` down, at most `limit`. */
   movementsOf(productId: string, sequence: number, limit: number): Promise<Movement[]>;
   /** The change of what is on hand that was made under that name; undefined when none was. */
   findAdjustment(productId: string, requestId: string): Promise<number | undefined>;
   /** Brings the balances of products up to date with the ledger, whoever wrote it. */
-  catchUp(productIds: readonly string[]): Promise<readonly MovedProduct[]>;
+  catchUp(productIds: readonly string[]): Promise<void>;
 }
 
 // A unique index does not compare the keys of one document with each other: that is the validator's part.
@@ -133,17 +127,8 @@ export function createLedgerStore(on: {
     }
   }
 
-  async function revisionsOf(productIds: readonly string[]): Promise<readonly MovedProduct[]> {
-    const documents = await products
-      .find({ _id: { $in: [...productIds] } })
-      .project<Pick<ProductDocument, "_id" | "revision">>({ revision: 1 })
-      .toArray();
-    return documents.map(({ _id, revision }) => ({ productId: _id, revision }));
-  }
-
-  async function catchUp(productIds: readonly string[]): Promise<readonly MovedProduct[]> {
+  async function catchUp(productIds: readonly string[]): Promise<void> {
     await Promise.all(productIds.map(catchUpOne));
-    return await revisionsOf(productIds);
   }
 
   return {
@@ -152,14 +137,13 @@ export function createLedgerStore(on: {
       try {
         await ledger.insertOne(document);
       } catch (error) {
-        if (isDuplicateKey(error)) return undefined;
+        if (isDuplicateKey(error)) return false;
         throw error;
       }
-      const productIds = document.moves.map((move) => move.product_id);
       const projected = await project(document.moves);
-      const moved = projected === productIds.length ? await revisionsOf(productIds) : await catchUp(productIds);
+      if (projected < document.moves.length) await catchUp(document.moves.map((move) => move.product_id));
       void outbox.relay(document._id, document.outbox);
-      return moved;
+      return true;
     },
 
     async insertProduct(product, actor) {
@@ -204,14 +188,17 @@ export function createLedgerStore(on: {
       );
     },
 
-    async closingsOf(orderId) {
-      const keys = [stepKey(orderId, "close"), stepKey(orderId, "return")];
+    async closingsOf(orderIds) {
+      const wanted = new Set(orderIds);
       const entries = await ledger
-        .find({ keys: { $in: keys } })
+        .find({ keys: { $in: orderIds.flatMap((orderId) => [stepKey(orderId, "close"), stepKey(orderId, "return")]) } })
         .project<Pick<LedgerEntryDocument, "closings">>({ closings: 1 })
         .toArray();
-      const closings = entries.flatMap((entry) => entry.closings).filter((closing) => closing.order_id === orderId);
-      return new Set(closings.map(({ outcome }) => outcome));
+      const closings = entries.flatMap((entry) => entry.closings).filter(({ order_id }) => wanted.has(order_id));
+      const byOrder = Map.groupBy(closings, ({ order_id }) => order_id);
+      return new Map(
+        [...byOrder].map(([orderId, taken]) => [orderId, new Set(taken.map(({ outcome }) => outcome))] as const),
+      );
     },
 
     async movementsOf(productId, sequence, limit) {

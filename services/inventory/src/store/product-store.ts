@@ -42,6 +42,8 @@ export interface ProductStore {
   update(read: Product, details: ProductDetails, now: Date): Promise<Product | undefined>;
   /** Throws PRODUCT_NOT_FOUND when it is not in the catalogue. Answers the revision of its going. */
   remove(productId: string, now: Date): Promise<number>;
+  /** How often each has changed, its stock included. */
+  revisionsOf(productIds: readonly string[]): Promise<Pick<Product, "productId" | "revision">[]>;
   /** What can be promised is in the catalogue; what was promised may have left it since. */
   balancesOf(productIds: readonly string[], among: "catalogue" | "all"): Promise<Balances>;
 }
@@ -103,6 +105,13 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
       );
       if (document === null) throw productNotFound(productId);
       return document.revision;
+    },
+    async revisionsOf(productIds) {
+      const documents = await products
+        .find({ _id: { $in: [...productIds] } })
+        .project<Pick<ProductDocument, "_id" | "revision">>({ revision: 1 })
+        .toArray();
+      return documents.map(({ _id, revision }) => ({ productId: _id, revision }));
     },
     async balancesOf(productIds, among) {
       const documents = await products

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Client, ConnectError } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { isDependencyLost, type Money } from "@shop/platform";
@@ -16,15 +17,28 @@ export interface Catalogue {
   offers(productIds: readonly string[]): Promise<ReadonlyMap<string, Offer>>;
 }
 
-/** Orders that are placed at the same time ask together: up to 100 products in one call, which is what it takes. */
+/** So long at most an order waits for the call before its own. */
+const gatherMs = 20;
+
+/**
+ * Orders that are placed while a call is on its way ask together in the next one: for up to 100 products, which is what it
+ * takes.
+ */
 export function createCatalogue(inventory: Client<typeof InventoryService>): Catalogue {
+  let asked: Promise<unknown> = Promise.resolve();
   const loader = new DataLoader<string, Offer | undefined>(
     async (productIds) => {
-      const offers = await askFor(inventory, [...new Set(productIds)]);
-      return productIds.map((productId) => offers.get(productId));
+      const offers = askFor(inventory, [...new Set(productIds)]);
+      asked = Promise.race([offers.catch(() => {}), delay(gatherMs)]);
+      const found = await offers;
+      return productIds.map((productId) => found.get(productId));
     },
-    // A price that decides an order is never remembered.
-    { cache: false, maxBatchSize: 100 },
+    {
+      // A price that decides an order is never remembered.
+      cache: false,
+      maxBatchSize: 100,
+      batchScheduleFn: (ask) => void asked.then(() => setImmediate(ask)),
+    },
   );
   return {
     async offers(productIds) {

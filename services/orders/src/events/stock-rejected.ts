@@ -9,6 +9,14 @@ export function stockRejected(on: {
 }): (events: readonly StockRejected[]) => Promise<void> {
   return async (events) => {
     const move = { status: "rejected", time: on.clock(), actor: "inventory", traceId: currentTraceId() ?? "" } as const;
-    await on.orders.movePending(new Map(events.map(({ orderId, reason }) => [orderId, { ...move, reason }])));
+    const byReason = Map.groupBy(events, ({ reason }) => reason);
+    await Promise.all(
+      [...byReason].map(([reason, rejected]) =>
+        on.orders.movePending(
+          rejected.map(({ orderId }) => orderId),
+          { ...move, reason },
+        ),
+      ),
+    );
   };
 }

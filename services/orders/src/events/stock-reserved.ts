@@ -15,6 +15,9 @@ export function stockReserved(on: {
       reason: "",
       traceId: currentTraceId() ?? "",
     } as const;
-    await on.orders.movePending(new Map(events.map(({ orderId }) => [orderId, move])));
+    await on.orders.movePending(
+      events.map(({ orderId }) => orderId),
+      move,
+    );
   };
 }

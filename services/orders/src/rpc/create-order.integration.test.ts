@@ -34,7 +34,7 @@ test("the same request again is the same order with the same answer, also after 
   const { documents, orders, request, place, stopSelling } = await openPlacement();
   const first = await place(request(2, { requestId: "one" }));
   const confirm = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
-  await orders.movePending(new Map([[first.orderId!, confirm]]));
+  await orders.movePending([first.orderId!], confirm);
   stopSelling();
   expect(await place(request(2, { requestId: "one" }))).toEqual(first);
   expect(await documents.countDocuments()).toBe(1);

@@ -1,5 +1,5 @@
 import { createGroupCommit, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
-import type { AnyBulkWriteOperation, Collection, Db, UpdateFilter } from "mongodb";
+import type { Collection, Db, UpdateFilter } from "mongodb";
 import { type Order, type OrderMove, type OrderStatus, pendingVersion, type RequestName } from "../domain/order.ts";
 
 interface MoneyDocument {
@@ -47,7 +47,7 @@ export interface OrderStore {
   /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
   move(read: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<Order | undefined>;
   /** Moves those of the orders that are pending; the others have an answer already. */
-  movePending(moves: ReadonlyMap<string, OrderMove>): Promise<void>;
+  movePending(orderIds: readonly string[], move: OrderMove): Promise<void>;
 }
 
 /** The collection, with its indexes. */
@@ -56,7 +56,6 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
   await orders.createIndexes([
     { key: { user_id: 1, _id: -1 }, name: "user" },
     { key: { status: 1, _id: -1 }, name: "status" },
-    { key: { create_time: 1 }, name: "pending", partialFilterExpression: { status: "pending" } },
     // The order is the claim: kept as long as the order itself.
     {
       key: { user_id: 1, "request.id": 1 },
@@ -97,7 +96,7 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         if (isDuplicateKey(error, "request")) return false;
         throw error;
       }
-      void outbox.relay(order.orderId, events);
+      void outbox.relayUncleared(events);
       return true;
     },
     async findByRequest(userId, requestId) {
@@ -135,7 +134,7 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
     async listPending(placedBefore, limit) {
       const documents = await orders
         .find({ status: "pending", create_time: { $lt: placedBefore } })
-        .sort({ create_time: 1 })
+        .sort({ _id: 1 })
         .limit(limit)
         .toArray();
       return documents.map(fromDocument);
@@ -150,23 +149,21 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       void outbox.relay(read.orderId, events);
       return fromDocument(document);
     },
-    async movePending(moves) {
-      const writes = [...moves].map(
-        ([_id, move]): AnyBulkWriteOperation<OrderDocument> => ({
-          updateOne: { filter: { _id, version: pendingVersion }, update: toUpdate(move, []) },
-        }),
-      );
-      if (writes.length > 0) await orders.bulkWrite(writes, { ordered: false });
+    async movePending(orderIds, move) {
+      const { $set, $push, $inc } = toUpdate(move, []);
+      // Whoever decided them has heard that they were placed: nobody needs to be told again.
+      const update = { $set: { ...$set, outbox: [] }, $push: { history: $push.history }, $inc };
+      await orders.updateMany({ _id: { $in: [...orderIds] }, version: pendingVersion }, update);
     },
   };
 }
 
-function toUpdate(move: OrderMove, events: readonly PendingEvent[]): UpdateFilter<OrderDocument> {
+function toUpdate(move: OrderMove, events: readonly PendingEvent[]) {
   return {
     $set: { status: move.status, status_reason: move.reason, update_time: move.time },
     $push: { history: toMoveDocument(move), outbox: { $each: [...events] } },
     $inc: { version: 1 },
-  };
+  } satisfies UpdateFilter<OrderDocument>;
 }
 
 function toMoveDocument({ status, time, actor, reason, traceId }: OrderMove): OrderDocument["history"][number] {
