@@ -5,7 +5,6 @@ import {
   headers,
   type JetStreamClient,
   type JetStreamManager,
-  type MsgHdrs,
   type NatsConnection,
   NatsError,
   nanos,
@@ -15,24 +14,13 @@ import {
 import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { traceparentHeader } from "../trace.ts";
+import { type BusMessage, createBatchPublisher, type Event } from "./event-batch.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 const retentionMs = 7 * dayMs;
 /** JetStream forgets the ids it has seen after this; effects are idempotent anyway. */
 const dedupeWindowMs = 10 * 60 * 1000;
 const publishTimeoutMs = 5_000;
-
-/** An event on its way: its type is its subject, its id is where duplicates are told by. */
-export interface Event {
-  /** `<service>/<type>/<aggregate id>/<version>/<n>`; two events never share one. */
-  readonly id: string;
-  /** The full name of the message, such as `shop.orders.v1.OrderPlaced`. */
-  readonly type: string;
-  /** The message, encoded. */
-  readonly payload: Uint8Array;
-  readonly traceparent?: string | undefined;
-}
 
 /** JetStream, as much of it as the platform uses. */
 export interface Bus {
@@ -42,8 +30,10 @@ export interface Bus {
   isConnected(): boolean;
   /** Makes the stream if it is missing, and keeps its settings. Idempotent, so that emitters and hearers may both ask. */
   ensureStream(name: string, subjects: readonly string[]): Promise<void>;
-  /** Resolves when the stream has stored the event. Safe to retry with the same id. */
-  publish(event: Event, extraHeaders?: Readonly<Record<string, string>>, subject?: string): Promise<void>;
+  /** Resolves when the stream has stored the event, together with others of its type. Safe to retry. */
+  publish(event: Event): Promise<void>;
+  /** Resolves when the stream has stored the message, under a subject of its own. Safe to retry with the same id. */
+  send(subject: string, message: BusMessage): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -85,6 +75,20 @@ export async function connectBus(
     }
   })();
 
+  async function send(subject: string, message: BusMessage): Promise<void> {
+    if (!connected) {
+      // Without this the client would keep every event in memory until the bus is back.
+      throw new DomainError("unavailable", "BUS_UNAVAILABLE", "the bus is not there");
+    }
+    const fields = headers();
+    for (const [name, value] of Object.entries(message.headers)) fields.set(name, value);
+    await jetstream.publish(subject, message.payload, {
+      msgID: message.id,
+      headers: fields,
+      timeout: publishTimeoutMs,
+    });
+  }
+
   return {
     connection,
     jetstream,
@@ -113,28 +117,12 @@ export async function connectBus(
         signal,
       );
     },
-    async publish(event, extraHeaders = {}, subject = event.type) {
-      if (!connected) {
-        // Without this the client would keep every event in memory until the bus is back.
-        throw new DomainError("unavailable", "BUS_UNAVAILABLE", "the bus is not there");
-      }
-      await jetstream.publish(subject, event.payload, {
-        msgID: event.id,
-        headers: eventHeaders(event, extraHeaders),
-        timeout: publishTimeoutMs,
-      });
-    },
+    publish: createBatchPublisher(send),
+    send,
     async close() {
       await connection.drain();
     },
   };
-}
-
-function eventHeaders(event: Event, extra: Readonly<Record<string, string>>): MsgHdrs {
-  const result = headers();
-  if (event.traceparent !== undefined) result.set(traceparentHeader, event.traceparent);
-  for (const [name, value] of Object.entries(extra)) result.set(name, value);
-  return result;
 }
 
 async function waitFor<Result>(attempt: () => Promise<Result>, log: Logger, signal: AbortSignal): Promise<Result> {

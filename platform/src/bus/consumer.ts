@@ -3,12 +3,15 @@ import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/proto
 import { AckPolicy, DeliverPolicy, type JsMsg, nanos } from "nats";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Logger } from "../log.ts";
-import { inTrace, traceparentHeader } from "../trace.ts";
+import { inTrace } from "../trace.ts";
 import type { Bus } from "./bus.ts";
 import { sendToDeadLetters } from "./dead-letters.ts";
+import { asOneEvent, type Event, eventsOf } from "./event-batch.ts";
 
 /** Delivered and not acknowledged, over all replicas: what bounds the memory of a slow consumer. */
 const maxAckPending = 2_048;
+/** Asked for at once; a message holds up to 256 events. */
+const prefetchedMessages = 64;
 /** So long after a crash what it had in hand is delivered again. A living process asks for more time in good time. */
 const ackWaitMs = 5_000;
 const stillWorkingMs = 2_000;
@@ -30,7 +33,7 @@ export interface EventHandler<Schema extends DescMessage = DescMessage> {
   /** The stream of whoever emits. */
   readonly stream: string;
   readonly event: Schema;
-  /** At most this many at once. */
+  /** At most this many at once, unless one message holds more. */
   readonly maxBatch: number;
   /**
    * The effect. It comes again whenever that is in doubt, and in any order, so it is idempotent by a key of its own; it
@@ -78,7 +81,7 @@ export async function startConsumer(bus: Bus, handler: EventHandler, log: Logger
  */
 async function pull(
   bus: Bus,
-  { stream, durable, maxBatch }: EventHandler,
+  { stream, durable }: EventHandler,
   worker: BatchWorker,
   log: Logger,
   signal: AbortSignal,
@@ -88,7 +91,7 @@ async function pull(
     try {
       const consumer = await bus.jetstream.consumers.get(stream, durable);
       const messages = await consumer.consume({
-        max_messages: maxBatch * 2,
+        max_messages: prefetchedMessages,
         idle_heartbeat: heartbeatMs,
         expires: requestMs,
         // Not an iterator: what that has buffered when it is closed would count as sent and not received.
@@ -103,13 +106,20 @@ async function pull(
   }
 }
 
+/** A message in hand, and the events in it. */
+interface Delivery {
+  readonly message: JsMsg;
+  readonly events: readonly Event[];
+}
+
 /** Handles whatever has arrived while the last batch was in hand: small batches when it is quiet, large ones under load. */
 class BatchWorker {
   readonly #bus: Bus;
   readonly #handler: EventHandler;
   readonly #log: Logger;
-  readonly #waiting: JsMsg[] = [];
-  readonly #failures = new Map<number, number>();
+  readonly #waiting: Delivery[] = [];
+  /** How often events have failed, by their id. */
+  readonly #failures = new Map<string, number>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -120,7 +130,7 @@ class BatchWorker {
   }
 
   add(message: JsMsg): void {
-    this.#waiting.push(message);
+    this.#waiting.push({ message, events: readEvents(message) });
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });
@@ -129,7 +139,7 @@ class BatchWorker {
   /** Gives back what waits, to be delivered to another process; resolves when the batch in hand is done. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const message of this.#waiting.splice(0)) message.nak();
+    for (const { message } of this.#waiting.splice(0)) message.nak();
     await this.#running;
   }
 
@@ -137,66 +147,101 @@ class BatchWorker {
     // What arrives in the same turn of the event loop belongs to the same batch.
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, this.#handler.maxBatch);
+      const batch = this.#takeBatch();
       const stillWorking = setInterval(() => {
-        for (const message of [...batch, ...this.#waiting]) message.working();
+        for (const { message } of [...batch, ...this.#waiting]) message.working();
       }, stillWorkingMs);
       await this.#process(batch);
       clearInterval(stillWorking);
     }
   }
 
-  async #process(batch: readonly JsMsg[]): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#handle(batch);
-        for (const message of batch) {
-          message.ack();
-          this.#failures.delete(message.seq);
-        }
-        return;
-      } catch (error) {
-        if (isDependencyLost(error)) {
-          if (this.#stopping.signal.aborted) {
-            for (const message of batch) message.nak();
-            return;
-          }
-          this.#log.warn({ err: error, events: batch.length }, "waiting for a dependency");
-          await delay(backoff(attempt), undefined, { signal: this.#stopping.signal }).catch(() => {});
-        } else if (batch.length > 1) {
-          // One bad event must not hold up, or be blamed on, its neighbours.
-          for (const message of batch) await this.#process([message]);
-          return;
-        } else {
-          await this.#failed(batch[0]!, error);
-          return;
-        }
+  /** Whole messages, until one more would be too much. */
+  #takeBatch(): Delivery[] {
+    let events = 0;
+    const end = this.#waiting.findIndex((delivery, index) => {
+      events += delivery.events.length;
+      return index > 0 && events > this.#handler.maxBatch;
+    });
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+  }
+
+  async #process(batch: readonly Delivery[]): Promise<void> {
+    try {
+      await this.#handle(batch.flatMap(({ events }) => events));
+      for (const { message } of batch) message.ack();
+    } catch (error) {
+      if (error instanceof Stopped) {
+        for (const { message } of batch) message.nak();
+      } else if (batch.length > 1) {
+        // One bad event must not hold up, or be blamed on, its neighbours.
+        for (const delivery of batch) await this.#process([delivery]);
+      } else {
+        await this.#processEach(batch[0]!);
       }
     }
   }
 
-  async #handle(batch: readonly JsMsg[]): Promise<void> {
-    const events = batch.map((message) => fromBinary(this.#handler.event, message.data));
-    await inTrace(batch[0]?.headers?.get(traceparentHeader), () => this.#handler.handle(events));
+  /** Handles the events of a message one by one; the message comes again unless each is done or set aside. */
+  async #processEach({ message, events }: Delivery): Promise<void> {
+    let retryAfterMs = 0;
+    for (const event of events) {
+      try {
+        await this.#handle([event]);
+        this.#failures.delete(event.id);
+      } catch (error) {
+        if (error instanceof Stopped) return message.nak();
+        retryAfterMs = Math.max(retryAfterMs, await this.#failed(event, error));
+      }
+    }
+    if (retryAfterMs > 0) message.nak(retryAfterMs);
+    else message.ack();
   }
 
-  async #failed(message: JsMsg, error: unknown): Promise<void> {
-    const failures = (this.#failures.get(message.seq) ?? 0) + 1;
-    this.#failures.set(message.seq, failures);
+  /** Waits for a lost dependency as long as it takes, or until the worker is stopped; rejects with whatever else happens. */
+  async #handle(events: readonly Event[]): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const messages = events.map(({ payload }) => fromBinary(this.#handler.event, payload));
+        return await inTrace(events[0]?.traceparent, () => this.#handler.handle(messages));
+      } catch (error) {
+        if (!isDependencyLost(error)) throw error;
+        if (this.#stopping.signal.aborted) throw new Stopped();
+        this.#log.warn({ err: error, events: events.length }, "waiting for a dependency");
+        await delay(backoff(attempt), undefined, { signal: this.#stopping.signal }).catch(() => {});
+      }
+    }
+  }
+
+  /** Counts; an event that is hopeless is set aside. Answers in how many milliseconds to try again; 0 for never. */
+  async #failed(event: Event, error: unknown): Promise<number> {
+    const failures = (this.#failures.get(event.id) ?? 0) + 1;
+    this.#failures.set(event.id, failures);
     if (failures < maxUnknownFailures) {
-      this.#log.warn({ err: error, seq: message.seq, failures }, "an event failed, trying again");
-      message.nak(backoff(failures));
-      return;
+      this.#log.warn({ err: error, event: event.id, failures }, "an event failed, trying again");
+      return backoff(failures);
     }
     try {
-      await sendToDeadLetters(this.#bus, this.#handler.durable, message, error);
-      this.#log.error({ err: error, seq: message.seq }, "an event was set aside in the dead letters");
-      message.term(String(error));
-      this.#failures.delete(message.seq);
+      await sendToDeadLetters(this.#bus, this.#handler.durable, event, error);
+      this.#log.error({ err: error, event: event.id }, "an event was set aside in the dead letters");
+      this.#failures.delete(event.id);
+      return 0;
     } catch (cause) {
-      this.#log.warn({ err: cause, seq: message.seq }, "the dead letters are not there, trying again");
-      message.nak(backoffMs.most);
+      this.#log.warn({ err: cause, event: event.id }, "the dead letters are not there, trying again");
+      return backoffMs.most;
     }
+  }
+}
+
+/** The worker was stopped while it waited. */
+class Stopped extends Error {}
+
+function readEvents(message: JsMsg): Event[] {
+  try {
+    return eventsOf(message);
+  } catch {
+    // Reading it as the event that it is not will fail, which sets it aside.
+    return [asOneEvent(message)];
   }
 }
 

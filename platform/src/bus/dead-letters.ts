@@ -1,5 +1,5 @@
-import type { JsMsg } from "nats";
 import type { Bus } from "./bus.ts";
+import type { Event } from "./event-batch.ts";
 
 /** Keeps what could not be handled, with the reason, until an administrator looks at it. */
 export const deadLetterStream = "dead-letters";
@@ -8,17 +8,16 @@ export async function ensureDeadLetters(bus: Bus): Promise<void> {
   await bus.ensureStream(deadLetterStream, [`${deadLetterStream}.>`]);
 }
 
-/** Copies a message to the dead letters, under the consumer that could not handle it. Safe to retry. */
-export async function sendToDeadLetters(bus: Bus, durable: string, message: JsMsg, error: unknown): Promise<void> {
-  const originalId = message.headers?.get("Nats-Msg-Id") || `${message.info.stream}/${message.seq}`;
-  await bus.publish(
-    { id: `${durable}/${originalId}`, type: message.subject, payload: message.data },
-    {
+/** Copies an event to the dead letters, under the consumer that could not handle it. Safe to retry. */
+export async function sendToDeadLetters(bus: Bus, durable: string, event: Event, error: unknown): Promise<void> {
+  await bus.send(`${deadLetterStream}.${durable}`, {
+    id: `${durable}/${event.id}`,
+    headers: {
       "Dead-Letter-Reason": String(error).replaceAll(/[\r\n]+/g, " "),
       "Dead-Letter-Consumer": durable,
-      "Dead-Letter-Event-Id": originalId,
-      "Dead-Letter-Subject": message.subject,
+      "Dead-Letter-Event-Id": event.id,
+      "Dead-Letter-Subject": event.type,
     },
-    `${deadLetterStream}.${durable}`,
-  );
+    payload: event.payload,
+  });
 }

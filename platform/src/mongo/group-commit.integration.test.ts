@@ -28,7 +28,7 @@ test("many that come together are all stored, in far fewer commands", async () =
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
-  const { insert } = createGroupCommit(counted);
+  const insert = createGroupCommit(counted);
   await Promise.all(Array.from({ length: 1_000 }, () => insert(thing())));
   expect(await things.countDocuments()).toBe(1_000);
   expect(commands).toBeLessThan(10);
@@ -36,7 +36,7 @@ test("many that come together are all stored, in far fewer commands", async () =
 
 test("of many, only the one that breaks a unique index is refused, and it hears which", async () => {
   const things = await openThings();
-  const { insert } = createGroupCommit(things);
+  const insert = createGroupCommit(things);
   await insert(thing("taken"));
   const results = await Promise.allSettled([insert(thing("a")), insert(thing("taken")), insert(thing("b"))]);
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
@@ -58,7 +58,7 @@ test("when the answer is lost each is told what the database knows, and no one i
       };
     },
   }) as Collection<Thing>;
-  const { insert } = createGroupCommit(losing);
+  const insert = createGroupCommit(losing);
   const results = await Promise.allSettled([insert(stored), insert(lost)]);
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
 });

@@ -7,7 +7,7 @@ import type { Lease } from "../mongo/lease.ts";
 import { type PendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
 
 /** Younger events are left to the writer that committed them. */
-const sweepAfterMs = 2_000;
+const sweepAfterMs = 5_000;
 const sweepIntervalMs = 1_000;
 const sweepBatch = 256;
 const clearBatch = 256;

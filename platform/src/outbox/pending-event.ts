@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Binary } from "mongodb";
-import type { Event } from "../bus/bus.ts";
+import type { Event } from "../bus/event-batch.ts";
 import { currentTraceparent } from "../trace.ts";
 
 /** An event as it waits inside the document whose change it tells of: one write commits both. */

@@ -68,7 +68,7 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
 }
 
 export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outbox): OrderStore {
-  const { insert } = createGroupCommit(orders);
+  const insert = createGroupCommit(orders);
   return {
     async insert(order, move, events, request) {
       const document: OrderDocument = {
