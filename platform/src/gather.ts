@@ -21,9 +21,10 @@ export function gather<Item>(options: {
     if (inFlight >= options.maxInFlight || waiting.length === 0) return;
     const batch = waiting.splice(0, options.maxItems);
     inFlight++;
-    void workOnNext();
     try {
-      const failed = await options.work(batch.map(({ item }) => item));
+      const working = options.work(batch.map(({ item }) => item));
+      void workOnNext();
+      const failed = await working;
       for (const [index, { resolve, reject }] of batch.entries()) {
         if (failed.has(index)) reject(failed.get(index));
         else resolve();

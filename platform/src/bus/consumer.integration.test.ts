@@ -1,4 +1,4 @@
-import { create, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { expect, onTestFinished, test } from "vitest";
 import { DomainError } from "../errors.ts";
@@ -80,6 +80,25 @@ test("an event that never succeeds ends in the dead letters with its reason, and
   expect(letter.header.get("Dead-Letter-Reason")).toBe("Error: can't be swallowed");
   expect(letter.header.get("Dead-Letter-Event-Id")).toBe(`${handler.durable}/poison`);
   expect(letter.header.get("Dead-Letter-Subject")).toBe(ErrorInfoSchema.typeName);
+}, 30_000);
+
+test("of events that travelled together only the bad one is set aside, and each of the others is handled", async () => {
+  const done = new Set<string>();
+  const { bus, handler, say, start, unacknowledged } = await hear(async (said) => {
+    if (said.includes("poison")) throw new Error("can't be swallowed");
+    for (const reason of said) done.add(reason);
+  });
+  const poisonId = newId("event");
+  await Promise.all([say("before"), say("poison", poisonId), say("after")]);
+  expect((await bus.manager.streams.info(stream)).state.messages).toBe(1);
+  await start();
+  await expect.poll(unacknowledged, { timeout: 20_000 }).toBe(0);
+  expect([...done].sort()).toEqual(["after", "before"]);
+  const letter = await bus.manager.streams.getMessage(deadLetterStream, {
+    last_by_subj: `${deadLetterStream}.${handler.durable}`,
+  });
+  expect(letter.header.get("Dead-Letter-Event-Id")).toBe(poisonId);
+  expect(fromBinary(ErrorInfoSchema, letter.data).reason).toBe("poison");
 }, 30_000);
 
 test("bytes that are no message end in the dead letters", async () => {

@@ -11,5 +11,11 @@ export const ordersConfig = z.object({
     86_400,
     "seconds until an order that the stock did not decide is cancelled",
   ),
+  ORDER_BACKLOG: setting.integer(
+    256,
+    1,
+    100_000,
+    "orders that may wait longer than a second for their stock; beyond it new ones are refused",
+  ),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
 });

@@ -4,6 +4,7 @@ import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/invento
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import { createAdmission } from "./admission.ts";
 import { createCatalogue } from "./clients/catalogue.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
@@ -38,10 +39,11 @@ export const orders = defineModule({
     const outbox = createOutbox(documents, bus, log);
     const store = createOrderStore(documents, outbox);
     const catalogue = createCatalogue(createClient(InventoryService, transportTo(InventoryService)));
+    const admission = createAdmission({ orders: store, clock, maxBacklog: config.ORDER_BACKLOG, maxWaitMs: 1_000 });
     return {
       routes: (router) =>
         router.service(OrderService, {
-          createOrder: createOrder({ orders: store, catalogue, clock }),
+          createOrder: createOrder({ orders: store, catalogue, admission, clock }),
           getOrderByID: getOrderByID({ orders: store }),
           updateOrderStatus: updateOrderStatus({ orders: store, clock }),
           cancelOrder: cancelOrder({ orders: store, clock }),
@@ -66,6 +68,7 @@ export const orders = defineModule({
         }),
       ],
       jobs: [
+        admission.job,
         outbox.sweeper({ lease: lease("sweep-orders-outbox") }),
         {
           ...announcePendingOrders({ orders: store, repeat: outbox.publishNow, clock, log }),

@@ -127,6 +127,20 @@ test("placing and cancelling that meet leave nothing reserved, whoever is first"
   expect(await stockOf(productId)).toEqual({ onHand: 50, reserved: 0 });
 }, 30_000);
 
+test("orders that are called off together, decided or not, are closed together and each once", async () => {
+  const { addProduct, ledgerDocuments, stockOf, replica, outcomeOf } = await openStock();
+  const [one, another] = [await addProduct(10), await addProduct(10)];
+  const decided = [placed([one, 2]), placed([one, 1], [another, 3]), placed([another, 1])];
+  const undecided = [placed([one, 5]), placed([another, 5])];
+  await replica().placed(...decided);
+  await replica().cancelled(...decided, ...undecided, ...decided);
+  await replica().placed(...undecided);
+  expect(await stockOf(one)).toEqual({ onHand: 10, reserved: 0 });
+  expect(await stockOf(another)).toEqual({ onHand: 10, reserved: 0 });
+  expect(await Promise.all(undecided.map(outcomeOf))).toEqual(["void", "void"]);
+  expect(await ledgerDocuments.countDocuments({ kind: "released" })).toBe(1);
+});
+
 test("a product that left the catalogue is refused, and what was promised of it can still be shipped", async () => {
   const { addProduct, products, stockOf, replica, outcomeOf } = await openStock();
   const productId = await addProduct(10);

@@ -46,6 +46,13 @@ export function catalogueUnavailable(cause: unknown): DomainError {
   );
 }
 
+export function ordersOverloaded(): DomainError {
+  return new DomainError("resource_exhausted", "ORDERS_OVERLOADED", "too many orders wait for their stock just now", {
+    // Not everybody at the same moment.
+    retryAfterMs: 500 + Math.floor(Math.random() * 1_000),
+  });
+}
+
 export function requestIdReused(requestId: string): DomainError {
   return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another request was made under that request_id", {
     metadata: { request_id: requestId },

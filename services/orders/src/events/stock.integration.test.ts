@@ -31,6 +31,14 @@ test("an order whose stock is reserved ten times is confirmed once", async () =>
   expect(await stateOf(another)).toEqual({ status: "confirmed", moves: ["pending", "confirmed"] });
 });
 
+test("an order that is decided has nothing left to tell", async () => {
+  const { documents, place, reserved } = await openEffects();
+  const order = await place();
+  expect((await documents.findOne({ _id: order.orderId }))?.outbox).toHaveLength(1);
+  await reserved(order);
+  expect((await documents.findOne({ _id: order.orderId }))?.outbox).toEqual([]);
+});
+
 test("a rejected order says why", async () => {
   const { orders, place, rejected } = await openEffects();
   const order = await place();

@@ -3,17 +3,19 @@ import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/sho
 import { newId } from "@shop/platform";
 import { contextOf } from "@shop/platform/testing";
 import { expect, test } from "vitest";
+import { createAdmission } from "../admission.ts";
 import { openTestOrders } from "../testing.ts";
 import { createOrder } from "./create-order.ts";
 
 const price = { currencyCode: "EUR", minorUnits: 250n };
 
 async function openPlacement() {
-  const { orders, documents, clock } = await openTestOrders();
+  const { orders, documents, clock, place: placeAt } = await openTestOrders();
   const [productId, userId] = [newId("product"), newId("user")];
   let isSold = true;
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
-  const place = createOrder({ orders, catalogue, clock });
+  const admission = createAdmission({ orders, clock, maxBacklog: 3, maxWaitMs: 1_000 });
+  const place = createOrder({ orders, catalogue, admission, clock });
   const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
   const request = (quantity: number, more: { requestId?: string } = {}) =>
     create(CreateOrderRequestSchema, { items: [{ productId, quantity }], ...more });
@@ -22,6 +24,8 @@ async function openPlacement() {
     orders,
     request,
     userId,
+    admission,
+    placeAt,
     stopSelling() {
       isSold = false;
     },
@@ -90,4 +94,29 @@ test("a request that was refused leaves its name free", async () => {
   });
   expect(await documents.countDocuments()).toBe(0);
   expect((await place(expecting(500n))).total).toMatchObject({ minorUnits: 500n });
+});
+
+test("while too many orders wait for their stock new ones are refused with a time to try again, repeated ones answered", async () => {
+  const { admission, orders, request, place, placeAt } = await openPlacement();
+  const look = () => admission.job.run(new AbortController().signal);
+  const first = await place(request(1, { requestId: "one" }));
+  const old = new Date(Date.now() - 5_000);
+  const [stuck] = [await placeAt(old), await placeAt(old)];
+  await place(request(1, { requestId: "one" }));
+  await look();
+  await expect(admission.admit(async () => "a few that are stuck close nothing")).resolves.toBeDefined();
+
+  await placeAt(old);
+  await look();
+  await expect(place(request(1))).rejects.toMatchObject({
+    kind: "resource_exhausted",
+    reason: "ORDERS_OVERLOADED",
+    facts: { retryAfterMs: expect.any(Number) },
+  });
+  expect(await place(request(1, { requestId: "one" }))).toEqual(first);
+
+  const decided = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
+  await orders.movePending([stuck!.orderId], decided);
+  await look();
+  await place(request(1));
 });

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { type Clock, currentTraceId, newId, userIdOf } from "@shop/platform";
+import type { Admission } from "../admission.ts";
 import type { Catalogue } from "../clients/catalogue.ts";
 import { productsUnknown, requestIdReused, totalMoved } from "../domain/errors.ts";
 import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
@@ -16,6 +17,7 @@ import { requestNameOf } from "../wire/request-name.ts";
 export function createOrder(on: {
   readonly orders: OrderStore;
   readonly catalogue: Catalogue;
+  readonly admission: Pick<Admission, "admit">;
   readonly clock: Clock;
 }): MethodImpl<typeof OrderService.method.createOrder> {
   /** The answer that a named request got before, if it was made before. */
@@ -25,12 +27,7 @@ export function createOrder(on: {
     return made && asAccepted(made.order);
   }
 
-  return async (request, context) => {
-    const userId = userIdOf(context);
-    const name = requestNameOf(request, context.requestHeader);
-    const before = await repeated(userId, name);
-    if (before !== undefined) return { order: toOrderMessage(before) };
-
+  async function place(request: CreateOrderRequest, userId: string, name: RequestName | undefined): Promise<Order> {
     const order = { ...(await offered(request, on.catalogue)), userId, ...newlyPlaced(on.clock()) };
     const expected = request.expectedTotal;
     if (
@@ -41,12 +38,19 @@ export function createOrder(on: {
     }
     const { status, createTime: time } = order;
     const placed = { status, time, actor: userId, reason: "", traceId: currentTraceId() ?? "" };
-    if (await on.orders.insert(order, placed, [placedEvent(order)], name)) return { order: toOrderMessage(order) };
+    if (await on.orders.insert(order, placed, [placedEvent(order)], name)) return order;
 
     // The same request was made at the same moment, and was first.
     const first = await repeated(userId, name);
     if (first === undefined) throw new Error("a request was made before, but its order can't be found");
-    return { order: toOrderMessage(first) };
+    return first;
+  }
+
+  return async (request, context) => {
+    const userId = userIdOf(context);
+    const name = requestNameOf(request, context.requestHeader);
+    const order = (await repeated(userId, name)) ?? (await on.admission.admit(() => place(request, userId, name)));
+    return { order: toOrderMessage(order) };
   };
 }
 
