@@ -2,6 +2,7 @@
 declare module "autocannon" {
   interface Client {
     setRequests(requests: readonly object[]): void;
+    on(event: "body", listener: (body: Buffer) => void): void;
   }
   interface Result {
     /** Seconds. */
@@ -19,6 +20,8 @@ declare module "autocannon" {
     readonly url: string;
     readonly connections: number;
     readonly duration: number;
+    /** Requests a second, over all connections. */
+    readonly overallRate?: number;
     readonly setupClient: (client: Client) => void;
   }): Instance;
   export = autocannon;

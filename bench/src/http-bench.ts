@@ -12,6 +12,8 @@ import { table } from "./table.ts";
 
 const productCount = 200;
 const warmUpSeconds = 2;
+const usualSeconds = 8;
+const usualConnections = 32;
 const createOrderPath = "/shop.orders.v1.OrderService/CreateOrder";
 
 /** A call to measure, and the floor that answers the same bytes. */
@@ -26,7 +28,11 @@ interface Subject {
 interface Turn extends LoadResult {
   /** Processor time of the server's own process per answer, in microseconds. */
   readonly cpuPerCallUs: number;
-  readonly ends?: OrderEnds & { readonly stockTaken: number };
+  readonly ends?: OrderEnds & {
+    readonly stockTaken: number;
+    /** From the end of the load to the last order's end. */
+    readonly drainedMs: number;
+  };
 }
 
 interface Measured {
@@ -102,7 +108,7 @@ async function measure(
   shop: Shop,
   shopping: Shopping,
   productIds: readonly string[],
-  { rounds, seconds, connections }: BenchSettings,
+  { rounds, seconds = usualSeconds, connections = usualConnections }: BenchSettings,
 ): Promise<Measured> {
   const floor = await startFloor([subject.floor]);
   const servicePid = shop.pidOf("all-in-one");
@@ -119,8 +125,10 @@ async function measure(
     const stockBefore = await shopping.stockOf(productIds);
     const turn = await turnOf(shop.url, servicePid, subject.requests(token), turnSeconds);
     if (!subject.places) return turn;
-    const ends = await untilOrdersEnded(shopping, token);
-    return { ...turn, ends: { ...ends, stockTaken: stockBefore - (await shopping.stockOf(productIds)) } };
+    const loadEndedAt = Date.now();
+    const ends = await untilOrdersEnded(shopping, token, new Map(turn.orders));
+    const drainedMs = Math.max(0, ends.lastEndAt - loadEndedAt);
+    return { ...turn, ends: { ...ends, drainedMs, stockTaken: stockBefore - (await shopping.stockOf(productIds)) } };
   }
 
   const floorRequests = subject.requests("floor");
@@ -140,7 +148,10 @@ async function measure(
   return { subject, floors, turns };
 }
 
-function describe(measured: readonly Measured[], { seconds, connections, rounds }: BenchSettings): string {
+function describe(
+  measured: readonly Measured[],
+  { seconds = usualSeconds, connections = usualConnections, rounds }: BenchSettings,
+): string {
   const rows = measured.flatMap(({ subject, floors, turns }) => [
     row(subject.name, turns, (mean(turns, "perSecond") / mean(floors, "perSecond")).toFixed(3)),
     row("its floor", floors, "1"),
@@ -171,8 +182,8 @@ function describe(measured: readonly Measured[], { seconds, connections, rounds 
       rows,
     ),
     "",
-    "What became of the orders. Their time is from placing to the end state by the shop's own clock; `drained` is from the end of",
-    "the load to the last order's end. Stock is exact when the products lost as many units as the confirmed orders have.",
+    "What became of the orders. Their time is from the request to the end state, by the machine's clock; `drained` is from the end",
+    "of the load to the last order's end. Stock is exact when the products lost as many units as the confirmed orders have.",
     "",
     ...table(["", "answered", "taken", "ended", "p50 ms", "p99 ms", "drained ms", "stock"], orders),
   ].join("\n");

@@ -1,5 +1,9 @@
 import autocannon from "autocannon";
 import { answerOf, startPart, taskOf } from "./part.ts";
+import { percentile } from "./percentile.ts";
+
+/** In REST's spelling and in Connect's. */
+const orderIdField = /"order_?[iI]d":\s*"([^"]+)"/;
 
 export interface Request {
   readonly method: "GET" | "POST";
@@ -15,6 +19,8 @@ export interface Load {
   readonly requests: readonly Request[];
   readonly connections: number;
   readonly seconds: number;
+  /** Calls a second at most, over all connections; as many as are answered when absent. */
+  readonly callsPerSecond?: number;
 }
 
 export interface LoadResult {
@@ -29,6 +35,10 @@ export interface LoadResult {
   readonly p99Ms: number;
   /** Processor time that making the load took, in milliseconds. */
   readonly loaderCpuMs: number;
+  /** When the load began, in milliseconds since 1970. */
+  readonly startedAt: number;
+  /** The orders that answers named, each with when it was asked for, in milliseconds since 1970. */
+  readonly orders: readonly (readonly [orderId: string, requestedAt: number])[];
 }
 
 /** Puts a load on a server from a process of its own. */
@@ -43,23 +53,30 @@ export async function load(task: Load): Promise<LoadResult> {
 
 /** The process that makes the load. */
 export async function generateLoad(): Promise<void> {
-  const { url, requests, connections, seconds } = await taskOf<Load>();
+  const { url, requests, connections, seconds, callsPerSecond } = await taskOf<Load>();
   const latenciesMs: number[] = [];
+  const orders: [string, number][] = [];
+  const lastBody = new WeakMap<object, string>();
   const refused: Record<number, number> = {};
   let next = 0;
   const cpuBefore = process.cpuUsage();
+  const startedAt = Date.now();
   const run = autocannon({
     url,
     connections,
     duration: seconds,
+    ...(callsPerSecond === undefined ? {} : { overallRate: callsPerSecond }),
     setupClient(client) {
       const from = Math.floor((next++ * requests.length) / connections) % requests.length;
       client.setRequests([...requests.slice(from), ...requests.slice(0, from)]);
+      client.on("body", (body) => void lastBody.set(client, body.toString()));
     },
   });
-  run.on("response", (_client, status, _bytes, latencyMs) => {
+  run.on("response", (client, status, _bytes, latencyMs) => {
     if (status === 200) latenciesMs.push(latencyMs);
     else refused[status] = (refused[status] ?? 0) + 1;
+    const orderId = lastBody.get(client)?.match(orderIdField)?.[1];
+    if (status === 200 && orderId !== undefined) orders.push([orderId, Date.now() - latencyMs]);
   });
   const { duration, errors } = await run;
   const cpu = process.cpuUsage(cpuBefore);
@@ -72,11 +89,8 @@ export async function generateLoad(): Promise<void> {
     p50Ms: percentile(latenciesMs, 0.5),
     p99Ms: percentile(latenciesMs, 0.99),
     loaderCpuMs: (cpu.user + cpu.system) / 1000,
+    startedAt,
+    orders,
   };
   process.send!(result);
-}
-
-/** Of values in ascending order; NaN when there are none. */
-export function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? Number.NaN;
 }

@@ -1,24 +1,37 @@
-// `npm run bench -- [start] [http] [chaos]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [orders] [overload] [chaos]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { benchChaos } from "./chaos-bench.ts";
 import { serveFloor } from "./floor.ts";
 import { benchHttp } from "./http-bench.ts";
+import { insertOrders } from "./insert-floor.ts";
 import { generateLoad } from "./load.ts";
+import { benchOrders } from "./orders-bench.ts";
+import { benchOverload } from "./overload-bench.ts";
 import { startWriting } from "./report.ts";
 import { benchStart } from "./start-bench.ts";
 
-const benches = { start: benchStart, http: benchHttp, chaos: benchChaos };
+const benches = {
+  start: benchStart,
+  http: benchHttp,
+  orders: benchOrders,
+  overload: benchOverload,
+  chaos: benchChaos,
+};
 const usual = ["start", "http"] as const;
 /** What this file does in a process of its own. */
-const parts: Readonly<Record<string, () => Promise<void>>> = { floor: serveFloor, load: generateLoad };
+const parts: Readonly<Record<string, () => Promise<void>>> = {
+  floor: serveFloor,
+  load: generateLoad,
+  inserts: insertOrders,
+};
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: "string", default: "5" },
     rounds: { type: "string", default: "2" },
-    seconds: { type: "string", default: "8" },
-    connections: { type: "string", default: "32" },
+    seconds: { type: "string" },
+    connections: { type: "string" },
     seed: { type: "string", default: "1" },
     minutes: { type: "string", default: "5" },
     note: { type: "string", default: "" },
@@ -32,8 +45,8 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   const settings = {
     runs: Number(values.runs),
     rounds: Number(values.rounds),
-    seconds: Number(values.seconds),
-    connections: Number(values.connections),
+    seconds: values.seconds === undefined ? undefined : Number(values.seconds),
+    connections: values.connections === undefined ? undefined : Number(values.connections),
     seed: Number(values.seed),
     minutes: Number(values.minutes),
   };
@@ -43,7 +56,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [orders] [overload] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--note '...']",
   );
   process.exitCode = 1;

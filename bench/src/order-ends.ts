@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { percentile } from "./load.ts";
+import { percentile } from "./percentile.ts";
 import type { Order, Shopping } from "./shopping.ts";
 
 const giveUpAfterMs = 120_000;
-const pollMs = 100;
+const pollMs = 200;
 const pending = "ORDER_STATUS_PENDING";
 
 /** Where the orders of one load ended, and how long that took. */
@@ -13,32 +13,35 @@ export interface OrderEnds {
   readonly byStatus: Readonly<Record<string, number>>;
   /** Units of those that were confirmed. */
   readonly unitsConfirmed: number;
-  /** From the end of the load to the last order's end. */
-  readonly drainedMs: number;
-  /** From placing an order to its end, by the shop's own clock. */
+  /** When the last order ended, in milliseconds since 1970. */
+  readonly lastEndAt: number;
+  /** From the request to its order's end, by one machine's clock, of those that were answered. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Waits until every order of a shopper has reached its end. Call it right after the load. */
-export async function untilOrdersEnded(shopping: Shopping, token: string): Promise<OrderEnds> {
-  const loadEndedAt = Date.now();
-  let orders = await shopping.orders(token);
-  while (orders.some(({ status }) => status === pending)) {
-    if (Date.now() - loadEndedAt > giveUpAfterMs) break;
+/** Waits until every order of a shopper has reached its end. `requestedAt` has when each answered order was asked for. */
+export async function untilOrdersEnded(
+  shopping: Shopping,
+  token: string,
+  requestedAt: ReadonlyMap<string, number>,
+): Promise<OrderEnds> {
+  const waitingSince = Date.now();
+  while (await shopping.hasOrders(token, pending)) {
+    if (Date.now() - waitingSince > giveUpAfterMs) break;
     await delay(pollMs);
-    orders = await shopping.orders(token);
   }
+  const orders = await shopping.orders(token);
   const ended = orders.filter(({ status }) => status !== pending);
   const tookMs = ended
-    .map((order) => Date.parse(order.update_time) - Date.parse(order.create_time))
+    .filter(({ order_id }) => requestedAt.has(order_id))
+    .map(({ order_id, update_time }) => Date.parse(update_time) - requestedAt.get(order_id)!)
     .toSorted((a, b) => a - b);
-  const lastEnd = Math.max(...ended.map((order) => Date.parse(order.update_time)));
   return {
     taken: orders.length,
     byStatus: countByStatus(orders),
     unitsConfirmed: orders.filter(({ status }) => status === "ORDER_STATUS_CONFIRMED").reduce(unitsOf, 0),
-    drainedMs: Math.max(0, lastEnd - loadEndedAt),
+    lastEndAt: ended.reduce((last, { update_time }) => Math.max(last, Date.parse(update_time)), 0),
     p50Ms: percentile(tookMs, 0.5),
     p99Ms: percentile(tookMs, 0.99),
   };

@@ -17,10 +17,18 @@ export interface Shop {
   /** From the command to the first 200 of `/readyz`. */
   readonly readyMs: number;
   pidOf(process: string): number;
+  /** Of the database that this shop runs on. */
+  mongoUrl(): string;
   /** Resolves once the starter has said everything: on empty data, after the sample catalogue was loaded. */
   settled(): Promise<void>;
   /** Ctrl-C; resolves when it is gone. */
   stop(): Promise<void>;
+}
+
+interface RunningProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly ports: readonly number[];
 }
 
 /** Starts the shop in one process with the data in `dataDir`. */
@@ -64,22 +72,23 @@ export async function startShop(dataDir: string): Promise<Shop> {
   });
   const readyMs = performance.now() - startedAt;
 
-  function pidOf(name: string): number {
+  function processOf(name: string): RunningProcess {
     const { processes } = JSON.parse(readFileSync(join(dataDir, "run.json"), "utf8")) as {
-      processes: readonly { readonly name: string; readonly pid: number }[];
+      processes: readonly RunningProcess[];
     };
     const found = processes.find((candidate) => candidate.name === name);
     if (found === undefined) throw new Error(`no ${name} runs`);
-    return found.pid;
+    return found;
   }
 
   return {
     url,
     readyMs,
-    pidOf,
+    pidOf: (name) => processOf(name).pid,
+    mongoUrl: () => `mongodb://127.0.0.1:${processOf("mongodb").ports[0]}/?directConnection=true`,
     settled: () => until("the starter is done", () => said().includes("Ctrl-C stops everything")),
     async stop() {
-      process.kill(pidOf("supervisor"), "SIGINT");
+      process.kill(processOf("supervisor").pid, "SIGINT");
       await exited;
     },
   };

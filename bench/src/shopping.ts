@@ -77,6 +77,12 @@ export class Shopping {
     return orders;
   }
 
+  /** Whether whoever the token is of has an order with this status. */
+  async hasOrders(token: string, status: string): Promise<boolean> {
+    const path = `/orders?page_size=1&status=${status}`;
+    return (await this.call<{ orders: Order[] }>("GET", path, undefined, token)).orders.length > 0;
+  }
+
   /** Throws when the answer is not 200. */
   async call<Answer>(method: "GET" | "POST", path: string, body?: unknown, token?: string): Promise<Answer> {
     const response = await fetch(this.#url + path, {

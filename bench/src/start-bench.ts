@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { percentile } from "./load.ts";
+import { percentile } from "./percentile.ts";
 import type { BenchSettings } from "./settings.ts";
 import { startShop } from "./shop.ts";
 import { table } from "./table.ts";

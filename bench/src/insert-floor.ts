@@ -1,0 +1,69 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { MongoClient } from "mongodb";
+import { answerOf, startPart, taskOf } from "./part.ts";
+
+interface InsertTask {
+  readonly mongoUrl: string;
+  /** Inserts on their way at any time. */
+  readonly concurrency: number;
+  readonly seconds: number;
+}
+
+export interface InsertResult {
+  readonly perSecond: number;
+  readonly cpuPerInsertUs: number;
+}
+
+/** What the database takes when every order is one insert, on its own, acknowledged by a majority with its journal on disk. */
+export async function insertFloor(task: InsertTask): Promise<InsertResult> {
+  const child = startPart("inserts", task);
+  try {
+    return await answerOf<InsertResult>(child);
+  } finally {
+    child.kill();
+  }
+}
+
+/** The process that inserts: nothing else happens in it. */
+export async function insertOrders(): Promise<void> {
+  const { mongoUrl, concurrency, seconds } = await taskOf<InsertTask>();
+  const client = await MongoClient.connect(mongoUrl, {
+    maxPoolSize: concurrency,
+    writeConcern: { w: "majority", journal: true },
+  });
+  const orders = client.db("bench").collection("orders");
+  let inserted = 0;
+  let running = true;
+  const cpuBefore = process.cpuUsage();
+  const startedAt = performance.now();
+  const loops = Array.from({ length: concurrency }, async () => {
+    while (running) {
+      await orders.insertOne(orderLike());
+      inserted++;
+    }
+  });
+  await delay(seconds * 1000);
+  running = false;
+  await Promise.all(loops);
+  const elapsed = (performance.now() - startedAt) / 1000;
+  const cpu = process.cpuUsage(cpuBefore);
+  await orders.drop();
+  await client.close();
+  process.send!({ perSecond: inserted / elapsed, cpuPerInsertUs: (cpu.user + cpu.system) / inserted });
+}
+
+/** As large as an order of one line. */
+function orderLike() {
+  const price = { currency_code: "EUR", minor_units: 1290n };
+  const now = new Date();
+  return {
+    user_id: crypto.randomUUID(),
+    status: "pending",
+    status_reason: "",
+    items: [{ product_id: crypto.randomUUID(), name: "Bench 1", quantity: 1, unit_price: price }],
+    total: price,
+    version: 1,
+    create_time: now,
+    update_time: now,
+  };
+}

@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { insertFloor } from "./insert-floor.ts";
+import { loadOrders, type OrderLoad, statesOf, stockOf } from "./order-load.ts";
+import { processorTimeMs } from "./processor-time.ts";
+import type { BenchSettings } from "./settings.ts";
+import { type Shop, startShop } from "./shop.ts";
+import { Shopping } from "./shopping.ts";
+import { table } from "./table.ts";
+
+const productCount = 1_000;
+const warmUpSeconds = 4;
+const usualConnections = 256;
+const usualSeconds = 8;
+const servers = ["mongodb", "nats", "redis", "all-in-one"] as const;
+
+interface Turn extends OrderLoad {
+  /** Processor time per order of each server, in microseconds. */
+  readonly cpuUs: Readonly<Record<string, number>>;
+}
+
+/** Orders per second to their end state beside what the database takes as single inserts, in turns. */
+export async function benchOrders(settings: BenchSettings): Promise<string> {
+  const { rounds, seconds = usualSeconds } = settings;
+  const connections = settings.connections ?? usualConnections;
+  const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
+  const shop = await startShop(dataDir);
+  try {
+    await shop.settled();
+    const shopping = new Shopping(shop.url);
+    const productIds = await shopping.addProducts(productCount);
+    const floorOf = () => insertFloor({ mongoUrl: shop.mongoUrl(), concurrency: connections, seconds });
+    const turnOf = (over: readonly string[]) => measure(shop, shopping, over, { connections, seconds });
+
+    await loadOrders(shop, shopping, productIds, { connections, seconds: warmUpSeconds });
+    const [floors, spread, hot]: [number[], Turn[], Turn[]] = [[], [], []];
+    for (let round = 0; round < rounds; round++) {
+      floors.push((await floorOf()).perSecond);
+      spread.push(await turnOf(productIds));
+      hot.push(await turnOf(productIds.slice(0, 1)));
+      console.log(`floor ${floors.at(-1)!.toFixed(0)}/s, ${line("spread", spread)}, ${line("hot", hot)}`);
+    }
+    return describe(floors, { spread, hot }, { connections, seconds, rounds });
+  } finally {
+    await shop.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function measure(
+  shop: Shop,
+  shopping: Shopping,
+  productIds: readonly string[],
+  how: { readonly connections: number; readonly seconds: number },
+): Promise<Turn> {
+  const used = () => servers.map((name) => processorTimeMs(shop.pidOf(name)));
+  const before = used();
+  const result = await loadOrders(shop, shopping, productIds, how);
+  const after = used();
+  const perOrder = (ms: number) => (ms * 1000) / result.ends.taken;
+  return {
+    ...result,
+    cpuUs: {
+      ...Object.fromEntries(servers.map((name, index) => [name, perOrder(after[index]! - before[index]!)])),
+      load: perOrder(result.loaderCpuMs),
+    },
+  };
+}
+
+function describe(
+  floors: readonly number[],
+  { spread, hot }: { readonly spread: readonly Turn[]; readonly hot: readonly Turn[] },
+  { connections, seconds, rounds }: { readonly connections: number; readonly seconds: number; readonly rounds: number },
+): string {
+  const floor = mean(floors);
+  const rateOf = (turns: readonly Turn[]) => mean(turns.map(({ endedPerSecond }) => endedPerSecond));
+  const row = (name: string, turns: readonly Turn[]) => [
+    name,
+    rateOf(turns).toFixed(0),
+    turns.map(({ endedPerSecond }) => endedPerSecond.toFixed(0)).join(", "),
+    (rateOf(turns) / floor).toFixed(2),
+    mean(turns.map(({ p50Ms }) => p50Ms)).toFixed(0),
+    mean(turns.map(({ p99Ms }) => p99Ms)).toFixed(0),
+    mean(turns.map(({ ends }) => ends.p50Ms)).toFixed(0),
+    mean(turns.map(({ ends }) => ends.p99Ms)).toFixed(0),
+    turns.map(({ refused }) => Object.values(refused).reduce((a, b) => a + b, 0)).join(", "),
+    turns.map(stockOf).join(", "),
+  ];
+  return [
+    `${connections} connections, each sends its next order when the last is answered; orders of one line over REST at the public`,
+    "port of the shop in one process. An order counts when it has reached its end state: the rate is all of them over the time",
+    "from the start of the load to the last end, and the latency to the end is from the request to the end, by one clock.",
+    `**Floor**: one process inserts documents of an order's size one by one, ${connections} on their way at a time, each acknowledged by a`,
+    `majority with its journal on disk, into the same database. ${rounds} turns of ${seconds} s each, floor, spread and hot in turn, after`,
+    `${warmUpSeconds} s to warm up. Load, shop, MongoDB, NATS and Redis share the machine's cores: the ratio counts, not the rates.`,
+    "",
+    ...table(
+      [
+        "",
+        "orders/s to the end",
+        "each turn",
+        "ratio to the floor",
+        "answer p50 ms",
+        "p99 ms",
+        "end p50 ms",
+        "p99 ms",
+        "not 200",
+        "stock",
+      ],
+      [
+        row(`spread over ${productCount} products`, spread),
+        row("one hot product", hot),
+        ["floor: single inserts", floor.toFixed(0), floors.map((rate) => rate.toFixed(0)).join(", "), "1"],
+      ],
+    ),
+    "",
+    `One hot product reaches ${(rateOf(hot) / rateOf(spread)).toFixed(2)} of what ${productCount} products do. Orders ended as: ${[...spread, ...hot].map(({ ends }) => statesOf(ends)).join("; ")}.`,
+    "",
+    "Processor time of an order, in microseconds:",
+    "",
+    ...table(
+      ["", ...Object.keys(spread[0]!.cpuUs)],
+      [
+        ["spread", ...cpuRow(spread)],
+        ["hot", ...cpuRow(hot)],
+      ],
+    ),
+  ].join("\n");
+}
+
+function cpuRow(turns: readonly Turn[]): string[] {
+  return Object.keys(turns[0]!.cpuUs).map((name) => mean(turns.map(({ cpuUs }) => cpuUs[name]!)).toFixed(0));
+}
+
+function line(name: string, turns: readonly Turn[]): string {
+  const { endedPerSecond, ends } = turns.at(-1)!;
+  return `${name} ${endedPerSecond.toFixed(0)}/s (end p50 ${ends.p50Ms.toFixed(0)}, p99 ${ends.p99Ms.toFixed(0)} ms)`;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,95 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadOrders, type OrderLoad, statesOf, stockOf } from "./order-load.ts";
+import { residentBytes } from "./resident-bytes.ts";
+import type { BenchSettings } from "./settings.ts";
+import { startShop } from "./shop.ts";
+import { Shopping } from "./shopping.ts";
+import { table } from "./table.ts";
+
+const productCount = 1_000;
+const usualConnections = 512;
+const usualSeconds = 120;
+const calmSeconds = 8;
+const sampleEveryMs = 5_000;
+
+/** What becomes of orders, answers and memory while twice as much is asked as can be done. */
+export async function benchOverload(settings: BenchSettings): Promise<string> {
+  const connections = settings.connections ?? usualConnections;
+  const seconds = settings.seconds ?? usualSeconds;
+  const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
+  const shop = await startShop(dataDir);
+  try {
+    await shop.settled();
+    const shopping = new Shopping(shop.url);
+    const productIds = await shopping.addProducts(productCount);
+    const calmly = () => loadOrders(shop, shopping, productIds, { connections: 64, seconds: calmSeconds });
+    await calmly();
+    const calm = await calmly();
+
+    const servicePid = shop.pidOf("all-in-one");
+    const memory = [residentBytes(servicePid)];
+    const sampling = setInterval(() => memory.push(residentBytes(servicePid)), sampleEveryMs);
+    const callsPerSecond = Math.ceil(calm.endedPerSecond * 2);
+    const overload = await loadOrders(shop, shopping, productIds, { connections, seconds, callsPerSecond });
+    clearInterval(sampling);
+    const lateMs = Math.max(0, overload.ends.lastEndAt - (overload.startedAt + seconds * 1000));
+    const after = await calmly();
+    return describe({ calm, overload, after }, { connections, seconds, callsPerSecond, memory, lateMs });
+  } finally {
+    await shop.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+function describe(
+  { calm, overload, after }: Readonly<Record<"calm" | "overload" | "after", OrderLoad>>,
+  how: {
+    readonly connections: number;
+    readonly seconds: number;
+    readonly callsPerSecond: number;
+    readonly memory: readonly number[];
+    readonly lateMs: number;
+  },
+): string {
+  const row = (name: string, turn: OrderLoad) => [
+    name,
+    turn.endedPerSecond.toFixed(0),
+    turn.p50Ms.toFixed(0),
+    turn.p99Ms.toFixed(0),
+    turn.ends.p50Ms.toFixed(0),
+    turn.ends.p99Ms.toFixed(0),
+    Object.entries(turn.refused)
+      .map(([status, count]) => `${count} with ${status}`)
+      .join(", ") || "0",
+    String(turn.lost),
+    statesOf(turn.ends),
+    stockOf(turn),
+  ];
+  const mebibytes = how.memory.map((bytes) => Math.round(bytes / 2 ** 20));
+  return [
+    `How many orders a second reach their end with 64 connections was measured first; then ${how.callsPerSecond} a second, twice as many, are sent`,
+    `for ${how.seconds} s over ${how.connections} connections, whatever is answered and without heeding RetryInfo; then 64 connections again.`,
+    `Orders of one line over ${productCount} products, over REST at the public port of the shop in one process. Load and shop share the machine.`,
+    "",
+    ...table(
+      [
+        "",
+        "orders/s to the end",
+        "answer p50 ms",
+        "p99 ms",
+        "end p50 ms",
+        "p99 ms",
+        "refused",
+        "lost",
+        "accepted ended as",
+        "stock",
+      ],
+      [row("before", calm), row("overload", overload), row("after", after)],
+    ),
+    "",
+    `The last order that was accepted ended ${how.lateMs.toFixed(0)} ms after the overload. Resident memory of the shop every ${sampleEveryMs / 1000} s, in MiB:`,
+    `${mebibytes.join(", ")}.`,
+  ].join("\n");
+}
