@@ -1,0 +1,53 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { expect, test } from "vitest";
+import { eventually } from "./eventually.ts";
+import { type Account, addProduct, signInAdmin, signUpMany, stockOf } from "./shopping.ts";
+
+const [accounts, ordersOfEach, units] = [50, 100, 1_000];
+
+/** Places an order as a client that heeds RetryInfo: the same request again when the shop says so. */
+async function buyOne(buyer: Account, { productId }: Product): Promise<string> {
+  const request = { items: [{ productId, quantity: 1 }], requestId: crypto.randomUUID() };
+  for (;;) {
+    try {
+      return (await buyer.orders.createOrder(request, { timeoutMs: 60_000 })).order!.orderId;
+    } catch (reason) {
+      const error = ConnectError.from(reason);
+      const [retryInfo] = error.findDetails(RetryInfoSchema);
+      if (error.code !== Code.ResourceExhausted || retryInfo === undefined) throw error;
+      const { seconds, nanos } = retryInfo.retryDelay!;
+      await delay(Number(seconds) * 1_000 + nanos / 1_000_000);
+    }
+  }
+}
+
+/** How many of a buyer's orders there are with a status. */
+async function countOrders(buyer: Account, status: OrderStatus): Promise<number> {
+  let [count, pageToken] = [0, ""];
+  do {
+    const page = await buyer.orders.getOrdersByUser({ status, pageSize: 100, pageToken });
+    count += page.orders.length;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return count;
+}
+
+test("5,000 who buy at once the 1,000 units of one product get exactly these, one order each", async () => {
+  const [admin, buyers] = [await signInAdmin(), await signUpMany(accounts)];
+  const product = await addProduct(admin, { stock: units });
+  const orderIds = await Promise.all(
+    buyers.flatMap((buyer) => Array.from({ length: ordersOfEach }, () => buyOne(buyer, product))),
+  );
+  expect(new Set(orderIds).size).toBe(accounts * ordersOfEach);
+
+  const total = async (status: OrderStatus) =>
+    (await Promise.all(buyers.map((buyer) => countOrders(buyer, status)))).reduce((sum, count) => sum + count, 0);
+  await eventually(async () => expect(await total(OrderStatus.PENDING)).toBe(0), { timeoutMs: 30_000 });
+  expect(await total(OrderStatus.CONFIRMED)).toBe(units);
+  expect(await total(OrderStatus.REJECTED)).toBe(accounts * ordersOfEach - units);
+  await eventually(async () => expect(await stockOf(product)).toBe(0));
+}, 120_000);
