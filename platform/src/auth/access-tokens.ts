@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type CryptoKey, errors, importJWK, type JWK, jwtVerify, SignJWT } from "jose";
 import { LRUCache } from "lru-cache";
 import { DomainError } from "../errors.ts";
@@ -81,8 +80,7 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
   }
 
   return async (token) => {
-    const digest = createHash("sha256").update(token).digest("base64");
-    const known = remembered.get(digest);
+    const known = remembered.get(token);
     if (known !== undefined) return known;
     try {
       const { payload } = await jwtVerify(token, (header) => keyOf(header.kid), {
@@ -94,7 +92,7 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
       const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
       const principal = { kind: "user", userId: payload.sub!, roles } as const;
       const ttl = payload.exp! * 1000 - Date.now();
-      if (ttl > 0) remembered.set(digest, principal, { ttl });
+      if (ttl > 0) remembered.set(token, principal, { ttl });
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw badToken("it has expired");
