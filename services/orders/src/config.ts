@@ -11,5 +11,6 @@ export const ordersConfig = z.object({
     86_400,
     "seconds until an order that the stock did not decide is cancelled",
   ),
+  ORDER_WATCHES_AT_ONCE: setting.integer(1_000, 1, 100_000, "orders watched at the same time"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
 });
