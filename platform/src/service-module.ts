@@ -46,6 +46,8 @@ export interface ModuleContext<Config> {
   readonly pageTokens: PageTokens;
   /** A lease of the module's own, held under this process's name. */
   lease(name: string, ttlMs?: number): Lease;
+  /** Fires when the process begins to drain: what would not end by itself, such as a stream, has to end now. */
+  readonly stopping: AbortSignal;
   /** How to call a service: in memory when it is hosted here, over HTTP when it is not. */
   readonly transportTo: TransportTo;
 }

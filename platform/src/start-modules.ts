@@ -52,6 +52,7 @@ export async function startModules(
     log.warn("INTERNAL_SECRET is not set: this process can't call other processes, nor be called by them");
   }
 
+  const stopping = new AbortController();
   const started = new Map<ServiceModule, StartedModule>();
   const hosted = (service: DescService) =>
     [...started].find(([module]) => module.implements.some(({ typeName }) => typeName === service.typeName))?.[1];
@@ -77,7 +78,13 @@ export async function startModules(
   if (backing !== undefined) {
     const pageTokens = createPageTokens(secret);
     for (const module of stateful) {
-      const context = { config: configOf(module), log: log.child({ module: module.name }), pageTokens, transportTo };
+      const context = {
+        config: configOf(module),
+        log: log.child({ module: module.name }),
+        pageTokens,
+        stopping: stopping.signal,
+        transportTo,
+      };
       started.set(module, await onceTheyAnswer(() => startOne(module, backing, context), log, signal));
     }
   }
@@ -105,6 +112,7 @@ export async function startModules(
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
         notReady: () => notReady(module),
+        stopping: stopping.signal,
         log,
       });
     }),
@@ -115,6 +123,7 @@ export async function startModules(
   return {
     async close() {
       log.info("draining");
+      stopping.abort();
       await Promise.all(servers.map((server) => server.close()));
       await stopWork();
       await Promise.all([...started.values()].map((module) => module.close?.()));
@@ -149,7 +158,10 @@ async function onceTheyAnswer<Started>(
 async function startOne(
   module: ServiceModule,
   { mongo, bus, cache }: Backing,
-  context: Pick<Parameters<NonNullable<ServiceModule["start"]>>[0], "config" | "log" | "pageTokens" | "transportTo">,
+  context: Pick<
+    Parameters<NonNullable<ServiceModule["start"]>>[0],
+    "config" | "log" | "pageTokens" | "stopping" | "transportTo"
+  >,
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);
   if (module.emits !== undefined) await bus.ensureStream(module.name, [`${module.emits}.>`]);

@@ -1,5 +1,7 @@
 import {
   createRegistry,
+  type DescMethod,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
   fromJson,
@@ -21,11 +23,15 @@ import { StatusSchema } from "@shop/gen/google/rpc/status_pb";
 import { queryString, restCalls } from "./rest-routes.ts";
 
 const timeoutMs = 20_000;
+const noTimeout = 0;
 const detailTypes = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
 
+/** A method that one request message calls. */
+export type AnyMethod = DescMethodUnary | DescMethodServerStreaming;
+
 /** A call, the same for every protocol: the request message in canonical JSON. */
-export interface Call {
-  readonly method: DescMethodUnary;
+export interface Call<Method = AnyMethod> {
+  readonly method: Method;
   readonly request: JsonObject;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -46,8 +52,20 @@ export type Outcome = { readonly message: JsonValue } | { readonly error: CallEr
 /** A client of one port that speaks one protocol. */
 export interface ProtocolClient {
   readonly name: string;
+  /** Of a streaming method only the first answer, and then it leaves. */
   call(call: Call): Promise<Outcome>;
+  /** The answers in canonical JSON as they come, without a deadline. Throws a {@link CallFailed}; leaves when it is returned. */
+  stream(call: Call<DescMethodServerStreaming>): AsyncGenerator<JsonValue, void>;
   close(): void;
+}
+
+export class CallFailed extends Error {
+  readonly error: CallError;
+
+  constructor(error: CallError) {
+    super(`${error.code} ${error.reason}: ${error.message}`);
+    this.error = error;
+  }
 }
 
 /** Every way to call a port: clients by different authors, over HTTP/1.1 and HTTP/2. */
@@ -66,57 +84,111 @@ export const protocols: Readonly<Record<string, (baseUrl: string) => ProtocolCli
 };
 
 /** The name of a method as its path has it: `shop.users.v1.UserService/Register`. */
-export function nameOf(method: DescMethodUnary): string {
+export function nameOf(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
-function overTransport(name: string, transport: Transport): ProtocolClient {
+/** A client of unary calls and streams, both of which throw a {@link CallFailed}. */
+function clientOf(
+  name: string,
+  unary: (call: Call<DescMethodUnary>) => Promise<JsonValue>,
+  stream: ProtocolClient["stream"],
+  close = () => {},
+): ProtocolClient {
+  async function firstOf(call: Call<DescMethodServerStreaming>): Promise<JsonValue> {
+    for await (const message of stream(call)) return message;
+    return null;
+  }
   return {
     name,
-    async call({ method, request, headers }) {
+    stream,
+    close,
+    async call({ method, ...rest }) {
       try {
-        const input = fromJson(method.input, request);
-        const { message } = await transport.unary(method, undefined, timeoutMs, headers, input);
-        return { message: toJson(method.output, message) };
+        const isStream = method.methodKind === "server_streaming";
+        return { message: await (isStream ? firstOf({ method, ...rest }) : unary({ method, ...rest })) };
       } catch (reason) {
-        const error = ConnectError.from(reason);
-        return {
-          error: {
-            code: Code[error.code],
-            message: error.rawMessage,
-            ...told(error.findDetails(ErrorInfoSchema), error.findDetails(BadRequestSchema)),
-          },
-        };
+        if (reason instanceof CallFailed) return { error: reason.error };
+        throw reason;
       }
     },
-    close() {},
   };
+}
+
+function overTransport(name: string, transport: Transport): ProtocolClient {
+  const failed = (reason: unknown) => {
+    const error = ConnectError.from(reason);
+    return new CallFailed({
+      code: Code[error.code],
+      message: error.rawMessage,
+      ...told(error.findDetails(ErrorInfoSchema), error.findDetails(BadRequestSchema)),
+    });
+  };
+  return clientOf(
+    name,
+    async ({ method, request, headers }) => {
+      const input = fromJson(method.input, request);
+      try {
+        const { message } = await transport.unary(method, undefined, timeoutMs, headers, input);
+        return toJson(method.output, message);
+      } catch (reason) {
+        throw failed(reason);
+      }
+    },
+    async function* ({ method, request, headers }) {
+      const leave = new AbortController();
+      const input = (async function* () {
+        yield fromJson(method.input, request);
+      })();
+      try {
+        const { message: messages } = await transport.stream(method, leave.signal, noTimeout, headers, input);
+        for await (const message of messages) yield toJson(method.output, message);
+      } catch (reason) {
+        throw failed(reason);
+      } finally {
+        leave.abort();
+      }
+    },
+  );
 }
 
 /** A client that Connect's authors did not write; only the messages are encoded by protobuf-es. */
 function overGrpcJs(baseUrl: string): ProtocolClient {
   const client = new Client(new URL(baseUrl).host, credentials.createInsecure());
-  return {
-    name: "grpc-js",
-    call: ({ method, request, headers = {} }) =>
-      new Promise((resolve) => {
-        const metadata = new Metadata();
-        for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-        client.makeUnaryRequest(
-          `/${nameOf(method)}`,
-          (message: Message) => Buffer.from(toBinary(method.input, message)),
-          (bytes) => fromBinary(method.output, bytes),
-          fromJson(method.input, request),
-          metadata,
-          { deadline: Date.now() + timeoutMs },
-          (error, message) => {
-            if (error !== null) resolve({ error: grpcError(error) });
-            else resolve({ message: toJson(method.output, message!) });
-          },
-        );
-      }),
-    close: () => client.close(),
+  const parts = ({ method, request, headers = {} }: Call) => {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+    return [
+      `/${nameOf(method)}`,
+      (message: Message) => Buffer.from(toBinary(method.input, message)),
+      (bytes: Buffer) => fromBinary(method.output, bytes),
+      fromJson(method.input, request),
+      metadata,
+    ] as const;
   };
+  return clientOf(
+    "grpc-js",
+    (call) =>
+      new Promise((resolve, reject) => {
+        client.makeUnaryRequest(...parts(call), { deadline: Date.now() + timeoutMs }, (error, message) => {
+          if (error !== null) reject(new CallFailed(grpcError(error)));
+          else resolve(toJson(call.method.output, message!));
+        });
+      }),
+    async function* (call) {
+      const answers = client.makeServerStreamRequest(...parts(call));
+      // It tells of the cancellation below, too.
+      answers.on("error", () => {});
+      try {
+        for await (const message of answers) yield toJson(call.method.output, message as Message);
+      } catch (error) {
+        throw new CallFailed(grpcError(error as ServiceError));
+      } finally {
+        answers.cancel();
+      }
+    },
+    () => client.close(),
+  );
 }
 
 function grpcError(error: ServiceError): CallError {
@@ -135,23 +207,50 @@ function grpcError(error: ServiceError): CallError {
 }
 
 function overRest(baseUrl: string): ProtocolClient {
-  return {
-    name: "fetch of REST",
-    async call({ method, request, headers }) {
-      const named = toJson(method.input, fromJson(method.input, request), { useProtoFieldName: true }) as JsonObject;
-      const { verb, path, query, body, answers } = restCalls[nameOf(method)]!(named);
-      const response = await fetch(`${baseUrl}${path}${queryString(query)}`, {
-        method: verb,
-        headers: { ...headers, ...(body === undefined ? {} : { "content-type": "application/json" }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const json = (await response.json()) as JsonObject;
-      if (!response.ok) return { error: restError(json) };
-      const message = fromJson(method.output, answers === undefined ? json : { [answers]: json });
-      return { message: toJson(method.output, message) };
+  async function ask({ method, request, headers }: Call, signal?: AbortSignal) {
+    const named = toJson(method.input, fromJson(method.input, request), { useProtoFieldName: true }) as JsonObject;
+    const { verb, path, query, body, answers } = restCalls[nameOf(method)]!(named);
+    const response = await fetch(`${baseUrl}${path}${queryString(query)}`, {
+      method: verb,
+      headers: { ...headers, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+    });
+    if (!response.ok) throw new CallFailed(restError((await response.json()) as JsonObject));
+    const canonical = (json: JsonValue) =>
+      toJson(method.output, fromJson(method.output, answers === undefined ? json : { [answers]: json }));
+    return { response, canonical };
+  }
+  return clientOf(
+    "fetch of REST",
+    async (call) => {
+      const { response, canonical } = await ask(call);
+      return canonical((await response.json()) as JsonValue);
     },
-    close() {},
-  };
+    async function* (call) {
+      const leave = new AbortController();
+      try {
+        const { response, canonical } = await ask(call, leave.signal);
+        for await (const line of linesOf(response.body!)) {
+          const json = JSON.parse(line) as JsonObject;
+          if (json.error !== undefined) throw new CallFailed(restError(json.error as JsonObject));
+          yield canonical(json);
+        }
+      } finally {
+        leave.abort();
+      }
+    },
+  );
+}
+
+/** The lines of a body as they come. */
+export async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
+  let rest = "";
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    const lines = `${rest}${text}`.split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
 }
 
 /** google.rpc.Status as JSON with proto field names. */

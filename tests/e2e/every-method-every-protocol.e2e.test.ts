@@ -1,12 +1,13 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { type DescMethodUnary, type DescService, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { type DescService, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
+import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import {
   type Caller,
@@ -74,10 +75,10 @@ beforeAll(async () => {
 interface Entrance {
   readonly says: string;
   readonly url: string;
-  readonly offers: (method: DescMethodUnary) => boolean;
+  readonly offers: (method: AnyMethod) => boolean;
 }
 
-const isInternal = (method: DescMethodUnary) => mayCall[nameOf(method)] === "platform";
+const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
 const ownUrls: Readonly<Record<string, string>> = {
   "shop.users.v1.UserService": shop.usersUrl,
   "shop.common.v1.TokenKeyService": shop.usersUrl,
@@ -89,7 +90,7 @@ const entrances: readonly Entrance[] = [
   ...[...new Set(Object.values(ownUrls))].map((url) => ({
     says: `the ${{ [shop.usersUrl]: "users", [shop.inventoryUrl]: "inventory", [shop.ordersUrl]: "orders" }[url]} port`,
     url,
-    offers: (method: DescMethodUnary) => ownUrls[method.parent.typeName] === url,
+    offers: (method: AnyMethod) => ownUrls[method.parent.typeName] === url,
   })),
 ];
 
@@ -98,13 +99,15 @@ const services = (
 )
   .flatMap((module) => Object.values(module as object))
   .filter((value): value is DescService => value?.kind === "service");
-const methods = services.flatMap((service) => service.methods as readonly DescMethodUnary[]);
+const methods = services.flatMap((service) => service.methods as readonly AnyMethod[]);
 
 test("every method of every service has its rows, its callers, its REST route and a port", () => {
   expect(services.length).toBeGreaterThanOrEqual(4);
   for (const method of methods) {
     const name = nameOf(method);
-    expect.soft(method.methodKind, `${name} is not unary: the table needs a way to call it`).toBe("unary");
+    expect
+      .soft(["unary", "server_streaming"], `${name}: the table needs a way to call it`)
+      .toContain(method.methodKind);
     expect
       .soft(
         rows.some((row) => row.method === method && row.answers !== undefined),
@@ -168,13 +171,7 @@ describe.for(entrances)("on $says", ({ url, offers }) => {
         const request = await row.request(world);
         const headers = { ...(await headersOf(row.as)), "content-type": "application/json" };
 
-        const connect = await fetch(`${url}/${name}`, {
-          method: "POST",
-          headers,
-          body: JSON.stringify({ ...request, surprise: 1 }),
-        });
-        expect(connect.status).toBe(400);
-        expect(await connect.json()).toMatchObject({
+        expect(await askConnect(`${url}/${name}`, method, headers, { ...request, surprise: 1 })).toMatchObject({
           code: "invalid_argument",
           message: expect.stringContaining("surprise"),
         });
@@ -248,6 +245,23 @@ describe("BatchGetProducts, which is the platform's own, is not there on the pub
     }
   });
 });
+
+/** A call of Connect in JSON as it is on the wire: its error, if it is one. */
+async function askConnect(url: string, method: AnyMethod, headers: Record<string, string>, request: JsonObject) {
+  const json = Buffer.from(JSON.stringify(request));
+  if (method.methodKind === "unary") {
+    const response = await fetch(url, { method: "POST", headers, body: json });
+    expect(response.status).toBe(400);
+    return await response.json();
+  }
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { ...headers, "content-type": "application/connect+json" },
+    body: new Uint8Array(encodeEnvelope(0, json)),
+  });
+  const end = Buffer.from(await response.arrayBuffer());
+  return JSON.parse(end.subarray(5).toString()).error;
+}
 
 function expectRefusal(outcome: Outcome, expected: ExpectedError, who = ""): void {
   expect(outcome, who).toEqual({

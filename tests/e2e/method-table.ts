@@ -1,10 +1,10 @@
-import type { DescMethodUnary, JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { expect } from "vitest";
-import { nameOf } from "./clients.ts";
+import { type AnyMethod, nameOf } from "./clients.ts";
 import { password, unique } from "./shopping.ts";
 
 /** Who calls. `owner` has one order, `customer` is another customer, `platform` carries a part of the platform's proof. */
@@ -32,11 +32,11 @@ export interface ExpectedError {
 
 /** One call and what must come of it, in every protocol. */
 export interface Row {
-  readonly method: DescMethodUnary;
+  readonly method: AnyMethod;
   readonly as: Caller;
   readonly says: string;
   request(world: World): JsonObject | Promise<JsonObject>;
-  /** The whole response message. */
+  /** The whole response message; the first one of a stream. */
   answers?(world: World, request: JsonObject): JsonValue;
   readonly refuses?: ExpectedError;
 }
@@ -54,12 +54,14 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.inventory.v1.InventoryService/DeleteProduct": "admins",
   "shop.inventory.v1.InventoryService/AdjustStock": "admins",
   "shop.inventory.v1.InventoryService/ListStockMovements": "admins",
+  "shop.inventory.v1.InventoryService/WatchStock": "anybody",
   "shop.inventory.v1.InventoryService/BatchGetProducts": "platform",
   "shop.orders.v1.OrderService/CreateOrder": "accounts",
   "shop.orders.v1.OrderService/GetOrderByID": "accounts",
   "shop.orders.v1.OrderService/UpdateOrderStatus": "admins",
   "shop.orders.v1.OrderService/CancelOrder": "accounts",
   "shop.orders.v1.OrderService/ListOrderEvents": "accounts",
+  "shop.orders.v1.OrderService/WatchOrder": "accounts",
   "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
   "shop.orders.v1.OrderService/ListOrders": "admins",
 };
@@ -99,12 +101,14 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.inventory.v1.InventoryService/DeleteProduct": { productId: "none" },
   "shop.inventory.v1.InventoryService/AdjustStock": { productId: "none" },
   "shop.inventory.v1.InventoryService/ListStockMovements": { productId: "none" },
+  "shop.inventory.v1.InventoryService/WatchStock": { productId: "none" },
   "shop.inventory.v1.InventoryService/BatchGetProducts": {},
   "shop.orders.v1.OrderService/CreateOrder": { items: [] },
   "shop.orders.v1.OrderService/GetOrderByID": { orderId: "none" },
   "shop.orders.v1.OrderService/UpdateOrderStatus": { orderId: "none" },
   "shop.orders.v1.OrderService/CancelOrder": { orderId: "none" },
   "shop.orders.v1.OrderService/ListOrderEvents": { orderId: "none" },
+  "shop.orders.v1.OrderService/WatchOrder": { orderId: "none" },
   "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
   "shop.orders.v1.OrderService/ListOrders": { pageSize: -1 },
 };
@@ -456,6 +460,76 @@ const stock: readonly Row[] = [
   },
 ];
 
+const watches: readonly Row[] = [
+  {
+    method: InventoryService.method.watchStock,
+    as: "nobody",
+    says: "begins with the stock as it is",
+    request: ({ product }) => ({ productId: product.productId }),
+    answers: ({ product: { productId } }) => ({ stock: { productId, onHand: 10, available: 10, sequence: 1 } }),
+  },
+  {
+    method: InventoryService.method.watchStock,
+    as: "forger",
+    says: "begins with a sign of life where nothing has moved since, and tokens do not matter here",
+    request: ({ product }) => ({ productId: product.productId, afterSequence: 1 }),
+    answers: () => ({}),
+  },
+  {
+    method: InventoryService.method.watchStock,
+    as: "nobody",
+    says: "does not find an unknown product",
+    request: () => ({ productId: unknown("product") }),
+    refuses: notFound("PRODUCT_NOT_FOUND"),
+  },
+  {
+    method: InventoryService.method.watchStock,
+    as: "nobody",
+    says: "refuses what is no sequence",
+    request: ({ product }) => ({ productId: product.productId, afterSequence: -1 }),
+    refuses: invalid("after_sequence"),
+  },
+  ...(["owner", "admin"] as const).map(
+    (as): Row => ({
+      method: OrderService.method.watchOrder,
+      as,
+      says: "begins with the order as it is, and the move that brought it there",
+      request: ({ order }) => ({ orderId: order.orderId }),
+      answers: ({ order }) => ({
+        order,
+        event: {
+          version: 2,
+          status: "ORDER_STATUS_CONFIRMED",
+          time,
+          actor: "inventory",
+          traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+        },
+      }),
+    }),
+  ),
+  {
+    method: OrderService.method.watchOrder,
+    as: "owner",
+    says: "begins with a sign of life where nothing has happened since",
+    request: ({ order }) => ({ orderId: order.orderId, afterVersion: 2 }),
+    answers: () => ({}),
+  },
+  {
+    method: OrderService.method.watchOrder,
+    as: "customer",
+    says: "does not see somebody else's order",
+    request: ({ order }) => ({ orderId: order.orderId }),
+    refuses: notFound("ORDER_NOT_FOUND"),
+  },
+  {
+    method: OrderService.method.watchOrder,
+    as: "owner",
+    says: "refuses what is no version",
+    request: ({ order }) => ({ orderId: order.orderId, afterVersion: -1 }),
+    refuses: invalid("after_version"),
+  },
+];
+
 const orders: readonly Row[] = [
   ...(["customer", "admin"] as const).map(
     (as): Row => ({
@@ -711,7 +785,7 @@ const orders: readonly Row[] = [
   },
 ];
 
-export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...orders];
+export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...watches, ...orders];
 
 /** A row as a sentence. */
 export function titleOf({ method, as, says }: Row): string {

@@ -1,7 +1,8 @@
 import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { type Order, OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { isAlive, type RunEntry, runningProcesses } from "../setup/shop.ts";
+import { type CallFailed, protocols } from "./clients.ts";
 import { eventually } from "./eventually.ts";
 import { refusalOf } from "./refusal.ts";
 import {
@@ -253,4 +254,47 @@ test("a token stays good when the users service is killed, and while it is gone 
   expect((await refusalOf(shopper.orders.getOrdersByUser({}))).code).toBe("answered");
   expect((await refusalOf(shopper.users.getUserProfile({ userId: shopper.userId }))).code).toBe("answered");
   expect((await signIn(shopper.username)).userId).toBe(shopper.userId);
+});
+
+describe("watches of an order end at once, and go on where they were,", () => {
+  const processes = [...new Set([hostOf("orders"), hostOf("gateway")])];
+
+  test.for(processes)("when the process of %s is told to stop", { timeout: 90_000 }, async (host) => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 10 });
+    const { orderId } = await decided(buyer, await placeOrder(buyer, [product, 1]));
+    const clients = Object.values(protocols).map((protocol) => protocol(shop.url));
+    const watch = (client: (typeof clients)[number], afterVersion: number) =>
+      client.stream({
+        method: OrderService.method.watchOrder,
+        request: { orderId, afterVersion },
+        headers: buyer.headers,
+      });
+    const watches = clients.map((client) => watch(client, 0));
+    for (const answers of watches) await answers.next();
+
+    const { pid } = processOf(host);
+    const startedAt = performance.now();
+    process.kill(pid, "SIGTERM");
+    const ends = await Promise.allSettled(watches.map((answers) => answers.next()));
+    await eventually(() => expect(isAlive(pid)).toBe(false));
+    // Far less than the ten seconds that calls in hand have.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    for (const [index, end] of ends.entries()) {
+      expect(end.status, clients[index]!.name).toBe("rejected");
+      // Whoever only forwards a stream can't end it in its own words: it breaks off.
+      if (host === "gateway") continue;
+      const { error } = (end as { reason: CallFailed }).reason;
+      expect(error, clients[index]!.name).toMatchObject({ code: "Unavailable", reason: "SERVICE_STOPPING" });
+    }
+
+    await untilRestarted(host, pid);
+    await untilAllIsBack();
+    await admin.orders.updateOrderStatus({ orderId, status: CANCELLED });
+    for (const client of clients) {
+      const rest = await Array.fromAsync(watch(client, 2));
+      expect(rest, client.name).toMatchObject([{ order: { version: 3, status: "ORDER_STATUS_CANCELLED" } }]);
+      client.close();
+    }
+  });
 });

@@ -81,6 +81,16 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     verb: "GET",
     path: `/orders/${order_id}/events`,
   }),
+  "shop.orders.v1.OrderService/WatchOrder": ({ order_id, ...query }) => ({
+    verb: "GET",
+    path: `/orders/${order_id}:watch`,
+    query,
+  }),
+  "shop.inventory.v1.InventoryService/WatchStock": ({ product_id, ...query }) => ({
+    verb: "GET",
+    path: `/products/${product_id}:watchStock`,
+    query,
+  }),
   "shop.orders.v1.OrderService/ListOrders": (query) => ({ verb: "GET", path: "/admin/orders", query }),
   "shop.orders.v1.OrderService/GetOrdersByUser": (query) => ({ verb: "GET", path: "/orders", query }),
 };

@@ -18,8 +18,10 @@ const claims = { iss: "shop", aud: "shop", sub: "user_1", exp: Math.floor(Date.n
 const verifier = () => createAccessTokenVerifier(async () => [publicOf(key)]);
 const refused = expect.objectContaining({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 
-test("a signed token tells whose it is", async () => {
-  expect(await verifier()(await signAccessToken(key, account, now()))).toEqual({ kind: "user", ...account });
+test("a signed token tells whose it is, and until when", async () => {
+  const expireTime = new Date("2100-01-01T00:10:00Z");
+  const token = await signAccessToken(key, account, new Date("2100-01-01"));
+  expect(await verifier()(token)).toEqual({ kind: "user", ...account, expireTime });
 });
 
 describe("a token is refused", () => {

@@ -90,16 +90,22 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
         requiredClaims: ["sub", "exp"],
       });
       const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
-      const principal = { kind: "user", userId: payload.sub!, roles } as const;
-      const ttl = payload.exp! * 1000 - Date.now();
+      const expireTime = new Date(payload.exp! * 1000);
+      const principal = { kind: "user", userId: payload.sub!, roles, expireTime } as const;
+      const ttl = expireTime.getTime() - Date.now();
       if (ttl > 0) remembered.set(token, principal, { ttl });
       return principal;
     } catch (error) {
-      if (error instanceof errors.JWTExpired) throw badToken("it has expired");
+      if (error instanceof errors.JWTExpired) throw tokenExpired();
       if (error instanceof errors.JOSEError) throw badToken("it is not valid");
       throw error;
     }
   };
+}
+
+/** What a caller is told whose token was good when the call began, and is no more. */
+export function tokenExpired(): DomainError {
+  return badToken("it has expired");
 }
 
 function badToken(why: string): DomainError {

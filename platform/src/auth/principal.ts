@@ -1,7 +1,13 @@
 /** Who calls: nobody known, somebody with an account, or another part of the platform. */
 export type Principal =
   | { readonly kind: "anonymous" }
-  | { readonly kind: "user"; readonly userId: string; readonly roles: readonly string[] }
+  | {
+      readonly kind: "user";
+      readonly userId: string;
+      readonly roles: readonly string[];
+      /** When their token expires, if they came with one. */
+      readonly expireTime?: Date;
+    }
   | { readonly kind: "service"; readonly name: string };
 
 export const anonymous: Principal = { kind: "anonymous" };

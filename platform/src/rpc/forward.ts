@@ -34,6 +34,11 @@ export interface ForwardFailure {
 export interface ForwardOptions {
   /** Set on the forwarded request, in place of what the caller sent under these (lower-case) names. */
   readonly setRequestHeaders?: Readonly<Record<string, string>>;
+  /**
+   * Breaks the exchange off when it fires. Over HTTP/2 by REFUSED_STREAM, which gRPC clients know as UNAVAILABLE: for calls
+   * that can be made again without harm.
+   */
+  readonly stop?: AbortSignal;
 }
 
 export interface Forwarder<Name extends string> {
@@ -61,9 +66,14 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
   ) as Record<Name, Upstream>;
   return {
     upstreams,
-    forward(request, response, upstream, { setRequestHeaders = {} } = {}) {
+    async forward(request, response, upstream, { setRequestHeaders = {}, stop } = {}) {
       const head = requestHead(request, dropped, trustForwardedHeaders, setRequestHeaders);
-      return new Exchange(request, response, head, onFailure).run(upstream);
+      const exchange = new Exchange(request, response, head, onFailure);
+      const breakOff = () => exchange.breakOff();
+      stop?.addEventListener("abort", breakOff);
+      if (stop?.aborted) breakOff();
+      await exchange.run(upstream);
+      stop?.removeEventListener("abort", breakOff);
     },
     close() {
       for (const upstream of Object.values<Upstream>(upstreams)) upstream.close();
@@ -116,6 +126,14 @@ class Exchange {
       }
     }
     if (!this.#over) this.#refuse(Code.Unavailable);
+  }
+
+  breakOff(): void {
+    if (this.#over) return;
+    this.#body.stop();
+    this.#call?.cancel(http2.constants.NGHTTP2_CANCEL);
+    if (this.#answer === undefined) this.#refuse(Code.Unavailable);
+    else this.#reset(http2.constants.NGHTTP2_REFUSED_STREAM);
   }
 
   async #attempt(replica: Replica): Promise<void> {

@@ -19,6 +19,7 @@ export function createRemoteCalls(options: {
   readonly services: readonly DescService[];
   readonly neighbours: readonly Neighbour[];
   readonly authorize: Authorize;
+  readonly stopping: AbortSignal;
   readonly log: Logger;
 }): RemoteCalls {
   const exposed = new Set(options.services.map((service) => service.typeName));
@@ -42,7 +43,8 @@ export function createRemoteCalls(options: {
         writeProtocolError(request, response, toConnectError(error, method.parent.file.proto.package));
         return;
       }
-      await forwarder.forward(request, response, upstream);
+      const isStream = method.methodKind !== "unary";
+      await forwarder.forward(request, response, upstream, isStream ? { stop: options.stopping } : {});
     },
     close: () => forwarder.close(),
   };

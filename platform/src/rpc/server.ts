@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly authorize: Authorize;
   /** What keeps it from doing its work; undefined when it is ready. */
   notReady(): Promise<string | undefined>;
+  /** Fires before `close()`: streams that are forwarded end then, since they might never end by themselves. */
+  readonly stopping: AbortSignal;
   readonly log: Logger;
 }
 

@@ -44,8 +44,12 @@ export function absentBus(bus: Bus): Bus {
 }
 
 /** What a handler gets when this caller calls. */
-export function contextOf(caller: Principal, headers: Readonly<Record<string, string>> = {}): HandlerContext {
+export function contextOf(
+  caller: Principal,
+  headers: Readonly<Record<string, string>> = {},
+  signal: AbortSignal = new AbortController().signal,
+): HandlerContext {
   const values = createContextValues();
   rememberCaller(values, caller);
-  return { values, requestHeader: new Headers(headers) } as HandlerContext;
+  return { values, signal, requestHeader: new Headers(headers) } as HandlerContext;
 }

@@ -5,4 +5,5 @@ import { z } from "zod";
 export const inventoryConfig = z.object({
   INVENTORY_PORT: setting.port(5001),
   USERS_URL: setting.urls("http://127.0.0.1:50053"),
+  STOCK_WATCHES_AT_ONCE: setting.integer(1_000, 1, 100_000, "stocks watched at the same time"),
 });

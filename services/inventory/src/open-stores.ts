@@ -1,6 +1,7 @@
 import { createOutbox, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
+import { createStockHistory } from "./store/stock-history.ts";
 
 /** Opens the service's stores on a database, with their indexes; the ledger publishes through the outbox. */
 export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, "db" | "bus" | "log">) {
@@ -14,5 +15,12 @@ export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, 
     products: productDocuments,
     outbox,
   });
-  return { products: createProductStore(productDocuments), productDocuments, ledger, ledgerDocuments, outbox };
+  return {
+    products: createProductStore(productDocuments),
+    productDocuments,
+    ledger,
+    ledgerDocuments,
+    history: createStockHistory(ledgerDocuments),
+    outbox,
+  };
 }

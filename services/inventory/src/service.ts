@@ -6,7 +6,7 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { defineModule, eventHandler } from "@shop/platform";
+import { createWatches, defineModule, eventHandler } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
@@ -20,6 +20,8 @@ import { getProductByID } from "./rpc/get-product-by-id.ts";
 import { listProducts } from "./rpc/list-products.ts";
 import { listStockMovements } from "./rpc/list-stock-movements.ts";
 import { updateProduct } from "./rpc/update-product.ts";
+import { watchStock } from "./rpc/watch-stock.ts";
+import { followProducts } from "./store/product-changes.ts";
 
 /** Events decided by one entry of the ledger at most. */
 const maxBatch = 256;
@@ -31,9 +33,14 @@ export const inventory = defineModule({
   port: (config) => config.INVENTORY_PORT,
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
-  async start({ db, bus, cache, clock, log, lease, pageTokens }) {
-    const { products, ledger, outbox } = await openStores({ db, bus, log });
+  async start({ config, db, bus, cache, clock, log, lease, pageTokens, stopping }) {
+    const { products, productDocuments, ledger, history, outbox } = await openStores({ db, bus, log });
     const productCache = createProductCache(cache, products.revisionsOf, log);
+    const watch = createWatches({
+      changes: followProducts(productDocuments, log),
+      max: config.STOCK_WATCHES_AT_ONCE,
+      stopping,
+    });
     const stock = { ledger, products, cache: productCache, clock };
     return {
       routes: (router) =>
@@ -45,6 +52,7 @@ export const inventory = defineModule({
           deleteProduct: deleteProduct({ products, cache: productCache, clock }),
           adjustStock: adjustStock(stock),
           listStockMovements: listStockMovements({ ledger, products, pageTokens }),
+          watchStock: watchStock({ products, history, watch }),
           batchGetProducts: batchGetProducts({ products }),
         }),
       handlers: [

@@ -3,7 +3,7 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import { createOutbox, createWatches, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
 import { createAdmission } from "./admission.ts";
 import { createCatalogue } from "./clients/catalogue.ts";
 import { ordersConfig } from "./config.ts";
@@ -18,6 +18,8 @@ import { getOrdersByUser } from "./rpc/get-orders-by-user.ts";
 import { listOrderEvents } from "./rpc/list-order-events.ts";
 import { listOrders } from "./rpc/list-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
+import { watchOrder } from "./rpc/watch-order.ts";
+import { followMoves } from "./store/order-changes.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
 
 /** Orders moved by one bulk write at most. */
@@ -33,11 +35,12 @@ export const orders = defineModule({
     { service: InventoryService, urls: config.INVENTORY_URL },
   ],
   emits: "shop.orders.v1",
-  async start({ config, db, bus, clock, log, lease, pageTokens, transportTo }) {
+  async start({ config, db, bus, clock, log, lease, pageTokens, stopping, transportTo }) {
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
     const store = createOrderStore(documents, outbox);
+    const watch = createWatches({ changes: followMoves(documents, log), max: config.ORDER_WATCHES_AT_ONCE, stopping });
     const catalogue = createCatalogue(createClient(InventoryService, transportTo(InventoryService)));
     const admission = createAdmission({ orders: store, clock, maxBacklog: config.ORDER_BACKLOG, maxWaitMs: 1_000 });
     return {
@@ -48,6 +51,7 @@ export const orders = defineModule({
           updateOrderStatus: updateOrderStatus({ orders: store, clock }),
           cancelOrder: cancelOrder({ orders: store, clock }),
           listOrderEvents: listOrderEvents({ orders: store }),
+          watchOrder: watchOrder({ orders: store, watch }),
           getOrdersByUser: getOrdersByUser({ orders: store, pageTokens }),
           listOrders: listOrders({ orders: store, pageTokens }),
         }),

@@ -26,6 +26,16 @@ export function stockOutOfBounds(productId: string, { onHand, reserved }: Balanc
   );
 }
 
+/** `sequence` is where the stock is now. */
+export function stockHistoryTooLong(productId: string, sequence: number): DomainError {
+  return new DomainError(
+    "failed_precondition",
+    "STOCK_HISTORY_TOO_LONG",
+    "too much has moved since then: watch the stock as it is now",
+    { metadata: { product_id: productId, sequence: String(sequence) } },
+  );
+}
+
 export function adjustmentReused(requestId: string): DomainError {
   return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another adjustment was made under that request_id", {
     metadata: { request_id: requestId },

@@ -279,7 +279,7 @@ function toDecision({ order_id, outcome, lines, reason }: LedgerEntryDocument["d
   };
 }
 
-function moveKey(productId: string, sequence: number): string {
+export function moveKey(productId: string, sequence: number): string {
   return `${productId}:${sequence}`;
 }
 

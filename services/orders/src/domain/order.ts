@@ -58,6 +58,11 @@ const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   returned: [],
 };
 
+/** Tells whether an order that got there stays there. */
+export function isFinal(status: OrderStatus): boolean {
+  return moves[status].length === 0;
+}
+
 /** What only the platform does, because the stock has to answer first. */
 const platformsOwn: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
 
@@ -66,6 +71,11 @@ export function checkMove(order: Order, to: OrderStatus): void {
   if (!moves[order.status].includes(to) || platformsOwn.includes(to)) {
     throw statusMoveRefused(order.orderId, order.status, to);
   }
+}
+
+/** The order as it was right after a move, which made it that version. */
+export function asMoved(order: Order, move: OrderMove, version: number): Order {
+  return { ...order, status: move.status, statusReason: move.reason, version, updateTime: move.time };
 }
 
 /** The order as it was when it was accepted: what a repeated request is answered with. */

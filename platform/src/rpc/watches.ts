@@ -1,0 +1,114 @@
+import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { tokenExpired } from "../auth/access-tokens.ts";
+import { DomainError } from "../errors.ts";
+import type { Changes } from "../mongo/changes.ts";
+import { callerOf } from "./access.ts";
+
+/**
+ * Why it is a watcher's turn: its watch has begun, its document may have changed since its last turn, or nothing has happened
+ * for a while and the caller wants to know that all is well.
+ */
+export type Turn = "opened" | "changed" | "quiet";
+
+/**
+ * The turns of one watcher, taken as its caller reads. Between two turns it keeps one flag and nothing else, whatever happens
+ * to the document and however slowly the caller reads.
+ */
+export interface Watch extends AsyncIterable<Turn> {
+  /** Asks for another turn at once: there is more than was read in this one. */
+  again(): void;
+}
+
+/**
+ * Watches a document for the caller of a streaming method. Rejects, in place of a turn, when the caller has gone or its
+ * deadline has passed, UNAUTHENTICATED when its token has expired, SERVICE_STOPPING when the process drains, and
+ * TOO_MANY_WATCHES before the first one. Whatever ends it, the document is let go of at that moment.
+ */
+export type WatchFor = (id: string, context: Pick<HandlerContext, "signal" | "values">) => Watch;
+
+/** A stream without news says so this often: longer than that, proxies and clients take it for dead. */
+const defaultQuietMs = 30_000;
+
+/** The watches of one kind of document in this process: `max` at the same time. */
+export function createWatches(options: {
+  readonly changes: Changes;
+  readonly max: number;
+  /** Fires when the process begins to drain. */
+  readonly stopping: AbortSignal;
+  readonly quietMs?: number;
+}): WatchFor {
+  const { changes, max, stopping, quietMs = defaultQuietMs } = options;
+  const open = new Set<(reason: unknown) => void>();
+  stopping.addEventListener("abort", () => {
+    for (const end of open) end(serviceStopping());
+  });
+
+  return (id, context) => {
+    const { signal } = context;
+    let pending: Turn | undefined = "opened";
+    let ended: { readonly reason: unknown } | undefined;
+    let wake = () => {};
+    const again = () => {
+      pending ??= "changed";
+      wake();
+    };
+
+    async function* turns(): AsyncGenerator<Turn> {
+      if (signal.aborted) throw ConnectError.from(signal.reason);
+      if (stopping.aborted) throw serviceStopping();
+      if (open.size >= max) throw tooManyWatches();
+      const caller = callerOf(context);
+      const expireTime = caller.kind === "user" ? caller.expireTime : undefined;
+      const expiry =
+        expireTime && setTimeout(() => end(tokenExpired()), Math.max(0, expireTime.getTime() - Date.now()));
+      const unsubscribe = changes.subscribe(id, again);
+      const callerGone = () => end(ConnectError.from(signal.reason));
+      // Not left to the generator alone: one whose caller does not read is never asked to finish.
+      const end = (reason?: unknown) => {
+        if (!open.delete(end)) return;
+        ended = { reason };
+        clearTimeout(expiry);
+        unsubscribe();
+        signal.removeEventListener("abort", callerGone);
+        wake();
+      };
+      open.add(end);
+      signal.addEventListener("abort", callerGone);
+      try {
+        for (;;) {
+          if (ended === undefined && pending === undefined) await somethingOrQuiet();
+          if (ended !== undefined) throw ended.reason;
+          const turn = pending ?? "quiet";
+          pending = undefined;
+          yield turn;
+        }
+      } finally {
+        end();
+      }
+    }
+
+    async function somethingOrQuiet(): Promise<void> {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, quietMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+
+    return { [Symbol.asyncIterator]: turns, again };
+  };
+}
+
+function tooManyWatches(): DomainError {
+  return new DomainError("resource_exhausted", "TOO_MANY_WATCHES", "too many are watching just now", {
+    retryAfterMs: 5_000,
+  });
+}
+
+function serviceStopping(): DomainError {
+  return new DomainError("unavailable", "SERVICE_STOPPING", "this process stops: watch on at another one", {
+    retryAfterMs: 0,
+  });
+}

@@ -1,0 +1,163 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AdjustStockRequestSchema,
+  type Stock,
+  WatchStockRequestSchema,
+  type WatchStockResponse,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { createWatches, newId } from "@shop/platform";
+import { contextOf, silentLog } from "@shop/platform/testing";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { followProducts } from "../store/product-changes.ts";
+import { createStockHistory } from "../store/stock-history.ts";
+import { openTestInventory } from "../testing.ts";
+import { adjustStock } from "./adjust-stock.ts";
+import { watchStock } from "./watch-stock.ts";
+
+const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });
+
+/** Stock, and replicas at which it can be watched. */
+async function openWatching() {
+  const opened = await openTestInventory();
+  const history = createStockHistory(opened.ledgerDocuments);
+  const reads = vi.spyOn(history, "balancesAfter");
+  const stop = new AbortController();
+  const adjust = adjustStock(opened);
+
+  function replica() {
+    const changes = followProducts(opened.productDocuments, silentLog);
+    const watch = watchStock({
+      products: opened.products,
+      history,
+      watch: createWatches({ changes, max: 100, stopping: stop.signal, quietMs: 60_000 }),
+    });
+    /** Watches a product; signs of life are passed over. */
+    return async function* (productId: string, afterSequence = 0): AsyncGenerator<Stock> {
+      const gone = new AbortController();
+      onTestFinished(() => gone.abort());
+      const request = create(WatchStockRequestSchema, { productId, afterSequence });
+      const answers = watch(request, contextOf({ kind: "anonymous" }, {}, gone.signal));
+      for await (const { stock } of answers as AsyncIterable<WatchStockResponse>) if (stock) yield stock;
+    };
+  }
+
+  /** Adds to what is on hand, many times; each is a movement. */
+  async function receive(productId: string, ...deltas: number[]) {
+    for (const onHandDelta of deltas)
+      await adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "test" }), admin);
+  }
+
+  /** Writes movements of one each into the ledger, and the balance that follows, as fast as the database takes them. */
+  async function flood(productId: string, from: number, count: number) {
+    const entries = Array.from({ length: count }, (_, index) => ({
+      _id: newId("entry"),
+      kind: "adjusted" as const,
+      keys: [`${productId}:${from + index + 1}`],
+      moves: [{ product_id: productId, sequence: from + index + 1, on_hand_delta: 1, reserved_delta: 0 }],
+      decisions: [],
+      closings: [],
+      actor: "test",
+      create_time: new Date(),
+      outbox: [],
+    }));
+    await opened.ledgerDocuments.insertMany(entries);
+    const update = { $inc: { "balance.sequence": 1, "balance.on_hand": 1, revision: 1 } };
+    await opened.productDocuments.bulkWrite(entries.map(() => ({ updateOne: { filter: { _id: productId }, update } })));
+  }
+  return { ...opened, reads, replica, receive, flood, stop };
+}
+
+async function take(stocks: AsyncGenerator<Stock>, count: number): Promise<Stock[]> {
+  const taken: Stock[] = [];
+  while (taken.length < count) taken.push((await stocks.next()).value);
+  return taken;
+}
+
+test("tells the stock, then what it is after each movement, whichever replica moves it, and nothing about whom it is for", async () => {
+  const { addProduct, replica, receive } = await openWatching();
+  const productId = await addProduct(5);
+  const watches = [replica(), replica()].map((watch) => watch(productId));
+  const next = () => Promise.all(watches.map(async (watch) => (await watch.next()).value));
+  const stock = (sequence: number, onHand: number) => ({ productId, onHand, reserved: 0, available: onHand, sequence });
+
+  expect(await next()).toEqual(Array(2).fill(stock(1, 5)));
+  for (const [index, onHand] of [8, 7, 17].entries()) {
+    const moved = next();
+    await receive(productId, [3, -1, 10][index]!);
+    expect(await moved).toEqual(Array(2).fill(stock(index + 2, onHand)));
+  }
+});
+
+test("goes on from any sequence with exactly the rest", async () => {
+  const { addProduct, replica, receive } = await openWatching();
+  const productId = await addProduct(100);
+  const deltas = [5, -20, 7, -1, 1, 300, -50];
+  await receive(productId, ...deltas);
+  const onHand = [100];
+  for (const delta of deltas) onHand.push(onHand.at(-1)! + delta);
+  const watch = replica();
+  for (let sequence = 1; sequence <= deltas.length; sequence++) {
+    const rest = await take(watch(productId, sequence), onHand.length - sequence);
+    expect(
+      rest.map((stock) => [stock.sequence, stock.onHand]),
+      `after ${sequence}`,
+    ).toEqual(onHand.map((count, index) => [index + 1, count]).slice(sequence));
+  }
+});
+
+test("a reader that breaks off after every answer, while the stock moves, hears of each movement once", async () => {
+  const { addProduct, replica, receive } = await openWatching();
+  const productId = await addProduct(0);
+  const [watch, another] = [replica(), replica()];
+  const moving = receive(productId, ...Array(40).fill(2));
+  for (let sequence = 1; sequence < 41; sequence++) {
+    const stocks = (sequence % 2 === 0 ? watch : another)(productId, sequence);
+    const { value } = await stocks.next();
+    await stocks.return(undefined);
+    expect(value).toMatchObject({ sequence: sequence + 1, onHand: sequence * 2 });
+  }
+  await moving;
+});
+
+test("one who does not read costs nothing while thousands of movements happen, then reads them all, a page at a time", async () => {
+  const { addProduct, replica, flood, reads } = await openWatching();
+  const productId = await addProduct(1);
+  const [slow, swift] = [replica()(productId), replica()(productId)];
+  await Promise.all([slow.next(), swift.next()]);
+  await flood(productId, 1, 1);
+  // The slow one holds the page that it was given: one movement.
+  await Promise.all([slow.next(), swift.next()]);
+  const before = reads.mock.calls.length;
+  await flood(productId, 2, 5_000);
+  expect(reads.mock.calls.length).toBe(before);
+
+  const expected = Array.from({ length: 5_000 }, (_, index) => [index + 3, index + 3]);
+  for (const watch of [slow, swift]) {
+    const stocks = await take(watch, 5_000);
+    expect(stocks.map(({ sequence, onHand }) => [sequence, onHand])).toEqual(expected);
+  }
+  const pages = await Promise.all(reads.mock.results.map(({ value }) => value as Promise<unknown[]>));
+  expect(Math.max(...pages.map((page) => page.length))).toBe(100);
+});
+
+test("who has fallen too far behind is told so", async () => {
+  const { addProduct, replica, flood } = await openWatching();
+  const productId = await addProduct(1);
+  await flood(productId, 1, 10_001);
+  const [last] = await take(replica()(productId, 2), 1);
+  expect(last).toMatchObject({ sequence: 3, onHand: 3 });
+  await expect(replica()(productId, 1).next()).rejects.toMatchObject({ reason: "STOCK_HISTORY_TOO_LONG" });
+});
+
+test("a product that is not in the catalogue has no stock to watch, and one that leaves it no more", async () => {
+  const { addProduct, replica, products } = await openWatching();
+  const watch = replica();
+  await expect(watch(newId("product")).next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
+  const productId = await addProduct(1);
+  const stocks = watch(productId);
+  await stocks.next();
+  const ended = expect(stocks.next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
+  await products.remove(productId, new Date());
+  await ended;
+  await expect(watch(productId).next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
+});

@@ -1,0 +1,49 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { WatchFor } from "@shop/platform";
+import { productNotFound, stockHistoryTooLong } from "../domain/errors.ts";
+import type { Balance } from "../domain/product.ts";
+import type { ProductStore } from "../store/product-store.ts";
+import type { StockHistory } from "../store/stock-history.ts";
+import { toStockMessage } from "../wire/stock.ts";
+
+/** Movements read in one turn, and held while the caller reads them. */
+const pageSize = 100;
+/** Movements that can be caught up with: the balance in the past is now's, less all that came since. */
+const maxBehind = 10_000;
+
+/** Sends a product's stock after each movement. Safe to retry: from the last sequence that came, nothing is missed or repeated. */
+export function watchStock(on: {
+  readonly products: ProductStore;
+  readonly history: StockHistory;
+  readonly watch: WatchFor;
+}): MethodImpl<typeof InventoryService.method.watchStock> {
+  return async function* ({ productId, afterSequence }, context) {
+    const watch = on.watch(productId, context);
+    /** What the caller knows; undefined until they can be told something. */
+    let known: Balance | undefined;
+
+    async function readNews(): Promise<readonly Balance[]> {
+      const now = (await on.products.balancesOf([productId], "catalogue")).get(productId);
+      if (now === undefined) throw productNotFound(productId);
+      if (known === undefined) {
+        if (afterSequence === 0) return [now];
+        if (now.sequence < afterSequence) return [];
+        if (now.sequence - afterSequence > maxBehind) throw stockHistoryTooLong(productId, now.sequence);
+        known = await on.history.balanceAt(productId, now, afterSequence);
+      }
+      const behind = now.sequence - known.sequence;
+      if (behind > pageSize) watch.again();
+      return behind > 0 ? await on.history.balancesAfter(productId, known, Math.min(behind, pageSize)) : [];
+    }
+
+    for await (const turn of watch) {
+      const news = turn === "quiet" ? [] : await readNews();
+      if (news.length === 0 && turn !== "changed") yield {};
+      for (const balance of news) {
+        known = balance;
+        yield { stock: toStockMessage(productId, balance) };
+      }
+    }
+  };
+}

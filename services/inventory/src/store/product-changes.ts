@@ -1,0 +1,8 @@
+import { type Changes, createChanges, type Logger } from "@shop/platform";
+import type { Collection } from "mongodb";
+import type { ProductDocument } from "./product-store.ts";
+
+/** Wakes who waits for a product's balance to follow its ledger, or for the product to leave the catalogue. */
+export function followProducts(products: Collection<ProductDocument>, log: Logger): Changes {
+  return createChanges(products, { operationType: "update" }, log);
+}

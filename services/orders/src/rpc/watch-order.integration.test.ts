@@ -1,0 +1,147 @@
+import { create } from "@bufbuild/protobuf";
+import type { WatchOrderResponse } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { OrderStatus as StatusOnTheWire, WatchOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { createWatches, newId } from "@shop/platform";
+import { contextOf, silentLog } from "@shop/platform/testing";
+import { expect, onTestFinished, test } from "vitest";
+import type { Order, OrderStatus } from "../domain/order.ts";
+import { followMoves } from "../store/order-changes.ts";
+import { openTestOrders } from "../testing.ts";
+import { watchOrder } from "./watch-order.ts";
+
+const { PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED, CANCELLED, REJECTED } = StatusOnTheWire;
+
+/** Orders, and replicas at which they can be watched. */
+async function openWatching() {
+  const opened = await openTestOrders();
+  const stop = new AbortController();
+
+  function replica({ quietMs = 60_000 } = {}) {
+    const changes = followMoves(opened.documents, silentLog);
+    const watch = watchOrder({
+      orders: opened.orders,
+      watch: createWatches({ changes, max: 100, stopping: stop.signal, quietMs }),
+    });
+    /** Watches an order; signs of life are passed over. */
+    return async function* (order: Order, afterVersion = 0, caller = { userId: order.userId, roles: ["customer"] }) {
+      const gone = new AbortController();
+      onTestFinished(() => gone.abort());
+      const request = create(WatchOrderRequestSchema, { orderId: order.orderId, afterVersion });
+      const answers = watch(request, contextOf({ kind: "user", ...caller }, {}, gone.signal));
+      for await (const answer of answers as AsyncIterable<WatchOrderResponse>) if (answer.order) yield answer;
+    };
+  }
+
+  async function move(orderId: string, ...statuses: OrderStatus[]) {
+    for (const status of statuses) {
+      const read = (await opened.orders.findById(orderId))!;
+      await opened.orders.move(read, { status, time: new Date(), actor: "test", reason: status, traceId: "" }, []);
+    }
+  }
+  return { ...opened, replica, move, stop };
+}
+
+const told = ({ order, event }: WatchOrderResponse) => {
+  expect({ status: order!.status, version: order!.version, statusReason: order!.statusReason }).toEqual({
+    status: event!.status,
+    version: event!.version,
+    statusReason: event!.reason,
+  });
+  return [order!.version, order!.status];
+};
+
+async function all(answers: AsyncIterable<WatchOrderResponse>) {
+  return (await Array.fromAsync(answers)).map(told);
+}
+
+test("tells where an order is, then each move, whichever replica makes it, and ends where no move can follow", async () => {
+  const { place, move, replica } = await openWatching();
+  const order = await place();
+  const watches = [replica(), replica()].map((watch) => watch(order));
+  const next = async () => Promise.all(watches.map(async (watch) => told((await watch.next()).value!)));
+
+  expect(await next()).toEqual(Array(2).fill([1, PENDING]));
+  const path = [
+    ["confirmed", CONFIRMED],
+    ["shipped", SHIPPED],
+    ["delivered", DELIVERED],
+    ["returned", RETURNED],
+  ] as const;
+  for (const [index, [status, onTheWire]] of path.entries()) {
+    const moved = next();
+    await move(order.orderId, status);
+    expect(await moved).toEqual(Array(2).fill([index + 2, onTheWire]));
+  }
+  for (const watch of watches) expect(await watch.next()).toEqual({ done: true, value: undefined });
+});
+
+test.each([
+  ["rejected", REJECTED],
+  ["cancelled", CANCELLED],
+] as const)("an order that is %s is told and over", async (status, onTheWire) => {
+  const { place, move, replica } = await openWatching();
+  const order = await place();
+  await move(order.orderId, status);
+  expect(await all(replica()(order))).toEqual([[2, onTheWire]]);
+});
+
+test("goes on from any version with exactly the rest", async () => {
+  const { place, move, replica } = await openWatching();
+  const order = await place();
+  await move(order.orderId, "confirmed", "shipped", "delivered", "returned");
+  const moves = [PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED].map((status, index) => [index + 1, status]);
+  const watch = replica();
+  for (let version = 1; version <= 5; version++) {
+    expect(await all(watch(order, version)), `after ${version}`).toEqual(moves.slice(version));
+  }
+  expect(await all(watch(order, 1_000))).toEqual([]);
+});
+
+test("a reader that breaks off after every answer, while the order moves, hears of each move once", async () => {
+  const { place, move, replica } = await openWatching();
+  const [watch, another] = [replica(), replica()];
+  for (let round = 0; round < 10; round++) {
+    const order = await place();
+    const moving = move(order.orderId, "confirmed", "shipped", "delivered", "returned");
+    const heard: unknown[] = [];
+    for (let version = 0; version < 5; ) {
+      const answers = (version % 2 === 0 ? watch : another)(order, version);
+      const { value } = await answers.next();
+      await answers.return(undefined);
+      heard.push(...(version === 0 ? Array(value!.order!.version - 1).fill("before") : []), told(value!)[0]);
+      version = value!.order!.version;
+    }
+    await moving;
+    // The first answer is the order as it is then: what came before is not told.
+    expect(heard.map((version, index) => (version === "before" ? index + 1 : version))).toEqual([1, 2, 3, 4, 5]);
+  }
+});
+
+test("an order without news since answers a sign of life at once, and whenever it is quiet", async () => {
+  const { orders, documents, place } = await openWatching();
+  const { userId, orderId } = await place();
+  const changes = followMoves(documents, silentLog);
+  const stopping = new AbortController();
+  const watch = watchOrder({
+    orders,
+    watch: createWatches({ changes, max: 1, stopping: stopping.signal, quietMs: 100 }),
+  });
+  const request = create(WatchOrderRequestSchema, { orderId, afterVersion: 1 });
+  const answers = watch(request, contextOf({ kind: "user", userId, roles: [] }))[Symbol.asyncIterator]();
+  for (let n = 0; n < 3; n++) expect(await answers.next()).toEqual({ done: false, value: {} });
+  stopping.abort();
+  await expect(answers.next()).rejects.toMatchObject({ reason: "SERVICE_STOPPING" });
+});
+
+test("an order is watched by its owner and administrators; for anybody else there is none", async () => {
+  const { place, replica } = await openWatching();
+  const order = await place();
+  const watch = replica();
+  const stranger = { userId: newId("user"), roles: ["customer"] };
+  await expect(watch(order, 0, stranger).next()).rejects.toMatchObject({ reason: "ORDER_NOT_FOUND" });
+  await expect(watch({ ...order, orderId: newId("order") }).next()).rejects.toMatchObject({
+    reason: "ORDER_NOT_FOUND",
+  });
+  const asAdmin = await watch(order, 0, { ...stranger, roles: ["admin"] }).next();
+  expect(asAdmin.value!.order!.orderId).toBe(order.orderId);
+});

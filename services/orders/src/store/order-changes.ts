@@ -1,0 +1,9 @@
+import { type Changes, createChanges, type Logger } from "@shop/platform";
+import type { Collection } from "mongodb";
+import type { OrderDocument } from "./order-store.ts";
+
+/** Wakes who waits for an order to move; not when its outbox empties. */
+export function followMoves(orders: Collection<OrderDocument>, log: Logger): Changes {
+  const moved = { operationType: "update", "updateDescription.updatedFields.version": { $exists: true } };
+  return createChanges(orders, moved, log);
+}

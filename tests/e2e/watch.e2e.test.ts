@@ -1,0 +1,143 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { MongoClient } from "mongodb";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runningProcesses } from "../setup/shop.ts";
+import { linesOf, type ProtocolClient, protocols } from "./clients.ts";
+import { eventually } from "./eventually.ts";
+import { type Account, addProduct, decided, placeOrder, shop, signInAdmin, signUp } from "./shopping.ts";
+
+const { SHIPPED, DELIVERED, RETURNED } = OrderStatus;
+const { watchOrder } = OrderService.method;
+const { watchStock } = InventoryService.method;
+
+let admin: Account;
+let buyer: Account;
+let mongo: MongoClient;
+
+beforeAll(async () => {
+  [admin, buyer] = await Promise.all([signInAdmin(), signUp()]);
+  const { ports } = runningProcesses(shop.dataDir).find(({ name }) => name === "mongodb")!;
+  mongo = await MongoClient.connect(`mongodb://127.0.0.1:${ports[0]}`, { directConnection: true });
+});
+afterAll(() => mongo.close());
+
+const ship = async (orderId: string, ...statuses: OrderStatus[]) => {
+  for (const status of statuses) await admin.orders.updateOrderStatus({ orderId, status });
+};
+const receive = (productId: string, onHandDelta: number) =>
+  admin.inventory.adjustStock({ productId, onHandDelta, reason: "found behind the shelf" });
+
+/** Signs of life are passed over. */
+async function* news(client: ProtocolClient, call: Parameters<ProtocolClient["stream"]>[0]) {
+  for await (const answer of client.stream(call))
+    if (Object.keys(answer as JsonObject).length > 0) yield answer as JsonObject;
+}
+
+const told = ({ order, event }: JsonObject) => {
+  const { version, status } = order as JsonObject;
+  expect(event).toMatchObject({ version, status });
+  return `${version} ${status}`.replace("ORDER_STATUS_", "");
+};
+const stockTold = ({ stock }: JsonObject) => {
+  const { sequence, onHand, available } = stock as JsonObject;
+  return [sequence, onHand, available];
+};
+
+describe.for(Object.keys(protocols))("with %s", (protocol) => {
+  let client: ProtocolClient;
+  beforeAll(() => {
+    client = protocols[protocol]!(shop.url);
+  });
+  afterAll(() => client.close());
+
+  test("an order is watched until it can go nowhere, and from any version on", async () => {
+    const { orderId } = await placeOrder(buyer, [await addProduct(admin), 1]);
+    const watch = (afterVersion: number) =>
+      news(client, { method: watchOrder, request: { orderId, afterVersion }, headers: buyer.headers });
+    const heard: string[] = [];
+    for await (const answer of watch(0)) {
+      heard.push(told(answer));
+      if (heard.at(-1) === "2 CONFIRMED") await ship(orderId, SHIPPED);
+      if (heard.at(-1) === "3 SHIPPED") await ship(orderId, DELIVERED, RETURNED);
+    }
+    const all = ["1 PENDING", "2 CONFIRMED", "3 SHIPPED", "4 DELIVERED", "5 RETURNED"];
+    // The stock may have answered before the watch began.
+    expect(heard).toEqual(all.slice(-heard.length));
+    expect(heard.length).toBeGreaterThanOrEqual(4);
+    for (const version of [1, 3, 5]) {
+      const rest = await Array.fromAsync(watch(version));
+      expect(rest.map(told)).toEqual(all.slice(version));
+    }
+  });
+
+  test("a product's stock is watched by anybody, and from any sequence on", async () => {
+    const product = await addProduct(admin, { stock: 10 });
+    const { productId } = product;
+    const watch = (afterSequence: number) =>
+      news(client, { method: watchStock, request: { productId, afterSequence } });
+    const stocks = watch(0);
+    const next = async (watched = stocks) => stockTold((await watched.next()).value!);
+    expect(await next()).toEqual([1, 10, 10]);
+    await receive(productId, 5);
+    expect(await next()).toEqual([2, 15, 15]);
+    await decided(buyer, await placeOrder(buyer, [product, 4]));
+    expect(await next()).toEqual([3, 15, 11]);
+    await stocks.return();
+    await receive(productId, -1);
+
+    const resumed = watch(2);
+    expect(await next(resumed)).toEqual([3, 15, 11]);
+    expect(await next(resumed)).toEqual([4, 14, 10]);
+    await resumed.return();
+  });
+
+  test("nothing is left of a watch whose caller has gone", async () => {
+    const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
+    const watches = Array.from({ length: 5 }, () =>
+      news(client, { method: watchOrder, request: { orderId }, headers: buyer.headers }),
+    );
+    for (const watch of watches) await watch.next();
+    await eventually(async () => expect(await changeStreams("orders.orders")).toBe(1));
+    for (const watch of watches) await watch.return();
+    await eventually(async () => expect(await changeStreams("orders.orders")).toBe(0));
+  });
+});
+
+/** How many change streams the database has open on a collection. */
+async function changeStreams(namespace: string): Promise<number> {
+  const operations = await mongo
+    .db("admin")
+    .aggregate([{ $currentOp: { idleCursors: true } }, { $match: { ns: namespace } }])
+    .toArray();
+  const cursors = operations
+    .map(({ cursor }) => cursor)
+    .filter((cursor) => JSON.stringify(cursor)?.includes("$changeStream"));
+  return new Set(cursors.map(({ cursorId }) => String(cursorId))).size;
+}
+
+describe("REST", () => {
+  test("watches as Server-Sent Events, which say that they end", async () => {
+    const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
+    const headers = { ...buyer.headers, accept: "text/event-stream" };
+    const response = await fetch(`${shop.url}/orders/${orderId}:watch?after_version=1`, { headers });
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    const lines: string[] = [];
+    for await (const line of linesOf(response.body!)) {
+      if (line === "") continue;
+      lines.push(line);
+      if (lines.length === 1) await ship(orderId, SHIPPED, DELIVERED, RETURNED);
+    }
+    const versions = lines.flatMap((line) => /"version":(\d+).*"event"/.exec(line)?.[1] ?? []);
+    expect(versions).toEqual(["2", "3", "4", "5"]);
+    expect(lines.slice(-2)).toEqual(["event: end", "data: {}"]);
+  });
+
+  test("says by its status that an order is not there", async () => {
+    const response = await fetch(`${shop.url}/orders/order_01h455vb4pex5vsknk084sn02q:watch`, {
+      headers: buyer.headers,
+    });
+    expect(response.status).toBe(404);
+  });
+});
