@@ -17,6 +17,7 @@ export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts
 export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
+export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { run } from "./run.ts";
 export { defineModule, type ModuleContext } from "./service-module.ts";
 export { currentTraceId } from "./trace.ts";

@@ -1,4 +1,5 @@
 import type { DescMethodUnary, JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
@@ -22,6 +23,8 @@ export interface World {
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
   newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
+  /** StockReserved for an order that nobody knows, set aside as if this consumer had given it up. Without its payload. */
+  newDeadLetter(consumer: string): Promise<JsonObject & { readonly deadLetterId: string }>;
 }
 
 export interface ExpectedError {
@@ -62,6 +65,10 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.orders.v1.OrderService/ListOrderEvents": "accounts",
   "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
   "shop.orders.v1.OrderService/ListOrders": "admins",
+  "shop.common.v1.DeadLetterService/ListDeadLetters": "admins",
+  "shop.common.v1.DeadLetterService/GetDeadLetter": "admins",
+  "shop.common.v1.DeadLetterService/RedriveDeadLetter": "admins",
+  "shop.common.v1.DeadLetterService/DeleteDeadLetter": "admins",
 };
 
 /** What the gate answers to whom; nobody else is stopped by it. */
@@ -107,6 +114,10 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.orders.v1.OrderService/ListOrderEvents": { orderId: "none" },
   "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
   "shop.orders.v1.OrderService/ListOrders": { pageSize: -1 },
+  "shop.common.v1.DeadLetterService/ListDeadLetters": { pageSize: -1 },
+  "shop.common.v1.DeadLetterService/GetDeadLetter": { deadLetterId: "none" },
+  "shop.common.v1.DeadLetterService/RedriveDeadLetter": { deadLetterId: "none" },
+  "shop.common.v1.DeadLetterService/DeleteDeadLetter": { deadLetterId: "none" },
 };
 
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
@@ -711,7 +722,82 @@ const orders: readonly Row[] = [
   },
 ];
 
-export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...orders];
+const noLetter = "999999999999999";
+
+const deadLetters: readonly Row[] = [
+  {
+    method: DeadLetterService.method.listDeadLetters,
+    as: "admin",
+    says: "lists those of one consumer",
+    request: async (world) => {
+      const consumer = unique("row");
+      await world.newDeadLetter(consumer);
+      return { consumer };
+    },
+    answers: (_, { consumer }) => ({
+      deadLetters: [
+        {
+          deadLetterId: expect.stringMatching(/^[1-9]\d*$/),
+          consumer: consumer!,
+          reason: "Error: planted",
+          eventId: expect.any(String),
+          eventType: "shop.inventory.v1.StockReserved",
+          createTime: time,
+        },
+      ],
+    }),
+  },
+  {
+    method: DeadLetterService.method.getDeadLetter,
+    as: "admin",
+    says: "shows the event",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+    answers: (_, { deadLetterId }) => ({
+      deadLetter: {
+        deadLetterId: deadLetterId!,
+        consumer: "nobody-knows",
+        reason: "Error: planted",
+        eventId: expect.any(String),
+        eventType: "shop.inventory.v1.StockReserved",
+        createTime: time,
+        payload: expect.stringMatching(/^[\w+/]+=*$/),
+        event: { orderId: unknown("order") },
+      },
+    }),
+  },
+  {
+    method: DeadLetterService.method.redriveDeadLetter,
+    as: "admin",
+    says: "delivers it again",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("orders-stock-reserved")).deadLetterId }),
+    answers: () => ({}),
+  },
+  {
+    method: DeadLetterService.method.redriveDeadLetter,
+    as: "admin",
+    says: "refuses what nobody would hear",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+    refuses: { code: "FailedPrecondition", reason: "DEAD_LETTER_UNHEARD" },
+  },
+  {
+    method: DeadLetterService.method.deleteDeadLetter,
+    as: "admin",
+    says: "throws it away",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+    answers: () => ({}),
+  },
+  ...(["getDeadLetter", "redriveDeadLetter", "deleteDeadLetter"] as const).map(
+    (name): Row => ({
+      method: DeadLetterService.method[name],
+      as: "admin",
+      says: "does not find what is gone",
+      request: () => ({ deadLetterId: noLetter }),
+      refuses: notFound("DEAD_LETTER_NOT_FOUND"),
+    }),
+  ),
+];
+
+export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...orders, ...deadLetters];
 
 /** A row as a sentence. */
 export function titleOf({ method, as, says }: Row): string {

@@ -5,7 +5,7 @@ import { isDependencyLost } from "../dependency-lost.ts";
 import type { Logger } from "../log.ts";
 import { inTrace, traceparentHeader } from "../trace.ts";
 import type { Bus } from "./bus.ts";
-import { sendToDeadLetters } from "./dead-letters.ts";
+import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";
 
 /** Delivered and not acknowledged, over all replicas: what bounds the memory of a slow consumer. */
 const maxAckPending = 2_048;
@@ -120,6 +120,10 @@ class BatchWorker {
   }
 
   add(message: JsMsg): void {
+    if (isRedrivenForAnother(message, this.#handler.durable)) {
+      message.ack();
+      return;
+    }
     this.#waiting.push(message);
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;

@@ -1,9 +1,16 @@
+import { createRegistry } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
+import {
+  file_shop_inventory_v1_events,
+  StockRejectedSchema,
+  StockReservedSchema,
+} from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import { createOutbox, deadLetterService, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
 import { createCatalogue } from "./clients/catalogue.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
@@ -25,7 +32,8 @@ const maxBatch = 256;
 export const orders = defineModule({
   name: "orders",
   config: ordersConfig,
-  implements: [OrderService],
+  // It hears and emits every event there is: so it can show any dead letter.
+  implements: [OrderService, DeadLetterService],
   port: (config) => config.ORDERS_PORT,
   neighbours: (config) => [
     { service: TokenKeyService, urls: config.USERS_URL },
@@ -38,8 +46,9 @@ export const orders = defineModule({
     const outbox = createOutbox(documents, bus, log);
     const store = createOrderStore(documents, outbox);
     const catalogue = createCatalogue(createClient(InventoryService, transportTo(InventoryService)));
+    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events);
     return {
-      routes: (router) =>
+      routes(router) {
         router.service(OrderService, {
           createOrder: createOrder({ orders: store, catalogue, clock }),
           getOrderByID: getOrderByID({ orders: store }),
@@ -48,7 +57,9 @@ export const orders = defineModule({
           listOrderEvents: listOrderEvents({ orders: store }),
           getOrdersByUser: getOrdersByUser({ orders: store, pageTokens }),
           listOrders: listOrders({ orders: store, pageTokens }),
-        }),
+        });
+        router.service(DeadLetterService, deadLetterService({ bus, pageTokens, events, log }));
+      },
       handlers: [
         eventHandler({
           durable: "orders-stock-reserved",
