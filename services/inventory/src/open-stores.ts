@@ -1,4 +1,4 @@
-import { createOutbox, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
+import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
 
@@ -8,11 +8,12 @@ export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, 
   const ledgerDocuments = await openLedger(db);
   await ensureOutboxIndex(ledgerDocuments);
   const outbox = createOutbox(ledgerDocuments, bus, log);
+  const upkeep = createOutboxUpkeep(ledgerDocuments, bus);
   const ledger = createLedgerStore({
     client: db.client,
     ledger: ledgerDocuments,
     products: productDocuments,
     outbox,
   });
-  return { products: createProductStore(productDocuments), productDocuments, ledger, ledgerDocuments, outbox };
+  return { products: createProductStore(productDocuments), productDocuments, ledger, ledgerDocuments, outbox, upkeep };
 }

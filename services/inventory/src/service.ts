@@ -6,7 +6,7 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { defineModule, eventHandler } from "@shop/platform";
+import { defineModule, eventHandler, outboxGauges } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
@@ -32,7 +32,7 @@ export const inventory = defineModule({
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
   async start({ db, bus, cache, clock, log, lease, pageTokens }) {
-    const { products, ledger, outbox } = await openStores({ db, bus, log });
+    const { products, ledger, outbox, upkeep } = await openStores({ db, bus, log });
     const productCache = createProductCache(cache);
     const stock = { ledger, products, cache: productCache, clock };
     return {
@@ -87,6 +87,7 @@ export const inventory = defineModule({
           },
         }),
       ],
+      gauges: [outboxGauges("inventory", upkeep)],
       close: () => outbox.close(),
     };
   },

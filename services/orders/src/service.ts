@@ -10,7 +10,15 @@ import {
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createOutbox, deadLetterService, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import {
+  createOutbox,
+  createOutboxUpkeep,
+  deadLetterService,
+  defineModule,
+  ensureOutboxIndex,
+  eventHandler,
+  outboxGauges,
+} from "@shop/platform";
 import { createCatalogue } from "./clients/catalogue.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
@@ -44,6 +52,7 @@ export const orders = defineModule({
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
+    const upkeep = createOutboxUpkeep(documents, bus);
     const store = createOrderStore(documents, outbox);
     const catalogue = createCatalogue(createClient(InventoryService, transportTo(InventoryService)));
     const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events);
@@ -92,6 +101,7 @@ export const orders = defineModule({
           lease: lease("cancel-undecided-orders"),
         },
       ],
+      gauges: [outboxGauges("orders", upkeep)],
       close: () => outbox.close(),
     };
   },
