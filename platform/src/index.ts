@@ -1,3 +1,6 @@
+export { type Audit, type AuditPart, auditJob, type Finding, type FindingTarget } from "./audit/audit.ts";
+export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
+export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
 export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/access-tokens.ts";
 export { createInternalCredentials, internalCredentialHeader } from "./auth/internal-credential.ts";
 export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";

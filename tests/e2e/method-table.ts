@@ -65,6 +65,12 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.orders.v1.OrderService/ListOrderEvents": "accounts",
   "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
   "shop.orders.v1.OrderService/ListOrders": "admins",
+  "shop.inventory.v1.InventoryService/BatchGetReservations": "platform",
+  "shop.inventory.v1.InventoryService/ListReservations": "platform",
+  "shop.inventory.v1.InventoryService/AuditStock": "admins",
+  "shop.inventory.v1.InventoryService/RepairStock": "admins",
+  "shop.orders.v1.OrderService/AuditOrders": "admins",
+  "shop.orders.v1.OrderService/RepairOrders": "admins",
   "shop.common.v1.DeadLetterService/ListDeadLetters": "admins",
   "shop.common.v1.DeadLetterService/GetDeadLetter": "admins",
   "shop.common.v1.DeadLetterService/RedriveDeadLetter": "admins",
@@ -114,6 +120,12 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.orders.v1.OrderService/ListOrderEvents": { orderId: "none" },
   "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
   "shop.orders.v1.OrderService/ListOrders": { pageSize: -1 },
+  "shop.inventory.v1.InventoryService/BatchGetReservations": {},
+  "shop.inventory.v1.InventoryService/ListReservations": { pageToken: "none" },
+  "shop.inventory.v1.InventoryService/AuditStock": { pageToken: "none" },
+  "shop.inventory.v1.InventoryService/RepairStock": {},
+  "shop.orders.v1.OrderService/AuditOrders": { pageToken: "none" },
+  "shop.orders.v1.OrderService/RepairOrders": {},
   "shop.common.v1.DeadLetterService/ListDeadLetters": { pageSize: -1 },
   "shop.common.v1.DeadLetterService/GetDeadLetter": { deadLetterId: "none" },
   "shop.common.v1.DeadLetterService/RedriveDeadLetter": { deadLetterId: "none" },
@@ -797,7 +809,82 @@ const deadLetters: readonly Row[] = [
   ),
 ];
 
-export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...orders, ...deadLetters];
+/** Of a shop that is sound, however much of it there is. */
+const soundPart = expect.toSatisfy((part: JsonObject) => "checked" in part && !("findings" in part));
+
+const audits: readonly Row[] = [
+  {
+    method: InventoryService.method.batchGetReservations,
+    as: "platform",
+    says: "tells what was set aside",
+    request: ({ order }) => ({ orderIds: [order.orderId, unknown("order")] }),
+    answers: ({ order, plenty }) => ({
+      reservations: [
+        {
+          orderId: order.orderId,
+          outcome: "RESERVATION_OUTCOME_RESERVED",
+          lines: [{ productId: plenty.productId, quantity: 1 }],
+        },
+      ],
+    }),
+  },
+  {
+    method: InventoryService.method.listReservations,
+    as: "platform",
+    says: "lists the orders that stock was set aside for",
+    request: () => ({}),
+    answers: () => expect.toSatisfy((page: JsonObject) => "orderIds" in page || "nextPageToken" in page),
+  },
+  {
+    method: InventoryService.method.listReservations,
+    as: "platform",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "none" }),
+    refuses: invalid("page_token"),
+  },
+  ...([InventoryService.method.auditStock, OrderService.method.auditOrders] as const).flatMap((method): Row[] => [
+    { method, as: "admin", says: "finds nothing broken", request: () => ({}), answers: () => soundPart },
+    {
+      method,
+      as: "admin",
+      says: "refuses a page token that was not made here",
+      request: () => ({ pageToken: "none" }),
+      refuses: invalid("page_token"),
+    },
+  ]),
+  {
+    method: InventoryService.method.repairStock,
+    as: "admin",
+    says: "leaves alone what is sound",
+    request: ({ product }) => ({ targets: [{ invariant: "STOCK_BALANCE_WRONG", subject: product.productId }] }),
+    answers: (_, { targets }) => ({
+      repairs: [{ target: (targets as JsonObject[])[0]!, outcome: "REPAIR_OUTCOME_SOUND" }],
+    }),
+  },
+  {
+    method: OrderService.method.repairOrders,
+    as: "admin",
+    says: "leaves alone what is sound",
+    request: ({ order }) => ({
+      targets: [{ invariant: "ORDER_RESERVATION_OPEN", subject: order.orderId }],
+      dryRun: true,
+    }),
+    answers: (_, { targets }) => ({
+      repairs: [{ target: (targets as JsonObject[])[0]!, outcome: "REPAIR_OUTCOME_SOUND" }],
+    }),
+  },
+  ...([InventoryService.method.repairStock, OrderService.method.repairOrders] as const).map(
+    (method): Row => ({
+      method,
+      as: "admin",
+      says: "refuses what is no invariant of its own",
+      request: ({ order }) => ({ targets: [{ invariant: "ANYTHING", subject: order.orderId }] }),
+      refuses: invalid("targets[0].invariant"),
+    }),
+  ),
+];
+
+export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...orders, ...audits, ...deadLetters];
 
 /** A row as a sentence. */
 export function titleOf({ method, as, says }: Row): string {

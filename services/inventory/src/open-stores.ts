@@ -1,6 +1,7 @@
 import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
+import { createStockAuditStore } from "./store/stock-audit-store.ts";
 
 /** Opens the service's stores on a database, with their indexes; the ledger publishes through the outbox. */
 export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, "db" | "bus" | "log">) {
@@ -15,5 +16,13 @@ export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, 
     products: productDocuments,
     outbox,
   });
-  return { products: createProductStore(productDocuments), productDocuments, ledger, ledgerDocuments, outbox, upkeep };
+  return {
+    products: createProductStore(productDocuments),
+    productDocuments,
+    ledger,
+    ledgerDocuments,
+    outbox,
+    upkeep,
+    auditStore: createStockAuditStore(ledgerDocuments, productDocuments),
+  };
 }

@@ -6,20 +6,25 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { defineModule, eventHandler, outboxGauges } from "@shop/platform";
+import { auditGauges, auditJob, createAuditReports, defineModule, eventHandler, outboxGauges } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { openStores } from "./open-stores.ts";
 import { createProductCache } from "./product-cache.ts";
 import { adjustStock } from "./rpc/adjust-stock.ts";
+import { auditStock } from "./rpc/audit-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
+import { batchGetReservations } from "./rpc/batch-get-reservations.ts";
 import { createProduct } from "./rpc/create-product.ts";
 import { deleteProduct } from "./rpc/delete-product.ts";
 import { getProductByID } from "./rpc/get-product-by-id.ts";
 import { listProducts } from "./rpc/list-products.ts";
+import { listReservations } from "./rpc/list-reservations.ts";
 import { listStockMovements } from "./rpc/list-stock-movements.ts";
+import { repairStock } from "./rpc/repair-stock.ts";
 import { updateProduct } from "./rpc/update-product.ts";
+import { createStockAudit } from "./stock-audit.ts";
 
 /** Events decided by one entry of the ledger at most. */
 const maxBatch = 256;
@@ -31,10 +36,12 @@ export const inventory = defineModule({
   port: (config) => config.INVENTORY_PORT,
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
-  async start({ db, bus, cache, clock, log, lease, pageTokens }) {
-    const { products, ledger, outbox, upkeep } = await openStores({ db, bus, log });
+  async start({ config, db, bus, cache, clock, log, lease, pageTokens }) {
+    const { products, ledger, outbox, upkeep, auditStore } = await openStores({ db, bus, log });
     const productCache = createProductCache(cache);
     const stock = { ledger, products, cache: productCache, clock };
+    const audit = createStockAudit({ store: auditStore, upkeep, clock });
+    const reports = createAuditReports(db, audit.name);
     return {
       routes: (router) =>
         router.service(InventoryService, {
@@ -46,6 +53,10 @@ export const inventory = defineModule({
           adjustStock: adjustStock(stock),
           listStockMovements: listStockMovements({ ledger, products, pageTokens }),
           batchGetProducts: batchGetProducts({ products }),
+          batchGetReservations: batchGetReservations({ store: auditStore }),
+          listReservations: listReservations({ store: auditStore, pageTokens }),
+          auditStock: auditStock({ audit, pageTokens }),
+          repairStock: repairStock({ audit, ledger, store: auditStore, cache: productCache, upkeep, log }),
         }),
       handlers: [
         eventHandler({
@@ -86,8 +97,16 @@ export const inventory = defineModule({
             await productCache.invalidate(await ledger.catchUp(productIds));
           },
         }),
+        auditJob({
+          audit,
+          reports,
+          lease: lease("audit-stock"),
+          intervalMs: config.AUDIT_INTERVAL_SECONDS * 1000,
+          clock,
+          log,
+        }),
       ],
-      gauges: [outboxGauges("inventory", upkeep)],
+      gauges: [outboxGauges("inventory", upkeep), auditGauges("inventory", reports)],
       close: () => outbox.close(),
     };
   },

@@ -11,5 +11,6 @@ export const ordersConfig = z.object({
     86_400,
     "seconds until an order that the stock did not decide is cancelled",
   ),
+  AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds from one audit to the next"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
 });

@@ -11,6 +11,9 @@ import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_
 import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import {
+  auditGauges,
+  auditJob,
+  createAuditReports,
   createOutbox,
   createOutboxUpkeep,
   deadLetterService,
@@ -20,18 +23,23 @@ import {
   outboxGauges,
 } from "@shop/platform";
 import { createCatalogue } from "./clients/catalogue.ts";
+import { createReservations } from "./clients/reservations.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
 import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
+import { createOrderAudit } from "./order-audit.ts";
+import { auditOrders } from "./rpc/audit-orders.ts";
 import { cancelOrder } from "./rpc/cancel-order.ts";
 import { createOrder } from "./rpc/create-order.ts";
 import { getOrderByID } from "./rpc/get-order-by-id.ts";
 import { getOrdersByUser } from "./rpc/get-orders-by-user.ts";
 import { listOrderEvents } from "./rpc/list-order-events.ts";
 import { listOrders } from "./rpc/list-orders.ts";
+import { repairOrders } from "./rpc/repair-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
+import { createOrderAuditStore } from "./store/order-audit-store.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
 
 /** Orders moved by one bulk write at most. */
@@ -54,7 +62,18 @@ export const orders = defineModule({
     const outbox = createOutbox(documents, bus, log);
     const upkeep = createOutboxUpkeep(documents, bus);
     const store = createOrderStore(documents, outbox);
-    const catalogue = createCatalogue(createClient(InventoryService, transportTo(InventoryService)));
+    const inventory = createClient(InventoryService, transportTo(InventoryService));
+    const catalogue = createCatalogue(inventory);
+    const reservations = createReservations(inventory);
+    const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
+    const audit = createOrderAudit({
+      store: createOrderAuditStore(documents),
+      reservations,
+      upkeep,
+      clock,
+      decisionDeadlineMs,
+    });
+    const reports = createAuditReports(db, audit.name);
     const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events);
     return {
       routes(router) {
@@ -66,6 +85,16 @@ export const orders = defineModule({
           listOrderEvents: listOrderEvents({ orders: store }),
           getOrdersByUser: getOrdersByUser({ orders: store, pageTokens }),
           listOrders: listOrders({ orders: store, pageTokens }),
+          auditOrders: auditOrders({ audit, pageTokens }),
+          repairOrders: repairOrders({
+            audit,
+            orders: store,
+            reservations,
+            repeat: outbox.publishNow,
+            upkeep,
+            clock,
+            log,
+          }),
         });
         router.service(DeadLetterService, deadLetterService({ bus, pageTokens, events, log }));
       },
@@ -96,12 +125,20 @@ export const orders = defineModule({
             orders: store,
             clock,
             log,
-            decisionDeadlineMs: config.ORDER_DECISION_SECONDS * 1000,
+            decisionDeadlineMs,
           }),
           lease: lease("cancel-undecided-orders"),
         },
+        auditJob({
+          audit,
+          reports,
+          lease: lease("audit-orders"),
+          intervalMs: config.AUDIT_INTERVAL_SECONDS * 1000,
+          clock,
+          log,
+        }),
       ],
-      gauges: [outboxGauges("orders", upkeep)],
+      gauges: [outboxGauges("orders", upkeep), auditGauges("orders", reports)],
       close: () => outbox.close(),
     };
   },

@@ -9,6 +9,8 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_shop_common_v1_access } from "../../common/v1/access_pb.ts";
+import type { AuditFinding, Repair, RepairTarget } from "../../common/v1/audit_pb.ts";
+import { file_shop_common_v1_audit } from "../../common/v1/audit_pb.ts";
 import type { Money } from "../../common/v1/money_pb.ts";
 import { file_shop_common_v1_money } from "../../common/v1/money_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/orders/v1/order_service.proto.
  */
 export const file_shop_orders_v1_order_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJzaG9wL29yZGVycy92MS9vcmRlcl9zZXJ2aWNlLnByb3RvEg5zaG9wLm9yZGVycy52MSKxAgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zaG9wLm9yZGVycy52MS5PcmRlclN0YXR1cxIVCg1zdGF0dXNfcmVhc29uGAQgASgJEigKBWl0ZW1zGAUgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEiQKBXRvdGFsGAYgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAkgASgFIqUBCgpPcmRlckV2ZW50Eg8KB3ZlcnNpb24YASABKAUSKwoGc3RhdHVzGAIgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBCABKAkSDgoGcmVhc29uGAUgASgJEhAKCHRyYWNlX2lkGAYgASgJImoKCU9yZGVySXRlbRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKQoKdW5pdF9wcmljZRgEIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5Iq0BChJDcmVhdGVPcmRlclJlcXVlc3QSNwoFaXRlbXMYASADKAsyHC5zaG9wLm9yZGVycy52MS5OZXdPcmRlckl0ZW1CCrpIB5IBBAgBEGQSLwoKcmVxdWVzdF9pZBgCIAEoCUIbukgYchYyFF5bXHgyMS1ceDdlXXswLDEyOH0kEi0KDmV4cGVjdGVkX3RvdGFsGAMgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkibwoMTmV3T3JkZXJJdGVtEkAKCnByb2R1Y3RfaWQYASABKAlCLLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEh0KCHF1YW50aXR5GAIgASgFQgu6SAgaBhjAhD0oASI7ChNDcmVhdGVPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiUwoTR2V0T3JkZXJCeUlEUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIjwKFEdldE9yZGVyQnlJRFJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiqwEKGFVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBnN0YXR1cxgCIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgq6SAeCAQQQASAAEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMiQQoZVXBkYXRlT3JkZXJTdGF0dXNSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyImwKEkNhbmNlbE9yZGVyUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiOwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIlYKFkxpc3RPcmRlckV2ZW50c1JlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChdMaXN0T3JkZXJFdmVudHNSZXNwb25zZRIqCgZldmVudHMYASADKAsyGi5zaG9wLm9yZGVycy52MS5PcmRlckV2ZW50IvkBChZHZXRPcmRlcnNCeVVzZXJSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEjUKBnN0YXR1cxgDIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgi6SAWCAQIQARI0ChBjcmVhdGVfdGltZV9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJjcmVhdGVfdGltZV9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKF0dldE9yZGVyc0J5VXNlclJlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKzAgoRTGlzdE9yZGVyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSNQoGc3RhdHVzGAMgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNCCLpIBYIBAhABEjQKEGNyZWF0ZV90aW1lX2Zyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEmNyZWF0ZV90aW1lX2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPQoHdXNlcl9pZBgGIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSrpAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX1BFTkRJTkcQARIaChZPUkRFUl9TVEFUVVNfQ09ORklSTUVEEAISGQoVT1JERVJfU1RBVFVTX1JFSkVDVEVEEAMSGAoUT1JERVJfU1RBVFVTX1NISVBQRUQQBBIaChZPUkRFUl9TVEFUVVNfREVMSVZFUkVEEAUSGgoWT1JERVJfU1RBVFVTX0NBTkNFTExFRBAGEhkKFU9SREVSX1NUQVRVU19SRVRVUk5FRBAHMqgHCgxPcmRlclNlcnZpY2USdQoLQ3JlYXRlT3JkZXISIi5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlcXVlc3QaIy5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlc3BvbnNlIh2ItRgCgtPkkwITOgEqYgVvcmRlciIHL29yZGVycxKDAQoMR2V0T3JkZXJCeUlEEiMuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJCeUlEUmVxdWVzdBokLnNob3Aub3JkZXJzLnYxLkdldE9yZGVyQnlJRFJlc3BvbnNlIiiQAgGItRgCgtPkkwIbYgVvcmRlchISL29yZGVycy97b3JkZXJfaWR9EpIBChFVcGRhdGVPcmRlclN0YXR1cxIoLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBopLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVzcG9uc2UiKIi1GAOC0+STAh46ASpiBW9yZGVyMhIvb3JkZXJzL3tvcmRlcl9pZH0ShwEKC0NhbmNlbE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSIviLUYAoLT5JMCJToBKmIFb3JkZXIiGS9vcmRlcnMve29yZGVyX2lkfTpjYW5jZWwSjAEKD0xpc3RPcmRlckV2ZW50cxImLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlckV2ZW50c1JlcXVlc3QaJy5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJFdmVudHNSZXNwb25zZSIokAIBiLUYAoLT5JMCGxIZL29yZGVycy97b3JkZXJfaWR9L2V2ZW50cxJ6Cg9HZXRPcmRlcnNCeVVzZXISJi5zaG9wLm9yZGVycy52MS5HZXRPcmRlcnNCeVVzZXJSZXF1ZXN0Gicuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJzQnlVc2VyUmVzcG9uc2UiFpACAYi1GAKC0+STAgkSBy9vcmRlcnMScQoKTGlzdE9yZGVycxIhLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiIuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1Jlc3BvbnNlIhyQAgGItRgDgtPkkwIPEg0vYWRtaW4vb3JkZXJzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_money]);
+  fileDesc("CiJzaG9wL29yZGVycy92MS9vcmRlcl9zZXJ2aWNlLnByb3RvEg5zaG9wLm9yZGVycy52MSKxAgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zaG9wLm9yZGVycy52MS5PcmRlclN0YXR1cxIVCg1zdGF0dXNfcmVhc29uGAQgASgJEigKBWl0ZW1zGAUgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEiQKBXRvdGFsGAYgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAkgASgFIqUBCgpPcmRlckV2ZW50Eg8KB3ZlcnNpb24YASABKAUSKwoGc3RhdHVzGAIgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBCABKAkSDgoGcmVhc29uGAUgASgJEhAKCHRyYWNlX2lkGAYgASgJImoKCU9yZGVySXRlbRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKQoKdW5pdF9wcmljZRgEIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5Iq0BChJDcmVhdGVPcmRlclJlcXVlc3QSNwoFaXRlbXMYASADKAsyHC5zaG9wLm9yZGVycy52MS5OZXdPcmRlckl0ZW1CCrpIB5IBBAgBEGQSLwoKcmVxdWVzdF9pZBgCIAEoCUIbukgYchYyFF5bXHgyMS1ceDdlXXswLDEyOH0kEi0KDmV4cGVjdGVkX3RvdGFsGAMgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkibwoMTmV3T3JkZXJJdGVtEkAKCnByb2R1Y3RfaWQYASABKAlCLLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEh0KCHF1YW50aXR5GAIgASgFQgu6SAgaBhjAhD0oASI7ChNDcmVhdGVPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiUwoTR2V0T3JkZXJCeUlEUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIjwKFEdldE9yZGVyQnlJRFJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiqwEKGFVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBnN0YXR1cxgCIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgq6SAeCAQQQASAAEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMiQQoZVXBkYXRlT3JkZXJTdGF0dXNSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyImwKEkNhbmNlbE9yZGVyUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiOwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIlYKFkxpc3RPcmRlckV2ZW50c1JlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChdMaXN0T3JkZXJFdmVudHNSZXNwb25zZRIqCgZldmVudHMYASADKAsyGi5zaG9wLm9yZGVycy52MS5PcmRlckV2ZW50IvkBChZHZXRPcmRlcnNCeVVzZXJSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEjUKBnN0YXR1cxgDIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgi6SAWCAQIQARI0ChBjcmVhdGVfdGltZV9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJjcmVhdGVfdGltZV9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKF0dldE9yZGVyc0J5VXNlclJlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKzAgoRTGlzdE9yZGVyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSNQoGc3RhdHVzGAMgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNCCLpIBYIBAhABEjQKEGNyZWF0ZV90aW1lX2Zyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEmNyZWF0ZV90aW1lX2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPQoHdXNlcl9pZBgGIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChJBdWRpdE9yZGVyc1JlcXVlc3QSHAoKcGFnZV90b2tlbhgBIAEoCUIIukgFcgMY0A8i0QEKE0F1ZGl0T3JkZXJzUmVzcG9uc2USLgoIZmluZGluZ3MYASADKAsyHC5zaG9wLmNvbW1vbi52MS5BdWRpdEZpbmRpbmcSQQoHY2hlY2tlZBgCIAMoCzIwLnNob3Aub3JkZXJzLnYxLkF1ZGl0T3JkZXJzUmVzcG9uc2UuQ2hlY2tlZEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRouCgxDaGVja2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJhChNSZXBhaXJPcmRlcnNSZXF1ZXN0EjkKB3RhcmdldHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5SZXBhaXJUYXJnZXRCCrpIB5IBBAgBEGQSDwoHZHJ5X3J1bhgCIAEoCCI/ChRSZXBhaXJPcmRlcnNSZXNwb25zZRInCgdyZXBhaXJzGAEgAygLMhYuc2hvcC5jb21tb24udjEuUmVwYWlyKukBCgtPcmRlclN0YXR1cxIcChhPUkRFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRPUkRFUl9TVEFUVVNfUEVORElORxABEhoKFk9SREVSX1NUQVRVU19DT05GSVJNRUQQAhIZChVPUkRFUl9TVEFUVVNfUkVKRUNURUQQAxIYChRPUkRFUl9TVEFUVVNfU0hJUFBFRBAEEhoKFk9SREVSX1NUQVRVU19ERUxJVkVSRUQQBRIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAYSGQoVT1JERVJfU1RBVFVTX1JFVFVSTkVEEAcypAkKDE9yZGVyU2VydmljZRJ1CgtDcmVhdGVPcmRlchIiLnNob3Aub3JkZXJzLnYxLkNyZWF0ZU9yZGVyUmVxdWVzdBojLnNob3Aub3JkZXJzLnYxLkNyZWF0ZU9yZGVyUmVzcG9uc2UiHYi1GAKC0+STAhM6ASpiBW9yZGVyIgcvb3JkZXJzEoMBCgxHZXRPcmRlckJ5SUQSIy5zaG9wLm9yZGVycy52MS5HZXRPcmRlckJ5SURSZXF1ZXN0GiQuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJCeUlEUmVzcG9uc2UiKJACAYi1GAKC0+STAhtiBW9yZGVyEhIvb3JkZXJzL3tvcmRlcl9pZH0SkgEKEVVwZGF0ZU9yZGVyU3RhdHVzEiguc2hvcC5vcmRlcnMudjEuVXBkYXRlT3JkZXJTdGF0dXNSZXF1ZXN0Gikuc2hvcC5vcmRlcnMudjEuVXBkYXRlT3JkZXJTdGF0dXNSZXNwb25zZSIoiLUYA4LT5JMCHjoBKmIFb3JkZXIyEi9vcmRlcnMve29yZGVyX2lkfRKHAQoLQ2FuY2VsT3JkZXISIi5zaG9wLm9yZGVycy52MS5DYW5jZWxPcmRlclJlcXVlc3QaIy5zaG9wLm9yZGVycy52MS5DYW5jZWxPcmRlclJlc3BvbnNlIi+ItRgCgtPkkwIlOgEqYgVvcmRlciIZL29yZGVycy97b3JkZXJfaWR9OmNhbmNlbBKMAQoPTGlzdE9yZGVyRXZlbnRzEiYuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyRXZlbnRzUmVxdWVzdBonLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlckV2ZW50c1Jlc3BvbnNlIiiQAgGItRgCgtPkkwIbEhkvb3JkZXJzL3tvcmRlcl9pZH0vZXZlbnRzEnoKD0dldE9yZGVyc0J5VXNlchImLnNob3Aub3JkZXJzLnYxLkdldE9yZGVyc0J5VXNlclJlcXVlc3QaJy5zaG9wLm9yZGVycy52MS5HZXRPcmRlcnNCeVVzZXJSZXNwb25zZSIWkAIBiLUYAoLT5JMCCRIHL29yZGVycxJxCgpMaXN0T3JkZXJzEiEuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1JlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiHJACAYi1GAOC0+STAg8SDS9hZG1pbi9vcmRlcnMSegoLQXVkaXRPcmRlcnMSIi5zaG9wLm9yZGVycy52MS5BdWRpdE9yZGVyc1JlcXVlc3QaIy5zaG9wLm9yZGVycy52MS5BdWRpdE9yZGVyc1Jlc3BvbnNlIiKQAgGItRgDgtPkkwIVEhMvYWRtaW4vb3JkZXJzOmF1ZGl0En4KDFJlcGFpck9yZGVycxIjLnNob3Aub3JkZXJzLnYxLlJlcGFpck9yZGVyc1JlcXVlc3QaJC5zaG9wLm9yZGVycy52MS5SZXBhaXJPcmRlcnNSZXNwb25zZSIjiLUYA4LT5JMCGToBKiIUL2FkbWluL29yZGVyczpyZXBhaXJiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_audit, file_shop_common_v1_money]);
 
 /**
  * What somebody bought.
@@ -629,6 +631,111 @@ export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PUR
   messageDesc(file_shop_orders_v1_order_service, 17);
 
 /**
+ * The request of AuditOrders.
+ *
+ * @generated from message shop.orders.v1.AuditOrdersRequest
+ */
+export type AuditOrdersRequest = Message<"shop.orders.v1.AuditOrdersRequest"> & {
+  /**
+   * Where to go on: next_page_token of the answer before. An audit begins without.
+   *
+   * @generated from field: string page_token = 1;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.AuditOrdersRequest.
+ * Use `create(AuditOrdersRequestSchema)` to create a new message.
+ */
+export const AuditOrdersRequestSchema: GenMessage<AuditOrdersRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 18);
+
+/**
+ * The answer of AuditOrders: a part of the audit, as much as two seconds allow.
+ *
+ * @generated from message shop.orders.v1.AuditOrdersResponse
+ */
+export type AuditOrdersResponse = Message<"shop.orders.v1.AuditOrdersResponse"> & {
+  /**
+   * What this part found.
+   *
+   * @generated from field: repeated shop.common.v1.AuditFinding findings = 1;
+   */
+  findings: AuditFinding[];
+
+  /**
+   * How much this part checked: orders, reservations.
+   *
+   * @generated from field: map<string, int32> checked = 2;
+   */
+  checked: { [key: string]: number };
+
+  /**
+   * Asks for the next part; empty when the audit is complete.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.AuditOrdersResponse.
+ * Use `create(AuditOrdersResponseSchema)` to create a new message.
+ */
+export const AuditOrdersResponseSchema: GenMessage<AuditOrdersResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 19);
+
+/**
+ * The request of RepairOrders.
+ *
+ * @generated from message shop.orders.v1.RepairOrdersRequest
+ */
+export type RepairOrdersRequest = Message<"shop.orders.v1.RepairOrdersRequest"> & {
+  /**
+   * The findings to repair, 1 to 100. Each is checked again first.
+   *
+   * @generated from field: repeated shop.common.v1.RepairTarget targets = 1;
+   */
+  targets: RepairTarget[];
+
+  /**
+   * Only tell what would be done.
+   *
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message shop.orders.v1.RepairOrdersRequest.
+ * Use `create(RepairOrdersRequestSchema)` to create a new message.
+ */
+export const RepairOrdersRequestSchema: GenMessage<RepairOrdersRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 20);
+
+/**
+ * The answer of RepairOrders.
+ *
+ * @generated from message shop.orders.v1.RepairOrdersResponse
+ */
+export type RepairOrdersResponse = Message<"shop.orders.v1.RepairOrdersResponse"> & {
+  /**
+   * What came of each, in the order of the request.
+   *
+   * @generated from field: repeated shop.common.v1.Repair repairs = 1;
+   */
+  repairs: Repair[];
+};
+
+/**
+ * Describes the message shop.orders.v1.RepairOrdersResponse.
+ * Use `create(RepairOrdersResponseSchema)` to create a new message.
+ */
+export const RepairOrdersResponseSchema: GenMessage<RepairOrdersResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_order_service, 21);
+
+/**
  * How far an order got.
  *
  * @generated from enum shop.orders.v1.OrderStatus
@@ -782,6 +889,27 @@ export const OrderService: GenService<{
     methodKind: "unary";
     input: typeof ListOrdersRequestSchema;
     output: typeof ListOrdersResponseSchema;
+  },
+  /**
+   * Checks the invariants of the orders over live data, a part at a time. It changes nothing, and what is merely on its way is
+   * no finding.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.AuditOrders
+   */
+  auditOrders: {
+    methodKind: "unary";
+    input: typeof AuditOrdersRequestSchema;
+    output: typeof AuditOrdersResponseSchema;
+  },
+  /**
+   * Repairs findings of an audit, as far as they can be repaired. Safe to repeat: what is sound again stays as it is.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.RepairOrders
+   */
+  repairOrders: {
+    methodKind: "unary";
+    input: typeof RepairOrdersRequestSchema;
+    output: typeof RepairOrdersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_shop_orders_v1_order_service, 0);
