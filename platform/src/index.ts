@@ -1,4 +1,5 @@
-export { type Audit, type AuditPart, auditJob, type Finding, type FindingTarget } from "./audit/audit.ts";
+export type { Audit, AuditPart, Finding, FindingTarget } from "./audit/audit.ts";
+export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
 export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
 export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/access-tokens.ts";
