@@ -1,3 +1,4 @@
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
@@ -10,7 +11,7 @@ export const gateway = defineModule({
   name: "gateway",
   config: gatewayConfig,
   implements: [],
-  exposes: [UserService, TokenKeyService, InventoryService, OrderService],
+  exposes: [UserService, TokenKeyService, InventoryService, OrderService, DeadLetterService],
   isPublic: true,
   corsOrigins: (config) => config.CORS_ORIGINS,
   port: (config) => config.GATEWAY_PORT,
@@ -19,5 +20,6 @@ export const gateway = defineModule({
     { service: TokenKeyService, urls: config.USERS_URL },
     { service: InventoryService, urls: config.INVENTORY_URL },
     { service: OrderService, urls: config.ORDERS_URL },
+    { service: DeadLetterService, urls: config.ORDERS_URL },
   ],
 });

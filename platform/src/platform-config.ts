@@ -12,6 +12,8 @@ export const platformConfig = z.object({
   NATS_REPLICAS: setting.integer(1, 1, 5, "copies of each stream: 1 to 5, at most as many as NATS servers"),
   LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
+  METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional().describe("TCP port of /metrics; none without it"),
+  METRICS_HOST: z.string().default("127.0.0.1").describe("address to listen on for /metrics"),
   INTERNAL_SECRET: z
     .string()
     .min(32)

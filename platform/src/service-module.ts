@@ -8,6 +8,7 @@ import type { Clock } from "./clock.ts";
 import type { ConfigSchema } from "./config.ts";
 import type { Job } from "./jobs.ts";
 import type { Logger } from "./log.ts";
+import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
@@ -58,6 +59,8 @@ export interface StartedModule {
   routes(router: ConnectRouter): void;
   readonly handlers?: readonly EventHandler[];
   readonly jobs?: readonly Job[];
+  /** What of its own it shows to whoever watches. */
+  readonly gauges?: readonly GaugeSource[];
   /** What would keep it from doing its work now; nothing when it is ready. Database and bus are checked by the platform. */
   notReady?(): Promise<string | undefined>;
   /** Ends what the module started itself, after the last call and the last event. */

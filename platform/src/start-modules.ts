@@ -13,6 +13,9 @@ import { isDependencyLost } from "./dependency-lost.ts";
 import { newSecret } from "./ids.ts";
 import { startJob } from "./jobs.ts";
 import { createLogger, type Logger } from "./log.ts";
+import { busGauges } from "./metrics/bus-gauges.ts";
+import { createMetrics } from "./metrics/metrics.ts";
+import { serveMetrics } from "./metrics/metrics-server.ts";
 import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { platformConfig } from "./platform-config.ts";
@@ -47,6 +50,7 @@ export async function startModules(
   const configOf = (module: ServiceModule) => configs.get(module.name);
   const processName = modules.length === 1 ? modules[0]!.name : "all-in-one";
   const log = createLogger(settings.LOG_LEVEL);
+  const metrics = settings.METRICS_PORT === undefined ? undefined : createMetrics(log);
   const secret = settings.INTERNAL_SECRET ?? newSecret();
   if (settings.INTERNAL_SECRET === undefined && modules.length === 1) {
     log.warn("INTERNAL_SECRET is not set: this process can't call other processes, nor be called by them");
@@ -64,7 +68,7 @@ export async function startModules(
   const verifyAccessToken = createAccessTokenVerifier(async () => (await tokenKeys.listTokenKeys({})).keys);
   const authorize = createAuthorize({ verifyAccessToken, internalCredentials: credentials });
   const authorizePublic = createAuthorize({ verifyAccessToken, internalCredentials: undefined });
-  const routerOptions = createRouterOptions(authorize, log);
+  const routerOptions = createRouterOptions(authorize, log, metrics);
   const transportTo = createTransportTo({
     hosted: (service) => hosted(service)?.routes,
     routerOptions,
@@ -109,7 +113,7 @@ export async function startModules(
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
         neighbours,
-        routerOptions: isPublic ? createRouterOptions(authorizePublic, log) : routerOptions,
+        routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
         notReady: () => notReady(module),
         stopping: stopping.signal,
@@ -117,6 +121,10 @@ export async function startModules(
       });
     }),
   );
+  const metricsServer = metrics && (await serveMetrics(metrics, settings.METRICS_HOST, settings.METRICS_PORT!, log));
+  for (const source of [...started.values()].flatMap((module) => module.gauges ?? [])) metrics?.add(source);
+  const handlers = [...started.values()].flatMap((module) => module.handlers ?? []);
+  if (backing !== undefined) metrics?.add(busGauges(backing.bus, handlers));
   const stopWork = backing === undefined ? async () => {} : await startWork([...started.values()], backing, log);
   log.info({ ports: Object.fromEntries(servers.map((server) => [server.name, server.port])) }, "ready");
 
@@ -127,6 +135,7 @@ export async function startModules(
       await Promise.all(servers.map((server) => server.close()));
       await stopWork();
       await Promise.all([...started.values()].map((module) => module.close?.()));
+      await metricsServer?.close();
       await backing?.close();
       log.info("drained");
     },

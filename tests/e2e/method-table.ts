@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
@@ -22,6 +23,8 @@ export interface World {
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
   newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
+  /** StockReserved for an order that nobody knows, set aside as if this consumer had given it up. Without its payload. */
+  newDeadLetter(consumer: string): Promise<JsonObject & { readonly deadLetterId: string }>;
 }
 
 export interface ExpectedError {
@@ -64,6 +67,16 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.orders.v1.OrderService/WatchOrder": "accounts",
   "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
   "shop.orders.v1.OrderService/ListOrders": "admins",
+  "shop.inventory.v1.InventoryService/BatchGetReservations": "platform",
+  "shop.inventory.v1.InventoryService/ListReservations": "platform",
+  "shop.inventory.v1.InventoryService/AuditStock": "admins",
+  "shop.inventory.v1.InventoryService/RepairStock": "admins",
+  "shop.orders.v1.OrderService/AuditOrders": "admins",
+  "shop.orders.v1.OrderService/RepairOrders": "admins",
+  "shop.common.v1.DeadLetterService/ListDeadLetters": "admins",
+  "shop.common.v1.DeadLetterService/GetDeadLetter": "admins",
+  "shop.common.v1.DeadLetterService/RedriveDeadLetter": "admins",
+  "shop.common.v1.DeadLetterService/DeleteDeadLetter": "admins",
 };
 
 /** What the gate answers to whom; nobody else is stopped by it. */
@@ -111,6 +124,16 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.orders.v1.OrderService/WatchOrder": { orderId: "none" },
   "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
   "shop.orders.v1.OrderService/ListOrders": { pageSize: -1 },
+  "shop.inventory.v1.InventoryService/BatchGetReservations": {},
+  "shop.inventory.v1.InventoryService/ListReservations": { pageToken: "none" },
+  "shop.inventory.v1.InventoryService/AuditStock": { pageToken: "none" },
+  "shop.inventory.v1.InventoryService/RepairStock": {},
+  "shop.orders.v1.OrderService/AuditOrders": { pageToken: "none" },
+  "shop.orders.v1.OrderService/RepairOrders": {},
+  "shop.common.v1.DeadLetterService/ListDeadLetters": { pageSize: -1 },
+  "shop.common.v1.DeadLetterService/GetDeadLetter": { deadLetterId: "none" },
+  "shop.common.v1.DeadLetterService/RedriveDeadLetter": { deadLetterId: "none" },
+  "shop.common.v1.DeadLetterService/DeleteDeadLetter": { deadLetterId: "none" },
 };
 
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
@@ -785,7 +808,165 @@ const orders: readonly Row[] = [
   },
 ];
 
-export const rows: readonly Row[] = [...users, ...inventory, ...stock, ...watches, ...orders];
+const noLetter = "999999999999999";
+
+const deadLetters: readonly Row[] = [
+  {
+    method: DeadLetterService.method.listDeadLetters,
+    as: "admin",
+    says: "lists those of one consumer",
+    request: async (world) => {
+      const consumer = unique("row");
+      await world.newDeadLetter(consumer);
+      return { consumer };
+    },
+    answers: (_, { consumer }) => ({
+      deadLetters: [
+        {
+          deadLetterId: expect.stringMatching(/^[1-9]\d*$/),
+          consumer: consumer!,
+          reason: "Error: planted",
+          eventId: expect.any(String),
+          eventType: "shop.inventory.v1.StockReserved",
+          createTime: time,
+        },
+      ],
+    }),
+  },
+  {
+    method: DeadLetterService.method.getDeadLetter,
+    as: "admin",
+    says: "shows the event",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+    answers: (_, { deadLetterId }) => ({
+      deadLetter: {
+        deadLetterId: deadLetterId!,
+        consumer: "nobody-knows",
+        reason: "Error: planted",
+        eventId: expect.any(String),
+        eventType: "shop.inventory.v1.StockReserved",
+        createTime: time,
+        payload: expect.stringMatching(/^[\w+/]+=*$/),
+        event: { orderId: unknown("order") },
+      },
+    }),
+  },
+  {
+    method: DeadLetterService.method.redriveDeadLetter,
+    as: "admin",
+    says: "delivers it again",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("orders-stock-reserved")).deadLetterId }),
+    answers: () => ({}),
+  },
+  {
+    method: DeadLetterService.method.redriveDeadLetter,
+    as: "admin",
+    says: "refuses what nobody would hear",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+    refuses: { code: "FailedPrecondition", reason: "DEAD_LETTER_UNHEARD" },
+  },
+  {
+    method: DeadLetterService.method.deleteDeadLetter,
+    as: "admin",
+    says: "throws it away",
+    request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+    answers: () => ({}),
+  },
+  ...(["getDeadLetter", "redriveDeadLetter", "deleteDeadLetter"] as const).map(
+    (name): Row => ({
+      method: DeadLetterService.method[name],
+      as: "admin",
+      says: "does not find what is gone",
+      request: () => ({ deadLetterId: noLetter }),
+      refuses: notFound("DEAD_LETTER_NOT_FOUND"),
+    }),
+  ),
+];
+
+/** Of a shop that is sound, however much of it there is. */
+const soundPart = expect.toSatisfy((part: JsonObject) => "checked" in part && !("findings" in part));
+
+const audits: readonly Row[] = [
+  {
+    method: InventoryService.method.batchGetReservations,
+    as: "platform",
+    says: "tells what was set aside",
+    request: ({ order }) => ({ orderIds: [order.orderId, unknown("order")] }),
+    answers: ({ order, plenty }) => ({
+      reservations: [
+        {
+          orderId: order.orderId,
+          outcome: "RESERVATION_OUTCOME_RESERVED",
+          lines: [{ productId: plenty.productId, quantity: 1 }],
+        },
+      ],
+    }),
+  },
+  {
+    method: InventoryService.method.listReservations,
+    as: "platform",
+    says: "lists the orders that stock was set aside for",
+    request: () => ({}),
+    answers: () => expect.toSatisfy((page: JsonObject) => "orderIds" in page || "nextPageToken" in page),
+  },
+  {
+    method: InventoryService.method.listReservations,
+    as: "platform",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "none" }),
+    refuses: invalid("page_token"),
+  },
+  ...([InventoryService.method.auditStock, OrderService.method.auditOrders] as const).flatMap((method): Row[] => [
+    { method, as: "admin", says: "finds nothing broken", request: () => ({}), answers: () => soundPart },
+    {
+      method,
+      as: "admin",
+      says: "refuses a page token that was not made here",
+      request: () => ({ pageToken: "none" }),
+      refuses: invalid("page_token"),
+    },
+  ]),
+  {
+    method: InventoryService.method.repairStock,
+    as: "admin",
+    says: "leaves alone what is sound",
+    request: ({ product }) => ({ targets: [{ invariant: "STOCK_BALANCE_WRONG", subject: product.productId }] }),
+    answers: (_, { targets }) => ({
+      repairs: [{ target: (targets as JsonObject[])[0]!, outcome: "REPAIR_OUTCOME_SOUND" }],
+    }),
+  },
+  {
+    method: OrderService.method.repairOrders,
+    as: "admin",
+    says: "leaves alone what is sound",
+    request: ({ order }) => ({
+      targets: [{ invariant: "ORDER_RESERVATION_OPEN", subject: order.orderId }],
+      dryRun: true,
+    }),
+    answers: (_, { targets }) => ({
+      repairs: [{ target: (targets as JsonObject[])[0]!, outcome: "REPAIR_OUTCOME_SOUND" }],
+    }),
+  },
+  ...([InventoryService.method.repairStock, OrderService.method.repairOrders] as const).map(
+    (method): Row => ({
+      method,
+      as: "admin",
+      says: "refuses what is no invariant of its own",
+      request: ({ order }) => ({ targets: [{ invariant: "ANYTHING", subject: order.orderId }] }),
+      refuses: invalid("targets[0].invariant"),
+    }),
+  ),
+];
+
+export const rows: readonly Row[] = [
+  ...users,
+  ...inventory,
+  ...stock,
+  ...watches,
+  ...orders,
+  ...deadLetters,
+  ...audits,
+];
 
 /** A row as a sentence. */
 export function titleOf({ method, as, says }: Row): string {

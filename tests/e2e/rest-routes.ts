@@ -93,6 +93,31 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
   }),
   "shop.orders.v1.OrderService/ListOrders": (query) => ({ verb: "GET", path: "/admin/orders", query }),
   "shop.orders.v1.OrderService/GetOrdersByUser": (query) => ({ verb: "GET", path: "/orders", query }),
+  "shop.inventory.v1.InventoryService/BatchGetReservations": (query) => ({
+    verb: "GET",
+    path: "/reservations:batchGet",
+    query,
+  }),
+  "shop.inventory.v1.InventoryService/ListReservations": (query) => ({ verb: "GET", path: "/reservations", query }),
+  "shop.inventory.v1.InventoryService/AuditStock": (query) => ({ verb: "GET", path: "/admin/stock:audit", query }),
+  "shop.inventory.v1.InventoryService/RepairStock": (body) => ({ verb: "POST", path: "/admin/stock:repair", body }),
+  "shop.orders.v1.OrderService/AuditOrders": (query) => ({ verb: "GET", path: "/admin/orders:audit", query }),
+  "shop.orders.v1.OrderService/RepairOrders": (body) => ({ verb: "POST", path: "/admin/orders:repair", body }),
+  "shop.common.v1.DeadLetterService/ListDeadLetters": (query) => ({ verb: "GET", path: "/admin/dead-letters", query }),
+  "shop.common.v1.DeadLetterService/GetDeadLetter": ({ dead_letter_id }) => ({
+    verb: "GET",
+    path: `/admin/dead-letters/${dead_letter_id}`,
+    answers: "dead_letter",
+  }),
+  "shop.common.v1.DeadLetterService/RedriveDeadLetter": ({ dead_letter_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/dead-letters/${dead_letter_id}:redrive`,
+    body,
+  }),
+  "shop.common.v1.DeadLetterService/DeleteDeadLetter": ({ dead_letter_id }) => ({
+    verb: "DELETE",
+    path: `/admin/dead-letters/${dead_letter_id}`,
+  }),
 };
 
 /** The query string of a REST call; lists repeat their name. */

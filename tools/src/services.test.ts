@@ -21,6 +21,14 @@ test("one process hosts all four ports by default, and each service has its own 
   ]);
 });
 
+test("split services tell their metrics on one port after the other, and none unless asked", () => {
+  const portsOf = (args: string[], env: NodeJS.ProcessEnv) =>
+    servicesOf(readSettings(args, env)).map(({ environment }) => environment?.METRICS_PORT);
+  expect(portsOf(["--split"], { METRICS_PORT: "9100" })).toEqual(["9100", "9101", "9102", "9103"]);
+  expect(portsOf(["--split"], {})).toEqual([undefined, undefined, undefined, undefined]);
+  expect(portsOf([], { METRICS_PORT: "9100" })).toEqual([undefined]);
+});
+
 test("split services find each other on this machine, unless told where else", () => {
   const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
   expect(serviceEnvironment(readSettings(["--split"], env), infra, secrets)).toEqual({

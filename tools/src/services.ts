@@ -7,19 +7,28 @@ export interface Service {
   /** The entry file, relative to the repository. */
   readonly script: string;
   readonly ports: readonly number[];
+  /** What its environment has beside what all share. */
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 /** The shop's processes in the shape that was asked for: one that hosts everything, or one each. */
-export function servicesOf({ split, ports }: Settings): readonly Service[] {
+export function servicesOf({ split, ports, env }: Settings): readonly Service[] {
   if (!split) {
-    return [{ name: "all-in-one", script: "services/all-in-one/src/main.ts", ports: Object.values(ports) }];
+    const script = "services/all-in-one/src/main.ts";
+    return [{ name: "all-in-one", script, ports: Object.values(ports) }];
   }
-  return [
+  const services = [
     { name: "users", script: "services/users/src/main.ts", ports: [ports.USERS_PORT] },
     { name: "inventory", script: "services/inventory/src/main.ts", ports: [ports.INVENTORY_PORT] },
     { name: "orders", script: "services/orders/src/main.ts", ports: [ports.ORDERS_PORT] },
     { name: "gateway", script: "gateway/src/main.ts", ports: [ports.GATEWAY_PORT] },
   ];
+  // Each tells its own metrics: one port after the other.
+  const metricsPort = env.METRICS_PORT;
+  return services.map((service, index) => ({
+    ...service,
+    environment: metricsPort ? { METRICS_PORT: String(Number(metricsPort) + index) } : {},
+  }));
 }
 
 /** The environment the services run in: the starter's own, and where everything is. */

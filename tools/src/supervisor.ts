@@ -121,7 +121,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
         command: process.execPath,
         args: [join(repositoryRoot, service.script)],
         cwd: repositoryRoot,
-        env: serviceEnv,
+        env: { ...serviceEnv, ...service.environment },
         ports: service.ports,
         logFile: join(dataDir, "logs", `${service.name}.log`),
         onLine(line) {

@@ -5,7 +5,7 @@ import { isDependencyLost } from "../dependency-lost.ts";
 import type { Logger } from "../log.ts";
 import { inTrace } from "../trace.ts";
 import type { Bus } from "./bus.ts";
-import { sendToDeadLetters } from "./dead-letters.ts";
+import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";
 import { asOneEvent, type Event, eventsOf } from "./event-batch.ts";
 
 /** Delivered and not acknowledged, over all replicas: what bounds the memory of a slow consumer. */
@@ -130,6 +130,10 @@ class BatchWorker {
   }
 
   add(message: JsMsg): void {
+    if (isRedrivenForAnother(message, this.#handler.durable)) {
+      message.ack();
+      return;
+    }
     this.#waiting.push({ message, events: readEvents(message) });
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -191,7 +195,7 @@ class BatchWorker {
         this.#failures.delete(event.id);
       } catch (error) {
         if (error instanceof Stopped) return message.nak();
-        retryAfterMs = Math.max(retryAfterMs, await this.#failed(event, error));
+        retryAfterMs = Math.max(retryAfterMs, await this.#failed(event, message, error));
       }
     }
     if (retryAfterMs > 0) message.nak(retryAfterMs);
@@ -214,7 +218,7 @@ class BatchWorker {
   }
 
   /** Counts; an event that is hopeless is set aside. Answers in how many milliseconds to try again; 0 for never. */
-  async #failed(event: Event, error: unknown): Promise<number> {
+  async #failed(event: Event, message: JsMsg, error: unknown): Promise<number> {
     const failures = (this.#failures.get(event.id) ?? 0) + 1;
     this.#failures.set(event.id, failures);
     if (failures < maxUnknownFailures) {
@@ -222,7 +226,7 @@ class BatchWorker {
       return backoff(failures);
     }
     try {
-      await sendToDeadLetters(this.#bus, this.#handler.durable, event, error);
+      await sendToDeadLetters(this.#bus, this.#handler.durable, event, message, error);
       this.#log.error({ err: error, event: event.id }, "an event was set aside in the dead letters");
       this.#failures.delete(event.id);
       return 0;

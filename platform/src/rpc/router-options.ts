@@ -1,9 +1,11 @@
 import type { ConnectRouterOptions, Interceptor } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import { type Authorize, rememberCaller } from "./access.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
+import { measuringInterceptor } from "./measuring.ts";
 
 /** The largest message that is read: 1 MiB. */
 export const readMaxBytes = 1024 * 1024;
@@ -19,9 +21,9 @@ export type RouterOptions = Pick<
 
 /**
  * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
- * then log and trace, errors, validation, the method.
+ * then log and trace, metrics if anybody watches, errors, validation, the method.
  */
-export function createRouterOptions(authorize: Authorize, log: Logger): RouterOptions {
+export function createRouterOptions(authorize: Authorize, log: Logger, metrics: Metrics | undefined): RouterOptions {
   return {
     async requestGate(context) {
       try {
@@ -30,7 +32,12 @@ export function createRouterOptions(authorize: Authorize, log: Logger): RouterOp
         throw toConnectError(error, context.service.file.proto.package);
       }
     },
-    interceptors: [loggingInterceptor(log), errorsInterceptor(), createValidateInterceptor()],
+    interceptors: [
+      loggingInterceptor(log),
+      ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
+      errorsInterceptor(),
+      createValidateInterceptor(),
+    ],
     jsonOptions: { ignoreUnknownFields: false },
     readMaxBytes,
     maxTimeoutMs,

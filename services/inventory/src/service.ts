@@ -6,21 +6,34 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { createWatches, defineModule, eventHandler } from "@shop/platform";
+import {
+  auditGauges,
+  auditJob,
+  createAuditReports,
+  createWatches,
+  defineModule,
+  eventHandler,
+  outboxGauges,
+} from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { openStores } from "./open-stores.ts";
 import { createProductCache } from "./product-cache.ts";
 import { adjustStock } from "./rpc/adjust-stock.ts";
+import { auditStock } from "./rpc/audit-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
+import { batchGetReservations } from "./rpc/batch-get-reservations.ts";
 import { createProduct } from "./rpc/create-product.ts";
 import { deleteProduct } from "./rpc/delete-product.ts";
 import { getProductByID } from "./rpc/get-product-by-id.ts";
 import { listProducts } from "./rpc/list-products.ts";
+import { listReservations } from "./rpc/list-reservations.ts";
 import { listStockMovements } from "./rpc/list-stock-movements.ts";
+import { repairStock } from "./rpc/repair-stock.ts";
 import { updateProduct } from "./rpc/update-product.ts";
 import { watchStock } from "./rpc/watch-stock.ts";
+import { createStockAudit } from "./stock-audit.ts";
 import { followProducts } from "./store/product-changes.ts";
 
 /** Events decided by one entry of the ledger at most. */
@@ -34,7 +47,11 @@ export const inventory = defineModule({
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, stopping }) {
-    const { products, productDocuments, ledger, history, outbox } = await openStores({ db, bus, log });
+    const { products, productDocuments, ledger, history, outbox, upkeep, auditStore } = await openStores({
+      db,
+      bus,
+      log,
+    });
     const productCache = createProductCache(cache, products.revisionsOf, log);
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
@@ -42,6 +59,8 @@ export const inventory = defineModule({
       stopping,
     });
     const stock = { ledger, products, cache: productCache, clock };
+    const audit = createStockAudit({ store: auditStore, upkeep, clock });
+    const reports = createAuditReports(db, audit.name);
     return {
       routes: (router) =>
         router.service(InventoryService, {
@@ -54,6 +73,10 @@ export const inventory = defineModule({
           listStockMovements: listStockMovements({ ledger, products, pageTokens }),
           watchStock: watchStock({ products, history, watch }),
           batchGetProducts: batchGetProducts({ products }),
+          batchGetReservations: batchGetReservations({ store: auditStore }),
+          listReservations: listReservations({ store: auditStore, pageTokens }),
+          auditStock: auditStock({ audit, pageTokens }),
+          repairStock: repairStock({ audit, ledger, store: auditStore, cache: productCache, upkeep, log }),
         }),
       handlers: [
         eventHandler({
@@ -95,7 +118,16 @@ export const inventory = defineModule({
             productCache.invalidateSoon(productIds);
           },
         }),
+        auditJob({
+          audit,
+          reports,
+          lease: lease("audit-stock"),
+          intervalMs: config.AUDIT_INTERVAL_SECONDS * 1000,
+          clock,
+          log,
+        }),
       ],
+      gauges: [outboxGauges("inventory", upkeep), auditGauges("inventory", reports)],
       close: () => outbox.close(),
     };
   },

@@ -19,7 +19,8 @@ const noCache: ProductCache = {
 export async function openTestInventory() {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
-  const { products, productDocuments, ledger, ledgerDocuments, outbox } = await openStores({ db, bus, log: silentLog });
+  const stores = await openStores({ db, bus, log: silentLog });
+  const { products, ledger, ledgerDocuments } = stores;
   const clock = () => new Date();
 
   async function stockOf(productId: string) {
@@ -45,11 +46,8 @@ export async function openTestInventory() {
   }
 
   return {
-    products,
-    productDocuments,
-    ledger,
-    ledgerDocuments,
-    outbox,
+    db,
+    ...stores,
     cache: noCache,
     clock,
     stockOf,

@@ -1,24 +1,48 @@
+import { createRegistry } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
+import {
+  file_shop_inventory_v1_events,
+  StockRejectedSchema,
+  StockReservedSchema,
+} from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createOutbox, createWatches, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import {
+  auditGauges,
+  auditJob,
+  createAuditReports,
+  createOutbox,
+  createOutboxUpkeep,
+  createWatches,
+  deadLetterService,
+  defineModule,
+  ensureOutboxIndex,
+  eventHandler,
+  outboxGauges,
+} from "@shop/platform";
 import { createAdmission } from "./admission.ts";
 import { createCatalogue } from "./clients/catalogue.ts";
+import { createReservations } from "./clients/reservations.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
 import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
+import { createOrderAudit } from "./order-audit.ts";
+import { auditOrders } from "./rpc/audit-orders.ts";
 import { cancelOrder } from "./rpc/cancel-order.ts";
 import { createOrder } from "./rpc/create-order.ts";
 import { getOrderByID } from "./rpc/get-order-by-id.ts";
 import { getOrdersByUser } from "./rpc/get-orders-by-user.ts";
 import { listOrderEvents } from "./rpc/list-order-events.ts";
 import { listOrders } from "./rpc/list-orders.ts";
+import { repairOrders } from "./rpc/repair-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
 import { watchOrder } from "./rpc/watch-order.ts";
+import { createOrderAuditStore } from "./store/order-audit-store.ts";
 import { followMoves } from "./store/order-changes.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
 
@@ -28,7 +52,8 @@ const maxBatch = 256;
 export const orders = defineModule({
   name: "orders",
   config: ordersConfig,
-  implements: [OrderService],
+  // It hears and emits every event there is: so it can show any dead letter.
+  implements: [OrderService, DeadLetterService],
   port: (config) => config.ORDERS_PORT,
   neighbours: (config) => [
     { service: TokenKeyService, urls: config.USERS_URL },
@@ -39,12 +64,25 @@ export const orders = defineModule({
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
+    const upkeep = createOutboxUpkeep(documents, bus);
     const store = createOrderStore(documents, outbox);
     const watch = createWatches({ changes: followMoves(documents, log), max: config.ORDER_WATCHES_AT_ONCE, stopping });
-    const catalogue = createCatalogue(createClient(InventoryService, transportTo(InventoryService)));
     const admission = createAdmission({ orders: store, clock, maxBacklog: config.ORDER_BACKLOG, maxWaitMs: 1_000 });
+    const inventory = createClient(InventoryService, transportTo(InventoryService));
+    const catalogue = createCatalogue(inventory);
+    const reservations = createReservations(inventory);
+    const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
+    const audit = createOrderAudit({
+      store: createOrderAuditStore(documents),
+      reservations,
+      upkeep,
+      clock,
+      decisionDeadlineMs,
+    });
+    const reports = createAuditReports(db, audit.name);
+    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events);
     return {
-      routes: (router) =>
+      routes(router) {
         router.service(OrderService, {
           createOrder: createOrder({ orders: store, catalogue, admission, clock }),
           getOrderByID: getOrderByID({ orders: store }),
@@ -54,7 +92,19 @@ export const orders = defineModule({
           watchOrder: watchOrder({ orders: store, watch }),
           getOrdersByUser: getOrdersByUser({ orders: store, pageTokens }),
           listOrders: listOrders({ orders: store, pageTokens }),
-        }),
+          auditOrders: auditOrders({ audit, pageTokens }),
+          repairOrders: repairOrders({
+            audit,
+            orders: store,
+            reservations,
+            repeat: outbox.publishNow,
+            upkeep,
+            clock,
+            log,
+          }),
+        });
+        router.service(DeadLetterService, deadLetterService({ bus, pageTokens, events, log }));
+      },
       handlers: [
         eventHandler({
           durable: "orders-stock-reserved",
@@ -83,11 +133,20 @@ export const orders = defineModule({
             orders: store,
             clock,
             log,
-            decisionDeadlineMs: config.ORDER_DECISION_SECONDS * 1000,
+            decisionDeadlineMs,
           }),
           lease: lease("cancel-undecided-orders"),
         },
+        auditJob({
+          audit,
+          reports,
+          lease: lease("audit-orders"),
+          intervalMs: config.AUDIT_INTERVAL_SECONDS * 1000,
+          clock,
+          log,
+        }),
       ],
+      gauges: [outboxGauges("orders", upkeep), auditGauges("orders", reports)],
       close: () => outbox.close(),
     };
   },

@@ -1,4 +1,4 @@
-import { createOutbox, ensureOutboxIndex, newId, type PendingEvent } from "@shop/platform";
+import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, newId, type PendingEvent } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
 import type { Order } from "./domain/order.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
@@ -10,7 +10,8 @@ export async function openTestOrders() {
   await bus.ensureStream("orders", ["shop.orders.v1.>"]);
   const documents = await openOrders(db);
   await ensureOutboxIndex(documents);
-  const orders = createOrderStore(documents, createOutbox(documents, bus, silentLog));
+  const outbox = createOutbox(documents, bus, silentLog);
+  const orders = createOrderStore(documents, outbox);
 
   /** Places an order as CreateOrder does. */
   async function place(createTime = new Date()): Promise<Order> {
@@ -33,5 +34,14 @@ export async function openTestOrders() {
 
   const repeated: PendingEvent[] = [];
   const repeat = async (events: readonly PendingEvent[]) => void repeated.push(...events);
-  return { orders, documents, place, repeat, repeated, clock: () => new Date() };
+  return {
+    orders,
+    documents,
+    outbox,
+    upkeep: createOutboxUpkeep(documents, bus),
+    place,
+    repeat,
+    repeated,
+    clock: () => new Date(),
+  };
 }

@@ -91,7 +91,7 @@ export function decide(balances: Balances, orders: readonly WaitingOrder[]): Ent
 }
 
 /** How a closing of one reserved unit changes what is on hand and what is reserved. */
-const closingDeltas = {
+export const closingDeltas = {
   released: { onHand: 0, reserved: -1 },
   shipped: { onHand: -1, reserved: -1 },
   returned: { onHand: 1, reserved: 0 },

@@ -53,6 +53,18 @@ export function ordersOverloaded(): DomainError {
   });
 }
 
+export function stockUnavailable(cause: unknown): DomainError {
+  return new DomainError(
+    "unavailable",
+    "STOCK_UNAVAILABLE",
+    "the stock can't be asked just now: try again in a moment",
+    {
+      cause,
+      retryAfterMs: 1_000,
+    },
+  );
+}
+
 export function requestIdReused(requestId: string): DomainError {
   return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another request was made under that request_id", {
     metadata: { request_id: requestId },

@@ -63,12 +63,17 @@ export function isFinal(status: OrderStatus): boolean {
   return moves[status].length === 0;
 }
 
+/** Whether the table has that move, whoever makes it. */
+export function isMove(from: OrderStatus, to: OrderStatus): boolean {
+  return moves[from].includes(to);
+}
+
 /** What only the platform does, because the stock has to answer first. */
 const platformsOwn: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
 
 /** Throws FAILED_PRECONDITION when the table does not allow the move, or leaves it to the platform. */
 export function checkMove(order: Order, to: OrderStatus): void {
-  if (!moves[order.status].includes(to) || platformsOwn.includes(to)) {
+  if (!isMove(order.status, to) || platformsOwn.includes(to)) {
     throw statusMoveRefused(order.orderId, order.status, to);
   }
 }

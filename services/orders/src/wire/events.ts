@@ -16,6 +16,23 @@ export function placedEvent(order: Order, n = 0): PendingEvent {
   return pendingEvent(OrderPlacedSchema, { orderId: order.orderId, lines }, about);
 }
 
+/** Tells once more, of an order that has ended so, what the stock has to do. `time` makes it an event of its own. */
+export function closedEvent(
+  { orderId, version }: Pick<Order, "orderId" | "version">,
+  status: "cancelled" | "shipped" | "returned",
+  time: Date,
+): PendingEvent {
+  const about = { service, aggregateId: orderId, version, n: time.getTime(), time };
+  switch (status) {
+    case "cancelled":
+      return pendingEvent(OrderCancelledSchema, { orderId }, about);
+    case "shipped":
+      return pendingEvent(OrderShippedSchema, { orderId }, about);
+    case "returned":
+      return pendingEvent(OrderReturnedSchema, { orderId }, about);
+  }
+}
+
 /** Tells of a move, if anybody needs to know: the stock does, when an order is called off, leaves or comes back. */
 export function moveEvents({ orderId, version }: Order, move: OrderMove): PendingEvent[] {
   const about = { service, aggregateId: orderId, version: version + 1, time: move.time };

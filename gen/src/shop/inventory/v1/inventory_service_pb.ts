@@ -9,6 +9,8 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_shop_common_v1_access } from "../../common/v1/access_pb.ts";
+import type { AuditFinding, Repair, RepairTarget } from "../../common/v1/audit_pb.ts";
+import { file_shop_common_v1_audit } from "../../common/v1/audit_pb.ts";
 import type { Money } from "../../common/v1/money_pb.ts";
 import { file_shop_common_v1_money } from "../../common/v1/money_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/inventory_service.proto.
  */
 export const file_shop_inventory_v1_inventory_service: GenFile = /*@__PURE__*/
-  fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEikgQKB1Byb2R1Y3QSQwoKcHJvZHVjdF9pZBgBIAEoCUIvukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSUwoEbmFtZRgCIAEoCUJFukhC2AEBcj0QARjIATI2XlteXHgwMC1ceDFmXHg3Zl0qW15cc1x4MDAtXHgxZlx4N2ZdW15ceDAwLVx4MWZceDdmXSokEikKC2Rlc2NyaXB0aW9uGAMgASgJQhS6SBFyDxiIJzIKXlteXHgwMF0qJBJWCghjYXRlZ29yeRgEIAEoCUJEukhB2AEBcjwQARhkMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiQSJAoFcHJpY2UYBSABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leRIcCgVzdG9jaxgGIAEoBUINukgKGggYgJTr3AMoABItCgNza3UYByABKAlCILpIHdgBAXIYMhZeW0EtWmEtejAtOS5fLV17MSw2NH0kEhUKBGV0YWcYCCABKAlCB7pIBHICGEASLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJLChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIzCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdEIGukgDyAEBIkQKFUNyZWF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCKuAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoBxIrCgRuYW1lGAMgASgJQh26SBpyGBjIATITXlteXHgwMC1ceDFmXHg3Zl0qJBIuCghjYXRlZ29yeRgEIAEoCUIcukgZchcYZDITXlteXHgwMC1ceDFmXHg3Zl0qJCJdChRMaXN0UHJvZHVjdHNSZXNwb25zZRIsCghwcm9kdWN0cxgBIAMoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlkKFUdldFByb2R1Y3RCeUlEUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChZHZXRQcm9kdWN0QnlJRFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0InwKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKFVVwZGF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJYChREZWxldGVQcm9kdWN0UmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiQAoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQiSAoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJjCgVTdG9jaxISCgpwcm9kdWN0X2lkGAEgASgJEg8KB29uX2hhbmQYAiABKAUSEAoIcmVzZXJ2ZWQYAyABKAUSEQoJYXZhaWxhYmxlGAQgASgFEhAKCHNlcXVlbmNlGAUgASgFIuABCg1TdG9ja01vdmVtZW50EhAKCHNlcXVlbmNlGAEgASgFEjIKBGtpbmQYAiABKA4yJC5zaG9wLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50S2luZBIVCg1vbl9oYW5kX2RlbHRhGAMgASgFEhYKDnJlc2VydmVkX2RlbHRhGAQgASgFEhEKCW9yZGVyX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIOCgZyZWFzb24YByABKAkSKAoEdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1AEKEkFkanVzdFN0b2NrUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JBIvCg1vbl9oYW5kX2RlbHRhGAIgASgFQhi6SBUaEzgAGICU69wDKIDslKP8/////wESGgoGcmVhc29uGAMgASgJQgq6SAdyBRABGPQDEi8KCnJlcXVlc3RfaWQYBCABKAlCG7pIGHIWMhReW1x4MjEtXHg3ZV17MCwxMjh9JCI+ChNBZGp1c3RTdG9ja1Jlc3BvbnNlEicKBXN0b2NrGAEgASgLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2simQEKGUxpc3RTdG9ja01vdmVtZW50c1JlcXVlc3QSQAoKcHJvZHVjdF9pZBgBIAEoCUIsukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSHAoJcGFnZV9zaXplGAIgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY6AciagoaTGlzdFN0b2NrTW92ZW1lbnRzUmVzcG9uc2USMwoJbW92ZW1lbnRzGAEgAygLMiAuc2hvcC5pbnZlbnRvcnkudjEuU3RvY2tNb3ZlbWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoRV2F0Y2hTdG9ja1JlcXVlc3QSQAoKcHJvZHVjdF9pZBgBIAEoCUIsukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSHwoOYWZ0ZXJfc2VxdWVuY2UYAiABKAVCB7pIBBoCKAAiPQoSV2F0Y2hTdG9ja1Jlc3BvbnNlEicKBXN0b2NrGAEgASgLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2sqgwIKEVN0b2NrTW92ZW1lbnRLaW5kEiMKH1NUT0NLX01PVkVNRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFQ0VJVkVEEAESIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9BREpVU1RFRBACEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVTRVJWRUQQAxIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFTEVBU0VEEAQSHwobU1RPQ0tfTU9WRU1FTlRfS0lORF9TSElQUEVEEAUSIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRVRVUk5FRBAGMr4KChBJbnZlbnRvcnlTZXJ2aWNlEosBCg1DcmVhdGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2UiJ4i1GAOC0+STAh06B3Byb2R1Y3RiB3Byb2R1Y3QiCS9wcm9kdWN0cxJ5CgxMaXN0UHJvZHVjdHMSJi5zaG9wLmludmVudG9yeS52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0Gicuc2hvcC5pbnZlbnRvcnkudjEuTGlzdFByb2R1Y3RzUmVzcG9uc2UiGJACAYi1GAGC0+STAgsSCS9wcm9kdWN0cxKVAQoOR2V0UHJvZHVjdEJ5SUQSKC5zaG9wLmludmVudG9yeS52MS5HZXRQcm9kdWN0QnlJRFJlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5HZXRQcm9kdWN0QnlJRFJlc3BvbnNlIi6QAgGItRgBgtPkkwIhYgdwcm9kdWN0EhYvcHJvZHVjdHMve3Byb2R1Y3RfaWR9EqABCg1VcGRhdGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5VcGRhdGVQcm9kdWN0UmVzcG9uc2UiPIi1GAOC0+STAjI6B3Byb2R1Y3RiB3Byb2R1Y3QyHi9wcm9kdWN0cy97cHJvZHVjdC5wcm9kdWN0X2lkfRKGAQoNRGVsZXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIiKItRgDgtPkkwIYKhYvcHJvZHVjdHMve3Byb2R1Y3RfaWR9EpYBCgtBZGp1c3RTdG9jaxIlLnNob3AuaW52ZW50b3J5LnYxLkFkanVzdFN0b2NrUmVxdWVzdBomLnNob3AuaW52ZW50b3J5LnYxLkFkanVzdFN0b2NrUmVzcG9uc2UiOIi1GAOC0+STAi46ASpiBXN0b2NrIiIvcHJvZHVjdHMve3Byb2R1Y3RfaWR9OmFkanVzdFN0b2NrEqIBChJMaXN0U3RvY2tNb3ZlbWVudHMSLC5zaG9wLmludmVudG9yeS52MS5MaXN0U3RvY2tNb3ZlbWVudHNSZXF1ZXN0Gi0uc2hvcC5pbnZlbnRvcnkudjEuTGlzdFN0b2NrTW92ZW1lbnRzUmVzcG9uc2UiL5ACAYi1GAOC0+STAiISIC9wcm9kdWN0cy97cHJvZHVjdF9pZH0vbW92ZW1lbnRzEo0BCgpXYXRjaFN0b2NrEiQuc2hvcC5pbnZlbnRvcnkudjEuV2F0Y2hTdG9ja1JlcXVlc3QaJS5zaG9wLmludmVudG9yeS52MS5XYXRjaFN0b2NrUmVzcG9uc2UiMJACAYi1GAGC0+STAiMSIS9wcm9kdWN0cy97cHJvZHVjdF9pZH06d2F0Y2hTdG9jazABEo4BChBCYXRjaEdldFByb2R1Y3RzEiouc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaKy5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFByb2R1Y3RzUmVzcG9uc2UiIZACAYi1GASC0+STAhQSEi9wcm9kdWN0czpiYXRjaEdldGIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_money]);
+  fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEikgQKB1Byb2R1Y3QSQwoKcHJvZHVjdF9pZBgBIAEoCUIvukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSUwoEbmFtZRgCIAEoCUJFukhC2AEBcj0QARjIATI2XlteXHgwMC1ceDFmXHg3Zl0qW15cc1x4MDAtXHgxZlx4N2ZdW15ceDAwLVx4MWZceDdmXSokEikKC2Rlc2NyaXB0aW9uGAMgASgJQhS6SBFyDxiIJzIKXlteXHgwMF0qJBJWCghjYXRlZ29yeRgEIAEoCUJEukhB2AEBcjwQARhkMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiQSJAoFcHJpY2UYBSABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leRIcCgVzdG9jaxgGIAEoBUINukgKGggYgJTr3AMoABItCgNza3UYByABKAlCILpIHdgBAXIYMhZeW0EtWmEtejAtOS5fLV17MSw2NH0kEhUKBGV0YWcYCCABKAlCB7pIBHICGEASLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJLChRDcmVhdGVQcm9kdWN0UmVxdWVzdBIzCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdEIGukgDyAEBIkQKFUNyZWF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCKuAQoTTGlzdFByb2R1Y3RzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoBxIrCgRuYW1lGAMgASgJQh26SBpyGBjIATITXlteXHgwMC1ceDFmXHg3Zl0qJBIuCghjYXRlZ29yeRgEIAEoCUIcukgZchcYZDITXlteXHgwMC1ceDFmXHg3Zl0qJCJdChRMaXN0UHJvZHVjdHNSZXNwb25zZRIsCghwcm9kdWN0cxgBIAMoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlkKFUdldFByb2R1Y3RCeUlEUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChZHZXRQcm9kdWN0QnlJRFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0InwKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKFVVwZGF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJYChREZWxldGVQcm9kdWN0UmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiQAoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQiSAoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJjCgVTdG9jaxISCgpwcm9kdWN0X2lkGAEgASgJEg8KB29uX2hhbmQYAiABKAUSEAoIcmVzZXJ2ZWQYAyABKAUSEQoJYXZhaWxhYmxlGAQgASgFEhAKCHNlcXVlbmNlGAUgASgFIuABCg1TdG9ja01vdmVtZW50EhAKCHNlcXVlbmNlGAEgASgFEjIKBGtpbmQYAiABKA4yJC5zaG9wLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50S2luZBIVCg1vbl9oYW5kX2RlbHRhGAMgASgFEhYKDnJlc2VydmVkX2RlbHRhGAQgASgFEhEKCW9yZGVyX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIOCgZyZWFzb24YByABKAkSKAoEdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1AEKEkFkanVzdFN0b2NrUmVxdWVzdBJACgpwcm9kdWN0X2lkGAEgASgJQiy6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JBIvCg1vbl9oYW5kX2RlbHRhGAIgASgFQhi6SBUaEzgAGICU69wDKIDslKP8/////wESGgoGcmVhc29uGAMgASgJQgq6SAdyBRABGPQDEi8KCnJlcXVlc3RfaWQYBCABKAlCG7pIGHIWMhReW1x4MjEtXHg3ZV17MCwxMjh9JCI+ChNBZGp1c3RTdG9ja1Jlc3BvbnNlEicKBXN0b2NrGAEgASgLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2simQEKGUxpc3RTdG9ja01vdmVtZW50c1JlcXVlc3QSQAoKcHJvZHVjdF9pZBgBIAEoCUIsukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSHAoJcGFnZV9zaXplGAIgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY6AciagoaTGlzdFN0b2NrTW92ZW1lbnRzUmVzcG9uc2USMwoJbW92ZW1lbnRzGAEgAygLMiAuc2hvcC5pbnZlbnRvcnkudjEuU3RvY2tNb3ZlbWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoRV2F0Y2hTdG9ja1JlcXVlc3QSQAoKcHJvZHVjdF9pZBgBIAEoCUIsukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSHwoOYWZ0ZXJfc2VxdWVuY2UYAiABKAVCB7pIBBoCKAAiPQoSV2F0Y2hTdG9ja1Jlc3BvbnNlEicKBXN0b2NrGAEgASgLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2sivwEKC1Jlc2VydmF0aW9uEhAKCG9yZGVyX2lkGAEgASgJEjYKB291dGNvbWUYAiABKA4yJS5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbk91dGNvbWUSMQoFbGluZXMYAyADKAsyIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbkxpbmUSEAoIcmVsZWFzZWQYBCABKAgSDwoHc2hpcHBlZBgFIAEoCBIQCghyZXR1cm5lZBgGIAEoCCI3Cg9SZXNlcnZhdGlvbkxpbmUSEgoKcHJvZHVjdF9pZBgBIAEoCRIQCghxdWFudGl0eRgCIAEoBSJDChtCYXRjaEdldFJlc2VydmF0aW9uc1JlcXVlc3QSJAoJb3JkZXJfaWRzGAEgAygJQhG6SA6SAQsIARDIASIEcgIYZCJUChxCYXRjaEdldFJlc2VydmF0aW9uc1Jlc3BvbnNlEjQKDHJlc2VydmF0aW9ucxgBIAMoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIjcKF0xpc3RSZXNlcnZhdGlvbnNSZXF1ZXN0EhwKCnBhZ2VfdG9rZW4YASABKAlCCLpIBXIDGOgHIkYKGExpc3RSZXNlcnZhdGlvbnNSZXNwb25zZRIRCglvcmRlcl9pZHMYASADKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjEKEUF1ZGl0U3RvY2tSZXF1ZXN0EhwKCnBhZ2VfdG9rZW4YASABKAlCCLpIBXIDGNAPItIBChJBdWRpdFN0b2NrUmVzcG9uc2USLgoIZmluZGluZ3MYASADKAsyHC5zaG9wLmNvbW1vbi52MS5BdWRpdEZpbmRpbmcSQwoHY2hlY2tlZBgCIAMoCzIyLnNob3AuaW52ZW50b3J5LnYxLkF1ZGl0U3RvY2tSZXNwb25zZS5DaGVja2VkRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJGi4KDENoZWNrZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBImAKElJlcGFpclN0b2NrUmVxdWVzdBI5Cgd0YXJnZXRzGAEgAygLMhwuc2hvcC5jb21tb24udjEuUmVwYWlyVGFyZ2V0Qgq6SAeSAQQIARBkEg8KB2RyeV9ydW4YAiABKAgiPgoTUmVwYWlyU3RvY2tSZXNwb25zZRInCgdyZXBhaXJzGAEgAygLMhYuc2hvcC5jb21tb24udjEuUmVwYWlyKoMCChFTdG9ja01vdmVtZW50S2luZBIjCh9TVE9DS19NT1ZFTUVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRUNFSVZFRBABEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfQURKVVNURUQQAhIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFU0VSVkVEEAMSIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRUxFQVNFRBAEEh8KG1NUT0NLX01PVkVNRU5UX0tJTkRfU0hJUFBFRBAFEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVUVVJORUQQBiqaAQoSUmVzZXJ2YXRpb25PdXRjb21lEiMKH1JFU0VSVkFUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRVNFUlZBVElPTl9PVVRDT01FX1JFU0VSVkVEEAESHwobUkVTRVJWQVRJT05fT1VUQ09NRV9SRUZVU0VEEAISHAoYUkVTRVJWQVRJT05fT1VUQ09NRV9WT0lEEAMy7A4KEEludmVudG9yeVNlcnZpY2USiwEKDUNyZWF0ZVByb2R1Y3QSJy5zaG9wLmludmVudG9yeS52MS5DcmVhdGVQcm9kdWN0UmVxdWVzdBooLnNob3AuaW52ZW50b3J5LnYxLkNyZWF0ZVByb2R1Y3RSZXNwb25zZSIniLUYA4LT5JMCHToHcHJvZHVjdGIHcHJvZHVjdCIJL3Byb2R1Y3RzEnkKDExpc3RQcm9kdWN0cxImLnNob3AuaW52ZW50b3J5LnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaJy5zaG9wLmludmVudG9yeS52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIYkAIBiLUYAYLT5JMCCxIJL3Byb2R1Y3RzEpUBCg5HZXRQcm9kdWN0QnlJRBIoLnNob3AuaW52ZW50b3J5LnYxLkdldFByb2R1Y3RCeUlEUmVxdWVzdBopLnNob3AuaW52ZW50b3J5LnYxLkdldFByb2R1Y3RCeUlEUmVzcG9uc2UiLpACAYi1GAGC0+STAiFiB3Byb2R1Y3QSFi9wcm9kdWN0cy97cHJvZHVjdF9pZH0SoAEKDVVwZGF0ZVByb2R1Y3QSJy5zaG9wLmludmVudG9yeS52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBooLnNob3AuaW52ZW50b3J5LnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZSI8iLUYA4LT5JMCMjoHcHJvZHVjdGIHcHJvZHVjdDIeL3Byb2R1Y3RzL3twcm9kdWN0LnByb2R1Y3RfaWR9EoYBCg1EZWxldGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2UiIoi1GAOC0+STAhgqFi9wcm9kdWN0cy97cHJvZHVjdF9pZH0SlgEKC0FkanVzdFN0b2NrEiUuc2hvcC5pbnZlbnRvcnkudjEuQWRqdXN0U3RvY2tSZXF1ZXN0GiYuc2hvcC5pbnZlbnRvcnkudjEuQWRqdXN0U3RvY2tSZXNwb25zZSI4iLUYA4LT5JMCLjoBKmIFc3RvY2siIi9wcm9kdWN0cy97cHJvZHVjdF9pZH06YWRqdXN0U3RvY2sSogEKEkxpc3RTdG9ja01vdmVtZW50cxIsLnNob3AuaW52ZW50b3J5LnYxLkxpc3RTdG9ja01vdmVtZW50c1JlcXVlc3QaLS5zaG9wLmludmVudG9yeS52MS5MaXN0U3RvY2tNb3ZlbWVudHNSZXNwb25zZSIvkAIBiLUYA4LT5JMCIhIgL3Byb2R1Y3RzL3twcm9kdWN0X2lkfS9tb3ZlbWVudHMSjQEKCldhdGNoU3RvY2sSJC5zaG9wLmludmVudG9yeS52MS5XYXRjaFN0b2NrUmVxdWVzdBolLnNob3AuaW52ZW50b3J5LnYxLldhdGNoU3RvY2tSZXNwb25zZSIwkAIBiLUYAYLT5JMCIxIhL3Byb2R1Y3RzL3twcm9kdWN0X2lkfTp3YXRjaFN0b2NrMAESjgEKEEJhdGNoR2V0UHJvZHVjdHMSKi5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFByb2R1Y3RzUmVxdWVzdBorLnNob3AuaW52ZW50b3J5LnYxLkJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZSIhkAIBiLUYBILT5JMCFBISL3Byb2R1Y3RzOmJhdGNoR2V0Ep4BChRCYXRjaEdldFJlc2VydmF0aW9ucxIuLnNob3AuaW52ZW50b3J5LnYxLkJhdGNoR2V0UmVzZXJ2YXRpb25zUmVxdWVzdBovLnNob3AuaW52ZW50b3J5LnYxLkJhdGNoR2V0UmVzZXJ2YXRpb25zUmVzcG9uc2UiJZACAYi1GASC0+STAhgSFi9yZXNlcnZhdGlvbnM6YmF0Y2hHZXQSiQEKEExpc3RSZXNlcnZhdGlvbnMSKi5zaG9wLmludmVudG9yeS52MS5MaXN0UmVzZXJ2YXRpb25zUmVxdWVzdBorLnNob3AuaW52ZW50b3J5LnYxLkxpc3RSZXNlcnZhdGlvbnNSZXNwb25zZSIckAIBiLUYBILT5JMCDxINL3Jlc2VydmF0aW9ucxJ8CgpBdWRpdFN0b2NrEiQuc2hvcC5pbnZlbnRvcnkudjEuQXVkaXRTdG9ja1JlcXVlc3QaJS5zaG9wLmludmVudG9yeS52MS5BdWRpdFN0b2NrUmVzcG9uc2UiIZACAYi1GAOC0+STAhQSEi9hZG1pbi9zdG9jazphdWRpdBKAAQoLUmVwYWlyU3RvY2sSJS5zaG9wLmludmVudG9yeS52MS5SZXBhaXJTdG9ja1JlcXVlc3QaJi5zaG9wLmludmVudG9yeS52MS5SZXBhaXJTdG9ja1Jlc3BvbnNlIiKItRgDgtPkkwIYOgEqIhMvYWRtaW4vc3RvY2s6cmVwYWlyYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_audit, file_shop_common_v1_money]);
 
 /**
  * Something that can be bought.
@@ -680,6 +682,286 @@ export const WatchStockResponseSchema: GenMessage<WatchStockResponse> = /*@__PUR
   messageDesc(file_shop_inventory_v1_inventory_service, 20);
 
 /**
+ * What was decided for an order, and what became of it.
+ *
+ * @generated from message shop.inventory.v1.Reservation
+ */
+export type Reservation = Message<"shop.inventory.v1.Reservation"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What was decided.
+   *
+   * @generated from field: shop.inventory.v1.ReservationOutcome outcome = 2;
+   */
+  outcome: ReservationOutcome;
+
+  /**
+   * What was set aside, a line per product; nothing unless it was reserved.
+   *
+   * @generated from field: repeated shop.inventory.v1.ReservationLine lines = 3;
+   */
+  lines: ReservationLine[];
+
+  /**
+   * It is free again.
+   *
+   * @generated from field: bool released = 4;
+   */
+  released: boolean;
+
+  /**
+   * It left the house.
+   *
+   * @generated from field: bool shipped = 5;
+   */
+  shipped: boolean;
+
+  /**
+   * It came back.
+   *
+   * @generated from field: bool returned = 6;
+   */
+  returned: boolean;
+};
+
+/**
+ * Describes the message shop.inventory.v1.Reservation.
+ * Use `create(ReservationSchema)` to create a new message.
+ */
+export const ReservationSchema: GenMessage<Reservation> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 21);
+
+/**
+ * What was set aside of one product.
+ *
+ * @generated from message shop.inventory.v1.ReservationLine
+ */
+export type ReservationLine = Message<"shop.inventory.v1.ReservationLine"> & {
+  /**
+   * The product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int32 quantity = 2;
+   */
+  quantity: number;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ReservationLine.
+ * Use `create(ReservationLineSchema)` to create a new message.
+ */
+export const ReservationLineSchema: GenMessage<ReservationLine> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 22);
+
+/**
+ * The request of BatchGetReservations.
+ *
+ * @generated from message shop.inventory.v1.BatchGetReservationsRequest
+ */
+export type BatchGetReservationsRequest = Message<"shop.inventory.v1.BatchGetReservationsRequest"> & {
+  /**
+   * The orders' ids.
+   *
+   * @generated from field: repeated string order_ids = 1;
+   */
+  orderIds: string[];
+};
+
+/**
+ * Describes the message shop.inventory.v1.BatchGetReservationsRequest.
+ * Use `create(BatchGetReservationsRequestSchema)` to create a new message.
+ */
+export const BatchGetReservationsRequestSchema: GenMessage<BatchGetReservationsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 23);
+
+/**
+ * The answer of BatchGetReservations.
+ *
+ * @generated from message shop.inventory.v1.BatchGetReservationsResponse
+ */
+export type BatchGetReservationsResponse = Message<"shop.inventory.v1.BatchGetReservationsResponse"> & {
+  /**
+   * The reservations that were found, in no order.
+   *
+   * @generated from field: repeated shop.inventory.v1.Reservation reservations = 1;
+   */
+  reservations: Reservation[];
+};
+
+/**
+ * Describes the message shop.inventory.v1.BatchGetReservationsResponse.
+ * Use `create(BatchGetReservationsResponseSchema)` to create a new message.
+ */
+export const BatchGetReservationsResponseSchema: GenMessage<BatchGetReservationsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 24);
+
+/**
+ * The request of ListReservations.
+ *
+ * @generated from message shop.inventory.v1.ListReservationsRequest
+ */
+export type ListReservationsRequest = Message<"shop.inventory.v1.ListReservationsRequest"> & {
+  /**
+   * Where the page starts: next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 1;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ListReservationsRequest.
+ * Use `create(ListReservationsRequestSchema)` to create a new message.
+ */
+export const ListReservationsRequestSchema: GenMessage<ListReservationsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 25);
+
+/**
+ * The answer of ListReservations.
+ *
+ * @generated from message shop.inventory.v1.ListReservationsResponse
+ */
+export type ListReservationsResponse = Message<"shop.inventory.v1.ListReservationsResponse"> & {
+  /**
+   * The ids of the orders of some entries of the ledger. A page may be empty and not the last.
+   *
+   * @generated from field: repeated string order_ids = 1;
+   */
+  orderIds: string[];
+
+  /**
+   * Asks for the next page; empty when this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ListReservationsResponse.
+ * Use `create(ListReservationsResponseSchema)` to create a new message.
+ */
+export const ListReservationsResponseSchema: GenMessage<ListReservationsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 26);
+
+/**
+ * The request of AuditStock.
+ *
+ * @generated from message shop.inventory.v1.AuditStockRequest
+ */
+export type AuditStockRequest = Message<"shop.inventory.v1.AuditStockRequest"> & {
+  /**
+   * Where to go on: next_page_token of the answer before. An audit begins without.
+   *
+   * @generated from field: string page_token = 1;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.AuditStockRequest.
+ * Use `create(AuditStockRequestSchema)` to create a new message.
+ */
+export const AuditStockRequestSchema: GenMessage<AuditStockRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 27);
+
+/**
+ * The answer of AuditStock: a part of the audit, as much as two seconds allow.
+ *
+ * @generated from message shop.inventory.v1.AuditStockResponse
+ */
+export type AuditStockResponse = Message<"shop.inventory.v1.AuditStockResponse"> & {
+  /**
+   * What this part found.
+   *
+   * @generated from field: repeated shop.common.v1.AuditFinding findings = 1;
+   */
+  findings: AuditFinding[];
+
+  /**
+   * How much this part checked: products, movements, entries of the ledger.
+   *
+   * @generated from field: map<string, int32> checked = 2;
+   */
+  checked: { [key: string]: number };
+
+  /**
+   * Asks for the next part; empty when the audit is complete.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.AuditStockResponse.
+ * Use `create(AuditStockResponseSchema)` to create a new message.
+ */
+export const AuditStockResponseSchema: GenMessage<AuditStockResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 28);
+
+/**
+ * The request of RepairStock.
+ *
+ * @generated from message shop.inventory.v1.RepairStockRequest
+ */
+export type RepairStockRequest = Message<"shop.inventory.v1.RepairStockRequest"> & {
+  /**
+   * The findings to repair, 1 to 100. Each is checked again first.
+   *
+   * @generated from field: repeated shop.common.v1.RepairTarget targets = 1;
+   */
+  targets: RepairTarget[];
+
+  /**
+   * Only tell what would be done.
+   *
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message shop.inventory.v1.RepairStockRequest.
+ * Use `create(RepairStockRequestSchema)` to create a new message.
+ */
+export const RepairStockRequestSchema: GenMessage<RepairStockRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 29);
+
+/**
+ * The answer of RepairStock.
+ *
+ * @generated from message shop.inventory.v1.RepairStockResponse
+ */
+export type RepairStockResponse = Message<"shop.inventory.v1.RepairStockResponse"> & {
+  /**
+   * What came of each, in the order of the request.
+   *
+   * @generated from field: repeated shop.common.v1.Repair repairs = 1;
+   */
+  repairs: Repair[];
+};
+
+/**
+ * Describes the message shop.inventory.v1.RepairStockResponse.
+ * Use `create(RepairStockResponseSchema)` to create a new message.
+ */
+export const RepairStockResponseSchema: GenMessage<RepairStockResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 30);
+
+/**
  * Why stock moved.
  *
  * @generated from enum shop.inventory.v1.StockMovementKind
@@ -747,6 +1029,54 @@ export type StockMovementKind = (typeof StockMovementKind)[keyof typeof StockMov
  */
 export const StockMovementKindSchema: GenEnum<StockMovementKind> = /*@__PURE__*/
   enumDesc(file_shop_inventory_v1_inventory_service, 0);
+
+/**
+ * What was decided for an order.
+ *
+ * @generated from enum shop.inventory.v1.ReservationOutcome
+ */
+export const ReservationOutcome = {
+  /**
+   * Not an outcome.
+   *
+   * @generated from enum value: RESERVATION_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * All lines are set aside.
+   *
+   * @generated from enum value: RESERVATION_OUTCOME_RESERVED = 1;
+   */
+  RESERVED: 1,
+
+  /**
+   * There was not enough.
+   *
+   * @generated from enum value: RESERVATION_OUTCOME_REFUSED = 2;
+   */
+  REFUSED: 2,
+
+  /**
+   * The order was called off before.
+   *
+   * @generated from enum value: RESERVATION_OUTCOME_VOID = 3;
+   */
+  VOID: 3,
+} as const;
+
+/**
+ * What was decided for an order.
+ *
+ * @generated from enum shop.inventory.v1.ReservationOutcome
+ */
+export type ReservationOutcome = (typeof ReservationOutcome)[keyof typeof ReservationOutcome] | UnknownEnum;
+
+/**
+ * Describes the enum shop.inventory.v1.ReservationOutcome.
+ */
+export const ReservationOutcomeSchema: GenEnum<ReservationOutcome> = /*@__PURE__*/
+  enumDesc(file_shop_inventory_v1_inventory_service, 1);
 
 /**
  * The catalogue and its stock.
@@ -852,6 +1182,49 @@ export const InventoryService: GenService<{
     methodKind: "unary";
     input: typeof BatchGetProductsRequestSchema;
     output: typeof BatchGetProductsResponseSchema;
+  },
+  /**
+   * Reads what was decided for orders and what became of it, for a part of the platform. Orders that were not decided are
+   * left out.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.BatchGetReservations
+   */
+  batchGetReservations: {
+    methodKind: "unary";
+    input: typeof BatchGetReservationsRequestSchema;
+    output: typeof BatchGetReservationsResponseSchema;
+  },
+  /**
+   * Lists the orders for which stock was ever set aside, in the order of the ledger, a page at a time, for a part of the
+   * platform.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.ListReservations
+   */
+  listReservations: {
+    methodKind: "unary";
+    input: typeof ListReservationsRequestSchema;
+    output: typeof ListReservationsResponseSchema;
+  },
+  /**
+   * Checks the invariants of the stock over live data, a part at a time. It changes nothing, and what is merely on its way is
+   * no finding.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.AuditStock
+   */
+  auditStock: {
+    methodKind: "unary";
+    input: typeof AuditStockRequestSchema;
+    output: typeof AuditStockResponseSchema;
+  },
+  /**
+   * Repairs findings of an audit, as far as they can be repaired. Safe to repeat: what is sound again stays as it is.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.RepairStock
+   */
+  repairStock: {
+    methodKind: "unary";
+    input: typeof RepairStockRequestSchema;
+    output: typeof RepairStockResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_shop_inventory_v1_inventory_service, 0);

@@ -1,0 +1,37 @@
+import { createServer } from "node:http";
+import type { Logger } from "../log.ts";
+import { portOf } from "../rpc/one-port.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface MetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Serves `GET /metrics`, and nothing else, on a port of its own: what it tells is not for the public. */
+export async function serveMetrics(metrics: Metrics, host: string, port: number, log: Logger): Promise<MetricsServer> {
+  const server = createServer((request, response) => {
+    const isScrape = request.method === "GET" && request.url?.split("?", 1)[0] === "/metrics";
+    if (!isScrape) {
+      response.writeHead(404).end();
+      return;
+    }
+    metrics.text().then(
+      (text) => response.writeHead(200, { "content-type": metrics.contentType }).end(text),
+      (error) => {
+        log.error({ err: error }, "the metrics can't be told");
+        response.writeHead(500).end();
+      },
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, host, resolve);
+  });
+  return {
+    port: portOf(server),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

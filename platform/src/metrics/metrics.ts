@@ -1,0 +1,101 @@
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Logger } from "../log.ts";
+
+/** One value of a gauge. */
+export interface Reading {
+  readonly gauge: GaugeDefinition;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** The unit comes last in the name, as Prometheus has it (https://prometheus.io/docs/practices/naming/). */
+export interface GaugeDefinition {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+}
+
+/** Gauges that are read together, from one dependency. */
+export interface GaugeSource {
+  readonly dependency: "mongodb" | "nats";
+  /** As it is now. Rejects when it can't be known: then these gauges are absent, rather than old. */
+  read(): Promise<readonly Reading[]>;
+}
+
+/** The metrics of one process. */
+export interface Metrics {
+  /** Counts a call that was answered here; `code` is the name of its code, as Connect writes it, or `ok`. */
+  called(method: string, code: string, seconds: number): void;
+  add(source: GaugeSource): void;
+  readonly contentType: string;
+  /** Everything in Prometheus' text format, within two seconds. Never rejects. */
+  text(): Promise<string>;
+}
+
+/** Scraping more often than this, by however many, reads nothing anew. */
+const defaultKeepMs = 5_000;
+/** What a source has not said by then counts as not known. */
+const readTimeoutMs = 1_500;
+/** In seconds: from what a cached read takes to the longest that a caller usually waits. */
+const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const durations = new Histogram({
+    name: "shop_rpc_duration_seconds",
+    help: "How long the calls took that this process answered",
+    labelNames: ["method", "code"],
+    buckets: durationBuckets,
+    registers: [registry],
+  });
+  const up = new Gauge({
+    name: "shop_dependency_up",
+    help: "1 if all that is measured in this dependency could be read; if 0, its gauges are absent",
+    labelNames: ["dependency"],
+    registers: [registry],
+  });
+  const gauges = new Map<string, Gauge>();
+  const sources: GaugeSource[] = [];
+  let last: { readonly at: number; readonly read: Promise<void> } | undefined;
+
+  function gaugeOf({ name, help, labelNames }: GaugeDefinition): Gauge {
+    const known = gauges.get(name) ?? new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
+    gauges.set(name, known);
+    return known;
+  }
+
+  async function readInTime(source: GaugeSource): Promise<readonly Reading[] | undefined> {
+    const { promise: tooLate, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`no answer within ${readTimeoutMs} ms`)), readTimeoutMs);
+    try {
+      return await Promise.race([source.read(), tooLate]);
+    } catch (error) {
+      log.warn({ err: error, dependency: source.dependency }, "gauges can't be read");
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function readAll(): Promise<void> {
+    const results = await Promise.all(sources.map(async (source) => ({ source, readings: await readInTime(source) })));
+    for (const gauge of gauges.values()) gauge.reset();
+    for (const { source } of results) up.set({ dependency: source.dependency }, 1);
+    for (const { source, readings } of results) {
+      if (readings === undefined) up.set({ dependency: source.dependency }, 0);
+      for (const { gauge, labels, value } of readings ?? []) gaugeOf(gauge).set({ ...labels }, value);
+    }
+  }
+
+  return {
+    called: (method, code, seconds) => durations.observe({ method, code }, seconds),
+    add: (source) => void sources.push(source),
+    contentType: registry.contentType,
+    async text() {
+      if (last === undefined || performance.now() - last.at > keepMs) last = { at: performance.now(), read: readAll() };
+      await last.read;
+      return await registry.metrics();
+    },
+  };
+}

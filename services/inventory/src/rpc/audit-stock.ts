@@ -1,0 +1,12 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { answerAudit, type PageTokens } from "@shop/platform";
+import type { StockAudit } from "../stock-audit.ts";
+
+/** Checks the stock, a part at a time. Safe to retry. */
+export function auditStock(on: {
+  readonly audit: StockAudit;
+  readonly pageTokens: PageTokens;
+}): MethodImpl<typeof InventoryService.method.auditStock> {
+  return async ({ pageToken }) => await answerAudit(on, pageToken);
+}

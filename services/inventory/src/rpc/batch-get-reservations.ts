@@ -1,0 +1,13 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { StockAuditStore } from "../store/stock-audit-store.ts";
+import { toReservationMessage } from "../wire/reservation.ts";
+
+/** Reads from the ledger what was decided for orders and what became of it. Safe to retry. */
+export function batchGetReservations(on: {
+  readonly store: StockAuditStore;
+}): MethodImpl<typeof InventoryService.method.batchGetReservations> {
+  return async ({ orderIds }) => ({
+    reservations: [...(await on.store.reservationsOf(orderIds)).values()].map(toReservationMessage),
+  });
+}

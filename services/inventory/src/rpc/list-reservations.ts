@@ -1,0 +1,25 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { PageTokens } from "@shop/platform";
+import type { StockAuditStore } from "../store/stock-audit-store.ts";
+
+/** Each for up to 256 orders. */
+const entriesPerPage = 20;
+
+/** Lists orders that stock was ever set aside for. Safe to retry. */
+export function listReservations(on: {
+  readonly store: StockAuditStore;
+  readonly pageTokens: PageTokens;
+}): MethodImpl<typeof InventoryService.method.listReservations> {
+  return async ({ pageToken }) => {
+    const query = ["ListReservations"];
+    const after = pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query);
+    const entries = await on.store.listEntries(after, entriesPerPage);
+    const reserved = entries.flatMap(({ decisions }) => decisions).filter(({ outcome }) => outcome === "reserved");
+    const isLast = entries.length < entriesPerPage;
+    return {
+      orderIds: reserved.map(({ orderId }) => orderId),
+      nextPageToken: isLast ? "" : on.pageTokens.seal(entries.at(-1)!.entryId, query),
+    };
+  };
+}

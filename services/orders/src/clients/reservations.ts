@@ -1,0 +1,60 @@
+import { type Client, ConnectError } from "@connectrpc/connect";
+import {
+  type InventoryService,
+  type Reservation as ReservationOnTheWire,
+  ReservationOutcome,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { isDependencyLost } from "@shop/platform";
+import { stockUnavailable } from "../domain/errors.ts";
+import type { Reservation } from "../domain/order-audit.ts";
+
+/** What the stock did for orders, as orders see it. Everything throws STOCK_UNAVAILABLE. */
+export interface Reservations {
+  /** By order; those that were not decided are missing. At most 200 at once. */
+  of(orderIds: readonly string[]): Promise<ReadonlyMap<string, Reservation>>;
+  /** A page of the orders that stock was ever set aside for; the last has no `next`. */
+  list(pageToken: string): Promise<{ orderIds: readonly string[]; next: string | undefined }>;
+}
+
+const outcomes: Readonly<Partial<Record<ReservationOutcome, Reservation["outcome"]>>> = {
+  [ReservationOutcome.RESERVED]: "reserved",
+  [ReservationOutcome.REFUSED]: "refused",
+  [ReservationOutcome.VOID]: "void",
+};
+
+export function createReservations(inventory: Client<typeof InventoryService>): Reservations {
+  return {
+    async of(orderIds) {
+      if (orderIds.length === 0) return new Map();
+      const { reservations } = await ask(inventory.batchGetReservations({ orderIds: [...orderIds] }));
+      return new Map(reservations.map((reservation) => [reservation.orderId, fromMessage(reservation)]));
+    },
+    async list(pageToken) {
+      const { orderIds, nextPageToken } = await ask(inventory.listReservations({ pageToken }));
+      return { orderIds, next: nextPageToken || undefined };
+    },
+  };
+}
+
+async function ask<Answer>(call: Promise<Answer>): Promise<Answer> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isDependencyLost(error)) throw stockUnavailable(error);
+    // Whatever else inventory refuses is our mistake, not our caller's: its code must not become ours.
+    throw new Error("inventory refused to tell its reservations", { cause: ConnectError.from(error) });
+  }
+}
+
+function fromMessage({ orderId, outcome, lines, released, shipped, returned }: ReservationOnTheWire): Reservation {
+  const known = outcomes[outcome];
+  if (known === undefined) throw new RangeError(`${outcome} is not an outcome`);
+  return {
+    orderId,
+    outcome: known,
+    lines: lines.map(({ productId, quantity }) => ({ productId, quantity })),
+    released,
+    shipped,
+    returned,
+  };
+}

@@ -1,0 +1,12 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { type Audit, answerAudit, type PageTokens } from "@shop/platform";
+import type { OrderPlace } from "../order-audit.ts";
+
+/** Checks the orders, a part at a time. Safe to retry. */
+export function auditOrders(on: {
+  readonly audit: Audit<OrderPlace>;
+  readonly pageTokens: PageTokens;
+}): MethodImpl<typeof OrderService.method.auditOrders> {
+  return async ({ pageToken }) => await answerAudit(on, pageToken);
+}

@@ -1,0 +1,80 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import {
+  type Audit,
+  actorOf,
+  type Clock,
+  callerOf,
+  type Finding,
+  type Logger,
+  type Outbox,
+  type OutboxUpkeep,
+  type Remedy,
+  repairFindings,
+} from "@shop/platform";
+import type { Reservations } from "../clients/reservations.ts";
+import { missingStep } from "../domain/order-audit.ts";
+import { moveOrder } from "../move-order.ts";
+import type { OrderPlace } from "../order-audit.ts";
+import type { OrderStore } from "../store/order-store.ts";
+import { closedEvent, placedEvent } from "../wire/events.ts";
+
+/**
+ * Takes the ordinary ways once more: a move by the table, or an event told again, whose effects are idempotent. What the
+ * stock has to do it does when it hears of it, so such a finding may be there for a moment longer. Safe to retry.
+ */
+export function repairOrders(on: {
+  readonly audit: Audit<OrderPlace>;
+  readonly orders: OrderStore;
+  readonly reservations: Reservations;
+  readonly repeat: Outbox["publishNow"];
+  readonly upkeep: OutboxUpkeep;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): MethodImpl<typeof OrderService.method.repairOrders> {
+  async function repeatMissingStep(orderId: string): Promise<void> {
+    const order = await on.orders.findById(orderId);
+    const reservation = (await on.reservations.of([orderId])).get(orderId);
+    const step = order && reservation && missingStep(order.status, reservation);
+    if (step !== undefined) await on.repeat([closedEvent(order!, step, on.clock())]);
+  }
+
+  async function announce(orderId: string): Promise<void> {
+    const order = await on.orders.findById(orderId);
+    if (order !== undefined) await on.repeat([placedEvent(order, on.clock().getTime())]);
+  }
+
+  async function cancelPending(orderId: string): Promise<void> {
+    await moveOrder(on, orderId, (order) =>
+      order.status === "pending"
+        ? { status: "cancelled", actor: "orders", reason: "the stock did not answer in time" }
+        : undefined,
+    );
+  }
+
+  function remedyFor({ invariant, subject }: Finding): Remedy | undefined {
+    switch (invariant) {
+      case "ORDER_STUCK_PENDING":
+        return { action: "cancel the order", apply: () => cancelPending(subject) };
+      case "ORDER_UNRESERVED":
+        return { action: "announce the order to the stock again", apply: () => announce(subject) };
+      case "ORDER_RESERVATION_OPEN":
+        return { action: "tell the stock again how the order ended", apply: () => repeatMissingStep(subject) };
+      case "RESERVATION_WITHOUT_ORDER":
+        return {
+          action: "tell the stock that the order is cancelled",
+          apply: () => on.repeat([closedEvent({ orderId: subject, version: 0 }, "cancelled", on.clock())]),
+        };
+      case "ORDER_EVENT_UNPUBLISHED":
+        return { action: "publish the events of the order", apply: () => on.upkeep.republish(subject) };
+      default:
+        return undefined;
+    }
+  }
+
+  return async ({ targets, dryRun }, context) => {
+    const repairs = await repairFindings({ audit: on.audit, remedyFor }, targets, dryRun);
+    on.log.info({ actor: actorOf(callerOf(context)), dry_run: dryRun, repairs }, "orders were to be repaired");
+    return { repairs };
+  };
+}
