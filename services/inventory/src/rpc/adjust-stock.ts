@@ -6,6 +6,7 @@ import { adjust } from "../domain/ledger.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
+import { adjustedEvent } from "../wire/events.ts";
 import { toStockMessage } from "../wire/stock.ts";
 
 /** Corrects what is on hand. Safe to retry with a request_id: the ledger keeps the name with the adjustment. */
@@ -35,14 +36,15 @@ export function adjustStock(on: {
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
+      const time = on.clock();
       const moved = await on.ledger.append({
         kind: "adjusted",
         plan,
-        events: [],
+        events: plan.moves.map((move) => adjustedEvent(move, time)),
         actor: actorOf(callerOf(context)),
         reason,
         ...(requestId === "" ? {} : { requestId }),
-        time: on.clock(),
+        time,
       });
       // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.
       await on.cache.invalidate(moved ?? (await on.ledger.catchUp([productId])));
