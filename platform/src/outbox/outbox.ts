@@ -1,4 +1,4 @@
-import type { AnyBulkWriteOperation, Collection } from "mongodb";
+import type { AnyBulkWriteOperation, Collection, WriteConcernSettings } from "mongodb";
 import type { Bus } from "../bus/bus.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Job } from "../jobs.ts";
@@ -48,7 +48,7 @@ export function createOutbox<Document extends WithOutbox>(
   let clearing = Promise.resolve();
 
   // An event that stays although it was published comes again, which hearers don't mind: so the cheapest write will do.
-  async function clear(): Promise<void> {
+  async function clear(writeConcern: WriteConcernSettings = { w: 1 }): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
     const cleared = [...published];
@@ -61,7 +61,7 @@ export function createOutbox<Document extends WithOutbox>(
         }) as AnyBulkWriteOperation<WithOutbox>,
     );
     try {
-      await collection.bulkWrite(writes, { ordered: false, writeConcern: { w: 1 } });
+      await collection.bulkWrite(writes, { ordered: false, writeConcern });
     } catch (error) {
       log.warn({ err: error }, "published events were not cleared, they will come again");
     }
@@ -69,10 +69,10 @@ export function createOutbox<Document extends WithOutbox>(
 
   function clearSoon(documentId: string, ids: readonly string[]): void {
     published.set(documentId, [...(published.get(documentId) ?? []), ...ids]);
-    if (published.size >= clearBatch) clearing = clearing.then(clear);
+    if (published.size >= clearBatch) clearing = clearing.then(() => clear());
     else
       timer ??= setTimeout(() => {
-        clearing = clearing.then(clear);
+        clearing = clearing.then(() => clear());
       }, clearDelayMs);
   }
 
@@ -94,7 +94,8 @@ export function createOutbox<Document extends WithOutbox>(
       if (left.length === 0 || signal.aborted) return;
       await before?.(left as unknown as readonly Document[]);
       await Promise.all(left.map((document) => publish(document._id, document.outbox)));
-      await clear();
+      // The next look is by majority: it would find, and publish, all of it again.
+      await clear({ w: "majority" });
       log.info({ documents: left.length }, "the sweeper published what was left");
     }
   }
