@@ -10,6 +10,12 @@ export const platformConfig = z.object({
   REDIS_URL: z.string().default("redis://127.0.0.1:6379").describe("redis:// URL"),
   NATS_URL: z.string().default("nats://127.0.0.1:4222").describe("nats:// URLs, comma-separated"),
   NATS_REPLICAS: setting.integer(1, 1, 5, "copies of each stream: 1 to 5, at most as many as NATS servers"),
+  TAKEOVER_SECONDS: setting.integer(
+    5,
+    1,
+    300,
+    "seconds until the events that a dead process had in hand come to another; its leases end after twice as long",
+  ),
   LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
   METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional().describe("TCP port of /metrics; none without it"),

@@ -25,7 +25,6 @@ import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen } from "./rpc/server.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
 
-const defaultLeaseMs = 10_000;
 const retryStartMs = 500;
 
 /** Modules that run in this process. */
@@ -51,6 +50,7 @@ export async function startModules(
   const processName = modules.length === 1 ? modules[0]!.name : "all-in-one";
   const log = createLogger(settings.LOG_LEVEL);
   const metrics = settings.METRICS_PORT === undefined ? undefined : createMetrics(log);
+  const takeoverMs = settings.TAKEOVER_SECONDS * 1_000;
   const secret = settings.INTERNAL_SECRET ?? newSecret();
   if (settings.INTERNAL_SECRET === undefined && modules.length === 1) {
     log.warn("INTERNAL_SECRET is not set: this process can't call other processes, nor be called by them");
@@ -89,7 +89,7 @@ export async function startModules(
         stopping: stopping.signal,
         transportTo,
       };
-      started.set(module, await onceTheyAnswer(() => startOne(module, backing, context), log, signal));
+      started.set(module, await onceTheyAnswer(() => startOne(module, backing, context, takeoverMs), log, signal));
     }
   }
 
@@ -125,7 +125,8 @@ export async function startModules(
   for (const source of [...started.values()].flatMap((module) => module.gauges ?? [])) metrics?.add(source);
   const handlers = [...started.values()].flatMap((module) => module.handlers ?? []);
   if (backing !== undefined) metrics?.add(busGauges(backing.bus, handlers));
-  const stopWork = backing === undefined ? async () => {} : await startWork([...started.values()], backing, log);
+  const stopWork =
+    backing === undefined ? async () => {} : await startWork([...started.values()], backing, takeoverMs, log);
   log.info({ ports: Object.fromEntries(servers.map((server) => [server.name, server.port])) }, "ready");
 
   return {
@@ -171,6 +172,7 @@ async function startOne(
     Parameters<NonNullable<ServiceModule["start"]>>[0],
     "config" | "log" | "pageTokens" | "stopping" | "transportTo"
   >,
+  takeoverMs: number,
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);
   if (module.emits !== undefined) await bus.ensureStream(module.name, [`${module.emits}.>`]);
@@ -181,9 +183,9 @@ async function startOne(
     bus,
     cache,
     clock: systemClock,
-    lease: (name, ttlMs = defaultLeaseMs) => createLease(db, name, holder, ttlMs),
+    lease: (name, ttlMs = 2 * takeoverMs) => createLease(db, name, holder, ttlMs),
   });
-  for (const handler of started.handlers ?? []) await ensureConsumer(bus, handler);
+  for (const handler of started.handlers ?? []) await ensureConsumer(bus, handler, takeoverMs);
   return started;
 }
 
@@ -191,10 +193,11 @@ async function startOne(
 async function startWork(
   modules: readonly StartedModule[],
   { bus }: Backing,
+  takeoverMs: number,
   log: Logger,
 ): Promise<() => Promise<void>> {
   const handlers = modules.flatMap((module) => module.handlers ?? []);
-  const stopConsumers = await Promise.all(handlers.map((handler) => startConsumer(bus, handler, log)));
+  const stopConsumers = await Promise.all(handlers.map((handler) => startConsumer(bus, handler, log, takeoverMs)));
   const stopJobs = modules.flatMap((module) => module.jobs ?? []).map((job) => startJob(job, log));
   return async () => {
     await Promise.all(stopConsumers.map((stop) => stop()));

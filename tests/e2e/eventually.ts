@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-const everyMs = 20;
-
 /**
  * Tries until `check` no longer throws, and answers what it answered; throws what it threw last once `timeoutMs` have
  * passed or it has become hopeless.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { timeoutMs = 10_000, hopeless = () => false }: { timeoutMs?: number; hopeless?: () => boolean } = {},
+  {
+    timeoutMs = 10_000,
+    everyMs = 20,
+    hopeless = () => false,
+  }: { timeoutMs?: number; everyMs?: number; hopeless?: () => boolean } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

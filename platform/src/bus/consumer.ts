@@ -12,9 +12,10 @@ import { asOneEvent, type Event, eventsOf } from "./event-batch.ts";
 const maxAckPending = 2_048;
 /** Asked for at once; a message holds up to 256 events. */
 const prefetchedMessages = 64;
-/** So long after a crash what it had in hand is delivered again. A living process asks for more time in good time. */
-const ackWaitMs = 5_000;
-const stillWorkingMs = 2_000;
+/** So long after a crash what it had in hand is delivered again, unless told otherwise. */
+const defaultAckWaitMs = 5_000;
+/** A living process asks for more time in good time: after so much of it. */
+const stillWorkingShare = 0.4;
 /**
  * The server that leads a consumer says so often that it still has our request. One that dies takes the request with it, and
  * nobody tells who is connected to another server: after two silences it is asked again.
@@ -48,7 +49,7 @@ export function eventHandler<Schema extends DescMessage>(handler: EventHandler<S
 }
 
 /** Makes the durable consumer if it is missing. Before the first publish, so that nothing is missed. */
-export async function ensureConsumer(bus: Bus, handler: EventHandler): Promise<void> {
+export async function ensureConsumer(bus: Bus, handler: EventHandler, ackWaitMs = defaultAckWaitMs): Promise<void> {
   await bus.ensureStream(handler.stream, [`${handler.event.file.proto.package}.>`]);
   await bus.manager.consumers.add(handler.stream, {
     durable_name: handler.durable,
@@ -63,9 +64,14 @@ export async function ensureConsumer(bus: Bus, handler: EventHandler): Promise<v
 }
 
 /** Starts to hear; the answer stops it and resolves when the batch in hand is done. */
-export async function startConsumer(bus: Bus, handler: EventHandler, log: Logger): Promise<() => Promise<void>> {
+export async function startConsumer(
+  bus: Bus,
+  handler: EventHandler,
+  log: Logger,
+  ackWaitMs = defaultAckWaitMs,
+): Promise<() => Promise<void>> {
   const consumerLog = log.child({ consumer: handler.durable });
-  const worker = new BatchWorker(bus, handler, consumerLog);
+  const worker = new BatchWorker(bus, handler, consumerLog, ackWaitMs * stillWorkingShare);
   const stopping = new AbortController();
   const pulled = pull(bus, handler, worker, consumerLog, stopping.signal);
   return async () => {
@@ -117,16 +123,18 @@ class BatchWorker {
   readonly #bus: Bus;
   readonly #handler: EventHandler;
   readonly #log: Logger;
+  readonly #stillWorkingMs: number;
   readonly #waiting: Delivery[] = [];
   /** How often events have failed, by their id. */
   readonly #failures = new Map<string, number>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(bus: Bus, handler: EventHandler, log: Logger) {
+  constructor(bus: Bus, handler: EventHandler, log: Logger, stillWorkingMs: number) {
     this.#bus = bus;
     this.#handler = handler;
     this.#log = log;
+    this.#stillWorkingMs = stillWorkingMs;
   }
 
   add(message: JsMsg): void {
@@ -154,7 +162,7 @@ class BatchWorker {
       const batch = this.#takeBatch();
       const stillWorking = setInterval(() => {
         for (const { message } of [...batch, ...this.#waiting]) message.working();
-      }, stillWorkingMs);
+      }, this.#stillWorkingMs);
       await this.#process(batch);
       clearInterval(stillWorking);
     }

@@ -1,4 +1,4 @@
-import type { Collection } from "mongodb";
+import type { Collection, WriteConcernSettings } from "mongodb";
 import type { Bus } from "../bus/bus.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Job } from "../jobs.ts";
@@ -50,7 +50,7 @@ export function createOutbox<Document extends WithOutbox>(
   let clearing = Promise.resolve();
 
   // An event that stays although it was published comes again, which hearers don't mind: so the cheapest write will do.
-  async function clear(): Promise<void> {
+  async function clear(writeConcern: WriteConcernSettings = { w: 1 }): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
     const cleared = [...published];
@@ -62,7 +62,7 @@ export function createOutbox<Document extends WithOutbox>(
       await collection.updateMany(
         { _id: { $in: documentIds } },
         { $pull: { outbox: { id: { $in: eventIds } } } },
-        { writeConcern: { w: 1 } },
+        { writeConcern },
       );
     } catch (error) {
       log.warn({ err: error }, "published events were not cleared, they will come again");
@@ -71,10 +71,10 @@ export function createOutbox<Document extends WithOutbox>(
 
   function clearSoon(documentId: string, ids: readonly string[]): void {
     published.set(documentId, [...(published.get(documentId) ?? []), ...ids]);
-    if (published.size >= clearBatch) clearing = clearing.then(clear);
+    if (published.size >= clearBatch) clearing = clearing.then(() => clear());
     else
       timer ??= setTimeout(() => {
-        clearing = clearing.then(clear);
+        clearing = clearing.then(() => clear());
       }, clearDelayMs);
   }
 
@@ -109,7 +109,8 @@ export function createOutbox<Document extends WithOutbox>(
       if (left.length === 0 || signal.aborted) return;
       await before?.(left as unknown as readonly Document[]);
       await Promise.all(left.map((document) => publish(document._id, document.outbox)));
-      await clear();
+      // The next look is by majority: it would find, and publish, all of it again.
+      await clear({ w: "majority" });
       log.info({ documents: left.length }, "the sweeper published what was left");
     }
   }

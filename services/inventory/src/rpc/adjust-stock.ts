@@ -6,6 +6,7 @@ import { adjust } from "../domain/ledger.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
+import { adjustedEvent } from "../wire/events.ts";
 import { toStockMessage } from "../wire/stock.ts";
 
 /** Corrects what is on hand. Safe to retry with a request_id: the ledger keeps the name with the adjustment. */
@@ -36,14 +37,15 @@ export function adjustStock(on: {
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
+      const time = on.clock();
       const isFirst = await on.ledger.append({
         kind: "adjusted",
         plan,
-        events: [],
+        events: plan.moves.map((move) => adjustedEvent(move, time)),
         actor: actorOf(callerOf(context)),
         reason,
         ...(requestId === "" ? {} : { requestId }),
-        time: on.clock(),
+        time,
       });
       const stock = await stockNow(productId);
       // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.

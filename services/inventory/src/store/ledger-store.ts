@@ -33,6 +33,7 @@ export interface LedgerEntryDocument {
 export interface LedgerEntry {
   readonly kind: EntryKind;
   readonly plan: EntryPlan;
+  /** At least one if it moves anything: by its outbox the sweeper finds an entry whose writer died before the balances knew. */
   readonly events: readonly PendingEvent[];
   readonly actor: string;
   readonly reason?: string;

@@ -1,4 +1,5 @@
 import {
+  StockAdjustedSchema,
   StockRejectedSchema,
   StockReleasedSchema,
   StockReservedSchema,
@@ -6,7 +7,7 @@ import {
   StockShippedSchema,
 } from "@shop/gen/shop/inventory/v1/events_pb";
 import { type PendingEvent, pendingEvent } from "@shop/platform";
-import type { Closing, Decision } from "../domain/ledger.ts";
+import type { Closing, Decision, Move } from "../domain/ledger.ts";
 
 const service = "inventory";
 /** An order's stock is decided once, closed once, and may return once: the versions of that aggregate. */
@@ -38,4 +39,10 @@ export function closingEvent({ orderId, outcome }: Closing, time: Date): Pending
     case "returned":
       return pendingEvent(StockReturnedSchema, { orderId }, { ...about, version: returned });
   }
+}
+
+/** Tells of a correction. A product's places in the ledger are its versions. */
+export function adjustedEvent({ productId, sequence, onHandDelta }: Move, time: Date): PendingEvent {
+  const about = { service, aggregateId: productId, version: sequence, time };
+  return pendingEvent(StockAdjustedSchema, { productId, onHandDelta }, about);
 }

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/events.proto.
  */
 export const file_shop_inventory_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIiEKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkiMQoNU3RvY2tSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNU3RvY2tSZWxlYXNlZBIQCghvcmRlcl9pZBgBIAEoCSIgCgxTdG9ja1NoaXBwZWQSEAoIb3JkZXJfaWQYASABKAkiIQoNU3RvY2tSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCWIGcHJvdG8z");
+  fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIiEKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkiMQoNU3RvY2tSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNU3RvY2tSZWxlYXNlZBIQCghvcmRlcl9pZBgBIAEoCSIgCgxTdG9ja1NoaXBwZWQSEAoIb3JkZXJfaWQYASABKAkiIQoNU3RvY2tSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCSI6Cg1TdG9ja0FkanVzdGVkEhIKCnByb2R1Y3RfaWQYASABKAkSFQoNb25faGFuZF9kZWx0YRgCIAEoBWIGcHJvdG8z");
 
 /**
  * Inventory set aside all lines of an order.
@@ -123,4 +123,32 @@ export type StockReturned = Message<"shop.inventory.v1.StockReturned"> & {
  */
 export const StockReturnedSchema: GenMessage<StockReturned> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 4);
+
+/**
+ * An administrator corrected what is on hand of a product.
+ *
+ * @generated from message shop.inventory.v1.StockAdjusted
+ */
+export type StockAdjusted = Message<"shop.inventory.v1.StockAdjusted"> & {
+  /**
+   * The product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * So much more is on hand; less if it is negative.
+   *
+   * @generated from field: int32 on_hand_delta = 2;
+   */
+  onHandDelta: number;
+};
+
+/**
+ * Describes the message shop.inventory.v1.StockAdjusted.
+ * Use `create(StockAdjustedSchema)` to create a new message.
+ */
+export const StockAdjustedSchema: GenMessage<StockAdjusted> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_events, 5);
 

@@ -1,0 +1,424 @@
+import { randomUUID } from "node:crypto";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { eventually } from "../e2e/eventually.ts";
+import type { CrashShop, ServiceName } from "./crash-shop.ts";
+
+/** What there is of each of the two products that a flow has for itself. */
+const stocked = 5;
+
+/** A way through one service, taken step by step. */
+export interface Flow {
+  readonly name: string;
+  readonly service: ServiceName;
+  /** Steps without which it would not be this flow; proves that the recording sees what there is to see. */
+  readonly has: readonly string[];
+  /** Steps that the service takes meanwhile, and that belong to another flow. */
+  readonly except?: RegExp;
+  /** Whether it is the service's start that sets it going. */
+  readonly startsDead?: boolean;
+  /** Brings a shop right before it, with products of its own. */
+  prepare(shop: CrashShop): Promise<Journey>;
+}
+
+export interface Journey {
+  /** Begins the names of its requests and the SKUs of its products. */
+  readonly name: string;
+  /** Sets the flow going, and is safe to repeat: resolves once the shop has said yes. */
+  act(): Promise<void>;
+  /** What there has to be in the end. */
+  readonly outcome: Outcome;
+}
+
+/** All that there is of a journey, wherever it lies. */
+export interface Outcome {
+  /** What each of its orders has been, in turn. */
+  readonly orders: readonly (readonly string[])[];
+  readonly products: readonly { readonly onHand: number; readonly reserved: number; readonly available: number }[];
+  /** What the ledger tells of its products and orders, in turn. */
+  readonly movements: readonly string[];
+  /** Events that were not published, or not heard. */
+  readonly onTheirWay: number;
+  readonly deadLetters: number;
+}
+
+const received = ["received", "received"];
+const outcome = (
+  orders: Outcome["orders"],
+  stock: readonly (readonly [onHand: number, reserved: number])[],
+  movements: readonly string[],
+): Outcome => ({
+  orders,
+  products: stock.map(([onHand, reserved]) => ({ onHand, reserved, available: onHand - reserved })),
+  movements,
+  onTheirWay: 0,
+  deadLetters: 0,
+});
+
+async function addProduct(shop: CrashShop, sku: string): Promise<string> {
+  const price = { currencyCode: "EUR", minorUnits: 995n };
+  const { product } = await shop.inventory.createProduct({
+    product: { name: "Thing", category: "Things", price, stock: stocked, sku },
+  });
+  return product!.productId;
+}
+
+/** Two products, and an order of one of the first and of `quantity` of the second that can be placed. */
+async function twoProducts(shop: CrashShop, quantity = 2) {
+  const name = randomUUID();
+  const productIds = [await addProduct(shop, `${name}.0`), await addProduct(shop, `${name}.1`)];
+  const items = productIds.map((productId, n) => ({ productId, quantity: n === 0 ? 1 : quantity }));
+  async function place(n = 0): Promise<string> {
+    const { order } = await shop.orders.createOrder({ items, requestId: `${name}.${n}` });
+    return order!.orderId;
+  }
+  const adjust = async (n = 0) =>
+    void (await shop.inventory.adjustStock({
+      productId: productIds[n]!,
+      onHandDelta: 3,
+      reason: "counted",
+      requestId: `${name}.${n}`,
+    }));
+  return { name, place, adjust };
+}
+
+/** An order whose stock is set aside; moved on if told so. */
+async function confirmed(shop: CrashShop, ...moves: readonly OrderStatus[]) {
+  const { name, place } = await twoProducts(shop);
+  const orderId = await place();
+  await untilQuiet(shop, name, (orders) => orders[0]?.at(-1) === "confirmed");
+  for (const status of moves) await moveOn(shop, orderId, status);
+  await untilQuiet(shop, name, () => true);
+  return { name, orderId };
+}
+
+async function moveOn(shop: CrashShop, orderId: string, status: OrderStatus): Promise<void> {
+  try {
+    await shop.orders.updateOrderStatus({ orderId, status });
+  } catch (error) {
+    // It is there already: what it became tells whether it got there.
+    if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
+  }
+}
+
+async function untilQuiet(shop: CrashShop, name: string, when: (orders: Outcome["orders"]) => boolean): Promise<void> {
+  await eventually(async () => {
+    const { orders, onTheirWay } = await observe(shop, name, { asPublic: false });
+    if (onTheirWay > 0 || !when(orders)) throw new Error(`${name} is not there yet: ${JSON.stringify(orders)}`);
+  });
+}
+
+const buying = (quantity: number, ended: string, reserved: readonly [number, number]) => async (shop: CrashShop) => {
+  const { name, place } = await twoProducts(shop, quantity);
+  return {
+    name,
+    act: async () => void (await place()),
+    outcome: outcome(
+      [["pending", ended]],
+      reserved.map((count) => [stocked, count] as const),
+      [...received, reserved[0] === 0 ? "refused" : "reserved"],
+    ),
+  };
+};
+const sold = buying(2, "confirmed", [1, 2]);
+const soldOut = buying(stocked + 1, "rejected", [0, 0]);
+
+async function cancelling(shop: CrashShop): Promise<Journey> {
+  const { name, orderId } = await confirmed(shop);
+  return {
+    name,
+    act: async () => void (await shop.orders.cancelOrder({ orderId })),
+    outcome: outcome(
+      [["pending", "confirmed", "cancelled"]],
+      [
+        [stocked, 0],
+        [stocked, 0],
+      ],
+      [...received, "reserved", "released"],
+    ),
+  };
+}
+
+async function shipping(shop: CrashShop): Promise<Journey> {
+  const { name, orderId } = await confirmed(shop);
+  return {
+    name,
+    act: () => moveOn(shop, orderId, OrderStatus.SHIPPED),
+    outcome: outcome(
+      [["pending", "confirmed", "shipped"]],
+      [
+        [stocked - 1, 0],
+        [stocked - 2, 0],
+      ],
+      [...received, "reserved", "shipped"],
+    ),
+  };
+}
+
+async function returning(shop: CrashShop): Promise<Journey> {
+  const { name, orderId } = await confirmed(shop, OrderStatus.SHIPPED, OrderStatus.DELIVERED);
+  return {
+    name,
+    act: () => moveOn(shop, orderId, OrderStatus.RETURNED),
+    outcome: outcome(
+      [["pending", "confirmed", "shipped", "delivered", "returned"]],
+      [
+        [stocked, 0],
+        [stocked, 0],
+      ],
+      [...received, "reserved", "shipped", "returned"],
+    ),
+  };
+}
+
+async function adjusting(shop: CrashShop): Promise<Journey> {
+  const { name, adjust } = await twoProducts(shop);
+  return {
+    name,
+    act: () => adjust(),
+    outcome: outcome(
+      [],
+      [
+        [stocked + 3, 0],
+        [stocked, 0],
+      ],
+      [...received, "adjusted"],
+    ),
+  };
+}
+
+async function stocking(shop: CrashShop): Promise<Journey> {
+  const name = randomUUID();
+  return {
+    name,
+    async act() {
+      try {
+        await addProduct(shop, `${name}.0`);
+      } catch (error) {
+        // Its SKU is taken: by itself.
+        if (ConnectError.from(error).code !== Code.AlreadyExists) throw error;
+      }
+    },
+    outcome: outcome([], [[stocked, 0]], ["received"]),
+  };
+}
+
+/** Two orders whose events orders died with. */
+async function leavingOrders(shop: CrashShop): Promise<Journey> {
+  const { name, place } = await twoProducts(shop, 1);
+  await shop.instruct("orders", { hold: "publish" });
+  for (const n of [0, 1]) await place(n);
+  await leaveBehind(shop, "orders");
+  return {
+    name,
+    async act() {},
+    outcome: outcome(
+      [
+        ["pending", "confirmed"],
+        ["pending", "confirmed"],
+      ],
+      [
+        [stocked, 2],
+        [stocked, 2],
+      ],
+      [...received, "reserved", "reserved"],
+    ),
+  };
+}
+
+/** Two entries that inventory died with before their products knew of them. */
+async function leavingEntries(shop: CrashShop): Promise<Journey> {
+  const { name, adjust } = await twoProducts(shop);
+  await shop.instruct("inventory", { hold: "update products" });
+  const unanswered = [adjust(0), adjust(1)].map((answer) => answer.catch(() => {}));
+  await eventually(async () => {
+    const { movements } = await observe(shop, name, { asPublic: false });
+    if (movements.length < 4) throw new Error("the stock is not adjusted yet");
+  });
+  await leaveBehind(shop, "inventory");
+  await Promise.all(unanswered);
+  return {
+    name,
+    async act() {},
+    outcome: outcome(
+      [],
+      [
+        [stocked + 3, 0],
+        [stocked + 3, 0],
+      ],
+      [...received, "adjusted", "adjusted"],
+    ),
+  };
+}
+
+/** Kills a service, and lets so much time pass that whoever starts next takes over what it left. */
+async function leaveBehind(shop: CrashShop, service: "orders" | "inventory"): Promise<void> {
+  await shop.kill(service);
+  const db = shop.mongo.db(service);
+  await db.collection("leases").deleteMany({});
+  await db
+    .collection(service === "orders" ? "orders" : "ledger")
+    .updateMany({ "outbox.0": { $exists: true } }, { $set: { "outbox.$[].time": new Date(Date.now() - 60_000) } });
+}
+
+/** Every way that is enumerated. */
+export const flows: readonly Flow[] = [
+  {
+    name: "place",
+    service: "orders",
+    has: ["insert orders", "publish OrderPlaced", "clear outbox of orders"],
+    except: /^(update|ack)/,
+    prepare: sold,
+  },
+  {
+    name: "confirm",
+    service: "orders",
+    has: ["update orders", "ack orders-stock-reserved"],
+    except: /^(?!update|ack)/,
+    prepare: sold,
+  },
+  {
+    name: "reject",
+    service: "orders",
+    has: ["update orders", "ack orders-stock-rejected"],
+    except: /^(?!update|ack)/,
+    prepare: soldOut,
+  },
+  {
+    name: "reserve",
+    service: "inventory",
+    has: ["insert ledger", "update products", "publish StockReserved", "ack inventory-order-placed"],
+    prepare: sold,
+  },
+  {
+    name: "refuse",
+    service: "inventory",
+    has: ["insert ledger", "publish StockRejected", "ack inventory-order-placed"],
+    prepare: soldOut,
+  },
+  {
+    name: "cancel",
+    service: "orders",
+    has: ["findAndModify orders", "publish OrderCancelled"],
+    prepare: cancelling,
+  },
+  {
+    name: "release",
+    service: "inventory",
+    has: ["insert ledger", "update products", "publish StockReleased", "ack inventory-order-cancelled"],
+    prepare: cancelling,
+  },
+  { name: "ship", service: "orders", has: ["findAndModify orders", "publish OrderShipped"], prepare: shipping },
+  {
+    name: "shipped",
+    service: "inventory",
+    has: ["insert ledger", "update products", "publish StockShipped", "ack inventory-order-shipped"],
+    prepare: shipping,
+  },
+  {
+    name: "returned",
+    service: "inventory",
+    has: ["insert ledger", "update products", "publish StockReturned", "ack inventory-order-returned"],
+    prepare: returning,
+  },
+  { name: "adjust", service: "inventory", has: ["insert ledger", "update products"], prepare: adjusting },
+  {
+    name: "add a product",
+    service: "inventory",
+    has: ["insert products", "insert ledger", "commitTransaction"],
+    prepare: stocking,
+  },
+  {
+    name: "relay of orders",
+    service: "orders",
+    has: ["sweep orders", "publish OrderPlaced", "publish OrderPlaced (2)", "clear outbox of orders"],
+    // Confirming, and looking for more.
+    except: /^(update|ack|sweep orders .)/,
+    startsDead: true,
+    prepare: leavingOrders,
+  },
+  {
+    name: "relay of the ledger",
+    service: "inventory",
+    has: ["sweep ledger", "update products", "clear outbox of ledger"],
+    except: /^sweep ledger ./,
+    startsDead: true,
+    prepare: leavingEntries,
+  },
+];
+
+interface OrderRow {
+  readonly _id: string;
+  readonly history: readonly { readonly status: string }[];
+}
+interface EntryRow {
+  readonly kind: string;
+  readonly decisions: readonly { readonly order_id: string; readonly outcome: string }[];
+  readonly closings: readonly { readonly order_id: string; readonly outcome: string }[];
+}
+interface ProductRow {
+  readonly _id: string;
+  readonly balance: { readonly on_hand: number; readonly reserved: number };
+}
+
+/** Reads all that there is of a journey; `available` as the public is told, unless nobody is to ask the service. */
+export async function observe(shop: CrashShop, name: string, { asPublic = true } = {}): Promise<Outcome> {
+  const orders = shop.mongo.db("orders").collection<OrderRow>("orders");
+  const inventory = shop.mongo.db("inventory");
+  const mine = new RegExp(`^${name}`);
+  const [onTheirWay, placed, products, deadLetters] = await Promise.all([
+    countOnTheirWay(shop),
+    orders.find({ "request.id": mine }).sort({ _id: 1 }).toArray(),
+    inventory.collection<ProductRow>("products").find({ sku: mine }).sort({ sku: 1 }).toArray(),
+    shop.jetstream.streams.info("dead-letters"),
+  ]);
+  const orderIds = placed.map(({ _id }) => _id);
+  const entries = await inventory
+    .collection<EntryRow>("ledger")
+    .find({
+      $or: [
+        { "moves.product_id": { $in: products.map(({ _id }) => _id) } },
+        { "decisions.order_id": { $in: orderIds } },
+        { "closings.order_id": { $in: orderIds } },
+      ],
+    })
+    .sort({ _id: 1 })
+    .toArray();
+  return {
+    orders: placed.map(({ history }) => history.map(({ status }) => status)),
+    products: await Promise.all(
+      products.map(async ({ _id, balance }) => ({
+        onHand: balance.on_hand,
+        reserved: balance.reserved,
+        available: asPublic
+          ? (await shop.inventory.getProductByID({ productId: _id })).product!.stock
+          : balance.on_hand - balance.reserved,
+      })),
+    ),
+    movements: entries.flatMap(({ kind, decisions, closings }) => {
+      const steps = [...decisions, ...closings].filter(({ order_id }) => orderIds.includes(order_id));
+      return steps.length === 0 ? [kind] : steps.map((step) => step.outcome);
+    }),
+    onTheirWay,
+    deadLetters: deadLetters.state.messages,
+  };
+}
+
+async function countOnTheirWay({ mongo, jetstream }: CrashShop): Promise<number> {
+  const unheard = async (stream: string) => {
+    const consumers = await jetstream.consumers.list(stream).next();
+    return consumers.reduce((sum, { num_pending, num_ack_pending }) => sum + num_pending + num_ack_pending, 0);
+  };
+  const unpublished = (db: string, collection: string) =>
+    mongo
+      .db(db)
+      .collection(collection)
+      .countDocuments({ "outbox.0": { $exists: true } });
+  const counts = await Promise.all([
+    unpublished("orders", "orders"),
+    unpublished("inventory", "ledger"),
+    unheard("orders"),
+    unheard("inventory"),
+  ]);
+  return counts.reduce((sum, count) => sum + count, 0);
+}

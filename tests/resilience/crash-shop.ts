@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { choosePorts, startInfra } from "@shop/tools/infra";
+import { MongoClient } from "mongodb";
+import { connect, type JetStreamManager } from "nats";
+import { eventually } from "../e2e/eventually.ts";
+import { ownEnvironment } from "../setup/own-environment.ts";
+import type { Instructions, Step } from "./crash-points.ts";
+
+const root = join(import.meta.dirname, "../..");
+const mortals = ["inventory", "orders"] as const;
+const names = ["users", ...mortals] as const;
+const startingMs = { timeoutMs: 60_000 };
+const dyingMs = 20_000;
+const callTimeoutMs = 10_000;
+/** Tokens last ten minutes. */
+const renewAfterMs = 5 * 60_000;
+
+export type ServiceName = (typeof names)[number];
+
+/** A shop of its own, on servers of its own, whose services die when and where they are told to. */
+export interface CrashShop {
+  /** Clients of an administrator, who buys too. */
+  readonly orders: Client<typeof OrderService>;
+  readonly inventory: Client<typeof InventoryService>;
+  readonly mongo: MongoClient;
+  readonly jetstream: JetStreamManager;
+  /** Tells a service what to do from its next step on. */
+  instruct(service: ServiceName, instructions: Instructions): Promise<void>;
+  /** The steps that it took since it was told to log them. */
+  stepsOf(service: ServiceName): readonly Step[];
+  /** Where a service's steps are logged. */
+  logOf(service: ServiceName): string;
+  /** Resolves true when a service has died by its own hand, false when it has not within 20 s. */
+  hasDied(service: ServiceName): Promise<boolean>;
+  kill(service: ServiceName): Promise<void>;
+  /** Has every service run, ready and as it should, whatever was done to it before. */
+  recover(): Promise<void>;
+  /** Starts a service that died. It may not be ready yet. */
+  start(service: ServiceName, instructions?: Instructions): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts one. It stops with `stop`, and when this process ends. */
+export async function startCrashShop(dataDir: string): Promise<CrashShop> {
+  const ports = await choosePorts(
+    join(dataDir, "service-ports.json"),
+    Object.fromEntries(names.map((name) => [name, 1])),
+  );
+  const urlOf = (name: ServiceName) => `http://127.0.0.1:${ports[name]![0]}`;
+  const servers = await startInfra({ dataDir, env: ownEnvironment(), avoidPorts: Object.values(ports).flat() });
+  const username = "the.admin";
+  const password = randomBytes(12).toString("base64url");
+  const environment = {
+    ...ownEnvironment(),
+    MONGODB_URI: servers.mongodbUri,
+    REDIS_URL: servers.redisUrl,
+    NATS_URL: servers.natsUrl,
+    INTERNAL_SECRET: randomBytes(32).toString("base64url"),
+    ADMIN_USERNAME: username,
+    ADMIN_PASSWORD: password,
+    TAKEOVER_SECONDS: "1",
+    NODE_COMPILE_CACHE: join(tmpdir(), "shop-compile-cache"),
+    ...Object.fromEntries(names.map((name) => [`${name.toUpperCase()}_URL`, urlOf(name)])),
+    ...Object.fromEntries(names.map((name) => [`${name.toUpperCase()}_PORT`, String(ports[name]![0])])),
+  };
+
+  const running = new Map<ServiceName, ChildProcess>();
+  /** Processes that have loaded their service and wait for their turn. */
+  const spares = new Map<ServiceName, ChildProcess>();
+  const logOf = (service: ServiceName) => join(dataDir, `${service}.steps`);
+
+  function spawnIdle(service: ServiceName): ChildProcess {
+    const output = openSync(join(dataDir, "logs", `${service}.log`), "a");
+    const child = spawn(
+      process.execPath,
+      ["--import", join(import.meta.dirname, "crash-points.ts"), join(root, `services/${service}/src/main.ts`)],
+      { cwd: root, env: environment, stdio: ["ignore", output, output, "ipc"] },
+    );
+    closeSync(output);
+    return child;
+  }
+
+  async function start(service: ServiceName, instructions: Instructions = {}): Promise<void> {
+    const child = spares.get(service) ?? spawnIdle(service);
+    running.set(service, child);
+    await tell(child, service, instructions);
+    if (spares.delete(service)) spares.set(service, spawnIdle(service));
+  }
+
+  async function tell(child: ChildProcess, service: ServiceName, instructions: Instructions): Promise<void> {
+    rmSync(logOf(service), { force: true });
+    const understood = once(child, "message");
+    child.send(instructions);
+    await understood;
+  }
+
+  async function ended(child: ChildProcess): Promise<void> {
+    if (!isDead(child)) await once(child, "exit");
+  }
+
+  async function kill(service: ServiceName): Promise<void> {
+    const child = running.get(service);
+    if (child === undefined) return;
+    child.kill("SIGKILL");
+    await ended(child);
+  }
+
+  const mongo = new MongoClient(servers.mongodbUri, { readConcernLevel: "majority" });
+  const nats = await connect({ servers: servers.natsUrl });
+
+  async function stop(): Promise<void> {
+    for (const spare of spares.values()) spare.kill("SIGKILL");
+    await Promise.all(names.map(kill));
+    await Promise.all([mongo.close(), nats.close()]);
+    await servers.stop();
+  }
+
+  try {
+    await Promise.all(names.map((name) => start(name)));
+    const { orders, inventory } = visit(urlOf, createSignIn(urlOf, username, password));
+    const ready = async () => void (await Promise.all([orders.getOrdersByUser({}), inventory.listProducts({})]));
+    await eventually(ready, startingMs);
+    for (const name of mortals) spares.set(name, spawnIdle(name));
+    return {
+      orders,
+      inventory,
+      mongo,
+      jetstream: await nats.jetstreamManager(),
+      instruct: (service, instructions) => tell(running.get(service)!, service, instructions),
+      logOf,
+      stepsOf: (service) =>
+        existsSync(logOf(service))
+          ? readFileSync(logOf(service), "utf8")
+              .trimEnd()
+              .split("\n")
+              .map((line) => JSON.parse(line) as Step)
+          : [],
+      async hasDied(service) {
+        const child = running.get(service)!;
+        const tooLate = new Promise<false>((resolve) => setTimeout(() => resolve(false), dyingMs));
+        return await Promise.race([ended(child).then(() => child.signalCode === "SIGKILL"), tooLate]);
+      },
+      kill,
+      async recover() {
+        for (const name of mortals) {
+          const child = running.get(name)!;
+          await (isDead(child) ? start(name) : tell(child, name, {}));
+        }
+        await eventually(ready, startingMs);
+      },
+      start,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function isDead(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+type UrlOf = (service: ServiceName) => string;
+
+/** A token that is still good for a while. */
+function createSignIn(urlOf: UrlOf, username: string, password: string): () => Promise<string> {
+  const { users } = visit(urlOf);
+  let token = "";
+  let renewAt = 0;
+  return async () => {
+    if (Date.now() < renewAt) return token;
+    token = (await users.authenticate({ username, password })).accessToken;
+    renewAt = Date.now() + renewAfterMs;
+    return token;
+  };
+}
+
+function visit(urlOf: UrlOf, signIn?: () => Promise<string>) {
+  const signedIn: Interceptor = (next) => async (request) => {
+    if (signIn !== undefined) request.header.set("authorization", `Bearer ${await signIn()}`);
+    return await next(request);
+  };
+  const to = (service: ServiceName) =>
+    createConnectTransport({
+      baseUrl: urlOf(service),
+      httpVersion: "1.1",
+      interceptors: [signedIn],
+      defaultTimeoutMs: callTimeoutMs,
+    });
+  return {
+    users: createClient(UserService, to("users")),
+    inventory: createClient(InventoryService, to("inventory")),
+    orders: createClient(OrderService, to("orders")),
+  };
+}
