@@ -1,26 +1,32 @@
 // One run in a process of its own: `node tests/resilience/chaos.ts '{"seed":1,"faultSeconds":60}'`. With an IPC channel it
-// answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts):
-// the run has to end with 1. `"keep":true` keeps data and logs.
+// answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts), and
+// makes the circumstances that bring it out: the run has to end with 1. `"under":"a crowd in a hurry"` makes them without a
+// mistake. `"keep":true` keeps data and logs.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { mutants, plant } from "./mutants.ts";
+import { circumstances, mutants, plant } from "./mutants.ts";
 import { describeRun, type RunResult, type RunSettings, runChaos } from "./run.ts";
 
-const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & { keep?: boolean; mutant?: string };
+const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & {
+  keep?: boolean;
+  mutant?: string;
+  under?: keyof typeof circumstances;
+};
 const root = resolve(import.meta.dirname, "../..");
 const mutant = mutants.find(({ name }) => name === asked.mutant);
 if (asked.mutant !== undefined && mutant === undefined) throw new Error(`there is no mutant called ${asked.mutant}`);
 const copy = mutant && plant(mutant, root);
+const under = mutant?.under ?? asked.under;
 const dataDir = mkdtempSync(join(tmpdir(), "shop-chaos-"));
 const result = await runChaos({
   seed: Math.floor(Math.random() * 2 ** 31),
   faultSeconds: 75,
-  buyers: 12,
+  buyers: 24,
   products: 40,
   stock: 100,
-  thinkMs: 60,
   root: copy ?? root,
+  ...(under && circumstances[under]),
   ...asked,
   dataDir,
   log: (line) => console.log(line),
@@ -28,7 +34,7 @@ const result = await runChaos({
 console.log(describeRun(result));
 if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
 const isGood = result.problems.length === 0 && result.havoc.diedAlone.length === 0;
-if (isGood && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
+if ((isGood || mutant !== undefined) && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
 else console.log(`its data and logs are in ${dataDir}`);
 process.send?.(reportOf(result));
 process.disconnect?.();

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { MongoClient } from "mongodb";
-import { type Account, buy, keepShop, signIn, signUp, usualHabits } from "./buyers.ts";
-import { check, type Observed, type Problem } from "./checker.ts";
+import { type Account, buy, type Habits, keepShop, signIn, signUp, usualHabits } from "./buyers.ts";
+import { check, type Observed, type Problem, type ProblemKind } from "./checker.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
-import { describeFault, type Havoc, planFaults, unleash } from "./nemesis.ts";
+import { describeFault, type FaultChoice, type Havoc, planFaults, unleash } from "./nemesis.ts";
 import { decisionTimes, isQuiet, observe } from "./observe.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
@@ -18,7 +18,10 @@ export interface RunSettings {
   readonly products: number;
   /** Of each product, before the clerk's corrections: less than is asked for. */
   readonly stock: number;
-  readonly thinkMs: number;
+  /** Which faults there may be; all by default. */
+  readonly faults?: FaultChoice;
+  /** How buyers differ from the usual ones. */
+  readonly habits?: Partial<Habits>;
   /** Empty; holds data and logs. */
   readonly dataDir: string;
   /** The repository whose services run. */
@@ -44,16 +47,18 @@ export interface RunResult {
 export const convergeWithinMs = 30_000;
 /** An answer of the catalogue may be as old as the cache's time to live; and a reader of a broken shop wants to see all. */
 const giveUpAfterMs = 60_000;
+/** What no waiting mends. */
+const forGood: readonly ProblemKind[] = ["lost", "doubled", "changed", "move lost", "oversold"];
 
 /** Starts a shop of its own, lets buyers and the nemesis at it, then checks every promise. It stops all it started. */
 export async function runChaos(settings: RunSettings): Promise<RunResult> {
   const { seed, log } = settings;
   const random = seededRandom(seed);
-  const faults = planFaults(random.fork("faults"), settings.faultSeconds * 1_000);
+  const faults = planFaults(random.fork("faults"), settings.faultSeconds * 1_000, settings.faults);
   log(`seed ${seed}, ${faults.length} faults:`);
   for (const fault of faults) log(`  ${describeFault(fault)}`);
 
-  const fleet = await startFleet(settings);
+  const fleet = await startFleet({ ...settings, random: random.fork("fleet") });
   const mongo = new MongoClient(fleet.mongodbUri, { readConcernLevel: "majority", serverSelectionTimeoutMS: 5_000 });
   try {
     const recorder = startRecord();
@@ -98,7 +103,7 @@ async function shopUnderFaults(
   const closing = new AbortController();
   const closed = new AbortController();
   const until = { closing: closing.signal, closed: closed.signal };
-  const habits = { ...usualHabits, thinkMs: settings.thinkMs };
+  const habits = { ...usualHabits, ...settings.habits };
   const names = Array.from({ length: settings.buyers }, (_, index) => `buyer-${settings.seed}-${index + 1}`);
   const accounts: Account[] = [];
   for (const name of names) accounts.push(await signUp(fleet.url, name));
@@ -136,7 +141,9 @@ async function converge(
         const observed = await observe(admin, mongo, productIds);
         const problems = check(history, observed);
         if (problems.length === 0) return { observed, problems, convergedMs: askedAt - lastHitAt };
-        if (isLate) return { observed, problems, convergedMs: undefined };
+        if (isLate || problems.some(({ kind }) => forGood.includes(kind))) {
+          return { observed, problems, convergedMs: undefined };
+        }
       }
     } catch (error) {
       log(`the shop does not answer yet: ${error}`);
