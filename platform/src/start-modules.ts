@@ -162,7 +162,7 @@ async function startOne(
     clock: systemClock,
     lease: (name, ttlMs = defaultLeaseMs) => createLease(db, name, holder, ttlMs),
   });
-  for (const handler of started.handlers ?? []) await ensureConsumer(bus, handler);
+  await Promise.all((started.handlers ?? []).map((handler) => ensureConsumer(bus, handler)));
   return started;
 }
 

@@ -23,7 +23,9 @@ test("one process hosts all four ports by default, and each service has its own 
 
 test("split services find each other on this machine, unless told where else", () => {
   const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
-  expect(serviceEnvironment(readSettings(["--split"], env), infra, secrets)).toEqual({
+  const settings = readSettings(["--split"], env);
+  expect(serviceEnvironment(settings, infra, secrets)).toEqual({
+    NODE_COMPILE_CACHE: join(settings.dataDir, "compile-cache"),
     USERS_URL: "http://127.0.0.1:50053",
     INVENTORY_URL: "http://127.0.0.1:5001",
     ORDERS_URL: "http://a,http://b",
