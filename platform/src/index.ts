@@ -13,7 +13,7 @@ export type { Logger } from "./log.ts";
 export { type Money, sum, times } from "./money.ts";
 export { isDuplicateKey } from "./mongo/duplicate-key.ts";
 export { createGroupCommit } from "./mongo/group-commit.ts";
-export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
+export { createOutbox, ensureOutboxIndex, type Outbox, sweepLeaseMs } from "./outbox/outbox.ts";
 export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";

@@ -9,6 +9,8 @@ import { type PendingEvent, toEvent, type WithOutbox } from "./pending-event.ts"
 /** Younger events are left to the writer that committed them. */
 const sweepAfterMs = 2_000;
 const sweepIntervalMs = 1_000;
+/** When a sweeper dies, what it would have published waits so long for the next one. */
+export const sweepLeaseMs = 5_000;
 const sweepBatch = 256;
 const clearBatch = 256;
 const clearDelayMs = 20;

@@ -6,7 +6,7 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { defineModule, eventHandler } from "@shop/platform";
+import { defineModule, eventHandler, sweepLeaseMs } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
@@ -79,7 +79,7 @@ export const inventory = defineModule({
       ],
       jobs: [
         outbox.sweeper({
-          lease: lease("sweep-ledger-outbox"),
+          lease: lease("sweep-ledger-outbox", sweepLeaseMs),
           // An entry that was not published may not have been projected either.
           async before(entries) {
             const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];

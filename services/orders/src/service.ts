@@ -3,7 +3,7 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createOutbox, defineModule, ensureOutboxIndex, eventHandler } from "@shop/platform";
+import { createOutbox, defineModule, ensureOutboxIndex, eventHandler, sweepLeaseMs } from "@shop/platform";
 import { createCatalogue } from "./clients/catalogue.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
@@ -66,7 +66,7 @@ export const orders = defineModule({
         }),
       ],
       jobs: [
-        outbox.sweeper({ lease: lease("sweep-orders-outbox") }),
+        outbox.sweeper({ lease: lease("sweep-orders-outbox", sweepLeaseMs) }),
         {
           ...announcePendingOrders({ orders: store, repeat: outbox.publishNow, clock, log }),
           lease: lease("announce-pending-orders"),
