@@ -1,21 +1,34 @@
 // One run in a process of its own: `node tests/resilience/chaos.ts '{"seed":1,"faultSeconds":60}'`. With an IPC channel it
 // answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts), and
 // makes the circumstances that bring it out: the run has to end with 1. `"under":"a crowd in a hurry"` makes them without a
-// mistake. `"keep":true` keeps data and logs.
+// mistake. `"victims":"orders"` hits those only (nemesis.ts). `"list":true` answers
+// what there is to run of mutants. `"keep":true` keeps data and logs.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { circumstances, mutants, plant } from "./mutants.ts";
+import { victimGroups } from "./nemesis.ts";
 import { describeRun, type RunResult, type RunSettings, runChaos } from "./run.ts";
 
 const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & {
   keep?: boolean;
   mutant?: string;
   under?: keyof typeof circumstances;
+  victims?: string;
+  list?: boolean;
 };
+if (asked.list === true) {
+  const unharmed = Object.keys(circumstances).map((under) => ({ under }));
+  const all = [...unharmed, ...mutants.map(({ name, under }) => ({ mutant: name, under }))];
+  await new Promise((resolve) => process.send!(all, resolve));
+  process.exit();
+}
 const root = resolve(import.meta.dirname, "../..");
 const mutant = mutants.find(({ name }) => name === asked.mutant);
 if (asked.mutant !== undefined && mutant === undefined) throw new Error(`there is no mutant called ${asked.mutant}`);
+const victims = asked.victims === undefined ? undefined : victimGroups[asked.victims];
+if (asked.victims !== undefined && victims === undefined)
+  throw new Error(`there are no victims called ${asked.victims}`);
 const copy = mutant && plant(mutant, root);
 const under = mutant?.under ?? asked.under;
 const dataDir = mkdtempSync(join(tmpdir(), "shop-chaos-"));
@@ -27,6 +40,7 @@ const result = await runChaos({
   stock: 100,
   root: copy ?? root,
   ...(under && circumstances[under]),
+  ...(victims && { faults: { victims } }),
   ...asked,
   dataDir,
   log: (line) => console.log(line),
@@ -41,7 +55,7 @@ process.disconnect?.();
 process.exitCode = isGood ? 0 : 1;
 
 /** What bench/src/chaos-bench.ts writes down; the whole result would be too much for a message. */
-function reportOf({ seed, havoc, history, observed, problems, convergedMs, decisionMs }: RunResult) {
+function reportOf({ seed, havoc, history, observed, problems, convergedMs, decided }: RunResult) {
   const firstAnswers = new Map<string, number>();
   for (const answer of history.requests.flatMap(({ answers }) => answers)) {
     if (answer.kind !== "accepted") continue;
@@ -54,9 +68,10 @@ function reportOf({ seed, havoc, history, observed, problems, convergedMs, decis
     diedAlone: havoc.diedAlone,
     requests: history.requests.length,
     acceptedAt: [...firstAnswers.values()].toSorted((a, b) => a - b),
+    decidedAt: decided.map(({ decidedAt }) => decidedAt).toSorted((a, b) => a - b),
     orders: Object.fromEntries(statuses.map(([status, orders]) => [status, orders!.length])),
     problems,
     convergedMs,
-    decisionMs,
+    decisionMs: decided.map(({ placedAt, decidedAt }) => decidedAt - placedAt).toSorted((a, b) => a - b),
   };
 }

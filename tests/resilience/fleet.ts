@@ -77,6 +77,7 @@ export async function startFleet(options: {
       .join();
   const environment = {
     ...ownEnvironment(),
+    NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
     MONGODB_URI: servers.mongodbUri,
     REDIS_URL: servers.redisUrl,
     NATS_URL: servers.natsUrl,

@@ -6,7 +6,7 @@ import { type Account, buy, type Habits, keepShop, signIn, signUp, usualHabits }
 import { check, type Observed, type Problem, type ProblemKind } from "./checker.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { describeFault, type FaultChoice, type Havoc, planFaults, unleash } from "./nemesis.ts";
-import { decisionTimes, isQuiet, observe } from "./observe.ts";
+import { type Decided, decidedOrders, isQuiet, observe } from "./observe.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
 
@@ -37,8 +37,7 @@ export interface RunResult {
   readonly problems: readonly Problem[];
   /** From the last fault's hit until nothing was wrong any more; undefined if that never came. */
   readonly convergedMs: number | undefined;
-  /** From an order's placing to the stock's answer, in ascending order. */
-  readonly decisionMs: readonly number[];
+  readonly decided: readonly Decided[];
   /** How often the services' logs say each thing at the level of errors. */
   readonly errors: Readonly<Record<string, number>>;
 }
@@ -48,7 +47,7 @@ export const convergeWithinMs = 30_000;
 /** An answer of the catalogue may be as old as the cache's time to live; and a reader of a broken shop wants to see all. */
 const giveUpAfterMs = 60_000;
 /** What no waiting mends. */
-const forGood: readonly ProblemKind[] = ["lost", "doubled", "changed", "move lost", "oversold"];
+const forGood: readonly ProblemKind[] = ["lost", "doubled", "changed", "move lost", "oversold", "orphan"];
 
 /** Starts a shop of its own, lets buyers and the nemesis at it, then checks every promise. It stops all it started. */
 export async function runChaos(settings: RunSettings): Promise<RunResult> {
@@ -73,7 +72,7 @@ export async function runChaos(settings: RunSettings): Promise<RunResult> {
       havoc,
       history: recorder.history,
       ...ended,
-      decisionMs: await decisionTimes(mongo),
+      decided: await decidedOrders(mongo),
       errors: loggedErrors(join(settings.dataDir, "logs")),
     };
   } finally {
@@ -168,16 +167,18 @@ function loggedErrors(folder: string): Record<string, number> {
 
 /** The run in a few lines, for a person. */
 export function describeRun(run: RunResult): string {
-  const { seed, havoc, history, observed, problems, convergedMs, decisionMs, errors } = run;
+  const { seed, havoc, history, observed, problems, convergedMs, decided, errors } = run;
+  const decisionMs = decided.map(({ placedAt, decidedAt }) => decidedAt - placedAt).toSorted((a, b) => a - b);
   const count = (kind: Problem["kind"]) => problems.filter((problem) => problem.kind === kind).length;
   const statuses = Object.entries(Object.groupBy(observed.orders, ({ status }) => status));
   const codes = Object.groupBy(
     history.requests.flatMap(({ answers }) => answers),
     (answer) => (answer.kind === "accepted" ? "accepted" : `${answer.kind} ${answer.code}`),
   );
-  const kills = havoc.injected.filter(({ action }) => action === "kill").length;
+  const actions = Object.entries(Object.groupBy(havoc.injected, ({ action }) => action));
   return [
-    `seed ${seed}: ${kills} kills, ${havoc.injected.length - kills} pauses; died alone: ${havoc.diedAlone.join(", ") || "none"}`,
+    `seed ${seed}: ${actions.map(([action, faults]) => `${action} ${faults!.length}`).join(", ")}; ` +
+      `died alone: ${havoc.diedAlone.join(", ") || "none"}`,
     `accepted ${acceptedIds(history).size} orders of ${history.requests.length} requests; lost ${count("lost")}, ` +
       `doubled ${count("doubled")}, oversold ${count("oversold")}, stuck ${count("stuck")}, other problems ` +
       `${problems.length - count("lost") - count("doubled") - count("oversold") - count("stuck")}`,
