@@ -18,6 +18,11 @@ export async function isQuiet(admin: Account, mongo: MongoClient): Promise<boole
   return orders.length === 0 && Object.values(await countOutboxes(mongo)).every((left) => left === 0);
 }
 
+/** How much the ledger tells by now. */
+export async function countEntries(mongo: MongoClient): Promise<number> {
+  return await mongo.db("inventory").collection("ledger").countDocuments();
+}
+
 /** Reads everything that the checker wants to know: through the public API as an administrator, and the ledger as it lies. */
 export async function observe(admin: Account, mongo: MongoClient, productIds: readonly string[]): Promise<Observed> {
   const ledger = await mongo

@@ -6,7 +6,7 @@ import { type Account, buy, type Habits, keepShop, signIn, signUp, usualHabits }
 import { check, type Observed, type Problem, type ProblemKind } from "./checker.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { describeFault, type FaultChoice, type Havoc, planFaults, unleash } from "./nemesis.ts";
-import { type Decided, decidedOrders, isQuiet, observe } from "./observe.ts";
+import { countEntries, type Decided, decidedOrders, isQuiet, observe } from "./observe.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
 
@@ -131,10 +131,14 @@ async function converge(
 ): Promise<Pick<RunResult, "observed" | "problems" | "convergedMs">> {
   const productIds = history.products.map(({ productId }) => productId);
   await admin.renew();
+  let [entries, entriesSince] = [-1, 0];
   for (;;) {
     const isLate = Date.now() - lastHitAt > giveUpAfterMs;
     try {
-      const quiet = await isQuiet(admin, mongo);
+      // To look at everything takes long: what is on its way to the ledger is given a moment to get there.
+      const written = await countEntries(mongo);
+      if (written !== entries) [entries, entriesSince] = [written, Date.now()];
+      const quiet = Date.now() - entriesSince > 1_000 && (await isQuiet(admin, mongo));
       if (isLate || quiet) {
         const askedAt = Date.now();
         const observed = await observe(admin, mongo, productIds);
