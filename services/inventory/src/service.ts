@@ -23,6 +23,8 @@ import { updateProduct } from "./rpc/update-product.ts";
 
 /** Events decided by one entry of the ledger at most. */
 const maxBatch = 256;
+/** Two that write entries about the same products waste most of them, so one does; another one follows when it dies. */
+const writerLeaseMs = 4_000;
 
 export const inventory = defineModule({
   name: "inventory",
@@ -35,6 +37,7 @@ export const inventory = defineModule({
     const { products, ledger, outbox } = await openStores({ db, bus, log });
     const productCache = createProductCache(cache);
     const stock = { ledger, products, cache: productCache, clock };
+    const writer = lease("ledger-writer", writerLeaseMs);
     return {
       routes: (router) =>
         router.service(InventoryService, {
@@ -53,6 +56,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderPlacedSchema,
           maxBatch,
+          lease: writer,
           handle: orderPlaced({ ...stock, repeat: outbox.publishNow }),
         }),
         eventHandler({
@@ -60,6 +64,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderCancelledSchema,
           maxBatch,
+          lease: writer,
           handle: orderClosed(stock, "released"),
         }),
         eventHandler({
@@ -67,6 +72,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderShippedSchema,
           maxBatch,
+          lease: writer,
           handle: orderClosed(stock, "shipped"),
         }),
         eventHandler({
@@ -74,6 +80,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderReturnedSchema,
           maxBatch,
+          lease: writer,
           handle: orderClosed(stock, "returned"),
         }),
       ],
