@@ -23,7 +23,7 @@ const { positionals, values } = parseArgs({
     seed: { type: "string", default: "1" },
     minutes: { type: "string", default: "5" },
     victim: { type: "string", default: "all" },
-    buyers: { type: "string", default: "48" },
+    buyers: { type: "string", default: "96" },
     note: { type: "string", default: "" },
   },
 });
@@ -50,7 +50,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
 } else {
   console.error(
     "npm run bench -- [start] [http] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
-      "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 48] [--victim all|each|orders|inventory|users|gateway|" +
+      "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
       "npm run bench -- mutants [--seed 1] [--note '...']",
   );
