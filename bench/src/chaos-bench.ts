@@ -1,82 +1,101 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
-import { join, resolve } from "node:path";
+import { percentile } from "./percentile.ts";
+import { runChaosOnce } from "./resilience.ts";
 import type { BenchSettings } from "./settings.ts";
 import { table } from "./table.ts";
 
-const repositoryRoot = resolve(import.meta.dirname, "../..");
+/** What `--victim each` hits, one after the other, each in a shop of its own. */
+const eachAlone = [
+  "orders",
+  "inventory",
+  "users",
+  "gateway",
+  "mongo-primary",
+  "mongo-secondary",
+  "nats",
+  "redis",
+  "links",
+];
 
-/** What a fault run answers, as far as it is reported here (tests/resilience/chaos.ts). */
+/** A fault run's answer, as far as it is reported here (tests/resilience/chaos.ts). */
 interface ChaosReport {
   readonly seed: number;
-  readonly injected: readonly {
-    readonly victim: string;
-    readonly action: "kill" | "pause";
-    readonly hitAt: number;
-    readonly healedAt: number;
-    readonly readyAt?: number;
-  }[];
+  readonly injected: readonly InjectedFault[];
   readonly diedAlone: readonly string[];
   readonly requests: number;
   /** When each accepted order was first answered, in ascending order. */
   readonly acceptedAt: readonly number[];
+  /** When the stock's answers came, in ascending order. */
+  readonly decidedAt: readonly number[];
   readonly orders: Readonly<Record<string, number>>;
   readonly problems: readonly { readonly kind: string; readonly about: string; readonly what: string }[];
   readonly convergedMs?: number;
   readonly decisionMs: readonly number[];
 }
 
-/** Kills and pauses everything in turn for so many minutes while buyers buy, then says what is left of the promises. */
-export async function benchChaos({ seed, minutes }: BenchSettings): Promise<string> {
-  const settings = JSON.stringify({ seed, faultSeconds: minutes * 60, stock: Math.ceil(60 * Math.max(1, minutes)) });
-  const run = fork(join(repositoryRoot, "tests/resilience/chaos.ts"), [settings]);
-  const stopped = once(run, "exit");
-  const answer = new Promise<ChaosReport>((resolve) => run.once("message", (report) => resolve(report as ChaosReport)));
-  const report = await Promise.race([answer, stopped.then(() => undefined)]);
-  if (report === undefined) throw new Error("the fault run ended without an answer");
-  await stopped;
-  if (report.problems.length > 0) process.exitCode = 1;
-  return describe(report);
+interface InjectedFault {
+  readonly victim: string;
+  readonly action: string;
+  readonly hitAt: number;
+  readonly healedAt: number;
+  readonly readyAt?: number;
 }
 
-function describe(report: ChaosReport): string {
-  const { injected, acceptedAt, problems, decisionMs } = report;
-  const kills = injected.filter(({ action }) => action === "kill").length;
-  const count = (kind: string) => problems.filter((problem) => problem.kind === kind).length;
-  const named = ["lost", "doubled", "oversold", "stuck"];
-  const others = problems.filter(({ kind }) => !named.includes(kind)).length;
-  const percentile = (share: number) => seconds(decisionMs[Math.floor((decisionMs.length - 1) * share)]);
-  const victims = [...new Set(injected.map(({ victim }) => victim))].toSorted();
-  const rows = victims.map((victim) => {
-    const own = injected.filter((fault) => fault.victim === victim);
-    const worst = (times: readonly (number | undefined)[]) =>
-      seconds(times.includes(undefined) ? undefined : Math.max(...(times as number[])));
-    const nextAccepted = (at: number) => {
-      const next = acceptedAt.find((accepted) => accepted >= at);
-      return next === undefined ? undefined : next - at;
-    };
-    const ready = own.flatMap(({ healedAt, readyAt }) => (readyAt === undefined ? [] : [readyAt - healedAt]));
-    return [
-      victim,
-      String(own.filter(({ action }) => action === "kill").length),
-      String(own.filter(({ action }) => action === "pause").length),
-      worst(own.map(({ hitAt }) => nextAccepted(hitAt))),
-      worst(own.map(({ healedAt }) => nextAccepted(healedAt))),
-      ready.length === 0 ? "" : worst(ready),
-    ];
-  });
+/** Hits everything in turn for so many minutes, or each victim alone, while buyers buy; then says what is left of the promises. */
+export async function benchChaos({ seed, minutes, victim, buyers }: BenchSettings): Promise<string> {
+  const chosen = victim === "each" ? eachAlone : [victim];
+  const sections: string[] = [];
+  for (const victims of chosen) {
+    const report = (await runChaosOnce({
+      seed,
+      victims,
+      buyers,
+      faultSeconds: minutes * 60,
+      products: 200,
+      // About half of what is asked for.
+      stock: Math.ceil(30 * Math.max(1, minutes)),
+    })) as ChaosReport;
+    if (report.problems.length > 0 || report.diedAlone.length > 0) process.exitCode = 1;
+    sections.push(`## ${victims}`, "", describe(report), "");
+  }
   return [
     "The split shop, two replicas of orders and inventory, on three mongod, three NATS servers and Redis. Buyers place orders of",
     "several lines for less stock than they want, retry, send twice, reuse keys and cancel, a clerk ships and corrects the stock,",
-    "while a schedule that follows from the seed kills (SIGKILL) and pauses (SIGSTOP) one process after the other. Then a checker",
-    "that shares no code with the product compares what clients were told with the public API and the ledger.",
+    "and the bus doubles, delays and swaps events, while a schedule that follows from the seed kills (SIGKILL) and pauses (SIGSTOP)",
+    "one process after the other and slows, resets and cuts links. Then a checker that shares no code with the product compares",
+    "what clients were told with the public API and the ledger.",
     "",
+    ...sections,
+    "By victim, in seconds (median, p99): from the hit to the next accepted order; from the restart, SIGCONT or mended link to the",
+    "next accepted order, and to the next answer of the stock; from the restart of a service until it says that it is ready.",
+  ].join("\n");
+}
+
+function describe(report: ChaosReport): string {
+  const { injected, acceptedAt, decidedAt, problems, decisionMs } = report;
+  const count = (kind: string) => problems.filter((problem) => problem.kind === kind).length;
+  const named = ["lost", "doubled", "oversold", "stuck"];
+  const others = problems.filter(({ kind }) => !named.includes(kind)).length;
+  const healed = medianAndP99(injected.map(({ healedAt }) => nextOf(acceptedAt, healedAt)));
+  const rows = [...new Set(injected.map(({ victim }) => victim))].toSorted().map((victim) => {
+    const own = injected.filter((fault) => fault.victim === victim);
+    return [
+      victim,
+      faultsOf(own),
+      medianAndP99(own.map(({ hitAt }) => nextOf(acceptedAt, hitAt))),
+      medianAndP99(own.map(({ healedAt }) => nextOf(acceptedAt, healedAt))),
+      medianAndP99(own.map(({ healedAt }) => nextOf(decidedAt, healedAt))),
+      medianAndP99(own.flatMap(({ healedAt, readyAt }) => (readyAt === undefined ? [] : [readyAt - healedAt]))),
+    ];
+  });
+  return [
     ...table(
       ["", ""],
       [
         ["seed", String(report.seed)],
-        ["kills, pauses", `${kills}, ${injected.length - kills}`],
-        ["orders asked for, accepted", `${report.requests}, ${acceptedAt.length}`],
+        ["**processes killed**", `**${killsOf(injected)}**`],
+        ["all faults", faultsOf(injected)],
+        ["orders asked for", String(report.requests)],
+        ["**orders accepted**", `**${acceptedAt.length}**`],
         [
           "ended as",
           Object.entries(report.orders)
@@ -89,19 +108,43 @@ function describe(report: ChaosReport): string {
         ["**stuck**", `**${count("stuck")}**`],
         ["other broken promises", String(others)],
         ["processes that died without being killed", report.diedAlone.join(", ") || "none"],
-        ["from the last hit until all was right, seconds", seconds(report.convergedMs)],
-        ["from placing to the stock's answer, p50, p99, slowest, seconds", [0.5, 0.99, 1].map(percentile).join(", ")],
+        ["**from the last hit until all was right, seconds**", `**${seconds(report.convergedMs)}**`],
+        ["from a restart or mending to the next accepted order, median, p99, seconds", healed],
+        [
+          "from placing to the stock's answer, p50, p99, slowest, seconds",
+          [0.5, 0.99, 1].map((share) => seconds(percentile(decisionMs, share))).join(", "),
+        ],
       ],
     ),
     "",
-    "Worst case by victim, in seconds: from the hit, and from the restart (or SIGCONT), to the next accepted order; from the",
-    "restart of a service until it says that it is ready.",
-    "",
-    ...table(["victim", "kills", "pauses", "hit to order", "restart to order", "restart to ready"], rows),
+    ...table(["victim", "faults", "hit to order", "healed to order", "healed to decision", "healed to ready"], rows),
     ...problems.slice(0, 50).map(({ kind, about, what }) => `\n${kind}: ${about} ${what}`),
   ].join("\n");
 }
 
+/** A stranded primary falls with its two secondaries. */
+function killsOf(faults: readonly InjectedFault[]): number {
+  return faults.reduce((sum, { action }) => sum + (action === "kill" ? 1 : action === "strand" ? 3 : 0), 0);
+}
+
+function faultsOf(faults: readonly InjectedFault[]): string {
+  return Object.entries(Object.groupBy(faults, ({ action }) => action))
+    .map(([action, some]) => `${action} ${some!.length}`)
+    .toSorted()
+    .join(", ");
+}
+
+/** How long after `at` the first of `times` is; undefined when there is none. */
+function nextOf(times: readonly number[], at: number): number | undefined {
+  const next = times.find((time) => time >= at);
+  return next === undefined ? undefined : next - at;
+}
+
+function medianAndP99(values: readonly (number | undefined)[]): string {
+  const sorted = values.map((value) => value ?? Number.POSITIVE_INFINITY).toSorted((a, b) => a - b);
+  return sorted.length === 0 ? "" : [0.5, 0.99].map((share) => seconds(percentile(sorted, share))).join(", ");
+}
+
 function seconds(ms: number | undefined): string {
-  return ms === undefined ? "never" : (ms / 1000).toFixed(1);
+  return ms === undefined || !Number.isFinite(ms) ? "never" : (ms / 1000).toFixed(1);
 }

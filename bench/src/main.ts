@@ -1,10 +1,11 @@
-// `npm run bench -- [start] [http] [orders] [overload] [chaos]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [orders] [overload] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { benchChaos } from "./chaos-bench.ts";
 import { serveFloor } from "./floor.ts";
 import { benchHttp } from "./http-bench.ts";
 import { insertOrders } from "./insert-floor.ts";
 import { generateLoad } from "./load.ts";
+import { benchMutants } from "./mutants-bench.ts";
 import { benchOrders } from "./orders-bench.ts";
 import { benchOverload } from "./overload-bench.ts";
 import { startWriting } from "./report.ts";
@@ -16,6 +17,7 @@ const benches = {
   orders: benchOrders,
   overload: benchOverload,
   chaos: benchChaos,
+  mutants: benchMutants,
 };
 const usual = ["start", "http"] as const;
 /** What this file does in a process of its own. */
@@ -34,11 +36,13 @@ const { positionals, values } = parseArgs({
     connections: { type: "string" },
     seed: { type: "string", default: "1" },
     minutes: { type: "string", default: "5" },
+    victim: { type: "string", default: "all" },
+    buyers: { type: "string", default: "96" },
     note: { type: "string", default: "" },
   },
 });
 const part = parts[positionals[0] ?? ""];
-const chosen = positionals.length === 0 ? usual : positionals;
+const chosen: readonly string[] = positionals.length === 0 ? usual : positionals;
 
 if (part !== undefined) await part();
 else if (chosen.every((name): name is keyof typeof benches => name in benches)) {
@@ -49,15 +53,20 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
     connections: values.connections === undefined ? undefined : Number(values.connections),
     seed: Number(values.seed),
     minutes: Number(values.minutes),
+    victim: values.victim,
+    buyers: Number(values.buyers),
   };
   for (const name of chosen) {
-    const write = startWriting(name, values.note);
+    const isPart = name === "chaos" && values.victim !== "all";
+    const write = startWriting(isPart ? `${name}-${values.victim}` : name, values.note);
     write(await benches[name](settings));
   }
 } else {
   console.error(
     "npm run bench -- [start] [http] [orders] [overload] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
-      "npm run bench -- chaos [--seed 1] [--minutes 5] [--note '...']",
+      "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
+      "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
+      "npm run bench -- mutants [--seed 1] [--note '...']",
   );
   process.exitCode = 1;
 }

@@ -11,4 +11,7 @@ export interface BenchSettings {
   readonly seed: number;
   /** How long faults are injected. */
   readonly minutes: number;
+  /** Whom they hit: a group of tests/resilience/nemesis.ts, or `each` for one run of each group. */
+  readonly victim: string;
+  readonly buyers: number;
 }

@@ -15,7 +15,7 @@ export interface Job {
 }
 
 /** A job that fails again and again is tried at least this often. */
-const maxBackoffMs = 10_000;
+const maxBackoffMs = 3_000;
 
 /** Starts a job; the answer stops it and resolves when its last run has ended. A run that fails is logged and tried again. */
 export function startJob(job: Job, log: Logger): () => Promise<void> {

@@ -14,7 +14,7 @@ export const platformConfig = z.object({
     5,
     1,
     300,
-    "seconds until the events that a dead process had in hand come to another; its leases end after twice as long",
+    "seconds until what a dead process had in hand, its events and its leases, comes to another",
   ),
   LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),

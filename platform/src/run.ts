@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { ConfigError } from "./config.ts";
 import type { ServiceModule } from "./service-module.ts";
 import { startModules } from "./start-modules.ts";
@@ -8,6 +9,8 @@ export async function run(modules: readonly ServiceModule[]): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort(new Error(signal)));
   try {
     const running = await startModules(modules, process.env, stop.signal);
+    // Node writes what it compiled when it exits (NODE_COMPILE_CACHE): whoever is killed would start from nothing again.
+    flushCompileCache();
     if (!stop.signal.aborted) {
       await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
     }

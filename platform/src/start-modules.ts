@@ -183,9 +183,9 @@ async function startOne(
     bus,
     cache,
     clock: systemClock,
-    lease: (name, ttlMs = 2 * takeoverMs) => createLease(db, name, holder, ttlMs),
+    lease: (name, ttlMs = takeoverMs) => createLease(db, name, holder, ttlMs),
   });
-  for (const handler of started.handlers ?? []) await ensureConsumer(bus, handler, takeoverMs);
+  await Promise.all((started.handlers ?? []).map((handler) => ensureConsumer(bus, handler, takeoverMs)));
   return started;
 }
 

@@ -16,10 +16,9 @@ describe("the split shop, while its processes are killed and paused", () => {
     run = await runChaos({
       seed,
       faultSeconds,
-      buyers: 10,
+      buyers: 24,
       products: 40,
       stock: 60,
-      thinkMs: 80,
       dataDir,
       root: resolve(import.meta.dirname, "../.."),
       log: (line) => console.log(line),

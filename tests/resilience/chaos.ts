@@ -1,26 +1,46 @@
 // One run in a process of its own: `node tests/resilience/chaos.ts '{"seed":1,"faultSeconds":60}'`. With an IPC channel it
-// answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts):
-// the run has to end with 1. `"keep":true` keeps data and logs.
+// answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts), and
+// makes the circumstances that bring it out: the run has to end with 1. `"under":"a crowd in a hurry"` makes them without a
+// mistake. `"victims":"orders"` hits those only (nemesis.ts). `"list":true` answers
+// what there is to run of mutants. `"keep":true` keeps data and logs.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { mutants, plant } from "./mutants.ts";
+import { circumstances, mutants, plant } from "./mutants.ts";
+import { victimGroups } from "./nemesis.ts";
 import { describeRun, type RunResult, type RunSettings, runChaos } from "./run.ts";
 
-const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & { keep?: boolean; mutant?: string };
+const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & {
+  keep?: boolean;
+  mutant?: string;
+  under?: keyof typeof circumstances;
+  victims?: string;
+  list?: boolean;
+};
+if (asked.list === true) {
+  const unharmed = Object.keys(circumstances).map((under) => ({ under }));
+  const all = [...unharmed, ...mutants.map(({ name, under }) => ({ mutant: name, under }))];
+  await new Promise((resolve) => process.send!(all, resolve));
+  process.exit();
+}
 const root = resolve(import.meta.dirname, "../..");
 const mutant = mutants.find(({ name }) => name === asked.mutant);
 if (asked.mutant !== undefined && mutant === undefined) throw new Error(`there is no mutant called ${asked.mutant}`);
+const victims = asked.victims === undefined ? undefined : victimGroups[asked.victims];
+if (asked.victims !== undefined && victims === undefined)
+  throw new Error(`there are no victims called ${asked.victims}`);
 const copy = mutant && plant(mutant, root);
+const under = mutant?.under ?? asked.under;
 const dataDir = mkdtempSync(join(tmpdir(), "shop-chaos-"));
 const result = await runChaos({
   seed: Math.floor(Math.random() * 2 ** 31),
   faultSeconds: 75,
-  buyers: 12,
+  buyers: 24,
   products: 40,
   stock: 100,
-  thinkMs: 60,
   root: copy ?? root,
+  ...(under && circumstances[under]),
+  ...(victims && { faults: { victims } }),
   ...asked,
   dataDir,
   log: (line) => console.log(line),
@@ -28,14 +48,14 @@ const result = await runChaos({
 console.log(describeRun(result));
 if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
 const isGood = result.problems.length === 0 && result.havoc.diedAlone.length === 0;
-if (isGood && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
+if ((isGood || mutant !== undefined) && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
 else console.log(`its data and logs are in ${dataDir}`);
 process.send?.(reportOf(result));
 process.disconnect?.();
 process.exitCode = isGood ? 0 : 1;
 
 /** What bench/src/chaos-bench.ts writes down; the whole result would be too much for a message. */
-function reportOf({ seed, havoc, history, observed, problems, convergedMs, decisionMs }: RunResult) {
+function reportOf({ seed, havoc, history, observed, problems, convergedMs, decided }: RunResult) {
   const firstAnswers = new Map<string, number>();
   for (const answer of history.requests.flatMap(({ answers }) => answers)) {
     if (answer.kind !== "accepted") continue;
@@ -48,9 +68,10 @@ function reportOf({ seed, havoc, history, observed, problems, convergedMs, decis
     diedAlone: havoc.diedAlone,
     requests: history.requests.length,
     acceptedAt: [...firstAnswers.values()].toSorted((a, b) => a - b),
+    decidedAt: decided.map(({ decidedAt }) => decidedAt).toSorted((a, b) => a - b),
     orders: Object.fromEntries(statuses.map(([status, orders]) => [status, orders!.length])),
     problems,
     convergedMs,
-    decisionMs,
+    decisionMs: decided.map(({ placedAt, decidedAt }) => decidedAt - placedAt).toSorted((a, b) => a - b),
   };
 }

@@ -4,6 +4,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, type KeptProcess, keepProcess, openRunFile, startInfra } from "@shop/tools/infra";
 import { MongoClient } from "mongodb";
 import { ownEnvironment } from "../setup/own-environment.ts";
+import { type Link, type LinkFault, openLink } from "./link.ts";
+import { noisyBus, usualNoise } from "./noisy-bus.ts";
+import type { Random } from "./random.ts";
 
 const readyTimeoutMs = 60_000;
 const stopGraceMs = 10_000;
@@ -21,6 +24,11 @@ export interface Fleet {
   untilReady(name: string, signal: AbortSignal): Promise<boolean>;
   /** The names of the mongod, the primary first; undefined when there is none just now. */
   replicaSet(): Promise<readonly string[] | undefined>;
+  /**
+   * Breaks what leads from a service to a server or another service, all members of a cluster at once: `orders-1>mongodb`.
+   * Whole again without a fault.
+   */
+  breakLink(link: string, fault?: LinkFault): void;
   stop(): Promise<void>;
 }
 
@@ -32,16 +40,21 @@ const services = [
   { name: "gateway", script: "gateway/src/main.ts", replicas: 1 },
 ] as const;
 
+/** Sees to it that a service connects through its links. */
+const preload = join(import.meta.dirname, "through-links.ts");
+
 /**
- * Starts the split shop on a cluster, on free ports and with data in `dataDir`.
+ * Starts the split shop on a cluster, on free ports and with data in `dataDir`. Every service reaches every server, and every
+ * other service, by a link of its own; on those to NATS events are doubled, delayed and swapped.
  * @param root the repository whose services run: this one, or a copy that was damaged on purpose
  */
 export async function startFleet(options: {
   readonly dataDir: string;
   readonly root: string;
+  readonly random: Random;
   readonly log: (line: string) => void;
 }): Promise<Fleet> {
-  const { dataDir, root, log } = options;
+  const { dataDir, root, random, log } = options;
   const names = services.flatMap(({ name, replicas }) => replicasOf(name, replicas));
   const ports = await choosePorts(
     join(dataDir, "service-ports.json"),
@@ -64,6 +77,7 @@ export async function startFleet(options: {
       .join();
   const environment = {
     ...ownEnvironment(),
+    NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
     MONGODB_URI: servers.mongodbUri,
     REDIS_URL: servers.redisUrl,
     NATS_URL: servers.natsUrl,
@@ -73,6 +87,26 @@ export async function startFleet(options: {
     ADMIN_PASSWORD: admin.password,
     ...Object.fromEntries(services.map(({ name, replicas }) => [`${name.toUpperCase()}_URL`, urlsOf(name, replicas)])),
   };
+  const targets = [...servers.processes.map(({ name, ports: [port] }) => ({ name, port: port! }))].concat(
+    names.map((name) => ({ name, port: portOf(name) })),
+  );
+  const links = new Map<string, Map<string, { port: number; link: Link }>>();
+  for (const from of names) {
+    links.set(from, new Map());
+    for (const { name: to, port } of targets.filter(({ name }) => name !== from)) {
+      const path = `${from}>${to}`;
+      const filters = to.startsWith("nats")
+        ? {
+            there: noisyBus(random.fork(`${path} published`), usualNoise),
+            back: noisyBus(random.fork(`${path} delivered`), usualNoise),
+          }
+        : {};
+      links.get(from)!.set(to, { port, link: await openLink(port, filters, random.fork(path).next) });
+    }
+  }
+  const linkPortsOf = (from: string) =>
+    Object.fromEntries([...links.get(from)!.values()].map(({ port, link }) => [port, link.port]));
+
   const runFile = openRunFile(join(dataDir, "services.json"));
   const kept = services.flatMap(({ name: service, script, replicas }) =>
     replicasOf(service, replicas).map((name) =>
@@ -80,9 +114,13 @@ export async function startFleet(options: {
         {
           name,
           command: process.execPath,
-          args: [join(root, script)],
+          args: ["--import", preload, join(root, script)],
           cwd: root,
-          env: { ...environment, [`${service.toUpperCase()}_PORT`]: String(portOf(name)) },
+          env: {
+            ...environment,
+            SHOP_TEST_LINKS: JSON.stringify(linkPortsOf(name)),
+            [`${service.toUpperCase()}_PORT`]: String(portOf(name)),
+          },
           ports: [portOf(name)],
           logFile: join(dataDir, "logs", `${name}.log`),
         },
@@ -107,18 +145,19 @@ export async function startFleet(options: {
     return false;
   }
 
+  async function isPrimary(name: string): Promise<boolean> {
+    const hello = directly.get(name)!.db("admin").command({ hello: 1 }, { timeoutMS: 1_000 });
+    // The driver bounds the command, but not its wait for a connection.
+    const answer = await Promise.race([hello, delay(1_500, undefined, { ref: false })]).catch(() => undefined);
+    return answer?.isWritablePrimary === true;
+  }
+
   async function replicaSet(): Promise<readonly string[] | undefined> {
-    for (const { name } of members.filter(({ pid }) => pid !== undefined)) {
-      const hello = await directly
-        .get(name)!
-        .db("admin")
-        .command({ hello: 1 }, { timeoutMS: 1_000 })
-        .catch(() => undefined);
-      if (hello?.isWritablePrimary === true) {
-        return [name, ...members.map((member) => member.name).filter((other) => other !== name)];
-      }
-    }
-    return undefined;
+    const running = members.filter(({ pid }) => pid !== undefined).map(({ name }) => name);
+    const answers = await Promise.all(running.map(isPrimary));
+    const primary = running[answers.indexOf(true)];
+    if (primary === undefined) return undefined;
+    return [primary, ...members.map(({ name }) => name).filter((name) => name !== primary)];
   }
 
   async function stop(): Promise<void> {
@@ -127,6 +166,7 @@ export async function startFleet(options: {
     await Promise.all([...directly.values()].map((client) => client.close()));
     await Promise.all(kept.map((service) => service.stop(stopGraceMs)));
     await servers.stop();
+    await Promise.all([...links.values()].flatMap((own) => [...own.values()].map(({ link }) => link.close())));
   }
 
   try {
@@ -153,6 +193,12 @@ export async function startFleet(options: {
     },
     untilReady,
     replicaSet,
+    breakLink(path, fault) {
+      const [from, to] = path.split(">");
+      const broken = [...(links.get(from!) ?? [])].filter(([name]) => name === to || name.startsWith(`${to}-`));
+      if (broken.length === 0) throw new Error(`there is no link ${path}`);
+      for (const [, { link }] of broken) link.suffer(fault);
+    },
     stop,
   };
 }

@@ -1,6 +1,42 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ProblemKind } from "./checker.ts";
+import type { RunSettings } from "./run.ts";
+
+/** The circumstances that bring mistakes out. The product as it is has to pass under each of them. */
+export const circumstances = {
+  "a crowd in a hurry": {
+    faultSeconds: 15,
+    faults: { victims: ["gateway>orders-1", "gateway>inventory-2", "inventory-1>redis"], actions: ["slow"] },
+    stock: 30,
+    habits: { thinkMs: 20, duplicates: 0.3, cancels: 0.4 },
+  },
+  "consumers that die": {
+    faultSeconds: 25,
+    faults: { victims: ["inventory-1", "inventory-2", "orders-1", "orders-2"], actions: ["kill"] },
+    stock: 300,
+    habits: { thinkMs: 20, cancels: 0.7 },
+  },
+  "a primary that takes its writes along": {
+    faultSeconds: 20,
+    faults: { victims: ["mongodb-primary"], actions: ["strand"] },
+    stock: 200,
+    habits: { thinkMs: 20, keyless: 0.5 },
+  },
+  "a database out of reach": {
+    faultSeconds: 25,
+    faults: {
+      victims: ["orders-1>mongodb", "orders-2>mongodb"],
+      actions: ["cut"],
+      forMs: { least: 9_000, most: 11_000 },
+    },
+    stock: 200,
+    habits: { thinkMs: 20, keyless: 0.5 },
+  },
+} as const satisfies Readonly<
+  Record<string, Required<Pick<RunSettings, "faultSeconds" | "faults" | "stock" | "habits">>>
+>;
 
 /** A mistake that a run has to find: one place of the product, changed. */
 export interface Mutant {
@@ -8,6 +44,10 @@ export interface Mutant {
   readonly file: string;
   readonly from: string;
   readonly to: string;
+  /** What brings it out. */
+  readonly under: keyof typeof circumstances;
+  /** What the checker says then: one of these at least. */
+  readonly breaks: readonly ProblemKind[];
 }
 
 export const mutants: readonly Mutant[] = [
@@ -16,41 +56,125 @@ export const mutants: readonly Mutant[] = [
     file: "platform/src/outbox/outbox.ts",
     from: "run: (signal) => sweep(signal, before),",
     to: "run: async () => void [sweep, before],",
+    under: "consumers that die",
+    breaks: ["outbox", "decision"],
+  },
+  {
+    name: "published before it is committed",
+    file: "services/orders/src/store/order-store.ts",
+    from: "        await insert(document);",
+    to: "        void outbox.relay(order.orderId, events);\n        await insert(document);",
+    under: "a crowd in a hurry",
+    breaks: ["orphan"],
   },
   {
     name: "acknowledged before it is committed",
     file: "platform/src/bus/consumer.ts",
     from: "      try {\n        await this.#handle(batch);",
     to: "      try {\n        for (const message of batch) message.ack();\n        await this.#handle(batch);",
+    under: "consumers that die",
+    breaks: ["decision", "stuck", "balance"],
+  },
+  {
+    name: "no guard: more is promised than there is",
+    file: "services/inventory/src/domain/ledger.ts",
+    from: "if (quantity > left) {",
+    to: "if (quantity > left + 3) {",
+    under: "a crowd in a hurry",
+    breaks: ["oversold"],
   },
   {
     name: "no unique key in the ledger",
     file: "services/inventory/src/store/ledger-store.ts",
     from: '{ name: "keys", unique: true }',
     to: '{ name: "keys" }',
+    under: "a crowd in a hurry",
+    breaks: ["ledger", "oversold", "decision"],
   },
   {
     name: "no unique request",
     file: "services/orders/src/store/order-store.ts",
     from: 'name: "request",\n      unique: true,',
     to: 'name: "request",',
+    under: "a crowd in a hurry",
+    breaks: ["doubled"],
+  },
+  {
+    name: "acknowledged by one member only (write concern 1)",
+    file: "platform/src/mongo/connect.ts",
+    from: 'writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 }',
+    to: "writeConcern: { w: 1 }",
+    under: "a primary that takes its writes along",
+    breaks: ["lost", "move lost", "doubled"],
+  },
+  {
+    name: "a bulk write's network error is swallowed",
+    file: "platform/src/mongo/group-commit.ts",
+    from: "return writeErrorsOf(error).length > 0 && error.result.getWriteConcernError() === undefined;",
+    to: "return error.result.getWriteConcernError() === undefined;",
+    under: "a database out of reach",
+    breaks: ["lost"],
+  },
+  {
+    name: "released once for every time it is heard",
+    file: "services/inventory/src/store/ledger-store.ts",
+    from: '...plan.closings.map(({ orderId, outcome }) => stepKey(orderId, outcome === "returned" ? "return" : "close")),',
+    to: "",
+    under: "a crowd in a hurry",
+    breaks: ["decision", "oversold"],
+  },
+  {
+    name: "a cache is the truth about stock",
+    file: "services/inventory/src/events/order-placed.ts",
+    from: 'const plan = decide(await on.products.balancesOf(productIds, "catalogue"), waiting);',
+    to: `const plan = decide(
+        new Map(
+          [...(await on.products.balancesOf(productIds, "catalogue"))].map(([productId, balance]) => {
+            const cached = globalThis as unknown as Record<string, { at: number; onHand: number; reserved: number }>;
+            if (!(Date.now() - (cached[productId]?.at ?? 0) < 3_000)) cached[productId] = { ...balance, at: Date.now() };
+            const { onHand, reserved } = cached[productId]!;
+            return [productId, { ...balance, onHand, reserved }];
+          }),
+        ),
+        waiting,
+      );`,
+    under: "a crowd in a hurry",
+    breaks: ["oversold"],
+  },
+  {
+    name: "called off before it was decided, and decided nevertheless",
+    file: "services/inventory/src/events/order-closed.ts",
+    from: 'if (await append("decided", voidOrders([orderId]))) return;\n        continue;',
+    to: "return void voidOrders;",
+    under: "a crowd in a hurry",
+    breaks: ["decision"],
+  },
+  {
+    name: "the stock's answer moves an order from wherever it is",
+    file: "services/orders/src/store/order-store.ts",
+    from: "filter: { _id, version: pendingVersion }",
+    to: "filter: { _id }",
+    under: "a crowd in a hurry",
+    breaks: ["move lost", "decision"],
   },
 ];
 
 const copied = ["gen", "platform", "services", "gateway", "package.json"];
 
-/** A copy of the repository with one mistake in it, in a temporary folder; throws when the place to change is not there. */
-export function plant({ file, from, to }: Mutant, root: string): string {
+/** The text of the mutant's file, with the mistake in it. Throws when the place to change is not there. */
+export function damaged({ file, from, to }: Mutant, root: string): string {
+  const text = readFileSync(join(root, file), "utf8");
+  if (text.split(from).length !== 2) throw new Error(`${file} has no single place to change: ${from}`);
+  return text.replace(from, () => to);
+}
+
+/** A copy of the repository with one mistake in it, in a temporary folder. Throws when the place to change is not there. */
+export function plant(mutant: Mutant, root: string): string {
   const copy = mkdtempSync(join(tmpdir(), "shop-mutant-"));
   for (const name of copied) {
     cpSync(join(root, name), join(copy, name), { recursive: true, filter: (path) => !path.includes("node_modules") });
   }
-  const text = readFileSync(join(copy, file), "utf8");
-  if (text.split(from).length !== 2) throw new Error(`${file} has no single place to change: ${from}`);
-  writeFileSync(
-    join(copy, file),
-    text.replace(from, () => to),
-  );
+  writeFileSync(join(copy, mutant.file), damaged(mutant, root));
 
   const modules = join(copy, "node_modules");
   mkdirSync(join(modules, "@shop"), { recursive: true });

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Fleet } from "./fleet.ts";
+import type { LinkFault } from "./link.ts";
 import type { Random } from "./random.ts";
 
-/** Whom a fault may hit. Which mongod is the primary shows when its time comes. */
-export const victims = [
+/** Processes that a fault may hit. Which mongod is the primary shows when its time comes. */
+const processes = [
   "orders-1",
   "orders-2",
   "inventory-1",
@@ -17,15 +18,48 @@ export const victims = [
   "nats-3",
   "redis",
 ] as const;
+
+/** Links that a fault may hit. */
+const links = [
+  "gateway>orders-1",
+  "gateway>inventory-2",
+  "orders-2>inventory",
+  "orders-1>mongodb",
+  "orders-2>mongodb",
+  "inventory-2>mongodb",
+  "orders-2>nats",
+  "inventory-1>nats",
+  "inventory-1>redis",
+] as const;
+
+export const victims = [...processes, ...links] as const;
 export type Victim = (typeof victims)[number];
+
+/** Names for several victims. */
+export const victimGroups: Readonly<Record<string, readonly Victim[]>> = {
+  all: victims,
+  orders: ["orders-1", "orders-2"],
+  inventory: ["inventory-1", "inventory-2"],
+  users: ["users"],
+  gateway: ["gateway"],
+  "mongo-primary": ["mongodb-primary"],
+  "mongo-secondary": ["mongodb-secondary"],
+  nats: ["nats-1", "nats-2", "nats-3"],
+  redis: ["redis"],
+  links,
+};
 
 /** A fault of the schedule. */
 export interface Fault {
   /** From the beginning of the faults. */
   readonly atMs: number;
   readonly victim: Victim;
-  /** `kill`: SIGKILL, and started again after `forMs`; `pause`: SIGSTOP, and SIGCONT after `forMs`. */
-  readonly action: "kill" | "pause";
+  /**
+   * `kill`: SIGKILL, and started again after `forMs`; `pause`: SIGSTOP, and SIGCONT after `forMs`. `strand`, of MongoDB's
+   * primary: its secondaries are killed, and after `forMs` so is it, before they come back without what only it has. Of a
+   * link: see link.ts.
+   */
+  readonly action: "kill" | "pause" | "strand" | LinkFault["kind"];
   readonly forMs: number;
 }
 
@@ -40,34 +74,73 @@ export interface Injected extends Fault {
   readonly readyAt: number | undefined;
 }
 
-const leastGapMs = 800;
-const mostGapMs = 4_000;
-const downMs = { least: 100, most: 3_000 };
-const pausedMs = { least: 1_000, most: 6_000 };
+const gapMs = { least: 800, most: 4_000 };
 const pauseShare = 0.25;
+const strandShare = 0.25;
+interface Length {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** How long a fault lasts, by what it is. */
+const usualMs: Readonly<Record<Fault["action"], Length>> = {
+  kill: { least: 100, most: 3_000 },
+  pause: { least: 1_000, most: 6_000 },
+  strand: { least: 300, most: 1_200 },
+  slow: { least: 3_000, most: 8_000 },
+  reset: { least: 100, most: 2_000 },
+  cut: { least: 1_000, most: 5_000 },
+  deaf: { least: 1_000, most: 5_000 },
+  mute: { least: 1_000, most: 5_000 },
+};
 /** The next member of a cluster is hit only after the last one had so long to catch up: two at once is another test. */
 const catchUpMs = 4_000;
 
+/** Which faults a run may have. */
+export interface FaultChoice {
+  /** All by default. */
+  readonly victims?: readonly Victim[];
+  /** Whatever the victim can suffer by default. */
+  readonly actions?: readonly Fault["action"][];
+  /** As usual for the action by default. */
+  readonly forMs?: Length;
+}
+
 /** The schedule for a seed: every victim is hit once before any is hit again. */
-export function planFaults(random: Random, durationMs: number): Fault[] {
+export function planFaults(random: Random, durationMs: number, choice: FaultChoice = {}): Fault[] {
   const faults: Fault[] = [];
   const busyUntil = new Map<string, number>();
   let deck: Victim[] = [];
   let atMs = 1_000;
   while (atMs < durationMs) {
-    if (deck.length === 0) deck = random.shuffled(victims);
+    if (deck.length === 0) deck = random.shuffled(choice.victims ?? victims);
     const index = deck.findIndex((victim) => (busyUntil.get(clusterOf(victim)) ?? 0) <= atMs);
     if (index >= 0) {
       const [victim] = deck.splice(index, 1);
-      const action = random.chance(pauseShare) ? "pause" : "kill";
-      const { least, most } = action === "pause" ? pausedMs : downMs;
+      const action = chooseAction(random, victim!, choice.actions);
+      const { least, most } = choice.forMs ?? usualMs[action];
       const forMs = random.integer(least, most);
       faults.push({ atMs, victim: victim!, action, forMs });
       busyUntil.set(clusterOf(victim!), atMs + forMs + catchUpMs);
     }
-    atMs += random.integer(leastGapMs, mostGapMs);
+    atMs += random.integer(gapMs.least, gapMs.most);
   }
   return faults;
+}
+
+function chooseAction(random: Random, victim: Victim, allowed: FaultChoice["actions"]): Fault["action"] {
+  const usual = usualAction(random, victim);
+  return allowed === undefined || allowed.includes(usual) ? usual : random.pick(allowed);
+}
+
+function usualAction(random: Random, victim: Victim): Fault["action"] {
+  if (isLink(victim)) return random.pick(["slow", "reset", "cut", "deaf", "mute"]);
+  if (random.chance(pauseShare)) return "pause";
+  return victim === "mongodb-primary" && random.chance(strandShare) ? "strand" : "kill";
+}
+
+function isLink(victim: Victim): boolean {
+  return victim.includes(">");
 }
 
 function clusterOf(victim: Victim): string {
@@ -78,6 +151,11 @@ function clusterOf(victim: Victim): string {
 export function describeFault({ atMs, action, victim, forMs }: Fault): string {
   return `${(atMs / 1000).toFixed(1)} s: ${action} ${victim} for ${(forMs / 1000).toFixed(1)} s`;
 }
+
+/** The stranded primary comes back then at the latest. */
+const electionWithinMs = 15_000;
+/** Of every link that is slow: a call that needs ten round trips takes a second and more. */
+const slowness: LinkFault = { kind: "slow", delayMs: 50, jitterMs: 100, bytesPerSecond: 500_000 };
 
 /** What a run of the nemesis did, and what died without it. */
 export interface Havoc {
@@ -96,34 +174,58 @@ export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line
 
   async function inject(fault: Fault): Promise<Injected | undefined> {
     await delay(fault.atMs - (Date.now() - beganAt));
-    const name = await processOf(fleet, fault.victim);
+    if (isLink(fault.victim)) return await breakLink(fault);
+    const [name, ...others] = await processesOf(fleet, fault.victim);
     const target = name === undefined ? undefined : fleet.process(name);
     if (target?.pid === undefined || down.has(target.name)) {
       log(`${describeFault(fault)}: passed over, it does not run`);
       return undefined;
     }
     log(`${describeFault(fault)}${target.name === fault.victim ? "" : ` (${target.name})`}`);
-    down.add(target.name);
-    const { pid } = target;
+    const struck = [target.name, ...(fault.action === "strand" ? others : [])];
+    for (const each of struck) down.add(each);
     const hitAt = Date.now();
     try {
-      if (fault.action === "kill") {
-        target.kill("SIGKILL");
-        await delay(fault.forMs);
-        while (target.pid === pid) await delay(10);
-        await target.start();
-      } else {
+      if (fault.action === "pause") {
         target.kill("SIGSTOP");
         await delay(fault.forMs);
+      } else if (fault.action === "strand") {
+        await Promise.all(others.map(kill));
+        await delay(fault.forMs);
+        await kill(target.name);
+        await Promise.all(others.map((other) => fleet.process(other).start()));
+        const inTime = AbortSignal.timeout(electionWithinMs);
+        while (!inTime.aborted && (await fleet.replicaSet()) === undefined) await delay(50);
+        await target.start();
+      } else {
+        await kill(target.name);
+        await delay(fault.forMs);
+        await target.start();
       }
     } finally {
       if (fault.action === "pause") target.kill("SIGCONT");
-      down.delete(target.name);
+      for (const each of struck) down.delete(each);
     }
     const healedAt = Date.now();
     const isService = !/^(mongodb|nats|redis)/.test(target.name);
     const ready = isService && (await fleet.untilReady(target.name, AbortSignal.timeout(30_000)));
     return { ...fault, process: target.name, hitAt, healedAt, readyAt: ready ? Date.now() : undefined };
+  }
+
+  async function kill(name: string): Promise<void> {
+    const victim = fleet.process(name);
+    const { pid } = victim;
+    victim.kill("SIGKILL");
+    while (victim.pid !== undefined && victim.pid === pid) await delay(10);
+  }
+
+  async function breakLink(fault: Fault): Promise<Injected> {
+    log(describeFault(fault));
+    const hitAt = Date.now();
+    fleet.breakLink(fault.victim, fault.action === "slow" ? slowness : { kind: fault.action as "cut" });
+    await delay(fault.forMs);
+    fleet.breakLink(fault.victim);
+    return { ...fault, process: fault.victim, hitAt, healedAt: Date.now(), readyAt: undefined };
   }
 
   const watch = setInterval(() => {
@@ -143,8 +245,10 @@ export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line
   }
 }
 
-async function processOf(fleet: Fleet, victim: Victim): Promise<string | undefined> {
-  if (!victim.startsWith("mongodb")) return victim;
-  const members = await fleet.replicaSet();
-  return victim === "mongodb-primary" ? members?.[0] : members?.[1];
+/** Whom a fault hits: the victim first; of MongoDB then the others. Empty when it can't be told just now. */
+async function processesOf(fleet: Fleet, victim: Victim): Promise<readonly string[]> {
+  if (!victim.startsWith("mongodb")) return [victim];
+  const [primary, ...secondaries] = (await fleet.replicaSet()) ?? [];
+  if (primary === undefined) return [];
+  return victim === "mongodb-primary" ? [primary, ...secondaries] : secondaries;
 }

@@ -18,6 +18,11 @@ export async function isQuiet(admin: Account, mongo: MongoClient): Promise<boole
   return orders.length === 0 && Object.values(await countOutboxes(mongo)).every((left) => left === 0);
 }
 
+/** How much the ledger tells by now. */
+export async function countEntries(mongo: MongoClient): Promise<number> {
+  return await mongo.db("inventory").collection("ledger").countDocuments();
+}
+
 /** Reads everything that the checker wants to know: through the public API as an administrator, and the ledger as it lies. */
 export async function observe(admin: Account, mongo: MongoClient, productIds: readonly string[]): Promise<Observed> {
   const ledger = await mongo
@@ -33,20 +38,24 @@ export async function observe(admin: Account, mongo: MongoClient, productIds: re
   };
 }
 
-/** How long the orders waited for the stock's answer, in ascending order, in milliseconds; those that were called off do not count. */
-export async function decisionTimes(mongo: MongoClient): Promise<number[]> {
+/** An order that the stock has answered; times are of the services' clock, in milliseconds. */
+export interface Decided {
+  readonly placedAt: number;
+  readonly decidedAt: number;
+}
+
+/** When the orders were placed and the stock's answers came; those that were called off before do not count. */
+export async function decidedOrders(mongo: MongoClient): Promise<Decided[]> {
   const orders = await mongo
     .db("orders")
     .collection<{ history: { status: string; time: Date }[] }>("orders")
     .find({}, { projection: { "history.status": 1, "history.time": 1 } })
     .toArray();
-  return orders
-    .flatMap(({ history: [placed, next] }) =>
-      placed !== undefined && (next?.status === "confirmed" || next?.status === "rejected")
-        ? next.time.getTime() - placed.time.getTime()
-        : [],
-    )
-    .toSorted((a, b) => a - b);
+  return orders.flatMap(({ history: [placed, next] }) =>
+    placed !== undefined && (next?.status === "confirmed" || next?.status === "rejected")
+      ? { placedAt: placed.time.getTime(), decidedAt: next.time.getTime() }
+      : [],
+  );
 }
 
 async function countOutboxes(mongo: MongoClient): Promise<Record<string, number>> {

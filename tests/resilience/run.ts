@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { MongoClient } from "mongodb";
-import { type Account, buy, keepShop, signIn, signUp, usualHabits } from "./buyers.ts";
-import { check, type Observed, type Problem } from "./checker.ts";
+import { type Account, buy, type Habits, keepShop, signIn, signUp, usualHabits } from "./buyers.ts";
+import { check, type Observed, type Problem, type ProblemKind } from "./checker.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
-import { describeFault, type Havoc, planFaults, unleash } from "./nemesis.ts";
-import { decisionTimes, isQuiet, observe } from "./observe.ts";
+import { describeFault, type FaultChoice, type Havoc, planFaults, unleash } from "./nemesis.ts";
+import { countEntries, type Decided, decidedOrders, isQuiet, observe } from "./observe.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
 
@@ -18,7 +18,10 @@ export interface RunSettings {
   readonly products: number;
   /** Of each product, before the clerk's corrections: less than is asked for. */
   readonly stock: number;
-  readonly thinkMs: number;
+  /** Which faults there may be; all by default. */
+  readonly faults?: FaultChoice;
+  /** How buyers differ from the usual ones. */
+  readonly habits?: Partial<Habits>;
   /** Empty; holds data and logs. */
   readonly dataDir: string;
   /** The repository whose services run. */
@@ -34,8 +37,7 @@ export interface RunResult {
   readonly problems: readonly Problem[];
   /** From the last fault's hit until nothing was wrong any more; undefined if that never came. */
   readonly convergedMs: number | undefined;
-  /** From an order's placing to the stock's answer, in ascending order. */
-  readonly decisionMs: readonly number[];
+  readonly decided: readonly Decided[];
   /** How often the services' logs say each thing at the level of errors. */
   readonly errors: Readonly<Record<string, number>>;
 }
@@ -44,16 +46,18 @@ export interface RunResult {
 export const convergeWithinMs = 30_000;
 /** An answer of the catalogue may be as old as the cache's time to live; and a reader of a broken shop wants to see all. */
 const giveUpAfterMs = 60_000;
+/** What no waiting mends. */
+const forGood: readonly ProblemKind[] = ["lost", "doubled", "changed", "move lost", "oversold", "orphan"];
 
 /** Starts a shop of its own, lets buyers and the nemesis at it, then checks every promise. It stops all it started. */
 export async function runChaos(settings: RunSettings): Promise<RunResult> {
   const { seed, log } = settings;
   const random = seededRandom(seed);
-  const faults = planFaults(random.fork("faults"), settings.faultSeconds * 1_000);
+  const faults = planFaults(random.fork("faults"), settings.faultSeconds * 1_000, settings.faults);
   log(`seed ${seed}, ${faults.length} faults:`);
   for (const fault of faults) log(`  ${describeFault(fault)}`);
 
-  const fleet = await startFleet(settings);
+  const fleet = await startFleet({ ...settings, random: random.fork("fleet") });
   const mongo = new MongoClient(fleet.mongodbUri, { readConcernLevel: "majority", serverSelectionTimeoutMS: 5_000 });
   try {
     const recorder = startRecord();
@@ -68,7 +72,7 @@ export async function runChaos(settings: RunSettings): Promise<RunResult> {
       havoc,
       history: recorder.history,
       ...ended,
-      decisionMs: await decisionTimes(mongo),
+      decided: await decidedOrders(mongo),
       errors: loggedErrors(join(settings.dataDir, "logs")),
     };
   } finally {
@@ -98,7 +102,7 @@ async function shopUnderFaults(
   const closing = new AbortController();
   const closed = new AbortController();
   const until = { closing: closing.signal, closed: closed.signal };
-  const habits = { ...usualHabits, thinkMs: settings.thinkMs };
+  const habits = { ...usualHabits, ...settings.habits };
   const names = Array.from({ length: settings.buyers }, (_, index) => `buyer-${settings.seed}-${index + 1}`);
   const accounts: Account[] = [];
   for (const name of names) accounts.push(await signUp(fleet.url, name));
@@ -127,16 +131,22 @@ async function converge(
 ): Promise<Pick<RunResult, "observed" | "problems" | "convergedMs">> {
   const productIds = history.products.map(({ productId }) => productId);
   await admin.renew();
+  let [entries, entriesSince] = [-1, 0];
   for (;;) {
     const isLate = Date.now() - lastHitAt > giveUpAfterMs;
     try {
-      const quiet = await isQuiet(admin, mongo);
+      // To look at everything takes long: what is on its way to the ledger is given a moment to get there.
+      const written = await countEntries(mongo);
+      if (written !== entries) [entries, entriesSince] = [written, Date.now()];
+      const quiet = Date.now() - entriesSince > 1_000 && (await isQuiet(admin, mongo));
       if (isLate || quiet) {
         const askedAt = Date.now();
         const observed = await observe(admin, mongo, productIds);
         const problems = check(history, observed);
         if (problems.length === 0) return { observed, problems, convergedMs: askedAt - lastHitAt };
-        if (isLate) return { observed, problems, convergedMs: undefined };
+        if (isLate || problems.some(({ kind }) => forGood.includes(kind))) {
+          return { observed, problems, convergedMs: undefined };
+        }
       }
     } catch (error) {
       log(`the shop does not answer yet: ${error}`);
@@ -161,16 +171,18 @@ function loggedErrors(folder: string): Record<string, number> {
 
 /** The run in a few lines, for a person. */
 export function describeRun(run: RunResult): string {
-  const { seed, havoc, history, observed, problems, convergedMs, decisionMs, errors } = run;
+  const { seed, havoc, history, observed, problems, convergedMs, decided, errors } = run;
+  const decisionMs = decided.map(({ placedAt, decidedAt }) => decidedAt - placedAt).toSorted((a, b) => a - b);
   const count = (kind: Problem["kind"]) => problems.filter((problem) => problem.kind === kind).length;
   const statuses = Object.entries(Object.groupBy(observed.orders, ({ status }) => status));
   const codes = Object.groupBy(
     history.requests.flatMap(({ answers }) => answers),
     (answer) => (answer.kind === "accepted" ? "accepted" : `${answer.kind} ${answer.code}`),
   );
-  const kills = havoc.injected.filter(({ action }) => action === "kill").length;
+  const actions = Object.entries(Object.groupBy(havoc.injected, ({ action }) => action));
   return [
-    `seed ${seed}: ${kills} kills, ${havoc.injected.length - kills} pauses; died alone: ${havoc.diedAlone.join(", ") || "none"}`,
+    `seed ${seed}: ${actions.map(([action, faults]) => `${action} ${faults!.length}`).join(", ")}; ` +
+      `died alone: ${havoc.diedAlone.join(", ") || "none"}`,
     `accepted ${acceptedIds(history).size} orders of ${history.requests.length} requests; lost ${count("lost")}, ` +
       `doubled ${count("doubled")}, oversold ${count("oversold")}, stuck ${count("stuck")}, other problems ` +
       `${problems.length - count("lost") - count("doubled") - count("oversold") - count("stuck")}`,

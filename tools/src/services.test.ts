@@ -31,7 +31,9 @@ test("split services tell their metrics on one port after the other, and none un
 
 test("split services find each other on this machine, unless told where else", () => {
   const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
-  expect(serviceEnvironment(readSettings(["--split"], env), infra, secrets)).toEqual({
+  const settings = readSettings(["--split"], env);
+  expect(serviceEnvironment(settings, infra, secrets)).toEqual({
+    NODE_COMPILE_CACHE: join(settings.dataDir, "compile-cache"),
     USERS_URL: "http://127.0.0.1:50053",
     INVENTORY_URL: "http://127.0.0.1:5001",
     ORDERS_URL: "http://a,http://b",

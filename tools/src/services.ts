@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Infra } from "./infra/index.ts";
 import type { Settings } from "./settings.ts";
 
@@ -33,7 +34,7 @@ export function servicesOf({ split, ports, env }: Settings): readonly Service[] 
 
 /** The environment the services run in: the starter's own, and where everything is. */
 export function serviceEnvironment(
-  { split, ports, env, adminUsername }: Settings,
+  { split, ports, env, dataDir, adminUsername }: Settings,
   infra: Pick<Infra, "mongodbUri" | "redisUrl" | "natsUrl">,
   secrets: { readonly internalSecret: string; readonly adminPassword: string },
 ): NodeJS.ProcessEnv {
@@ -44,6 +45,8 @@ export function serviceEnvironment(
   };
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   return {
+    // Halves the processor time of the next start.
+    NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
     ...(split ? neighbours : {}),
     ...given,
     ...Object.fromEntries(Object.entries(ports).map(([variable, port]) => [variable, String(port)])),

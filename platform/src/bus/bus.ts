@@ -21,6 +21,8 @@ const retentionMs = 7 * dayMs;
 /** JetStream forgets the ids it has seen after this; effects are idempotent anyway. */
 const dedupeWindowMs = 10 * 60 * 1000;
 const publishTimeoutMs = 5_000;
+/** A request to a cluster that elects a leader just then is lost: asked again soon, a start does not wait for it. */
+const managerTimeoutMs = 2_000;
 
 /** JetStream, as much of it as the platform uses. */
 export interface Bus {
@@ -53,13 +55,14 @@ export async function connectBus(
         reconnectTimeWait: 250,
         // A stack trace for every publish would cost more than the publish.
         noAsyncTraces: true,
-        pingInterval: 5_000,
+        // A server that hangs is left after three of these.
+        pingInterval: 2_000,
         maxPingOut: 2,
       }),
     log,
     signal,
   );
-  const manager = await waitFor(() => connection.jetstreamManager(), log, signal);
+  const manager = await waitFor(() => connection.jetstreamManager({ timeout: managerTimeoutMs }), log, signal);
   const jetstream = connection.jetstream();
 
   let connected = true;

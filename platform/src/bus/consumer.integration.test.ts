@@ -4,20 +4,24 @@ import { expect, onTestFinished, test } from "vitest";
 import { DomainError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { openTestBus, silentLog } from "../testing/index.ts";
-import { ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
+import { type EventHandler, ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
 import { deadLetterStream, ensureDeadLetters } from "./dead-letters.ts";
 
 // Any message will do for an event; this one belongs to nobody here. The stream is this file's, one test at a time.
 const stream = "test-consumer";
 type Said = MessageShape<typeof ErrorInfoSchema>;
 
-async function hear(handle: (said: readonly string[]) => Promise<void>, { maxBatch = 10 } = {}) {
+async function hear(
+  handle: (said: readonly string[]) => Promise<void>,
+  { maxBatch = 10, lease }: { maxBatch?: number; lease?: EventHandler["lease"] } = {},
+) {
   const bus = await openTestBus();
   const handler = eventHandler({
     durable: newId("test"),
     stream,
     event: ErrorInfoSchema,
     maxBatch,
+    ...(lease && { lease }),
     handle: (events: readonly Said[]) => handle(events.map((event) => event.reason)),
   });
   await ensureDeadLetters(bus);
@@ -151,3 +155,33 @@ test("stopping waits for the batch in hand, and the next process hears the rest"
   await expect.poll(unacknowledged, { timeout: 15_000 }).toBe(0);
   expect([...done].sort()).toEqual(["one", "three", "two"]);
 });
+
+test("of those that share a lease its holder hears alone, and the next one hears once it has the lease", async () => {
+  let holder = "first";
+  const heard: string[] = [];
+  const leaseOf = (name: string) => ({ acquire: async () => holder === name, release: async () => {} });
+  const { bus, handler, say, start } = await hear(async (said) => void heard.push(`first ${said}`), {
+    lease: leaseOf("first"),
+  });
+  const next: EventHandler = { ...handler, lease: leaseOf("next"), handle: async () => void heard.push("next") };
+  await start();
+  onTestFinished(await startConsumer(bus, next, silentLog));
+  for (const reason of ["1", "2", "3"]) {
+    await say(reason);
+    await expect.poll(() => heard).toContain(`first ${reason}`);
+  }
+  expect(heard).not.toContain("next");
+
+  holder = "next";
+  await expect
+    .poll(
+      async () => {
+        heard.length = 0;
+        await say("4");
+        await expect.poll(() => heard.length, { timeout: 2_000 }).toBe(1);
+        return heard;
+      },
+      { timeout: 15_000 },
+    )
+    .toEqual(["next"]);
+}, 30_000);

@@ -3,6 +3,7 @@ import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/proto
 import { AckPolicy, DeliverPolicy, type JsMsg, nanos } from "nats";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Logger } from "../log.ts";
+import type { Lease } from "../mongo/lease.ts";
 import { inTrace } from "../trace.ts";
 import type { Bus } from "./bus.ts";
 import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";
@@ -25,6 +26,8 @@ const heartbeatMs = 2_000;
 const requestMs = 5_000;
 /** A message whose handling failed so often, for no known reason, is set aside. */
 const maxUnknownFailures = 5;
+/** How often a lease is prolonged by its holder, and asked for by the others. */
+const leaseCheckMs = 1_000;
 const backoffMs = { first: 250, most: 5_000 };
 
 /** What a service does when it hears an event. */
@@ -36,6 +39,11 @@ export interface EventHandler<Schema extends DescMessage = DescMessage> {
   readonly event: Schema;
   /** At most this many at once, unless one message holds more. */
   readonly maxBatch: number;
+  /**
+   * Only its holder hears: for effects of which rivals would undo one another's work. For speed alone: a holder that hangs
+   * may go on with what it has while the next one has begun.
+   */
+  readonly lease?: Lease;
   /**
    * The effect. It comes again whenever that is in doubt, and in any order, so it is idempotent by a key of its own; it
    * resolves only once it is committed. A rejection means that nothing, or only some of it, was done.
@@ -87,7 +95,7 @@ export async function startConsumer(
  */
 async function pull(
   bus: Bus,
-  { stream, durable }: EventHandler,
+  { stream, durable, lease }: EventHandler,
   worker: BatchWorker,
   log: Logger,
   signal: AbortSignal,
@@ -95,6 +103,10 @@ async function pull(
   const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   while (!signal.aborted) {
     try {
+      if (lease !== undefined && !(await lease.acquire())) {
+        await delay(leaseCheckMs, undefined, { signal }).catch(() => {});
+        continue;
+      }
       const consumer = await bus.jetstream.consumers.get(stream, durable);
       const messages = await consumer.consume({
         max_messages: prefetchedMessages,
@@ -103,13 +115,25 @@ async function pull(
         // Not an iterator: what that has buffered when it is closed would count as sent and not received.
         callback: (message) => worker.add(message),
       });
-      await Promise.race([stopped, messages.closed()]);
+      const done = new AbortController();
+      await Promise.race([stopped, messages.closed(), lost(lease, done.signal)]);
+      done.abort();
       await messages.close();
     } catch (error) {
       log.warn({ err: error }, "no events can be had, trying again");
     }
     await delay(signal.aborted ? 0 : backoffMs.first);
   }
+  await lease?.release().catch(() => {});
+}
+
+/** Resolves when somebody else holds the lease; keeps it until then. */
+async function lost(lease: Lease | undefined, signal: AbortSignal): Promise<void> {
+  if (lease === undefined) return await new Promise(() => {});
+  do {
+    await delay(leaseCheckMs, undefined, { signal }).catch(() => {});
+    // A database that can't be asked gives the lease to nobody else either.
+  } while (!signal.aborted && (await lease.acquire().catch(() => true)));
 }
 
 /** A message in hand, and the events in it. */

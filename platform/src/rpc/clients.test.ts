@@ -37,3 +37,25 @@ test("a read whose replica dies during the call is read from another one", async
   const client = callers([dying, await replica()]);
   for (let read = 0; read < 4; read++) await client.listTokenKeys({});
 });
+
+/** It takes connections and answers nothing, as a process that hangs. */
+async function hanging() {
+  let asked = 0;
+  const url = await listen(() => void asked++);
+  return { url, asked: () => asked };
+}
+
+test("a read whose replica hangs is answered by another one in well under the time it may take", async () => {
+  const { url } = await hanging();
+  const client = callers([url, await replica()]);
+  const began = performance.now();
+  await Promise.all([client.listTokenKeys({}), client.listTokenKeys({})]);
+  expect(performance.now() - began).toBeLessThan(1_500);
+});
+
+test("a replica that hangs keeps one read waiting, and the next ones go past it", async () => {
+  const { url, asked } = await hanging();
+  const client = callers([url, await replica()]);
+  for (let read = 0; read < 6; read++) await client.listTokenKeys({});
+  expect(asked()).toBe(1);
+});

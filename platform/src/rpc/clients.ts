@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import {
@@ -13,9 +14,12 @@ import { type InternalCredentials, internalCredentialHeader } from "../auth/inte
 import { isDependencyLost } from "../dependency-lost.ts";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
 import type { RouterOptions } from "./router-options.ts";
+import { Silence } from "./silence.ts";
 
 /** No call to a neighbour waits longer than this, unless it says so itself. */
 const defaultTimeoutMs = 5_000;
+/** A read that has waited so long is asked of another replica too. */
+const secondAskMs = 500;
 
 /** How to call a service. The only seam between one process and many. */
 export type TransportTo = (service: DescService) => Transport;
@@ -78,24 +82,43 @@ function callerInterceptor(credentials: InternalCredentials): Interceptor {
   };
 }
 
-/** Replicas take turns. A read that a replica did not take, or that broke, is tried once more, on the next one. */
-function firstThatAnswers(replicas: readonly Transport[]): Transport {
+/**
+ * Replicas take turns; one that leaves calls unanswered comes last. A read that a replica did not take, or that broke, is
+ * tried once more, on the next one; a read that has to wait is asked of the next one too, and the first answer counts.
+ */
+function firstThatAnswers(transports: readonly Transport[]): Transport {
+  const replicas = transports.map((transport) => ({ transport, silence: new Silence() }));
+  type Replica = (typeof replicas)[number];
   let turn = 0;
-  const replica = (index: number) => replicas[index % replicas.length]!;
+  const inTurn = (): readonly [Replica, Replica] => {
+    // Taken once: other calls turn the wheel meanwhile, and the next one of theirs may be the same as this one's first.
+    const first = turn++ % replicas.length;
+    const wheel = [...replicas.slice(first), ...replicas.slice(0, first)];
+    wheel.sort((a, b) => Number(a.silence.isSilent) - Number(b.silence.isSilent));
+    return [wheel[0]!, wheel[1] ?? wheel[0]!];
+  };
   return {
-    async unary(...call) {
-      const [method] = call;
-      // Taken once: other calls turn the wheel meanwhile, and the next one of theirs may be the same as this one's first.
-      const first = turn++;
+    async unary(method, signal, ...rest) {
+      const [first, next] = inTurn();
+      const done = new AbortController();
+      const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
+      const ask = ({ transport, silence }: Replica) => silence.during(transport.unary(method, either, ...rest));
+      const answer = ask(first);
+      if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return await answer;
       try {
-        return await replica(first).unary(...call);
+        const late = delay(secondAskMs, "late" as const, { signal: done.signal });
+        const soon = await Promise.race([answer, late]);
+        if (soon !== "late") return soon;
+        return await Promise.any(first === next ? [answer] : [answer, ask(next)]);
       } catch (error) {
-        const isRead = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+        if (error instanceof AggregateError) throw error.errors[0];
         const timeIsUp = ConnectError.from(error).code === Code.DeadlineExceeded;
-        if (!isRead || timeIsUp || !isDependencyLost(error)) throw error;
-        return await replica(first + 1).unary(...call);
+        if (timeIsUp || !isDependencyLost(error)) throw error;
+        return await ask(next);
+      } finally {
+        done.abort();
       }
     },
-    stream: (...call) => replica(turn++).stream(...call),
+    stream: (...call) => inTurn()[0].transport.stream(...call),
   };
 }

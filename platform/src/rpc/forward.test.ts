@@ -266,6 +266,19 @@ test.each(versions)("replicas take turns on %s, and one that refuses connections
   expect(onFailure).toHaveBeenCalledTimes(1);
 });
 
+test.each(versions)("a replica that takes requests on %s and answers none is passed over", async (version) => {
+  const urls = await Promise.all([upstream(() => {}), upstream((_request, response) => response.end("there"))]);
+  const { send } = await gateway(urls, { answerTimeoutMs: 500 });
+  const late = { body: "late" };
+  const soon = () => Promise.race([send(version, { method: "POST", body: "{}" }), delay(200, late)]);
+  await vi.waitFor(
+    async () => {
+      for (let call = 0; call < 6; call++) expect((await soon()).body).toBe("there");
+    },
+    { timeout: 4_000, interval: 10 },
+  );
+});
+
 test("a refused stream is sent again with its body, once", async () => {
   const bodies: string[] = [];
   const { send, onFailure } = await gatewayTo(async (request, response) => {

@@ -141,7 +141,7 @@ class Exchange {
     if (this.#over) return call.cancel(http2.constants.NGHTTP2_CANCEL);
     this.#call = call;
     this.#body.sendTo(call);
-    this.#answer = await call.answer;
+    this.#answer = await replica.silence.during(call.answer);
     this.#body.forget();
     await this.#deliver(this.#answer);
     this.#finish(call);

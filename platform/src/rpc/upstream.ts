@@ -1,5 +1,6 @@
 import * as http from "node:http";
 import { Http2Sessions } from "./http2-sessions.ts";
+import { Silence } from "./silence.ts";
 
 /** How connections to an upstream are kept. All times are in milliseconds. */
 export interface UpstreamOptions {
@@ -37,7 +38,7 @@ export class Upstream {
     this.#replicas = urls.map((url) => new Replica(url, { ...defaults, ...options }));
   }
 
-  /** Every replica once, round robin; those that just refused a connection come last. */
+  /** Every replica once, round robin; those that just refused a connection, or leave calls unanswered, come last. */
   inTurn(): readonly Replica[] {
     if (this.#replicas.length === 1) return this.#replicas;
     const first = this.#next++ % this.#replicas.length;
@@ -61,6 +62,7 @@ export class Replica {
   readonly answerTimeoutMs: number;
   readonly http1: http.Agent;
   readonly http2: Http2Sessions;
+  readonly silence = new Silence();
   readonly #avoidMs: number;
   #avoidUntil = 0;
 
@@ -78,7 +80,7 @@ export class Replica {
   }
 
   get avoided(): boolean {
-    return performance.now() < this.#avoidUntil;
+    return performance.now() < this.#avoidUntil || this.silence.isSilent;
   }
 
   /** To be called when a connection was refused. */

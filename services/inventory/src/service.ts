@@ -61,6 +61,8 @@ export const inventory = defineModule({
     const stock = { ledger, products, cache: productCache, clock };
     const audit = createStockAudit({ store: auditStore, upkeep, clock });
     const reports = createAuditReports(db, audit.name);
+    // Two that write entries about the same products waste most of them, so one does; another one follows when it dies.
+    const writer = lease("ledger-writer");
     return {
       routes: (router) =>
         router.service(InventoryService, {
@@ -84,6 +86,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderPlacedSchema,
           maxBatch,
+          lease: writer,
           handle: orderPlaced({ ...stock, repeat: outbox.publishNow }),
         }),
         eventHandler({
@@ -91,6 +94,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderCancelledSchema,
           maxBatch,
+          lease: writer,
           handle: orderClosed(stock, "released"),
         }),
         eventHandler({
@@ -98,6 +102,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderShippedSchema,
           maxBatch,
+          lease: writer,
           handle: orderClosed(stock, "shipped"),
         }),
         eventHandler({
@@ -105,6 +110,7 @@ export const inventory = defineModule({
           stream: "orders",
           event: OrderReturnedSchema,
           maxBatch,
+          lease: writer,
           handle: orderClosed(stock, "returned"),
         }),
       ],

@@ -1,0 +1,119 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { type LinkFault, openLink } from "./link.ts";
+
+/** A link to a server that answers every chunk by the same one in capitals. */
+async function shouting() {
+  const heard: string[] = [];
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      heard.push(String(chunk));
+      socket.write(String(chunk).toUpperCase());
+    });
+  });
+  await listen(server, 0);
+  const { port } = server.address() as AddressInfo;
+  const link = await openLink(port);
+  onTestFinished(async () => {
+    await link.close();
+    server.close();
+  });
+  const dial = async () => {
+    const socket = connect(link.port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    await once(socket, "connect");
+    return socket;
+  };
+  return { link, server, port, heard, dial };
+}
+
+async function listen(server: Server, port: number): Promise<void> {
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+}
+
+const answerOf = async (socket: Socket) => String((await once(socket, "data"))[0]);
+/** What arrives within 150 ms. */
+const answerSoon = (socket: Socket) => Promise.race([answerOf(socket), delay(150, "nothing")]);
+
+test("a link that is whole carries both ways, and the end of either side", async () => {
+  const { dial } = await shouting();
+  const socket = await dial();
+  socket.write("tea");
+  expect(await answerOf(socket)).toBe("TEA");
+  socket.end();
+  await once(socket, "end");
+});
+
+test("a slow link is late by its delay on each way, and carries no more than its bandwidth", async () => {
+  const { link, dial } = await shouting();
+  const socket = await dial();
+  link.suffer({ kind: "slow", delayMs: 50, jitterMs: 0, bytesPerSecond: 10_000 });
+  const began = performance.now();
+  socket.write("x".repeat(1_000));
+  await answerOf(socket);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(2 * (50 + 100) - 10);
+  link.suffer();
+  socket.write("tea");
+  expect(await answerSoon(socket)).toBe("TEA");
+});
+
+test("a reset link breaks what is connected and whoever connects, until it is whole again", async () => {
+  const { link, dial } = await shouting();
+  const socket = await dial();
+  const broken = once(socket, "error");
+  link.suffer({ kind: "reset" });
+  expect((await broken)[0].code).toBe("ECONNRESET");
+  const [error] = await once(connect(link.port, "127.0.0.1"), "error");
+  expect(error.code).toBe("ECONNRESET");
+  link.suffer();
+  const next = await dial();
+  next.write("tea");
+  expect(await answerOf(next)).toBe("TEA");
+});
+
+test.each<[LinkFault["kind"] & ("cut" | "deaf" | "mute"), string[]]>([
+  ["cut", []],
+  ["deaf", []],
+  ["mute", ["tea"]],
+])(
+  "on a link that is %s nothing is answered, the server heard %j, and all arrives once it is whole",
+  async (kind, heardMeanwhile) => {
+    const { link, heard, dial } = await shouting();
+    const socket = await dial();
+    link.suffer({ kind });
+    socket.write("tea");
+    const newcomer = await dial();
+    newcomer.write("milk");
+    expect(await answerSoon(socket)).toBe("nothing");
+    expect(heard.filter((word) => word !== "milk")).toEqual(heardMeanwhile);
+    const answers = Promise.all([answerOf(socket), answerOf(newcomer)]);
+    link.suffer();
+    expect(await answers).toEqual(["TEA", "MILK"]);
+  },
+);
+
+test("nobody listens on a link whose server is gone, and somebody does once it is back", async () => {
+  const { server, port, dial } = await shouting();
+  const accepted = once(server, "connection");
+  const socket = await dial();
+  const [behind] = (await accepted) as [Socket];
+  const broken = once(socket, "error");
+  server.close();
+  behind.resetAndDestroy();
+  await broken;
+  await expect.poll(() => dial().catch((error) => error.code)).toBe("ECONNREFUSED");
+  await listen(server, port);
+  const isThere = () =>
+    dial().then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(isThere).toBe(true);
+  const again = await dial();
+  again.write("tea");
+  expect(await answerOf(again)).toBe("TEA");
+});

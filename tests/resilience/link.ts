@@ -1,0 +1,143 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+
+const probeEveryMs = 20;
+
+/**
+ * What is wrong with a link.
+ * `slow`: every chunk waits `delayMs` and up to `jitterMs` more, and then for its turn at `bytesPerSecond`.
+ * `reset`: its connections are reset (RST), and so is each new one.
+ * `cut`: nothing arrives, and nobody is told: new connections are made and stay silent. What was on its way arrives once the
+ * link is whole again, as TCP sends again. `deaf` is cut from the client to the server only, `mute` on the way back.
+ */
+export type LinkFault =
+  | { readonly kind: "slow"; readonly delayMs: number; readonly jitterMs: number; readonly bytesPerSecond: number }
+  | { readonly kind: "reset" | "cut" | "deaf" | "mute" };
+
+/** Sees the bytes of one direction of one connection; hands on what shall arrive, at once or later. */
+export type Filter = (handOn: (bytes: Buffer) => void) => (bytes: Buffer) => void;
+
+/** A port of loopback that leads to another one, for as long as nothing is wrong with it. */
+export interface Link {
+  readonly port: number;
+  /** Breaks the link; whole again without an argument. */
+  suffer(fault?: LinkFault): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a link to `port`. While nobody listens there nobody listens here: a client is refused, as if there were no link.
+ * @param filters for each direction of every connection
+ */
+export async function openLink(
+  port: number,
+  filters: { readonly there?: Filter; readonly back?: Filter } = {},
+  random: () => number = Math.random,
+): Promise<Link> {
+  let fault: LinkFault | undefined;
+  let healed = Promise.withResolvers<void>();
+  let listensFrom = 0;
+  let closed = false;
+  let probing = false;
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => void join(client));
+
+  function keep(socket: Socket): Socket {
+    sockets.add(socket);
+    return socket.on("error", () => {}).once("close", () => sockets.delete(socket));
+  }
+
+  /** Resolves when bytes may arrive in this direction. */
+  async function passable(blockedBy: "deaf" | "mute", size: number): Promise<void> {
+    while (fault !== undefined && (fault.kind === "cut" || fault.kind === blockedBy)) await healed.promise;
+    if (fault?.kind !== "slow") return;
+    const { delayMs, jitterMs, bytesPerSecond } = fault;
+    const waitMs = delayMs + jitterMs * random() + (1_000 * size) / bytesPerSecond;
+    await Promise.race([delay(waitMs), healed.promise]);
+  }
+
+  async function carry(
+    from: Socket,
+    to: Socket,
+    blockedBy: "deaf" | "mute",
+    filter: Filter | undefined,
+  ): Promise<void> {
+    const handOn = (bytes: Buffer) => void (to.writable && to.write(bytes));
+    const take = filter?.(handOn) ?? handOn;
+    try {
+      for await (const chunk of from as AsyncIterable<Buffer>) {
+        await passable(blockedBy, chunk.length);
+        take(chunk);
+        if (to.writableNeedDrain) await Promise.race([once(to, "drain"), once(to, "close")]);
+      }
+      await passable(blockedBy, 0);
+      to.end();
+    } catch {
+      to.resetAndDestroy();
+    }
+  }
+
+  async function join(client: Socket): Promise<void> {
+    keep(client);
+    if (fault?.kind === "reset") return void client.resetAndDestroy();
+    await passable("deaf", 0);
+    const upstream = keep(connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true }));
+    upstream.once("close", () => void probe());
+    client.once("close", () => void passable("deaf", 0).then(() => upstream.destroy()));
+    try {
+      await once(upstream, "connect");
+    } catch {
+      return void client.resetAndDestroy();
+    }
+    void carry(client, upstream, "deaf", filters.there);
+    void carry(upstream, client, "mute", filters.back);
+  }
+
+  async function listen(): Promise<void> {
+    if (server.listening || closed) return;
+    server.listen({ host: "127.0.0.1", port: listensFrom, backlog: 511 });
+    await once(server, "listening");
+    listensFrom = (server.address() as AddressInfo).port;
+  }
+
+  /** Listens whenever there is somebody to lead to. */
+  async function probe(): Promise<void> {
+    if (probing || closed) return;
+    probing = true;
+    while (!closed) {
+      const upstream = connect({ host: "127.0.0.1", port });
+      const answers = await once(upstream, "connect").then(
+        () => true,
+        () => false,
+      );
+      upstream.destroy();
+      if (answers) break;
+      if (server.listening) server.close();
+      await delay(probeEveryMs);
+    }
+    probing = false;
+    await listen();
+  }
+
+  await listen();
+  return {
+    port: listensFrom,
+    suffer(next) {
+      fault = next;
+      healed.resolve();
+      healed = Promise.withResolvers();
+      if (fault?.kind === "reset") for (const socket of sockets) socket.resetAndDestroy();
+    },
+    async close() {
+      closed = true;
+      fault = undefined;
+      healed.resolve();
+      for (const socket of sockets) socket.destroy();
+      if (server.listening) {
+        server.close();
+        await once(server, "close");
+      }
+    },
+  };
+}

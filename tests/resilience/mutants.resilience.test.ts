@@ -1,0 +1,39 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { circumstances, mutants, plant } from "./mutants.ts";
+import { describeRun, runChaos } from "./run.ts";
+
+// One for each thing that may be lost: the claim on a request, the majority, an error. `npm run bench -- mutants` runs all, and
+// the product without a mistake under the same circumstances.
+const chosen = [
+  "no unique request",
+  "acknowledged by one member only (write concern 1)",
+  "a bulk write's network error is swallowed",
+];
+
+test.each(mutants.filter(({ name }) => chosen.includes(name)))(
+  "a run finds that something is wrong: $name",
+  async (mutant) => {
+    const root = plant(mutant, resolve(import.meta.dirname, "../.."));
+    const dataDir = await mkdtemp(join(tmpdir(), "shop-chaos-"));
+    onTestFinished(async () => {
+      await rm(root, { recursive: true, force: true });
+      await rm(dataDir, { recursive: true, force: true });
+    });
+    const run = await runChaos({
+      ...circumstances[mutant.under],
+      seed: 1,
+      buyers: 24,
+      products: 40,
+      dataDir,
+      root,
+      log: (line) => console.log(line),
+    });
+    console.log(describeRun(run));
+    const kinds = new Set(run.problems.map(({ kind }) => kind));
+    expect(mutant.breaks.filter((kind) => kinds.has(kind))).not.toEqual([]);
+  },
+  300_000,
+);

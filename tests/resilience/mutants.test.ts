@@ -1,0 +1,8 @@
+import { stripTypeScriptTypes } from "node:module";
+import { resolve } from "node:path";
+import { expect, test } from "vitest";
+import { damaged, mutants } from "./mutants.ts";
+
+test.each(mutants)("there is a place for the mistake: $name", (mutant) => {
+  expect(() => stripTypeScriptTypes(damaged(mutant, resolve(import.meta.dirname, "../..")))).not.toThrow();
+});

@@ -1,0 +1,82 @@
+import type { Filter } from "./link.ts";
+import type { Random } from "./random.ts";
+
+/** What a bus may do to events and still be one that delivers at least once. Shares are of 1. */
+export interface Noise {
+  /** Events that come a second time, without the id that JetStream knows duplicates by. */
+  readonly doubled: number;
+  /** Events that come up to `mostDelayMs` late. */
+  readonly delayed: number;
+  /** Events that come after the next one. */
+  readonly swapped: number;
+  readonly mostDelayMs: number;
+}
+
+export const usualNoise: Noise = { doubled: 0.05, delayed: 0.03, swapped: 0.05, mostDelayMs: 3_000 };
+
+/** Nothing follows a swapped event for so long: then it goes alone. */
+const swapWithinMs = 200;
+
+/**
+ * Reads the NATS protocol in one direction of a connection, and doubles, delays and swaps the events in it: those that are
+ * published (HPUB to a subject of the shop) as well as those that are delivered (HMSG that asks JetStream for an
+ * acknowledgement). Everything else passes as it came. See
+ * https://docs.nats.io/reference/reference-protocols/nats-protocol
+ */
+export function noisyBus(random: Random, noise: Noise): Filter {
+  return (handOn) => {
+    let held: Buffer | undefined;
+    const release = () => {
+      if (held !== undefined) handOn(held);
+      held = undefined;
+    };
+    return framesOf((frame) => {
+      if (!isEvent(frame)) return handOn(frame);
+      if (random.chance(noise.doubled)) {
+        setTimeout(handOn, random.integer(0, noise.mostDelayMs), withoutId(frame));
+      }
+      if (random.chance(noise.delayed)) {
+        setTimeout(handOn, random.integer(1, noise.mostDelayMs), frame);
+      } else if (held === undefined && random.chance(noise.swapped)) {
+        held = frame;
+        setTimeout(release, swapWithinMs);
+      } else {
+        handOn(frame);
+        release();
+      }
+    });
+  };
+}
+
+const newline = Buffer.from("\r\n");
+
+/** Cuts a stream of bytes into whole protocol messages. */
+function framesOf(take: (frame: Buffer) => void): (bytes: Buffer) => void {
+  let rest: Buffer = Buffer.alloc(0);
+  return (bytes) => {
+    rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
+    for (;;) {
+      const lineEnd = rest.indexOf(newline);
+      if (lineEnd < 0) return;
+      const line = rest.toString("latin1", 0, lineEnd);
+      const payload = /^H?(PUB|MSG) .*?(\d+)$/i.exec(line);
+      const length = lineEnd + 2 + (payload === null ? 0 : Number(payload[2]) + 2);
+      if (rest.length < length) return;
+      take(rest.subarray(0, length));
+      rest = rest.subarray(length);
+    }
+  };
+}
+
+function isEvent(frame: Buffer): boolean {
+  const line = frame.toString("latin1", 0, frame.indexOf(newline));
+  return /^HPUB shop\./.test(line) || /^H?MSG shop\.\S+ \S+ \$JS\.ACK\./.test(line);
+}
+
+/** The same event under a header that means nothing to JetStream, so that it is stored again. */
+function withoutId(frame: Buffer): Buffer {
+  const copy = Buffer.from(frame);
+  const at = copy.indexOf("Nats-Msg-Id:");
+  if (at >= 0) copy.write("Test", at, "latin1");
+  return copy;
+}

@@ -1,0 +1,16 @@
+// Preloaded into the services of a fault run (`node --import`): what they connect to goes through a link of their own, whatever
+// told them the port. MongoDB and NATS tell clients the addresses of their other members, so settings alone would not do.
+import { type NetConnectOpts, Socket } from "node:net";
+
+/** `{"<port of a server>": <port of this process's link to it>}` */
+const links = JSON.parse(process.env.SHOP_TEST_LINKS ?? "{}") as Readonly<Record<string, number>>;
+
+const connect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket;
+Socket.prototype.connect = function throughLink(this: Socket, ...args: unknown[]): Socket {
+  // net.connect() hands over [[options, listener]].
+  const [first, ...rest] = Array.isArray(args[0]) ? (args[0] as unknown[]) : args;
+  const options = typeof first === "object" ? (first as NetConnectOpts) : undefined;
+  const port = options !== undefined && "port" in options ? links[options.port] : undefined;
+  if (port === undefined) return connect.apply(this, args);
+  return connect.call(this, { ...options, port }, ...rest.filter((argument) => typeof argument === "function"));
+};
