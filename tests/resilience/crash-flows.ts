@@ -266,7 +266,7 @@ export const flows: readonly Flow[] = [
   {
     name: "place",
     service: "orders",
-    has: ["insert orders", "publish OrderPlaced", "clear outbox of orders"],
+    has: ["insert orders", "publish OrderPlaced"],
     except: /^(update|ack)/,
     prepare: sold,
   },

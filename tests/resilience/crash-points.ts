@@ -106,15 +106,22 @@ function statementsOf(command: Command, field: string): readonly Command[] {
   return "documents" in statements ? statements.documents : statements;
 }
 
+/** What jobs keep for themselves. */
+const jobsOwn = ["leases", "audits"];
+
 /** `insert orders`; undefined for what is no step: greetings, leases, and what jobs look for when the clock tells them. */
 function kindOfCommand(command: Command): string | undefined {
   const verb = Object.keys(command)[0]!;
-  if (!verbs.includes(verb) || command[verb] === "leases") return undefined;
+  if (!verbs.includes(verb) || jobsOwn.includes(String(command[verb]))) return undefined;
   const kind = typeof command[verb] === "string" ? `${verb} ${command[verb]}` : verb;
   if (verb === "find") {
     const filter = command.filter as object;
     if ("outbox.0" in filter) return instructions.withSweeps ? kind.replace("find", "sweep") : undefined;
-    if ("status" in filter && !("user_id" in filter)) return undefined;
+    // Only jobs read in ascending order of ids; only the cache asks for revisions, and audits for ids alone.
+    const { sort, projection } = command as { sort?: object | Map<string, unknown>; projection?: object };
+    const [sortedBy] = sort instanceof Map ? sort : Object.entries(sort ?? {});
+    if (sortedBy?.[0] === "_id" && sortedBy[1] === 1) return undefined;
+    if (["_id", "revision"].includes(Object.keys(projection ?? {}).join())) return undefined;
   }
   if (verb === "update") {
     const changes = statementsOf(command, "updates").map(({ u }) => u as object);

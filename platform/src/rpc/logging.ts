@@ -4,7 +4,7 @@ import { inTrace, traceparentHeader } from "../trace.ts";
 
 /** Codes that mean that we failed, not that the caller asked for something wrong. */
 const ourFault = new Set([Code.Internal, Code.Unknown, Code.DataLoss, Code.Unimplemented]);
-const environmentsFault = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted]);
+const environmentsFault = new Set([Code.Unavailable, Code.DeadlineExceeded]);
 
 /** The outermost interceptor: starts or continues the trace, and writes one line per call (debug when all is well). */
 export function loggingInterceptor(log: Logger): Interceptor {

@@ -37,7 +37,7 @@ import { createStockAudit } from "./stock-audit.ts";
 import { followProducts } from "./store/product-changes.ts";
 
 /** Events decided by one entry of the ledger at most. */
-const maxBatch = 256;
+const maxBatch = 1_024;
 
 export const inventory = defineModule({
   name: "inventory",

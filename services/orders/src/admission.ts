@@ -1,4 +1,4 @@
-import type { Clock, Job } from "@shop/platform";
+import type { Clock, Job, Logger } from "@shop/platform";
 import { ordersOverloaded } from "./domain/errors.ts";
 import type { OrderStore } from "./store/order-store.ts";
 
@@ -23,6 +23,7 @@ export function createAdmission(on: {
   readonly clock: Clock;
   readonly maxBacklog: number;
   readonly maxWaitMs: number;
+  readonly log: Logger;
 }): Admission {
   let placing = 0;
   let isBehind = false;
@@ -45,7 +46,10 @@ export function createAdmission(on: {
       async run() {
         if (!asked) return;
         asked = false;
+        const wasBehind = isBehind;
         isBehind = await on.orders.hasBacklog(new Date(on.clock().getTime() - on.maxWaitMs), on.maxBacklog);
+        if (isBehind && !wasBehind) on.log.warn("too many orders wait for their stock, new ones are refused");
+        if (wasBehind && !isBehind) on.log.info("orders are taken again");
       },
     },
   };

@@ -47,7 +47,7 @@ import { followMoves } from "./store/order-changes.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
 
 /** Orders moved by one bulk write at most. */
-const maxBatch = 256;
+const maxBatch = 1_024;
 
 export const orders = defineModule({
   name: "orders",
@@ -67,7 +67,13 @@ export const orders = defineModule({
     const upkeep = createOutboxUpkeep(documents, bus);
     const store = createOrderStore(documents, outbox);
     const watch = createWatches({ changes: followMoves(documents, log), max: config.ORDER_WATCHES_AT_ONCE, stopping });
-    const admission = createAdmission({ orders: store, clock, maxBacklog: config.ORDER_BACKLOG, maxWaitMs: 1_000 });
+    const admission = createAdmission({
+      orders: store,
+      clock,
+      maxBacklog: config.ORDER_BACKLOG,
+      maxWaitMs: 1_000,
+      log,
+    });
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
     const reservations = createReservations(inventory);

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { newId } from "@shop/platform";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf, silentLog } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import { createAdmission } from "../admission.ts";
 import { openTestOrders } from "../testing.ts";
@@ -14,7 +14,7 @@ async function openPlacement() {
   const [productId, userId] = [newId("product"), newId("user")];
   let isSold = true;
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
-  const admission = createAdmission({ orders, clock, maxBacklog: 3, maxWaitMs: 1_000 });
+  const admission = createAdmission({ orders, clock, maxBacklog: 3, maxWaitMs: 1_000, log: silentLog });
   const place = createOrder({ orders, catalogue, admission, clock });
   const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
   const request = (quantity: number, more: { requestId?: string } = {}) =>
