@@ -49,6 +49,8 @@ export interface ModuleContext<Config> {
   lease(name: string, ttlMs?: number): Lease;
   /** Fires when the process begins to drain: what would not end by itself, such as a stream, has to end now. */
   readonly stopping: AbortSignal;
+  /** So long, in milliseconds, what a dead process had in hand waits for another one. */
+  readonly takeoverMs: number;
   /** How to call a service: in memory when it is hosted here, over HTTP when it is not. */
   readonly transportTo: TransportTo;
 }

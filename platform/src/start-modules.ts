@@ -87,9 +87,10 @@ export async function startModules(
         log: log.child({ module: module.name }),
         pageTokens,
         stopping: stopping.signal,
+        takeoverMs,
         transportTo,
       };
-      started.set(module, await onceTheyAnswer(() => startOne(module, backing, context, takeoverMs), log, signal));
+      started.set(module, await onceTheyAnswer(() => startOne(module, backing, context), log, signal));
     }
   }
 
@@ -170,9 +171,8 @@ async function startOne(
   { mongo, bus, cache }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
-    "config" | "log" | "pageTokens" | "stopping" | "transportTo"
+    "config" | "log" | "pageTokens" | "stopping" | "takeoverMs" | "transportTo"
   >,
-  takeoverMs: number,
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);
   if (module.emits !== undefined) await bus.ensureStream(module.name, [`${module.emits}.>`]);
@@ -183,9 +183,9 @@ async function startOne(
     bus,
     cache,
     clock: systemClock,
-    lease: (name, ttlMs = takeoverMs) => createLease(db, name, holder, ttlMs),
+    lease: (name, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs),
   });
-  await Promise.all((started.handlers ?? []).map((handler) => ensureConsumer(bus, handler, takeoverMs)));
+  await Promise.all((started.handlers ?? []).map((handler) => ensureConsumer(bus, handler, context.takeoverMs)));
   return started;
 }
 

@@ -331,7 +331,7 @@ export const flows: readonly Flow[] = [
   {
     name: "relay of orders",
     service: "orders",
-    has: ["sweep orders", "publish OrderPlaced", "publish OrderPlaced (2)", "clear outbox of orders"],
+    has: ["sweep orders", "publish OrderPlaced", "clear outbox of orders"],
     // Confirming, and looking for more.
     except: /^(update|ack|sweep orders .)/,
     startsDead: true,

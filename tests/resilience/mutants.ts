@@ -54,8 +54,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no outbox sweeper",
     file: "platform/src/outbox/outbox.ts",
-    from: "run: (signal) => sweep(signal, before),",
-    to: "run: async () => void [sweep, before],",
+    from: "run: (signal) => sweep(signal, afterMs, before),",
+    to: "run: async () => void [sweep, afterMs, before],",
     under: "consumers that die",
     breaks: ["outbox", "decision"],
   },
@@ -70,8 +70,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "acknowledged before it is committed",
     file: "platform/src/bus/consumer.ts",
-    from: "      try {\n        await this.#handle(batch);",
-    to: "      try {\n        for (const message of batch) message.ack();\n        await this.#handle(batch);",
+    from: "      await this.#handle(batch.flatMap(({ events }) => events));",
+    to:
+      "      for (const { message } of batch) message.ack();\n" +
+      "      await this.#handle(batch.flatMap(({ events }) => events));",
     under: "consumers that die",
     breaks: ["decision", "stuck", "balance"],
   },
@@ -144,16 +146,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: "called off before it was decided, and decided nevertheless",
     file: "services/inventory/src/events/order-closed.ts",
-    from: 'if (await append("decided", voidOrders([orderId]))) return;\n        continue;',
-    to: "return void voidOrders;",
+    from:
+      "if (undecided.length === 0 && open.length === 0) return;\n\n" +
+      '      if (undecided.length > 0) await append("decided", voidOrders(undecided));',
+    to: "if (open.length === 0) return void [undecided, voidOrders];",
     under: "a crowd in a hurry",
     breaks: ["decision"],
   },
   {
     name: "the stock's answer moves an order from wherever it is",
     file: "services/orders/src/store/order-store.ts",
-    from: "filter: { _id, version: pendingVersion }",
-    to: "filter: { _id }",
+    from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
+    to: "{ _id: { $in: [...orderIds] } }",
     under: "a crowd in a hurry",
     breaks: ["move lost", "decision"],
   },

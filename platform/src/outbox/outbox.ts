@@ -6,8 +6,6 @@ import type { Logger } from "../log.ts";
 import type { Lease } from "../mongo/lease.ts";
 import { type PendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
 
-/** Younger events are left to the writer that committed them. */
-const sweepAfterMs = 5_000;
 const sweepIntervalMs = 1_000;
 const sweepBatch = 256;
 const clearBatch = 256;
@@ -24,8 +22,14 @@ export interface Outbox<Document extends WithOutbox = WithOutbox> {
   relayUncleared(events: readonly PendingEvent[]): Promise<void>;
   /** Publishes events that no document carries: repetitions of what was published before. Rejects when it can't. */
   publishNow(events: readonly PendingEvent[]): Promise<void>;
-  /** The job that publishes what a crash, or an absent bus, left behind; for ever. `before` sees the documents first. */
-  sweeper(options: { readonly lease: Lease; before?(documents: readonly Document[]): Promise<void> }): Job;
+  /** The job that publishes what a crash, or an absent bus, left behind; for ever. */
+  sweeper(options: {
+    readonly lease: Lease;
+    /** Younger events, in milliseconds, are left to the writer that committed them. */
+    readonly afterMs: number;
+    /** Sees the documents first. */
+    before?(documents: readonly Document[]): Promise<void>;
+  }): Job;
   /** Clears what was published. */
   close(): Promise<void>;
 }
@@ -99,10 +103,14 @@ export function createOutbox<Document extends WithOutbox>(
     }
   }
 
-  async function sweep(signal: AbortSignal, before?: (left: readonly Document[]) => Promise<void>): Promise<void> {
+  async function sweep(
+    signal: AbortSignal,
+    afterMs: number,
+    before?: (left: readonly Document[]) => Promise<void>,
+  ): Promise<void> {
     for (;;) {
       const left = await collection
-        .find({ "outbox.0": { $exists: true }, "outbox.time": { $lt: new Date(Date.now() - sweepAfterMs) } })
+        .find({ "outbox.0": { $exists: true }, "outbox.time": { $lt: new Date(Date.now() - afterMs) } })
         .sort({ "outbox.time": 1 })
         .limit(sweepBatch)
         .toArray();
@@ -119,11 +127,11 @@ export function createOutbox<Document extends WithOutbox>(
     relay: (documentId, events) => unlessLost(publish(documentId, events)),
     relayUncleared: (events) => unlessLost(publishNow(events)),
     publishNow,
-    sweeper: ({ lease, before }) => ({
+    sweeper: ({ lease, afterMs, before }) => ({
       name: `sweep-outbox-${collection.collectionName}`,
       intervalMs: sweepIntervalMs,
       lease,
-      run: (signal) => sweep(signal, before),
+      run: (signal) => sweep(signal, afterMs, before),
     }),
     async close() {
       await clearing;

@@ -46,7 +46,7 @@ export const inventory = defineModule({
   port: (config) => config.INVENTORY_PORT,
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
-  async start({ config, db, bus, cache, clock, log, lease, pageTokens, stopping }) {
+  async start({ config, db, bus, cache, clock, log, lease, pageTokens, stopping, takeoverMs }) {
     const { products, productDocuments, ledger, history, outbox, upkeep, auditStore } = await openStores({
       db,
       bus,
@@ -117,6 +117,7 @@ export const inventory = defineModule({
       jobs: [
         outbox.sweeper({
           lease: lease("sweep-ledger-outbox"),
+          afterMs: takeoverMs,
           // An entry that was not published may not have been projected either.
           async before(entries) {
             const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];

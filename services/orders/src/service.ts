@@ -60,7 +60,7 @@ export const orders = defineModule({
     { service: InventoryService, urls: config.INVENTORY_URL },
   ],
   emits: "shop.orders.v1",
-  async start({ config, db, bus, clock, log, lease, pageTokens, stopping, transportTo }) {
+  async start({ config, db, bus, clock, log, lease, pageTokens, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
@@ -129,7 +129,7 @@ export const orders = defineModule({
       ],
       jobs: [
         admission.job,
-        outbox.sweeper({ lease: lease("sweep-orders-outbox") }),
+        outbox.sweeper({ lease: lease("sweep-orders-outbox"), afterMs: takeoverMs }),
         {
           ...announcePendingOrders({ orders: store, repeat: outbox.publishNow, clock, log }),
           lease: lease("announce-pending-orders"),
