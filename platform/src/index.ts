@@ -11,6 +11,7 @@ export type { Clock } from "./clock.ts";
 export { setting } from "./config.ts";
 export { isDependencyLost } from "./dependency-lost.ts";
 export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
+export { gather } from "./gather.ts";
 export { newId, newSecret } from "./ids.ts";
 export type { Job } from "./jobs.ts";
 export type { Logger } from "./log.ts";

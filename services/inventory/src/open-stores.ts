@@ -1,24 +1,34 @@
 import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
+import { createProductCache } from "./product-cache.ts";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
 import { createStockAuditStore } from "./store/stock-audit-store.ts";
 import { createStockHistory } from "./store/stock-history.ts";
 
-/** Opens the service's stores on a database, with their indexes; the ledger publishes through the outbox. */
-export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, "db" | "bus" | "log">) {
+/** Opens the service's stores on a database, with their indexes; the ledger publishes once the cache shows what it tells. */
+export async function openStores({
+  db,
+  bus,
+  cache,
+  log,
+}: Pick<ModuleContext<unknown>, "db" | "bus" | "cache" | "log">) {
   const productDocuments = await openProducts(db);
   const ledgerDocuments = await openLedger(db);
   await ensureOutboxIndex(ledgerDocuments);
   const outbox = createOutbox(ledgerDocuments, bus, log);
   const upkeep = createOutboxUpkeep(ledgerDocuments, bus);
+  const products = createProductStore(productDocuments);
+  const productCache = createProductCache(cache, products.revisionsOf, log);
   const ledger = createLedgerStore({
     client: db.client,
     ledger: ledgerDocuments,
     products: productDocuments,
     outbox,
+    shown: productCache.invalidateMoved,
   });
   return {
-    products: createProductStore(productDocuments),
+    products,
+    productCache,
     productDocuments,
     ledger,
     ledgerDocuments,

@@ -1,13 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Product as ProductMessage, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { Cache, Logger } from "@shop/platform";
+import { gather } from "@shop/platform";
 import type { Product } from "./domain/product.ts";
 import type { ProductStore } from "./store/product-store.ts";
 import { toProductMessage } from "./wire/product.ts";
-
-/** Stock that orders move is told of together, this often: a page may show it so much later. */
-const gatherMs = 100;
 
 /** Products as they are answered, in front of the database. */
 export interface ProductCache {
@@ -16,32 +13,14 @@ export interface ProductCache {
   fill(product: Product): ProductMessage;
   /** After a commit: nobody reads what was before. */
   invalidate(changed: readonly Pick<Product, "productId" | "revision">[]): Promise<void>;
-  /** After a commit that moved stock: soon nobody reads what was before. Never rejects. */
-  invalidateSoon(productIds: readonly string[]): void;
+  /** After a commit that moved stock: nobody reads what was before. Never rejects; what moves meanwhile is told together. */
+  invalidateMoved(productIds: readonly string[]): Promise<void>;
 }
 
 export function createProductCache(cache: Cache, revisionsOf: ProductStore["revisionsOf"], log: Logger): ProductCache {
   const keyOf = (productId: string) => `inventory:product:${productId}`;
-  const moved = new Set<string>();
-  let telling = false;
-
   const invalidate: ProductCache["invalidate"] = (changed) =>
     cache.invalidate(changed.map(({ productId, revision }) => ({ key: keyOf(productId), revision })));
-
-  async function tellOfMoved(): Promise<void> {
-    telling = true;
-    while (moved.size > 0) {
-      const productIds = [...moved];
-      moved.clear();
-      try {
-        await invalidate(await revisionsOf(productIds));
-      } catch (error) {
-        log.debug({ err: error }, "cached stock may be old until it expires");
-      }
-      await delay(gatherMs);
-    }
-    telling = false;
-  }
 
   return {
     async get(productId) {
@@ -55,9 +34,17 @@ export function createProductCache(cache: Cache, revisionsOf: ProductStore["revi
       return message;
     },
     invalidate,
-    invalidateSoon(productIds) {
-      for (const productId of productIds) moved.add(productId);
-      if (!telling) void tellOfMoved();
-    },
+    invalidateMoved: gather<readonly string[]>({
+      maxItems: 64,
+      maxInFlight: 1,
+      async work(moved) {
+        try {
+          await invalidate(await revisionsOf([...new Set(moved.flat())]));
+        } catch (error) {
+          log.warn({ err: error }, "cached stock may be old until it expires");
+        }
+        return new Map();
+      },
+    }),
   };
 }

@@ -19,7 +19,6 @@ import { inventoryConfig } from "./config.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { openStores } from "./open-stores.ts";
-import { createProductCache } from "./product-cache.ts";
 import { adjustStock } from "./rpc/adjust-stock.ts";
 import { auditStock } from "./rpc/audit-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
@@ -47,18 +46,14 @@ export const inventory = defineModule({
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, stopping, takeoverMs }) {
-    const { products, productDocuments, ledger, history, outbox, upkeep, auditStore } = await openStores({
-      db,
-      bus,
-      log,
-    });
-    const productCache = createProductCache(cache, products.revisionsOf, log);
+    const stores = await openStores({ db, bus, cache, log });
+    const { products, productDocuments, productCache, ledger, history, outbox, upkeep, auditStore } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
       max: config.STOCK_WATCHES_AT_ONCE,
       stopping,
     });
-    const stock = { ledger, products, cache: productCache, clock };
+    const stock = { ledger, products, clock };
     const audit = createStockAudit({ store: auditStore, upkeep, clock });
     const reports = createAuditReports(db, audit.name);
     // Two that write entries about the same products waste most of them, so one does; another one follows when it dies.
@@ -78,7 +73,7 @@ export const inventory = defineModule({
           batchGetReservations: batchGetReservations({ store: auditStore }),
           listReservations: listReservations({ store: auditStore, pageTokens }),
           auditStock: auditStock({ audit, pageTokens }),
-          repairStock: repairStock({ audit, ledger, store: auditStore, cache: productCache, upkeep, log }),
+          repairStock: repairStock({ audit, ledger, store: auditStore, upkeep, log }),
         }),
       handlers: [
         eventHandler({
@@ -122,7 +117,6 @@ export const inventory = defineModule({
           async before(entries) {
             const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
             await ledger.catchUp(productIds);
-            productCache.invalidateSoon(productIds);
           },
         }),
         auditJob({

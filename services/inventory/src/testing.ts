@@ -1,25 +1,21 @@
-import { create } from "@bufbuild/protobuf";
-import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { newId } from "@shop/platform";
+import { type Cache, newId } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
 import type { Product } from "./domain/product.ts";
 import { openStores } from "./open-stores.ts";
-import type { ProductCache } from "./product-cache.ts";
-import { toProductMessage } from "./wire/product.ts";
 
 /** A cache that keeps nothing. */
-const noCache: ProductCache = {
+const noCache: Cache = {
   get: async () => undefined,
-  fill: (product) => create(ProductSchema, toProductMessage(product)),
+  fill: async () => {},
   invalidate: async () => {},
-  invalidateSoon() {},
+  close: async () => {},
 };
 
 /** The inventory's stores on a database of their own. */
 export async function openTestInventory() {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
-  const stores = await openStores({ db, bus, log: silentLog });
+  const stores = await openStores({ db, bus, cache: noCache, log: silentLog });
   const { products, ledger, ledgerDocuments } = stores;
   const clock = () => new Date();
 
@@ -48,7 +44,7 @@ export async function openTestInventory() {
   return {
     db,
     ...stores,
-    cache: noCache,
+    cache: stores.productCache,
     clock,
     stockOf,
     ledgerSumOf,

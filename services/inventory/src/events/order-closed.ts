@@ -1,7 +1,6 @@
 import type { OrderCancelled, OrderReturned, OrderShipped } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock } from "@shop/platform";
 import { type Closing, close, type Decision, type EntryPlan, inEntries, voidOrders } from "../domain/ledger.ts";
-import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { closingEvent } from "../wire/events.ts";
@@ -15,7 +14,6 @@ export function orderClosed(
   on: {
     readonly ledger: LedgerStore;
     readonly products: ProductStore;
-    readonly cache: ProductCache;
     readonly clock: Clock;
   },
   outcome: Closing["outcome"],
@@ -31,7 +29,6 @@ export function orderClosed(
     const productIds = [...new Set(decisions.flatMap(({ lines }) => lines.map((line) => line.productId)))];
     const plan = close(await on.products.balancesOf(productIds, "all"), decisions, next);
     if (!(await append(next, plan))) await on.ledger.catchUp(productIds);
-    on.cache.invalidateSoon(productIds);
   }
 
   return async (events) => {

@@ -1,7 +1,6 @@
 import type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock, Outbox } from "@shop/platform";
 import { decide, inEntries, type WaitingOrder } from "../domain/ledger.ts";
-import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { decisionEvents } from "../wire/events.ts";
@@ -13,7 +12,6 @@ import { decisionEvents } from "../wire/events.ts";
 export function orderPlaced(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
-  readonly cache: ProductCache;
   readonly repeat: Outbox["publishNow"];
   readonly clock: Clock;
 }): (events: readonly OrderPlaced[]) => Promise<void> {
@@ -25,7 +23,6 @@ export function orderPlaced(on: {
       const now = on.clock();
       const events = plan.decisions.flatMap((decision) => decisionEvents(decision, now));
       const isFirst = await on.ledger.append({ kind: "decided", plan, events, actor: "inventory", time: now });
-      on.cache.invalidateSoon(productIds);
       if (isFirst) return;
 
       // Somebody was first: at deciding some of these orders, or at moving some of these products.

@@ -3,7 +3,6 @@ import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_ser
 import { actorOf, type Clock, callerOf } from "@shop/platform";
 import { adjustmentReused, productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
-import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { adjustedEvent } from "../wire/events.ts";
@@ -13,13 +12,11 @@ import { toStockMessage } from "../wire/stock.ts";
 export function adjustStock(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
-  readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.adjustStock> {
   /** As the ledger has it: whoever made the last movement may not have brought the balance up to date yet. */
   async function stockNow(productId: string) {
     await on.ledger.catchUp([productId]);
-    await on.cache.invalidate(await on.products.revisionsOf([productId]));
     const balance = (await on.products.balancesOf([productId], "all")).get(productId);
     if (balance === undefined) throw productNotFound(productId);
     return toStockMessage(productId, balance);

@@ -9,7 +9,6 @@ import {
   type Remedy,
   repairFindings,
 } from "@shop/platform";
-import type { ProductCache } from "../product-cache.ts";
 import type { StockAudit } from "../stock-audit.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { StockAuditStore } from "../store/stock-audit-store.ts";
@@ -19,14 +18,10 @@ export function repairStock(on: {
   readonly audit: StockAudit;
   readonly ledger: LedgerStore;
   readonly store: StockAuditStore;
-  readonly cache: ProductCache;
   readonly upkeep: OutboxUpkeep;
   readonly log: Logger;
 }): MethodImpl<typeof InventoryService.method.repairStock> {
-  async function catchUp(productIds: readonly string[]): Promise<void> {
-    await on.ledger.catchUp([...new Set(productIds)]);
-    on.cache.invalidateSoon(productIds);
-  }
+  const catchUp = (productIds: readonly string[]) => on.ledger.catchUp([...new Set(productIds)]);
 
   function remedyFor({ invariant, subject }: Finding): Remedy | undefined {
     switch (invariant) {

@@ -90,8 +90,10 @@ export function createLedgerStore(on: {
   readonly ledger: Collection<LedgerEntryDocument>;
   readonly products: Collection<ProductDocument>;
   readonly outbox: Outbox;
+  /** Resolves when everybody who asks is shown these products' new balances; before that no event tells of them. */
+  shown(productIds: readonly string[]): Promise<void>;
 }): LedgerStore {
-  const { client, ledger, products, outbox } = on;
+  const { client, ledger, products, outbox, shown } = on;
 
   /** Applies moves to balances that stand right before them; answers how many did. */
   async function project(moves: readonly LedgerEntryDocument["moves"][number][]): Promise<number> {
@@ -130,6 +132,7 @@ export function createLedgerStore(on: {
 
   async function catchUp(productIds: readonly string[]): Promise<void> {
     await Promise.all(productIds.map(catchUpOne));
+    await shown(productIds);
   }
 
   return {
@@ -141,9 +144,16 @@ export function createLedgerStore(on: {
         if (isDuplicateKey(error)) return false;
         throw error;
       }
+      const productIds = document.moves.map((move) => move.product_id);
       const projected = await project(document.moves);
-      if (projected < document.moves.length) await catchUp(document.moves.map((move) => move.product_id));
-      void outbox.relay(document._id, document.outbox);
+      const isShown = projected === productIds.length ? shown(productIds) : catchUp(productIds);
+      // The next entry does not wait for that.
+      void isShown.then(
+        () => outbox.relay(document._id, document.outbox),
+        () => {
+          // The sweeper catches up, and publishes.
+        },
+      );
       return true;
     },
 
