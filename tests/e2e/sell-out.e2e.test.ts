@@ -1,24 +1,35 @@
+import { Agent } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { expect, test } from "vitest";
 import { eventually } from "./eventually.ts";
-import { type Account, addProduct, signInAdmin, signUpMany, stockOf } from "./shopping.ts";
+import { type Account, addProduct, shop, signInAdmin, signUpMany, stockOf } from "./shopping.ts";
 
 const [accounts, ordersOfEach, units] = [50, 100, 1_000];
 
+/** All buyers' calls, over as many connections as a balancer in front of the shop would have open. */
+const orders = createClient(
+  OrderService,
+  createConnectTransport({
+    baseUrl: shop.url,
+    httpVersion: "1.1",
+    nodeOptions: { agent: new Agent({ keepAlive: true, maxSockets: 256 }) },
+  }),
+);
+
 /** Places an order as a client that heeds RetryInfo: the same request again when the shop says so. */
-async function buyOne(buyer: Account, { productId }: Product): Promise<string> {
+async function buyOne({ headers }: Account, { productId }: Product): Promise<string> {
   const request = { items: [{ productId, quantity: 1 }], requestId: crypto.randomUUID() };
   for (;;) {
     try {
-      return (await buyer.orders.createOrder(request, { timeoutMs: 60_000 })).order!.orderId;
+      return (await orders.createOrder(request, { headers, timeoutMs: 60_000 })).order!.orderId;
     } catch (reason) {
-      const error = ConnectError.from(reason);
-      const [retryInfo] = error.findDetails(RetryInfoSchema);
-      if (error.code !== Code.ResourceExhausted || retryInfo === undefined) throw error;
+      const [retryInfo] = ConnectError.from(reason).findDetails(RetryInfoSchema);
+      if (retryInfo === undefined) throw reason;
       const { seconds, nanos } = retryInfo.retryDelay!;
       await delay(Number(seconds) * 1_000 + nanos / 1_000_000);
     }
