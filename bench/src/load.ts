@@ -15,7 +15,7 @@ export interface Request {
 export interface Load {
   /** Of the server, on this machine. */
   readonly url: string;
-  /** Taken in turn; each connection starts at another one. */
+  /** Shared out among the connections, which take theirs in turn; one connection takes one at least. */
   readonly requests: readonly Request[];
   readonly connections: number;
   readonly seconds: number;
@@ -67,8 +67,9 @@ export async function generateLoad(): Promise<void> {
     duration: seconds,
     ...(callsPerSecond === undefined ? {} : { overallRate: callsPerSecond }),
     setupClient(client) {
-      const from = Math.floor((next++ * requests.length) / connections) % requests.length;
-      client.setRequests([...requests.slice(from), ...requests.slice(0, from)]);
+      const first = next++ % requests.length;
+      // All of them over all connections: every connection with all of its own would take seconds to prepare.
+      client.setRequests(requests.filter((_request, index) => index % connections === first % connections));
       client.on("body", (body) => void lastBody.set(client, body.toString()));
     },
   });
