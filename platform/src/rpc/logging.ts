@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "../log.ts";
 import { inTrace, traceparentHeader } from "../trace.ts";
+import { whenEnded } from "./when-ended.ts";
 
 /** Codes that mean that we failed, not that the caller asked for something wrong. */
 const ourFault = new Set([Code.Internal, Code.Unknown, Code.DataLoss, Code.Unimplemented]);
@@ -12,32 +13,8 @@ export function loggingInterceptor(log: Logger): Interceptor {
     inTrace(request.header.get(traceparentHeader), async () => {
       const startedAt = performance.now();
       const method = `${request.service.typeName}/${request.method.name}`;
-      const written = (error?: unknown) => writeLine(log, method, performance.now() - startedAt, error);
-      try {
-        const response = await next(request);
-        if (!response.stream) {
-          written();
-          return response;
-        }
-        return { ...response, message: logAtEnd(response.message, written) };
-      } catch (error) {
-        written(error);
-        throw error;
-      }
+      return await whenEnded(next, request, (error) => writeLine(log, method, performance.now() - startedAt, error));
     });
-}
-
-async function* logAtEnd<Message>(
-  messages: AsyncIterable<Message>,
-  written: (error?: unknown) => void,
-): AsyncIterable<Message> {
-  try {
-    yield* messages;
-    written();
-  } catch (error) {
-    written(error);
-    throw error;
-  }
 }
 
 function writeLine(log: Logger, method: string, durationMs: number, error: unknown): void {

@@ -19,7 +19,7 @@ const graceMs = 60_000;
 const productsPerPart = 50;
 const movesPerRead = 500;
 const movesPerPart = 2_000;
-const entriesPerPart = 50;
+const entriesPerPart = 12;
 const maxStuck = 1_000;
 
 /** Where a part of the audit begins: products first, then the entries of the ledger, then the outbox. */

@@ -3,8 +3,8 @@ import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_ser
 import type { PageTokens } from "@shop/platform";
 import type { StockAuditStore } from "../store/stock-audit-store.ts";
 
-/** Each for up to 256 orders. */
-const entriesPerPage = 20;
+/** Each for up to 1,000 orders. */
+const entriesPerPage = 5;
 
 /** Lists orders that stock was ever set aside for. Safe to retry. */
 export function listReservations(on: {

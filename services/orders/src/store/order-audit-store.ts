@@ -1,6 +1,6 @@
 import type { Collection, Filter } from "mongodb";
 import type { AuditedOrder } from "../domain/order-audit.ts";
-import type { OrderDocument } from "./order-store.ts";
+import { fromDocument, type OrderDocument } from "./order-store.ts";
 
 /** What the audit reads of orders, by index. */
 export interface OrderAuditStore {
@@ -34,25 +34,5 @@ export function createOrderAuditStore(orders: Collection<OrderDocument>): OrderA
 }
 
 function toAudited(document: OrderDocument): AuditedOrder {
-  const money = ({ currency_code, minor_units }: OrderDocument["total"]) => ({
-    currencyCode: currency_code,
-    minorUnits: BigInt(minor_units),
-  });
-  return {
-    orderId: document._id,
-    userId: document.user_id,
-    status: document.status,
-    statusReason: document.status_reason,
-    items: document.items.map(({ product_id, name, quantity, unit_price }) => ({
-      productId: product_id,
-      name,
-      quantity,
-      unitPrice: money(unit_price),
-    })),
-    total: money(document.total),
-    version: document.version,
-    createTime: document.create_time,
-    updateTime: document.update_time,
-    path: document.history.map(({ status }) => status),
-  };
+  return { ...fromDocument(document), path: document.history.map(({ status }) => status) };
 }

@@ -183,7 +183,7 @@ function toMoveDocument({ status, time, actor, reason, traceId }: OrderMove): Or
   return { status, time, actor, reason, trace_id: traceId };
 }
 
-function fromDocument(document: OrderDocument): Order {
+export function fromDocument(document: OrderDocument): Order {
   return {
     orderId: document._id,
     userId: document.user_id,
