@@ -39,8 +39,10 @@ async function hear(
     return stop;
   };
   const unacknowledged = async () => {
+    // Not the counts of what is pending: they follow a moment after the stream has stored a message.
+    const { state } = await bus.manager.streams.info(stream);
     const info = await bus.manager.consumers.info(stream, handler.durable);
-    return info.num_ack_pending + info.num_pending;
+    return state.last_seq - info.ack_floor.stream_seq;
   };
   return { bus, handler, say, start, unacknowledged };
 }
