@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
@@ -9,7 +8,6 @@ import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
 import { systemClock } from "./clock.ts";
 import { readConfig } from "./config.ts";
-import { isDependencyLost } from "./dependency-lost.ts";
 import { newSecret } from "./ids.ts";
 import { startJob } from "./jobs.ts";
 import { createLogger, type Logger } from "./log.ts";
@@ -24,8 +22,7 @@ import { createTransportTo } from "./rpc/clients.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen } from "./rpc/server.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
-
-const retryStartMs = 500;
+import { untilAnswered } from "./until-answered.ts";
 
 /** Modules that run in this process. */
 export interface RunningModules {
@@ -90,7 +87,13 @@ export async function startModules(
         takeoverMs,
         transportTo,
       };
-      started.set(module, await onceTheyAnswer(() => startOne(module, backing, context), log, signal));
+      // An election of MongoDB or NATS that falls into a start is no reason to die. Until its work is started, a module that
+      // was started in vain has left nothing running.
+      const start = () => startOne(module, backing, context);
+      started.set(
+        module,
+        await untilAnswered(start, "a dependency was lost during the start, trying again", log, signal),
+      );
     }
   }
 
@@ -142,27 +145,6 @@ export async function startModules(
       log.info("drained");
     },
   };
-}
-
-/**
- * Tries until the servers let it: an election of MongoDB or NATS that falls into a start is no reason to die. Until its work
- * is started, a module that was started in vain has left nothing running.
- */
-async function onceTheyAnswer<Started>(
-  start: () => Promise<Started>,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Started> {
-  for (;;) {
-    try {
-      return await start();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isDependencyLost(error)) throw error;
-      log.warn({ err: error }, "a dependency was lost during the start, trying again");
-      await delay(retryStartMs, undefined, { signal });
-    }
-  }
 }
 
 /** Starts a module on its own database. Its stream and its durables exist before anything can be published. */

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import {
   connect,
   Events,
@@ -11,9 +10,9 @@ import {
   RetentionPolicy,
   StorageType,
 } from "nats";
-import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { untilAnswered } from "../until-answered.ts";
 import { type BusMessage, createBatchPublisher, type Event } from "./event-batch.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -21,6 +20,7 @@ const retentionMs = 7 * dayMs;
 /** JetStream forgets the ids it has seen after this; effects are idempotent anyway. */
 const dedupeWindowMs = 10 * 60 * 1000;
 const publishTimeoutMs = 5_000;
+const notThereYet = "NATS is not there yet, trying again";
 /** A request to a cluster that elects a leader just then is lost: asked again soon, a start does not wait for it. */
 const managerTimeoutMs = 2_000;
 
@@ -46,7 +46,7 @@ export async function connectBus(
   signal: AbortSignal,
 ): Promise<Bus> {
   const servers = options.url.split(",").map((url) => url.trim());
-  const connection = await waitFor(
+  const connection = await untilAnswered(
     () =>
       connect({
         servers,
@@ -59,10 +59,16 @@ export async function connectBus(
         pingInterval: 2_000,
         maxPingOut: 2,
       }),
+    notThereYet,
     log,
     signal,
   );
-  const manager = await waitFor(() => connection.jetstreamManager({ timeout: managerTimeoutMs }), log, signal);
+  const manager = await untilAnswered(
+    () => connection.jetstreamManager({ timeout: managerTimeoutMs }),
+    notThereYet,
+    log,
+    signal,
+  );
   const jetstream = connection.jetstream();
 
   let connected = true;
@@ -106,7 +112,7 @@ export async function connectBus(
         duplicate_window: nanos(dedupeWindowMs),
         num_replicas: options.replicas,
       };
-      await waitFor(
+      await untilAnswered(
         async () => {
           try {
             await manager.streams.add({ name, ...config });
@@ -116,6 +122,7 @@ export async function connectBus(
             await manager.streams.update(name, config);
           }
         },
+        notThereYet,
         log,
         signal,
       );
@@ -126,17 +133,4 @@ export async function connectBus(
       await connection.drain();
     },
   };
-}
-
-async function waitFor<Result>(attempt: () => Promise<Result>, log: Logger, signal: AbortSignal): Promise<Result> {
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isDependencyLost(error)) throw error;
-      log.warn({ err: error }, "NATS is not there yet, trying again");
-      await delay(500, undefined, { signal });
-    }
-  }
 }

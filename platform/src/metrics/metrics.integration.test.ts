@@ -8,7 +8,7 @@ import { z } from "zod";
 import { eventHandler } from "../bus/consumer.ts";
 import { deadLetterStream } from "../bus/dead-letters.ts";
 import { newId } from "../ids.ts";
-import { ensureOutboxIndex } from "../outbox/outbox.ts";
+import { createOutbox, ensureOutboxIndex } from "../outbox/outbox.ts";
 import type { WithOutbox } from "../outbox/pending-event.ts";
 import { createOutboxUpkeep, type OutboxUpkeep } from "../outbox/upkeep.ts";
 import { measuringInterceptor } from "../rpc/measuring.ts";
@@ -39,7 +39,7 @@ async function openOutbox() {
     payload: new Binary(new Uint8Array()),
     time: new Date(Date.now() - ageMs),
   });
-  return { bus, collection, event, upkeep: createOutboxUpkeep(collection, bus) };
+  return { bus, collection, event, upkeep: createOutboxUpkeep(collection, createOutbox(collection, bus, silentLog)) };
 }
 
 const things: GaugeSource = {

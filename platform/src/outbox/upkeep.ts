@@ -1,6 +1,6 @@
 import type { Collection } from "mongodb";
-import type { Bus } from "../bus/bus.ts";
-import { toEvent, type WithOutbox } from "./pending-event.ts";
+import type { Outbox } from "./outbox.ts";
+import type { WithOutbox } from "./pending-event.ts";
 
 /** What waits in the documents of a collection to be published. */
 export interface OutboxLag {
@@ -33,7 +33,7 @@ const maxCountMs = 1_500;
 
 export function createOutboxUpkeep<Document extends WithOutbox>(
   documents: Collection<Document>,
-  bus: Bus,
+  { publishNow }: Pick<Outbox, "publishNow">,
 ): OutboxUpkeep {
   const collection = documents as unknown as Collection<WithOutbox>;
   const waiting = { "outbox.0": { $exists: true } };
@@ -69,7 +69,7 @@ export function createOutboxUpkeep<Document extends WithOutbox>(
     async republish(documentId) {
       const document = await collection.findOne({ _id: documentId }, { projection: { outbox: 1 } });
       const events = document?.outbox ?? [];
-      await Promise.all(events.map((event) => bus.publish(toEvent(event))));
+      await publishNow(events);
       const ids = events.map((event) => event.id);
       await collection.updateOne({ _id: documentId }, { $pull: { outbox: { id: { $in: ids } } } });
     },

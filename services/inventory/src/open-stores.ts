@@ -16,7 +16,7 @@ export async function openStores({
   const ledgerDocuments = await openLedger(db);
   await ensureOutboxIndex(ledgerDocuments);
   const outbox = createOutbox(ledgerDocuments, bus, log);
-  const upkeep = createOutboxUpkeep(ledgerDocuments, bus);
+  const upkeep = createOutboxUpkeep(ledgerDocuments, outbox);
   const products = createProductStore(productDocuments);
   const productCache = createProductCache(cache, products.revisionsOf, log);
   const ledger = createLedgerStore({

@@ -64,7 +64,7 @@ export const orders = defineModule({
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
-    const upkeep = createOutboxUpkeep(documents, bus);
+    const upkeep = createOutboxUpkeep(documents, outbox);
     const store = createOrderStore(documents, outbox);
     const watch = createWatches({ changes: followMoves(documents, log), max: config.ORDER_WATCHES_AT_ONCE, stopping });
     const admission = createAdmission({

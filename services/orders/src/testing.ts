@@ -38,7 +38,7 @@ export async function openTestOrders() {
     orders,
     documents,
     outbox,
-    upkeep: createOutboxUpkeep(documents, bus),
+    upkeep: createOutboxUpkeep(documents, outbox),
     place,
     repeat,
     repeated,
