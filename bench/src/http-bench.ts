@@ -1,14 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type FloorRoute, startFloor } from "./floor.ts";
 import { type Load, type LoadResult, load, type Request } from "./load.ts";
-import { type OrderEnds, untilOrdersEnded } from "./order-ends.ts";
+import { exactness, type OrderEnds, statesOf, untilOrdersEnded } from "./order-ends.ts";
 import { processorTimeMs } from "./processor-time.ts";
 import type { BenchSettings } from "./settings.ts";
-import { type Shop, startShop } from "./shop.ts";
-import { Shopping } from "./shopping.ts";
+import type { Shop } from "./shop.ts";
+import type { Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
+import { withShop } from "./with-shop.ts";
 
 const productCount = 200;
 const warmUpSeconds = 2;
@@ -43,20 +41,12 @@ interface Measured {
 
 /** Calls per second at the public port beside a bare Fastify route that answers the same bytes, in turns. */
 export async function benchHttp(settings: BenchSettings): Promise<string> {
-  const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
-  const shop = await startShop(dataDir);
-  try {
-    await shop.settled();
-    const shopping = new Shopping(shop.url);
-    const productIds = await shopping.addProducts(productCount);
+  return await withShop(productCount, async (shop, shopping, productIds) => {
     const subjects = await subjectsOf(shopping, productIds);
     const measured: Measured[] = [];
     for (const subject of subjects) measured.push(await measure(subject, shop, shopping, productIds, settings));
     return describe(measured, settings);
-  } finally {
-    await shop.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  }
+  });
 }
 
 async function subjectsOf(shopping: Shopping, productIds: readonly string[]): Promise<Subject[]> {
@@ -159,14 +149,13 @@ function describe(
   const orders = measured.flatMap(({ subject, turns }) =>
     turns.flatMap(({ ok, ends }) => {
       if (ends === undefined) return [];
-      const states = Object.entries(ends.byStatus).map(([status, count]) => `${count} ${shortStatus(status)}`);
       return [
         [
           subject.name,
           ...[ok, ends.taken].map(String),
-          states.join(", "),
+          statesOf(ends),
           ...[ends.p50Ms, ends.p99Ms, ends.drainedMs].map((ms) => ms.toFixed(0)),
-          ends.stockTaken === ends.unitsConfirmed ? "exact" : `${ends.stockTaken} for ${ends.unitsConfirmed}`,
+          exactness(ends.stockTaken, ends),
         ],
       ];
     }),
@@ -213,8 +202,4 @@ function mean(turns: readonly Turn[], key: "perSecond" | "p50Ms" | "p99Ms" | "cp
 
 function line({ perSecond, p50Ms, p99Ms }: Turn): string {
   return `${perSecond.toFixed(0)}/s (p50 ${p50Ms.toFixed(1)}, p99 ${p99Ms.toFixed(1)} ms)`;
-}
-
-function shortStatus(status: string): string {
-  return status.replace("ORDER_STATUS_", "").toLowerCase();
 }

@@ -55,3 +55,16 @@ function countByStatus(orders: readonly Order[]): Record<string, number> {
 function unitsOf(sum: number, order: Order): number {
   return order.items.reduce((units, { quantity }) => units + quantity, sum);
 }
+
+/** What became of orders, for a table. */
+export function statesOf({ byStatus }: Pick<OrderEnds, "byStatus">): string {
+  const short = (status: string) => status.replace("ORDER_STATUS_", "").toLowerCase();
+  return Object.entries(byStatus)
+    .map(([status, count]) => `${count} ${short(status)}`)
+    .join(", ");
+}
+
+/** Whether the products lost as many units as the confirmed orders have, for a table. */
+export function exactness(stockTaken: number, { unitsConfirmed }: Pick<OrderEnds, "unitsConfirmed">): string {
+  return stockTaken === unitsConfirmed ? "exact" : `${stockTaken} for ${unitsConfirmed}`;
+}

@@ -30,15 +30,3 @@ export async function loadOrders(
   const stockTaken = stockBefore - (await shopping.stockOf(productIds));
   return { ...result, ends, endedPerSecond: ends.taken / tookSeconds, stockTaken };
 }
-
-/** What became of orders, for a table. */
-export function statesOf({ byStatus }: OrderEnds): string {
-  const short = (status: string) => status.replace("ORDER_STATUS_", "").toLowerCase();
-  return Object.entries(byStatus)
-    .map(([status, count]) => `${count} ${short(status)}`)
-    .join(", ");
-}
-
-export function stockOf({ stockTaken, ends }: OrderLoad): string {
-  return stockTaken === ends.unitsConfirmed ? "exact" : `${stockTaken} for ${ends.unitsConfirmed}`;
-}

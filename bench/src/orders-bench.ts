@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { insertFloor } from "./insert-floor.ts";
-import { loadOrders, type OrderLoad, statesOf, stockOf } from "./order-load.ts";
+import { exactness, statesOf } from "./order-ends.ts";
+import { loadOrders, type OrderLoad } from "./order-load.ts";
 import { processorTimeMs } from "./processor-time.ts";
 import type { BenchSettings } from "./settings.ts";
-import { type Shop, startShop } from "./shop.ts";
-import { Shopping } from "./shopping.ts";
+import type { Shop } from "./shop.ts";
+import type { Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
+import { withShop } from "./with-shop.ts";
 
 const productCount = 1_000;
 const warmUpSeconds = 4;
@@ -24,12 +23,7 @@ interface Turn extends OrderLoad {
 export async function benchOrders(settings: BenchSettings): Promise<string> {
   const { rounds, seconds = usualSeconds } = settings;
   const connections = settings.connections ?? usualConnections;
-  const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
-  const shop = await startShop(dataDir);
-  try {
-    await shop.settled();
-    const shopping = new Shopping(shop.url);
-    const productIds = await shopping.addProducts(productCount);
+  return await withShop(productCount, async (shop, shopping, productIds) => {
     const floorOf = () => insertFloor({ mongoUrl: shop.mongoUrl(), concurrency: connections, seconds });
     const turnOf = (over: readonly string[]) => measure(shop, shopping, over, { connections, seconds });
 
@@ -42,10 +36,7 @@ export async function benchOrders(settings: BenchSettings): Promise<string> {
       console.log(`floor ${floors.at(-1)!.toFixed(0)}/s, ${line("spread", spread)}, ${line("hot", hot)}`);
     }
     return describe(floors, { spread, hot }, { connections, seconds, rounds });
-  } finally {
-    await shop.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  }
+  });
 }
 
 async function measure(
@@ -85,7 +76,7 @@ function describe(
     mean(turns.map(({ ends }) => ends.p50Ms)).toFixed(0),
     mean(turns.map(({ ends }) => ends.p99Ms)).toFixed(0),
     turns.map(({ refused }) => Object.values(refused).reduce((a, b) => a + b, 0)).join(", "),
-    turns.map(stockOf).join(", "),
+    turns.map(({ stockTaken, ends }) => exactness(stockTaken, ends)).join(", "),
   ];
   return [
     `${connections} connections, each sends its next order when the last is answered; orders of one line over REST at the public`,

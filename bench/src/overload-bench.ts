@@ -1,12 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { loadOrders, type OrderLoad, statesOf, stockOf } from "./order-load.ts";
+import { exactness, statesOf } from "./order-ends.ts";
+import { loadOrders, type OrderLoad } from "./order-load.ts";
 import { residentBytes } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
-import { startShop } from "./shop.ts";
-import { Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
+import { withShop } from "./with-shop.ts";
 
 const productCount = 1_000;
 const usualConnections = 512;
@@ -18,12 +15,7 @@ const sampleEveryMs = 5_000;
 export async function benchOverload(settings: BenchSettings): Promise<string> {
   const connections = settings.connections ?? usualConnections;
   const seconds = settings.seconds ?? usualSeconds;
-  const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
-  const shop = await startShop(dataDir);
-  try {
-    await shop.settled();
-    const shopping = new Shopping(shop.url);
-    const productIds = await shopping.addProducts(productCount);
+  return await withShop(productCount, async (shop, shopping, productIds) => {
     const calmly = () => loadOrders(shop, shopping, productIds, { connections: 64, seconds: calmSeconds });
     await calmly();
     const calm = await calmly();
@@ -37,10 +29,7 @@ export async function benchOverload(settings: BenchSettings): Promise<string> {
     const lateMs = Math.max(0, overload.ends.lastEndAt - (overload.startedAt + seconds * 1000));
     const after = await calmly();
     return describe({ calm, overload, after }, { connections, seconds, callsPerSecond, memory, lateMs });
-  } finally {
-    await shop.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  }
+  });
 }
 
 function describe(
@@ -65,7 +54,7 @@ function describe(
       .join(", ") || "0",
     String(turn.lost),
     statesOf(turn.ends),
-    stockOf(turn),
+    exactness(turn.stockTaken, turn.ends),
   ];
   const mebibytes = how.memory.map((bytes) => Math.round(bytes / 2 ** 20));
   return [

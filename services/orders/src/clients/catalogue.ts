@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Client, ConnectError } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { isDependencyLost, type Money } from "@shop/platform";
+import type { Money } from "@shop/platform";
 import DataLoader from "dataloader";
 import { catalogueUnavailable } from "../domain/errors.ts";
+import { askInventory } from "./ask-inventory.ts";
 
 /** What a product is called and costs now. */
 export interface Offer {
@@ -52,17 +53,15 @@ async function askFor(
   inventory: Client<typeof InventoryService>,
   productIds: readonly string[],
 ): Promise<ReadonlyMap<string, Offer>> {
-  try {
-    const { products } = await inventory.batchGetProducts({ productIds: [...productIds] });
-    return new Map(
-      products.map(({ productId, name, price }) => [
-        productId,
-        { name, price: { currencyCode: price!.currencyCode, minorUnits: price!.minorUnits } },
-      ]),
-    );
-  } catch (error) {
-    if (isDependencyLost(error)) throw catalogueUnavailable(error);
-    // Whatever else inventory refuses is our mistake, not our caller's: its code must not become ours.
-    throw new Error("inventory refused BatchGetProducts", { cause: ConnectError.from(error) });
-  }
+  const { products } = await askInventory(
+    inventory.batchGetProducts({ productIds: [...productIds] }),
+    "BatchGetProducts",
+    catalogueUnavailable,
+  );
+  return new Map(
+    products.map(({ productId, name, price }) => [
+      productId,
+      { name, price: { currencyCode: price!.currencyCode, minorUnits: price!.minorUnits } },
+    ]),
+  );
 }

@@ -1,12 +1,12 @@
-import { type Client, ConnectError } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
 import {
   type InventoryService,
   type Reservation as ReservationOnTheWire,
   ReservationOutcome,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { isDependencyLost } from "@shop/platform";
 import { stockUnavailable } from "../domain/errors.ts";
 import type { Reservation } from "../domain/order-audit.ts";
+import { askInventory } from "./ask-inventory.ts";
 
 /** What the stock did for orders, as orders see it. Everything throws STOCK_UNAVAILABLE. */
 export interface Reservations {
@@ -15,6 +15,9 @@ export interface Reservations {
   /** A page of the orders that stock was ever set aside for; the last has no `next`. */
   list(pageToken: string): Promise<{ orderIds: readonly string[]; next: string | undefined }>;
 }
+
+/** What inventory is asked for, in an error. */
+const what = "to tell its reservations";
 
 const outcomes: Readonly<Partial<Record<ReservationOutcome, Reservation["outcome"]>>> = {
   [ReservationOutcome.RESERVED]: "reserved",
@@ -26,24 +29,22 @@ export function createReservations(inventory: Client<typeof InventoryService>): 
   return {
     async of(orderIds) {
       if (orderIds.length === 0) return new Map();
-      const { reservations } = await ask(inventory.batchGetReservations({ orderIds: [...orderIds] }));
+      const { reservations } = await askInventory(
+        inventory.batchGetReservations({ orderIds: [...orderIds] }),
+        what,
+        stockUnavailable,
+      );
       return new Map(reservations.map((reservation) => [reservation.orderId, fromMessage(reservation)]));
     },
     async list(pageToken) {
-      const { orderIds, nextPageToken } = await ask(inventory.listReservations({ pageToken }));
+      const { orderIds, nextPageToken } = await askInventory(
+        inventory.listReservations({ pageToken }),
+        what,
+        stockUnavailable,
+      );
       return { orderIds, next: nextPageToken || undefined };
     },
   };
-}
-
-async function ask<Answer>(call: Promise<Answer>): Promise<Answer> {
-  try {
-    return await call;
-  } catch (error) {
-    if (isDependencyLost(error)) throw stockUnavailable(error);
-    // Whatever else inventory refuses is our mistake, not our caller's: its code must not become ours.
-    throw new Error("inventory refused to tell its reservations", { cause: ConnectError.from(error) });
-  }
 }
 
 function fromMessage({ orderId, outcome, lines, released, shipped, returned }: ReservationOnTheWire): Reservation {

@@ -1,0 +1,22 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Shop, startShop } from "./shop.ts";
+import { Shopping } from "./shopping.ts";
+
+/** Runs `work` on a shop with so many products and plenty of stock of each; nothing is left of it. */
+export async function withShop<Result>(
+  productCount: number,
+  work: (shop: Shop, shopping: Shopping, productIds: readonly string[]) => Promise<Result>,
+): Promise<Result> {
+  const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
+  const shop = await startShop(dataDir);
+  try {
+    await shop.settled();
+    const shopping = new Shopping(shop.url);
+    return await work(shop, shopping, await shopping.addProducts(productCount));
+  } finally {
+    await shop.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
