@@ -9,7 +9,7 @@ export interface Job {
   readonly name: string;
   /** From the end of one run to the start of the next, in milliseconds. */
   readonly intervalMs: number;
-  /** Only the holder runs it. */
+  /** Only the holder runs it; a run that fails gives it back, for others may have what this process lacks. */
   readonly lease?: Lease;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -32,6 +32,7 @@ export function startJob(job: Job, log: Logger): () => Promise<void> {
         failures++;
         if (isDependencyLost(error)) log.warn({ job: job.name, err: error }, "job waits for a dependency");
         else if (!stop.signal.aborted) log.error({ job: job.name, err: error }, "job failed");
+        await job.lease?.release().catch(() => {});
       }
       const intervalMs = Math.max(job.intervalMs, Math.min(job.intervalMs * 2 ** failures, maxBackoffMs));
       await delay(intervalMs, undefined, { signal: stop.signal }).catch(() => {});

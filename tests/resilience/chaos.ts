@@ -10,6 +10,9 @@ import { circumstances, mutants, plant } from "./mutants.ts";
 import { victimGroups } from "./nemesis.ts";
 import { describeRun, type RunResult, type RunSettings, runChaos } from "./run.ts";
 
+// What was started ends with this process if that exits, and only then.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & {
   keep?: boolean;
   mutant?: string;

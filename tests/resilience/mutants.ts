@@ -28,8 +28,9 @@ export const circumstances = {
     faultSeconds: 25,
     faults: {
       victims: ["orders-1>mongodb", "orders-2>mongodb"],
-      actions: ["cut"],
-      forMs: { least: 9_000, most: 11_000 },
+      // For longer than a write looks for its server, and shorter than a buyer waits for an answer.
+      actions: ["reset"],
+      forMs: { least: 6_000, most: 7_500 },
     },
     stock: 200,
     habits: { thinkMs: 20, keyless: 0.5 },
@@ -54,8 +55,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no outbox sweeper",
     file: "platform/src/outbox/outbox.ts",
-    from: "run: (signal) => sweep(signal, afterMs, before),",
-    to: "run: async () => void [sweep, afterMs, before],",
+    from: "run: (signal) => sweep(signal, options),",
+    to: "run: async () => void sweep,",
     under: "consumers that die",
     breaks: ["outbox", "decision"],
   },

@@ -2,6 +2,12 @@
 // told them the port. MongoDB and NATS tell clients the addresses of their other members, so settings alone would not do.
 import { type NetConnectOpts, Socket } from "node:net";
 
+// Whoever outlives its run would meet a later one under the same ports: as one more replica, of which nobody there knows.
+const run = process.ppid;
+setInterval(() => {
+  if (process.ppid !== run) process.exit();
+}, 500).unref();
+
 /** `{"<port of a server>": <port of this process's link to it>}` */
 const links = JSON.parse(process.env.SHOP_TEST_LINKS ?? "{}") as Readonly<Record<string, number>>;
 

@@ -127,6 +127,26 @@ test("while a dependency is lost an event waits, however often, and is never set
   expect(attempts).toBe(7);
 }, 40_000);
 
+test("what a process can't handle, because it lost what it needs, is handled by another one", async () => {
+  const handled: string[] = [];
+  const { bus, handler, say, start, unacknowledged } = await hear(async () => {
+    throw new DomainError("unavailable", "TEST", "this process is cut off");
+  });
+  const all = Array.from({ length: 20 }, (_, index) => `${index}`);
+  for (const reason of all) await say(reason);
+  await start();
+  await expect
+    .poll(async () => (await bus.manager.consumers.info(stream, handler.durable)).num_pending, { timeout: 5_000 })
+    .toBe(0);
+  const healthy: EventHandler = {
+    ...handler,
+    handle: async (events) => void handled.push(...(events as Said[]).map((event) => event.reason)),
+  };
+  onTestFinished(await startConsumer(bus, healthy, silentLog));
+  await expect.poll(unacknowledged, { timeout: 20_000 }).toBe(0);
+  expect(new Set(handled)).toEqual(new Set(all));
+}, 30_000);
+
 test("stopping waits for the batch in hand, and the next process hears the rest", async () => {
   const done: string[] = [];
   let release = () => {};

@@ -29,6 +29,8 @@ const maxUnknownFailures = 5;
 /** How often a lease is prolonged by its holder, and asked for by the others. */
 const leaseCheckMs = 1_000;
 const backoffMs = { first: 250, most: 5_000 };
+/** Who has handed back what they can't handle asks for more only then. */
+const restMs = 2_000;
 
 /** What a service does when it hears an event. */
 export interface EventHandler<Schema extends DescMessage = DescMessage> {
@@ -79,7 +81,7 @@ export async function startConsumer(
   ackWaitMs = defaultAckWaitMs,
 ): Promise<() => Promise<void>> {
   const consumerLog = log.child({ consumer: handler.durable });
-  const worker = new BatchWorker(bus, handler, consumerLog, ackWaitMs * stillWorkingShare);
+  const worker = new BatchWorker(bus, handler, consumerLog, ackWaitMs);
   const stopping = new AbortController();
   const pulled = pull(bus, handler, worker, consumerLog, stopping.signal);
   return async () => {
@@ -116,9 +118,18 @@ async function pull(
         callback: (message) => worker.add(message),
       });
       const done = new AbortController();
-      await Promise.race([stopped, messages.closed(), lost(lease, done.signal)]);
+      const handedBack = await Promise.race([
+        stopped,
+        messages.closed(),
+        lost(lease, done.signal),
+        worker.handsBack().then(() => true),
+      ]);
       done.abort();
       await messages.close();
+      if (handedBack === true) {
+        await lease?.release().catch(() => {});
+        await delay(restMs, undefined, { signal }).catch(() => {});
+      }
     } catch (error) {
       log.warn({ err: error }, "no events can be had, trying again");
     }
@@ -147,18 +158,25 @@ class BatchWorker {
   readonly #bus: Bus;
   readonly #handler: EventHandler;
   readonly #log: Logger;
-  readonly #stillWorkingMs: number;
+  readonly #ackWaitMs: number;
   readonly #waiting: Delivery[] = [];
   /** How often events have failed, by their id. */
   readonly #failures = new Map<string, number>();
   readonly #stopping = new AbortController();
+  #handingBack = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
 
-  constructor(bus: Bus, handler: EventHandler, log: Logger, stillWorkingMs: number) {
+  constructor(bus: Bus, handler: EventHandler, log: Logger, ackWaitMs: number) {
     this.#bus = bus;
     this.#handler = handler;
     this.#log = log;
-    this.#stillWorkingMs = stillWorkingMs;
+    this.#ackWaitMs = ackWaitMs;
+  }
+
+  /** Resolves the next time that what is in hand was given back because this process can't handle it. */
+  handsBack(): Promise<void> {
+    this.#handingBack = Promise.withResolvers();
+    return this.#handingBack.promise;
   }
 
   add(message: JsMsg): void {
@@ -175,8 +193,13 @@ class BatchWorker {
   /** Gives back what waits, to be delivered to another process; resolves when the batch in hand is done. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const { message } of this.#waiting.splice(0)) message.nak();
+    this.#giveBack(this.#waiting.splice(0));
     await this.#running;
+  }
+
+  #giveBack(deliveries: readonly Delivery[]): void {
+    // Not at once: until the server knows that nobody here asks any more they would come back.
+    for (const { message } of deliveries) message.nak(backoffMs.first);
   }
 
   async #run(): Promise<void> {
@@ -186,7 +209,7 @@ class BatchWorker {
       const batch = this.#takeBatch();
       const stillWorking = setInterval(() => {
         for (const { message } of [...batch, ...this.#waiting]) message.working();
-      }, this.#stillWorkingMs);
+      }, this.#ackWaitMs * stillWorkingShare);
       await this.#process(batch);
       clearInterval(stillWorking);
     }
@@ -207,8 +230,8 @@ class BatchWorker {
       await this.#handle(batch.flatMap(({ events }) => events));
       for (const { message } of batch) message.ack();
     } catch (error) {
-      if (error instanceof Stopped) {
-        for (const { message } of batch) message.nak();
+      if (error instanceof HandedBack) {
+        this.#giveBack(batch);
       } else if (batch.length > 1) {
         // One bad event must not hold up, or be blamed on, its neighbours.
         for (const delivery of batch) await this.#process([delivery]);
@@ -226,7 +249,7 @@ class BatchWorker {
         await this.#handle([event]);
         this.#failures.delete(event.id);
       } catch (error) {
-        if (error instanceof Stopped) return message.nak();
+        if (error instanceof HandedBack) return this.#giveBack([{ message, events }]);
         retryAfterMs = Math.max(retryAfterMs, await this.#failed(event, message, error));
       }
     }
@@ -234,15 +257,25 @@ class BatchWorker {
     else message.ack();
   }
 
-  /** Waits for a lost dependency as long as it takes, or until the worker is stopped; rejects with whatever else happens. */
+  /**
+   * Waits for a lost dependency for a while, then hands back: others may have what this process lacks. Rejects with whatever
+   * else happens.
+   */
   async #handle(events: readonly Event[]): Promise<void> {
+    const handsBackAt = performance.now() + this.#ackWaitMs;
     for (let attempt = 0; ; attempt++) {
       try {
         const messages = events.map(({ payload }) => fromBinary(this.#handler.event, payload));
         return await inTrace(events[0]?.traceparent, () => this.#handler.handle(messages));
       } catch (error) {
         if (!isDependencyLost(error)) throw error;
-        if (this.#stopping.signal.aborted) throw new Stopped();
+        if (this.#stopping.signal.aborted) throw new HandedBack();
+        if (performance.now() > handsBackAt) {
+          this.#log.warn({ err: error, events: events.length }, "a dependency is lost, others may handle these events");
+          this.#handingBack.resolve();
+          this.#giveBack(this.#waiting.splice(0));
+          throw new HandedBack();
+        }
         this.#log.warn({ err: error, events: events.length }, "waiting for a dependency");
         await delay(backoff(attempt), undefined, { signal: this.#stopping.signal }).catch(() => {});
       }
@@ -269,8 +302,8 @@ class BatchWorker {
   }
 }
 
-/** The worker was stopped while it waited. */
-class Stopped extends Error {}
+/** The worker gave up while it waited: it was stopped, or waited for long. */
+class HandedBack extends Error {}
 
 function readEvents(message: JsMsg): Event[] {
   try {

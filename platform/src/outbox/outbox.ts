@@ -11,6 +11,14 @@ const sweepBatch = 256;
 const clearBatch = 256;
 const clearDelayMs = 20;
 
+interface SweeperOptions<Document extends WithOutbox> {
+  readonly lease: Lease;
+  /** Younger events, in milliseconds, are left to the writer that committed them. */
+  readonly afterMs: number;
+  /** Sees the documents first. */
+  before?(documents: readonly Document[]): Promise<void>;
+}
+
 /** Publishes what documents of one collection carry in their outbox. */
 export interface Outbox<Document extends WithOutbox = WithOutbox> {
   /**
@@ -23,13 +31,7 @@ export interface Outbox<Document extends WithOutbox = WithOutbox> {
   /** Publishes events that no document carries: repetitions of what was published before. Rejects when it can't. */
   publishNow(events: readonly PendingEvent[]): Promise<void>;
   /** The job that publishes what a crash, or an absent bus, left behind; for ever. */
-  sweeper(options: {
-    readonly lease: Lease;
-    /** Younger events, in milliseconds, are left to the writer that committed them. */
-    readonly afterMs: number;
-    /** Sees the documents first. */
-    before?(documents: readonly Document[]): Promise<void>;
-  }): Job;
+  sweeper(options: SweeperOptions<Document>): Job;
   /** Clears what was published. */
   close(): Promise<void>;
 }
@@ -103,12 +105,8 @@ export function createOutbox<Document extends WithOutbox>(
     }
   }
 
-  async function sweep(
-    signal: AbortSignal,
-    afterMs: number,
-    before?: (left: readonly Document[]) => Promise<void>,
-  ): Promise<void> {
-    for (;;) {
+  async function sweep(signal: AbortSignal, { lease, afterMs, before }: SweeperOptions<Document>): Promise<void> {
+    do {
       const left = await collection
         .find({ "outbox.0": { $exists: true }, "outbox.time": { $lt: new Date(Date.now() - afterMs) } })
         .sort({ "outbox.time": 1 })
@@ -120,18 +118,19 @@ export function createOutbox<Document extends WithOutbox>(
       // The next look is by majority: it would find, and publish, all of it again.
       await clear({ w: "majority" });
       log.info({ documents: left.length }, "the sweeper published what was left");
-    }
+      // Two that sweep a long backlog would publish all of it twice.
+    } while (await lease.acquire());
   }
 
   return {
     relay: (documentId, events) => unlessLost(publish(documentId, events)),
     relayUncleared: (events) => unlessLost(publishNow(events)),
     publishNow,
-    sweeper: ({ lease, afterMs, before }) => ({
+    sweeper: (options) => ({
       name: `sweep-outbox-${collection.collectionName}`,
       intervalMs: sweepIntervalMs,
-      lease,
-      run: (signal) => sweep(signal, afterMs, before),
+      lease: options.lease,
+      run: (signal) => sweep(signal, options),
     }),
     async close() {
       await clearing;
