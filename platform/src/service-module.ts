@@ -1,4 +1,4 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Db } from "mongodb";
 import type { Bus } from "./bus/bus.ts";
@@ -6,6 +6,7 @@ import type { EventHandler } from "./bus/consumer.ts";
 import type { Cache } from "./cache/cache.ts";
 import type { Clock } from "./clock.ts";
 import type { ConfigSchema } from "./config.ts";
+import type { DomainError } from "./errors.ts";
 import type { Job } from "./jobs.ts";
 import type { Logger } from "./log.ts";
 import type { GaugeSource } from "./metrics/metrics.ts";
@@ -65,6 +66,11 @@ export interface StartedModule {
   readonly gauges?: readonly GaugeSource[];
   /** What would keep it from doing its work now; nothing when it is ready. Database and bus are checked by the platform. */
   notReady?(): Promise<string | undefined>;
+  /**
+   * Refuses a call of a method before anything of it is read, whoever calls: for load that could only be refused later. May
+   * answer the same error to many. Not asked about calls in memory.
+   */
+  refusal?(method: DescMethod): DomainError | undefined;
   /** Ends what the module started itself, after the last call and the last event. */
   close?(): Promise<void>;
 }

@@ -116,6 +116,7 @@ export async function startModules(
         isPublic,
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
+        refusal: (method) => hosted(method.parent)?.refusal?.(method),
         neighbours,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,

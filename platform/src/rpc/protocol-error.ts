@@ -102,29 +102,49 @@ interface Encoded {
 
 const nothing = new Uint8Array(0);
 
+/** How an error is told; the first two under the content type of the request. */
+type Form = "grpc" | "connect stream" | "connect unary" | "rest";
+
+/** One error may answer many, at a time when there is none to spare. */
+const encodings = new WeakMap<ConnectError, Map<Form, Encoded>>();
+
 function encode(request: AnyRequest, error: ConnectError): Encoded {
   const contentType = request.headers["content-type"] ?? "";
-  if (/^application\/grpc/i.test(contentType)) {
-    const trailers = setTrailerStatus(new Headers({ "content-type": contentType }), error);
-    trailers.set("grpc-message", percentEncode(error.rawMessage));
-    return { status: 200, headers: Object.fromEntries(trailers), body: nothing };
-  }
-  if (/^application\/connect\+/i.test(contentType)) {
-    const end = Buffer.from(JSON.stringify(endStreamToJson(new Headers(), error, undefined)));
-    return { status: 200, headers: { "content-type": contentType }, body: encodeEnvelope(endStreamFlag, end) };
-  }
-  if (isConnectUnary(request, contentType)) {
-    const headers = { "content-type": "application/json" };
-    return { status: codeToHttpStatus(error.code), headers, body: errorToJsonBytes(error, undefined) };
-  }
-  return errorResponse(error);
+  const form = formOf(request, contentType);
+  const known = encodings.get(error) ?? new Map<Form, Encoded>();
+  const encoded = known.get(form) ?? encodeAs(form, error);
+  encodings.set(error, known.set(form, encoded));
+  if (form === "connect unary" || form === "rest") return encoded;
+  return { ...encoded, headers: { ...encoded.headers, "content-type": contentType } };
 }
 
-/** Connect's header is optional and its JSON is plain JSON; what remains then is the path, `/package.Service/Method`. */
-function isConnectUnary(request: AnyRequest, contentType: string): boolean {
-  if (request.headers["connect-protocol-version"] !== undefined) return true;
-  if (/^application\/proto\b/i.test(contentType)) return true;
-  return /^\/[a-z_]\w*(\.[a-z_]\w*)+\/[a-z_]\w*(\?|$)/i.test(request.url ?? "");
+function formOf(request: AnyRequest, contentType: string): Form {
+  if (/^application\/grpc/i.test(contentType)) return "grpc";
+  if (/^application\/connect\+/i.test(contentType)) return "connect stream";
+  // Connect's header is optional and its JSON is plain JSON; what remains then is the path, `/package.Service/Method`.
+  if (request.headers["connect-protocol-version"] !== undefined) return "connect unary";
+  if (/^application\/proto\b/i.test(contentType)) return "connect unary";
+  return /^\/[a-z_]\w*(\.[a-z_]\w*)+\/[a-z_]\w*(\?|$)/i.test(request.url ?? "") ? "connect unary" : "rest";
+}
+
+function encodeAs(form: Form, error: ConnectError): Encoded {
+  switch (form) {
+    case "grpc": {
+      const trailers = setTrailerStatus(new Headers(), error);
+      trailers.set("grpc-message", percentEncode(error.rawMessage));
+      return { status: 200, headers: Object.fromEntries(trailers), body: nothing };
+    }
+    case "connect stream": {
+      const end = Buffer.from(JSON.stringify(endStreamToJson(new Headers(), error, undefined)));
+      return { status: 200, headers: {}, body: encodeEnvelope(endStreamFlag, end) };
+    }
+    case "connect unary": {
+      const headers = { "content-type": "application/json" };
+      return { status: codeToHttpStatus(error.code), headers, body: errorToJsonBytes(error, undefined) };
+    }
+    case "rest":
+      return errorResponse(error);
+  }
 }
 
 /** gRPC's own rule (PROTOCOL-HTTP2, "Percent-Encoded"); encodeURIComponent would encode what peers don't decode. */

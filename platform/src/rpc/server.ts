@@ -2,6 +2,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { type Authorize, reachableServices } from "./access.ts";
 import { callMethods } from "./call-methods.ts";
@@ -33,6 +34,8 @@ export interface ServerOptions {
   readonly isPublic: boolean;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
+  /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
+  refusal(method: DescMethod): DomainError | undefined;
   readonly neighbours: readonly Neighbour[];
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
@@ -88,14 +91,17 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   await allowOrigins(app, options.corsOrigins);
   addHealth(app, options);
+  // Refused before anybody reads: what is refused under load has to be cheap, and a body that is given up halfway costs its
+  // connection, and whoever shares it.
   app.addHook("onRequest", async (request, reply) => {
-    // Refused before anybody reads: a body that is given up halfway costs its connection, and whoever shares it.
-    const length = Number(request.headers["content-length"] ?? 0);
-    if (length <= readMaxBytes + envelopeBytes) return;
     const destination = routing.find(request.method, request.raw.url ?? "/");
-    if (destination.kind !== "method" || destination.method.methodKind !== "unary") return;
-    reply.hijack();
-    writeProtocolError(request.raw, reply.raw, await refuseTooLarge(destination.method, request.raw, options));
+    if (destination.kind !== "method") return;
+    const { method } = destination;
+    const refusal = options.refusal(method);
+    const length = Number(request.headers["content-length"] ?? 0);
+    if (refusal !== undefined) refuse(request, reply, toldOnce(refusal, method));
+    else if (length > readMaxBytes + envelopeBytes && method.methodKind === "unary")
+      refuse(request, reply, await tooLarge(method, request.raw, options));
   });
   await app.register(fastifyConnectPlugin, {
     ...options.routerOptions,
@@ -107,8 +113,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   });
   // Everything else: REST, and what is hosted elsewhere.
   app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
-    for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
-    reply.hijack();
+    takeOver(reply);
     const destination = routing.find(request.method, request.raw.url ?? "/");
     if (destination.kind === "no_method") {
       writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
@@ -131,17 +136,32 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   };
 }
 
+const told = new WeakMap<DomainError, ConnectError>();
+
+/** What a caller is told whose call was refused before it was read; made once for an error that refuses many. */
+function toldOnce(refusal: DomainError, method: DescMethod): ConnectError {
+  const known = told.get(refusal) ?? toConnectError(refusal, method.parent.file.proto.package);
+  told.set(refusal, known);
+  return known;
+}
+
+/** From here on the answer is not Fastify's; headers that its hooks have set stay. */
+function takeOver(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
+  reply.hijack();
+}
+
+function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectError): void {
+  takeOver(reply);
+  writeProtocolError(request.raw, reply.raw, error);
+}
+
 /** Who may not call at all is told so, whatever the body. */
-async function refuseTooLarge(
-  method: DescMethod,
-  request: AnyRequest,
-  { authorize }: ServerOptions,
-): Promise<ConnectError> {
+async function tooLarge(method: DescMethod, request: AnyRequest, { authorize }: ServerOptions): Promise<ConnectError> {
   try {
     await authorize(method, toHeaders(request));
   } catch (error) {
     return toConnectError(error, method.parent.file.proto.package);
   }
-  const tooLarge = new ConnectError(`the body is larger than ${readMaxBytes} bytes`, Code.ResourceExhausted);
-  return withHttpStatus(tooLarge, 413);
+  return withHttpStatus(new ConnectError(`the body is larger than ${readMaxBytes} bytes`, Code.ResourceExhausted), 413);
 }

@@ -1,44 +1,73 @@
-import type { Clock, Job, Logger } from "@shop/platform";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock, DomainError, Job, Logger } from "@shop/platform";
 import { ordersOverloaded } from "./domain/errors.ts";
+import { Door } from "./door.ts";
 import type { OrderStore } from "./store/order-store.ts";
 
 const measureIntervalMs = 100;
+/** So few, that are stuck for whatever reason, slow nobody down. */
+const fewOrders = 32;
+/** More than `maxBacklog` orders that wait longer let nobody in. */
+const tooLongMs = 1_000;
 /** More would only wait for each other: a process writes some thousands a second. */
 const maxAtOnce = 1_000;
 
 /** Keeps orders from queueing: what can't be decided soon is refused at once, so that what is accepted is decided soon. */
 export interface Admission {
-  /** Places an order if there is room; throws ORDERS_OVERLOADED, and nothing is done, if there is none. */
+  /** Places an order when there is room for it; throws ORDERS_OVERLOADED, and nothing is done, if there is none soon. */
   admit<Placed>(place: () => Promise<Placed>): Promise<Placed>;
+  /** What an order that was placed now would be refused with. */
+  refusal(): DomainError | undefined;
   /** Looks how far behind the stock is, while anybody asks. For every replica, so without a lease. */
   readonly job: Job;
 }
 
 /**
- * There is no room while more than `maxBacklog` orders have waited longer than `maxWaitMs` for their stock, wherever they are
- * held up: an outbox, the bus, the inventory, or the way back. A few that are stuck close nothing.
+ * There is no room while more than `maxBacklog` orders have waited too long for their stock, wherever they are held up: an
+ * outbox, the bus, the inventory, or the way back. Before it comes to that, orders are let in more slowly. A few that are
+ * stuck do neither.
  */
 export function createAdmission(on: {
-  readonly orders: Pick<OrderStore, "hasBacklog">;
+  readonly orders: Pick<OrderStore, "pendingSince">;
   readonly clock: Clock;
   readonly maxBacklog: number;
-  readonly maxWaitMs: number;
   readonly log: Logger;
 }): Admission {
+  const door = new Door();
+  // To make an error for every refusal costs more than to refuse. They differ in when to try again.
+  const refusals = Array.from({ length: 64 }, ordersOverloaded);
   let placing = 0;
+  let refused = 0;
   let isBehind = false;
   let asked = false;
+
+  function refuse(): DomainError {
+    return refusals[refused++ % refusals.length]!;
+  }
+
+  async function waitOf(rank: number): Promise<number> {
+    const since = await on.orders.pendingSince(rank);
+    return since === undefined ? 0 : on.clock().getTime() - since.getTime();
+  }
 
   return {
     async admit(place) {
       asked = true;
-      if (isBehind || placing >= maxAtOnce) throw ordersOverloaded();
+      if (isBehind || placing >= maxAtOnce) throw refuse();
+      const waitMs = door.ask(performance.now());
+      if (waitMs === undefined) throw refuse();
       placing++;
       try {
+        if (waitMs > 0) await delay(waitMs);
+        door.pass();
         return await place();
       } finally {
         placing--;
       }
+    },
+    refusal() {
+      asked = true;
+      return isBehind || placing >= maxAtOnce || door.isShut(performance.now()) ? refuse() : undefined;
     },
     job: {
       name: "measure-backlog",
@@ -47,7 +76,9 @@ export function createAdmission(on: {
         if (!asked) return;
         asked = false;
         const wasBehind = isBehind;
-        isBehind = await on.orders.hasBacklog(new Date(on.clock().getTime() - on.maxWaitMs), on.maxBacklog);
+        const waitedMs = await waitOf(Math.min(fewOrders, on.maxBacklog));
+        isBehind = waitedMs > tooLongMs && (await waitOf(on.maxBacklog)) > tooLongMs;
+        door.adjust(performance.now(), waitedMs);
         if (isBehind && !wasBehind) on.log.warn("too many orders wait for their stock, new ones are refused");
         if (wasBehind && !isBehind) on.log.info("orders are taken again");
       },

@@ -71,7 +71,6 @@ export const orders = defineModule({
       orders: store,
       clock,
       maxBacklog: config.ORDER_BACKLOG,
-      maxWaitMs: 1_000,
       log,
     });
     const inventory = createClient(InventoryService, transportTo(InventoryService));
@@ -153,6 +152,7 @@ export const orders = defineModule({
         }),
       ],
       gauges: [outboxGauges("orders", upkeep), auditGauges("orders", reports)],
+      refusal: (method) => (method === OrderService.method.createOrder ? admission.refusal() : undefined),
       close: () => outbox.close(),
     };
   },

@@ -14,7 +14,7 @@ async function openPlacement() {
   const [productId, userId] = [newId("product"), newId("user")];
   let isSold = true;
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
-  const admission = createAdmission({ orders, clock, maxBacklog: 3, maxWaitMs: 1_000, log: silentLog });
+  const admission = createAdmission({ orders, clock, maxBacklog: 3, log: silentLog });
   const place = createOrder({ orders, catalogue, admission, clock });
   const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
   const request = (quantity: number, more: { requestId?: string } = {}) =>

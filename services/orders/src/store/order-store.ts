@@ -44,8 +44,8 @@ export interface OrderStore {
   list(filter: OrderFilter, limit: number): Promise<Order[]>;
   /** Those that wait for their stock since before `placedBefore`, the oldest first. */
   listPending(placedBefore: Date, limit: number): Promise<Order[]>;
-  /** Whether more than `most` orders wait for their stock since before `placedBefore`. */
-  hasBacklog(placedBefore: Date, most: number): Promise<boolean>;
+  /** Since when the oldest but `rank` of those waits that wait for their stock; undefined when no more than `rank` do. */
+  pendingSince(rank: number): Promise<Date | undefined>;
   /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
   move(read: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<Order | undefined>;
   /** Moves those of the orders that are pending; the others have an answer already. */
@@ -141,16 +141,16 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         .toArray();
       return documents.map(fromDocument);
     },
-    async hasBacklog(placedBefore, most) {
+    async pendingSince(rank) {
       // By the index alone: ids sort by time.
-      const [oneTooMany] = await orders
+      const [order] = await orders
         .find({ status: "pending" })
         .sort({ _id: 1 })
-        .skip(most)
+        .skip(rank)
         .limit(1)
         .project<Pick<OrderDocument, "create_time">>({ create_time: 1 })
         .toArray();
-      return oneTooMany !== undefined && oneTooMany.create_time < placedBefore;
+      return order?.create_time;
     },
     async move(read, move, events) {
       const document = await orders.findOneAndUpdate(
