@@ -53,7 +53,8 @@ if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
 const isGood = result.problems.length === 0 && result.havoc.diedAlone.length === 0;
 if ((isGood || mutant !== undefined) && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
 else console.log(`its data and logs are in ${dataDir}`);
-process.send?.(reportOf(result));
+// A long run's report is long: whoever disconnects at once may cut it off.
+if (process.send !== undefined) await new Promise((sent) => process.send!(reportOf(result), sent));
 process.disconnect?.();
 process.exitCode = isGood ? 0 : 1;
 

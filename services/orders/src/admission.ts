@@ -5,8 +5,6 @@ import { Door } from "./door.ts";
 import type { OrderStore } from "./store/order-store.ts";
 
 const measureIntervalMs = 100;
-/** So few, that are stuck for whatever reason, slow nobody down. */
-const fewOrders = 32;
 /** More than `maxBacklog` orders that wait longer let nobody in. */
 const tooLongMs = 1_000;
 /** More would only wait for each other: a process writes some thousands a second. */
@@ -24,7 +22,7 @@ export interface Admission {
 
 /**
  * There is no room while more than `maxBacklog` orders have waited too long for their stock, wherever they are held up: an
- * outbox, the bus, the inventory, or the way back. Before it comes to that, orders are let in more slowly. A few that are
+ * outbox, the bus, the inventory, or the way back. Before it comes to that, orders are let in more slowly. That many that are
  * stuck do neither.
  */
 export function createAdmission(on: {
@@ -43,11 +41,6 @@ export function createAdmission(on: {
 
   function refuse(): DomainError {
     return refusals[refused++ % refusals.length]!;
-  }
-
-  async function waitOf(rank: number): Promise<number> {
-    const since = await on.orders.pendingSince(rank);
-    return since === undefined ? 0 : on.clock().getTime() - since.getTime();
   }
 
   return {
@@ -76,8 +69,9 @@ export function createAdmission(on: {
         if (!asked) return;
         asked = false;
         const wasBehind = isBehind;
-        const waitedMs = await waitOf(Math.min(fewOrders, on.maxBacklog));
-        isBehind = waitedMs > tooLongMs && (await waitOf(on.maxBacklog)) > tooLongMs;
+        const since = await on.orders.pendingSince(on.maxBacklog);
+        const waitedMs = since === undefined ? 0 : on.clock().getTime() - since.getTime();
+        isBehind = waitedMs > tooLongMs;
         door.adjust(performance.now(), waitedMs);
         if (isBehind && !wasBehind) on.log.warn("too many orders wait for their stock, new ones are refused");
         if (wasBehind && !isBehind) on.log.info("orders are taken again");
