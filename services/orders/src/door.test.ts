@@ -74,3 +74,12 @@ test("once it is calm again nobody is turned away, and soon nobody waits", () =>
   run(5, 0);
   expect(run(5, 900)).toMatchObject({ turnedAway: 0, longestAtTheDoorMs: 0 });
 });
+
+test("a process that has let nobody in yet, while orders of others wait for long, goes on to work", () => {
+  const door = new Door();
+  for (let now = 0; now <= 5_000; now += adjustEveryMs) door.adjust(now, 1_000 + now);
+  expect(door.ask(5_000)).toBe(0);
+  door.pass();
+  const asked = Array.from({ length: 100 }, () => door.ask(5_001));
+  expect(asked.filter((waitMs) => waitMs === undefined).length).toBeGreaterThan(90);
+});

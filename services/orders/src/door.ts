@@ -77,7 +77,8 @@ export class Door {
     const [before] = this.#decidedBy as [Count];
     if (now - before.at < measuredMs.least) return this.#perSecond;
     const perSecond = ((decided - before.orders) * 1_000) / (now - before.at);
-    const decidedInMs = ((this.#passed - decided) * 1_000) / perSecond;
+    const undecided = this.#passed - decided;
+    const decidedInMs = undecided === 0 ? 0 : (undecided * 1_000) / perSecond;
     // No more than thrice, for what was measured of a few orders may be far off.
     const willWaitMs = Math.min(Math.max(waitedMs, decidedInMs), 3 * waitedMs);
     if (isQuiet && willWaitMs < targetMs) return Number.POSITIVE_INFINITY;
