@@ -117,6 +117,7 @@ export async function startModules(
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
         refusal: (method) => hosted(method.parent)?.refusal?.(method),
+        metrics,
         neighbours,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,

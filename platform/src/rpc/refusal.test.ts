@@ -4,6 +4,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_det
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { expect, onTestFinished, test } from "vitest";
 import { DomainError } from "../errors.ts";
+import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { listen } from "./server.ts";
@@ -15,6 +16,7 @@ async function start() {
     reached++;
     return { kind: "service", name: "test" } as const;
   };
+  const metrics = createMetrics(silentLog);
   const routes = (router: ConnectRouter) => void router.service(DeadLetterService, { listDeadLetters: () => ({}) });
   const server = await listen({
     name: "test",
@@ -25,15 +27,16 @@ async function start() {
     isPublic: true,
     hosted: () => routes,
     refusal: (method) => (method === DeadLetterService.method.redriveDeadLetter ? busy : undefined),
+    metrics,
     neighbours: [],
-    routerOptions: createRouterOptions(authorize, silentLog, undefined),
+    routerOptions: createRouterOptions(authorize, silentLog, metrics),
     authorize,
     notReady: async () => undefined,
     stopping: new AbortController().signal,
     log: silentLog,
   });
   onTestFinished(() => server.close());
-  return { url: `http://127.0.0.1:${server.port}`, reached: () => reached };
+  return { url: `http://127.0.0.1:${server.port}`, metrics, reached: () => reached };
 }
 
 const transports = {
@@ -73,4 +76,24 @@ test("a call that is refused before it is read says so over REST, also to a brow
     expect(await answer.json()).toMatchObject({ code: 8, message: "too much just now" });
   }
   expect(reached()).toBe(0);
+});
+
+test("a browser that asks first whether it may call is answered, though the call would be refused", async () => {
+  const { url } = await start();
+  for (const path of ["/admin/dead-letters/1:redrive", "/shop.common.v1.DeadLetterService/RedriveDeadLetter"]) {
+    const answer = await fetch(`${url}${path}`, {
+      method: "OPTIONS",
+      headers: { origin: "http://shop.example", "access-control-request-method": "POST" },
+    });
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get("access-control-allow-origin")).toBe("http://shop.example");
+  }
+});
+
+test("calls that are refused before they are read are counted", async () => {
+  const { url, metrics } = await start();
+  for (let call = 0; call < 3; call++) await fetch(`${url}/admin/dead-letters/1:redrive`, { method: "POST" });
+  expect(await metrics.text()).toContain(
+    'shop_rpc_duration_seconds_count{method="shop.common.v1.DeadLetterService/RedriveDeadLetter",code="resource_exhausted"} 3',
+  );
 });

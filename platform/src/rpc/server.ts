@@ -4,6 +4,7 @@ import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import { type Authorize, reachableServices } from "./access.ts";
 import { callMethods } from "./call-methods.ts";
 import type { Neighbour } from "./clients.ts";
@@ -36,6 +37,8 @@ export interface ServerOptions {
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
   refusal(method: DescMethod): DomainError | undefined;
+  /** Counts what is refused before it is read; the rest is counted by the interceptors. */
+  readonly metrics: Metrics | undefined;
   readonly neighbours: readonly Neighbour[];
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
@@ -99,9 +102,13 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     const { method } = destination;
     const refusal = options.refusal(method);
     const length = Number(request.headers["content-length"] ?? 0);
-    if (refusal !== undefined) refuse(request, reply, toldOnce(refusal, method));
-    else if (length > readMaxBytes + envelopeBytes && method.methodKind === "unary")
+    if (refusal !== undefined) {
+      // Kinds of errors are called as Connect calls their codes.
+      options.metrics?.called(`${method.parent.typeName}/${method.name}`, refusal.kind, 0);
+      refuse(request, reply, toldOnce(refusal, method));
+    } else if (length > readMaxBytes + envelopeBytes && method.methodKind === "unary") {
       refuse(request, reply, await tooLarge(method, request.raw, options));
+    }
   });
   await app.register(fastifyConnectPlugin, {
     ...options.routerOptions,
