@@ -55,8 +55,13 @@ export async function startModules(
 
   const stopping = new AbortController();
   const started = new Map<ServiceModule, StartedModule>();
-  const hosted = (service: DescService) =>
-    [...started].find(([module]) => module.implements.some(({ typeName }) => typeName === service.typeName))?.[1];
+  const implementers = new Map(
+    modules.flatMap((module) => module.implements.map(({ typeName }) => [typeName, module])),
+  );
+  const hosted = (service: DescService) => {
+    const module = implementers.get(service.typeName);
+    return module && started.get(module);
+  };
   const neighbours = modules.flatMap((module) => module.neighbours(configOf(module)));
 
   // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the

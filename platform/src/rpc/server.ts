@@ -19,7 +19,7 @@ import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import { type RouterOptions, readMaxBytes } from "./router-options.ts";
-import { createRouting } from "./routing.ts";
+import { createRouting, type Destination } from "./routing.ts";
 
 export interface ServerOptions {
   /** Of the module whose port this is. */
@@ -94,10 +94,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   await allowOrigins(app, options.corsOrigins);
   addHealth(app, options);
+  app.decorateRequest("destination");
   // Refused before anybody reads: what is refused under load has to be cheap, and a body that is given up halfway costs its
   // connection, and whoever shares it.
   app.addHook("onRequest", async (request, reply) => {
     const destination = routing.find(request.method, request.raw.url ?? "/");
+    request.setDecorator<Destination>("destination", destination);
     if (destination.kind !== "method") return;
     const { method } = destination;
     const refusal = options.refusal(method);
@@ -121,7 +123,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   // Everything else: REST, and what is hosted elsewhere.
   app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
     takeOver(reply);
-    const destination = routing.find(request.method, request.raw.url ?? "/");
+    const destination = request.getDecorator<Destination>("destination");
     if (destination.kind === "no_method") {
       writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
     } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {

@@ -39,16 +39,19 @@ export function createAdmission(on: {
   let isBehind = false;
   let asked = false;
 
-  function refuse(): DomainError {
+  function isFull(): boolean {
+    return isBehind || placing >= maxAtOnce;
+  }
+
+  function nextRefusal(): DomainError {
     return refusals[refused++ % refusals.length]!;
   }
 
   return {
     async admit(place) {
       asked = true;
-      if (isBehind || placing >= maxAtOnce) throw refuse();
-      const waitMs = door.ask(performance.now());
-      if (waitMs === undefined) throw refuse();
+      const waitMs = isFull() ? undefined : door.ask(performance.now());
+      if (waitMs === undefined) throw nextRefusal();
       placing++;
       try {
         if (waitMs > 0) await delay(waitMs);
@@ -60,7 +63,7 @@ export function createAdmission(on: {
     },
     refusal() {
       asked = true;
-      return isBehind || placing >= maxAtOnce || door.isShut(performance.now()) ? refuse() : undefined;
+      return isFull() || door.turnsAway(performance.now()) ? nextRefusal() : undefined;
     },
     job: {
       name: "measure-backlog",

@@ -35,15 +35,16 @@ export class Door {
   readonly #passedBy: Count[] = [];
   readonly #decidedBy: Count[] = [];
 
-  isShut(now: number): boolean {
-    const isShut = this.#nextAt - now > maxAtTheDoorMs;
-    if (isShut) this.#hadToWaitAt = now;
-    return isShut;
+  /** Whether somebody who comes now is turned away; it is remembered that they came. */
+  turnsAway(now: number): boolean {
+    const turnsAway = this.#nextAt - now > maxAtTheDoorMs;
+    if (turnsAway) this.#hadToWaitAt = now;
+    return turnsAway;
   }
 
   /** How long to wait before passing; undefined for those who are turned away. */
   ask(now: number): number | undefined {
-    if (this.isShut(now)) return undefined;
+    if (this.turnsAway(now)) return undefined;
     const at = Math.max(now, this.#nextAt);
     this.#nextAt = at + 1_000 / this.#perSecond;
     if (at > now) this.#hadToWaitAt = now;
