@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
@@ -136,7 +138,7 @@ export async function buy(
         if (answer.code === "Unauthenticated") await account.renew().catch(() => {});
         if (answer.kind === "refused" && answer.code !== "Unauthenticated") return undefined;
         if (key === undefined) return undefined;
-        await pause(random.integer(50, 500), until.closed);
+        await pause(random.integer(50, 500) + retryDelayMs(error), until.closed);
       }
     }
     return undefined;
@@ -238,6 +240,12 @@ function sumOf(lines: readonly Line[]): string {
     .map(({ productId, quantity }) => `${productId} ${quantity}`)
     .toSorted()
     .join();
+}
+
+/** How long the shop asks to wait before a call is tried again. */
+function retryDelayMs(error: unknown): number {
+  const [info] = ConnectError.from(error).findDetails(RetryInfoSchema);
+  return info?.retryDelay === undefined ? 0 : durationMs(info.retryDelay);
 }
 
 function answerOf(error: unknown): Exclude<Answer, { kind: "accepted" }> {

@@ -31,8 +31,7 @@ export function orderClosed(
     if (!(await append(next, plan))) await on.ledger.catchUp(productIds);
   }
 
-  return async (events) => {
-    const orderIds = [...new Set(events.map((event) => event.orderId))];
+  async function closeAll(orderIds: readonly string[]): Promise<void> {
     for (;;) {
       const [decisions, taken] = await Promise.all([on.ledger.decisionsOf(orderIds), on.ledger.closingsOf(orderIds)]);
       const undecided = orderIds.filter((orderId) => !decisions.has(orderId));
@@ -48,7 +47,9 @@ export function orderClosed(
       }
       // Whatever somebody else was first at, and what has a second step to take, shows in another look.
     }
-  };
+  }
+
+  return (events) => on.ledger.inTurn(() => closeAll([...new Set(events.map((event) => event.orderId))]));
 }
 
 /** The step that still has to be taken to reach `outcome`; undefined when there is none, or no way. */

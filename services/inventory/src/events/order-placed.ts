@@ -17,18 +17,22 @@ export function orderPlaced(on: {
 }): (events: readonly OrderPlaced[]) => Promise<void> {
   async function decideAll(orders: readonly WaitingOrder[]): Promise<void> {
     let waiting = orders;
-    while (waiting.length > 0) {
+    for (;;) {
       const productIds = [...new Set(waiting.flatMap((order) => order.lines.map((line) => line.productId)))];
-      const plan = decide(await on.products.balancesOf(productIds, "catalogue"), waiting);
+      const [decided, balances] = await Promise.all([
+        on.ledger.decisionsOf(waiting.map((order) => order.orderId)),
+        on.products.balancesOf(productIds, "catalogue"),
+      ]);
       const now = on.clock();
+      await on.repeat([...decided.values()].flatMap((decision) => decisionEvents(decision, now, now.getTime())));
+      waiting = waiting.filter((order) => !decided.has(order.orderId));
+      if (waiting.length === 0) return;
+
+      const plan = decide(balances, waiting);
       const events = plan.decisions.flatMap((decision) => decisionEvents(decision, now));
       const isFirst = await on.ledger.append({ kind: "decided", plan, events, actor: "inventory", time: now });
       if (isFirst) return;
-
       // Somebody was first: at deciding some of these orders, or at moving some of these products.
-      const decided = await on.ledger.decisionsOf(waiting.map((order) => order.orderId));
-      await on.repeat([...decided.values()].flatMap((decision) => decisionEvents(decision, now, now.getTime())));
-      waiting = waiting.filter((order) => !decided.has(order.orderId));
       await on.ledger.catchUp(productIds);
     }
   }
@@ -36,6 +40,6 @@ export function orderPlaced(on: {
   return async (events) => {
     // The same order twice counts once.
     const orders = [...new Map(events.map((event) => [event.orderId, event])).values()];
-    for (const part of inEntries(orders)) await decideAll(part);
+    for (const part of inEntries(orders)) await on.ledger.inTurn(() => decideAll(part));
   };
 }

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { OrderCancelledSchema, type OrderPlaced, OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { newId, type PendingEvent } from "@shop/platform";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openTestInventory } from "../testing.ts";
 import { orderClosed } from "./order-closed.ts";
 import { orderPlaced } from "./order-placed.ts";
@@ -165,4 +165,21 @@ test("what comes back is on hand again, once, in whatever order it is heard", as
   await Promise.all(Array.from({ length: 5 }, () => replica().returned(inTurn, outOfTurn)));
   expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 0 });
   expect(await ledgerSumOf(productId)).toEqual({ onHand: 10, reserved: 0 });
+});
+
+test("what one process decides, closes and adjusts at once takes turns: nothing is refused and done again", async () => {
+  const { addProduct, stockOf, replica, ledger } = await openStock();
+  const productId = await addProduct(100);
+  const append = vi.spyOn(ledger, "append");
+  const orders = Array.from({ length: 20 }, () => placed([productId, 1]));
+  const { placed: place, cancelled: cancel } = replica();
+  await Promise.all(orders.slice(0, 10).map((order) => place(order)));
+  await Promise.all([
+    ...orders.slice(10).map((order) => place(order)),
+    ...orders.slice(0, 10).map((order) => cancel(order)),
+  ]);
+  expect(await Promise.all(append.mock.results.map(({ value }) => value))).toEqual(
+    Array.from({ length: 30 }, () => true),
+  );
+  expect(await stockOf(productId)).toEqual({ onHand: 100, reserved: 10 });
 });

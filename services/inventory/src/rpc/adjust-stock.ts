@@ -1,5 +1,5 @@
 import type { MethodImpl } from "@connectrpc/connect";
-import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
 import { adjustmentReused, productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
@@ -22,7 +22,7 @@ export function adjustStock(on: {
     return toStockMessage(productId, balance);
   }
 
-  return async ({ productId, onHandDelta, reason, requestId }, context) => {
+  async function makeAdjustment({ productId, onHandDelta, reason, requestId }: AdjustStockRequest, actor: string) {
     for (;;) {
       const balances = await on.products.balancesOf([productId], "catalogue");
       const balance = balances.get(productId);
@@ -39,7 +39,7 @@ export function adjustStock(on: {
         kind: "adjusted",
         plan,
         events: plan.moves.map((move) => adjustedEvent(move, time)),
-        actor: actorOf(callerOf(context)),
+        actor,
         reason,
         ...(requestId === "" ? {} : { requestId }),
         time,
@@ -48,5 +48,7 @@ export function adjustStock(on: {
       // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.
       if (isFirst) return { stock };
     }
-  };
+  }
+
+  return (request, context) => on.ledger.inTurn(() => makeAdjustment(request, actorOf(callerOf(context))));
 }

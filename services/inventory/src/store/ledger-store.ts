@@ -3,6 +3,7 @@ import type { Collection, Db, MongoClient } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
 import type { Product } from "../domain/product.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { type ProductDocument, toDocument } from "./product-store.ts";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */
@@ -44,6 +45,11 @@ export interface LedgerEntry {
 
 /** The truth about stock: an append-only ledger. Balances on products follow from it. */
 export interface LedgerStore {
+  /**
+   * Whoever reads balances to append to them does so in here, one after the other in this process: two at once would
+   * mostly refuse each other, and a large entry would be refused for ever by many small ones. For speed alone.
+   */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
    * Commits an entry, brings the balances up to date, then publishes its events. False, and nothing done, when somebody
    * else claimed one of its places first: then read what they decided, and decide the rest again.
@@ -117,25 +123,30 @@ export function createLedgerStore(on: {
     return result.matchedCount;
   }
 
-  async function catchUpOne(productId: string): Promise<void> {
-    for (;;) {
-      const product = await products.findOne({ _id: productId }, { projection: { "balance.sequence": 1 } });
-      if (product === null) return;
-      const entry = await ledger.findOne(
-        { keys: moveKey(productId, product.balance.sequence + 1) },
-        { projection: { moves: 1 } },
-      );
-      if (entry === null) return;
-      await project(entry.moves.filter((move) => move.product_id === productId));
-    }
-  }
-
   async function catchUp(productIds: readonly string[]): Promise<void> {
-    await Promise.all(productIds.map(catchUpOne));
+    let behind = productIds;
+    while (behind.length > 0) {
+      const known = await products
+        .find({ _id: { $in: [...behind] } })
+        .project<{ _id: string; balance: { sequence: number } }>({ "balance.sequence": 1 })
+        .toArray();
+      const next = new Set(known.map(({ _id, balance }) => moveKey(_id, balance.sequence + 1)));
+      const entries = await ledger
+        .find({ keys: { $in: [...next] } })
+        .project<Pick<LedgerEntryDocument, "moves">>({ moves: 1 })
+        .toArray();
+      const moves = entries
+        .flatMap((entry) => entry.moves)
+        .filter((move) => next.has(moveKey(move.product_id, move.sequence)));
+      await project(moves);
+      behind = moves.map((move) => move.product_id);
+    }
     await shown(productIds);
   }
 
   return {
+    inTurn: oneAtATime(),
+
     async append(entry) {
       const document = toEntryDocument(entry);
       try {
