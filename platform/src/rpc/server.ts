@@ -53,9 +53,6 @@ export interface RpcServer {
 /** A gateway passes the cancellations of all its callers on over a few connections. */
 const resetsBehindGateway = { burst: 100_000, perSecond: 10_000 };
 
-/** Longer than clients and balancers keep a connection: whoever closes first must not be us, just as they reuse it. */
-const keepAliveMs = 72_000;
-
 /** What frames a message: gRPC's and Connect's envelope. */
 const envelopeBytes = 5;
 
@@ -73,10 +70,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const remote = createRemoteCalls(options);
 
   const app = Fastify({
-    serverFactory: onePortServerFactory({
-      http1: { keepAliveTimeout: keepAliveMs },
-      ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
-    }),
+    serverFactory: onePortServerFactory(isPublic ? {} : { streamResets: resetsBehindGateway }),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
