@@ -11,6 +11,7 @@ import type { Logger } from "./log.ts";
 import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
+import type { TrustsProxy } from "./rpc/client-address.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
 
 /** A service as the platform runs it, alone in a process or beside others: the same code either way. */
@@ -26,6 +27,8 @@ export interface ServiceModule<Config = unknown> {
   readonly isPublic?: boolean;
   /** The origins whose pages may call its port from a browser; "*" for any. None if absent. */
   corsOrigins?(config: Config): readonly string[];
+  /** Of a public port: which proxies in front of it are believed when they say for whom they ask. None if absent. */
+  trustsProxy?(config: Config): TrustsProxy;
   port(config: Config): number;
   /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
   neighbours(config: Config): readonly Neighbour[];

@@ -18,6 +18,7 @@ import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { platformConfig } from "./platform-config.ts";
 import { createAuthorize } from "./rpc/access.ts";
+import { createAddressSeal } from "./rpc/client-address.ts";
 import { createTransportTo } from "./rpc/clients.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen } from "./rpc/server.ts";
@@ -62,6 +63,7 @@ export async function startModules(
   // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the
   // verifier asks for them only when a token comes.
   const credentials = createInternalCredentials(processName, secret);
+  const addressSeal = createAddressSeal(secret);
   const verifyAccessToken = createAccessTokenVerifier(async () => (await tokenKeys.listTokenKeys({})).keys);
   const authorize = createAuthorize({ verifyAccessToken, internalCredentials: credentials });
   const authorizePublic = createAuthorize({ verifyAccessToken, internalCredentials: undefined });
@@ -114,6 +116,8 @@ export async function startModules(
         port: module.port(configOf(module)),
         services: module.exposes ?? module.implements,
         isPublic,
+        trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
+        addressSeal,
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
         neighbours,

@@ -92,6 +92,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_PASSWORD: shop.admin.password,
         INTERNAL_SECRET: shop.internalSecret,
         CORS_ORIGINS: "http://web.example",
+        // Tests say which client they are, where it matters.
+        TRUSTED_PROXIES: "1",
       },
     },
   );

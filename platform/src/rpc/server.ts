@@ -1,23 +1,25 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
-import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, { type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { Logger } from "../log.ts";
 import { type Authorize, reachableServices } from "./access.ts";
 import { callMethods } from "./call-methods.ts";
+import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { addHealth } from "./health.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import { type RouterOptions, readMaxBytes } from "./router-options.ts";
 import { createRouting } from "./routing.ts";
+import { setSecurityHeaders } from "./security-headers.ts";
 
 export interface ServerOptions {
   /** Of the module whose port this is. */
@@ -31,6 +33,9 @@ export interface ServerOptions {
   readonly corsOrigins: readonly string[];
   /** INTERNAL methods don't exist on a public port. */
   readonly isPublic: boolean;
+  /** On a public port: whom to believe about where requests come from. */
+  readonly trustsProxy: TrustsProxy;
+  readonly addressSeal: AddressSeal;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   readonly neighbours: readonly Neighbour[];
@@ -70,7 +75,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const remote = createRemoteCalls(options);
 
   const app = Fastify({
-    serverFactory: onePortServerFactory(isPublic ? {} : { streamResets: resetsBehindGateway }),
+    serverFactory: openPort(options),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -123,6 +128,27 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       remote.close();
     },
   };
+}
+
+/** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
+function openPort({ isPublic, trustsProxy, addressSeal }: ServerOptions): FastifyServerFactory {
+  const open = onePortServerFactory(isPublic ? {} : { streamResets: resetsBehindGateway });
+  return (handle, fastifyOptions) =>
+    open((request, response) => {
+      greet(request, response);
+      handle(request, response);
+    }, fastifyOptions);
+
+  function greet(request: AnyRequest, response: AnyResponse): void {
+    const { headers } = request;
+    if (!isPublic) {
+      headers[clientAddressHeader] = addressSeal.open(String(headers[clientAddressHeader])) ?? peerOf(request);
+      return;
+    }
+    const { address, isHttps } = clientOf(request, trustsProxy);
+    headers[clientAddressHeader] = address;
+    setSecurityHeaders(response, isHttps);
+  }
 }
 
 /** Who may not call at all is told so, whatever the body. */
