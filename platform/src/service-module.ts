@@ -7,6 +7,7 @@ import type { Cache } from "./cache/cache.ts";
 import type { Clock } from "./clock.ts";
 import type { ConfigSchema } from "./config.ts";
 import type { Job } from "./jobs.ts";
+import type { Limits } from "./limits/limits.ts";
 import type { Logger } from "./log.ts";
 import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
@@ -45,6 +46,8 @@ export interface ModuleContext<Config> {
   readonly db: Db;
   readonly bus: Bus;
   readonly cache: Cache;
+  /** Counters that all processes share, to limit what callers may do. */
+  readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;
   readonly pageTokens: PageTokens;

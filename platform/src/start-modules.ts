@@ -10,6 +10,7 @@ import { systemClock } from "./clock.ts";
 import { readConfig } from "./config.ts";
 import { newSecret } from "./ids.ts";
 import { startJob } from "./jobs.ts";
+import { createLimits } from "./limits/limits.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { busGauges } from "./metrics/bus-gauges.ts";
 import { createMetrics } from "./metrics/metrics.ts";
@@ -154,7 +155,7 @@ export async function startModules(
 /** Starts a module on its own database. Its stream and its durables exist before anything can be published. */
 async function startOne(
   module: ServiceModule,
-  { mongo, bus, cache }: Backing,
+  { mongo, bus, cache, redis }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
     "config" | "log" | "pageTokens" | "stopping" | "takeoverMs" | "transportTo"
@@ -168,6 +169,7 @@ async function startOne(
     db,
     bus,
     cache,
+    limits: createLimits(redis, module.name),
     clock: systemClock,
     lease: (name, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs),
   });
