@@ -20,6 +20,7 @@ import { createTranscoder } from "./rest/transcoder.ts";
 import { type RouterOptions, readMaxBytes } from "./router-options.ts";
 import { createRouting } from "./routing.ts";
 import { setSecurityHeaders } from "./security-headers.ts";
+import { blameUndecodable } from "./undecodable-messages.ts";
 
 export interface ServerOptions {
   /** Of the module whose port this is. */
@@ -101,7 +102,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     routes(router) {
       for (const register of routes) register(router);
       const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors));
+      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors).map(blameUndecodable));
     },
   });
   // Everything else: REST, and what is hosted elsewhere.
