@@ -9,7 +9,7 @@ const hour = 60 * 60;
 
 type Context = Pick<HandlerContext, "requestHeader" | "responseHeader">;
 
-/** How often and how fast passwords can be tried, and accounts made (docs/decisions/0015-sign-in-limits.md). */
+/** How often and how fast passwords can be tried, and accounts made (docs/decisions/0018-sign-in-limits.md). */
 export interface SignInLimits {
   /** Counts a request of this client. Throws SIGN_IN_RATE_EXCEEDED when there were too many from its address. */
   countClient(context: Context): Promise<void>;
