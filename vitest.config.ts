@@ -35,7 +35,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{platform,services,gateway,tools,tests/resilience}/**/*.test.ts"],
+          include: ["{platform,services,gateway,tools,tests/{resilience,setup}}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "**/*.{integration,resilience}.test.ts"],
           sequence: { groupOrder: 0 },
         },

@@ -14,6 +14,7 @@ export const gatewayConfig = z.object({
         .filter((origin) => origin !== ""),
     )
     .describe("origins that browsers may call from, comma-separated; * for any"),
+  TRUSTED_PROXIES: setting.trustedProxies(),
   USERS_URL: setting.urls("http://127.0.0.1:50053"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
   ORDERS_URL: setting.urls("http://127.0.0.1:5002"),

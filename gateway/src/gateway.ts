@@ -14,6 +14,7 @@ export const gateway = defineModule({
   exposes: [UserService, TokenKeyService, InventoryService, OrderService, DeadLetterService],
   isPublic: true,
   corsOrigins: (config) => config.CORS_ORIGINS,
+  trustsProxy: (config) => config.TRUSTED_PROXIES,
   port: (config) => config.GATEWAY_PORT,
   neighbours: (config) => [
     { service: UserService, urls: config.USERS_URL },

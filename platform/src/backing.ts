@@ -5,13 +5,15 @@ import { type Cache, createCache } from "./cache/cache.ts";
 import type { Logger } from "./log.ts";
 import { canWrite, connectMongo } from "./mongo/connect.ts";
 import type { PlatformConfig } from "./platform-config.ts";
+import { connectRedis, type Redis } from "./redis.ts";
 
 /** The servers that a process's modules share: MongoDB, JetStream, Redis. */
 export interface Backing {
   readonly mongo: MongoClient;
   readonly bus: Bus;
   readonly cache: Cache;
-  /** What is missing to accept work and to get it done; Redis is not: it only makes things faster. */
+  readonly redis: Redis;
+  /** What is missing to accept work and to get it done; Redis is not: without it things are slower and limits looser. */
   notReady(): Promise<string | undefined>;
   close(): Promise<void>;
 }
@@ -28,17 +30,19 @@ export async function connectBacking(
     connectBus({ url: settings.NATS_URL, name: processName, replicas: settings.NATS_REPLICAS }, log, signal),
   ]);
   await ensureDeadLetters(bus);
-  const cache = createCache(settings.REDIS_URL, log);
+  const redis = connectRedis(settings.REDIS_URL, log);
   return {
     mongo,
     bus,
-    cache,
+    redis,
+    cache: createCache(redis),
     async notReady() {
       if (!bus.isConnected()) return "NATS is not there";
       return (await canWrite(mongo)) ? undefined : "MongoDB has no primary";
     },
     async close() {
-      await Promise.all([cache.close(), bus.close()]);
+      if (redis.isOpen) redis.destroy();
+      await bus.close();
       await mongo.close();
     },
   };

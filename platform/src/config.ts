@@ -1,4 +1,6 @@
+import { BlockList, isIP } from "node:net";
 import { z } from "zod";
+import type { TrustsProxy } from "./rpc/client-address.ts";
 
 /** The environment variables a module reads: a zod object whose keys are the variables' names. */
 export type ConfigSchema<Config> = z.ZodType<Config>;
@@ -24,7 +26,32 @@ export const setting = {
       .transform((list) => list.split(",").map((url) => url.trim().replace(/\/+$/, "")))
       .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
       .describe("base URLs, comma-separated"),
+  /** Proxies whose X-Forwarded-For counts: how many there are in a row, or the networks they are in. None by default. */
+  trustedProxies: () =>
+    z
+      .string()
+      .default("")
+      .transform((text, context): TrustsProxy => {
+        if (/^\d{1,2}$/.test(text)) return (_address, hop) => hop < Number(text);
+        const networks = new BlockList();
+        for (const network of text.split(",").map((part) => part.trim())) {
+          if (network !== "" && !addNetwork(networks, network))
+            context.addIssue({ code: "custom", message: `${network} is neither a count nor a network` });
+        }
+        return (address) => networks.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+      })
+      .describe("a number of proxies, or networks such as 10.0.0.0/8, comma-separated"),
 };
+
+/** An address counts as a network of its own. False if it is neither. */
+function addNetwork(networks: BlockList, network: string): boolean {
+  const [address = "", prefix] = network.split("/");
+  const version = isIP(address);
+  const bits = version === 6 ? 128 : 32;
+  if (version === 0 || (prefix !== undefined && !(/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))) return false;
+  networks.addSubnet(address, Number(prefix ?? bits), version === 6 ? "ipv6" : "ipv4");
+  return true;
+}
 
 /**
  * Reads several schemas from one environment. Throws a ConfigError that names every bad variable of every schema, with

@@ -14,6 +14,8 @@ export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";
 export { newId, newSecret } from "./ids.ts";
 export type { Job } from "./jobs.ts";
+export type { Limits } from "./limits/limits.ts";
+export { tellRateLimit } from "./limits/rate-limit-headers.ts";
 export type { Logger } from "./log.ts";
 export { outboxGauges } from "./metrics/outbox-gauges.ts";
 export { type Money, sum, times } from "./money.ts";
@@ -25,6 +27,7 @@ export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pendi
 export { createOutboxUpkeep, type OutboxUpkeep } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
+export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";
 export { run } from "./run.ts";

@@ -8,10 +8,12 @@ import type { Clock } from "./clock.ts";
 import type { ConfigSchema } from "./config.ts";
 import type { DomainError } from "./errors.ts";
 import type { Job } from "./jobs.ts";
+import type { Limits } from "./limits/limits.ts";
 import type { Logger } from "./log.ts";
 import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
+import type { TrustsProxy } from "./rpc/client-address.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
 
 /** A service as the platform runs it, alone in a process or beside others: the same code either way. */
@@ -27,6 +29,8 @@ export interface ServiceModule<Config = unknown> {
   readonly isPublic?: boolean;
   /** The origins whose pages may call its port from a browser; "*" for any. None if absent. */
   corsOrigins?(config: Config): readonly string[];
+  /** Of a public port: which proxies in front of it are believed when they say for whom they ask. None if absent. */
+  trustsProxy?(config: Config): TrustsProxy;
   port(config: Config): number;
   /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
   neighbours(config: Config): readonly Neighbour[];
@@ -43,6 +47,8 @@ export interface ModuleContext<Config> {
   readonly db: Db;
   readonly bus: Bus;
   readonly cache: Cache;
+  /** Counters that all processes share, to limit what callers may do. */
+  readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;
   readonly pageTokens: PageTokens;

@@ -10,6 +10,7 @@ import { systemClock } from "./clock.ts";
 import { readConfig } from "./config.ts";
 import { newSecret } from "./ids.ts";
 import { startJob } from "./jobs.ts";
+import { createLimits } from "./limits/limits.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { busGauges } from "./metrics/bus-gauges.ts";
 import { createMetrics } from "./metrics/metrics.ts";
@@ -18,6 +19,7 @@ import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { platformConfig } from "./platform-config.ts";
 import { createAuthorize } from "./rpc/access.ts";
+import { createAddressSeal } from "./rpc/client-address.ts";
 import { createTransportTo } from "./rpc/clients.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen } from "./rpc/server.ts";
@@ -67,6 +69,7 @@ export async function startModules(
   // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the
   // verifier asks for them only when a token comes.
   const credentials = createInternalCredentials(processName, secret);
+  const addressSeal = createAddressSeal(secret);
   const verifyAccessToken = createAccessTokenVerifier(async () => (await tokenKeys.listTokenKeys({})).keys);
   const authorize = createAuthorize({ verifyAccessToken, internalCredentials: credentials });
   const authorizePublic = createAuthorize({ verifyAccessToken, internalCredentials: undefined });
@@ -119,6 +122,8 @@ export async function startModules(
         port: module.port(configOf(module)),
         services: module.exposes ?? module.implements,
         isPublic,
+        trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
+        addressSeal,
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
         refusal: (method) => hosted(method.parent)?.refusal?.(method),
@@ -157,7 +162,7 @@ export async function startModules(
 /** Starts a module on its own database. Its stream and its durables exist before anything can be published. */
 async function startOne(
   module: ServiceModule,
-  { mongo, bus, cache }: Backing,
+  { mongo, bus, cache, redis }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
     "config" | "log" | "pageTokens" | "stopping" | "takeoverMs" | "transportTo"
@@ -171,6 +176,7 @@ async function startOne(
     db,
     bus,
     cache,
+    limits: createLimits(redis, module.name),
     clock: systemClock,
     lease: (name, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs),
   });

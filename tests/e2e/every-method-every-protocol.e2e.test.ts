@@ -1,6 +1,4 @@
-import { globSync } from "node:fs";
-import { join } from "node:path";
-import { create, type DescService, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
+import { create, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
@@ -24,6 +22,7 @@ import {
   type World,
 } from "./method-table.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
+import { isInternal, methods, ownUrls, services } from "./schema.ts";
 import { addProduct, decided, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
 const credentials = createInternalCredentials("e2e", shop.internalSecret);
@@ -100,14 +99,6 @@ interface Entrance {
   readonly offers: (method: AnyMethod) => boolean;
 }
 
-const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
-const ownUrls: Readonly<Record<string, string>> = {
-  "shop.users.v1.UserService": shop.usersUrl,
-  "shop.common.v1.TokenKeyService": shop.usersUrl,
-  "shop.inventory.v1.InventoryService": shop.inventoryUrl,
-  "shop.orders.v1.OrderService": shop.ordersUrl,
-  "shop.common.v1.DeadLetterService": shop.ordersUrl,
-};
 const entrances: readonly Entrance[] = [
   { says: "the public port", url: shop.url, offers: (method) => !isInternal(method) },
   ...[...new Set(Object.values(ownUrls))].map((url) => ({
@@ -116,13 +107,6 @@ const entrances: readonly Entrance[] = [
     offers: (method: AnyMethod) => ownUrls[method.parent.typeName] === url,
   })),
 ];
-
-const services = (
-  await Promise.all(globSync(join(import.meta.dirname, "../../gen/src/shop/**/*_pb.ts")).map((file) => import(file)))
-)
-  .flatMap((module) => Object.values(module as object))
-  .filter((value): value is DescService => value?.kind === "service");
-const methods = services.flatMap((service) => service.methods as readonly AnyMethod[]);
 
 test("every method of every service has its rows, its callers, its REST route and a port", () => {
   expect(services.length).toBeGreaterThanOrEqual(4);

@@ -10,10 +10,11 @@ import {
 import { type Order, OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { inject } from "vitest";
+import { password } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
 
 export const shop = inject("shop");
-export const password = "correct horse battery staple";
+export { password };
 
 /** Somebody who calls the public port with generated clients. */
 export interface Visitor {

@@ -3,9 +3,12 @@ const foreign = ["MONGODB_URI", "REDIS_URL", "NATS_URL", "USERS_URL", "INVENTORY
 /** What the test runner sets for itself. */
 const runners = /^(NODE_ENV|TEST|VITEST.*|VITE_.*|MODE|DEV|PROD|SSR|BASE_URL)$/;
 
+/** Tests sign in and register as nobody does, all from one address, and many try wrong passwords. */
+const limits = { AUTH_RATE_PER_MINUTE: "1000000", SIGN_IN_FREE_FAILURES: "50" };
+
 /** The environment of processes that are started for tests: this one's, without anything that leads out of the test. */
 export function ownEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !runners.test(name));
   // Empty counts as absent, and keeps a .env file from setting it.
-  return { ...Object.fromEntries(kept), ...Object.fromEntries(foreign.map((name) => [name, ""])) };
+  return { ...Object.fromEntries(kept), ...Object.fromEntries(foreign.map((name) => [name, ""])), ...limits };
 }

@@ -1,17 +1,21 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { choosePorts } from "@shop/tools/infra";
 import type { TestProject } from "vitest/node";
 import { eventually } from "../e2e/eventually.ts";
+import { leakedSecrets } from "./leaked-secrets.ts";
 import { ownEnvironment } from "./own-environment.ts";
 
 const repositoryRoot = join(import.meta.dirname, "../..");
 const startTimeoutMs = 180_000;
 const stopTimeoutMs = 60_000;
+
+/** Everybody's who registers. */
+export const password = "correct horse battery staple";
 
 /** A shop that runs for the tests of one project. */
 export interface RunningShop {
@@ -57,6 +61,20 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** What the services have told of secrets in all that was logged. */
+function secretsLogged({ dataDir, admin, internalSecret }: RunningShop): string[] {
+  const secrets = {
+    "the administrator's password": admin.password,
+    "a shopper's": password,
+    INTERNAL_SECRET: internalSecret,
+  };
+  const logs = globSync(join(dataDir, "logs/{all-in-one,gateway,users,inventory,orders}.log"));
+  if (logs.length === 0) return ["no service has logged anything"];
+  return logs.flatMap((file) =>
+    leakedSecrets(readFileSync(file, "utf8"), secrets).map((leak) => `${basename(file)}, ${leak}`),
+  );
+}
+
 /** `npm start`, in the shape that the project's name ends in, on free ports and an empty folder. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shape = project.name === "e2e-split" ? "split" : "all-in-one";
@@ -92,6 +110,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_PASSWORD: shop.admin.password,
         INTERNAL_SECRET: shop.internalSecret,
         CORS_ORIGINS: "http://web.example",
+        // What nobody sees on most days must not tell secrets either.
+        LOG_LEVEL: "debug",
+        // Tests say which client they are, where it matters.
+        TRUSTED_PROXIES: "1",
       },
     },
   );
@@ -125,6 +147,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       ...(how === "code 0" ? [] : [`the starter ended with ${how}`]),
       ...left.map(({ name, pid }) => `${name} (pid ${pid}) was still there`),
       ...runningProcesses(dataDir).map(({ name }) => `run.json still lists ${name}`),
+      ...secretsLogged(shop),
     ];
     if (problems.length > 0) throw new Error(`${project.name}: ${problems.join(", ")}\n${output}`);
     if (project.vitest.state.getCountOfFailedTests() === 0) {

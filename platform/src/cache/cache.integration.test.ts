@@ -1,14 +1,12 @@
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { newId } from "../ids.ts";
-import { silentLog } from "../testing/index.ts";
+import { openTestRedis } from "../testing/index.ts";
 import { createCache } from "./cache.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 async function openTestCache(url = inject("redisUrl")) {
-  const cache = createCache(url, silentLog);
-  onTestFinished(() => cache.close());
-  return { cache, key: newId("test") };
+  return { cache: createCache(openTestRedis(url)), key: newId("test") };
 }
 
 /** The connection is made in the background: until then nothing is kept. */

@@ -38,6 +38,12 @@ export function callMethods(routes: readonly ((router: ConnectRouter) => void)[]
       responseTrailer: {},
     });
     const result = { header: context.responseHeader, trailer: context.responseTrailer };
+    // As over Connect, what a method tells in headers is told with an error, too.
+    const withHeader = (error: unknown) => {
+      if (error instanceof ConnectError)
+        for (const [name, value] of context.responseHeader) error.metadata.set(name, value);
+      return error;
+    };
     const decoded = async () => {
       try {
         return await message();
@@ -55,6 +61,8 @@ export function callMethods(routes: readonly ((router: ConnectRouter) => void)[]
       await options.requestGate?.(context);
       const output = await invokeUnaryImplementation(spec, context, await decoded(), options.interceptors);
       return { ...result, message: output };
+    } catch (error) {
+      throw withHeader(error);
     } finally {
       context.abort(callEnded);
     }

@@ -5,7 +5,13 @@ import { traceparentHeader } from "../trace.ts";
 
 const methods = [...connectCors.allowedMethods, "PATCH", "PUT", "DELETE"];
 const allowedHeaders = [...connectCors.allowedHeaders, "Authorization", "Idempotency-Key", traceparentHeader];
-const exposedHeaders = [...connectCors.exposedHeaders, "Retry-After", "WWW-Authenticate"];
+const exposedHeaders = [
+  ...connectCors.exposedHeaders,
+  "RateLimit",
+  "RateLimit-Policy",
+  "Retry-After",
+  "WWW-Authenticate",
+];
 const preflightSeconds = 2 * 60 * 60;
 
 /** Lets pages of these origins call from a browser, in every protocol ("*": of any origin). None: nothing is said. */

@@ -63,7 +63,8 @@ function fromDomainError(error: DomainError, domain: string): ConnectError {
   return new ConnectError(
     error.message,
     codes[error.kind],
-    undefined,
+    // For those who speak HTTP rather than google.rpc.
+    retryAfterMs === undefined ? undefined : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) },
     [
       { desc: ErrorInfoSchema, value: { reason: error.reason, domain, metadata: { ...metadata } } },
       ...(violations === undefined ? [] : [badRequest(violations)]),

@@ -156,13 +156,11 @@ test("close() gives up after the grace on an HTTP/2 client that does not close i
   await app.close();
 });
 
-test("an HTTP/2 client may hold 100 streams open; idle sessions and idle streams end", async () => {
-  const { port } = await start({ sessionIdleTimeoutMs: 60, streamIdleTimeoutMs: 60 });
+test("HTTP/2 clients are told how many streams and how much header they may send", async () => {
+  const { port } = await start();
   const session = connect2(port);
   await once(session, "remoteSettings");
   expect(session.remoteSettings).toMatchObject({ maxConcurrentStreams: 100, maxHeaderListSize: 16_384 });
-  await expect(get2(session, "/never")).rejects.toThrow();
-  await once(session, "close");
 });
 
 function preface(): string {

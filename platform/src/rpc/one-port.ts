@@ -2,17 +2,27 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
+import { UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
 export interface OnePortOptions {
-  /** A connection that has not shown which HTTP version it speaks by then is closed. */
+  /** A connection that has not shown which HTTP version it speaks by then is closed; so is HTTP/2 without its SETTINGS. */
   readonly sniffTimeoutMs?: number;
+  /** HTTP/1.1: the headers of a request have to be in by then. */
+  readonly headersTimeoutMs?: number;
+  /** A request has to be in by then, with its body. No method may take a stream from its caller for longer. */
+  readonly requestTimeoutMs?: number;
+  /**
+   * An answer of which nobody takes what was written is broken off after so long. A stream that is read may be silent for
+   * as long as it likes.
+   */
+  readonly unreadTimeoutMs?: number;
+  /** HTTP/1.1: a connection without a request is closed after so long. */
+  readonly keepAliveMs?: number;
   /** HTTP/2: streams that one client may hold open at the same time. */
   readonly maxConcurrentStreams?: number;
-  /** HTTP/2: a connection without streams and without a frame for so long is closed; one with streams is asked by PING. */
-  readonly sessionIdleTimeoutMs?: number;
-  /** HTTP/2: a stream over which nothing moves for so long, in either direction, is reset. */
-  readonly streamIdleTimeoutMs?: number;
+  /** HTTP/2: how often a connection is asked by PING whether it lives; one that had no stream since is closed. */
+  readonly sessionCheckMs?: number;
   /** HTTP/2: a PING that stays unanswered for so long means the peer is gone. */
   readonly pingTimeoutMs?: number;
   /** Bytes of header that a request may have, in both versions. */
@@ -25,20 +35,25 @@ export interface OnePortOptions {
   readonly streamResets?: { readonly burst: number; readonly perSecond: number };
   /** After `close()`, requests still running have so long to finish; then their connections are destroyed. */
   readonly closeGraceMs?: number;
-  /** Passed to `http.createServer`: `requestTimeout`, `headersTimeout`, `keepAliveTimeout` keep Node's defaults. */
-  readonly http1?: http.ServerOptions;
 }
 
 const defaults = {
   sniffTimeoutMs: 10_000,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  unreadTimeoutMs: 60_000,
+  // Longer than clients and balancers keep a connection: whoever closes first must not be us, just as they reuse it.
+  keepAliveMs: 72_000,
   maxConcurrentStreams: 100,
-  sessionIdleTimeoutMs: 120_000,
-  streamIdleTimeoutMs: 300_000,
+  sessionCheckMs: 60_000,
   pingTimeoutMs: 10_000,
   maxHeaderBytes: 16_384,
   streamResets: { burst: 1_000, perSecond: 100 },
   closeGraceMs: 10_000,
 };
+
+/** Node looks this often for requests over HTTP/1.1 that are late, and we for the rest. */
+const lookEveryMs = 5_000;
 
 /**
  * A Fastify `serverFactory` whose one port answers HTTP/1.1 and HTTP/2 without TLS (prior knowledge, RFC 9113 3.3) with
@@ -57,19 +72,36 @@ type SocketListener = (this: http.Server, socket: Socket) => void;
  * takes milliseconds when there are none.
  */
 export class OnePortServer extends http.Server {
-  readonly #options: Required<Omit<OnePortOptions, "http1">>;
+  readonly #options: Required<OnePortOptions>;
   readonly #http1: SocketListener;
   readonly #http2: http2.Http2Server;
   readonly #sniffing = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   readonly #http2Sockets = new Set<Socket>();
+  readonly #answers = new UnreadAnswers();
+  readonly #requests = new UnfinishedRequests();
   #closing = false;
 
   constructor(options: OnePortOptions, handler: http.RequestListener) {
-    const { http1, ...given } = options;
-    const settled = { ...defaults, ...given };
-    super({ maxHeaderSize: settled.maxHeaderBytes, ...http1 }, handler);
+    const settled = { ...defaults, ...options };
+    const { headersTimeoutMs, requestTimeoutMs, unreadTimeoutMs, keepAliveMs, maxHeaderBytes } = settled;
+    const http1 = {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(lookEveryMs, headersTimeoutMs),
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: maxHeaderBytes,
+    };
+    super(http1, handler);
     this.#options = settled;
+    const cutOff = setInterval(
+      () => {
+        this.#answers.cutOff(unreadTimeoutMs);
+        this.#requests.cutOff(requestTimeoutMs);
+      },
+      Math.min(lookEveryMs, unreadTimeoutMs, requestTimeoutMs),
+    ).unref();
+    this.once("close", () => clearInterval(cutOff));
     this.#http1 = this.listeners("connection")[0] as SocketListener;
     this.#http2 = this.#createHttp2(handler);
     this.removeAllListeners("connection");
@@ -93,7 +125,10 @@ export class OnePortServer extends http.Server {
     this.#sniffing.add(socket);
     sniff(socket, this.#options.sniffTimeoutMs, (version) => {
       this.#sniffing.delete(socket);
-      if (version === "http1") this.#http1.call(this, socket);
+      if (version === "http1") {
+        this.#answers.watch(socket);
+        this.#http1.call(this, socket);
+      }
       if (version === "http2") this.#acceptHttp2(socket);
     });
   }
@@ -123,31 +158,38 @@ export class OnePortServer extends http.Server {
 
   /** Node's HTTP/2 has no time limit of its own. */
   #watch(session: http2.ServerHttp2Session): void {
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
+    const { sniffTimeoutMs, sessionCheckMs } = this.#options;
     let streams = 0;
+    let used = true;
     session.on("stream", (stream) => {
       streams += 1;
+      used = true;
       stream.once("close", () => {
         streams -= 1;
       });
-      stream.setTimeout(this.#options.streamIdleTimeoutMs, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+      this.#answers.watch(stream);
+      this.#requests.watch(stream);
     });
-    session.setTimeout(this.#options.sessionIdleTimeoutMs);
-    session.on("timeout", () => {
-      if (streams === 0) session.destroy();
-      else this.#askWhetherAlive(session);
+    const greeting = setTimeout(() => session.destroy(), sniffTimeoutMs);
+    session.once("remoteSettings", () => clearTimeout(greeting));
+    const check = setInterval(() => {
+      if (streams > 0) this.#askWhetherAlive(session);
+      else if (!used) session.destroy();
+      used = false;
+    }, sessionCheckMs);
+    this.#sessions.add(session);
+    session.once("close", () => {
+      this.#sessions.delete(session);
+      clearTimeout(greeting);
+      clearInterval(check);
     });
     if (this.#closing) session.close();
   }
 
   #askWhetherAlive(session: http2.ServerHttp2Session): void {
+    if (session.destroyed) return;
     const verdict = setTimeout(() => session.destroy(), this.#options.pingTimeoutMs);
-    session.ping(() => {
-      clearTimeout(verdict);
-      // The timer does not start again by itself, and a PING is no activity to it.
-      if (!session.destroyed) session.setTimeout(this.#options.sessionIdleTimeoutMs);
-    });
+    session.ping(() => clearTimeout(verdict));
   }
 
   #drain(): void {

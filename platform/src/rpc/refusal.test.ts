@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { DomainError } from "../errors.ts";
 import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
+import { createAddressSeal } from "./client-address.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { listen } from "./server.ts";
 
@@ -25,6 +26,8 @@ async function start() {
     services: [DeadLetterService],
     corsOrigins: ["http://shop.example"],
     isPublic: true,
+    trustsProxy: () => false,
+    addressSeal: createAddressSeal("a secret of this test, long enough"),
     hosted: () => routes,
     refusal: (method) => (method === DeadLetterService.method.redriveDeadLetter ? busy : undefined),
     metrics,

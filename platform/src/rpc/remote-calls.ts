@@ -2,6 +2,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { internalCredentialHeader } from "../auth/internal-credential.ts";
 import type { Logger } from "../log.ts";
 import type { Authorize } from "./access.ts";
+import { type AddressSeal, clientAddressHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { toConnectError } from "./errors.ts";
 import { createForwarder } from "./forward.ts";
@@ -19,6 +20,7 @@ export function createRemoteCalls(options: {
   readonly services: readonly DescService[];
   readonly neighbours: readonly Neighbour[];
   readonly authorize: Authorize;
+  readonly addressSeal: AddressSeal;
   readonly stopping: AbortSignal;
   readonly log: Logger;
 }): RemoteCalls {
@@ -44,7 +46,12 @@ export function createRemoteCalls(options: {
         return;
       }
       const isStream = method.methodKind !== "unary";
-      await forwarder.forward(request, response, upstream, isStream ? { stop: options.stopping } : {});
+      await forwarder.forward(request, response, upstream, {
+        setRequestHeaders: {
+          [clientAddressHeader]: options.addressSeal.seal(String(request.headers[clientAddressHeader])),
+        },
+        ...(isStream && { stop: options.stopping }),
+      });
     },
     close: () => forwarder.close(),
   };

@@ -1,25 +1,28 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
-import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, { type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type Authorize, reachableServices } from "./access.ts";
 import { callMethods } from "./call-methods.ts";
+import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { addHealth } from "./health.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import { type RouterOptions, readMaxBytes } from "./router-options.ts";
 import { createRouting, type Destination } from "./routing.ts";
+import { setSecurityHeaders } from "./security-headers.ts";
+import { blameUndecodable } from "./undecodable-messages.ts";
 
 export interface ServerOptions {
   /** Of the module whose port this is. */
@@ -33,6 +36,9 @@ export interface ServerOptions {
   readonly corsOrigins: readonly string[];
   /** INTERNAL methods don't exist on a public port. */
   readonly isPublic: boolean;
+  /** On a public port: whom to believe about where requests come from. */
+  readonly trustsProxy: TrustsProxy;
+  readonly addressSeal: AddressSeal;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
@@ -59,9 +65,6 @@ export interface RpcServer {
 /** A gateway passes the cancellations of all its callers on over a few connections. */
 const resetsBehindGateway = { burst: 100_000, perSecond: 10_000 };
 
-/** Longer than clients and balancers keep a connection: whoever closes first must not be us, just as they reuse it. */
-const keepAliveMs = 72_000;
-
 /** What frames a message: gRPC's and Connect's envelope. */
 const envelopeBytes = 5;
 
@@ -79,10 +82,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const remote = createRemoteCalls(options);
 
   const app = Fastify({
-    serverFactory: onePortServerFactory({
-      http1: { keepAliveTimeout: keepAliveMs },
-      ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
-    }),
+    serverFactory: openPort(options),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -117,7 +117,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     routes(router) {
       for (const register of routes) register(router);
       const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors));
+      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors).map(blameUndecodable));
     },
   });
   // Everything else: REST, and what is hosted elsewhere.
@@ -163,6 +163,27 @@ function takeOver(reply: FastifyReply): void {
 function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectError): void {
   takeOver(reply);
   writeProtocolError(request.raw, reply.raw, error);
+}
+
+/** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
+function openPort({ isPublic, trustsProxy, addressSeal }: ServerOptions): FastifyServerFactory {
+  const open = onePortServerFactory(isPublic ? {} : { streamResets: resetsBehindGateway });
+  return (handle, fastifyOptions) =>
+    open((request, response) => {
+      greet(request, response);
+      handle(request, response);
+    }, fastifyOptions);
+
+  function greet(request: AnyRequest, response: AnyResponse): void {
+    const { headers } = request;
+    if (!isPublic) {
+      headers[clientAddressHeader] = addressSeal.open(String(headers[clientAddressHeader])) ?? peerOf(request);
+      return;
+    }
+    const { address, isHttps } = clientOf(request, trustsProxy);
+    headers[clientAddressHeader] = address;
+    setSecurityHeaders(response, isHttps);
+  }
 }
 
 /** Who may not call at all is told so, whatever the body. */

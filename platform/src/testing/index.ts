@@ -1,10 +1,12 @@
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { MongoClient } from "mongodb";
-import { inject, onTestFinished } from "vitest";
+import { inject, onTestFinished, vi } from "vitest";
 import type { Principal } from "../auth/principal.ts";
 import { type Bus, connectBus } from "../bus/bus.ts";
 import { newId } from "../ids.ts";
+import { createLimits, type Limits } from "../limits/limits.ts";
 import { createLogger, type Logger } from "../log.ts";
+import { connectRedis, type Redis } from "../redis.ts";
 import { rememberCaller } from "../rpc/access.ts";
 
 declare module "vitest" {
@@ -38,6 +40,22 @@ export async function openTestBus(): Promise<Bus> {
   return bus;
 }
 
+/** A connection that is being made. Keys are shared: tests take names of their own. */
+export function openTestRedis(url = inject("redisUrl")): Redis {
+  const redis = connectRedis(url, silentLog);
+  onTestFinished(() => {
+    if (redis.isOpen) redis.destroy();
+  });
+  return redis;
+}
+
+/** The limits of a module. Once Redis counts them: until then a process counts for itself. */
+export async function openTestLimits(module: string): Promise<Limits> {
+  const redis = openTestRedis();
+  await vi.waitUntil(() => redis.isReady);
+  return createLimits(redis, module);
+}
+
 /** A bus that is not there: every publish fails as it does while NATS is down. */
 export function absentBus(bus: Bus): Bus {
   return { ...bus, isConnected: () => false, publish: () => Promise.reject(new Error("the bus is not there")) };
@@ -51,5 +69,5 @@ export function contextOf(
 ): HandlerContext {
   const values = createContextValues();
   rememberCaller(values, caller);
-  return { values, signal, requestHeader: new Headers(headers) } as HandlerContext;
+  return { values, signal, requestHeader: new Headers(headers), responseHeader: new Headers() } as HandlerContext;
 }

@@ -8,7 +8,6 @@ const noCache: Cache = {
   get: async () => undefined,
   fill: async () => {},
   invalidate: async () => {},
-  close: async () => {},
 };
 
 /** The inventory's stores on a database of their own. */

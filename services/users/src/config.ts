@@ -15,6 +15,8 @@ export const usersConfig = z.object({
     .max(128)
     .optional()
     .describe("8 to 128 characters; the first administrator is made only if it is set and there is none yet"),
+  AUTH_RATE_PER_MINUTE: setting.integer(300, 1, 1_000_000, "sign-ins and registrations a minute from one address"),
+  SIGN_IN_FREE_FAILURES: setting.integer(5, 1, 1_000, "failed sign-ins to an account before the next has to wait"),
   PASSWORD_HASHES_AT_ONCE: setting.integer(2, 1, 64, "password hashes computed at the same time"),
   PASSWORD_HASHES_WAITING: setting.integer(50, 0, 10_000, "password hashes that may wait for their turn"),
 });

@@ -154,7 +154,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     const accept = request.headers.get("accept");
     const content = await encodeStream(route, messages, { accept, registry, firstMessageMs, keepAliveMs });
     headers["content-type"] = content.contentType;
-    headers["cache-control"] ??= "no-cache";
+    headers["cache-control"] ??= "no-store";
     return { status: 200, headers, body: content.body };
   }
 

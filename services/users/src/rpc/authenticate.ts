@@ -3,6 +3,7 @@ import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { accessTokenSeconds, type Clock, signAccessToken } from "@shop/platform";
 import { wrongCredentials } from "../domain/errors.ts";
 import type { Passwords } from "../passwords.ts";
+import type { SignInLimits } from "../sign-in-limits.ts";
 import type { SigningKeyStore } from "../store/signing-key-store.ts";
 import type { UserStore } from "../store/user-store.ts";
 
@@ -10,13 +11,16 @@ import type { UserStore } from "../store/user-store.ts";
 export function authenticate(on: {
   readonly users: UserStore;
   readonly passwords: Passwords;
+  readonly limits: SignInLimits;
   readonly signingKeys: SigningKeyStore;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {
-  return async (request) => {
-    const user = await on.users.findByUsername(request.username);
-    const matches = await on.passwords.verify(user?.passwordHash, request.password);
-    if (user === undefined || !matches) throw wrongCredentials();
+  return async (request, context) => {
+    const user = await on.limits.attempt(request.username, context, async () => {
+      const found = await on.users.findByUsername(request.username);
+      return (await on.passwords.verify(found?.passwordHash, request.password)) ? found : undefined;
+    });
+    if (user === undefined) throw wrongCredentials();
     return {
       userId: user.userId,
       accessToken: await signAccessToken(on.signingKeys.current, user, on.clock()),

@@ -2,15 +2,18 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, newId } from "@shop/platform";
 import type { Passwords } from "../passwords.ts";
+import type { SignInLimits } from "../sign-in-limits.ts";
 import type { UserStore } from "../store/user-store.ts";
 
 /** Creates an account. A retry after a lost answer is USERNAME_TAKEN; signing in then tells whether it was ours. */
 export function register(on: {
   readonly users: UserStore;
   readonly passwords: Passwords;
+  readonly limits: SignInLimits;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.register> {
-  return async (request) => {
+  return async (request, context) => {
+    await on.limits.countClient(context);
     const userId = newId("user");
     await on.users.insert({
       userId,

@@ -1,0 +1,46 @@
+import { createClient, defineScript } from "redis";
+import type { Logger } from "./log.ts";
+
+/** A frozen Redis takes commands and answers none: whoever waits for one, in milliseconds, must not freeze with it. */
+export const commandTimeoutMs = 100;
+
+// Values begin with a revision: 8 bytes, big endian.
+const setIfNewer = defineScript({
+  SCRIPT: `
+    local ttl = ARGV[#KEYS + 1]
+    for i, key in ipairs(KEYS) do
+      local current = redis.call("GETRANGE", key, 0, 7)
+      if #current < 8 or struct.unpack(">I8", ARGV[i]) >= struct.unpack(">I8", current) then
+        redis.call("SET", key, ARGV[i], "EX", ttl)
+      end
+    end`,
+  parseCommand(parser, keys: readonly string[], values: readonly Buffer[], ttlSeconds: number) {
+    parser.pushKeysLength([...keys]);
+    parser.push(...values, String(ttlSeconds));
+  },
+  transformReply: undefined as unknown as () => number,
+});
+
+export type Redis = ReturnType<typeof connectRedis>;
+
+/** Connects in the background and reconnects for ever; meanwhile every command fails at once. */
+export function connectRedis(url: string, log: Logger) {
+  const client = createClient({
+    url,
+    disableOfflineQueue: true,
+    socket: { connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
+    scripts: { setIfNewer },
+  });
+  let reported = false;
+  client.on("error", (error) => {
+    if (!reported)
+      log.warn({ err: error }, "Redis is gone: answers come from the database, limits are counted per process");
+    reported = true;
+  });
+  client.on("ready", () => {
+    if (reported) log.info("Redis is back");
+    reported = false;
+  });
+  client.connect().catch(() => {});
+  return client;
+}

@@ -1,0 +1,88 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
+import type { HandlerContext } from "@connectrpc/connect";
+import type { AnyRequest } from "./protocol-error.ts";
+
+/**
+ * Carries the address of the client from the public port to whoever limits by it. Every port sets it anew; between processes
+ * it is signed, so that nobody who reaches a service's own port can choose it.
+ */
+export const clientAddressHeader = "x-client-address";
+
+/** Whether the machine at this address, so many hops away from us, is a proxy whose word we take. */
+export type TrustsProxy = (address: string, hop: number) => boolean;
+
+/** The client behind a request to a public port, as the proxies that are trusted tell it. */
+export function clientOf(
+  request: AnyRequest,
+  trustsProxy: TrustsProxy,
+): { readonly address: string; readonly isHttps: boolean } {
+  const peer = peerOf(request);
+  const nearestFirst = String(request.headers["x-forwarded-for"] ?? "")
+    .split(",")
+    .reverse();
+  let address = peer;
+  for (const [hop, said] of nearestFirst.entries()) {
+    const before = trustsProxy(address, hop) ? normalized(said.trim()) : undefined;
+    if (before === undefined) break;
+    address = before;
+  }
+  const scheme = String(request.headers["x-forwarded-proto"] ?? "")
+    .split(",")
+    .at(-1)!;
+  return { address, isHttps: trustsProxy(peer, 0) && scheme.trim().toLowerCase() === "https" };
+}
+
+/** The machine at the other end of the connection. */
+export function peerOf(request: AnyRequest): string {
+  return normalized(request.socket.remoteAddress ?? "") ?? "unknown";
+}
+
+/** The address of the client that made a call: of use for limits, never for permissions. */
+export function clientAddressOf({ requestHeader }: Pick<HandlerContext, "requestHeader">): string {
+  return requestHeader.get(clientAddressHeader) ?? "unknown";
+}
+
+/** What one client can have as many of as it likes counts as one: a /64 of IPv6, an address of IPv4. */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head.split(":").filter((group) => group !== "");
+  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(":").filter((group) => group !== "").length;
+  return `${[...groups, ...Array<string>(missing).fill("0")].slice(0, 4).join(":")}::/64`;
+}
+
+/** One spelling per address; undefined if it is none. */
+function normalized(text: string): string | undefined {
+  const address = text.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
+  switch (isIP(address)) {
+    case 4:
+      return address;
+    case 6:
+      return new URL(`http://[${address}]`).hostname.slice(1, -1);
+    default:
+      return undefined;
+  }
+}
+
+/** Signs addresses on their way from one process of the platform to another. */
+export interface AddressSeal {
+  seal(address: string): string;
+  /** The address; undefined if no part of the platform has sealed it. */
+  open(sealed: string | undefined): string | undefined;
+}
+
+/** @param secret shared by all processes of the platform */
+export function createAddressSeal(secret: string): AddressSeal {
+  const mac = (address: string) => createHmac("sha256", secret).update(`client address ${address}`).digest("base64url");
+  return {
+    seal: (address) => `${address} ${mac(address)}`,
+    open(sealed) {
+      const [address, given] = sealed?.split(" ") ?? [];
+      if (address === undefined || given === undefined) return undefined;
+      const expected = Buffer.from(mac(address));
+      const isSame = given.length === expected.length && timingSafeEqual(Buffer.from(given), expected);
+      return isSame ? address : undefined;
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import type { DescService } from "@bufbuild/protobuf";
+import { type AnyMethod, nameOf } from "./clients.ts";
+import { mayCall } from "./method-table.ts";
+import { shop } from "./shopping.ts";
+
+/** Every service that the schema knows. */
+export const services = (
+  await Promise.all(globSync(join(import.meta.dirname, "../../gen/src/shop/**/*_pb.ts")).map((file) => import(file)))
+)
+  .flatMap((module) => Object.values(module as object))
+  .filter((value): value is DescService => value?.kind === "service");
+export const methods = services.flatMap((service) => service.methods as readonly AnyMethod[]);
+
+export const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
+
+/** The port of the process that answers for a service, in either shape. */
+export const ownUrls: Readonly<Record<string, string>> = {
+  "shop.users.v1.UserService": shop.usersUrl,
+  "shop.common.v1.TokenKeyService": shop.usersUrl,
+  "shop.inventory.v1.InventoryService": shop.inventoryUrl,
+  "shop.orders.v1.OrderService": shop.ordersUrl,
+  "shop.common.v1.DeadLetterService": shop.ordersUrl,
+};

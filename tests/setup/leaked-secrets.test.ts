@@ -1,0 +1,21 @@
+import { createInternalCredentials } from "@shop/platform";
+import { expect, test } from "vitest";
+import { leakedSecrets } from "./leaked-secrets.ts";
+
+const secrets = { "the admin's password": "open sesame", INTERNAL_SECRET: "s3cr3t-of-the-platform" };
+const credential = await createInternalCredentials("test", "k".repeat(32)).issue();
+
+test.for([
+  ["a token", `{"msg":"call","token":"${credential}"}`],
+  ["an Authorization header", '{"headers":{"authorization":"Bearer abcdef"}}'],
+  ["the hash of a password", '{"user":{"hash":"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"}}'],
+  ["the admin's password", '{"body":"{\\"password\\":\\"open sesame\\"}"}'],
+  ["INTERNAL_SECRET", '{"env":"INTERNAL_SECRET=s3cr3t-of-the-platform"}'],
+])("%s in a log is found", ([what, line]) => {
+  expect(leakedSecrets(`{"msg":"listening"}\n${line}`, secrets)).toEqual([`line 2: ${what}`]);
+});
+
+test("a log that only speaks of secrets is let through", () => {
+  const log = '{"reason":"send an access token: Authorization: Bearer ..."}\n{"msg":"INTERNAL_SECRET is not set"}';
+  expect(leakedSecrets(log, secrets)).toEqual([]);
+});

@@ -1,0 +1,18 @@
+/** What is a secret whoever's it is: tokens, credentials of the platform, hashes of passwords. */
+const patterns: Readonly<Record<string, RegExp>> = {
+  "a token": /eyJ[\w-]{8,}\.[\w-]+\.[\w-]+/,
+  "an Authorization header": /\b(bearer|basic)\s+[\w.~+/=-]{6,}/i,
+  "the hash of a password": /\$argon2(i|d|id)\$/,
+};
+
+/** Where a log tells a secret, as `line 7: a token`: never the secret itself, since a report is a log, too. */
+export function leakedSecrets(log: string, secrets: Readonly<Record<string, string>>): string[] {
+  return log
+    .split("\n")
+    .flatMap((line, index) =>
+      [
+        ...Object.entries(patterns).filter(([, pattern]) => pattern.test(line)),
+        ...Object.entries(secrets).filter(([, secret]) => line.includes(secret)),
+      ].map(([what]) => `line ${index + 1}: ${what}`),
+    );
+}
