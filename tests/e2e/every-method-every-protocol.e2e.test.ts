@@ -24,7 +24,7 @@ import {
   type World,
 } from "./method-table.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
-import { addProduct, decided, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
+import { addProduct, decided, nobody, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
 const credentials = createInternalCredentials("e2e", shop.internalSecret);
 const forgedToken = [
@@ -56,6 +56,12 @@ beforeAll(async () => {
     product: asJson(readOnly),
     order: toJson(OrderSchema, order) as World["order"],
     plenty: asJson(plenty),
+    newAccount: async () => {
+      const username = unique("row");
+      await nobody.users.register({ username, password });
+      return await nobody.users.authenticate({ username, password });
+    },
+    newSession: async () => await nobody.users.authenticate({ username: owner.username, password }),
     newProduct: async () => asJson(await addProduct(admin, { price })),
     newDeadLetter: plantDeadLetter,
     newConfirmedOrder: async () =>

@@ -21,6 +21,10 @@ export interface World {
   readonly order: JsonObject & { readonly orderId: string };
   /** Another product of 12.50 EUR, with plenty of stock, to be ordered. */
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
+  /** An account that nobody else uses, and its session. */
+  newAccount(): Promise<{ readonly userId: string; readonly sessionId: string; readonly refreshToken: string }>;
+  /** Another session of the owner's. */
+  newSession(): Promise<{ readonly sessionId: string }>;
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
   newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
   /** StockReserved for an order that nobody knows, set aside as if this consumer had given it up. Without its payload. */
@@ -48,6 +52,10 @@ export interface Row {
 export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" | "platform">> = {
   "shop.users.v1.UserService/Register": "anybody",
   "shop.users.v1.UserService/Authenticate": "anybody",
+  "shop.users.v1.UserService/RefreshToken": "anybody",
+  "shop.users.v1.UserService/SignOut": "accounts",
+  "shop.users.v1.UserService/SignOutEverywhere": "accounts",
+  "shop.users.v1.UserService/ListSessions": "accounts",
   "shop.users.v1.UserService/GetUserProfile": "accounts",
   "shop.common.v1.TokenKeyService/ListTokenKeys": "anybody",
   "shop.inventory.v1.InventoryService/CreateProduct": "admins",
@@ -105,6 +113,10 @@ export const gateRefuses: Readonly<Record<(typeof mayCall)[string], Partial<Reco
 export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.users.v1.UserService/Register": { username: "?" },
   "shop.users.v1.UserService/Authenticate": {},
+  "shop.users.v1.UserService/RefreshToken": {},
+  "shop.users.v1.UserService/SignOut": { sessionId: "none" },
+  "shop.users.v1.UserService/SignOutEverywhere": { userId: "none" },
+  "shop.users.v1.UserService/ListSessions": { pageSize: -1 },
   "shop.users.v1.UserService/GetUserProfile": { userId: "none" },
   "shop.common.v1.TokenKeyService/ListTokenKeys": {},
   "shop.inventory.v1.InventoryService/CreateProduct": { product: {} },
@@ -149,6 +161,15 @@ const notFound = (reason: string): ExpectedError => ({ code: "NotFound", reason 
 const euros = { currencyCode: "EUR", minorUnits: "1250" };
 const newProduct = () => ({ name: unique("Kettle"), category: unique("Kitchen"), price: euros });
 
+const tokens = {
+  accessToken: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+  tokenType: "Bearer",
+  expiresInSeconds: 600,
+  refreshToken: expect.stringMatching(/^[\w-]{64}$/),
+  refreshExpiresInSeconds: 14 * 24 * 60 * 60,
+  sessionId: idOf("session"),
+};
+
 const users: readonly Row[] = [
   {
     method: UserService.method.register,
@@ -183,12 +204,7 @@ const users: readonly Row[] = [
     as: "nobody",
     says: "answers a token, whatever the case of the name",
     request: ({ owner }) => ({ username: owner.username.toUpperCase(), password }),
-    answers: ({ ids }) => ({
-      userId: ids.owner,
-      accessToken: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
-      tokenType: "Bearer",
-      expiresInSeconds: expect.any(Number),
-    }),
+    answers: ({ ids }) => ({ userId: ids.owner, ...tokens }),
   },
   {
     method: UserService.method.authenticate,
@@ -258,6 +274,83 @@ const users: readonly Row[] = [
         },
       ],
     }),
+  },
+];
+
+const sessions: readonly Row[] = [
+  {
+    method: UserService.method.refreshToken,
+    as: "nobody",
+    says: "answers the next tokens",
+    request: async (world) => ({ refreshToken: (await world.newAccount()).refreshToken }),
+    answers: () => ({ userId: idOf("user"), ...tokens }),
+  },
+  {
+    method: UserService.method.refreshToken,
+    as: "forger",
+    says: "refuses a token that nobody was given",
+    request: () => ({ refreshToken: "A".repeat(64) }),
+    refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
+  },
+  {
+    method: UserService.method.refreshToken,
+    as: "nobody",
+    says: "refuses an empty field",
+    request: () => ({}),
+    refuses: invalid("refresh_token"),
+  },
+  {
+    method: UserService.method.signOut,
+    as: "owner",
+    says: "ends another session of the owner's",
+    request: async (world) => ({ sessionId: (await world.newSession()).sessionId }),
+    answers: () => ({}),
+  },
+  {
+    method: UserService.method.signOut,
+    as: "admin",
+    says: "does not see somebody else's session",
+    request: async (world) => ({ sessionId: (await world.newSession()).sessionId }),
+    refuses: notFound("SESSION_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.signOutEverywhere,
+    as: "admin",
+    says: "ends all sessions of a user",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: () => ({}),
+  },
+  {
+    method: UserService.method.signOutEverywhere,
+    as: "customer",
+    says: "does not see somebody else",
+    request: ({ ids }) => ({ userId: ids.owner }),
+    refuses: notFound("USER_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.listSessions,
+    as: "customer",
+    says: "lists the caller's only session",
+    request: () => ({}),
+    answers: () => ({
+      sessions: [
+        {
+          sessionId: idOf("session"),
+          current: true,
+          userAgent: expect.any(String),
+          createTime: time,
+          lastUseTime: time,
+          expireTime: time,
+        },
+      ],
+    }),
+  },
+  {
+    method: UserService.method.listSessions,
+    as: "customer",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "AAAA" }),
+    refuses: invalid("page_token"),
   },
 ];
 
@@ -960,6 +1053,7 @@ const audits: readonly Row[] = [
 
 export const rows: readonly Row[] = [
   ...users,
+  ...sessions,
   ...inventory,
   ...stock,
   ...watches,

@@ -16,6 +16,14 @@ export interface RestCall {
 export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCall>> = {
   "shop.users.v1.UserService/Register": (body) => ({ verb: "POST", path: "/register", body }),
   "shop.users.v1.UserService/Authenticate": (body) => ({ verb: "POST", path: "/authenticate", body }),
+  "shop.users.v1.UserService/RefreshToken": (body) => ({ verb: "POST", path: "/sessions:refresh", body }),
+  "shop.users.v1.UserService/SignOut": (body) => ({ verb: "POST", path: "/sessions:signOut", body }),
+  "shop.users.v1.UserService/SignOutEverywhere": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/profile/${user_id}:signOutEverywhere`,
+    body,
+  }),
+  "shop.users.v1.UserService/ListSessions": (query) => ({ verb: "GET", path: "/sessions", query }),
   "shop.users.v1.UserService/GetUserProfile": ({ user_id }) => ({
     verb: "GET",
     path: `/profile/${user_id}`,

@@ -1,4 +1,13 @@
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWTHeaderParameters,
+  SignJWT,
+  UnsecuredJWT,
+} from "jose";
 import { describe, expect, test } from "vitest";
 import { createAccessTokenVerifier, type SigningKey, signAccessToken } from "./access-tokens.ts";
 
@@ -12,40 +21,84 @@ function publicOf({ d: _private, ...key }: SigningKey): SigningKey {
 }
 
 const key = await makeKey("one");
-const account = { userId: "user_1", roles: ["customer"] };
+const account = { userId: "user_1", roles: ["customer"], sessionId: "session_1", version: 1 };
 const now = () => new Date();
-const claims = { iss: "shop", aud: "shop", sub: "user_1", exp: Math.floor(Date.now() / 1000) + 60 };
+const seconds = Math.floor(Date.now() / 1000);
+const claims = {
+  iss: "shop",
+  aud: "shop",
+  sub: "user_1",
+  sid: "session_1",
+  ver: 1,
+  jti: "1",
+  iat: seconds,
+  exp: seconds + 60,
+};
 const verifier = () => createAccessTokenVerifier(async () => [publicOf(key)]);
 const refused = expect.objectContaining({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 
 test("a signed token tells whose it is, and until when", async () => {
-  const expireTime = new Date("2100-01-01T00:10:00Z");
-  const token = await signAccessToken(key, account, new Date("2100-01-01"));
-  expect(await verifier()(token)).toEqual({ kind: "user", ...account, expireTime });
+  const token = await signAccessToken(key, account, new Date(seconds * 1000));
+  const { version: _, ...who } = account;
+  expect(await verifier()(token)).toEqual({ kind: "user", ...who, expireTime: new Date((seconds + 600) * 1000) });
+});
+
+test("a token says by whom, for whom, when and under which key it was issued", async () => {
+  const token = await signAccessToken(key, account, new Date(seconds * 1000));
+  expect(decodeProtectedHeader(token)).toEqual({ alg: "EdDSA", kid: "one", typ: "at+jwt" });
+  expect(decodeJwt(token)).toEqual({
+    iss: "shop",
+    aud: "shop",
+    sub: "user_1",
+    sid: "session_1",
+    ver: 1,
+    roles: ["customer"],
+    jti: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    iat: seconds,
+    exp: seconds + 600,
+  });
 });
 
 describe("a token is refused", () => {
   const x = Buffer.from(key.x!, "base64url");
-  const sign = (payload: object, header = { alg: "EdDSA", kid: "one" }, by: SigningKey = key) =>
-    import("jose").then(async ({ importJWK }) =>
-      new SignJWT({ ...claims, ...payload }).setProtectedHeader(header).sign(await importJWK(by, "EdDSA")),
-    );
+  const good = { alg: "EdDSA", kid: "one", typ: "at+jwt" };
+  const sign = async (payload: object, header: JWTHeaderParameters = good, by: SigningKey = key) =>
+    new SignJWT({ ...claims, ...payload }).setProtectedHeader(header).sign(await importJWK(by, "EdDSA"));
+
+  test("but not what the tokens below are made from", async () => {
+    expect(await verifier()(await sign({}))).toMatchObject({ userId: "user_1" });
+  });
+
   test.each([
     ["without a signature", async () => new UnsecuredJWT(claims).encode()],
     [
-      "signed with the public key as a shared secret",
-      () => new SignJWT(claims).setProtectedHeader({ alg: "HS256", kid: "one" }).sign(x),
+      "that says that it needs no signature",
+      async () => `${base64({ ...good, alg: "none" })}.${base64(claims)}.${(await sign({})).split(".")[2]}`,
     ],
-    ["of a key that nobody knows", async () => sign({}, { alg: "EdDSA", kid: "two" }, await makeKey("two"))],
-    ["of another key under a known name", async () => sign({}, { alg: "EdDSA", kid: "one" }, await makeKey("one"))],
-    ["that has expired", () => sign({ exp: Math.floor(Date.now() / 1000) - 1 })],
-    ["that is not valid yet", () => sign({ nbf: Math.floor(Date.now() / 1000) + 60 })],
+    [
+      "signed with the public key as a shared secret",
+      () => new SignJWT(claims).setProtectedHeader({ ...good, alg: "HS256" }).sign(x),
+    ],
+    ["of a key that nobody knows", async () => sign({}, { ...good, kid: "two" }, await makeKey("two"))],
+    ["of another key under a known name", async () => sign({}, good, await makeKey("one"))],
+    ["that brings its own key along", async () => sign({}, { ...good, jwk: publicOf(key) }, await makeKey("one"))],
+    ["that is no access token", () => sign({}, { ...good, typ: "JWT" })],
+    ["that does not say what it is", () => sign({}, { alg: "EdDSA", kid: "one" })],
+    ["that has expired", () => sign({ exp: seconds - 1 })],
+    ["that is not valid yet", () => sign({ nbf: seconds + 60 })],
+    ["that will be issued later", () => sign({ iat: seconds + 60, exp: seconds + 120 })],
+    ["that never expires", () => sign({ exp: undefined })],
+    ["of no session", () => sign({ sid: undefined })],
     ["for another audience", () => sign({ aud: "else" })],
     ["of another issuer", () => sign({ iss: "else" })],
     ["that is not a token", async () => "nonsense"],
   ])("%s", async (_why, make) => {
     await expect(verifier()(await make())).rejects.toEqual(refused);
   });
+
+  function base64(json: object): string {
+    return Buffer.from(JSON.stringify(json)).toString("base64url");
+  }
 });
 
 test("while the keys can't be had the answer is UNAVAILABLE, and known keys go on to work", async () => {

@@ -7,27 +7,36 @@ import type { Principal } from "./principal.ts";
 export const accessTokenSeconds = 600;
 
 const algorithm = "EdDSA";
+const tokenType = "at+jwt";
 const issuer = "shop";
 const audience = "shop";
 const rememberedTokens = 10_000;
+/** So far the clock of whoever issues may be ahead of ours. */
+const maxClockSkewSeconds = 5;
 /** Unknown key names may ask for the keys again only this often. */
 const refetchIntervalMs = 2_000;
 
 /** A private Ed25519 key as a JSON Web Key with its name. */
 export type SigningKey = JWK & { readonly kid: string };
 
-/** Signs an access token (RFC 7519) for an account. */
-export async function signAccessToken(
-  key: SigningKey,
-  account: { readonly userId: string; readonly roles: readonly string[] },
-  now: Date,
-): Promise<string> {
+/** Whose access a token grants. */
+export interface TokenSubject {
+  readonly userId: string;
+  readonly roles: readonly string[];
+  readonly sessionId: string;
+  /** Of the account as it was read: what is revoked later is every token of an earlier version. */
+  readonly version: number;
+}
+
+/** Signs an access token (RFC 7519, RFC 9068). */
+export async function signAccessToken(key: SigningKey, subject: TokenSubject, now: Date): Promise<string> {
+  const { userId, roles, sessionId, version } = subject;
   const issuedAt = Math.floor(now.getTime() / 1000);
-  return await new SignJWT({ roles: account.roles })
-    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ: "at+jwt" })
+  return await new SignJWT({ roles, sid: sessionId, ver: version })
+    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ: tokenType })
     .setIssuer(issuer)
     .setAudience(audience)
-    .setSubject(account.userId)
+    .setSubject(userId)
     .setJti(crypto.randomUUID())
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + accessTokenSeconds)
@@ -85,13 +94,21 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
     try {
       const { payload } = await jwtVerify(token, (header) => keyOf(header.kid), {
         algorithms: [algorithm],
+        typ: tokenType,
         issuer,
         audience,
-        requiredClaims: ["sub", "exp"],
+        requiredClaims: ["sub", "sid", "ver", "jti", "iat", "exp"],
       });
+      if (payload.iat! > Date.now() / 1000 + maxClockSkewSeconds) throw badToken("it is not valid yet");
       const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
       const expireTime = new Date(payload.exp! * 1000);
-      const principal = { kind: "user", userId: payload.sub!, roles, expireTime } as const;
+      const principal = {
+        kind: "user",
+        userId: payload.sub!,
+        roles,
+        sessionId: String(payload.sid),
+        expireTime,
+      } as const;
       const ttl = expireTime.getTime() - Date.now();
       if (ttl > 0) remembered.set(token, principal, { ttl });
       return principal;

@@ -5,6 +5,8 @@ export type Principal =
       readonly kind: "user";
       readonly userId: string;
       readonly roles: readonly string[];
+      /** The session that their token belongs to, if they came with one. */
+      readonly sessionId?: string;
       /** When their token expires, if they came with one. */
       readonly expireTime?: Date;
     }

@@ -15,6 +15,8 @@ export const usersConfig = z.object({
     .max(128)
     .optional()
     .describe("8 to 128 characters; the first administrator is made only if it is set and there is none yet"),
+  SESSION_IDLE_DAYS: setting.integer(14, 1, 365, "days without a refresh until a session ends"),
+  SESSION_MAX_DAYS: setting.integer(90, 1, 3_650, "days until a session ends however often it is refreshed"),
   PASSWORD_HASHES_AT_ONCE: setting.integer(2, 1, 64, "password hashes computed at the same time"),
   PASSWORD_HASHES_WAITING: setting.integer(50, 0, 10_000, "password hashes that may wait for their turn"),
 });

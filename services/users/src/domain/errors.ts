@@ -18,3 +18,21 @@ export function tooManyPasswordHashes(): DomainError {
     retryAfterMs: 1_000,
   });
 }
+
+/** One answer for whatever is wrong with it: a thief need not learn how far they got. */
+export function refreshTokenInvalid(): DomainError {
+  return new DomainError("unauthenticated", "REFRESH_TOKEN_INVALID", "the refresh token is not good: sign in again");
+}
+
+export function sessionNotFound(sessionId: string): DomainError {
+  return new DomainError("not_found", "SESSION_NOT_FOUND", "there is no such session", {
+    metadata: { session_id: sessionId },
+  });
+}
+
+export function userBusy(userId: string): DomainError {
+  return new DomainError("aborted", "USER_BUSY", "the account kept changing: try again", {
+    metadata: { user_id: userId },
+    retryAfterMs: 100,
+  });
+}

@@ -1,4 +1,5 @@
 import { type Clock, DomainError, type Logger, newId } from "@shop/platform";
+import { newUser } from "../domain/user.ts";
 import type { Passwords } from "../passwords.ts";
 import type { UserStore } from "../store/user-store.ts";
 
@@ -13,13 +14,16 @@ export async function ensureFirstAdmin(
     return;
   }
   try {
-    await on.users.insert({
-      userId: newId("user"),
-      username: config.ADMIN_USERNAME,
-      passwordHash: await on.passwords.hash(config.ADMIN_PASSWORD),
-      roles: ["customer", "admin"],
-      createTime: on.clock(),
-    });
+    const passwordHash = await on.passwords.hash(config.ADMIN_PASSWORD);
+    await on.users.insert(
+      newUser({
+        userId: newId("user"),
+        username: config.ADMIN_USERNAME,
+        passwordHash,
+        roles: ["customer", "admin"],
+        time: on.clock(),
+      }),
+    );
     on.log.info({ username: config.ADMIN_USERNAME }, "the first administrator was made");
   } catch (error) {
     if (!(error instanceof DomainError && error.reason === "USERNAME_TAKEN")) throw error;

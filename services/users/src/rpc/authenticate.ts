@@ -1,27 +1,46 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, type Clock, signAccessToken } from "@shop/platform";
+import { type Clock, newId } from "@shop/platform";
 import { wrongCredentials } from "../domain/errors.ts";
+import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
+import { grant } from "../grant.ts";
 import type { Passwords } from "../passwords.ts";
+import { hashOf, newRefreshToken } from "../refresh-tokens.ts";
+import type { SessionStore } from "../store/session-store.ts";
 import type { SigningKeyStore } from "../store/signing-key-store.ts";
 import type { UserStore } from "../store/user-store.ts";
 
-/** Exchanges a name and a password for an access token. Safe to retry. */
+const maxUserAgent = 256;
+
+/** Exchanges a name and a password for a session. Safe to retry: a session whose answer was lost expires unused. */
 export function authenticate(on: {
   readonly users: UserStore;
+  readonly sessions: SessionStore;
   readonly passwords: Passwords;
   readonly signingKeys: SigningKeyStore;
+  readonly lifetime: SessionLifetime;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {
-  return async (request) => {
+  return async (request, { requestHeader }) => {
     const user = await on.users.findByUsername(request.username);
     const matches = await on.passwords.verify(user?.passwordHash, request.password);
     if (user === undefined || !matches) throw wrongCredentials();
-    return {
+    const refreshToken = newRefreshToken();
+    const now = on.clock();
+    const session = {
+      sessionId: newId("session"),
       userId: user.userId,
-      accessToken: await signAccessToken(on.signingKeys.current, user, on.clock()),
-      tokenType: "Bearer",
-      expiresInSeconds: accessTokenSeconds,
+      // As it was read: if its sessions were ended while the password was being checked, this one is as well.
+      userVersion: user.version,
+      familyHash: hashOf(refreshToken.family),
+      tokenHash: hashOf(refreshToken.secret),
+      spent: [],
+      userAgent: (requestHeader.get("user-agent") ?? "").slice(0, maxUserAgent),
+      createTime: now,
+      lastUseTime: now,
+      expireTime: expireTimeOf(now, now, on.lifetime),
     };
+    await on.sessions.insert(session);
+    return await grant(on, user, session, refreshToken, now);
   };
 }

@@ -10,7 +10,11 @@ interface UserDocument {
   username_key: string;
   password_hash: string;
   roles: Role[];
+  version: number;
+  /** Sessions of earlier versions have ended. */
+  sessions_since: number;
   create_time: Date;
+  update_time: Date;
 }
 
 export interface UserStore {
@@ -19,12 +23,18 @@ export interface UserStore {
   findByUsername(username: string): Promise<User | undefined>;
   findById(userId: string): Promise<User | undefined>;
   hasAdmin(): Promise<boolean>;
+  /** Writes `changed` over the version that was read; false when it is no longer the version there is. */
+  update(read: User, changed: User): Promise<boolean>;
 }
 
 export async function openUserStore(db: Db): Promise<UserStore> {
   const users = db.collection<UserDocument>("users");
   await users.createIndex({ username_key: 1 }, { name: "username_key", unique: true });
   await users.createIndex({ roles: 1 }, { name: "roles" });
+  // Accounts of before there were versions.
+  await users.updateMany({ version: { $exists: false } }, [
+    { $set: { version: 1, sessions_since: 1, update_time: "$create_time" } },
+  ]);
 
   return {
     async insert(user) {
@@ -46,6 +56,11 @@ export async function openUserStore(db: Db): Promise<UserStore> {
     async hasAdmin() {
       return (await users.findOne({ roles: "admin" }, { projection: { _id: 1 } })) !== null;
     },
+    async update(read, changed) {
+      const { _id, ...fields } = toDocument(changed);
+      const { matchedCount } = await users.updateOne({ _id, version: read.version }, { $set: fields });
+      return matchedCount === 1;
+    },
   };
 }
 
@@ -56,7 +71,10 @@ function toDocument(user: User): UserDocument {
     username_key: usernameKey(user.username),
     password_hash: user.passwordHash,
     roles: [...user.roles],
+    version: user.version,
+    sessions_since: user.sessionsSince,
     create_time: user.createTime,
+    update_time: user.updateTime,
   };
 }
 
@@ -66,6 +84,9 @@ function fromDocument(document: UserDocument): User {
     username: document.username,
     passwordHash: document.password_hash,
     roles: document.roles,
+    version: document.version,
+    sessionsSince: document.sessions_since,
     createTime: document.create_time,
+    updateTime: document.update_time,
   };
 }

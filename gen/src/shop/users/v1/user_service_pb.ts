@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/users/v1/user_service.proto.
  */
 export const file_shop_users_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSKFAQoLVXNlclByb2ZpbGUSDwoHdXNlcl9pZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIiCgVyb2xlcxgDIAMoDjITLnNob3AudXNlcnMudjEuUm9sZRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoPUmVnaXN0ZXJSZXF1ZXN0Ei8KCHVzZXJuYW1lGAEgASgJQh26SBpyGDIWXltBLVphLXowLTkuXy1dezMsNjR9JBIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAASIjChBSZWdpc3RlclJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkiUQoTQXV0aGVudGljYXRlUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIKukgHcgUQASiAAhIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQASiAASJtChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBSJTChVHZXRVc2VyUHJvZmlsZVJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiRQoWR2V0VXNlclByb2ZpbGVSZXNwb25zZRIrCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZSo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIRCg1ST0xFX0NVU1RPTUVSEAESDgoKUk9MRV9BRE1JThACMvcCCgtVc2VyU2VydmljZRJlCghSZWdpc3RlchIeLnNob3AudXNlcnMudjEuUmVnaXN0ZXJSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlc3BvbnNlIhiItRgBgtPkkwIOOgEqIgkvcmVnaXN0ZXISdQoMQXV0aGVudGljYXRlEiIuc2hvcC51c2Vycy52MS5BdXRoZW50aWNhdGVSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5BdXRoZW50aWNhdGVSZXNwb25zZSIciLUYAYLT5JMCEjoBKiINL2F1dGhlbnRpY2F0ZRKJAQoOR2V0VXNlclByb2ZpbGUSJC5zaG9wLnVzZXJzLnYxLkdldFVzZXJQcm9maWxlUmVxdWVzdBolLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXNwb25zZSIqkAIBiLUYAoLT5JMCHWIHcHJvZmlsZRISL3Byb2ZpbGUve3VzZXJfaWR9YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access]);
+  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSKFAQoLVXNlclByb2ZpbGUSDwoHdXNlcl9pZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIiCgVyb2xlcxgDIAMoDjITLnNob3AudXNlcnMudjEuUm9sZRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoPUmVnaXN0ZXJSZXF1ZXN0Ei8KCHVzZXJuYW1lGAEgASgJQh26SBpyGDIWXltBLVphLXowLTkuXy1dezMsNjR9JBIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAASIjChBSZWdpc3RlclJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkiUQoTQXV0aGVudGljYXRlUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIKukgHcgUQASiAAhIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQASiAASK8AQoUQXV0aGVudGljYXRlUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYBCABKAUSFQoNcmVmcmVzaF90b2tlbhgFIAEoCRIiChpyZWZyZXNoX2V4cGlyZXNfaW5fc2Vjb25kcxgGIAEoBRISCgpzZXNzaW9uX2lkGAcgASgJIjgKE1JlZnJlc2hUb2tlblJlcXVlc3QSIQoNcmVmcmVzaF90b2tlbhgBIAEoCUIKukgHcgUQASiAAiK8AQoUUmVmcmVzaFRva2VuUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYBCABKAUSFQoNcmVmcmVzaF90b2tlbhgFIAEoCRIiChpyZWZyZXNoX2V4cGlyZXNfaW5fc2Vjb25kcxgGIAEoBRISCgpzZXNzaW9uX2lkGAcgASgJIlUKDlNpZ25PdXRSZXF1ZXN0EkMKCnNlc3Npb25faWQYASABKAlCL7pILNgBAXInMiVec2Vzc2lvbl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIhEKD1NpZ25PdXRSZXNwb25zZSJWChhTaWduT3V0RXZlcnl3aGVyZVJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiGwoZU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSLXAQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEg8KB2N1cnJlbnQYAiABKAgSEgoKdXNlcl9hZ2VudBgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AciWQoUTGlzdFNlc3Npb25zUmVzcG9uc2USKAoIc2Vzc2lvbnMYASADKAsyFi5zaG9wLnVzZXJzLnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlMKFUdldFVzZXJQcm9maWxlUmVxdWVzdBI6Cgd1c2VyX2lkGAEgASgJQim6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChZHZXRVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIOCgpST0xFX0FETUlOEAIy7wYKC1VzZXJTZXJ2aWNlEmUKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGIi1GAGC0+STAg46ASoiCS9yZWdpc3RlchJ1CgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIhyItRgBgtPkkwISOgEqIg0vYXV0aGVudGljYXRlEnkKDFJlZnJlc2hUb2tlbhIiLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBojLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEmoKB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EpsBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIjOItRgCgtPkkwIpOgEqIiQvcHJvZmlsZS97dXNlcl9pZH06c2lnbk91dEV2ZXJ5d2hlcmUScQoMTGlzdFNlc3Npb25zEiIuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3Nlc3Npb25zEokBCg5HZXRVc2VyUHJvZmlsZRIkLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlc3BvbnNlIiqQAgGItRgCgtPkkwIdYgdwcm9maWxlEhIvcHJvZmlsZS97dXNlcl9pZH1iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access]);
 
 /**
  * An account as its owner sees it.
@@ -169,6 +169,27 @@ export type AuthenticateResponse = Message<"shop.users.v1.AuthenticateResponse">
    * @generated from field: int32 expires_in_seconds = 4;
    */
   expiresInSeconds: number;
+
+  /**
+   * Gets the next access token, once, by RefreshToken. To be kept as secret as the password.
+   *
+   * @generated from field: string refresh_token = 5;
+   */
+  refreshToken: string;
+
+  /**
+   * Seconds until the session ends if nobody refreshes it.
+   *
+   * @generated from field: int32 refresh_expires_in_seconds = 6;
+   */
+  refreshExpiresInSeconds: number;
+
+  /**
+   * The session that was opened.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
 };
 
 /**
@@ -177,6 +198,274 @@ export type AuthenticateResponse = Message<"shop.users.v1.AuthenticateResponse">
  */
 export const AuthenticateResponseSchema: GenMessage<AuthenticateResponse> = /*@__PURE__*/
   messageDesc(file_shop_users_v1_user_service, 4);
+
+/**
+ * The request of RefreshToken.
+ *
+ * @generated from message shop.users.v1.RefreshTokenRequest
+ */
+export type RefreshTokenRequest = Message<"shop.users.v1.RefreshTokenRequest"> & {
+  /**
+   * The last refresh token of the session.
+   *
+   * @generated from field: string refresh_token = 1;
+   */
+  refreshToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.RefreshTokenRequest.
+ * Use `create(RefreshTokenRequestSchema)` to create a new message.
+ */
+export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 5);
+
+/**
+ * The answer of RefreshToken (RFC 6749, 5.1).
+ *
+ * @generated from message shop.users.v1.RefreshTokenResponse
+ */
+export type RefreshTokenResponse = Message<"shop.users.v1.RefreshTokenResponse"> & {
+  /**
+   * The account's id.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * A signed token for the Authorization header.
+   *
+   * @generated from field: string access_token = 2;
+   */
+  accessToken: string;
+
+  /**
+   * How to send it: always "Bearer".
+   *
+   * @generated from field: string token_type = 3;
+   */
+  tokenType: string;
+
+  /**
+   * Seconds until the access token expires.
+   *
+   * @generated from field: int32 expires_in_seconds = 4;
+   */
+  expiresInSeconds: number;
+
+  /**
+   * The next refresh token; the one that was sent is spent.
+   *
+   * @generated from field: string refresh_token = 5;
+   */
+  refreshToken: string;
+
+  /**
+   * Seconds until the session ends if nobody refreshes it.
+   *
+   * @generated from field: int32 refresh_expires_in_seconds = 6;
+   */
+  refreshExpiresInSeconds: number;
+
+  /**
+   * The session that goes on.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.RefreshTokenResponse.
+ * Use `create(RefreshTokenResponseSchema)` to create a new message.
+ */
+export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 6);
+
+/**
+ * The request of SignOut.
+ *
+ * @generated from message shop.users.v1.SignOutRequest
+ */
+export type SignOutRequest = Message<"shop.users.v1.SignOutRequest"> & {
+  /**
+   * Which session; empty for the one that the access token belongs to.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutRequest.
+ * Use `create(SignOutRequestSchema)` to create a new message.
+ */
+export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 7);
+
+/**
+ * The answer of SignOut.
+ *
+ * @generated from message shop.users.v1.SignOutResponse
+ */
+export type SignOutResponse = Message<"shop.users.v1.SignOutResponse"> & {
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutResponse.
+ * Use `create(SignOutResponseSchema)` to create a new message.
+ */
+export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 8);
+
+/**
+ * The request of SignOutEverywhere.
+ *
+ * @generated from message shop.users.v1.SignOutEverywhereRequest
+ */
+export type SignOutEverywhereRequest = Message<"shop.users.v1.SignOutEverywhereRequest"> & {
+  /**
+   * Whose.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutEverywhereRequest.
+ * Use `create(SignOutEverywhereRequestSchema)` to create a new message.
+ */
+export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 9);
+
+/**
+ * The answer of SignOutEverywhere.
+ *
+ * @generated from message shop.users.v1.SignOutEverywhereResponse
+ */
+export type SignOutEverywhereResponse = Message<"shop.users.v1.SignOutEverywhereResponse"> & {
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutEverywhereResponse.
+ * Use `create(SignOutEverywhereResponseSchema)` to create a new message.
+ */
+export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 10);
+
+/**
+ * A sign-in that goes on.
+ *
+ * @generated from message shop.users.v1.Session
+ */
+export type Session = Message<"shop.users.v1.Session"> & {
+  /**
+   * The session's id, "session_...".
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Whether the access token of this call belongs to it.
+   *
+   * @generated from field: bool current = 2;
+   */
+  current: boolean;
+
+  /**
+   * What signed in, as it called itself.
+   *
+   * @generated from field: string user_agent = 3;
+   */
+  userAgent: string;
+
+  /**
+   * When it was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it was refreshed last.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 5;
+   */
+  lastUseTime?: Timestamp | undefined;
+
+  /**
+   * When it ends if nobody refreshes it.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 6;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 11);
+
+/**
+ * The request of ListSessions.
+ *
+ * @generated from message shop.users.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"shop.users.v1.ListSessionsRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 12);
+
+/**
+ * The answer of ListSessions.
+ *
+ * @generated from message shop.users.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"shop.users.v1.ListSessionsResponse"> & {
+  /**
+   * The sessions, newest first.
+   *
+   * @generated from field: repeated shop.users.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+
+  /**
+   * Gets the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 13);
 
 /**
  * The request of GetUserProfile.
@@ -197,7 +486,7 @@ export type GetUserProfileRequest = Message<"shop.users.v1.GetUserProfileRequest
  * Use `create(GetUserProfileRequestSchema)` to create a new message.
  */
 export const GetUserProfileRequestSchema: GenMessage<GetUserProfileRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 5);
+  messageDesc(file_shop_users_v1_user_service, 14);
 
 /**
  * The answer of GetUserProfile.
@@ -218,7 +507,7 @@ export type GetUserProfileResponse = Message<"shop.users.v1.GetUserProfileRespon
  * Use `create(GetUserProfileResponseSchema)` to create a new message.
  */
 export const GetUserProfileResponseSchema: GenMessage<GetUserProfileResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 6);
+  messageDesc(file_shop_users_v1_user_service, 15);
 
 /**
  * What an account may do.
@@ -278,7 +567,8 @@ export const UserService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * Answers an access token. UNAUTHENTICATED when the name or the password is wrong; the answer does not say which.
+   * Opens a session: answers an access token, and a refresh token to get the next ones with. UNAUTHENTICATED when the name or
+   * the password is wrong; the answer does not say which.
    *
    * @generated from rpc shop.users.v1.UserService.Authenticate
    */
@@ -286,6 +576,48 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof AuthenticateRequestSchema;
     output: typeof AuthenticateResponseSchema;
+  },
+  /**
+   * Exchanges the refresh token of a session for the next pair of tokens. Each is good once: for 10 seconds more it answers the
+   * same next one, so that two tabs, or a retry after a lost answer, go on; a use after that ends the session. UNAUTHENTICATED
+   * when the token is not good.
+   *
+   * @generated from rpc shop.users.v1.UserService.RefreshToken
+   */
+  refreshToken: {
+    methodKind: "unary";
+    input: typeof RefreshTokenRequestSchema;
+    output: typeof RefreshTokenResponseSchema;
+  },
+  /**
+   * Ends the caller's session, or another one of theirs. Its access tokens are refused everywhere within 5 seconds.
+   *
+   * @generated from rpc shop.users.v1.UserService.SignOut
+   */
+  signOut: {
+    methodKind: "unary";
+    input: typeof SignOutRequestSchema;
+    output: typeof SignOutResponseSchema;
+  },
+  /**
+   * Ends all sessions of a user: the caller's own, or anybody's for an administrator. Anybody else is NOT_FOUND.
+   *
+   * @generated from rpc shop.users.v1.UserService.SignOutEverywhere
+   */
+  signOutEverywhere: {
+    methodKind: "unary";
+    input: typeof SignOutEverywhereRequestSchema;
+    output: typeof SignOutEverywhereResponseSchema;
+  },
+  /**
+   * Lists the caller's sessions, newest first.
+   *
+   * @generated from rpc shop.users.v1.UserService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
   },
   /**
    * Reads an account. A profile is its owner's or an administrator's; anybody else's is NOT_FOUND.

@@ -1,0 +1,26 @@
+import { accessTokenSeconds, signAccessToken } from "@shop/platform";
+import type { Session } from "./domain/session.ts";
+import type { User } from "./domain/user.ts";
+import { type RefreshToken, toText } from "./refresh-tokens.ts";
+import type { SigningKeyStore } from "./store/signing-key-store.ts";
+
+/** What whoever has proven to be a user goes on with: the answer of Authenticate and of RefreshToken (RFC 6749, 5.1). */
+export async function grant(
+  on: { readonly signingKeys: SigningKeyStore },
+  user: User,
+  session: Pick<Session, "sessionId" | "expireTime">,
+  refreshToken: RefreshToken,
+  now: Date,
+) {
+  const { userId, roles, version } = user;
+  const { sessionId, expireTime } = session;
+  return {
+    userId,
+    accessToken: await signAccessToken(on.signingKeys.current, { userId, roles, sessionId, version }, now),
+    tokenType: "Bearer",
+    expiresInSeconds: accessTokenSeconds,
+    refreshToken: toText(refreshToken),
+    refreshExpiresInSeconds: Math.floor((expireTime.getTime() - now.getTime()) / 1000),
+    sessionId,
+  };
+}

@@ -1,0 +1,54 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
+import { newId } from "@shop/platform";
+import { contextOf, openTestDb } from "@shop/platform/testing";
+import { createPasswords } from "./passwords.ts";
+import { authenticate } from "./rpc/authenticate.ts";
+import { register } from "./rpc/register.ts";
+import { createSessionStore, openSessions } from "./store/session-store.ts";
+import { openSigningKeyStore } from "./store/signing-key-store.ts";
+import { openUserStore } from "./store/user-store.ts";
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** Nobody who calls from Firefox. */
+const visitor = contextOf({ kind: "anonymous" }, { "user-agent": "Firefox" });
+
+/** The users' stores on a database of their own, and a clock that stands still until it is moved. */
+export async function openTestUsers() {
+  const db = await openTestDb();
+  const sessionDocuments = await openSessions(db);
+  let now = Date.now();
+  const on = {
+    db,
+    users: await openUserStore(db),
+    sessionDocuments,
+    sessions: createSessionStore(sessionDocuments),
+    signingKeys: await openSigningKeyStore(db),
+    passwords: await createPasswords({ atOnce: 2, waiting: 100 }),
+    lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
+    clock: () => new Date(now),
+  };
+  const signIn = async (username: string, password = "correct horse") =>
+    await authenticate(on)(create(AuthenticateRequestSchema, { username, password }), visitor);
+
+  return {
+    ...on,
+    pass(ms: number) {
+      now += ms;
+    },
+    signIn,
+    /** A new account and its first session. */
+    async signUp(username = newId("name")) {
+      const request = create(RegisterRequestSchema, { username, password: "correct horse" });
+      await register(on)(request, visitor);
+      return { username, ...(await signIn(username)) };
+    },
+  };
+}
+
+/** What a user's call carries; without a session for a call that does not depend on it. */
+export function userContext({ userId = "", sessionId }: { userId?: string; sessionId?: string }): HandlerContext {
+  return contextOf({ kind: "user", userId, roles: ["customer"], ...(sessionId === undefined ? {} : { sessionId }) });
+}
