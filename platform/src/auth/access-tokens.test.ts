@@ -10,6 +10,7 @@ import {
 } from "jose";
 import { describe, expect, test } from "vitest";
 import { createAccessTokenVerifier, type SigningKey, signAccessToken } from "./access-tokens.ts";
+import { createRevocations } from "./revocations.ts";
 
 async function makeKey(kid: string): Promise<SigningKey> {
   const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
@@ -34,13 +35,16 @@ const claims = {
   iat: seconds,
   exp: seconds + 60,
 };
-const verifier = () => createAccessTokenVerifier(async () => [publicOf(key)]);
+const nothingRevoked = createRevocations({ keptMs: 0 });
+const verifier = (revocations = nothingRevoked) => createAccessTokenVerifier(async () => [publicOf(key)], revocations);
 const refused = expect.objectContaining({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 
 test("a signed token tells whose it is, and until when", async () => {
   const token = await signAccessToken(key, account, new Date(seconds * 1000));
-  const { version: _, ...who } = account;
-  expect(await verifier()(token)).toEqual({ kind: "user", ...who, expireTime: new Date((seconds + 600) * 1000) });
+  const { userId, roles, sessionId, version } = account;
+  const [issueTime, expireTime] = [new Date(seconds * 1000), new Date((seconds + 600) * 1000)];
+  const facts = { sessionId, version, issueTime, expireTime };
+  expect(await verifier()(token)).toEqual({ kind: "user", userId, roles, token: facts });
 });
 
 test("a token says by whom, for whom, when and under which key it was issued", async () => {
@@ -106,7 +110,7 @@ test("while the keys can't be had the answer is UNAVAILABLE, and known keys go o
   const verify = createAccessTokenVerifier(async () => {
     if (!isUp) throw new Error("down");
     return [publicOf(key)];
-  });
+  }, nothingRevoked);
   const [first, second] = [await signAccessToken(key, account, now()), await signAccessToken(key, account, now())];
   isUp = false;
   await expect(verify(first)).rejects.toMatchObject({ kind: "unavailable", reason: "TOKEN_KEYS_UNAVAILABLE" });
@@ -123,4 +127,26 @@ test("a remembered token is refused once it has expired", async () => {
   await expect
     .poll(() => verify(token).catch((error) => error.reason), { timeout: 5_000 })
     .toBe("ACCESS_TOKEN_INVALID");
+});
+
+describe("a token that was remembered is refused once", () => {
+  const another = { ...account, sessionId: "session_2" };
+  test.each([
+    ["its session has ended, and no other is", { sessionId: "session_1", version: 0 }, "revoked", "good"],
+    ["its account has changed, in every session", { sessionId: "", version: 2 }, "revoked", "revoked"],
+    ["not if it was issued for the account as it is", { sessionId: "", version: 1 }, "good", "good"],
+  ] as const)("%s", async (_when, { sessionId, version }, ...expected) => {
+    const revocations = createRevocations({ keptMs: 600_000 });
+    const verify = verifier(revocations);
+    const tokens = await Promise.all([account, another].map((subject) => signAccessToken(key, subject, now())));
+    await Promise.all(tokens.map(verify));
+    revocations.add({ userId: "user_1", sessionId, version, time: now() });
+    const outcomes = tokens.map((token) =>
+      verify(token).then(
+        () => "good",
+        () => "revoked",
+      ),
+    );
+    expect(await Promise.all(outcomes)).toEqual(expected);
+  });
 });

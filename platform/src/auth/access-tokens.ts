@@ -2,6 +2,7 @@ import { type CryptoKey, errors, importJWK, type JWK, jwtVerify, SignJWT } from 
 import { LRUCache } from "lru-cache";
 import { DomainError } from "../errors.ts";
 import type { Principal } from "./principal.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** How long an access token is good for, in seconds. */
 export const accessTokenSeconds = 600;
@@ -49,13 +50,18 @@ export async function signAccessToken(key: SigningKey, subject: TokenSubject, no
  */
 export type VerifyAccessToken = (token: string) => Promise<Principal>;
 
+type User = Extract<Principal, { kind: "user" }>;
+
 /**
  * A verifier that remembers public keys for as long as the process lives, and good tokens until they expire (10,000 at
- * most). `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
+ * most) or are revoked. `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
  */
-export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[]>): VerifyAccessToken {
+export function createAccessTokenVerifier(
+  fetchKeys: () => Promise<readonly JWK[]>,
+  revocations: Pick<Revocations, "isRevoked">,
+): VerifyAccessToken {
   const keys = new Map<string, CryptoKey | Uint8Array>();
-  const remembered = new LRUCache<string, Principal & { kind: "user" }>({ max: rememberedTokens });
+  const remembered = new LRUCache<string, User>({ max: rememberedTokens });
   let fetching: Promise<void> | undefined;
   let fetchedAt = Number.NEGATIVE_INFINITY;
 
@@ -88,11 +94,9 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
     return fetched;
   }
 
-  return async (token) => {
-    const known = remembered.get(token);
-    if (known !== undefined) return known;
+  async function check(text: string): Promise<User> {
     try {
-      const { payload } = await jwtVerify(token, (header) => keyOf(header.kid), {
+      const { payload } = await jwtVerify(text, (header) => keyOf(header.kid), {
         algorithms: [algorithm],
         typ: tokenType,
         issuer,
@@ -102,27 +106,39 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
       if (payload.iat! > Date.now() / 1000 + maxClockSkewSeconds) throw badToken("it is not valid yet");
       const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
       const expireTime = new Date(payload.exp! * 1000);
-      const principal = {
-        kind: "user",
-        userId: payload.sub!,
-        roles,
+      const token = {
         sessionId: String(payload.sid),
+        version: Number(payload.ver),
+        issueTime: new Date(payload.iat! * 1000),
         expireTime,
-      } as const;
+      };
+      const principal = { kind: "user", userId: payload.sub!, roles, token } as const;
       const ttl = expireTime.getTime() - Date.now();
-      if (ttl > 0) remembered.set(token, principal, { ttl });
+      if (ttl > 0) remembered.set(text, principal, { ttl });
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw tokenExpired();
       if (error instanceof errors.JOSEError) throw badToken("it is not valid");
       throw error;
     }
+  }
+
+  return async (text) => {
+    const user = remembered.get(text) ?? (await check(text));
+    // Remembered or not: it may have been revoked since.
+    if (revocations.isRevoked(user)) throw tokenRevoked();
+    return user;
   };
 }
 
 /** What a caller is told whose token was good when the call began, and is no more. */
 export function tokenExpired(): DomainError {
   return badToken("it has expired");
+}
+
+/** What a caller is told whose session has ended, or whose account has changed. */
+export function tokenRevoked(): DomainError {
+  return badToken("it was revoked");
 }
 
 function badToken(why: string): DomainError {

@@ -60,13 +60,18 @@ export const orders = defineModule({
     { service: InventoryService, urls: config.INVENTORY_URL },
   ],
   emits: "shop.orders.v1",
-  async start({ config, db, bus, clock, log, lease, pageTokens, stopping, takeoverMs, transportTo }) {
+  async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
     const upkeep = createOutboxUpkeep(documents, outbox);
     const store = createOrderStore(documents, outbox);
-    const watch = createWatches({ changes: followMoves(documents, log), max: config.ORDER_WATCHES_AT_ONCE, stopping });
+    const watch = createWatches({
+      changes: followMoves(documents, log),
+      revocations,
+      max: config.ORDER_WATCHES_AT_ONCE,
+      stopping,
+    });
     const admission = createAdmission({
       orders: store,
       clock,

@@ -1,8 +1,9 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { defineModule } from "@shop/platform";
+import { defineModule, outboxGauges } from "@shop/platform";
 import { usersConfig } from "./config.ts";
 import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
+import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { getUserProfile } from "./rpc/get-user-profile.ts";
@@ -12,9 +13,7 @@ import { refreshToken } from "./rpc/refresh-token.ts";
 import { register } from "./rpc/register.ts";
 import { signOut } from "./rpc/sign-out.ts";
 import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
-import { createSessionStore, openSessions } from "./store/session-store.ts";
 import { openSigningKeyStore } from "./store/signing-key-store.ts";
-import { openUserStore } from "./store/user-store.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -24,14 +23,13 @@ export const users = defineModule({
   implements: [UserService, TokenKeyService],
   port: (config) => config.USERS_PORT,
   neighbours: () => [],
-  async start({ config, db, clock, log, pageTokens }) {
-    const [users, sessionDocuments, signingKeys, passwords] = await Promise.all([
-      openUserStore(db),
-      openSessions(db),
+  async start({ config, db, bus, clock, log, lease, pageTokens, takeoverMs }) {
+    const [stores, signingKeys, passwords] = await Promise.all([
+      openStores({ db, bus, log }),
       openSigningKeyStore(db),
       createPasswords({ atOnce: config.PASSWORD_HASHES_AT_ONCE, waiting: config.PASSWORD_HASHES_WAITING }),
     ]);
-    const sessions = createSessionStore(sessionDocuments);
+    const { users, sessions, userOutbox, sessionOutbox } = stores;
     const lifetime = { idleMs: config.SESSION_IDLE_DAYS * dayMs, maxMs: config.SESSION_MAX_DAYS * dayMs };
     await ensureFirstAdmin({ users, passwords, clock, log }, config);
     return {
@@ -47,6 +45,14 @@ export const users = defineModule({
             getUserProfile: getUserProfile({ users }),
           })
           .service(TokenKeyService, { listTokenKeys: listTokenKeys({ signingKeys }) }),
+      jobs: [
+        userOutbox.sweeper({ lease: lease("sweep-users-outbox"), afterMs: takeoverMs }),
+        sessionOutbox.sweeper({ lease: lease("sweep-sessions-outbox"), afterMs: takeoverMs }),
+      ],
+      gauges: [outboxGauges("users", stores.userUpkeep), outboxGauges("users-sessions", stores.sessionUpkeep)],
+      close: async () => {
+        await Promise.all([userOutbox.close(), sessionOutbox.close()]);
+      },
     };
   },
 });

@@ -2,13 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { newId } from "@shop/platform";
-import { contextOf, openTestDb } from "@shop/platform/testing";
+import { contextOf, openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { register } from "./rpc/register.ts";
-import { createSessionStore, openSessions } from "./store/session-store.ts";
 import { openSigningKeyStore } from "./store/signing-key-store.ts";
-import { openUserStore } from "./store/user-store.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -17,14 +16,12 @@ const visitor = contextOf({ kind: "anonymous" }, { "user-agent": "Firefox" });
 
 /** The users' stores on a database of their own, and a clock that stands still until it is moved. */
 export async function openTestUsers() {
-  const db = await openTestDb();
-  const sessionDocuments = await openSessions(db);
+  const [db, bus] = [await openTestDb(), await openTestBus()];
   let now = Date.now();
   const on = {
     db,
-    users: await openUserStore(db),
-    sessionDocuments,
-    sessions: createSessionStore(sessionDocuments),
+    bus,
+    ...(await openStores({ db, bus, log: silentLog })),
     signingKeys: await openSigningKeyStore(db),
     passwords: await createPasswords({ atOnce: 2, waiting: 100 }),
     lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
@@ -48,7 +45,9 @@ export async function openTestUsers() {
   };
 }
 
-/** What a user's call carries; without a session for a call that does not depend on it. */
-export function userContext({ userId = "", sessionId }: { userId?: string; sessionId?: string }): HandlerContext {
-  return contextOf({ kind: "user", userId, roles: ["customer"], ...(sessionId === undefined ? {} : { sessionId }) });
+/** What a call carries of whoever was answered so when they signed in. */
+export function userContext({ userId = "", sessionId = "" }: { userId?: string; sessionId?: string }): HandlerContext {
+  const [issueTime, expireTime] = [new Date(), new Date()];
+  const token = { sessionId, version: 1, issueTime, expireTime };
+  return contextOf({ kind: "user", userId, roles: ["customer"], token });
 }

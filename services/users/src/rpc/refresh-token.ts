@@ -8,6 +8,7 @@ import { fromText, hashOf, judge, spend } from "../refresh-tokens.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { SigningKeyStore } from "../store/signing-key-store.ts";
 import type { UserStore } from "../store/user-store.ts";
+import { sessionEndedEvent } from "../wire/events.ts";
 
 /**
  * Exchanges a refresh token for the next one and an access token. Safe to retry for ten seconds: the same token then answers
@@ -34,7 +35,7 @@ export function refreshToken(on: {
       if (judged.kind === "graced") return await grant(on, user, session, judged.current, now);
       if (judged.kind === "reused") {
         const { sessionId, userId } = session;
-        if (await on.sessions.end(sessionId, now)) {
+        if (await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)])) {
           on.log.warn({ session: sessionId, user: userId }, "a spent refresh token was used: its session has ended");
         }
         throw refreshTokenInvalid();

@@ -4,6 +4,7 @@ import { type Clock, userIdOf } from "@shop/platform";
 import { sessionIdOf } from "../caller-session.ts";
 import { sessionNotFound } from "../domain/errors.ts";
 import type { SessionStore } from "../store/session-store.ts";
+import { sessionEndedEvent } from "../wire/events.ts";
 
 /** Ends a session of the caller's. A retry once it has ended is UNAUTHENTICATED or SESSION_NOT_FOUND. */
 export function signOut(on: {
@@ -14,7 +15,8 @@ export function signOut(on: {
     const sessionId = request.sessionId || sessionIdOf(context);
     const session = await on.sessions.findById(sessionId);
     if (session?.userId !== userIdOf(context)) throw sessionNotFound(sessionId);
-    await on.sessions.end(sessionId, on.clock());
+    const now = on.clock();
+    await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)]);
     return {};
   };
 }

@@ -1,3 +1,4 @@
+import type { Outbox, PendingEvent } from "@shop/platform";
 import { Binary, type Collection, type Db } from "mongodb";
 import type { Session } from "../domain/session.ts";
 
@@ -14,6 +15,7 @@ interface SessionDocument {
   expire_time: Date;
   /** There once it was ended before it expired. */
   end_time?: Date;
+  outbox: PendingEvent[];
 }
 
 /** Sessions that were not ended. Whether one still stands depends on its account, too: see `isLive`. */
@@ -28,10 +30,11 @@ export interface SessionStore {
   ): Promise<Session[]>;
   /** Puts the next token in place of the one that was read; false when another use was first. */
   rotate(read: Session, next: Pick<Session, "tokenHash" | "spent" | "lastUseTime" | "expireTime">): Promise<boolean>;
-  /** False when it had ended. */
-  end(sessionId: string, now: Date): Promise<boolean>;
+  /** Ends it, together with the events that tell of it; false, and nothing done, when it had ended. */
+  end(sessionId: string, now: Date, events: readonly PendingEvent[]): Promise<boolean>;
 }
 
+/** The collection, with its indexes. */
 export async function openSessions(db: Db): Promise<Collection<SessionDocument>> {
   const sessions = db.collection<SessionDocument>("sessions");
   await sessions.createIndexes([
@@ -42,7 +45,7 @@ export async function openSessions(db: Db): Promise<Collection<SessionDocument>>
   return sessions;
 }
 
-export function createSessionStore(sessions: Collection<SessionDocument>): SessionStore {
+export function createSessionStore(sessions: Collection<SessionDocument>, outbox: Outbox): SessionStore {
   const notEnded = { end_time: { $exists: false } };
   return {
     async insert(session) {
@@ -84,9 +87,14 @@ export function createSessionStore(sessions: Collection<SessionDocument>): Sessi
       );
       return matchedCount === 1;
     },
-    async end(sessionId, now) {
-      const { matchedCount } = await sessions.updateOne({ _id: sessionId, ...notEnded }, { $set: { end_time: now } });
-      return matchedCount === 1;
+    async end(sessionId, now, events) {
+      const { matchedCount } = await sessions.updateOne(
+        { _id: sessionId, ...notEnded },
+        { $set: { end_time: now }, $push: { outbox: { $each: [...events] } } },
+      );
+      if (matchedCount === 0) return false;
+      void outbox.relay(sessionId, events);
+      return true;
     },
   };
 }
@@ -107,6 +115,7 @@ function toDocument(session: Session): SessionDocument {
     create_time: session.createTime,
     last_use_time: session.lastUseTime,
     expire_time: session.expireTime,
+    outbox: [],
   };
 }
 

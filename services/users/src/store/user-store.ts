@@ -1,5 +1,5 @@
-import { isDuplicateKey } from "@shop/platform";
-import type { Db } from "mongodb";
+import { isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
+import type { Collection, Db } from "mongodb";
 import { usernameTaken } from "../domain/errors.ts";
 import { type Role, type User, usernameKey } from "../domain/user.ts";
 
@@ -15,6 +15,7 @@ interface UserDocument {
   sessions_since: number;
   create_time: Date;
   update_time: Date;
+  outbox: PendingEvent[];
 }
 
 export interface UserStore {
@@ -23,23 +24,30 @@ export interface UserStore {
   findByUsername(username: string): Promise<User | undefined>;
   findById(userId: string): Promise<User | undefined>;
   hasAdmin(): Promise<boolean>;
-  /** Writes `changed` over the version that was read; false when it is no longer the version there is. */
-  update(read: User, changed: User): Promise<boolean>;
+  /**
+   * Writes `changed` over the version that was read, together with the events that tell of it; false, and nothing done, when it
+   * is no longer the version there is.
+   */
+  update(read: User, changed: User, events: readonly PendingEvent[]): Promise<boolean>;
 }
 
-export async function openUserStore(db: Db): Promise<UserStore> {
+/** The collection, with its indexes. */
+export async function openUsers(db: Db): Promise<Collection<UserDocument>> {
   const users = db.collection<UserDocument>("users");
   await users.createIndex({ username_key: 1 }, { name: "username_key", unique: true });
   await users.createIndex({ roles: 1 }, { name: "roles" });
   // Accounts of before there were versions.
   await users.updateMany({ version: { $exists: false } }, [
-    { $set: { version: 1, sessions_since: 1, update_time: "$create_time" } },
+    { $set: { version: 1, sessions_since: 1, update_time: "$create_time", outbox: [] } },
   ]);
+  return users;
+}
 
+export function createUserStore(users: Collection<UserDocument>, outbox: Outbox): UserStore {
   return {
     async insert(user) {
       try {
-        await users.insertOne(toDocument(user));
+        await users.insertOne({ ...toDocument(user), outbox: [] });
       } catch (error) {
         if (isDuplicateKey(error, "username_key")) throw usernameTaken();
         throw error;
@@ -56,15 +64,20 @@ export async function openUserStore(db: Db): Promise<UserStore> {
     async hasAdmin() {
       return (await users.findOne({ roles: "admin" }, { projection: { _id: 1 } })) !== null;
     },
-    async update(read, changed) {
+    async update(read, changed, events) {
       const { _id, ...fields } = toDocument(changed);
-      const { matchedCount } = await users.updateOne({ _id, version: read.version }, { $set: fields });
-      return matchedCount === 1;
+      const { matchedCount } = await users.updateOne(
+        { _id, version: read.version },
+        { $set: fields, $push: { outbox: { $each: [...events] } } },
+      );
+      if (matchedCount === 0) return false;
+      void outbox.relay(_id, events);
+      return true;
     },
   };
 }
 
-function toDocument(user: User): UserDocument {
+function toDocument(user: User): Omit<UserDocument, "outbox"> {
   return {
     _id: user.userId,
     username: user.username,

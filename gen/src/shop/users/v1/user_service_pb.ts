@@ -600,7 +600,8 @@ export const UserService: GenService<{
     output: typeof SignOutResponseSchema;
   },
   /**
-   * Ends all sessions of a user: the caller's own, or anybody's for an administrator. Anybody else is NOT_FOUND.
+   * Ends all sessions of a user: the caller's own, or anybody's for an administrator. Anybody else is NOT_FOUND. Access tokens
+   * are refused everywhere within 5 seconds.
    *
    * @generated from rpc shop.users.v1.UserService.SignOutEverywhere
    */
