@@ -59,7 +59,7 @@ beforeAll(async () => {
     newAccount: async () => {
       const username = unique("row");
       await nobody.users.register({ username, password });
-      return await nobody.users.authenticate({ username, password });
+      return { username, ...(await nobody.users.authenticate({ username, password })) };
     },
     newSession: async () => await nobody.users.authenticate({ username: owner.username, password }),
     newProduct: async () => asJson(await addProduct(admin, { price })),
@@ -75,6 +75,8 @@ beforeAll(async () => {
         return { authorization: `Bearer ${forgedToken}`, [internalCredentialHeader]: forgedToken };
       case "platform":
         return { [internalCredentialHeader]: await credentials.issue() };
+      case "leaver":
+        return { ...(await signUp()).headers };
       default:
         return { ...{ owner, customer, admin }[caller].headers };
     }

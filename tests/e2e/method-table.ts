@@ -6,10 +6,13 @@ import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { expect } from "vitest";
 import { type AnyMethod, nameOf } from "./clients.ts";
-import { password, unique } from "./shopping.ts";
+import { password, shop, unique } from "./shopping.ts";
 
-/** Who calls. `owner` has one order, `customer` is another customer, `platform` carries a part of the platform's proof. */
-export type Caller = "nobody" | "forger" | "owner" | "customer" | "admin" | "platform";
+/**
+ * Who calls. `owner` has one order, `customer` is another customer, `leaver` a new customer at each call, `platform` carries a
+ * part of the platform's proof.
+ */
+export type Caller = "nobody" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform";
 
 /** What is there before the rows are tried. All JSON is canonical protobuf JSON. */
 export interface World {
@@ -22,7 +25,12 @@ export interface World {
   /** Another product of 12.50 EUR, with plenty of stock, to be ordered. */
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
   /** An account that nobody else uses, and its session. */
-  newAccount(): Promise<{ readonly userId: string; readonly sessionId: string; readonly refreshToken: string }>;
+  newAccount(): Promise<{
+    readonly userId: string;
+    readonly username: string;
+    readonly sessionId: string;
+    readonly refreshToken: string;
+  }>;
   /** Another session of the owner's. */
   newSession(): Promise<{ readonly sessionId: string }>;
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
@@ -57,6 +65,13 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.users.v1.UserService/SignOutEverywhere": "accounts",
   "shop.users.v1.UserService/ListSessions": "accounts",
   "shop.users.v1.UserService/GetUserProfile": "accounts",
+  "shop.users.v1.UserService/UpdateUserProfile": "accounts",
+  "shop.users.v1.UserService/ChangePassword": "accounts",
+  "shop.users.v1.UserService/DeleteAccount": "accounts",
+  "shop.users.v1.UserService/ListUsers": "admins",
+  "shop.users.v1.UserService/SetRoles": "admins",
+  "shop.users.v1.UserService/DisableUser": "admins",
+  "shop.users.v1.UserService/EnableUser": "admins",
   "shop.common.v1.TokenKeyService/ListTokenKeys": "anybody",
   "shop.inventory.v1.InventoryService/CreateProduct": "admins",
   "shop.inventory.v1.InventoryService/ListProducts": "anybody",
@@ -118,6 +133,13 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.users.v1.UserService/SignOutEverywhere": { userId: "none" },
   "shop.users.v1.UserService/ListSessions": { pageSize: -1 },
   "shop.users.v1.UserService/GetUserProfile": { userId: "none" },
+  "shop.users.v1.UserService/UpdateUserProfile": { profile: { userId: "none" } },
+  "shop.users.v1.UserService/ChangePassword": {},
+  "shop.users.v1.UserService/DeleteAccount": {},
+  "shop.users.v1.UserService/ListUsers": { pageSize: -1 },
+  "shop.users.v1.UserService/SetRoles": { userId: "none" },
+  "shop.users.v1.UserService/DisableUser": { userId: "none" },
+  "shop.users.v1.UserService/EnableUser": { userId: "none" },
   "shop.common.v1.TokenKeyService/ListTokenKeys": {},
   "shop.inventory.v1.InventoryService/CreateProduct": { product: {} },
   "shop.inventory.v1.InventoryService/ListProducts": { pageSize: -1 },
@@ -352,6 +374,161 @@ const sessions: readonly Row[] = [
     request: () => ({ pageToken: "AAAA" }),
     refuses: invalid("page_token"),
   },
+];
+
+/** An account as it is, apart from what is said of it. */
+const profile = (userId: JsonValue, says: JsonObject = {}) => ({
+  userId,
+  username: expect.any(String),
+  roles: ["ROLE_CUSTOMER"],
+  createTime: time,
+  etag: expect.any(String),
+  updateTime: time,
+  ...says,
+});
+
+const accounts: readonly Row[] = [
+  {
+    method: UserService.method.updateUserProfile,
+    as: "customer",
+    says: "changes what they are called",
+    request: ({ ids }) => ({ profile: { userId: ids.customer, displayName: "Žofie 🌻" }, updateMask: "displayName" }),
+    answers: ({ ids }) => ({ profile: profile(ids.customer, { displayName: "Žofie 🌻" }) }),
+  },
+  {
+    method: UserService.method.updateUserProfile,
+    as: "customer",
+    says: "refuses what is not theirs to change",
+    request: ({ ids }) => ({
+      profile: { userId: ids.customer, roles: ["ROLE_ADMIN"], username: "admin" },
+      updateMask: "username,roles",
+    }),
+    refuses: invalid("profile.username", "profile.roles"),
+  },
+  {
+    method: UserService.method.updateUserProfile,
+    as: "customer",
+    says: "refuses a stale etag",
+    request: ({ ids }) => ({
+      profile: { userId: ids.customer, displayName: "Too late", etag: "v0" },
+      updateMask: "displayName",
+    }),
+    refuses: { code: "Aborted", reason: "USER_CHANGED" },
+  },
+  {
+    method: UserService.method.updateUserProfile,
+    as: "admin",
+    says: "does not see somebody else's profile",
+    request: ({ ids }) => ({ profile: { userId: ids.owner, displayName: "Mine" }, updateMask: "displayName" }),
+    refuses: notFound("USER_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.changePassword,
+    as: "leaver",
+    says: "changes it, and goes on with another token",
+    request: () => ({ oldPassword: password, newPassword: "a better one than before" }),
+    answers: () => ({ accessToken: tokens.accessToken, tokenType: "Bearer", expiresInSeconds: 600 }),
+  },
+  {
+    method: UserService.method.changePassword,
+    as: "owner",
+    says: "refuses a wrong password",
+    request: () => ({ oldPassword: "not the password", newPassword: "a better one than before" }),
+    refuses: { code: "PermissionDenied", reason: "WRONG_PASSWORD" },
+  },
+  {
+    method: UserService.method.changePassword,
+    as: "owner",
+    says: "refuses a new password that is too short",
+    request: () => ({ oldPassword: password, newPassword: "short" }),
+    refuses: invalid("new_password"),
+  },
+  {
+    method: UserService.method.deleteAccount,
+    as: "leaver",
+    says: "deletes it",
+    request: () => ({ password }),
+    answers: () => ({}),
+  },
+  {
+    method: UserService.method.deleteAccount,
+    as: "owner",
+    says: "refuses a wrong password",
+    request: () => ({ password: "not the password" }),
+    refuses: { code: "PermissionDenied", reason: "WRONG_PASSWORD" },
+  },
+  {
+    method: UserService.method.deleteAccount,
+    as: "admin",
+    says: "does not leave the shop without an administrator",
+    request: () => ({ password: shop.admin.password }),
+    refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.listUsers,
+    as: "admin",
+    says: "lists those whose name begins so, whatever its case",
+    request: async (world) => ({ usernamePrefix: (await world.newAccount()).username.toUpperCase() }),
+    answers: () => ({ users: [profile(idOf("user"))] }),
+  },
+  {
+    method: UserService.method.listUsers,
+    as: "admin",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "AAAA" }),
+    refuses: invalid("page_token"),
+  },
+  {
+    method: UserService.method.setRoles,
+    as: "admin",
+    says: "says what an account may do",
+    request: async (world) => ({ userId: (await world.newAccount()).userId, roles: ["ROLE_CUSTOMER"] }),
+    answers: (_, { userId }) => ({ profile: profile(userId!) }),
+  },
+  {
+    method: UserService.method.setRoles,
+    as: "admin",
+    says: "does not leave the shop without an administrator",
+    request: ({ ids }) => ({ userId: ids.admin, roles: ["ROLE_CUSTOMER"] }),
+    refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.setRoles,
+    as: "admin",
+    says: "refuses no role at all",
+    request: ({ ids }) => ({ userId: ids.customer }),
+    refuses: invalid("roles"),
+  },
+  {
+    method: UserService.method.disableUser,
+    as: "admin",
+    says: "shuts an account out",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: (_, { userId }) => ({ profile: profile(userId!, { disabled: true }) }),
+  },
+  {
+    method: UserService.method.disableUser,
+    as: "admin",
+    says: "does not leave the shop without an administrator",
+    request: ({ ids }) => ({ userId: ids.admin }),
+    refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.enableUser,
+    as: "admin",
+    says: "leaves an account as it is that was not shut out",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: (_, { userId }) => ({ profile: profile(userId!) }),
+  },
+  ...(["setRoles", "disableUser", "enableUser"] as const).map(
+    (name): Row => ({
+      method: UserService.method[name],
+      as: "admin",
+      says: "does not find an unknown user",
+      request: () => ({ userId: unknown("user"), ...(name === "setRoles" ? { roles: ["ROLE_ADMIN"] } : {}) }),
+      refuses: notFound("USER_NOT_FOUND"),
+    }),
+  ),
 ];
 
 const inventory: readonly Row[] = [
@@ -1054,6 +1231,7 @@ const audits: readonly Row[] = [
 export const rows: readonly Row[] = [
   ...users,
   ...sessions,
+  ...accounts,
   ...inventory,
   ...stock,
   ...watches,

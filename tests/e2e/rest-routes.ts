@@ -29,6 +29,32 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     path: `/profile/${user_id}`,
     answers: "profile",
   }),
+  // No mask: the fields that are present change.
+  "shop.users.v1.UserService/UpdateUserProfile": ({ profile }) => {
+    const { user_id, ...body } = profile as JsonObject;
+    return { verb: "PATCH", path: `/profile/${user_id}`, body, answers: "profile" };
+  },
+  "shop.users.v1.UserService/ChangePassword": (body) => ({ verb: "POST", path: "/profile:changePassword", body }),
+  "shop.users.v1.UserService/DeleteAccount": (body) => ({ verb: "POST", path: "/profile:delete", body }),
+  "shop.users.v1.UserService/ListUsers": (query) => ({ verb: "GET", path: "/admin/users", query }),
+  "shop.users.v1.UserService/SetRoles": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/users/${user_id}:setRoles`,
+    body,
+    answers: "profile",
+  }),
+  "shop.users.v1.UserService/DisableUser": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/users/${user_id}:disable`,
+    body,
+    answers: "profile",
+  }),
+  "shop.users.v1.UserService/EnableUser": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/users/${user_id}:enable`,
+    body,
+    answers: "profile",
+  }),
   "shop.common.v1.TokenKeyService/ListTokenKeys": () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
   "shop.inventory.v1.InventoryService/CreateProduct": ({ product }) => ({
     verb: "POST",

@@ -72,6 +72,10 @@ describe("an answer has exactly the fields that are documented, zeros and empty 
       username,
       roles: ["ROLE_CUSTOMER"],
       create_time: time,
+      display_name: "",
+      etag: expect.any(String),
+      update_time: time,
+      disabled: false,
     });
   });
 

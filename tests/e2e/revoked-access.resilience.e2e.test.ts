@@ -1,3 +1,5 @@
+import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
 import { expect, test } from "vitest";
 import { runningProcesses } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
@@ -68,6 +70,67 @@ test("a spent refresh token ends the access of its session, too", { timeout: 40_
     { timeoutMs: 15_000, everyMs: 500 },
   );
   await expectRefusedSoon(session);
+});
+
+test("a role that is given or taken counts everywhere within five seconds, once the token is refreshed", async () => {
+  const admin = await signInAdmin();
+  const account = await signUp();
+  const { refreshToken } = await nobody.users.authenticate({ username: account.username, password });
+  const { userId } = account;
+  const isAdmin = async (token: string) => {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await fetch(`${shop.ordersUrl}/admin/orders?page_size=1`, { headers })).status;
+  };
+  expect(await isAdmin(account.headers.authorization.split(" ")[1]!)).toBe(403);
+  await admin.users.setRoles({ userId, roles: [Role.CUSTOMER, Role.ADMIN] });
+  await expectRefusedSoon(account);
+  const promoted = await nobody.users.refreshToken({ refreshToken });
+  expect(await isAdmin(promoted.accessToken)).toBe(200);
+  await admin.users.setRoles({ userId, roles: [Role.CUSTOMER] });
+  await eventually(async () => expect(await isAdmin(promoted.accessToken)).toBe(401), { timeoutMs: withinMs });
+  const demoted = await nobody.users.refreshToken({ refreshToken: promoted.refreshToken });
+  expect(await isAdmin(demoted.accessToken)).toBe(403);
+});
+
+test("who is shut out is refused everywhere within five seconds, and by the sign-in", async () => {
+  const admin = await signInAdmin();
+  const account = await signUp();
+  expect(await statuses(account)).toEqual(allGood);
+  await admin.users.disableUser({ userId: account.userId });
+  expect(await refusalOf(signIn(account.username))).toMatchObject({ reason: "ACCOUNT_DISABLED" });
+  await expectRefusedSoon(account);
+  await admin.users.enableUser({ userId: account.userId });
+  expect(await statuses(await signIn(account.username))).toEqual(allGood);
+});
+
+test("another password ends the other sessions, and this one goes on with the new token", async () => {
+  const phone = await signUp();
+  const laptop = await signIn(phone.username);
+  const { accessToken } = await phone.users.changePassword({ oldPassword: password, newPassword: `${password}!` });
+  for (const session of [phone, laptop]) await expectRefusedSoon(session);
+  expect(await statuses({ ...phone, headers: { authorization: `Bearer ${accessToken}` } })).toEqual(allGood);
+});
+
+test("an account that is deleted is refused everywhere within five seconds, and its orders become nobody's", {
+  timeout: 60_000,
+}, async () => {
+  const admin = await signInAdmin();
+  const [account, product] = [await signUp(), await addProduct(admin)];
+  const { orderId } = await decided(account, await placeOrder(account, [product, 1]));
+  await account.users.deleteAccount({ password });
+  await expectRefusedSoon(account);
+  expect(await refusalOf(signIn(account.username))).toMatchObject({ reason: "WRONG_CREDENTIALS" });
+  const order = await eventually(
+    async () => {
+      const { order } = await admin.orders.getOrderByID({ orderId });
+      expect(order!.userId).toBe("");
+      return order!;
+    },
+    { timeoutMs: backTimeoutMs },
+  );
+  expect(order.status).toBe(OrderStatus.CONFIRMED);
+  const { events } = await admin.orders.listOrderEvents({ orderId });
+  expect(events.map(({ actor }) => actor)).toEqual(["", "inventory"]);
 });
 
 test("a watch ends when its caller signs out", async () => {

@@ -10,6 +10,7 @@ import {
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { file_shop_users_v1_events, UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
 import {
   auditGauges,
   auditJob,
@@ -29,6 +30,7 @@ import { createReservations } from "./clients/reservations.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
+import { userDeleted } from "./events/user-deleted.ts";
 import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
 import { createOrderAudit } from "./order-audit.ts";
@@ -91,7 +93,7 @@ export const orders = defineModule({
       decisionDeadlineMs,
     });
     const reports = createAuditReports(db, audit.name);
-    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events);
+    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events, file_shop_users_v1_events);
     return {
       routes(router) {
         router.service(OrderService, {
@@ -130,6 +132,13 @@ export const orders = defineModule({
           event: StockRejectedSchema,
           maxBatch,
           handle: stockRejected({ orders: store, clock }),
+        }),
+        eventHandler({
+          durable: "orders-user-deleted",
+          stream: "users",
+          event: UserDeletedSchema,
+          maxBatch,
+          handle: userDeleted({ orders: store }),
         }),
       ],
       jobs: [

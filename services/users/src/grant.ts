@@ -8,19 +8,29 @@ import type { SigningKeyStore } from "./store/signing-key-store.ts";
 export async function grant(
   on: { readonly signingKeys: SigningKeyStore },
   user: User,
-  session: Pick<Session, "sessionId" | "expireTime">,
+  { sessionId, expireTime }: Pick<Session, "sessionId" | "expireTime">,
   refreshToken: RefreshToken,
   now: Date,
 ) {
-  const { userId, roles, version } = user;
-  const { sessionId, expireTime } = session;
   return {
-    userId,
-    accessToken: await signAccessToken(on.signingKeys.current, { userId, roles, sessionId, version }, now),
-    tokenType: "Bearer",
-    expiresInSeconds: accessTokenSeconds,
+    userId: user.userId,
+    ...(await accessGrant(on, user, sessionId, now)),
     refreshToken: toText(refreshToken),
     refreshExpiresInSeconds: Math.floor((expireTime.getTime() - now.getTime()) / 1000),
     sessionId,
+  };
+}
+
+/** The part of it that is for the next minutes. */
+export async function accessGrant(
+  on: { readonly signingKeys: SigningKeyStore },
+  { userId, roles, version }: User,
+  sessionId: string,
+  now: Date,
+) {
+  return {
+    accessToken: await signAccessToken(on.signingKeys.current, { userId, roles, sessionId, version }, now),
+    tokenType: "Bearer",
+    expiresInSeconds: accessTokenSeconds,
   };
 }

@@ -6,13 +6,20 @@ import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
 import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
+import { changePassword } from "./rpc/change-password.ts";
+import { deleteAccount } from "./rpc/delete-account.ts";
+import { disableUser } from "./rpc/disable-user.ts";
+import { enableUser } from "./rpc/enable-user.ts";
 import { getUserProfile } from "./rpc/get-user-profile.ts";
 import { listSessions } from "./rpc/list-sessions.ts";
 import { listTokenKeys } from "./rpc/list-token-keys.ts";
+import { listUsers } from "./rpc/list-users.ts";
 import { refreshToken } from "./rpc/refresh-token.ts";
 import { register } from "./rpc/register.ts";
+import { setRoles } from "./rpc/set-roles.ts";
 import { signOut } from "./rpc/sign-out.ts";
 import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
+import { updateUserProfile } from "./rpc/update-user-profile.ts";
 import { openSigningKeyStore } from "./store/signing-key-store.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -23,6 +30,7 @@ export const users = defineModule({
   implements: [UserService, TokenKeyService],
   port: (config) => config.USERS_PORT,
   neighbours: () => [],
+  emits: "shop.users.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, takeoverMs }) {
     const [stores, signingKeys, passwords] = await Promise.all([
       openStores({ db, bus, log }),
@@ -43,6 +51,13 @@ export const users = defineModule({
             signOutEverywhere: signOutEverywhere({ users, clock }),
             listSessions: listSessions({ users, sessions, pageTokens, clock }),
             getUserProfile: getUserProfile({ users }),
+            updateUserProfile: updateUserProfile({ users, clock }),
+            changePassword: changePassword({ users, sessions, passwords, signingKeys, clock }),
+            deleteAccount: deleteAccount({ users, sessions, passwords, clock }),
+            listUsers: listUsers({ users, pageTokens }),
+            setRoles: setRoles({ users, clock }),
+            disableUser: disableUser({ users, clock }),
+            enableUser: enableUser({ users, clock }),
           })
           .service(TokenKeyService, { listTokenKeys: listTokenKeys({ signingKeys }) }),
       jobs: [

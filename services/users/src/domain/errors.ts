@@ -9,6 +9,31 @@ export function wrongCredentials(): DomainError {
   return new DomainError("unauthenticated", "WRONG_CREDENTIALS", "the username or the password is wrong");
 }
 
+/** Told only to who knows the password. */
+export function accountDisabled(): DomainError {
+  return new DomainError("permission_denied", "ACCOUNT_DISABLED", "the account was shut out: ask an administrator");
+}
+
+/** Of somebody who is signed in. */
+export function wrongPassword(): DomainError {
+  return new DomainError("permission_denied", "WRONG_PASSWORD", "the password is wrong");
+}
+
+/** The access token is not refused here yet, but its session has ended. */
+export function sessionEnded(): DomainError {
+  return new DomainError("unauthenticated", "SESSION_ENDED", "the session has ended: sign in again");
+}
+
+export function lastAdmin(): DomainError {
+  return new DomainError("failed_precondition", "LAST_ADMIN", "the shop would be left without an administrator");
+}
+
+export function userChanged(userId: string, etag: string): DomainError {
+  return new DomainError("aborted", "USER_CHANGED", "the account has changed since it was read: read it again", {
+    metadata: { user_id: userId, etag },
+  });
+}
+
 export function userNotFound(userId: string): DomainError {
   return new DomainError("not_found", "USER_NOT_FOUND", "there is no such user", { metadata: { user_id: userId } });
 }

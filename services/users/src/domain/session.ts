@@ -50,8 +50,8 @@ export function expireTimeOf(createTime: Date, lastUseTime: Date, lifetime: Sess
 }
 
 /** Tells whether the session still stands: not expired, and not ended together with all others of its account. */
-export function isLive(session: Session, user: User | undefined, now: Date): boolean {
-  return user !== undefined && session.userVersion >= user.sessionsSince && session.expireTime > now;
+export function isLive(session: Session, user: User, now: Date): boolean {
+  return session.userVersion >= user.sessionsSince && !user.disabled && session.expireTime > now;
 }
 
 /** Spent tokens that still lead on, the one that is spent now included. */

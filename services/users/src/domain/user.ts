@@ -5,9 +5,13 @@ export interface User {
   readonly userId: string;
   /** As it was registered. */
   readonly username: string;
+  /** How they want to be called; empty when they did not say. */
+  readonly displayName: string;
   /** Argon2id, in PHC format. */
   readonly passwordHash: string;
   readonly roles: readonly Role[];
+  /** Shut out: it can't sign in. */
+  readonly disabled: boolean;
   /** Grows with every change of the account. */
   readonly version: number;
   /** Sessions of earlier versions of the account have ended. */
@@ -21,18 +25,39 @@ export function newUser(
   account: Pick<User, "userId" | "username" | "passwordHash" | "roles"> & { readonly time: Date },
 ): User {
   const { time, ...given } = account;
-  return { ...given, version: 1, sessionsSince: 1, createTime: time, updateTime: time };
+  return {
+    ...given,
+    displayName: "",
+    disabled: false,
+    version: 1,
+    sessionsSince: 1,
+    createTime: time,
+    updateTime: time,
+  };
 }
 
+/** What can change of an account. */
+type Changes = Partial<Pick<User, "displayName" | "passwordHash" | "roles" | "disabled">>;
+
 /** The account after a change, which made it the next version. */
-function asChanged(user: User, changes: Partial<Pick<User, "roles" | "passwordHash">>, time: Date): User {
+export function asChanged(user: User, changes: Changes, time: Date): User {
   return { ...user, ...changes, version: user.version + 1, updateTime: time };
 }
 
-/** The account once all of its sessions have ended. */
-export function asSignedOut(user: User, time: Date): User {
-  const changed = asChanged(user, {}, time);
+/** The account after a change that ended all of its sessions. */
+export function asSignedOut(user: User, changes: Changes, time: Date): User {
+  const changed = asChanged(user, changes, time);
   return { ...changed, sessionsSince: changed.version };
+}
+
+/** Whether it can run the shop: of those there is always one. */
+export function isActiveAdmin(user: User): boolean {
+  return user.roles.includes("admin") && !user.disabled;
+}
+
+/** Names a version of the account (RFC 9110, 8.8.3, without the quotes). */
+export function etagOf(user: User): string {
+  return `v${user.version}`;
 }
 
 /**

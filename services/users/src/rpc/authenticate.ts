@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, newId } from "@shop/platform";
-import { wrongCredentials } from "../domain/errors.ts";
+import { accountDisabled, wrongCredentials } from "../domain/errors.ts";
 import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
 import { grant } from "../grant.ts";
 import type { Passwords } from "../passwords.ts";
@@ -25,6 +25,7 @@ export function authenticate(on: {
     const user = await on.users.findByUsername(request.username);
     const matches = await on.passwords.verify(user?.passwordHash, request.password);
     if (user === undefined || !matches) throw wrongCredentials();
+    if (user.disabled) throw accountDisabled();
     const refreshToken = newRefreshToken();
     const now = on.clock();
     const session = {

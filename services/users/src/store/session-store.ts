@@ -32,6 +32,10 @@ export interface SessionStore {
   rotate(read: Session, next: Pick<Session, "tokenHash" | "spent" | "lastUseTime" | "expireTime">): Promise<boolean>;
   /** Ends it, together with the events that tell of it; false, and nothing done, when it had ended. */
   end(sessionId: string, now: Date, events: readonly PendingEvent[]): Promise<boolean>;
+  /** Lets a session go on that would have ended with all others of its account. */
+  keep(read: Session, userVersion: number): Promise<void>;
+  /** Deletes all of a user's. */
+  removeAll(userId: string): Promise<void>;
 }
 
 /** The collection, with its indexes. */
@@ -95,6 +99,12 @@ export function createSessionStore(sessions: Collection<SessionDocument>, outbox
       if (matchedCount === 0) return false;
       void outbox.relay(sessionId, events);
       return true;
+    },
+    async keep(read, userVersion) {
+      await sessions.updateOne({ _id: read.sessionId, ...notEnded }, { $set: { user_version: userVersion } });
+    },
+    async removeAll(userId) {
+      await sessions.deleteMany({ user_id: userId });
     },
   };
 }

@@ -6,8 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_shop_common_v1_access } from "../../common/v1/access_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/users/v1/user_service.proto.
  */
 export const file_shop_users_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSKFAQoLVXNlclByb2ZpbGUSDwoHdXNlcl9pZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIiCgVyb2xlcxgDIAMoDjITLnNob3AudXNlcnMudjEuUm9sZRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoPUmVnaXN0ZXJSZXF1ZXN0Ei8KCHVzZXJuYW1lGAEgASgJQh26SBpyGDIWXltBLVphLXowLTkuXy1dezMsNjR9JBIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAASIjChBSZWdpc3RlclJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkiUQoTQXV0aGVudGljYXRlUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIKukgHcgUQASiAAhIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQASiAASK8AQoUQXV0aGVudGljYXRlUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYBCABKAUSFQoNcmVmcmVzaF90b2tlbhgFIAEoCRIiChpyZWZyZXNoX2V4cGlyZXNfaW5fc2Vjb25kcxgGIAEoBRISCgpzZXNzaW9uX2lkGAcgASgJIjgKE1JlZnJlc2hUb2tlblJlcXVlc3QSIQoNcmVmcmVzaF90b2tlbhgBIAEoCUIKukgHcgUQASiAAiK8AQoUUmVmcmVzaFRva2VuUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYBCABKAUSFQoNcmVmcmVzaF90b2tlbhgFIAEoCRIiChpyZWZyZXNoX2V4cGlyZXNfaW5fc2Vjb25kcxgGIAEoBRISCgpzZXNzaW9uX2lkGAcgASgJIlUKDlNpZ25PdXRSZXF1ZXN0EkMKCnNlc3Npb25faWQYASABKAlCL7pILNgBAXInMiVec2Vzc2lvbl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIhEKD1NpZ25PdXRSZXNwb25zZSJWChhTaWduT3V0RXZlcnl3aGVyZVJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiGwoZU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSLXAQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEg8KB2N1cnJlbnQYAiABKAgSEgoKdXNlcl9hZ2VudBgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AciWQoUTGlzdFNlc3Npb25zUmVzcG9uc2USKAoIc2Vzc2lvbnMYASADKAsyFi5zaG9wLnVzZXJzLnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlMKFUdldFVzZXJQcm9maWxlUmVxdWVzdBI6Cgd1c2VyX2lkGAEgASgJQim6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCJFChZHZXRVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIOCgpST0xFX0FETUlOEAIy7wYKC1VzZXJTZXJ2aWNlEmUKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGIi1GAGC0+STAg46ASoiCS9yZWdpc3RlchJ1CgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIhyItRgBgtPkkwISOgEqIg0vYXV0aGVudGljYXRlEnkKDFJlZnJlc2hUb2tlbhIiLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBojLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEmoKB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EpsBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIjOItRgCgtPkkwIpOgEqIiQvcHJvZmlsZS97dXNlcl9pZH06c2lnbk91dEV2ZXJ5d2hlcmUScQoMTGlzdFNlc3Npb25zEiIuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3Nlc3Npb25zEokBCg5HZXRVc2VyUHJvZmlsZRIkLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlc3BvbnNlIiqQAgGItRgCgtPkkwIdYgdwcm9maWxlEhIvcHJvZmlsZS97dXNlcl9pZH1iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access]);
+  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSLBAgoLVXNlclByb2ZpbGUSPQoHdXNlcl9pZBgBIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSEAoIdXNlcm5hbWUYAiABKAkSIgoFcm9sZXMYAyADKA4yEy5zaG9wLnVzZXJzLnYxLlJvbGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDGRpc3BsYXlfbmFtZRgFIAEoCUIcukgZchcYZDITXlteXHgwMC1ceDFmXHg3Zl0qJBIVCgRldGFnGAYgASgJQge6SARyAhhAEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkaXNhYmxlZBgIIAEoCCJgCg9SZWdpc3RlclJlcXVlc3QSLwoIdXNlcm5hbWUYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOS5fLV17Myw2NH0kEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIiMKEFJlZ2lzdGVyUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSJRChNBdXRoZW50aWNhdGVSZXF1ZXN0EhwKCHVzZXJuYW1lGAEgASgJQgq6SAdyBRABKIACEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRABKIABIrwBChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiOAoTUmVmcmVzaFRva2VuUmVxdWVzdBIhCg1yZWZyZXNoX3Rva2VuGAEgASgJQgq6SAdyBRABKIACIrwBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiVQoOU2lnbk91dFJlcXVlc3QSQwoKc2Vzc2lvbl9pZBgBIAEoCUIvukgs2AEBcicyJV5zZXNzaW9uX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiEQoPU2lnbk91dFJlc3BvbnNlIlYKGFNpZ25PdXRFdmVyeXdoZXJlUmVxdWVzdBI6Cgd1c2VyX2lkGAEgASgJQim6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIbChlTaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlItcBCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHY3VycmVudBgCIAEoCBISCgp1c2VyX2FnZW50GAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoTTGlzdFNlc3Npb25zUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoByJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLnNob3AudXNlcnMudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoVR2V0VXNlclByb2ZpbGVSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkUKFkdldFVzZXJQcm9maWxlUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUigAEKGFVwZGF0ZVVzZXJQcm9maWxlUmVxdWVzdBIzCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJIChlVcGRhdGVVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIlsKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIgCgxvbGRfcGFzc3dvcmQYASABKAlCCrpIB3IFEAEogAESIAoMbmV3X3Bhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIl4KFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAMgASgFIjQKFERlbGV0ZUFjY291bnRSZXF1ZXN0EhwKCHBhc3N3b3JkGAEgASgJQgq6SAdyBRABKIABIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSJxChBMaXN0VXNlcnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEiEKD3VzZXJuYW1lX3ByZWZpeBgDIAEoCUIIukgFcgMogAIiVwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKGAQoPU2V0Um9sZXNSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBXJvbGVzGAIgAygOMhMuc2hvcC51c2Vycy52MS5Sb2xlQhO6SBCSAQ0IARgBIgeCAQQQASAAIj8KEFNldFJvbGVzUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiUAoSRGlzYWJsZVVzZXJSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkIKE0Rpc2FibGVVc2VyUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiTwoRRW5hYmxlVXNlclJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiQQoSRW5hYmxlVXNlclJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIOCgpST0xFX0FETUlOEAIypA4KC1VzZXJTZXJ2aWNlEmUKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGIi1GAGC0+STAg46ASoiCS9yZWdpc3RlchJ1CgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIhyItRgBgtPkkwISOgEqIg0vYXV0aGVudGljYXRlEnkKDFJlZnJlc2hUb2tlbhIiLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBojLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEmoKB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EpsBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIjOItRgCgtPkkwIpOgEqIiQvcHJvZmlsZS97dXNlcl9pZH06c2lnbk91dEV2ZXJ5d2hlcmUScQoMTGlzdFNlc3Npb25zEiIuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3Nlc3Npb25zEokBCg5HZXRVc2VyUHJvZmlsZRIkLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlc3BvbnNlIiqQAgGItRgCgtPkkwIdYgdwcm9maWxlEhIvcHJvZmlsZS97dXNlcl9pZH0SoAEKEVVwZGF0ZVVzZXJQcm9maWxlEicuc2hvcC51c2Vycy52MS5VcGRhdGVVc2VyUHJvZmlsZVJlcXVlc3QaKC5zaG9wLnVzZXJzLnYxLlVwZGF0ZVVzZXJQcm9maWxlUmVzcG9uc2UiOIi1GAKC0+STAi46B3Byb2ZpbGViB3Byb2ZpbGUyGi9wcm9maWxlL3twcm9maWxlLnVzZXJfaWR9EoUBCg5DaGFuZ2VQYXNzd29yZBIkLnNob3AudXNlcnMudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiaItRgCgtPkkwIcOgEqIhcvcHJvZmlsZTpjaGFuZ2VQYXNzd29yZBJ6Cg1EZWxldGVBY2NvdW50EiMuc2hvcC51c2Vycy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBokLnNob3AudXNlcnMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIh6ItRgCgtPkkwIUOgEqIg8vcHJvZmlsZTpkZWxldGUSawoJTGlzdFVzZXJzEh8uc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXF1ZXN0GiAuc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXNwb25zZSIbkAIBiLUYA4LT5JMCDhIML2FkbWluL3VzZXJzEoQBCghTZXRSb2xlcxIeLnNob3AudXNlcnMudjEuU2V0Um9sZXNSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5TZXRSb2xlc1Jlc3BvbnNlIjeItRgDgtPkkwItOgEqYgdwcm9maWxlIh8vYWRtaW4vdXNlcnMve3VzZXJfaWR9OnNldFJvbGVzEowBCgtEaXNhYmxlVXNlchIhLnNob3AudXNlcnMudjEuRGlzYWJsZVVzZXJSZXF1ZXN0GiIuc2hvcC51c2Vycy52MS5EaXNhYmxlVXNlclJlc3BvbnNlIjaItRgDgtPkkwIsOgEqYgdwcm9maWxlIh4vYWRtaW4vdXNlcnMve3VzZXJfaWR9OmRpc2FibGUSiAEKCkVuYWJsZVVzZXISIC5zaG9wLnVzZXJzLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GiEuc2hvcC51c2Vycy52MS5FbmFibGVVc2VyUmVzcG9uc2UiNYi1GAOC0+STAis6ASpiB3Byb2ZpbGUiHS9hZG1pbi91c2Vycy97dXNlcl9pZH06ZW5hYmxlYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access]);
 
 /**
  * An account as its owner sees it.
@@ -50,6 +50,34 @@ export type UserProfile = Message<"shop.users.v1.UserProfile"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * How they want to be called, up to 100 characters on one line.
+   *
+   * @generated from field: string display_name = 5;
+   */
+  displayName: string;
+
+  /**
+   * Changes whenever the account does. In an update: refuse if it has changed since.
+   *
+   * @generated from field: string etag = 6;
+   */
+  etag: string;
+
+  /**
+   * When the account last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 7;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether it was shut out.
+   *
+   * @generated from field: bool disabled = 8;
+   */
+  disabled: boolean;
 };
 
 /**
@@ -510,6 +538,350 @@ export const GetUserProfileResponseSchema: GenMessage<GetUserProfileResponse> = 
   messageDesc(file_shop_users_v1_user_service, 15);
 
 /**
+ * The request of UpdateUserProfile.
+ *
+ * @generated from message shop.users.v1.UpdateUserProfileRequest
+ */
+export type UpdateUserProfileRequest = Message<"shop.users.v1.UpdateUserProfileRequest"> & {
+  /**
+   * The account: user_id names it, the fields in update_mask are its new values, etag is optional.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+
+  /**
+   * The fields that change: display_name.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.UpdateUserProfileRequest.
+ * Use `create(UpdateUserProfileRequestSchema)` to create a new message.
+ */
+export const UpdateUserProfileRequestSchema: GenMessage<UpdateUserProfileRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 16);
+
+/**
+ * The answer of UpdateUserProfile.
+ *
+ * @generated from message shop.users.v1.UpdateUserProfileResponse
+ */
+export type UpdateUserProfileResponse = Message<"shop.users.v1.UpdateUserProfileResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.UpdateUserProfileResponse.
+ * Use `create(UpdateUserProfileResponseSchema)` to create a new message.
+ */
+export const UpdateUserProfileResponseSchema: GenMessage<UpdateUserProfileResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 17);
+
+/**
+ * The request of ChangePassword.
+ *
+ * @generated from message shop.users.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"shop.users.v1.ChangePasswordRequest"> & {
+  /**
+   * The password as it is.
+   *
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+
+  /**
+   * The password as it is to be, under the same rules as at Register.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 18);
+
+/**
+ * The answer of ChangePassword.
+ *
+ * @generated from message shop.users.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponse = Message<"shop.users.v1.ChangePasswordResponse"> & {
+  /**
+   * Takes the place of the one that the call was made with.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * How to send it: always "Bearer".
+   *
+   * @generated from field: string token_type = 2;
+   */
+  tokenType: string;
+
+  /**
+   * Seconds until the token expires.
+   *
+   * @generated from field: int32 expires_in_seconds = 3;
+   */
+  expiresInSeconds: number;
+};
+
+/**
+ * Describes the message shop.users.v1.ChangePasswordResponse.
+ * Use `create(ChangePasswordResponseSchema)` to create a new message.
+ */
+export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 19);
+
+/**
+ * The request of DeleteAccount.
+ *
+ * @generated from message shop.users.v1.DeleteAccountRequest
+ */
+export type DeleteAccountRequest = Message<"shop.users.v1.DeleteAccountRequest"> & {
+  /**
+   * The account's password.
+   *
+   * @generated from field: string password = 1;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message shop.users.v1.DeleteAccountRequest.
+ * Use `create(DeleteAccountRequestSchema)` to create a new message.
+ */
+export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 20);
+
+/**
+ * The answer of DeleteAccount.
+ *
+ * @generated from message shop.users.v1.DeleteAccountResponse
+ */
+export type DeleteAccountResponse = Message<"shop.users.v1.DeleteAccountResponse"> & {
+};
+
+/**
+ * Describes the message shop.users.v1.DeleteAccountResponse.
+ * Use `create(DeleteAccountResponseSchema)` to create a new message.
+ */
+export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 21);
+
+/**
+ * The request of ListUsers.
+ *
+ * @generated from message shop.users.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"shop.users.v1.ListUsersRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before, with the same filter.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only names that begin so, whatever their case.
+   *
+   * @generated from field: string username_prefix = 3;
+   */
+  usernamePrefix: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 22);
+
+/**
+ * The answer of ListUsers.
+ *
+ * @generated from message shop.users.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"shop.users.v1.ListUsersResponse"> & {
+  /**
+   * The accounts, by name.
+   *
+   * @generated from field: repeated shop.users.v1.UserProfile users = 1;
+   */
+  users: UserProfile[];
+
+  /**
+   * Gets the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 23);
+
+/**
+ * The request of SetRoles.
+ *
+ * @generated from message shop.users.v1.SetRolesRequest
+ */
+export type SetRolesRequest = Message<"shop.users.v1.SetRolesRequest"> & {
+  /**
+   * Whose.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * All that the account may do from now on.
+   *
+   * @generated from field: repeated shop.users.v1.Role roles = 2;
+   */
+  roles: Role[];
+};
+
+/**
+ * Describes the message shop.users.v1.SetRolesRequest.
+ * Use `create(SetRolesRequestSchema)` to create a new message.
+ */
+export const SetRolesRequestSchema: GenMessage<SetRolesRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 24);
+
+/**
+ * The answer of SetRoles.
+ *
+ * @generated from message shop.users.v1.SetRolesResponse
+ */
+export type SetRolesResponse = Message<"shop.users.v1.SetRolesResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.SetRolesResponse.
+ * Use `create(SetRolesResponseSchema)` to create a new message.
+ */
+export const SetRolesResponseSchema: GenMessage<SetRolesResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 25);
+
+/**
+ * The request of DisableUser.
+ *
+ * @generated from message shop.users.v1.DisableUserRequest
+ */
+export type DisableUserRequest = Message<"shop.users.v1.DisableUserRequest"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.DisableUserRequest.
+ * Use `create(DisableUserRequestSchema)` to create a new message.
+ */
+export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 26);
+
+/**
+ * The answer of DisableUser.
+ *
+ * @generated from message shop.users.v1.DisableUserResponse
+ */
+export type DisableUserResponse = Message<"shop.users.v1.DisableUserResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.DisableUserResponse.
+ * Use `create(DisableUserResponseSchema)` to create a new message.
+ */
+export const DisableUserResponseSchema: GenMessage<DisableUserResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 27);
+
+/**
+ * The request of EnableUser.
+ *
+ * @generated from message shop.users.v1.EnableUserRequest
+ */
+export type EnableUserRequest = Message<"shop.users.v1.EnableUserRequest"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.EnableUserRequest.
+ * Use `create(EnableUserRequestSchema)` to create a new message.
+ */
+export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 28);
+
+/**
+ * The answer of EnableUser.
+ *
+ * @generated from message shop.users.v1.EnableUserResponse
+ */
+export type EnableUserResponse = Message<"shop.users.v1.EnableUserResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.EnableUserResponse.
+ * Use `create(EnableUserResponseSchema)` to create a new message.
+ */
+export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 29);
+
+/**
  * What an account may do.
  *
  * @generated from enum shop.users.v1.Role
@@ -629,6 +1001,77 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetUserProfileRequestSchema;
     output: typeof GetUserProfileResponseSchema;
+  },
+  /**
+   * Changes what somebody tells of themselves (AIP-134). Over REST the fields that are present change.
+   *
+   * @generated from rpc shop.users.v1.UserService.UpdateUserProfile
+   */
+  updateUserProfile: {
+    methodKind: "unary";
+    input: typeof UpdateUserProfileRequestSchema;
+    output: typeof UpdateUserProfileResponseSchema;
+  },
+  /**
+   * Changes the caller's password, and ends all of their other sessions. The answer is an access token to go on with; the
+   * refresh token stays as it is. PERMISSION_DENIED when the old password is wrong.
+   *
+   * @generated from rpc shop.users.v1.UserService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * Deletes the caller's account and ends its sessions. Its orders stay, and are nobody's. The name is free for others.
+   *
+   * @generated from rpc shop.users.v1.UserService.DeleteAccount
+   */
+  deleteAccount: {
+    methodKind: "unary";
+    input: typeof DeleteAccountRequestSchema;
+    output: typeof DeleteAccountResponseSchema;
+  },
+  /**
+   * Lists accounts by name.
+   *
+   * @generated from rpc shop.users.v1.UserService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * Says what an account may do. Takes effect everywhere within 5 seconds. The last administrator stays one.
+   *
+   * @generated from rpc shop.users.v1.UserService.SetRoles
+   */
+  setRoles: {
+    methodKind: "unary";
+    input: typeof SetRolesRequestSchema;
+    output: typeof SetRolesResponseSchema;
+  },
+  /**
+   * Shuts an account out: its sessions end, and it can't sign in. The last administrator can't be shut out.
+   *
+   * @generated from rpc shop.users.v1.UserService.DisableUser
+   */
+  disableUser: {
+    methodKind: "unary";
+    input: typeof DisableUserRequestSchema;
+    output: typeof DisableUserResponseSchema;
+  },
+  /**
+   * Lets an account in again.
+   *
+   * @generated from rpc shop.users.v1.UserService.EnableUser
+   */
+  enableUser: {
+    methodKind: "unary";
+    input: typeof EnableUserRequestSchema;
+    output: typeof EnableUserResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_shop_users_v1_user_service, 0);
