@@ -222,6 +222,13 @@ const users: readonly Row[] = [
     refuses: invalid("username", "password"),
   },
   {
+    method: UserService.method.register,
+    as: "nobody",
+    says: "refuses a password that everybody has",
+    request: () => ({ username: unique("row"), password: "Football" }),
+    refuses: { code: "InvalidArgument", reason: "PASSWORD_TOO_COMMON", violations: ["password"] },
+  },
+  {
     method: UserService.method.authenticate,
     as: "nobody",
     says: "answers a token, whatever the case of the name",

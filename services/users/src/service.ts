@@ -35,7 +35,15 @@ export const users = defineModule({
     const [stores, signingKeys, passwords] = await Promise.all([
       openStores({ db, bus, log }),
       openSigningKeyStore(db),
-      createPasswords({ atOnce: config.PASSWORD_HASHES_AT_ONCE, waiting: config.PASSWORD_HASHES_WAITING }),
+      createPasswords({
+        cost: {
+          memoryKib: config.PASSWORD_HASH_MEMORY_KIB,
+          passes: config.PASSWORD_HASH_PASSES,
+          lanes: config.PASSWORD_HASH_LANES,
+        },
+        atOnce: config.PASSWORD_HASHES_AT_ONCE,
+        waiting: config.PASSWORD_HASHES_WAITING,
+      }),
     ]);
     const { users, sessions, userOutbox, sessionOutbox } = stores;
     const lifetime = { idleMs: config.SESSION_IDLE_DAYS * dayMs, maxMs: config.SESSION_MAX_DAYS * dayMs };

@@ -15,7 +15,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 const visitor = contextOf({ kind: "anonymous" }, { "user-agent": "Firefox" });
 
 /** The users' stores on a database of their own, and a clock that stands still until it is moved. */
-export async function openTestUsers() {
+export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lanes: 1 } } = {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   let now = Date.now();
   const on = {
@@ -23,7 +23,7 @@ export async function openTestUsers() {
     bus,
     ...(await openStores({ db, bus, log: silentLog })),
     signingKeys: await openSigningKeyStore(db),
-    passwords: await createPasswords({ atOnce: 2, waiting: 100 }),
+    passwords: await createPasswords({ cost, atOnce: 2, waiting: 100 }),
     lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
     clock: () => new Date(now),
   };

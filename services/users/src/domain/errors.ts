@@ -24,6 +24,17 @@ export function sessionEnded(): DomainError {
   return new DomainError("unauthenticated", "SESSION_ENDED", "the session has ended: sign in again");
 }
 
+export function passwordTooCommon(field: string): DomainError {
+  return new DomainError(
+    "invalid_argument",
+    "PASSWORD_TOO_COMMON",
+    "attackers try that password first: choose another",
+    {
+      violations: [{ field, description: "is one of the most common passwords, or the name of the account" }],
+    },
+  );
+}
+
 export function lastAdmin(): DomainError {
   return new DomainError("failed_precondition", "LAST_ADMIN", "the shop would be left without an administrator");
 }

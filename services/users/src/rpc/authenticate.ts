@@ -26,6 +26,10 @@ export function authenticate(on: {
     const matches = await on.passwords.verify(user?.passwordHash, request.password);
     if (user === undefined || !matches) throw wrongCredentials();
     if (user.disabled) throw accountDisabled();
+    // The only moment at which there is a password to hash anew.
+    if (on.passwords.isOutdated(user.passwordHash)) {
+      await on.users.keepHash(user, await on.passwords.hash(request.password));
+    }
     const refreshToken = newRefreshToken();
     const now = on.clock();
     const session = {

@@ -7,6 +7,7 @@ import { sessionEnded, userBusy, wrongPassword } from "../domain/errors.ts";
 import { isLive } from "../domain/session.ts";
 import { asSignedOut } from "../domain/user.ts";
 import { accessGrant } from "../grant.ts";
+import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { SigningKeyStore } from "../store/signing-key-store.ts";
@@ -24,6 +25,7 @@ export function changePassword(on: {
     const read = await on.users.findById(userIdOf(context));
     const session = await on.sessions.findById(sessionIdOf(context));
     if (read === undefined || session === undefined || !isLive(session, read, on.clock())) throw sessionEnded();
+    checkNewPassword("new_password", newPassword, read.username);
     if (!(await on.passwords.verify(read.passwordHash, oldPassword))) throw wrongPassword();
     const passwordHash = await on.passwords.hash(newPassword);
     const user = await changeAccess(on, read.userId, (current, now) => {

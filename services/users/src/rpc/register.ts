@@ -2,6 +2,7 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, newId } from "@shop/platform";
 import { newUser } from "../domain/user.ts";
+import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
 import type { UserStore } from "../store/user-store.ts";
 
@@ -12,6 +13,7 @@ export function register(on: {
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.register> {
   return async (request) => {
+    checkNewPassword("password", request.password, request.username);
     const userId = newId("user");
     const passwordHash = await on.passwords.hash(request.password);
     await on.users.insert(

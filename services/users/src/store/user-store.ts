@@ -49,6 +49,8 @@ export interface UserStore {
    * is no longer the version there is. Throws LAST_ADMIN when no administrator would be left.
    */
   update(read: User, changed: User, events: readonly PendingEvent[]): Promise<boolean>;
+  /** Keeps another hash of the same password; nothing is done when it was changed meanwhile. */
+  keepHash(read: User, passwordHash: string): Promise<void>;
   /**
    * Deletes the version that was read, in the same way; `later` are events that are left to the sweeper, which publishes them
    * once their time has come. The name is free.
@@ -162,6 +164,10 @@ export function createUserStore(
       if (!(await write(read, changed, update))) return false;
       void outbox.relay(_id, events);
       return true;
+    },
+    async keepHash(read, passwordHash) {
+      const filter = { _id: read.userId, password_hash: read.passwordHash };
+      await users.updateOne(filter, { $set: { password_hash: passwordHash } });
     },
     async remove(read, now, events, later) {
       const nothing = { username: "", display_name: "", password_hash: "", roles: [] };
