@@ -92,6 +92,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_PASSWORD: shop.admin.password,
         INTERNAL_SECRET: shop.internalSecret,
         CORS_ORIGINS: "http://web.example",
+        // All the time under all the tests, and nobody is to notice.
+        TOKEN_KEY_SECONDS: "20",
       },
     },
   );

@@ -8,7 +8,7 @@ import {
   SignJWT,
   UnsecuredJWT,
 } from "jose";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createAccessTokenVerifier, type SigningKey, signAccessToken } from "./access-tokens.ts";
 import { createRevocations } from "./revocations.ts";
 
@@ -118,6 +118,21 @@ test("while the keys can't be had the answer is UNAVAILABLE, and known keys go o
   await verify(first);
   isUp = false;
   expect(await verify(second)).toMatchObject({ userId: "user_1" });
+});
+
+test("a key that is in use no more is forgotten after five minutes", async () => {
+  const late = vi.spyOn(performance, "now");
+  onTestFinished(() => late.mockRestore());
+  let inUse = [publicOf(key)];
+  const verify = createAccessTokenVerifier(async () => inUse, nothingRevoked);
+  await verify(await signAccessToken(key, account, now()));
+  inUse = [];
+  await verify(await signAccessToken(key, account, now()));
+  late.mockReturnValue(performance.now() + 5 * 60 * 1000 + 1);
+  await verify(await signAccessToken(key, account, now()));
+  await vi.waitFor(
+    async () => await expect(verify(await signAccessToken(key, account, now()))).rejects.toEqual(refused),
+  );
 });
 
 test("a remembered token is refused once it has expired", async () => {

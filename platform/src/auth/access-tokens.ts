@@ -16,6 +16,8 @@ const rememberedTokens = 10_000;
 const maxClockSkewSeconds = 5;
 /** Unknown key names may ask for the keys again only this often. */
 const refetchIntervalMs = 2_000;
+/** Keys that are older are asked for again, so that one that was taken back is forgotten. */
+const keysMaxAgeMs = 5 * 60 * 1000;
 
 /** A private Ed25519 key as a JSON Web Key with its name. */
 export type SigningKey = JWK & { readonly kid: string };
@@ -53,35 +55,42 @@ export type VerifyAccessToken = (token: string) => Promise<Principal>;
 type User = Extract<Principal, { kind: "user" }>;
 
 /**
- * A verifier that remembers public keys for as long as the process lives, and good tokens until they expire (10,000 at
- * most) or are revoked. `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
+ * A verifier that remembers public keys until others are in use, and good tokens until they expire (10,000 at most) or are
+ * revoked. `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
  */
 export function createAccessTokenVerifier(
   fetchKeys: () => Promise<readonly JWK[]>,
   revocations: Pick<Revocations, "isRevoked">,
 ): VerifyAccessToken {
-  const keys = new Map<string, CryptoKey | Uint8Array>();
+  let keys: ReadonlyMap<string, CryptoKey | Uint8Array> = new Map();
   const remembered = new LRUCache<string, User>({ max: rememberedTokens });
   let fetching: Promise<void> | undefined;
   let fetchedAt = Number.NEGATIVE_INFINITY;
 
-  async function refetch(): Promise<void> {
-    for (const key of await fetchKeys()) {
-      if (key.kid !== undefined) keys.set(key.kid, await importJWK(key, algorithm));
-    }
+  async function fetch(): Promise<void> {
+    const named = (await fetchKeys()).filter((key) => key.kid !== undefined);
+    keys = new Map(await Promise.all(named.map(async (key) => [key.kid!, await importJWK(key, algorithm)] as const)));
     fetchedAt = performance.now();
+  }
+
+  async function refetch(): Promise<void> {
+    fetching ??= fetch().finally(() => {
+      fetching = undefined;
+    });
+    await fetching;
   }
 
   async function keyOf(kid: string | undefined): Promise<CryptoKey | Uint8Array> {
     if (kid === undefined) throw badToken("it names no key");
     const known = keys.get(kid);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Nobody waits for it: while the keys can't be had, those that are known do.
+      if (performance.now() - fetchedAt > keysMaxAgeMs) void refetch().catch(() => {});
+      return known;
+    }
     if (performance.now() - fetchedAt > refetchIntervalMs) {
-      fetching ??= refetch().finally(() => {
-        fetching = undefined;
-      });
       try {
-        await fetching;
+        await refetch();
       } catch (cause) {
         throw new DomainError("unavailable", "TOKEN_KEYS_UNAVAILABLE", "access tokens can't be checked just now", {
           cause,

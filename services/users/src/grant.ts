@@ -2,11 +2,11 @@ import { accessTokenSeconds, signAccessToken } from "@shop/platform";
 import type { Session } from "./domain/session.ts";
 import type { User } from "./domain/user.ts";
 import { type RefreshToken, toText } from "./refresh-tokens.ts";
-import type { SigningKeyStore } from "./store/signing-key-store.ts";
+import type { TokenKeys } from "./token-keys.ts";
 
 /** What whoever has proven to be a user goes on with: the answer of Authenticate and of RefreshToken (RFC 6749, 5.1). */
 export async function grant(
-  on: { readonly signingKeys: SigningKeyStore },
+  on: { readonly tokenKeys: TokenKeys },
   user: User,
   { sessionId, expireTime }: Pick<Session, "sessionId" | "expireTime">,
   refreshToken: RefreshToken,
@@ -23,13 +23,13 @@ export async function grant(
 
 /** The part of it that is for the next minutes. */
 export async function accessGrant(
-  on: { readonly signingKeys: SigningKeyStore },
+  on: { readonly tokenKeys: TokenKeys },
   { userId, roles, version }: User,
   sessionId: string,
   now: Date,
 ) {
   return {
-    accessToken: await signAccessToken(on.signingKeys.current, { userId, roles, sessionId, version }, now),
+    accessToken: await signAccessToken(on.tokenKeys.signing, { userId, roles, sessionId, version }, now),
     tokenType: "Bearer",
     expiresInSeconds: accessTokenSeconds,
   };

@@ -1,8 +1,10 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { defineModule, outboxGauges } from "@shop/platform";
+import { accessTokenSeconds, defineModule, newSecret, outboxGauges } from "@shop/platform";
 import { usersConfig } from "./config.ts";
+import { keyRotation } from "./domain/token-key.ts";
 import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
+import { readTokenKeys, rotateTokenKeys } from "./jobs/rotate-token-keys.ts";
 import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
@@ -20,7 +22,9 @@ import { setRoles } from "./rpc/set-roles.ts";
 import { signOut } from "./rpc/sign-out.ts";
 import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
 import { updateUserProfile } from "./rpc/update-user-profile.ts";
-import { openSigningKeyStore } from "./store/signing-key-store.ts";
+import { createSealer } from "./sealing.ts";
+import { openTokenKeyStore } from "./store/token-key-store.ts";
+import { openTokenKeys } from "./token-keys.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -32,9 +36,20 @@ export const users = defineModule({
   neighbours: () => [],
   emits: "shop.users.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, takeoverMs }) {
-    const [stores, signingKeys, passwords] = await Promise.all([
+    if (config.TOKEN_KEYS_SECRET === undefined) {
+      log.warn(
+        "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
+      );
+    }
+    const [stores, tokenKeys, passwords] = await Promise.all([
       openStores({ db, bus, log }),
-      openSigningKeyStore(db),
+      openTokenKeys({
+        store: await openTokenKeyStore(db),
+        sealer: createSealer(config.TOKEN_KEYS_SECRET ?? newSecret()),
+        rotation: keyRotation(config.TOKEN_KEY_SECONDS * 1000, accessTokenSeconds * 1000),
+        clock,
+        log,
+      }),
       createPasswords({
         cost: {
           memoryKib: config.PASSWORD_HASH_MEMORY_KIB,
@@ -53,24 +68,26 @@ export const users = defineModule({
         router
           .service(UserService, {
             register: register({ users, passwords, clock }),
-            authenticate: authenticate({ users, sessions, passwords, signingKeys, lifetime, clock }),
-            refreshToken: refreshToken({ users, sessions, signingKeys, lifetime, clock, log }),
+            authenticate: authenticate({ users, sessions, passwords, tokenKeys, lifetime, clock }),
+            refreshToken: refreshToken({ users, sessions, tokenKeys, lifetime, clock, log }),
             signOut: signOut({ sessions, clock }),
             signOutEverywhere: signOutEverywhere({ users, clock }),
             listSessions: listSessions({ users, sessions, pageTokens, clock }),
             getUserProfile: getUserProfile({ users }),
             updateUserProfile: updateUserProfile({ users, clock }),
-            changePassword: changePassword({ users, sessions, passwords, signingKeys, clock }),
+            changePassword: changePassword({ users, sessions, passwords, tokenKeys, clock }),
             deleteAccount: deleteAccount({ users, sessions, passwords, clock }),
             listUsers: listUsers({ users, pageTokens }),
             setRoles: setRoles({ users, clock }),
             disableUser: disableUser({ users, clock }),
             enableUser: enableUser({ users, clock }),
           })
-          .service(TokenKeyService, { listTokenKeys: listTokenKeys({ signingKeys }) }),
+          .service(TokenKeyService, { listTokenKeys: listTokenKeys({ tokenKeys }) }),
       jobs: [
         userOutbox.sweeper({ lease: lease("sweep-users-outbox"), afterMs: takeoverMs }),
         sessionOutbox.sweeper({ lease: lease("sweep-sessions-outbox"), afterMs: takeoverMs }),
+        { ...rotateTokenKeys({ tokenKeys }), lease: lease("rotate-token-keys") },
+        readTokenKeys({ tokenKeys }),
       ],
       gauges: [outboxGauges("users", stores.userUpkeep), outboxGauges("users-sessions", stores.sessionUpkeep)],
       close: async () => {

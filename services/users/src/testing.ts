@@ -1,13 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
-import { newId } from "@shop/platform";
+import { accessTokenSeconds, newId, newSecret } from "@shop/platform";
 import { contextOf, openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import { keyRotation } from "./domain/token-key.ts";
 import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { register } from "./rpc/register.ts";
-import { openSigningKeyStore } from "./store/signing-key-store.ts";
+import { createSealer } from "./sealing.ts";
+import { openTokenKeyStore } from "./store/token-key-store.ts";
+import { openTokenKeys } from "./token-keys.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -22,7 +25,13 @@ export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lane
     db,
     bus,
     ...(await openStores({ db, bus, log: silentLog })),
-    signingKeys: await openSigningKeyStore(db),
+    tokenKeys: await openTokenKeys({
+      store: await openTokenKeyStore(db),
+      sealer: createSealer(newSecret()),
+      rotation: keyRotation(30 * dayMs, accessTokenSeconds * 1000),
+      clock: () => new Date(now),
+      log: silentLog,
+    }),
     passwords: await createPasswords({ cost, atOnce: 2, waiting: 100 }),
     lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
     clock: () => new Date(now),

@@ -7,8 +7,8 @@ import { grant } from "../grant.ts";
 import type { Passwords } from "../passwords.ts";
 import { hashOf, newRefreshToken } from "../refresh-tokens.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import type { SigningKeyStore } from "../store/signing-key-store.ts";
 import type { UserStore } from "../store/user-store.ts";
+import type { TokenKeys } from "../token-keys.ts";
 
 const maxUserAgent = 256;
 
@@ -17,7 +17,7 @@ export function authenticate(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;
   readonly passwords: Passwords;
-  readonly signingKeys: SigningKeyStore;
+  readonly tokenKeys: TokenKeys;
   readonly lifetime: SessionLifetime;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {

@@ -10,15 +10,15 @@ import { accessGrant } from "../grant.ts";
 import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import type { SigningKeyStore } from "../store/signing-key-store.ts";
 import type { UserStore } from "../store/user-store.ts";
+import type { TokenKeys } from "../token-keys.ts";
 
 /** Changes the caller's password and ends their other sessions. A retry once it went through is WRONG_PASSWORD. */
 export function changePassword(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;
   readonly passwords: Passwords;
-  readonly signingKeys: SigningKeyStore;
+  readonly tokenKeys: TokenKeys;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.changePassword> {
   return async ({ oldPassword, newPassword }, context) => {

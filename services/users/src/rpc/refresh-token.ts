@@ -6,8 +6,8 @@ import { expireTimeOf, isLive, type SessionLifetime, spentWith } from "../domain
 import { grant } from "../grant.ts";
 import { fromText, hashOf, judge, spend } from "../refresh-tokens.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import type { SigningKeyStore } from "../store/signing-key-store.ts";
 import type { UserStore } from "../store/user-store.ts";
+import type { TokenKeys } from "../token-keys.ts";
 import { sessionEndedEvent } from "../wire/events.ts";
 
 /**
@@ -17,7 +17,7 @@ import { sessionEndedEvent } from "../wire/events.ts";
 export function refreshToken(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;
-  readonly signingKeys: SigningKeyStore;
+  readonly tokenKeys: TokenKeys;
   readonly lifetime: SessionLifetime;
   readonly clock: Clock;
   readonly log: Logger;
