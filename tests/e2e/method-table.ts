@@ -72,6 +72,7 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.users.v1.UserService/SetRoles": "admins",
   "shop.users.v1.UserService/DisableUser": "admins",
   "shop.users.v1.UserService/EnableUser": "admins",
+  "shop.users.v1.UserService/ListSecurityEvents": "admins",
   "shop.common.v1.TokenKeyService/ListTokenKeys": "anybody",
   "shop.inventory.v1.InventoryService/CreateProduct": "admins",
   "shop.inventory.v1.InventoryService/ListProducts": "anybody",
@@ -140,6 +141,7 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.users.v1.UserService/SetRoles": { userId: "none" },
   "shop.users.v1.UserService/DisableUser": { userId: "none" },
   "shop.users.v1.UserService/EnableUser": { userId: "none" },
+  "shop.users.v1.UserService/ListSecurityEvents": { pageSize: -1 },
   "shop.common.v1.TokenKeyService/ListTokenKeys": {},
   "shop.inventory.v1.InventoryService/CreateProduct": { product: {} },
   "shop.inventory.v1.InventoryService/ListProducts": { pageSize: -1 },
@@ -529,6 +531,31 @@ const accounts: readonly Row[] = [
     says: "leaves an account as it is that was not shut out",
     request: async (world) => ({ userId: (await world.newAccount()).userId }),
     answers: (_, { userId }) => ({ profile: profile(userId!) }),
+  },
+  {
+    method: UserService.method.listSecurityEvents,
+    as: "admin",
+    says: "lists what happened to one account",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: (_, { userId }) => ({
+      securityEvents: [
+        {
+          securityEventId: idOf("event"),
+          kind: "SECURITY_EVENT_KIND_SIGNED_IN",
+          userId: userId!,
+          actor: userId!,
+          sessionId: idOf("session"),
+          time,
+        },
+      ],
+    }),
+  },
+  {
+    method: UserService.method.listSecurityEvents,
+    as: "admin",
+    says: "refuses what is not a user's id",
+    request: () => ({ userId: "me" }),
+    refuses: invalid("user_id"),
   },
   ...(["setRoles", "disableUser", "enableUser"] as const).map(
     (name): Row => ({

@@ -55,6 +55,7 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     body,
     answers: "profile",
   }),
+  "shop.users.v1.UserService/ListSecurityEvents": (query) => ({ verb: "GET", path: "/admin/security-events", query }),
   "shop.common.v1.TokenKeyService/ListTokenKeys": () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
   "shop.inventory.v1.InventoryService/CreateProduct": ({ product }) => ({
     verb: "POST",

@@ -17,6 +17,7 @@ export const usersConfig = z.object({
     .describe("8 to 128 characters; the first administrator is made only if it is set and there is none yet"),
   SESSION_IDLE_DAYS: setting.integer(14, 1, 365, "days without a refresh until a session ends"),
   SESSION_MAX_DAYS: setting.integer(90, 1, 3_650, "days until a session ends however often it is refreshed"),
+  SECURITY_EVENT_DAYS: setting.integer(90, 1, 3_650, "days that security events are kept"),
   TOKEN_KEYS_SECRET: z
     .string()
     .min(32)

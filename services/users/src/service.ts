@@ -13,6 +13,7 @@ import { deleteAccount } from "./rpc/delete-account.ts";
 import { disableUser } from "./rpc/disable-user.ts";
 import { enableUser } from "./rpc/enable-user.ts";
 import { getUserProfile } from "./rpc/get-user-profile.ts";
+import { listSecurityEvents } from "./rpc/list-security-events.ts";
 import { listSessions } from "./rpc/list-sessions.ts";
 import { listTokenKeys } from "./rpc/list-token-keys.ts";
 import { listUsers } from "./rpc/list-users.ts";
@@ -23,6 +24,8 @@ import { signOut } from "./rpc/sign-out.ts";
 import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
 import { updateUserProfile } from "./rpc/update-user-profile.ts";
 import { createSealer } from "./sealing.ts";
+import { createSecurityLog } from "./security-log.ts";
+import { openSecurityEventStore } from "./store/security-event-store.ts";
 import { openTokenKeyStore } from "./store/token-key-store.ts";
 import { openTokenKeys } from "./token-keys.ts";
 
@@ -41,8 +44,9 @@ export const users = defineModule({
         "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
       );
     }
-    const [stores, tokenKeys, passwords] = await Promise.all([
+    const [stores, securityEvents, tokenKeys, passwords] = await Promise.all([
       openStores({ db, bus, log }),
+      openSecurityEventStore(db),
       openTokenKeys({
         store: await openTokenKeyStore(db),
         sealer: createSealer(config.TOKEN_KEYS_SECRET ?? newSecret()),
@@ -61,6 +65,8 @@ export const users = defineModule({
       }),
     ]);
     const { users, sessions, userOutbox, sessionOutbox } = stores;
+    const keptMs = config.SECURITY_EVENT_DAYS * dayMs;
+    const security = createSecurityLog({ events: securityEvents, keptMs, clock, log });
     const lifetime = { idleMs: config.SESSION_IDLE_DAYS * dayMs, maxMs: config.SESSION_MAX_DAYS * dayMs };
     await ensureFirstAdmin({ users, passwords, clock, log }, config);
     return {
@@ -68,19 +74,20 @@ export const users = defineModule({
         router
           .service(UserService, {
             register: register({ users, passwords, clock }),
-            authenticate: authenticate({ users, sessions, passwords, tokenKeys, lifetime, clock }),
-            refreshToken: refreshToken({ users, sessions, tokenKeys, lifetime, clock, log }),
+            authenticate: authenticate({ users, sessions, passwords, tokenKeys, security, lifetime, clock }),
+            refreshToken: refreshToken({ users, sessions, tokenKeys, security, lifetime, clock }),
             signOut: signOut({ sessions, clock }),
-            signOutEverywhere: signOutEverywhere({ users, clock }),
+            signOutEverywhere: signOutEverywhere({ users, security, clock }),
             listSessions: listSessions({ users, sessions, pageTokens, clock }),
             getUserProfile: getUserProfile({ users }),
             updateUserProfile: updateUserProfile({ users, clock }),
-            changePassword: changePassword({ users, sessions, passwords, tokenKeys, clock }),
-            deleteAccount: deleteAccount({ users, sessions, passwords, clock }),
+            changePassword: changePassword({ users, sessions, passwords, tokenKeys, security, clock }),
+            deleteAccount: deleteAccount({ users, sessions, passwords, security, clock }),
             listUsers: listUsers({ users, pageTokens }),
-            setRoles: setRoles({ users, clock }),
-            disableUser: disableUser({ users, clock }),
-            enableUser: enableUser({ users, clock }),
+            setRoles: setRoles({ users, security, clock }),
+            disableUser: disableUser({ users, security, clock }),
+            enableUser: enableUser({ users, security, clock }),
+            listSecurityEvents: listSecurityEvents({ events: securityEvents, pageTokens }),
           })
           .service(TokenKeyService, { listTokenKeys: listTokenKeys({ tokenKeys }) }),
       jobs: [

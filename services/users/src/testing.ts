@@ -9,6 +9,8 @@ import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { register } from "./rpc/register.ts";
 import { createSealer } from "./sealing.ts";
+import { createSecurityLog } from "./security-log.ts";
+import { openSecurityEventStore } from "./store/security-event-store.ts";
 import { openTokenKeyStore } from "./store/token-key-store.ts";
 import { openTokenKeys } from "./token-keys.ts";
 
@@ -21,7 +23,11 @@ const visitor = contextOf({ kind: "anonymous" }, { "user-agent": "Firefox" });
 export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lanes: 1 } } = {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   let now = Date.now();
+  const clock = () => new Date(now);
+  const events = await openSecurityEventStore(db);
   const on = {
+    events,
+    security: createSecurityLog({ events, keptMs: 90 * dayMs, clock, log: silentLog }),
     db,
     bus,
     ...(await openStores({ db, bus, log: silentLog })),
@@ -29,12 +35,12 @@ export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lane
       store: await openTokenKeyStore(db),
       sealer: createSealer(newSecret()),
       rotation: keyRotation(30 * dayMs, accessTokenSeconds * 1000),
-      clock: () => new Date(now),
+      clock,
       log: silentLog,
     }),
     passwords: await createPasswords({ cost, atOnce: 2, waiting: 100 }),
     lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
-    clock: () => new Date(now),
+    clock,
   };
   const signIn = async (username: string, password = "correct horse") =>
     await authenticate(on)(create(AuthenticateRequestSchema, { username, password }), visitor);

@@ -10,7 +10,7 @@ import {
   SetRolesRequestSchema,
 } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createPageTokens } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import { openTestUsers, userContext } from "../testing.ts";
 import { changePassword } from "./change-password.ts";
@@ -32,10 +32,7 @@ async function openAccountCalls() {
   const userId = (caller: Caller) => ({ userId: caller.userId! });
   const calls = {
     refresh: async (caller: Caller) =>
-      await refreshToken({ ...on, log: silentLog })(
-        create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }),
-        nobody,
-      ),
+      await refreshToken(on)(create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }), nobody),
     changePassword: async (caller: Caller, oldPassword: string, newPassword: string) =>
       await changePassword(on)(create(ChangePasswordRequestSchema, { oldPassword, newPassword }), userContext(caller)),
     deleteAccount: async (caller: Caller, password = "correct horse") =>

@@ -6,6 +6,7 @@ import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
 import { grant } from "../grant.ts";
 import type { Passwords } from "../passwords.ts";
 import { hashOf, newRefreshToken } from "../refresh-tokens.ts";
+import type { SecurityLog } from "../security-log.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { UserStore } from "../store/user-store.ts";
 import type { TokenKeys } from "../token-keys.ts";
@@ -18,14 +19,17 @@ export function authenticate(on: {
   readonly sessions: SessionStore;
   readonly passwords: Passwords;
   readonly tokenKeys: TokenKeys;
+  readonly security: SecurityLog;
   readonly lifetime: SessionLifetime;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {
   return async (request, { requestHeader }) => {
     const user = await on.users.findByUsername(request.username);
     const matches = await on.passwords.verify(user?.passwordHash, request.password);
-    if (user === undefined || !matches) throw wrongCredentials();
-    if (user.disabled) throw accountDisabled();
+    if (user === undefined || !matches || user.disabled) {
+      await on.security.record({ kind: "sign_in_failed", userId: user?.userId ?? "", actor: "anonymous" });
+      throw matches ? accountDisabled() : wrongCredentials();
+    }
     // The only moment at which there is a password to hash anew.
     if (on.passwords.isOutdated(user.passwordHash)) {
       await on.users.keepHash(user, await on.passwords.hash(request.password));
@@ -46,6 +50,7 @@ export function authenticate(on: {
       expireTime: expireTimeOf(now, now, on.lifetime),
     };
     await on.sessions.insert(session);
+    await on.security.record({ kind: "signed_in", userId: user.userId, sessionId: session.sessionId });
     return await grant(on, user, session, refreshToken, now);
   };
 }

@@ -9,6 +9,7 @@ import { asSignedOut } from "../domain/user.ts";
 import { accessGrant } from "../grant.ts";
 import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
+import type { SecurityLog } from "../security-log.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { UserStore } from "../store/user-store.ts";
 import type { TokenKeys } from "../token-keys.ts";
@@ -19,6 +20,7 @@ export function changePassword(on: {
   readonly sessions: SessionStore;
   readonly passwords: Passwords;
   readonly tokenKeys: TokenKeys;
+  readonly security: SecurityLog;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.changePassword> {
   return async ({ oldPassword, newPassword }, context) => {
@@ -26,13 +28,18 @@ export function changePassword(on: {
     const session = await on.sessions.findById(sessionIdOf(context));
     if (read === undefined || session === undefined || !isLive(session, read, on.clock())) throw sessionEnded();
     checkNewPassword("new_password", newPassword, read.username);
-    if (!(await on.passwords.verify(read.passwordHash, oldPassword))) throw wrongPassword();
+    const happened = { userId: read.userId, sessionId: session.sessionId };
+    if (!(await on.passwords.verify(read.passwordHash, oldPassword))) {
+      await on.security.record({ kind: "password_refused", ...happened });
+      throw wrongPassword();
+    }
     const passwordHash = await on.passwords.hash(newPassword);
     const user = await changeAccess(on, read.userId, (current, now) => {
       // Somebody else was first to change it: what was checked is the password no more.
       if (current.passwordHash !== read.passwordHash) throw userBusy(read.userId);
       return asSignedOut(current, { passwordHash }, now);
     });
+    await on.security.record({ kind: "password_changed", ...happened });
     // If this is not reached, this session has ended with the others: safe, and no more than another sign-in.
     await on.sessions.keep(session, user.version);
     return await accessGrant(on, user, session.sessionId, on.clock());

@@ -1,10 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { Clock, Logger } from "@shop/platform";
+import type { Clock } from "@shop/platform";
 import { refreshTokenInvalid } from "../domain/errors.ts";
 import { expireTimeOf, isLive, type SessionLifetime, spentWith } from "../domain/session.ts";
 import { grant } from "../grant.ts";
 import { fromText, hashOf, judge, spend } from "../refresh-tokens.ts";
+import type { SecurityLog } from "../security-log.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { UserStore } from "../store/user-store.ts";
 import type { TokenKeys } from "../token-keys.ts";
@@ -18,9 +19,9 @@ export function refreshToken(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;
   readonly tokenKeys: TokenKeys;
+  readonly security: SecurityLog;
   readonly lifetime: SessionLifetime;
   readonly clock: Clock;
-  readonly log: Logger;
 }): MethodImpl<typeof UserService.method.refreshToken> {
   return async (request) => {
     const token = fromText(request.refreshToken);
@@ -36,7 +37,7 @@ export function refreshToken(on: {
       if (judged.kind === "reused") {
         const { sessionId, userId } = session;
         if (await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)])) {
-          on.log.warn({ session: sessionId, user: userId }, "a spent refresh token was used: its session has ended");
+          await on.security.record({ kind: "refresh_token_reused", userId, sessionId, actor: "anonymous" });
         }
         throw refreshTokenInvalid();
       }

@@ -6,7 +6,7 @@ import {
   SignOutRequestSchema,
 } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createPageTokens } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import { newRefreshToken, toText } from "../refresh-tokens.ts";
 import { openTestUsers, userContext } from "../testing.ts";
@@ -21,7 +21,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 async function openSessionCalls() {
   const on = await openTestUsers();
   const [doRefresh, doSignOut, doList] = [
-    refreshToken({ ...on, log: silentLog }),
+    refreshToken(on),
     signOut(on),
     listSessions({ ...on, pageTokens: createPageTokens("a secret") }),
   ];

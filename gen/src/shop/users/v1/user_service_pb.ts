@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/users/v1/user_service.proto.
  */
 export const file_shop_users_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSLBAgoLVXNlclByb2ZpbGUSPQoHdXNlcl9pZBgBIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSEAoIdXNlcm5hbWUYAiABKAkSIgoFcm9sZXMYAyADKA4yEy5zaG9wLnVzZXJzLnYxLlJvbGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDGRpc3BsYXlfbmFtZRgFIAEoCUIcukgZchcYZDITXlteXHgwMC1ceDFmXHg3Zl0qJBIVCgRldGFnGAYgASgJQge6SARyAhhAEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkaXNhYmxlZBgIIAEoCCJgCg9SZWdpc3RlclJlcXVlc3QSLwoIdXNlcm5hbWUYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOS5fLV17Myw2NH0kEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIiMKEFJlZ2lzdGVyUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSJRChNBdXRoZW50aWNhdGVSZXF1ZXN0EhwKCHVzZXJuYW1lGAEgASgJQgq6SAdyBRABKIACEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRABKIABIrwBChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiOAoTUmVmcmVzaFRva2VuUmVxdWVzdBIhCg1yZWZyZXNoX3Rva2VuGAEgASgJQgq6SAdyBRABKIACIrwBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiVQoOU2lnbk91dFJlcXVlc3QSQwoKc2Vzc2lvbl9pZBgBIAEoCUIvukgs2AEBcicyJV5zZXNzaW9uX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiEQoPU2lnbk91dFJlc3BvbnNlIlYKGFNpZ25PdXRFdmVyeXdoZXJlUmVxdWVzdBI6Cgd1c2VyX2lkGAEgASgJQim6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIbChlTaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlItcBCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHY3VycmVudBgCIAEoCBISCgp1c2VyX2FnZW50GAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoTTGlzdFNlc3Npb25zUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoByJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLnNob3AudXNlcnMudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoVR2V0VXNlclByb2ZpbGVSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkUKFkdldFVzZXJQcm9maWxlUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUigAEKGFVwZGF0ZVVzZXJQcm9maWxlUmVxdWVzdBIzCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJIChlVcGRhdGVVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIlsKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIgCgxvbGRfcGFzc3dvcmQYASABKAlCCrpIB3IFEAEogAESIAoMbmV3X3Bhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIl4KFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAMgASgFIjQKFERlbGV0ZUFjY291bnRSZXF1ZXN0EhwKCHBhc3N3b3JkGAEgASgJQgq6SAdyBRABKIABIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSJxChBMaXN0VXNlcnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEiEKD3VzZXJuYW1lX3ByZWZpeBgDIAEoCUIIukgFcgMogAIiVwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKGAQoPU2V0Um9sZXNSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBXJvbGVzGAIgAygOMhMuc2hvcC51c2Vycy52MS5Sb2xlQhO6SBCSAQ0IARgBIgeCAQQQASAAIj8KEFNldFJvbGVzUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiUAoSRGlzYWJsZVVzZXJSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkIKE0Rpc2FibGVVc2VyUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiTwoRRW5hYmxlVXNlclJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiQQoSRW5hYmxlVXNlclJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIOCgpST0xFX0FETUlOEAIypA4KC1VzZXJTZXJ2aWNlEmUKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGIi1GAGC0+STAg46ASoiCS9yZWdpc3RlchJ1CgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIhyItRgBgtPkkwISOgEqIg0vYXV0aGVudGljYXRlEnkKDFJlZnJlc2hUb2tlbhIiLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBojLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEmoKB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EpsBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIjOItRgCgtPkkwIpOgEqIiQvcHJvZmlsZS97dXNlcl9pZH06c2lnbk91dEV2ZXJ5d2hlcmUScQoMTGlzdFNlc3Npb25zEiIuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3Nlc3Npb25zEokBCg5HZXRVc2VyUHJvZmlsZRIkLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlc3BvbnNlIiqQAgGItRgCgtPkkwIdYgdwcm9maWxlEhIvcHJvZmlsZS97dXNlcl9pZH0SoAEKEVVwZGF0ZVVzZXJQcm9maWxlEicuc2hvcC51c2Vycy52MS5VcGRhdGVVc2VyUHJvZmlsZVJlcXVlc3QaKC5zaG9wLnVzZXJzLnYxLlVwZGF0ZVVzZXJQcm9maWxlUmVzcG9uc2UiOIi1GAKC0+STAi46B3Byb2ZpbGViB3Byb2ZpbGUyGi9wcm9maWxlL3twcm9maWxlLnVzZXJfaWR9EoUBCg5DaGFuZ2VQYXNzd29yZBIkLnNob3AudXNlcnMudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiaItRgCgtPkkwIcOgEqIhcvcHJvZmlsZTpjaGFuZ2VQYXNzd29yZBJ6Cg1EZWxldGVBY2NvdW50EiMuc2hvcC51c2Vycy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBokLnNob3AudXNlcnMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIh6ItRgCgtPkkwIUOgEqIg8vcHJvZmlsZTpkZWxldGUSawoJTGlzdFVzZXJzEh8uc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXF1ZXN0GiAuc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXNwb25zZSIbkAIBiLUYA4LT5JMCDhIML2FkbWluL3VzZXJzEoQBCghTZXRSb2xlcxIeLnNob3AudXNlcnMudjEuU2V0Um9sZXNSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5TZXRSb2xlc1Jlc3BvbnNlIjeItRgDgtPkkwItOgEqYgdwcm9maWxlIh8vYWRtaW4vdXNlcnMve3VzZXJfaWR9OnNldFJvbGVzEowBCgtEaXNhYmxlVXNlchIhLnNob3AudXNlcnMudjEuRGlzYWJsZVVzZXJSZXF1ZXN0GiIuc2hvcC51c2Vycy52MS5EaXNhYmxlVXNlclJlc3BvbnNlIjaItRgDgtPkkwIsOgEqYgdwcm9maWxlIh4vYWRtaW4vdXNlcnMve3VzZXJfaWR9OmRpc2FibGUSiAEKCkVuYWJsZVVzZXISIC5zaG9wLnVzZXJzLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GiEuc2hvcC51c2Vycy52MS5FbmFibGVVc2VyUmVzcG9uc2UiNYi1GAOC0+STAis6ASpiB3Byb2ZpbGUiHS9hZG1pbi91c2Vycy97dXNlcl9pZH06ZW5hYmxlYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access]);
+  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSLBAgoLVXNlclByb2ZpbGUSPQoHdXNlcl9pZBgBIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSEAoIdXNlcm5hbWUYAiABKAkSIgoFcm9sZXMYAyADKA4yEy5zaG9wLnVzZXJzLnYxLlJvbGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDGRpc3BsYXlfbmFtZRgFIAEoCUIcukgZchcYZDITXlteXHgwMC1ceDFmXHg3Zl0qJBIVCgRldGFnGAYgASgJQge6SARyAhhAEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkaXNhYmxlZBgIIAEoCCJgCg9SZWdpc3RlclJlcXVlc3QSLwoIdXNlcm5hbWUYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOS5fLV17Myw2NH0kEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIiMKEFJlZ2lzdGVyUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSJRChNBdXRoZW50aWNhdGVSZXF1ZXN0EhwKCHVzZXJuYW1lGAEgASgJQgq6SAdyBRABKIACEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRABKIABIrwBChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiOAoTUmVmcmVzaFRva2VuUmVxdWVzdBIhCg1yZWZyZXNoX3Rva2VuGAEgASgJQgq6SAdyBRABKIACIrwBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiVQoOU2lnbk91dFJlcXVlc3QSQwoKc2Vzc2lvbl9pZBgBIAEoCUIvukgs2AEBcicyJV5zZXNzaW9uX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiEQoPU2lnbk91dFJlc3BvbnNlIlYKGFNpZ25PdXRFdmVyeXdoZXJlUmVxdWVzdBI6Cgd1c2VyX2lkGAEgASgJQim6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIbChlTaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlItcBCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHY3VycmVudBgCIAEoCBISCgp1c2VyX2FnZW50GAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoTTGlzdFNlc3Npb25zUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoByJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLnNob3AudXNlcnMudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoVR2V0VXNlclByb2ZpbGVSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkUKFkdldFVzZXJQcm9maWxlUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUigAEKGFVwZGF0ZVVzZXJQcm9maWxlUmVxdWVzdBIzCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJIChlVcGRhdGVVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIlsKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIgCgxvbGRfcGFzc3dvcmQYASABKAlCCrpIB3IFEAEogAESIAoMbmV3X3Bhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIl4KFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAMgASgFIjQKFERlbGV0ZUFjY291bnRSZXF1ZXN0EhwKCHBhc3N3b3JkGAEgASgJQgq6SAdyBRABKIABIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSJxChBMaXN0VXNlcnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEiEKD3VzZXJuYW1lX3ByZWZpeBgDIAEoCUIIukgFcgMogAIiVwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKGAQoPU2V0Um9sZXNSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBXJvbGVzGAIgAygOMhMuc2hvcC51c2Vycy52MS5Sb2xlQhO6SBCSAQ0IARgBIgeCAQQQASAAIj8KEFNldFJvbGVzUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiUAoSRGlzYWJsZVVzZXJSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkIKE0Rpc2FibGVVc2VyUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiTwoRRW5hYmxlVXNlclJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiQQoSRW5hYmxlVXNlclJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIsgBCg1TZWN1cml0eUV2ZW50EhkKEXNlY3VyaXR5X2V2ZW50X2lkGAEgASgJEi4KBGtpbmQYAiABKA4yIC5zaG9wLnVzZXJzLnYxLlNlY3VyaXR5RXZlbnRLaW5kEg8KB3VzZXJfaWQYAyABKAkSDQoFYWN0b3IYBCABKAkSEgoKc2Vzc2lvbl9pZBgFIAEoCRIOCgZkZXRhaWwYBiABKAkSKAoEdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilgEKGUxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSPQoHdXNlcl9pZBgDIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQibAoaTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2USNQoPc2VjdXJpdHlfZXZlbnRzGAEgAygLMhwuc2hvcC51c2Vycy52MS5TZWN1cml0eUV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIRCg1ST0xFX0NVU1RPTUVSEAESDgoKUk9MRV9BRE1JThACKrsDChFTZWN1cml0eUV2ZW50S2luZBIjCh9TRUNVUklUWV9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASIQodU0VDVVJJVFlfRVZFTlRfS0lORF9TSUdORURfSU4QARImCiJTRUNVUklUWV9FVkVOVF9LSU5EX1NJR05fSU5fRkFJTEVEEAISLAooU0VDVVJJVFlfRVZFTlRfS0lORF9SRUZSRVNIX1RPS0VOX1JFVVNFRBADEi0KKVNFQ1VSSVRZX0VWRU5UX0tJTkRfU0lHTkVEX09VVF9FVkVSWVdIRVJFEAQSKAokU0VDVVJJVFlfRVZFTlRfS0lORF9QQVNTV09SRF9DSEFOR0VEEAUSKAokU0VDVVJJVFlfRVZFTlRfS0lORF9QQVNTV09SRF9SRUZVU0VEEAYSIQodU0VDVVJJVFlfRVZFTlRfS0lORF9ST0xFU19TRVQQBxIgChxTRUNVUklUWV9FVkVOVF9LSU5EX0RJU0FCTEVEEAgSHwobU0VDVVJJVFlfRVZFTlRfS0lORF9FTkFCTEVEEAkSHwobU0VDVVJJVFlfRVZFTlRfS0lORF9ERUxFVEVEEAoytw8KC1VzZXJTZXJ2aWNlEmUKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGIi1GAGC0+STAg46ASoiCS9yZWdpc3RlchJ1CgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIhyItRgBgtPkkwISOgEqIg0vYXV0aGVudGljYXRlEnkKDFJlZnJlc2hUb2tlbhIiLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBojLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEmoKB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EpsBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIjOItRgCgtPkkwIpOgEqIiQvcHJvZmlsZS97dXNlcl9pZH06c2lnbk91dEV2ZXJ5d2hlcmUScQoMTGlzdFNlc3Npb25zEiIuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3Nlc3Npb25zEokBCg5HZXRVc2VyUHJvZmlsZRIkLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlc3BvbnNlIiqQAgGItRgCgtPkkwIdYgdwcm9maWxlEhIvcHJvZmlsZS97dXNlcl9pZH0SoAEKEVVwZGF0ZVVzZXJQcm9maWxlEicuc2hvcC51c2Vycy52MS5VcGRhdGVVc2VyUHJvZmlsZVJlcXVlc3QaKC5zaG9wLnVzZXJzLnYxLlVwZGF0ZVVzZXJQcm9maWxlUmVzcG9uc2UiOIi1GAKC0+STAi46B3Byb2ZpbGViB3Byb2ZpbGUyGi9wcm9maWxlL3twcm9maWxlLnVzZXJfaWR9EoUBCg5DaGFuZ2VQYXNzd29yZBIkLnNob3AudXNlcnMudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiaItRgCgtPkkwIcOgEqIhcvcHJvZmlsZTpjaGFuZ2VQYXNzd29yZBJ6Cg1EZWxldGVBY2NvdW50EiMuc2hvcC51c2Vycy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBokLnNob3AudXNlcnMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIh6ItRgCgtPkkwIUOgEqIg8vcHJvZmlsZTpkZWxldGUSawoJTGlzdFVzZXJzEh8uc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXF1ZXN0GiAuc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXNwb25zZSIbkAIBiLUYA4LT5JMCDhIML2FkbWluL3VzZXJzEoQBCghTZXRSb2xlcxIeLnNob3AudXNlcnMudjEuU2V0Um9sZXNSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5TZXRSb2xlc1Jlc3BvbnNlIjeItRgDgtPkkwItOgEqYgdwcm9maWxlIh8vYWRtaW4vdXNlcnMve3VzZXJfaWR9OnNldFJvbGVzEowBCgtEaXNhYmxlVXNlchIhLnNob3AudXNlcnMudjEuRGlzYWJsZVVzZXJSZXF1ZXN0GiIuc2hvcC51c2Vycy52MS5EaXNhYmxlVXNlclJlc3BvbnNlIjaItRgDgtPkkwIsOgEqYgdwcm9maWxlIh4vYWRtaW4vdXNlcnMve3VzZXJfaWR9OmRpc2FibGUSiAEKCkVuYWJsZVVzZXISIC5zaG9wLnVzZXJzLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GiEuc2hvcC51c2Vycy52MS5FbmFibGVVc2VyUmVzcG9uc2UiNYi1GAOC0+STAis6ASpiB3Byb2ZpbGUiHS9hZG1pbi91c2Vycy97dXNlcl9pZH06ZW5hYmxlEpABChJMaXN0U2VjdXJpdHlFdmVudHMSKC5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QaKS5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIiWQAgGItRgDgtPkkwIYEhYvYWRtaW4vc2VjdXJpdHktZXZlbnRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access]);
 
 /**
  * An account as its owner sees it.
@@ -882,6 +882,132 @@ export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PUR
   messageDesc(file_shop_users_v1_user_service, 29);
 
 /**
+ * Something that matters for the security of an account.
+ *
+ * @generated from message shop.users.v1.SecurityEvent
+ */
+export type SecurityEvent = Message<"shop.users.v1.SecurityEvent"> & {
+  /**
+   * The event's id, "event_...".
+   *
+   * @generated from field: string security_event_id = 1;
+   */
+  securityEventId: string;
+
+  /**
+   * What happened.
+   *
+   * @generated from field: shop.users.v1.SecurityEventKind kind = 2;
+   */
+  kind: SecurityEventKind;
+
+  /**
+   * Whose account it is; empty when nobody has the name that was tried.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Who did it: a user's id, "anonymous", or the part of the platform that did.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * The session, where there is one.
+   *
+   * @generated from field: string session_id = 5;
+   */
+  sessionId: string;
+
+  /**
+   * More about it, for people: the roles that were set.
+   *
+   * @generated from field: string detail = 6;
+   */
+  detail: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 7;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.SecurityEvent.
+ * Use `create(SecurityEventSchema)` to create a new message.
+ */
+export const SecurityEventSchema: GenMessage<SecurityEvent> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 30);
+
+/**
+ * The request of ListSecurityEvents.
+ *
+ * @generated from message shop.users.v1.ListSecurityEventsRequest
+ */
+export type ListSecurityEventsRequest = Message<"shop.users.v1.ListSecurityEventsRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before, with the same filter.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those of this account.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSecurityEventsRequest.
+ * Use `create(ListSecurityEventsRequestSchema)` to create a new message.
+ */
+export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 31);
+
+/**
+ * The answer of ListSecurityEvents.
+ *
+ * @generated from message shop.users.v1.ListSecurityEventsResponse
+ */
+export type ListSecurityEventsResponse = Message<"shop.users.v1.ListSecurityEventsResponse"> & {
+  /**
+   * The events, newest first.
+   *
+   * @generated from field: repeated shop.users.v1.SecurityEvent security_events = 1;
+   */
+  securityEvents: SecurityEvent[];
+
+  /**
+   * Gets the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSecurityEventsResponse.
+ * Use `create(ListSecurityEventsResponseSchema)` to create a new message.
+ */
+export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 32);
+
+/**
  * What an account may do.
  *
  * @generated from enum shop.users.v1.Role
@@ -921,6 +1047,103 @@ export type Role = (typeof Role)[keyof typeof Role] | UnknownEnum;
  */
 export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
   enumDesc(file_shop_users_v1_user_service, 0);
+
+/**
+ * What happened.
+ *
+ * @generated from enum shop.users.v1.SecurityEventKind
+ */
+export const SecurityEventKind = {
+  /**
+   * Not a kind.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Somebody signed in.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_SIGNED_IN = 1;
+   */
+  SIGNED_IN: 1,
+
+  /**
+   * A sign-in was refused: a wrong password, a name that nobody has, or an account that was shut out.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_SIGN_IN_FAILED = 2;
+   */
+  SIGN_IN_FAILED: 2,
+
+  /**
+   * A refresh token was used a second time: its session has ended.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_REFRESH_TOKEN_REUSED = 3;
+   */
+  REFRESH_TOKEN_REUSED: 3,
+
+  /**
+   * All sessions were ended.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_SIGNED_OUT_EVERYWHERE = 4;
+   */
+  SIGNED_OUT_EVERYWHERE: 4,
+
+  /**
+   * The password was changed.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_PASSWORD_CHANGED = 5;
+   */
+  PASSWORD_CHANGED: 5,
+
+  /**
+   * Somebody who was signed in gave a wrong password for what needs it once more.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_PASSWORD_REFUSED = 6;
+   */
+  PASSWORD_REFUSED: 6,
+
+  /**
+   * An administrator said what the account may do.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_ROLES_SET = 7;
+   */
+  ROLES_SET: 7,
+
+  /**
+   * An administrator shut the account out.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_DISABLED = 8;
+   */
+  DISABLED: 8,
+
+  /**
+   * An administrator let the account in again.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_ENABLED = 9;
+   */
+  ENABLED: 9,
+
+  /**
+   * The account was deleted.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_DELETED = 10;
+   */
+  DELETED: 10,
+} as const;
+
+/**
+ * What happened.
+ *
+ * @generated from enum shop.users.v1.SecurityEventKind
+ */
+export type SecurityEventKind = (typeof SecurityEventKind)[keyof typeof SecurityEventKind] | UnknownEnum;
+
+/**
+ * Describes the enum shop.users.v1.SecurityEventKind.
+ */
+export const SecurityEventKindSchema: GenEnum<SecurityEventKind> = /*@__PURE__*/
+  enumDesc(file_shop_users_v1_user_service, 1);
 
 /**
  * Accounts: who somebody is, and how they prove it.
@@ -1072,6 +1295,16 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof EnableUserRequestSchema;
     output: typeof EnableUserResponseSchema;
+  },
+  /**
+   * Lists what happened to accounts and sessions that matters for their security, newest first.
+   *
+   * @generated from rpc shop.users.v1.UserService.ListSecurityEvents
+   */
+  listSecurityEvents: {
+    methodKind: "unary";
+    input: typeof ListSecurityEventsRequestSchema;
+    output: typeof ListSecurityEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_shop_users_v1_user_service, 0);
