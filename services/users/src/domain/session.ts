@@ -51,7 +51,7 @@ export function expireTimeOf(createTime: Date, lastUseTime: Date, lifetime: Sess
 
 /** Tells whether the session still stands: not expired, and not ended together with all others of its account. */
 export function isLive(session: Session, user: User, now: Date): boolean {
-  return session.userVersion >= user.sessionsSince && !user.disabled && session.expireTime > now;
+  return session.userVersion >= user.sessionsSince && session.expireTime > now;
 }
 
 /** Spent tokens that still lead on, the one that is spent now included. */
