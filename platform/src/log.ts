@@ -13,6 +13,9 @@ export function createLogger(level: string): Logger {
       const traceId = currentTraceId();
       return traceId === undefined ? {} : { trace_id: traceId };
     },
-    redact: ["password", "*.password", "access_token", "*.access_token"],
+    redact: ["password", "access_token", "accessToken", "refresh_token", "refreshToken"].flatMap((secret) => [
+      secret,
+      `*.${secret}`,
+    ]),
   });
 }

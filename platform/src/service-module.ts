@@ -1,6 +1,7 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Db } from "mongodb";
+import type { Revocations } from "./auth/revocations.ts";
 import type { Bus } from "./bus/bus.ts";
 import type { EventHandler } from "./bus/consumer.ts";
 import type { Cache } from "./cache/cache.ts";
@@ -52,6 +53,8 @@ export interface ModuleContext<Config> {
   readonly log: Logger;
   readonly clock: Clock;
   readonly pageTokens: PageTokens;
+  /** Access that ended early, for what goes on after the gate: a watch. */
+  readonly revocations: Revocations;
   /** A lease of the module's own, held under this process's name. */
   lease(name: string, ttlMs?: number): Lease;
   /** Fires when the process begins to drain: what would not end by itself, such as a stream, has to end now. */

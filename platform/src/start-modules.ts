@@ -3,7 +3,9 @@ import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { createAccessTokenVerifier } from "./auth/access-tokens.ts";
+import { followRevocations, revocationsKeptMs } from "./auth/follow-revocations.ts";
 import { createInternalCredentials } from "./auth/internal-credential.ts";
+import { createRevocations } from "./auth/revocations.ts";
 import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
 import { systemClock } from "./clock.ts";
@@ -70,7 +72,9 @@ export async function startModules(
   // verifier asks for them only when a token comes.
   const credentials = createInternalCredentials(processName, secret);
   const addressSeal = createAddressSeal(secret);
-  const verifyAccessToken = createAccessTokenVerifier(async () => (await tokenKeys.listTokenKeys({})).keys);
+  const revocations = createRevocations({ keptMs: revocationsKeptMs });
+  const fetchKeys = async () => (await tokenKeys.listTokenKeys({})).keys;
+  const verifyAccessToken = createAccessTokenVerifier(fetchKeys, revocations);
   const authorize = createAuthorize({ verifyAccessToken, internalCredentials: credentials });
   const authorizePublic = createAuthorize({ verifyAccessToken, internalCredentials: undefined });
   const routerOptions = createRouterOptions(authorize, log, metrics);
@@ -84,6 +88,8 @@ export async function startModules(
 
   const stateful = modules.filter((module) => module.start !== undefined);
   const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, log, signal);
+  // A process without the bus forwards to others, which know.
+  const stopFollowing = backing && (await followRevocations(backing.bus, revocations, log));
   if (backing !== undefined) {
     const pageTokens = createPageTokens(secret);
     for (const module of stateful) {
@@ -91,6 +97,7 @@ export async function startModules(
         config: configOf(module),
         log: log.child({ module: module.name }),
         pageTokens,
+        revocations,
         stopping: stopping.signal,
         takeoverMs,
         transportTo,
@@ -152,6 +159,7 @@ export async function startModules(
       await Promise.all(servers.map((server) => server.close()));
       await stopWork();
       await Promise.all([...started.values()].map((module) => module.close?.()));
+      await stopFollowing?.();
       await metricsServer?.close();
       await backing?.close();
       log.info("drained");
@@ -165,7 +173,7 @@ async function startOne(
   { mongo, bus, cache, redis }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
-    "config" | "log" | "pageTokens" | "stopping" | "takeoverMs" | "transportTo"
+    "config" | "log" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
   >,
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);

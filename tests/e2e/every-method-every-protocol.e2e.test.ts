@@ -23,7 +23,7 @@ import {
 } from "./method-table.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls, services } from "./schema.ts";
-import { addProduct, decided, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
+import { addProduct, decided, nobody, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
 const credentials = createInternalCredentials("e2e", shop.internalSecret);
 const forgedToken = [
@@ -55,6 +55,12 @@ beforeAll(async () => {
     product: asJson(readOnly),
     order: toJson(OrderSchema, order) as World["order"],
     plenty: asJson(plenty),
+    newAccount: async () => {
+      const username = unique("row");
+      await nobody.users.register({ username, password });
+      return { username, ...(await nobody.users.authenticate({ username, password })) };
+    },
+    newSession: async () => await nobody.users.authenticate({ username: owner.username, password }),
     newProduct: async () => asJson(await addProduct(admin, { price })),
     newDeadLetter: plantDeadLetter,
     newConfirmedOrder: async () =>
@@ -68,6 +74,8 @@ beforeAll(async () => {
         return { authorization: `Bearer ${forgedToken}`, [internalCredentialHeader]: forgedToken };
       case "platform":
         return { [internalCredentialHeader]: await credentials.issue() };
+      case "leaver":
+        return { ...(await signUp()).headers };
       default:
         return { ...{ owner, customer, admin }[caller].headers };
     }

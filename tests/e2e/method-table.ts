@@ -6,10 +6,13 @@ import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { expect } from "vitest";
 import { type AnyMethod, nameOf } from "./clients.ts";
-import { password, unique } from "./shopping.ts";
+import { password, shop, unique } from "./shopping.ts";
 
-/** Who calls. `owner` has one order, `customer` is another customer, `platform` carries a part of the platform's proof. */
-export type Caller = "nobody" | "forger" | "owner" | "customer" | "admin" | "platform";
+/**
+ * Who calls. `owner` has one order, `customer` is another customer, `leaver` a new customer at each call, `platform` carries a
+ * part of the platform's proof.
+ */
+export type Caller = "nobody" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform";
 
 /** What is there before the rows are tried. All JSON is canonical protobuf JSON. */
 export interface World {
@@ -21,6 +24,15 @@ export interface World {
   readonly order: JsonObject & { readonly orderId: string };
   /** Another product of 12.50 EUR, with plenty of stock, to be ordered. */
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
+  /** An account that nobody else uses, and its session. */
+  newAccount(): Promise<{
+    readonly userId: string;
+    readonly username: string;
+    readonly sessionId: string;
+    readonly refreshToken: string;
+  }>;
+  /** Another session of the owner's. */
+  newSession(): Promise<{ readonly sessionId: string }>;
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
   newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
   /** StockReserved for an order that nobody knows, set aside as if this consumer had given it up. Without its payload. */
@@ -48,7 +60,19 @@ export interface Row {
 export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" | "platform">> = {
   "shop.users.v1.UserService/Register": "anybody",
   "shop.users.v1.UserService/Authenticate": "anybody",
+  "shop.users.v1.UserService/RefreshToken": "anybody",
+  "shop.users.v1.UserService/SignOut": "accounts",
+  "shop.users.v1.UserService/SignOutEverywhere": "accounts",
+  "shop.users.v1.UserService/ListSessions": "accounts",
   "shop.users.v1.UserService/GetUserProfile": "accounts",
+  "shop.users.v1.UserService/UpdateUserProfile": "accounts",
+  "shop.users.v1.UserService/ChangePassword": "accounts",
+  "shop.users.v1.UserService/DeleteAccount": "accounts",
+  "shop.users.v1.UserService/ListUsers": "admins",
+  "shop.users.v1.UserService/SetRoles": "admins",
+  "shop.users.v1.UserService/DisableUser": "admins",
+  "shop.users.v1.UserService/EnableUser": "admins",
+  "shop.users.v1.UserService/ListSecurityEvents": "admins",
   "shop.common.v1.TokenKeyService/ListTokenKeys": "anybody",
   "shop.inventory.v1.InventoryService/CreateProduct": "admins",
   "shop.inventory.v1.InventoryService/ListProducts": "anybody",
@@ -105,7 +129,19 @@ export const gateRefuses: Readonly<Record<(typeof mayCall)[string], Partial<Reco
 export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.users.v1.UserService/Register": { username: "?" },
   "shop.users.v1.UserService/Authenticate": {},
+  "shop.users.v1.UserService/RefreshToken": {},
+  "shop.users.v1.UserService/SignOut": { sessionId: "none" },
+  "shop.users.v1.UserService/SignOutEverywhere": { userId: "none" },
+  "shop.users.v1.UserService/ListSessions": { pageSize: -1 },
   "shop.users.v1.UserService/GetUserProfile": { userId: "none" },
+  "shop.users.v1.UserService/UpdateUserProfile": { profile: { userId: "none" } },
+  "shop.users.v1.UserService/ChangePassword": {},
+  "shop.users.v1.UserService/DeleteAccount": {},
+  "shop.users.v1.UserService/ListUsers": { pageSize: -1 },
+  "shop.users.v1.UserService/SetRoles": { userId: "none" },
+  "shop.users.v1.UserService/DisableUser": { userId: "none" },
+  "shop.users.v1.UserService/EnableUser": { userId: "none" },
+  "shop.users.v1.UserService/ListSecurityEvents": { pageSize: -1 },
   "shop.common.v1.TokenKeyService/ListTokenKeys": {},
   "shop.inventory.v1.InventoryService/CreateProduct": { product: {} },
   "shop.inventory.v1.InventoryService/ListProducts": { pageSize: -1 },
@@ -149,6 +185,29 @@ const notFound = (reason: string): ExpectedError => ({ code: "NotFound", reason 
 const euros = { currencyCode: "EUR", minorUnits: "1250" };
 const newProduct = () => ({ name: unique("Kettle"), category: unique("Kitchen"), price: euros });
 
+const tokens = {
+  accessToken: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+  tokenType: "Bearer",
+  expiresInSeconds: 600,
+  refreshToken: expect.stringMatching(/^[\w-]{64}$/),
+  refreshExpiresInSeconds: 14 * 24 * 60 * 60,
+  sessionId: idOf("session"),
+};
+
+/** Keys that sign, have signed lately or will soon, as JSON Web Keys of nothing but their public halves. */
+function arePublicKeys(keys: readonly unknown[]): boolean {
+  const publicKey = {
+    kty: "OKP",
+    crv: "Ed25519",
+    kid: expect.any(String),
+    x: expect.stringMatching(/^[\w-]{43}$/),
+    alg: "EdDSA",
+    use: "sig",
+  };
+  expect(keys).toEqual(keys.map(() => publicKey));
+  return keys.length > 0;
+}
+
 const users: readonly Row[] = [
   {
     method: UserService.method.register,
@@ -179,16 +238,18 @@ const users: readonly Row[] = [
     refuses: invalid("username", "password"),
   },
   {
+    method: UserService.method.register,
+    as: "nobody",
+    says: "refuses a password that everybody has",
+    request: () => ({ username: unique("row"), password: "Football" }),
+    refuses: { code: "InvalidArgument", reason: "PASSWORD_TOO_COMMON", violations: ["password"] },
+  },
+  {
     method: UserService.method.authenticate,
     as: "nobody",
     says: "answers a token, whatever the case of the name",
     request: ({ owner }) => ({ username: owner.username.toUpperCase(), password }),
-    answers: ({ ids }) => ({
-      userId: ids.owner,
-      accessToken: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
-      tokenType: "Bearer",
-      expiresInSeconds: expect.any(Number),
-    }),
+    answers: ({ ids }) => ({ userId: ids.owner, ...tokens }),
   },
   {
     method: UserService.method.authenticate,
@@ -246,19 +307,265 @@ const users: readonly Row[] = [
     as: "nobody",
     says: "lists public keys, and nothing private",
     request: () => ({}),
+    answers: () => ({ keys: expect.toSatisfy(arePublicKeys, "are public keys") }),
+  },
+];
+
+const sessions: readonly Row[] = [
+  {
+    method: UserService.method.refreshToken,
+    as: "nobody",
+    says: "answers the next tokens",
+    request: async (world) => ({ refreshToken: (await world.newAccount()).refreshToken }),
+    answers: () => ({ userId: idOf("user"), ...tokens }),
+  },
+  {
+    method: UserService.method.refreshToken,
+    as: "forger",
+    says: "refuses a token that nobody was given",
+    request: () => ({ refreshToken: "A".repeat(64) }),
+    refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
+  },
+  {
+    method: UserService.method.refreshToken,
+    as: "nobody",
+    says: "refuses an empty field",
+    request: () => ({}),
+    refuses: invalid("refresh_token"),
+  },
+  {
+    method: UserService.method.signOut,
+    as: "owner",
+    says: "ends another session of the owner's",
+    request: async (world) => ({ sessionId: (await world.newSession()).sessionId }),
+    answers: () => ({}),
+  },
+  {
+    method: UserService.method.signOut,
+    as: "admin",
+    says: "does not see somebody else's session",
+    request: async (world) => ({ sessionId: (await world.newSession()).sessionId }),
+    refuses: notFound("SESSION_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.signOutEverywhere,
+    as: "admin",
+    says: "ends all sessions of a user",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: () => ({}),
+  },
+  {
+    method: UserService.method.signOutEverywhere,
+    as: "customer",
+    says: "does not see somebody else",
+    request: ({ ids }) => ({ userId: ids.owner }),
+    refuses: notFound("USER_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.listSessions,
+    as: "customer",
+    says: "lists the caller's only session",
+    request: () => ({}),
     answers: () => ({
-      keys: [
+      sessions: [
         {
-          kty: "OKP",
-          crv: "Ed25519",
-          kid: expect.any(String),
-          x: expect.stringMatching(/^[\w-]{43}$/),
-          alg: "EdDSA",
-          use: "sig",
+          sessionId: idOf("session"),
+          current: true,
+          userAgent: expect.any(String),
+          createTime: time,
+          lastUseTime: time,
+          expireTime: time,
         },
       ],
     }),
   },
+  {
+    method: UserService.method.listSessions,
+    as: "customer",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "AAAA" }),
+    refuses: invalid("page_token"),
+  },
+];
+
+/** An account as it is, apart from what is said of it. */
+const profile = (userId: JsonValue, says: JsonObject = {}) => ({
+  userId,
+  username: expect.any(String),
+  roles: ["ROLE_CUSTOMER"],
+  createTime: time,
+  etag: expect.any(String),
+  updateTime: time,
+  ...says,
+});
+
+const accounts: readonly Row[] = [
+  {
+    method: UserService.method.updateUserProfile,
+    as: "customer",
+    says: "changes what they are called",
+    request: ({ ids }) => ({ profile: { userId: ids.customer, displayName: "Žofie 🌻" }, updateMask: "displayName" }),
+    answers: ({ ids }) => ({ profile: profile(ids.customer, { displayName: "Žofie 🌻" }) }),
+  },
+  {
+    method: UserService.method.updateUserProfile,
+    as: "customer",
+    says: "refuses what is not theirs to change",
+    request: ({ ids }) => ({
+      profile: { userId: ids.customer, roles: ["ROLE_ADMIN"], username: "admin" },
+      updateMask: "username,roles",
+    }),
+    refuses: invalid("profile.username", "profile.roles"),
+  },
+  {
+    method: UserService.method.updateUserProfile,
+    as: "customer",
+    says: "refuses a stale etag",
+    request: ({ ids }) => ({
+      profile: { userId: ids.customer, displayName: "Too late", etag: "v0" },
+      updateMask: "displayName",
+    }),
+    refuses: { code: "Aborted", reason: "USER_CHANGED" },
+  },
+  {
+    method: UserService.method.updateUserProfile,
+    as: "admin",
+    says: "does not see somebody else's profile",
+    request: ({ ids }) => ({ profile: { userId: ids.owner, displayName: "Mine" }, updateMask: "displayName" }),
+    refuses: notFound("USER_NOT_FOUND"),
+  },
+  {
+    method: UserService.method.changePassword,
+    as: "leaver",
+    says: "changes it, and goes on with another token",
+    request: () => ({ oldPassword: password, newPassword: "a better one than before" }),
+    answers: () => ({ accessToken: tokens.accessToken, tokenType: "Bearer", expiresInSeconds: 600 }),
+  },
+  {
+    method: UserService.method.changePassword,
+    as: "owner",
+    says: "refuses a wrong password",
+    request: () => ({ oldPassword: "not the password", newPassword: "a better one than before" }),
+    refuses: { code: "PermissionDenied", reason: "WRONG_PASSWORD" },
+  },
+  {
+    method: UserService.method.changePassword,
+    as: "owner",
+    says: "refuses a new password that is too short",
+    request: () => ({ oldPassword: password, newPassword: "short" }),
+    refuses: invalid("new_password"),
+  },
+  {
+    method: UserService.method.deleteAccount,
+    as: "leaver",
+    says: "deletes it",
+    request: () => ({ password }),
+    answers: () => ({}),
+  },
+  {
+    method: UserService.method.deleteAccount,
+    as: "owner",
+    says: "refuses a wrong password",
+    request: () => ({ password: "not the password" }),
+    refuses: { code: "PermissionDenied", reason: "WRONG_PASSWORD" },
+  },
+  {
+    method: UserService.method.deleteAccount,
+    as: "admin",
+    says: "does not leave the shop without an administrator",
+    request: () => ({ password: shop.admin.password }),
+    refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.listUsers,
+    as: "admin",
+    says: "lists those whose name begins so, whatever its case",
+    request: async (world) => ({ usernamePrefix: (await world.newAccount()).username.toUpperCase() }),
+    answers: () => ({ users: [profile(idOf("user"))] }),
+  },
+  {
+    method: UserService.method.listUsers,
+    as: "admin",
+    says: "refuses a page token that was not made here",
+    request: () => ({ pageToken: "AAAA" }),
+    refuses: invalid("page_token"),
+  },
+  {
+    method: UserService.method.setRoles,
+    as: "admin",
+    says: "says what an account may do",
+    request: async (world) => ({ userId: (await world.newAccount()).userId, roles: ["ROLE_CUSTOMER"] }),
+    answers: (_, { userId }) => ({ profile: profile(userId!) }),
+  },
+  {
+    method: UserService.method.setRoles,
+    as: "admin",
+    says: "does not leave the shop without an administrator",
+    request: ({ ids }) => ({ userId: ids.admin, roles: ["ROLE_CUSTOMER"] }),
+    refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.setRoles,
+    as: "admin",
+    says: "refuses no role at all",
+    request: ({ ids }) => ({ userId: ids.customer }),
+    refuses: invalid("roles"),
+  },
+  {
+    method: UserService.method.disableUser,
+    as: "admin",
+    says: "shuts an account out",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: (_, { userId }) => ({ profile: profile(userId!, { disabled: true }) }),
+  },
+  {
+    method: UserService.method.disableUser,
+    as: "admin",
+    says: "does not leave the shop without an administrator",
+    request: ({ ids }) => ({ userId: ids.admin }),
+    refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.enableUser,
+    as: "admin",
+    says: "leaves an account as it is that was not shut out",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: (_, { userId }) => ({ profile: profile(userId!) }),
+  },
+  {
+    method: UserService.method.listSecurityEvents,
+    as: "admin",
+    says: "lists what happened to one account",
+    request: async (world) => ({ userId: (await world.newAccount()).userId }),
+    answers: (_, { userId }) => ({
+      securityEvents: [
+        {
+          securityEventId: idOf("event"),
+          kind: "SECURITY_EVENT_KIND_SIGNED_IN",
+          userId: userId!,
+          actor: userId!,
+          sessionId: idOf("session"),
+          time,
+        },
+      ],
+    }),
+  },
+  {
+    method: UserService.method.listSecurityEvents,
+    as: "admin",
+    says: "refuses what is not a user's id",
+    request: () => ({ userId: "me" }),
+    refuses: invalid("user_id"),
+  },
+  ...(["setRoles", "disableUser", "enableUser"] as const).map(
+    (name): Row => ({
+      method: UserService.method[name],
+      as: "admin",
+      says: "does not find an unknown user",
+      request: () => ({ userId: unknown("user"), ...(name === "setRoles" ? { roles: ["ROLE_ADMIN"] } : {}) }),
+      refuses: notFound("USER_NOT_FOUND"),
+    }),
+  ),
 ];
 
 const inventory: readonly Row[] = [
@@ -960,6 +1267,8 @@ const audits: readonly Row[] = [
 
 export const rows: readonly Row[] = [
   ...users,
+  ...sessions,
+  ...accounts,
   ...inventory,
   ...stock,
   ...watches,

@@ -16,11 +16,46 @@ export interface RestCall {
 export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCall>> = {
   "shop.users.v1.UserService/Register": (body) => ({ verb: "POST", path: "/register", body }),
   "shop.users.v1.UserService/Authenticate": (body) => ({ verb: "POST", path: "/authenticate", body }),
+  "shop.users.v1.UserService/RefreshToken": (body) => ({ verb: "POST", path: "/sessions:refresh", body }),
+  "shop.users.v1.UserService/SignOut": (body) => ({ verb: "POST", path: "/sessions:signOut", body }),
+  "shop.users.v1.UserService/SignOutEverywhere": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/profile/${user_id}:signOutEverywhere`,
+    body,
+  }),
+  "shop.users.v1.UserService/ListSessions": (query) => ({ verb: "GET", path: "/sessions", query }),
   "shop.users.v1.UserService/GetUserProfile": ({ user_id }) => ({
     verb: "GET",
     path: `/profile/${user_id}`,
     answers: "profile",
   }),
+  // No mask: the fields that are present change.
+  "shop.users.v1.UserService/UpdateUserProfile": ({ profile }) => {
+    const { user_id, ...body } = profile as JsonObject;
+    return { verb: "PATCH", path: `/profile/${user_id}`, body, answers: "profile" };
+  },
+  "shop.users.v1.UserService/ChangePassword": (body) => ({ verb: "POST", path: "/profile:changePassword", body }),
+  "shop.users.v1.UserService/DeleteAccount": (body) => ({ verb: "POST", path: "/profile:delete", body }),
+  "shop.users.v1.UserService/ListUsers": (query) => ({ verb: "GET", path: "/admin/users", query }),
+  "shop.users.v1.UserService/SetRoles": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/users/${user_id}:setRoles`,
+    body,
+    answers: "profile",
+  }),
+  "shop.users.v1.UserService/DisableUser": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/users/${user_id}:disable`,
+    body,
+    answers: "profile",
+  }),
+  "shop.users.v1.UserService/EnableUser": ({ user_id, ...body }) => ({
+    verb: "POST",
+    path: `/admin/users/${user_id}:enable`,
+    body,
+    answers: "profile",
+  }),
+  "shop.users.v1.UserService/ListSecurityEvents": (query) => ({ verb: "GET", path: "/admin/security-events", query }),
   "shop.common.v1.TokenKeyService/ListTokenKeys": () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
   "shop.inventory.v1.InventoryService/CreateProduct": ({ product }) => ({
     verb: "POST",

@@ -58,7 +58,10 @@ describe("an answer has exactly the fields that are documented, zeros and empty 
       user_id: registered.json.user_id,
       access_token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
       token_type: "Bearer",
-      expires_in_seconds: expect.any(Number),
+      expires_in_seconds: 600,
+      refresh_token: expect.stringMatching(/^[\w-]{64}$/),
+      refresh_expires_in_seconds: 14 * 24 * 60 * 60,
+      session_id: idOf("session"),
     });
 
     const authorization = `Bearer ${signedIn.json.access_token}`;
@@ -69,6 +72,10 @@ describe("an answer has exactly the fields that are documented, zeros and empty 
       username,
       roles: ["ROLE_CUSTOMER"],
       create_time: time,
+      display_name: "",
+      etag: expect.any(String),
+      update_time: time,
+      disabled: false,
     });
   });
 

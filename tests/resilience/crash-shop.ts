@@ -66,6 +66,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     REDIS_URL: servers.redisUrl,
     NATS_URL: servers.natsUrl,
     INTERNAL_SECRET: randomBytes(32).toString("base64url"),
+    TOKEN_KEYS_SECRET: randomBytes(32).toString("base64url"),
     ADMIN_USERNAME: username,
     ADMIN_PASSWORD: password,
     TAKEOVER_SECONDS: "1",

@@ -83,6 +83,7 @@ export async function startFleet(options: {
     NATS_URL: servers.natsUrl,
     NATS_REPLICAS: "3",
     INTERNAL_SECRET: randomBytes(32).toString("base64url"),
+    TOKEN_KEYS_SECRET: randomBytes(32).toString("base64url"),
     ADMIN_USERNAME: admin.username,
     ADMIN_PASSWORD: admin.password,
     ...Object.fromEntries(services.map(({ name, replicas }) => [`${name.toUpperCase()}_URL`, urlsOf(name, replicas)])),

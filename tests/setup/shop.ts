@@ -114,6 +114,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         LOG_LEVEL: "debug",
         // Tests say which client they are, where it matters.
         TRUSTED_PROXIES: "1",
+        // All the time under all the tests, and nobody is to notice.
+        TOKEN_KEY_SECONDS: "20",
       },
     },
   );

@@ -10,6 +10,7 @@ function randomSecret(bytes = 32): string {
 /** What `<dataDir>/secrets.json` keeps; only its owner can read it. */
 interface KeptSecrets {
   readonly internalSecret?: string;
+  readonly tokenKeysSecret?: string;
   /** Made up for the first admin, until it was shown. */
   readonly adminPassword?: string;
 }
@@ -19,10 +20,18 @@ interface KeptSecrets {
  * at the first start.
  */
 export function internalSecret(dataDir: string, env: NodeJS.ProcessEnv): string {
-  if (env.INTERNAL_SECRET) return env.INTERNAL_SECRET;
+  return env.INTERNAL_SECRET || keptSecret(dataDir, "internalSecret");
+}
+
+/** The secret that seals the keys of access tokens: TOKEN_KEYS_SECRET, else the one made up at the first start. */
+export function tokenKeysSecret(dataDir: string, env: NodeJS.ProcessEnv): string {
+  return env.TOKEN_KEYS_SECRET || keptSecret(dataDir, "tokenKeysSecret");
+}
+
+function keptSecret(dataDir: string, name: "internalSecret" | "tokenKeysSecret"): string {
   const kept = readSecrets(dataDir);
-  const secret = kept.internalSecret ?? randomSecret();
-  if (kept.internalSecret === undefined) keepSecrets(dataDir, { ...kept, internalSecret: secret });
+  const secret = kept[name] ?? randomSecret();
+  if (kept[name] === undefined) keepSecrets(dataDir, { ...kept, [name]: secret });
   return secret;
 }
 

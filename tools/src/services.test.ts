@@ -1,13 +1,13 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { internalSecret } from "./secrets.ts";
+import { internalSecret, tokenKeysSecret } from "./secrets.ts";
 import { serviceEnvironment, servicesOf } from "./services.ts";
 import { readSettings } from "./settings.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const infra = { mongodbUri: "mongodb://m", redisUrl: "redis://r", natsUrl: "nats://n" };
-const secrets = { internalSecret: "s", adminPassword: "p" };
+const secrets = { internalSecret: "s", tokenKeysSecret: "t", adminPassword: "p" };
 
 test("one process hosts all four ports by default, and each service has its own when split", () => {
   const one = servicesOf(readSettings([], { USERS_PORT: "6000" }));
@@ -45,6 +45,7 @@ test("split services find each other on this machine, unless told where else", (
     REDIS_URL: "redis://r",
     NATS_URL: "nats://n",
     INTERNAL_SECRET: "s",
+    TOKEN_KEYS_SECRET: "t",
     ADMIN_USERNAME: "admin",
     ADMIN_PASSWORD: "p",
     LOG_LEVEL: "warn",
@@ -52,11 +53,19 @@ test("split services find each other on this machine, unless told where else", (
   expect(serviceEnvironment(readSettings([], {}), infra, secrets)).not.toHaveProperty("USERS_URL");
 });
 
-test("the internal secret is made up once, and only its owner can read it", () => {
+test.each([
+  ["INTERNAL_SECRET", internalSecret],
+  ["TOKEN_KEYS_SECRET", tokenKeysSecret],
+])("%s is made up once, and only its owner can read it", (variable, secretOf) => {
   const dataDir = temporaryFolder();
-  const secret = internalSecret(dataDir, {});
+  const secret = secretOf(dataDir, {});
   expect(secret).toMatch(/^[\w-]{43}$/);
-  expect(internalSecret(dataDir, {})).toBe(secret);
+  expect(secretOf(dataDir, {})).toBe(secret);
   expect(statSync(join(dataDir, "secrets.json")).mode & 0o777).toBe(0o600);
-  expect(internalSecret(dataDir, { INTERNAL_SECRET: "given" })).toBe("given");
+  expect(secretOf(dataDir, { [variable]: "given" })).toBe("given");
+});
+
+test("the secrets that are made up are two", () => {
+  const dataDir = temporaryFolder();
+  expect(internalSecret(dataDir, {})).not.toBe(tokenKeysSecret(dataDir, {}));
 });

@@ -36,7 +36,7 @@ export function servicesOf({ split, ports, env }: Settings): readonly Service[] 
 export function serviceEnvironment(
   { split, ports, env, dataDir, adminUsername }: Settings,
   infra: Pick<Infra, "mongodbUri" | "redisUrl" | "natsUrl">,
-  secrets: { readonly internalSecret: string; readonly adminPassword: string },
+  secrets: { readonly internalSecret: string; readonly tokenKeysSecret: string; readonly adminPassword: string },
 ): NodeJS.ProcessEnv {
   const neighbours = {
     USERS_URL: `http://127.0.0.1:${ports.USERS_PORT}`,
@@ -54,6 +54,7 @@ export function serviceEnvironment(
     REDIS_URL: infra.redisUrl,
     NATS_URL: infra.natsUrl,
     INTERNAL_SECRET: secrets.internalSecret,
+    TOKEN_KEYS_SECRET: secrets.tokenKeysSecret,
     ADMIN_USERNAME: adminUsername,
     ADMIN_PASSWORD: secrets.adminPassword,
   };

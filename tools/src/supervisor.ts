@@ -9,7 +9,7 @@ import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts
 import { readableLine } from "./log-lines.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
-import { adminPasswordToShow, internalSecret } from "./secrets.ts";
+import { adminPasswordToShow, internalSecret, tokenKeysSecret } from "./secrets.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { type Service, serviceEnvironment } from "./services.ts";
 import type { Settings } from "./settings.ts";
@@ -111,6 +111,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   const madeUp = settings.adminPassword === undefined ? adminPasswordToShow(dataDir) : undefined;
   const secrets = {
     internalSecret: internalSecret(dataDir, env),
+    tokenKeysSecret: tokenKeysSecret(dataDir, env),
     adminPassword: settings.adminPassword ?? madeUp?.password ?? "",
   };
   const serviceEnv = serviceEnvironment(settings, infra, secrets);

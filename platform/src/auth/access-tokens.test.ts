@@ -1,6 +1,16 @@
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
-import { describe, expect, test } from "vitest";
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWTHeaderParameters,
+  SignJWT,
+  UnsecuredJWT,
+} from "jose";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createAccessTokenVerifier, type SigningKey, signAccessToken } from "./access-tokens.ts";
+import { createRevocations } from "./revocations.ts";
 
 async function makeKey(kid: string): Promise<SigningKey> {
   const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
@@ -12,40 +22,87 @@ function publicOf({ d: _private, ...key }: SigningKey): SigningKey {
 }
 
 const key = await makeKey("one");
-const account = { userId: "user_1", roles: ["customer"] };
+const account = { userId: "user_1", roles: ["customer"], sessionId: "session_1", version: 1 };
 const now = () => new Date();
-const claims = { iss: "shop", aud: "shop", sub: "user_1", exp: Math.floor(Date.now() / 1000) + 60 };
-const verifier = () => createAccessTokenVerifier(async () => [publicOf(key)]);
+const seconds = Math.floor(Date.now() / 1000);
+const claims = {
+  iss: "shop",
+  aud: "shop",
+  sub: "user_1",
+  sid: "session_1",
+  ver: 1,
+  jti: "1",
+  iat: seconds,
+  exp: seconds + 60,
+};
+const nothingRevoked = createRevocations({ keptMs: 0 });
+const verifier = (revocations = nothingRevoked) => createAccessTokenVerifier(async () => [publicOf(key)], revocations);
 const refused = expect.objectContaining({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 
 test("a signed token tells whose it is, and until when", async () => {
-  const expireTime = new Date("2100-01-01T00:10:00Z");
-  const token = await signAccessToken(key, account, new Date("2100-01-01"));
-  expect(await verifier()(token)).toEqual({ kind: "user", ...account, expireTime });
+  const token = await signAccessToken(key, account, new Date(seconds * 1000));
+  const { userId, roles, sessionId, version } = account;
+  const [issueTime, expireTime] = [new Date(seconds * 1000), new Date((seconds + 600) * 1000)];
+  const facts = { sessionId, version, issueTime, expireTime };
+  expect(await verifier()(token)).toEqual({ kind: "user", userId, roles, token: facts });
+});
+
+test("a token says by whom, for whom, when and under which key it was issued", async () => {
+  const token = await signAccessToken(key, account, new Date(seconds * 1000));
+  expect(decodeProtectedHeader(token)).toEqual({ alg: "EdDSA", kid: "one", typ: "at+jwt" });
+  expect(decodeJwt(token)).toEqual({
+    iss: "shop",
+    aud: "shop",
+    sub: "user_1",
+    sid: "session_1",
+    ver: 1,
+    roles: ["customer"],
+    jti: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    iat: seconds,
+    exp: seconds + 600,
+  });
 });
 
 describe("a token is refused", () => {
   const x = Buffer.from(key.x!, "base64url");
-  const sign = (payload: object, header = { alg: "EdDSA", kid: "one" }, by: SigningKey = key) =>
-    import("jose").then(async ({ importJWK }) =>
-      new SignJWT({ ...claims, ...payload }).setProtectedHeader(header).sign(await importJWK(by, "EdDSA")),
-    );
+  const good = { alg: "EdDSA", kid: "one", typ: "at+jwt" };
+  const sign = async (payload: object, header: JWTHeaderParameters = good, by: SigningKey = key) =>
+    new SignJWT({ ...claims, ...payload }).setProtectedHeader(header).sign(await importJWK(by, "EdDSA"));
+
+  test("but not what the tokens below are made from", async () => {
+    expect(await verifier()(await sign({}))).toMatchObject({ userId: "user_1" });
+  });
+
   test.each([
     ["without a signature", async () => new UnsecuredJWT(claims).encode()],
     [
-      "signed with the public key as a shared secret",
-      () => new SignJWT(claims).setProtectedHeader({ alg: "HS256", kid: "one" }).sign(x),
+      "that says that it needs no signature",
+      async () => `${base64({ ...good, alg: "none" })}.${base64(claims)}.${(await sign({})).split(".")[2]}`,
     ],
-    ["of a key that nobody knows", async () => sign({}, { alg: "EdDSA", kid: "two" }, await makeKey("two"))],
-    ["of another key under a known name", async () => sign({}, { alg: "EdDSA", kid: "one" }, await makeKey("one"))],
-    ["that has expired", () => sign({ exp: Math.floor(Date.now() / 1000) - 1 })],
-    ["that is not valid yet", () => sign({ nbf: Math.floor(Date.now() / 1000) + 60 })],
+    [
+      "signed with the public key as a shared secret",
+      () => new SignJWT(claims).setProtectedHeader({ ...good, alg: "HS256" }).sign(x),
+    ],
+    ["of a key that nobody knows", async () => sign({}, { ...good, kid: "two" }, await makeKey("two"))],
+    ["of another key under a known name", async () => sign({}, good, await makeKey("one"))],
+    ["that brings its own key along", async () => sign({}, { ...good, jwk: publicOf(key) }, await makeKey("one"))],
+    ["that is no access token", () => sign({}, { ...good, typ: "JWT" })],
+    ["that does not say what it is", () => sign({}, { alg: "EdDSA", kid: "one" })],
+    ["that has expired", () => sign({ exp: seconds - 1 })],
+    ["that is not valid yet", () => sign({ nbf: seconds + 60 })],
+    ["that will be issued later", () => sign({ iat: seconds + 60, exp: seconds + 120 })],
+    ["that never expires", () => sign({ exp: undefined })],
+    ["of no session", () => sign({ sid: undefined })],
     ["for another audience", () => sign({ aud: "else" })],
     ["of another issuer", () => sign({ iss: "else" })],
     ["that is not a token", async () => "nonsense"],
   ])("%s", async (_why, make) => {
     await expect(verifier()(await make())).rejects.toEqual(refused);
   });
+
+  function base64(json: object): string {
+    return Buffer.from(JSON.stringify(json)).toString("base64url");
+  }
 });
 
 test("while the keys can't be had the answer is UNAVAILABLE, and known keys go on to work", async () => {
@@ -53,7 +110,7 @@ test("while the keys can't be had the answer is UNAVAILABLE, and known keys go o
   const verify = createAccessTokenVerifier(async () => {
     if (!isUp) throw new Error("down");
     return [publicOf(key)];
-  });
+  }, nothingRevoked);
   const [first, second] = [await signAccessToken(key, account, now()), await signAccessToken(key, account, now())];
   isUp = false;
   await expect(verify(first)).rejects.toMatchObject({ kind: "unavailable", reason: "TOKEN_KEYS_UNAVAILABLE" });
@@ -63,6 +120,21 @@ test("while the keys can't be had the answer is UNAVAILABLE, and known keys go o
   expect(await verify(second)).toMatchObject({ userId: "user_1" });
 });
 
+test("a key that is in use no more is forgotten after five minutes", async () => {
+  const late = vi.spyOn(performance, "now");
+  onTestFinished(() => late.mockRestore());
+  let inUse = [publicOf(key)];
+  const verify = createAccessTokenVerifier(async () => inUse, nothingRevoked);
+  await verify(await signAccessToken(key, account, now()));
+  inUse = [];
+  await verify(await signAccessToken(key, account, now()));
+  late.mockReturnValue(performance.now() + 5 * 60 * 1000 + 1);
+  await verify(await signAccessToken(key, account, now()));
+  await vi.waitFor(
+    async () => await expect(verify(await signAccessToken(key, account, now()))).rejects.toEqual(refused),
+  );
+});
+
 test("a remembered token is refused once it has expired", async () => {
   const verify = verifier();
   const token = await signAccessToken(key, account, new Date(Date.now() - 599_000));
@@ -70,4 +142,26 @@ test("a remembered token is refused once it has expired", async () => {
   await expect
     .poll(() => verify(token).catch((error) => error.reason), { timeout: 5_000 })
     .toBe("ACCESS_TOKEN_INVALID");
+});
+
+describe("a token that was remembered is refused once", () => {
+  const another = { ...account, sessionId: "session_2" };
+  test.each([
+    ["its session has ended, and no other is", { sessionId: "session_1", version: 0 }, "revoked", "good"],
+    ["its account has changed, in every session", { sessionId: "", version: 2 }, "revoked", "revoked"],
+    ["not if it was issued for the account as it is", { sessionId: "", version: 1 }, "good", "good"],
+  ] as const)("%s", async (_when, { sessionId, version }, ...expected) => {
+    const revocations = createRevocations({ keptMs: 600_000 });
+    const verify = verifier(revocations);
+    const tokens = await Promise.all([account, another].map((subject) => signAccessToken(key, subject, now())));
+    await Promise.all(tokens.map(verify));
+    revocations.add({ userId: "user_1", sessionId, version, time: now() });
+    const outcomes = tokens.map((token) =>
+      verify(token).then(
+        () => "good",
+        () => "revoked",
+      ),
+    );
+    expect(await Promise.all(outcomes)).toEqual(expected);
+  });
 });

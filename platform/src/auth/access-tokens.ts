@@ -2,32 +2,44 @@ import { type CryptoKey, errors, importJWK, type JWK, jwtVerify, SignJWT } from 
 import { LRUCache } from "lru-cache";
 import { DomainError } from "../errors.ts";
 import type { Principal } from "./principal.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** How long an access token is good for, in seconds. */
 export const accessTokenSeconds = 600;
 
 const algorithm = "EdDSA";
+const tokenType = "at+jwt";
 const issuer = "shop";
 const audience = "shop";
 const rememberedTokens = 10_000;
+/** So far the clock of whoever issues may be ahead of ours. */
+const maxClockSkewSeconds = 5;
 /** Unknown key names may ask for the keys again only this often. */
 const refetchIntervalMs = 2_000;
+/** Keys that are older are asked for again, so that one that was taken back is forgotten. */
+const keysMaxAgeMs = 5 * 60 * 1000;
 
 /** A private Ed25519 key as a JSON Web Key with its name. */
 export type SigningKey = JWK & { readonly kid: string };
 
-/** Signs an access token (RFC 7519) for an account. */
-export async function signAccessToken(
-  key: SigningKey,
-  account: { readonly userId: string; readonly roles: readonly string[] },
-  now: Date,
-): Promise<string> {
+/** Whose access a token grants. */
+export interface TokenSubject {
+  readonly userId: string;
+  readonly roles: readonly string[];
+  readonly sessionId: string;
+  /** Of the account as it was read: what is revoked later is every token of an earlier version. */
+  readonly version: number;
+}
+
+/** Signs an access token (RFC 7519, RFC 9068). */
+export async function signAccessToken(key: SigningKey, subject: TokenSubject, now: Date): Promise<string> {
+  const { userId, roles, sessionId, version } = subject;
   const issuedAt = Math.floor(now.getTime() / 1000);
-  return await new SignJWT({ roles: account.roles })
-    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ: "at+jwt" })
+  return await new SignJWT({ roles, sid: sessionId, ver: version })
+    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ: tokenType })
     .setIssuer(issuer)
     .setAudience(audience)
-    .setSubject(account.userId)
+    .setSubject(userId)
     .setJti(crypto.randomUUID())
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + accessTokenSeconds)
@@ -40,33 +52,45 @@ export async function signAccessToken(
  */
 export type VerifyAccessToken = (token: string) => Promise<Principal>;
 
+type User = Extract<Principal, { kind: "user" }>;
+
 /**
- * A verifier that remembers public keys for as long as the process lives, and good tokens until they expire (10,000 at
- * most). `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
+ * A verifier that remembers public keys until others are in use, and good tokens until they expire (10,000 at most) or are
+ * revoked. `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
  */
-export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[]>): VerifyAccessToken {
-  const keys = new Map<string, CryptoKey | Uint8Array>();
-  const remembered = new LRUCache<string, Principal & { kind: "user" }>({ max: rememberedTokens });
+export function createAccessTokenVerifier(
+  fetchKeys: () => Promise<readonly JWK[]>,
+  revocations: Pick<Revocations, "isRevoked">,
+): VerifyAccessToken {
+  let keys: ReadonlyMap<string, CryptoKey | Uint8Array> = new Map();
+  const remembered = new LRUCache<string, User>({ max: rememberedTokens });
   let fetching: Promise<void> | undefined;
   let fetchedAt = Number.NEGATIVE_INFINITY;
 
-  async function refetch(): Promise<void> {
-    for (const key of await fetchKeys()) {
-      if (key.kid !== undefined) keys.set(key.kid, await importJWK(key, algorithm));
-    }
+  async function fetch(): Promise<void> {
+    const named = (await fetchKeys()).filter((key) => key.kid !== undefined);
+    keys = new Map(await Promise.all(named.map(async (key) => [key.kid!, await importJWK(key, algorithm)] as const)));
     fetchedAt = performance.now();
+  }
+
+  async function refetch(): Promise<void> {
+    fetching ??= fetch().finally(() => {
+      fetching = undefined;
+    });
+    await fetching;
   }
 
   async function keyOf(kid: string | undefined): Promise<CryptoKey | Uint8Array> {
     if (kid === undefined) throw badToken("it names no key");
     const known = keys.get(kid);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Nobody waits for it: while the keys can't be had, those that are known do.
+      if (performance.now() - fetchedAt > keysMaxAgeMs) void refetch().catch(() => {});
+      return known;
+    }
     if (performance.now() - fetchedAt > refetchIntervalMs) {
-      fetching ??= refetch().finally(() => {
-        fetching = undefined;
-      });
       try {
-        await fetching;
+        await refetch();
       } catch (cause) {
         throw new DomainError("unavailable", "TOKEN_KEYS_UNAVAILABLE", "access tokens can't be checked just now", {
           cause,
@@ -79,33 +103,51 @@ export function createAccessTokenVerifier(fetchKeys: () => Promise<readonly JWK[
     return fetched;
   }
 
-  return async (token) => {
-    const known = remembered.get(token);
-    if (known !== undefined) return known;
+  async function check(text: string): Promise<User> {
     try {
-      const { payload } = await jwtVerify(token, (header) => keyOf(header.kid), {
+      const { payload } = await jwtVerify(text, (header) => keyOf(header.kid), {
         algorithms: [algorithm],
+        typ: tokenType,
         issuer,
         audience,
-        requiredClaims: ["sub", "exp"],
+        requiredClaims: ["sub", "sid", "ver", "jti", "iat", "exp"],
       });
+      if (payload.iat! > Date.now() / 1000 + maxClockSkewSeconds) throw badToken("it is not valid yet");
       const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
       const expireTime = new Date(payload.exp! * 1000);
-      const principal = { kind: "user", userId: payload.sub!, roles, expireTime } as const;
+      const token = {
+        sessionId: String(payload.sid),
+        version: Number(payload.ver),
+        issueTime: new Date(payload.iat! * 1000),
+        expireTime,
+      };
+      const principal = { kind: "user", userId: payload.sub!, roles, token } as const;
       const ttl = expireTime.getTime() - Date.now();
-      if (ttl > 0) remembered.set(token, principal, { ttl });
+      if (ttl > 0) remembered.set(text, principal, { ttl });
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw tokenExpired();
       if (error instanceof errors.JOSEError) throw badToken("it is not valid");
       throw error;
     }
+  }
+
+  return async (text) => {
+    const user = remembered.get(text) ?? (await check(text));
+    // Remembered or not: it may have been revoked since.
+    if (revocations.isRevoked(user)) throw tokenRevoked();
+    return user;
   };
 }
 
 /** What a caller is told whose token was good when the call began, and is no more. */
 export function tokenExpired(): DomainError {
   return badToken("it has expired");
+}
+
+/** What a caller is told whose session has ended, or whose account has changed. */
+export function tokenRevoked(): DomainError {
+  return badToken("it was revoked");
 }
 
 function badToken(why: string): DomainError {

@@ -5,10 +5,19 @@ export type Principal =
       readonly kind: "user";
       readonly userId: string;
       readonly roles: readonly string[];
-      /** When their token expires, if they came with one. */
-      readonly expireTime?: Date;
+      /** What their token says, if they came with one. */
+      readonly token?: TokenFacts;
     }
   | { readonly kind: "service"; readonly name: string };
+
+/** What an access token says besides whose it is. */
+export interface TokenFacts {
+  readonly sessionId: string;
+  /** Of the account when the token was issued. */
+  readonly version: number;
+  readonly issueTime: Date;
+  readonly expireTime: Date;
+}
 
 export const anonymous: Principal = { kind: "anonymous" };
 

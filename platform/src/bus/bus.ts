@@ -30,8 +30,13 @@ export interface Bus {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   isConnected(): boolean;
-  /** Makes the stream if it is missing, and keeps its settings. Idempotent, so that emitters and hearers may both ask. */
-  ensureStream(name: string, subjects: readonly string[]): Promise<void>;
+  /** Calls back whenever the connection broke and is back. The answer ends it. */
+  whenBack(callBack: () => void): () => void;
+  /**
+   * Makes the stream if it is missing, and keeps its settings. Idempotent, so that emitters and hearers may both ask. It keeps
+   * events for seven days, unless told otherwise.
+   */
+  ensureStream(name: string, subjects: readonly string[], keptMs?: number): Promise<void>;
   /** Resolves when the stream has stored the event, together with others of its type. Safe to retry. */
   publish(event: Event): Promise<void>;
   /** Resolves when the stream has stored the message, under a subject of its own. Safe to retry with the same id. */
@@ -72,6 +77,7 @@ export async function connectBus(
   const jetstream = connection.jetstream();
 
   let connected = true;
+  const waitingForBack = new Set<() => void>();
   void (async () => {
     for await (const status of connection.status()) {
       if (status.type === Events.Disconnect) {
@@ -80,6 +86,7 @@ export async function connectBus(
       } else if (status.type === Events.Reconnect) {
         connected = true;
         log.info("the bus is back");
+        for (const callBack of waitingForBack) callBack();
       }
     }
   })();
@@ -103,12 +110,16 @@ export async function connectBus(
     jetstream,
     manager,
     isConnected: () => connected,
-    async ensureStream(name, subjects) {
+    whenBack(callBack) {
+      waitingForBack.add(callBack);
+      return () => void waitingForBack.delete(callBack);
+    },
+    async ensureStream(name, subjects, keptMs = retentionMs) {
       const config = {
         subjects: [...subjects],
         retention: RetentionPolicy.Limits,
         storage: StorageType.File,
-        max_age: nanos(retentionMs),
+        max_age: nanos(keptMs),
         duplicate_window: nanos(dedupeWindowMs),
         num_replicas: options.replicas,
       };

@@ -13,7 +13,7 @@ const aWhileAgo = () => new Date(Date.now() - 60_000);
 
 async function openOutbox({ isBusThere = true } = {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
-  await bus.ensureStream(stream, ["shop.common.v1.>"]);
+  await bus.ensureStream(stream, [MoneySchema.typeName]);
   const collection = db.collection<WithOutbox>("things");
   await ensureOutboxIndex(collection);
   const outbox = createOutbox(collection, isBusThere ? bus : absentBus(bus), silentLog);

@@ -2,8 +2,9 @@ import { Code } from "@connectrpc/connect";
 import { type Collection, MongoClient } from "mongodb";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import type { Principal } from "../auth/principal.ts";
+import { createRevocations } from "../auth/revocations.ts";
 import { type Changes, createChanges } from "../mongo/changes.ts";
-import { contextOf, openTestDb, silentLog } from "../testing/index.ts";
+import { contextOf, nothingRevoked, openTestDb, silentLog } from "../testing/index.ts";
 import { createWatches } from "./watches.ts";
 
 interface Thing {
@@ -11,7 +12,13 @@ interface Thing {
   n: number;
 }
 
-const user: Principal = { kind: "user", userId: "user_1", roles: [] };
+const user = { kind: "user", userId: "user_1", roles: [] } as const;
+const token = {
+  sessionId: "session_1",
+  version: 1,
+  issueTime: new Date(),
+  expireTime: new Date(Date.now() + 600_000),
+};
 
 /** A collection, and watches of it as two processes would have them. */
 async function openThings(options: Partial<Parameters<typeof createWatches>[0]> = {}) {
@@ -20,7 +27,7 @@ async function openThings(options: Partial<Parameters<typeof createWatches>[0]> 
   await things.insertMany(["a", "b"].map((_id) => ({ _id, n: 0 })));
   const stop = new AbortController();
   const makeWatch = (changes = createChanges(things, { operationType: "update" }, silentLog)) =>
-    createWatches({ changes, max: 10, stopping: stop.signal, ...options });
+    createWatches({ changes, revocations: nothingRevoked, max: 10, stopping: stop.signal, ...options });
   const change = (_id: string) => things.updateOne({ _id }, { $inc: { n: 1 } });
   return { things, change, makeWatch, watch: makeWatch(), stop };
 }
@@ -148,11 +155,37 @@ test("more watches than the limit are refused, until one ends", async () => {
 
 test("a watch ends when the token expires that it was opened with", async () => {
   const { watch } = await openThings();
-  const { next } = watcherOf(watch, "a", { ...user, expireTime: new Date(Date.now() + 200) });
+  const { next } = watcherOf(watch, "a", {
+    ...user,
+    token: { ...token, expireTime: new Date(Date.now() + 200) },
+  });
   await next();
   await next();
   await expect(next()).rejects.toMatchObject({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 });
+
+test("a watch ends when its token is revoked, and no other does", async () => {
+  const revocations = createRevocations({ keptMs: 600_000 });
+  const { watch, change } = await openThings({ revocations, quietMs: 60_000 });
+  const ofToken = (sessionId: string) => watcherOf(watch, "a", { ...user, token: { ...token, sessionId } });
+  const [one, another] = [ofToken("session_1"), ofToken("session_2")];
+  await Promise.all([one.next(), another.next()]);
+  const isOver = expect(toItsEnd(one)).rejects.toMatchObject({
+    kind: "unauthenticated",
+    reason: "ACCESS_TOKEN_INVALID",
+  });
+  revocations.add({ userId: "user_1", sessionId: "session_1", version: 0, time: new Date() });
+  await isOver;
+  await change("a");
+  expect(await another.next()).toBe("changed");
+  const isOverToo = expect(toItsEnd(another)).rejects.toMatchObject({ reason: "ACCESS_TOKEN_INVALID" });
+  revocations.add({ userId: "user_1", sessionId: "", version: 2, time: new Date() });
+  await isOverToo;
+});
+
+async function toItsEnd({ next }: ReturnType<typeof watcherOf>): Promise<never> {
+  for (;;) await next();
+}
 
 test("every watch ends when the process drains, and no other begins", async () => {
   const { things, watch, stop } = await openThings({ quietMs: 60_000 });

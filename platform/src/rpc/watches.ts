@@ -1,5 +1,6 @@
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
-import { tokenExpired } from "../auth/access-tokens.ts";
+import { tokenExpired, tokenRevoked } from "../auth/access-tokens.ts";
+import type { Revocations } from "../auth/revocations.ts";
 import { DomainError } from "../errors.ts";
 import type { Changes } from "../mongo/changes.ts";
 import { callerOf } from "./access.ts";
@@ -21,7 +22,7 @@ export interface Watch extends AsyncIterable<Turn> {
 
 /**
  * Watches a document for the caller of a streaming method. Rejects, in place of a turn, when the caller has gone or its
- * deadline has passed, UNAUTHENTICATED when its token has expired, SERVICE_STOPPING when the process drains, and
+ * deadline has passed, UNAUTHENTICATED when its token has expired or was revoked, SERVICE_STOPPING when the process drains, and
  * TOO_MANY_WATCHES before the first one. Whatever ends it, the document is let go of at that moment.
  */
 export type WatchFor = (id: string, context: Pick<HandlerContext, "signal" | "values">) => Watch;
@@ -32,12 +33,13 @@ const defaultQuietMs = 30_000;
 /** The watches of one kind of document in this process: `max` at the same time. */
 export function createWatches(options: {
   readonly changes: Changes;
+  readonly revocations: Pick<Revocations, "whenRevoked">;
   readonly max: number;
   /** Fires when the process begins to drain. */
   readonly stopping: AbortSignal;
   readonly quietMs?: number;
 }): WatchFor {
-  const { changes, max, stopping, quietMs = defaultQuietMs } = options;
+  const { changes, revocations, max, stopping, quietMs = defaultQuietMs } = options;
   const open = new Set<(reason: unknown) => void>();
   stopping.addEventListener("abort", () => {
     for (const end of open) end(serviceStopping());
@@ -58,9 +60,10 @@ export function createWatches(options: {
       if (stopping.aborted) throw serviceStopping();
       if (open.size >= max) throw tooManyWatches();
       const caller = callerOf(context);
-      const expireTime = caller.kind === "user" ? caller.expireTime : undefined;
+      const expireTime = caller.kind === "user" ? caller.token?.expireTime : undefined;
       const expiry =
         expireTime && setTimeout(() => end(tokenExpired()), Math.max(0, expireTime.getTime() - Date.now()));
+      const unwatch = revocations.whenRevoked(caller, () => end(tokenRevoked()));
       const unsubscribe = changes.subscribe(id, again);
       const callerGone = () => end(ConnectError.from(signal.reason));
       // Not left to the generator alone: one whose caller does not read is never asked to finish.
@@ -68,6 +71,7 @@ export function createWatches(options: {
         if (!open.delete(end)) return;
         ended = { reason };
         clearTimeout(expiry);
+        unwatch();
         unsubscribe();
         signal.removeEventListener("abort", callerGone);
         wake();

@@ -1,7 +1,9 @@
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { MongoClient } from "mongodb";
 import { inject, onTestFinished, vi } from "vitest";
+import { ensureRevocations } from "../auth/follow-revocations.ts";
 import type { Principal } from "../auth/principal.ts";
+import { createRevocations, type Revocations } from "../auth/revocations.ts";
 import { type Bus, connectBus } from "../bus/bus.ts";
 import { newId } from "../ids.ts";
 import { createLimits, type Limits } from "../limits/limits.ts";
@@ -32,11 +34,12 @@ export async function openTestDb() {
   return client.db(newId("test"));
 }
 
-/** A connection to the bus. Streams are shared: tests take names of their own. */
+/** A connection to the bus, on which access can be revoked. Streams are shared: tests take names of their own. */
 export async function openTestBus(): Promise<Bus> {
   const options = { url: inject("natsUrl"), name: "test", replicas: 1 };
   const bus = await connectBus(options, silentLog, new AbortController().signal);
   onTestFinished(() => bus.close());
+  await ensureRevocations(bus);
   return bus;
 }
 
@@ -55,6 +58,9 @@ export async function openTestLimits(module: string): Promise<Limits> {
   await vi.waitUntil(() => redis.isReady);
   return createLimits(redis, module);
 }
+
+/** The list of a shop in which nobody signs out. */
+export const nothingRevoked: Revocations = createRevocations({ keptMs: 0 });
 
 /** A bus that is not there: every publish fails as it does while NATS is down. */
 export function absentBus(bus: Bus): Bus {

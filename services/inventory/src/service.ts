@@ -45,11 +45,12 @@ export const inventory = defineModule({
   port: (config) => config.INVENTORY_PORT,
   neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
-  async start({ config, db, bus, cache, clock, log, lease, pageTokens, stopping, takeoverMs }) {
+  async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping, takeoverMs }) {
     const stores = await openStores({ db, bus, cache, log });
     const { products, productDocuments, productCache, ledger, history, outbox, upkeep, auditStore } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
+      revocations,
       max: config.STOCK_WATCHES_AT_ONCE,
       stopping,
     });

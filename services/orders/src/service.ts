@@ -10,6 +10,7 @@ import {
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { file_shop_users_v1_events, UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
 import {
   auditGauges,
   auditJob,
@@ -29,6 +30,7 @@ import { createReservations } from "./clients/reservations.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
+import { userDeleted } from "./events/user-deleted.ts";
 import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
 import { createOrderAudit } from "./order-audit.ts";
@@ -60,13 +62,18 @@ export const orders = defineModule({
     { service: InventoryService, urls: config.INVENTORY_URL },
   ],
   emits: "shop.orders.v1",
-  async start({ config, db, bus, clock, log, lease, pageTokens, stopping, takeoverMs, transportTo }) {
+  async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
     const upkeep = createOutboxUpkeep(documents, outbox);
     const store = createOrderStore(documents, outbox);
-    const watch = createWatches({ changes: followMoves(documents, log), max: config.ORDER_WATCHES_AT_ONCE, stopping });
+    const watch = createWatches({
+      changes: followMoves(documents, log),
+      revocations,
+      max: config.ORDER_WATCHES_AT_ONCE,
+      stopping,
+    });
     const admission = createAdmission({
       orders: store,
       clock,
@@ -85,7 +92,7 @@ export const orders = defineModule({
       decisionDeadlineMs,
     });
     const reports = createAuditReports(db, audit.name);
-    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events);
+    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events, file_shop_users_v1_events);
     return {
       routes(router) {
         router.service(OrderService, {
@@ -124,6 +131,13 @@ export const orders = defineModule({
           event: StockRejectedSchema,
           maxBatch,
           handle: stockRejected({ orders: store, clock }),
+        }),
+        eventHandler({
+          durable: "orders-user-deleted",
+          stream: "users",
+          event: UserDeletedSchema,
+          maxBatch,
+          handle: userDeleted({ orders: store }),
         }),
       ],
       jobs: [

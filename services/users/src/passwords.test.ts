@@ -1,13 +1,17 @@
 import { expect, test } from "vitest";
 import { createPasswords } from "./passwords.ts";
 
-test("passwords are hashed with Argon2id at OWASP's parameters", async () => {
-  const passwords = await createPasswords({ atOnce: 1, waiting: 1 });
-  expect(await passwords.hash("correct horse")).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+const owasp = { memoryKib: 19_456, passes: 2, lanes: 1 };
+const open = (limits = {}) => createPasswords({ cost: owasp, atOnce: 1, waiting: 9, ...limits });
+
+test("passwords are hashed with Argon2id at the given cost", async () => {
+  expect(await (await open()).hash("correct horse")).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+  const dear = await open({ cost: { memoryKib: 4_096, passes: 3, lanes: 2 } });
+  expect(await dear.hash("correct horse")).toMatch(/^\$argon2id\$v=19\$m=4096,t=3,p=2\$/);
 });
 
 test("only the right password of a known account matches", async () => {
-  const passwords = await createPasswords({ atOnce: 1, waiting: 9 });
+  const passwords = await open();
   const hash = await passwords.hash("correct horse");
   expect(await passwords.verify(hash, "correct horse")).toBe(true);
   expect(await passwords.verify(hash, "wrong horse")).toBe(false);
@@ -15,9 +19,20 @@ test("only the right password of a known account matches", async () => {
 });
 
 test("what exceeds the queue is refused at once, and the queue goes on", async () => {
-  const passwords = await createPasswords({ atOnce: 1, waiting: 2 });
+  const passwords = await open({ waiting: 2 });
   const results = await Promise.allSettled(Array.from({ length: 5 }, () => passwords.hash("correct horse")));
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected", "rejected"]);
   expect(results[3]).toMatchObject({ reason: { kind: "resource_exhausted", reason: "SIGN_IN_BUSY" } });
   await expect(passwords.hash("correct horse")).resolves.toBeTypeOf("string");
+});
+
+test.each([
+  ["more memory", { memoryKib: 19_457 }, true],
+  ["more passes", { passes: 3 }, true],
+  ["more lanes", { lanes: 2 }, true],
+  ["the same", {}, false],
+  ["less", { memoryKib: 8_192, passes: 1 }, false],
+])("a hash made at OWASP's cost is outdated or not once %s is asked for", async (_what, cost, expected) => {
+  const hash = await (await open()).hash("correct horse");
+  expect((await open({ cost: { ...owasp, ...cost } })).isOutdated(hash)).toBe(expected);
 });

@@ -2,21 +2,33 @@ import { hash, verify } from "@node-rs/argon2";
 import { newSecret } from "@shop/platform";
 import { tooManyPasswordHashes } from "./domain/errors.ts";
 
-/** OWASP's parameters for Argon2id: 19 MiB, 2 passes, 1 lane (about 10 ms of one core). */
-const parameters = { algorithm: 2 /* Argon2id */, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
+/** What one hash costs: the parameters of Argon2id (RFC 9106). */
+export interface HashCost {
+  readonly memoryKib: number;
+  readonly passes: number;
+  readonly lanes: number;
+}
 
 /** Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. */
 export interface Passwords {
   hash(password: string): Promise<string>;
-  /** Takes as long, and answers false, when there is no hash: so that time does not tell which names exist. */
+  /**
+   * Computes one hash whatever happens, and answers false when there is nothing to compare it with: so that time does not tell
+   * which names exist.
+   */
   verify(passwordHash: string | undefined, password: string): Promise<boolean>;
+  /** Whether the hash was made at less than what one costs now. */
+  isOutdated(passwordHash: string): boolean;
 }
 
 /** At most `atOnce` are computed and `waiting` queued; one more is RESOURCE_EXHAUSTED. */
 export async function createPasswords(limits: {
+  readonly cost: HashCost;
   readonly atOnce: number;
   readonly waiting: number;
 }): Promise<Passwords> {
+  const { memoryKib, passes, lanes } = limits.cost;
+  const parameters = { algorithm: 2 /* Argon2id */, memoryCost: memoryKib, timeCost: passes, parallelism: lanes };
   const queue: (() => void)[] = [];
   let running = 0;
 
@@ -40,6 +52,10 @@ export async function createPasswords(limits: {
     async verify(passwordHash, password) {
       const matches = await inTurn(() => verify(passwordHash ?? nobodysHash, password));
       return matches && passwordHash !== undefined;
+    },
+    isOutdated(passwordHash) {
+      const [, m, t, p] = /[$]m=(\d+),t=(\d+),p=(\d+)[$]/.exec(passwordHash) ?? [];
+      return Number(m) < memoryKib || Number(t) < passes || Number(p) < lanes;
     },
   };
 }

@@ -1,16 +1,36 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { defineModule } from "@shop/platform";
+import { accessTokenSeconds, defineModule, newSecret, outboxGauges } from "@shop/platform";
 import { usersConfig } from "./config.ts";
+import { keyRotation } from "./domain/token-key.ts";
 import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
+import { readTokenKeys, rotateTokenKeys } from "./jobs/rotate-token-keys.ts";
+import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
 import { authenticate } from "./rpc/authenticate.ts";
+import { changePassword } from "./rpc/change-password.ts";
+import { deleteAccount } from "./rpc/delete-account.ts";
+import { disableUser } from "./rpc/disable-user.ts";
+import { enableUser } from "./rpc/enable-user.ts";
 import { getUserProfile } from "./rpc/get-user-profile.ts";
+import { listSecurityEvents } from "./rpc/list-security-events.ts";
+import { listSessions } from "./rpc/list-sessions.ts";
 import { listTokenKeys } from "./rpc/list-token-keys.ts";
+import { listUsers } from "./rpc/list-users.ts";
+import { refreshToken } from "./rpc/refresh-token.ts";
 import { register } from "./rpc/register.ts";
+import { setRoles } from "./rpc/set-roles.ts";
+import { signOut } from "./rpc/sign-out.ts";
+import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
+import { updateUserProfile } from "./rpc/update-user-profile.ts";
+import { createSealer } from "./sealing.ts";
+import { createSecurityLog } from "./security-log.ts";
 import { createSignInLimits } from "./sign-in-limits.ts";
-import { openSigningKeyStore } from "./store/signing-key-store.ts";
-import { openUserStore } from "./store/user-store.ts";
+import { openSecurityEventStore } from "./store/security-event-store.ts";
+import { openTokenKeyStore } from "./store/token-key-store.ts";
+import { openTokenKeys } from "./token-keys.ts";
+
+const dayMs = 24 * 60 * 60 * 1000;
 
 export const users = defineModule({
   name: "users",
@@ -18,26 +38,73 @@ export const users = defineModule({
   implements: [UserService, TokenKeyService],
   port: (config) => config.USERS_PORT,
   neighbours: () => [],
-  async start({ config, db, clock, log, limits: counters }) {
-    const [userStore, signingKeys, passwords] = await Promise.all([
-      openUserStore(db),
-      openSigningKeyStore(db),
-      createPasswords({ atOnce: config.PASSWORD_HASHES_AT_ONCE, waiting: config.PASSWORD_HASHES_WAITING }),
+  emits: "shop.users.v1",
+  async start({ config, db, bus, limits: counters, clock, log, lease, pageTokens, takeoverMs }) {
+    if (config.TOKEN_KEYS_SECRET === undefined) {
+      log.warn(
+        "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
+      );
+    }
+    const [stores, securityEvents, tokenKeys, passwords] = await Promise.all([
+      openStores({ db, bus, log }),
+      openSecurityEventStore(db),
+      openTokenKeys({
+        store: await openTokenKeyStore(db),
+        sealer: createSealer(config.TOKEN_KEYS_SECRET ?? newSecret()),
+        rotation: keyRotation(config.TOKEN_KEY_SECONDS * 1000, accessTokenSeconds * 1000),
+        clock,
+        log,
+      }),
+      createPasswords({
+        cost: {
+          memoryKib: config.PASSWORD_HASH_MEMORY_KIB,
+          passes: config.PASSWORD_HASH_PASSES,
+          lanes: config.PASSWORD_HASH_LANES,
+        },
+        atOnce: config.PASSWORD_HASHES_AT_ONCE,
+        waiting: config.PASSWORD_HASHES_WAITING,
+      }),
     ]);
+    const { users, sessions, userOutbox, sessionOutbox } = stores;
+    const keptMs = config.SECURITY_EVENT_DAYS * dayMs;
+    const security = createSecurityLog({ events: securityEvents, keptMs, clock, log });
+    const lifetime = { idleMs: config.SESSION_IDLE_DAYS * dayMs, maxMs: config.SESSION_MAX_DAYS * dayMs };
     const limits = createSignInLimits(counters, {
       perMinute: config.AUTH_RATE_PER_MINUTE,
       freeFailures: config.SIGN_IN_FREE_FAILURES,
     });
-    await ensureFirstAdmin({ users: userStore, passwords, clock, log }, config);
+    await ensureFirstAdmin({ users, passwords, clock, log }, config);
     return {
       routes: (router) =>
         router
           .service(UserService, {
-            register: register({ users: userStore, passwords, limits, clock }),
-            authenticate: authenticate({ users: userStore, passwords, limits, signingKeys, clock }),
-            getUserProfile: getUserProfile({ users: userStore }),
+            register: register({ users, passwords, limits, clock }),
+            authenticate: authenticate({ users, sessions, passwords, limits, tokenKeys, security, lifetime, clock }),
+            refreshToken: refreshToken({ users, sessions, tokenKeys, security, lifetime, clock }),
+            signOut: signOut({ sessions, clock }),
+            signOutEverywhere: signOutEverywhere({ users, security, clock }),
+            listSessions: listSessions({ users, sessions, pageTokens, clock }),
+            getUserProfile: getUserProfile({ users }),
+            updateUserProfile: updateUserProfile({ users, clock }),
+            changePassword: changePassword({ users, sessions, passwords, limits, tokenKeys, security, clock }),
+            deleteAccount: deleteAccount({ users, sessions, passwords, limits, security, clock }),
+            listUsers: listUsers({ users, pageTokens }),
+            setRoles: setRoles({ users, security, clock }),
+            disableUser: disableUser({ users, security, clock }),
+            enableUser: enableUser({ users, security, clock }),
+            listSecurityEvents: listSecurityEvents({ events: securityEvents, pageTokens }),
           })
-          .service(TokenKeyService, { listTokenKeys: listTokenKeys({ signingKeys }) }),
+          .service(TokenKeyService, { listTokenKeys: listTokenKeys({ tokenKeys }) }),
+      jobs: [
+        userOutbox.sweeper({ lease: lease("sweep-users-outbox"), afterMs: takeoverMs }),
+        sessionOutbox.sweeper({ lease: lease("sweep-sessions-outbox"), afterMs: takeoverMs }),
+        { ...rotateTokenKeys({ tokenKeys }), lease: lease("rotate-token-keys") },
+        readTokenKeys({ tokenKeys }),
+      ],
+      gauges: [outboxGauges("users", stores.userUpkeep), outboxGauges("users-sessions", stores.sessionUpkeep)],
+      close: async () => {
+        await Promise.all([userOutbox.close(), sessionOutbox.close()]);
+      },
     };
   },
 });

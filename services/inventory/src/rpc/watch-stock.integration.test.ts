@@ -6,7 +6,7 @@ import {
   type WatchStockResponse,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { createWatches, newId } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, nothingRevoked, silentLog } from "@shop/platform/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { followProducts } from "../store/product-changes.ts";
 import { createStockHistory } from "../store/stock-history.ts";
@@ -29,7 +29,7 @@ async function openWatching() {
     const watch = watchStock({
       products: opened.products,
       history,
-      watch: createWatches({ changes, max: 100, stopping: stop.signal, quietMs: 60_000 }),
+      watch: createWatches({ changes, revocations: nothingRevoked, max: 100, stopping: stop.signal, quietMs: 60_000 }),
     });
     /** Watches a product; signs of life are passed over. */
     return async function* (productId: string, afterSequence = 0): AsyncGenerator<Stock> {

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { WatchOrderResponse } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { OrderStatus as StatusOnTheWire, WatchOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { createWatches, newId } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, nothingRevoked, silentLog } from "@shop/platform/testing";
 import { expect, onTestFinished, test } from "vitest";
 import type { Order, OrderStatus } from "../domain/order.ts";
 import { followMoves } from "../store/order-changes.ts";
@@ -20,7 +20,7 @@ async function openWatching() {
     const changes = followMoves(opened.documents, silentLog);
     const watch = watchOrder({
       orders: opened.orders,
-      watch: createWatches({ changes, max: 100, stopping: stop.signal, quietMs }),
+      watch: createWatches({ changes, revocations: nothingRevoked, max: 100, stopping: stop.signal, quietMs }),
     });
     /** Watches an order; signs of life are passed over. */
     return async function* (order: Order, afterVersion = 0, caller = { userId: order.userId, roles: ["customer"] }) {
@@ -124,7 +124,7 @@ test("an order without news since answers a sign of life at once, and whenever i
   const stopping = new AbortController();
   const watch = watchOrder({
     orders,
-    watch: createWatches({ changes, max: 1, stopping: stopping.signal, quietMs: 100 }),
+    watch: createWatches({ changes, revocations: nothingRevoked, max: 1, stopping: stopping.signal, quietMs: 100 }),
   });
   const request = create(WatchOrderRequestSchema, { orderId, afterVersion: 1 });
   const answers = watch(request, contextOf({ kind: "user", userId, roles: [] }))[Symbol.asyncIterator]();

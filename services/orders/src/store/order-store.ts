@@ -50,6 +50,8 @@ export interface OrderStore {
   move(read: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<Order | undefined>;
   /** Moves those of the orders that are pending; the others have an answer already. */
   movePending(orderIds: readonly string[], move: OrderMove): Promise<void>;
+  /** Takes out of the users' orders whose they are, and what they did with them. */
+  forgetOwners(userIds: readonly string[]): Promise<void>;
 }
 
 /** The collection, with its indexes. */
@@ -167,6 +169,15 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       // Whoever decided them has heard that they were placed: nobody needs to be told again.
       const update = { $set: { ...$set, outbox: [] }, $push: { history: $push.history }, $inc };
       await orders.updateMany({ _id: { $in: [...orderIds] }, version: pendingVersion }, update);
+    },
+    async forgetOwners(userIds) {
+      const owned = { $in: [...userIds] };
+      await orders.updateMany(
+        { user_id: owned },
+        // Nobody is left to repeat a request.
+        { $set: { user_id: "", "history.$[own].actor": "" }, $unset: { request: true } },
+        { arrayFilters: [{ "own.actor": owned }] },
+      );
     },
   };
 }

@@ -9,6 +9,42 @@ export function wrongCredentials(): DomainError {
   return new DomainError("unauthenticated", "WRONG_CREDENTIALS", "the username or the password is wrong");
 }
 
+/** Told only to who knows the password. */
+export function accountDisabled(): DomainError {
+  return new DomainError("permission_denied", "ACCOUNT_DISABLED", "the account was shut out: ask an administrator");
+}
+
+/** Of somebody who is signed in. */
+export function wrongPassword(): DomainError {
+  return new DomainError("permission_denied", "WRONG_PASSWORD", "the password is wrong");
+}
+
+/** The access token is not refused here yet, but its session has ended. */
+export function sessionEnded(): DomainError {
+  return new DomainError("unauthenticated", "SESSION_ENDED", "the session has ended: sign in again");
+}
+
+export function passwordTooCommon(field: string): DomainError {
+  return new DomainError(
+    "invalid_argument",
+    "PASSWORD_TOO_COMMON",
+    "attackers try that password first: choose another",
+    {
+      violations: [{ field, description: "is one of the most common passwords, or the name of the account" }],
+    },
+  );
+}
+
+export function lastAdmin(): DomainError {
+  return new DomainError("failed_precondition", "LAST_ADMIN", "the shop would be left without an administrator");
+}
+
+export function userChanged(userId: string, etag: string): DomainError {
+  return new DomainError("aborted", "USER_CHANGED", "the account has changed since it was read: read it again", {
+    metadata: { user_id: userId, etag },
+  });
+}
+
 export function userNotFound(userId: string): DomainError {
   return new DomainError("not_found", "USER_NOT_FOUND", "there is no such user", { metadata: { user_id: userId } });
 }
@@ -35,5 +71,23 @@ export function tooManyFailures(retryAfterMs: number): DomainError {
 export function tooManyPasswordHashes(): DomainError {
   return new DomainError("resource_exhausted", "SIGN_IN_BUSY", "too many sign-ins at once, try again in a moment", {
     retryAfterMs: 1_000,
+  });
+}
+
+/** One answer for whatever is wrong with it: a thief need not learn how far they got. */
+export function refreshTokenInvalid(): DomainError {
+  return new DomainError("unauthenticated", "REFRESH_TOKEN_INVALID", "the refresh token is not good: sign in again");
+}
+
+export function sessionNotFound(sessionId: string): DomainError {
+  return new DomainError("not_found", "SESSION_NOT_FOUND", "there is no such session", {
+    metadata: { session_id: sessionId },
+  });
+}
+
+export function userBusy(userId: string): DomainError {
+  return new DomainError("aborted", "USER_BUSY", "the account kept changing: try again", {
+    metadata: { user_id: userId },
+    retryAfterMs: 100,
   });
 }

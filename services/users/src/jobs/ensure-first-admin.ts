@@ -1,4 +1,6 @@
 import { type Clock, DomainError, type Logger, newId } from "@shop/platform";
+import { newUser } from "../domain/user.ts";
+import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
 import type { UserStore } from "../store/user-store.ts";
 
@@ -13,16 +15,25 @@ export async function ensureFirstAdmin(
     return;
   }
   try {
-    await on.users.insert({
-      userId: newId("user"),
-      username: config.ADMIN_USERNAME,
-      passwordHash: await on.passwords.hash(config.ADMIN_PASSWORD),
-      roles: ["customer", "admin"],
-      createTime: on.clock(),
-    });
+    checkNewPassword("ADMIN_PASSWORD", config.ADMIN_PASSWORD, config.ADMIN_USERNAME);
+    const passwordHash = await on.passwords.hash(config.ADMIN_PASSWORD);
+    await on.users.insert(
+      newUser({
+        userId: newId("user"),
+        username: config.ADMIN_USERNAME,
+        passwordHash,
+        roles: ["customer", "admin"],
+        time: on.clock(),
+      }),
+    );
     on.log.info({ username: config.ADMIN_USERNAME }, "the first administrator was made");
   } catch (error) {
-    if (!(error instanceof DomainError && error.reason === "USERNAME_TAKEN")) throw error;
+    if (!(error instanceof DomainError)) throw error;
+    if (error.reason === "PASSWORD_TOO_COMMON") {
+      on.log.error("ADMIN_PASSWORD is one of the most common passwords: no administrator was made");
+      return;
+    }
+    if (error.reason !== "USERNAME_TAKEN") throw error;
     if (!(await on.users.hasAdmin())) {
       on.log.error(
         { username: config.ADMIN_USERNAME },

@@ -1,31 +1,61 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, type Clock, signAccessToken } from "@shop/platform";
-import { wrongCredentials } from "../domain/errors.ts";
+import { type Clock, newId } from "@shop/platform";
+import { accountDisabled, wrongCredentials } from "../domain/errors.ts";
+import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
+import { grant } from "../grant.ts";
 import type { Passwords } from "../passwords.ts";
+import { hashOf, newRefreshToken } from "../refresh-tokens.ts";
+import type { SecurityLog } from "../security-log.ts";
 import type { SignInLimits } from "../sign-in-limits.ts";
-import type { SigningKeyStore } from "../store/signing-key-store.ts";
+import type { SessionStore } from "../store/session-store.ts";
 import type { UserStore } from "../store/user-store.ts";
+import type { TokenKeys } from "../token-keys.ts";
 
-/** Exchanges a name and a password for an access token. Safe to retry. */
+const maxUserAgent = 256;
+
+/** Exchanges a name and a password for a session. Safe to retry: a session whose answer was lost expires unused. */
 export function authenticate(on: {
   readonly users: UserStore;
+  readonly sessions: SessionStore;
   readonly passwords: Passwords;
   readonly limits: SignInLimits;
-  readonly signingKeys: SigningKeyStore;
+  readonly tokenKeys: TokenKeys;
+  readonly security: SecurityLog;
+  readonly lifetime: SessionLifetime;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {
   return async (request, context) => {
     const user = await on.limits.attempt(request.username, context, async () => {
       const found = await on.users.findByUsername(request.username);
-      return (await on.passwords.verify(found?.passwordHash, request.password)) ? found : undefined;
+      const matches = await on.passwords.verify(found?.passwordHash, request.password);
+      if (found !== undefined && matches && !found.disabled) return found;
+      await on.security.record({ kind: "sign_in_failed", userId: found?.userId ?? "", actor: "anonymous" });
+      if (matches) throw accountDisabled();
+      return undefined;
     });
     if (user === undefined) throw wrongCredentials();
-    return {
+    // The only moment at which there is a password to hash anew.
+    if (on.passwords.isOutdated(user.passwordHash)) {
+      await on.users.keepHash(user, await on.passwords.hash(request.password));
+    }
+    const refreshToken = newRefreshToken();
+    const now = on.clock();
+    const session = {
+      sessionId: newId("session"),
       userId: user.userId,
-      accessToken: await signAccessToken(on.signingKeys.current, user, on.clock()),
-      tokenType: "Bearer",
-      expiresInSeconds: accessTokenSeconds,
+      // As it was read: if its sessions were ended while the password was being checked, this one is as well.
+      userVersion: user.version,
+      familyHash: hashOf(refreshToken.family),
+      tokenHash: hashOf(refreshToken.secret),
+      spent: [],
+      userAgent: (context.requestHeader.get("user-agent") ?? "").slice(0, maxUserAgent),
+      createTime: now,
+      lastUseTime: now,
+      expireTime: expireTimeOf(now, now, on.lifetime),
     };
+    await on.sessions.insert(session);
+    await on.security.record({ kind: "signed_in", userId: user.userId, sessionId: session.sessionId });
+    return await grant(on, user, session, refreshToken, now);
   };
 }

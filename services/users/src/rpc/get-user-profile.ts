@@ -1,7 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { callerOf, isAdmin } from "@shop/platform";
+import { callerOf } from "@shop/platform";
 import { userNotFound } from "../domain/errors.ts";
+import { mayActFor } from "../may-act-for.ts";
 import type { UserStore } from "../store/user-store.ts";
 import { toUserProfile } from "../wire/user-profile.ts";
 
@@ -10,9 +11,7 @@ export function getUserProfile(on: {
   readonly users: UserStore;
 }): MethodImpl<typeof UserService.method.getUserProfile> {
   return async ({ userId }, context) => {
-    const caller = callerOf(context);
-    const mayRead = isAdmin(caller) || (caller.kind === "user" && caller.userId === userId);
-    const user = mayRead ? await on.users.findById(userId) : undefined;
+    const user = mayActFor(callerOf(context), userId) ? await on.users.findById(userId) : undefined;
     if (user === undefined) throw userNotFound(userId);
     return { profile: toUserProfile(user) };
   };

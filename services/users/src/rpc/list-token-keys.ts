@@ -1,11 +1,15 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import type { SigningKeyStore } from "../store/signing-key-store.ts";
+import type { TokenKeys } from "../token-keys.ts";
 import { toTokenKey } from "../wire/token-key.ts";
 
-/** Lists the public halves of the signing keys. Safe to retry. */
+/** Lists the public halves of the keys. Safe to retry; caches may keep it, since a key is told long before it signs. */
 export function listTokenKeys(on: {
-  readonly signingKeys: SigningKeyStore;
+  readonly tokenKeys: TokenKeys;
 }): MethodImpl<typeof TokenKeyService.method.listTokenKeys> {
-  return async () => ({ keys: (await on.signingKeys.list()).map(toTokenKey) });
+  const maxAgeSeconds = Math.floor(on.tokenKeys.rotation.leadMs / 2 / 1000);
+  return async (_request, { responseHeader }) => {
+    responseHeader.set("cache-control", `public, max-age=${maxAgeSeconds}`);
+    return { keys: (await on.tokenKeys.list()).map(toTokenKey) };
+  };
 }

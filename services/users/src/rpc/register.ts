@@ -1,6 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, newId } from "@shop/platform";
+import { newUser } from "../domain/user.ts";
+import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
 import type { SignInLimits } from "../sign-in-limits.ts";
 import type { UserStore } from "../store/user-store.ts";
@@ -14,14 +16,12 @@ export function register(on: {
 }): MethodImpl<typeof UserService.method.register> {
   return async (request, context) => {
     await on.limits.countClient(context);
+    checkNewPassword("password", request.password, request.username);
     const userId = newId("user");
-    await on.users.insert({
-      userId,
-      username: request.username,
-      passwordHash: await on.passwords.hash(request.password),
-      roles: ["customer"],
-      createTime: on.clock(),
-    });
+    const passwordHash = await on.passwords.hash(request.password);
+    await on.users.insert(
+      newUser({ userId, username: request.username, passwordHash, roles: ["customer"], time: on.clock() }),
+    );
     return { userId };
   };
 }

@@ -35,7 +35,7 @@ export type Order = Message<"shop.orders.v1.Order"> & {
   orderId: string;
 
   /**
-   * Whose it is.
+   * Whose it is; empty once they have deleted their account.
    *
    * @generated from field: string user_id = 2;
    */
@@ -126,7 +126,7 @@ export type OrderEvent = Message<"shop.orders.v1.OrderEvent"> & {
   time?: Timestamp | undefined;
 
   /**
-   * Who moved it: a user's id, or the part of the platform that did.
+   * Who moved it: a user's id, or the part of the platform that did; empty once the owner who did has deleted their account.
    *
    * @generated from field: string actor = 4;
    */

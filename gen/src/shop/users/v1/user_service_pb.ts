@@ -6,8 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_shop_common_v1_access } from "../../common/v1/access_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/users/v1/user_service.proto.
  */
 export const file_shop_users_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSKFAQoLVXNlclByb2ZpbGUSDwoHdXNlcl9pZBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIiCgVyb2xlcxgDIAMoDjITLnNob3AudXNlcnMudjEuUm9sZRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoPUmVnaXN0ZXJSZXF1ZXN0Ei8KCHVzZXJuYW1lGAEgASgJQh26SBpyGDIWXltBLVphLXowLTkuXy1dezMsNjR9JBIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAASIjChBSZWdpc3RlclJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkiUQoTQXV0aGVudGljYXRlUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIKukgHcgUQASiAAhIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQASiAASJtChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBSJTChVHZXRVc2VyUHJvZmlsZVJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiRQoWR2V0VXNlclByb2ZpbGVSZXNwb25zZRIrCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZSo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIRCg1ST0xFX0NVU1RPTUVSEAESDgoKUk9MRV9BRE1JThACMvcCCgtVc2VyU2VydmljZRJlCghSZWdpc3RlchIeLnNob3AudXNlcnMudjEuUmVnaXN0ZXJSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlc3BvbnNlIhiItRgBgtPkkwIOOgEqIgkvcmVnaXN0ZXISdQoMQXV0aGVudGljYXRlEiIuc2hvcC51c2Vycy52MS5BdXRoZW50aWNhdGVSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5BdXRoZW50aWNhdGVSZXNwb25zZSIciLUYAYLT5JMCEjoBKiINL2F1dGhlbnRpY2F0ZRKJAQoOR2V0VXNlclByb2ZpbGUSJC5zaG9wLnVzZXJzLnYxLkdldFVzZXJQcm9maWxlUmVxdWVzdBolLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXNwb25zZSIqkAIBiLUYAoLT5JMCHWIHcHJvZmlsZRISL3Byb2ZpbGUve3VzZXJfaWR9YgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access]);
+  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSLBAgoLVXNlclByb2ZpbGUSPQoHdXNlcl9pZBgBIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSEAoIdXNlcm5hbWUYAiABKAkSIgoFcm9sZXMYAyADKA4yEy5zaG9wLnVzZXJzLnYxLlJvbGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDGRpc3BsYXlfbmFtZRgFIAEoCUIcukgZchcYZDITXlteXHgwMC1ceDFmXHg3Zl0qJBIVCgRldGFnGAYgASgJQge6SARyAhhAEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkaXNhYmxlZBgIIAEoCCJgCg9SZWdpc3RlclJlcXVlc3QSLwoIdXNlcm5hbWUYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOS5fLV17Myw2NH0kEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIiMKEFJlZ2lzdGVyUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSJRChNBdXRoZW50aWNhdGVSZXF1ZXN0EhwKCHVzZXJuYW1lGAEgASgJQgq6SAdyBRABKIACEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRABKIABIrwBChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiOAoTUmVmcmVzaFRva2VuUmVxdWVzdBIhCg1yZWZyZXNoX3Rva2VuGAEgASgJQgq6SAdyBRABKIACIrwBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiVQoOU2lnbk91dFJlcXVlc3QSQwoKc2Vzc2lvbl9pZBgBIAEoCUIvukgs2AEBcicyJV5zZXNzaW9uX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiEQoPU2lnbk91dFJlc3BvbnNlIlYKGFNpZ25PdXRFdmVyeXdoZXJlUmVxdWVzdBI6Cgd1c2VyX2lkGAEgASgJQim6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCIbChlTaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlItcBCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHY3VycmVudBgCIAEoCBISCgp1c2VyX2FnZW50GAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoTTGlzdFNlc3Npb25zUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoByJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLnNob3AudXNlcnMudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoVR2V0VXNlclByb2ZpbGVSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkUKFkdldFVzZXJQcm9maWxlUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUigAEKGFVwZGF0ZVVzZXJQcm9maWxlUmVxdWVzdBIzCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZUIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJIChlVcGRhdGVVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIlsKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIgCgxvbGRfcGFzc3dvcmQYASABKAlCCrpIB3IFEAEogAESIAoMbmV3X3Bhc3N3b3JkGAIgASgJQgq6SAdyBRAIKIABIl4KFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAMgASgFIjQKFERlbGV0ZUFjY291bnRSZXF1ZXN0EhwKCHBhc3N3b3JkGAEgASgJQgq6SAdyBRABKIABIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZSJxChBMaXN0VXNlcnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEiEKD3VzZXJuYW1lX3ByZWZpeBgDIAEoCUIIukgFcgMogAIiVwoRTGlzdFVzZXJzUmVzcG9uc2USKQoFdXNlcnMYASADKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKGAQoPU2V0Um9sZXNSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEjcKBXJvbGVzGAIgAygOMhMuc2hvcC51c2Vycy52MS5Sb2xlQhO6SBCSAQ0IARgBIgeCAQQQASAAIj8KEFNldFJvbGVzUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiUAoSRGlzYWJsZVVzZXJSZXF1ZXN0EjoKB3VzZXJfaWQYASABKAlCKbpIJnIkMiJedXNlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIkIKE0Rpc2FibGVVc2VyUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiTwoRRW5hYmxlVXNlclJlcXVlc3QSOgoHdXNlcl9pZBgBIAEoCUIpukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiQQoSRW5hYmxlVXNlclJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIsgBCg1TZWN1cml0eUV2ZW50EhkKEXNlY3VyaXR5X2V2ZW50X2lkGAEgASgJEi4KBGtpbmQYAiABKA4yIC5zaG9wLnVzZXJzLnYxLlNlY3VyaXR5RXZlbnRLaW5kEg8KB3VzZXJfaWQYAyABKAkSDQoFYWN0b3IYBCABKAkSEgoKc2Vzc2lvbl9pZBgFIAEoCRIOCgZkZXRhaWwYBiABKAkSKAoEdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilgEKGUxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSPQoHdXNlcl9pZBgDIAEoCUIsukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQibAoaTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2USNQoPc2VjdXJpdHlfZXZlbnRzGAEgAygLMhwuc2hvcC51c2Vycy52MS5TZWN1cml0eUV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIRCg1ST0xFX0NVU1RPTUVSEAESDgoKUk9MRV9BRE1JThACKrsDChFTZWN1cml0eUV2ZW50S2luZBIjCh9TRUNVUklUWV9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASIQodU0VDVVJJVFlfRVZFTlRfS0lORF9TSUdORURfSU4QARImCiJTRUNVUklUWV9FVkVOVF9LSU5EX1NJR05fSU5fRkFJTEVEEAISLAooU0VDVVJJVFlfRVZFTlRfS0lORF9SRUZSRVNIX1RPS0VOX1JFVVNFRBADEi0KKVNFQ1VSSVRZX0VWRU5UX0tJTkRfU0lHTkVEX09VVF9FVkVSWVdIRVJFEAQSKAokU0VDVVJJVFlfRVZFTlRfS0lORF9QQVNTV09SRF9DSEFOR0VEEAUSKAokU0VDVVJJVFlfRVZFTlRfS0lORF9QQVNTV09SRF9SRUZVU0VEEAYSIQodU0VDVVJJVFlfRVZFTlRfS0lORF9ST0xFU19TRVQQBxIgChxTRUNVUklUWV9FVkVOVF9LSU5EX0RJU0FCTEVEEAgSHwobU0VDVVJJVFlfRVZFTlRfS0lORF9FTkFCTEVEEAkSHwobU0VDVVJJVFlfRVZFTlRfS0lORF9ERUxFVEVEEAoytw8KC1VzZXJTZXJ2aWNlEmUKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiGIi1GAGC0+STAg46ASoiCS9yZWdpc3RlchJ1CgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIhyItRgBgtPkkwISOgEqIg0vYXV0aGVudGljYXRlEnkKDFJlZnJlc2hUb2tlbhIiLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBojLnNob3AudXNlcnMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEmoKB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EpsBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIjOItRgCgtPkkwIpOgEqIiQvcHJvZmlsZS97dXNlcl9pZH06c2lnbk91dEV2ZXJ5d2hlcmUScQoMTGlzdFNlc3Npb25zEiIuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYkAIBiLUYAoLT5JMCCxIJL3Nlc3Npb25zEokBCg5HZXRVc2VyUHJvZmlsZRIkLnNob3AudXNlcnMudjEuR2V0VXNlclByb2ZpbGVSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlc3BvbnNlIiqQAgGItRgCgtPkkwIdYgdwcm9maWxlEhIvcHJvZmlsZS97dXNlcl9pZH0SoAEKEVVwZGF0ZVVzZXJQcm9maWxlEicuc2hvcC51c2Vycy52MS5VcGRhdGVVc2VyUHJvZmlsZVJlcXVlc3QaKC5zaG9wLnVzZXJzLnYxLlVwZGF0ZVVzZXJQcm9maWxlUmVzcG9uc2UiOIi1GAKC0+STAi46B3Byb2ZpbGViB3Byb2ZpbGUyGi9wcm9maWxlL3twcm9maWxlLnVzZXJfaWR9EoUBCg5DaGFuZ2VQYXNzd29yZBIkLnNob3AudXNlcnMudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiUuc2hvcC51c2Vycy52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiaItRgCgtPkkwIcOgEqIhcvcHJvZmlsZTpjaGFuZ2VQYXNzd29yZBJ6Cg1EZWxldGVBY2NvdW50EiMuc2hvcC51c2Vycy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBokLnNob3AudXNlcnMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIh6ItRgCgtPkkwIUOgEqIg8vcHJvZmlsZTpkZWxldGUSawoJTGlzdFVzZXJzEh8uc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXF1ZXN0GiAuc2hvcC51c2Vycy52MS5MaXN0VXNlcnNSZXNwb25zZSIbkAIBiLUYA4LT5JMCDhIML2FkbWluL3VzZXJzEoQBCghTZXRSb2xlcxIeLnNob3AudXNlcnMudjEuU2V0Um9sZXNSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5TZXRSb2xlc1Jlc3BvbnNlIjeItRgDgtPkkwItOgEqYgdwcm9maWxlIh8vYWRtaW4vdXNlcnMve3VzZXJfaWR9OnNldFJvbGVzEowBCgtEaXNhYmxlVXNlchIhLnNob3AudXNlcnMudjEuRGlzYWJsZVVzZXJSZXF1ZXN0GiIuc2hvcC51c2Vycy52MS5EaXNhYmxlVXNlclJlc3BvbnNlIjaItRgDgtPkkwIsOgEqYgdwcm9maWxlIh4vYWRtaW4vdXNlcnMve3VzZXJfaWR9OmRpc2FibGUSiAEKCkVuYWJsZVVzZXISIC5zaG9wLnVzZXJzLnYxLkVuYWJsZVVzZXJSZXF1ZXN0GiEuc2hvcC51c2Vycy52MS5FbmFibGVVc2VyUmVzcG9uc2UiNYi1GAOC0+STAis6ASpiB3Byb2ZpbGUiHS9hZG1pbi91c2Vycy97dXNlcl9pZH06ZW5hYmxlEpABChJMaXN0U2VjdXJpdHlFdmVudHMSKC5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QaKS5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIiWQAgGItRgDgtPkkwIYEhYvYWRtaW4vc2VjdXJpdHktZXZlbnRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access]);
 
 /**
  * An account as its owner sees it.
@@ -50,6 +50,34 @@ export type UserProfile = Message<"shop.users.v1.UserProfile"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * How they want to be called, up to 100 characters on one line.
+   *
+   * @generated from field: string display_name = 5;
+   */
+  displayName: string;
+
+  /**
+   * Changes whenever the account does. In an update: refuse if it has changed since.
+   *
+   * @generated from field: string etag = 6;
+   */
+  etag: string;
+
+  /**
+   * When the account last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 7;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether it was shut out.
+   *
+   * @generated from field: bool disabled = 8;
+   */
+  disabled: boolean;
 };
 
 /**
@@ -73,7 +101,7 @@ export type RegisterRequest = Message<"shop.users.v1.RegisterRequest"> & {
   username: string;
 
   /**
-   * 8 characters at least, 128 bytes at most; no rules of composition (NIST SP 800-63B).
+   * 8 characters at least, 128 bytes at most, and none of the most common; no rules of composition (NIST SP 800-63B).
    *
    * @generated from field: string password = 2;
    */
@@ -169,6 +197,27 @@ export type AuthenticateResponse = Message<"shop.users.v1.AuthenticateResponse">
    * @generated from field: int32 expires_in_seconds = 4;
    */
   expiresInSeconds: number;
+
+  /**
+   * Gets the next access token, once, by RefreshToken. To be kept as secret as the password.
+   *
+   * @generated from field: string refresh_token = 5;
+   */
+  refreshToken: string;
+
+  /**
+   * Seconds until the session ends if nobody refreshes it.
+   *
+   * @generated from field: int32 refresh_expires_in_seconds = 6;
+   */
+  refreshExpiresInSeconds: number;
+
+  /**
+   * The session that was opened.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
 };
 
 /**
@@ -177,6 +226,274 @@ export type AuthenticateResponse = Message<"shop.users.v1.AuthenticateResponse">
  */
 export const AuthenticateResponseSchema: GenMessage<AuthenticateResponse> = /*@__PURE__*/
   messageDesc(file_shop_users_v1_user_service, 4);
+
+/**
+ * The request of RefreshToken.
+ *
+ * @generated from message shop.users.v1.RefreshTokenRequest
+ */
+export type RefreshTokenRequest = Message<"shop.users.v1.RefreshTokenRequest"> & {
+  /**
+   * The last refresh token of the session.
+   *
+   * @generated from field: string refresh_token = 1;
+   */
+  refreshToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.RefreshTokenRequest.
+ * Use `create(RefreshTokenRequestSchema)` to create a new message.
+ */
+export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 5);
+
+/**
+ * The answer of RefreshToken (RFC 6749, 5.1).
+ *
+ * @generated from message shop.users.v1.RefreshTokenResponse
+ */
+export type RefreshTokenResponse = Message<"shop.users.v1.RefreshTokenResponse"> & {
+  /**
+   * The account's id.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * A signed token for the Authorization header.
+   *
+   * @generated from field: string access_token = 2;
+   */
+  accessToken: string;
+
+  /**
+   * How to send it: always "Bearer".
+   *
+   * @generated from field: string token_type = 3;
+   */
+  tokenType: string;
+
+  /**
+   * Seconds until the access token expires.
+   *
+   * @generated from field: int32 expires_in_seconds = 4;
+   */
+  expiresInSeconds: number;
+
+  /**
+   * The next refresh token; the one that was sent is spent.
+   *
+   * @generated from field: string refresh_token = 5;
+   */
+  refreshToken: string;
+
+  /**
+   * Seconds until the session ends if nobody refreshes it.
+   *
+   * @generated from field: int32 refresh_expires_in_seconds = 6;
+   */
+  refreshExpiresInSeconds: number;
+
+  /**
+   * The session that goes on.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.RefreshTokenResponse.
+ * Use `create(RefreshTokenResponseSchema)` to create a new message.
+ */
+export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 6);
+
+/**
+ * The request of SignOut.
+ *
+ * @generated from message shop.users.v1.SignOutRequest
+ */
+export type SignOutRequest = Message<"shop.users.v1.SignOutRequest"> & {
+  /**
+   * Which session; empty for the one that the access token belongs to.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutRequest.
+ * Use `create(SignOutRequestSchema)` to create a new message.
+ */
+export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 7);
+
+/**
+ * The answer of SignOut.
+ *
+ * @generated from message shop.users.v1.SignOutResponse
+ */
+export type SignOutResponse = Message<"shop.users.v1.SignOutResponse"> & {
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutResponse.
+ * Use `create(SignOutResponseSchema)` to create a new message.
+ */
+export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 8);
+
+/**
+ * The request of SignOutEverywhere.
+ *
+ * @generated from message shop.users.v1.SignOutEverywhereRequest
+ */
+export type SignOutEverywhereRequest = Message<"shop.users.v1.SignOutEverywhereRequest"> & {
+  /**
+   * Whose.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutEverywhereRequest.
+ * Use `create(SignOutEverywhereRequestSchema)` to create a new message.
+ */
+export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 9);
+
+/**
+ * The answer of SignOutEverywhere.
+ *
+ * @generated from message shop.users.v1.SignOutEverywhereResponse
+ */
+export type SignOutEverywhereResponse = Message<"shop.users.v1.SignOutEverywhereResponse"> & {
+};
+
+/**
+ * Describes the message shop.users.v1.SignOutEverywhereResponse.
+ * Use `create(SignOutEverywhereResponseSchema)` to create a new message.
+ */
+export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 10);
+
+/**
+ * A sign-in that goes on.
+ *
+ * @generated from message shop.users.v1.Session
+ */
+export type Session = Message<"shop.users.v1.Session"> & {
+  /**
+   * The session's id, "session_...".
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Whether the access token of this call belongs to it.
+   *
+   * @generated from field: bool current = 2;
+   */
+  current: boolean;
+
+  /**
+   * What signed in, as it called itself.
+   *
+   * @generated from field: string user_agent = 3;
+   */
+  userAgent: string;
+
+  /**
+   * When it was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it was refreshed last.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 5;
+   */
+  lastUseTime?: Timestamp | undefined;
+
+  /**
+   * When it ends if nobody refreshes it.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 6;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 11);
+
+/**
+ * The request of ListSessions.
+ *
+ * @generated from message shop.users.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"shop.users.v1.ListSessionsRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 12);
+
+/**
+ * The answer of ListSessions.
+ *
+ * @generated from message shop.users.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"shop.users.v1.ListSessionsResponse"> & {
+  /**
+   * The sessions, newest first.
+   *
+   * @generated from field: repeated shop.users.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+
+  /**
+   * Gets the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 13);
 
 /**
  * The request of GetUserProfile.
@@ -197,7 +514,7 @@ export type GetUserProfileRequest = Message<"shop.users.v1.GetUserProfileRequest
  * Use `create(GetUserProfileRequestSchema)` to create a new message.
  */
 export const GetUserProfileRequestSchema: GenMessage<GetUserProfileRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 5);
+  messageDesc(file_shop_users_v1_user_service, 14);
 
 /**
  * The answer of GetUserProfile.
@@ -218,7 +535,477 @@ export type GetUserProfileResponse = Message<"shop.users.v1.GetUserProfileRespon
  * Use `create(GetUserProfileResponseSchema)` to create a new message.
  */
 export const GetUserProfileResponseSchema: GenMessage<GetUserProfileResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 6);
+  messageDesc(file_shop_users_v1_user_service, 15);
+
+/**
+ * The request of UpdateUserProfile.
+ *
+ * @generated from message shop.users.v1.UpdateUserProfileRequest
+ */
+export type UpdateUserProfileRequest = Message<"shop.users.v1.UpdateUserProfileRequest"> & {
+  /**
+   * The account: user_id names it, the fields in update_mask are its new values, etag is optional.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+
+  /**
+   * The fields that change: display_name.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.UpdateUserProfileRequest.
+ * Use `create(UpdateUserProfileRequestSchema)` to create a new message.
+ */
+export const UpdateUserProfileRequestSchema: GenMessage<UpdateUserProfileRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 16);
+
+/**
+ * The answer of UpdateUserProfile.
+ *
+ * @generated from message shop.users.v1.UpdateUserProfileResponse
+ */
+export type UpdateUserProfileResponse = Message<"shop.users.v1.UpdateUserProfileResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.UpdateUserProfileResponse.
+ * Use `create(UpdateUserProfileResponseSchema)` to create a new message.
+ */
+export const UpdateUserProfileResponseSchema: GenMessage<UpdateUserProfileResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 17);
+
+/**
+ * The request of ChangePassword.
+ *
+ * @generated from message shop.users.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"shop.users.v1.ChangePasswordRequest"> & {
+  /**
+   * The password as it is.
+   *
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+
+  /**
+   * The password as it is to be, under the same rules as at Register.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 18);
+
+/**
+ * The answer of ChangePassword.
+ *
+ * @generated from message shop.users.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponse = Message<"shop.users.v1.ChangePasswordResponse"> & {
+  /**
+   * Takes the place of the one that the call was made with.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * How to send it: always "Bearer".
+   *
+   * @generated from field: string token_type = 2;
+   */
+  tokenType: string;
+
+  /**
+   * Seconds until the token expires.
+   *
+   * @generated from field: int32 expires_in_seconds = 3;
+   */
+  expiresInSeconds: number;
+};
+
+/**
+ * Describes the message shop.users.v1.ChangePasswordResponse.
+ * Use `create(ChangePasswordResponseSchema)` to create a new message.
+ */
+export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 19);
+
+/**
+ * The request of DeleteAccount.
+ *
+ * @generated from message shop.users.v1.DeleteAccountRequest
+ */
+export type DeleteAccountRequest = Message<"shop.users.v1.DeleteAccountRequest"> & {
+  /**
+   * The account's password.
+   *
+   * @generated from field: string password = 1;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message shop.users.v1.DeleteAccountRequest.
+ * Use `create(DeleteAccountRequestSchema)` to create a new message.
+ */
+export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 20);
+
+/**
+ * The answer of DeleteAccount.
+ *
+ * @generated from message shop.users.v1.DeleteAccountResponse
+ */
+export type DeleteAccountResponse = Message<"shop.users.v1.DeleteAccountResponse"> & {
+};
+
+/**
+ * Describes the message shop.users.v1.DeleteAccountResponse.
+ * Use `create(DeleteAccountResponseSchema)` to create a new message.
+ */
+export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 21);
+
+/**
+ * The request of ListUsers.
+ *
+ * @generated from message shop.users.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"shop.users.v1.ListUsersRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before, with the same filter.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only names that begin so, whatever their case.
+   *
+   * @generated from field: string username_prefix = 3;
+   */
+  usernamePrefix: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 22);
+
+/**
+ * The answer of ListUsers.
+ *
+ * @generated from message shop.users.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"shop.users.v1.ListUsersResponse"> & {
+  /**
+   * The accounts, by name.
+   *
+   * @generated from field: repeated shop.users.v1.UserProfile users = 1;
+   */
+  users: UserProfile[];
+
+  /**
+   * Gets the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 23);
+
+/**
+ * The request of SetRoles.
+ *
+ * @generated from message shop.users.v1.SetRolesRequest
+ */
+export type SetRolesRequest = Message<"shop.users.v1.SetRolesRequest"> & {
+  /**
+   * Whose.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * All that the account may do from now on.
+   *
+   * @generated from field: repeated shop.users.v1.Role roles = 2;
+   */
+  roles: Role[];
+};
+
+/**
+ * Describes the message shop.users.v1.SetRolesRequest.
+ * Use `create(SetRolesRequestSchema)` to create a new message.
+ */
+export const SetRolesRequestSchema: GenMessage<SetRolesRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 24);
+
+/**
+ * The answer of SetRoles.
+ *
+ * @generated from message shop.users.v1.SetRolesResponse
+ */
+export type SetRolesResponse = Message<"shop.users.v1.SetRolesResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.SetRolesResponse.
+ * Use `create(SetRolesResponseSchema)` to create a new message.
+ */
+export const SetRolesResponseSchema: GenMessage<SetRolesResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 25);
+
+/**
+ * The request of DisableUser.
+ *
+ * @generated from message shop.users.v1.DisableUserRequest
+ */
+export type DisableUserRequest = Message<"shop.users.v1.DisableUserRequest"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.DisableUserRequest.
+ * Use `create(DisableUserRequestSchema)` to create a new message.
+ */
+export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 26);
+
+/**
+ * The answer of DisableUser.
+ *
+ * @generated from message shop.users.v1.DisableUserResponse
+ */
+export type DisableUserResponse = Message<"shop.users.v1.DisableUserResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.DisableUserResponse.
+ * Use `create(DisableUserResponseSchema)` to create a new message.
+ */
+export const DisableUserResponseSchema: GenMessage<DisableUserResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 27);
+
+/**
+ * The request of EnableUser.
+ *
+ * @generated from message shop.users.v1.EnableUserRequest
+ */
+export type EnableUserRequest = Message<"shop.users.v1.EnableUserRequest"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.EnableUserRequest.
+ * Use `create(EnableUserRequestSchema)` to create a new message.
+ */
+export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 28);
+
+/**
+ * The answer of EnableUser.
+ *
+ * @generated from message shop.users.v1.EnableUserResponse
+ */
+export type EnableUserResponse = Message<"shop.users.v1.EnableUserResponse"> & {
+  /**
+   * The account as it is now.
+   *
+   * @generated from field: shop.users.v1.UserProfile profile = 1;
+   */
+  profile?: UserProfile | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.EnableUserResponse.
+ * Use `create(EnableUserResponseSchema)` to create a new message.
+ */
+export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 29);
+
+/**
+ * Something that matters for the security of an account.
+ *
+ * @generated from message shop.users.v1.SecurityEvent
+ */
+export type SecurityEvent = Message<"shop.users.v1.SecurityEvent"> & {
+  /**
+   * The event's id, "event_...".
+   *
+   * @generated from field: string security_event_id = 1;
+   */
+  securityEventId: string;
+
+  /**
+   * What happened.
+   *
+   * @generated from field: shop.users.v1.SecurityEventKind kind = 2;
+   */
+  kind: SecurityEventKind;
+
+  /**
+   * Whose account it is; empty when nobody has the name that was tried.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Who did it: a user's id, "anonymous", or the part of the platform that did.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * The session, where there is one.
+   *
+   * @generated from field: string session_id = 5;
+   */
+  sessionId: string;
+
+  /**
+   * More about it, for people: the roles that were set.
+   *
+   * @generated from field: string detail = 6;
+   */
+  detail: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 7;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.users.v1.SecurityEvent.
+ * Use `create(SecurityEventSchema)` to create a new message.
+ */
+export const SecurityEventSchema: GenMessage<SecurityEvent> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 30);
+
+/**
+ * The request of ListSecurityEvents.
+ *
+ * @generated from message shop.users.v1.ListSecurityEventsRequest
+ */
+export type ListSecurityEventsRequest = Message<"shop.users.v1.ListSecurityEventsRequest"> & {
+  /**
+   * How many at most, 1 to 100; 20 when it is 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page starts: next_page_token of the page before, with the same filter.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those of this account.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSecurityEventsRequest.
+ * Use `create(ListSecurityEventsRequestSchema)` to create a new message.
+ */
+export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 31);
+
+/**
+ * The answer of ListSecurityEvents.
+ *
+ * @generated from message shop.users.v1.ListSecurityEventsResponse
+ */
+export type ListSecurityEventsResponse = Message<"shop.users.v1.ListSecurityEventsResponse"> & {
+  /**
+   * The events, newest first.
+   *
+   * @generated from field: repeated shop.users.v1.SecurityEvent security_events = 1;
+   */
+  securityEvents: SecurityEvent[];
+
+  /**
+   * Gets the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message shop.users.v1.ListSecurityEventsResponse.
+ * Use `create(ListSecurityEventsResponseSchema)` to create a new message.
+ */
+export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 32);
 
 /**
  * What an account may do.
@@ -262,6 +1049,103 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
   enumDesc(file_shop_users_v1_user_service, 0);
 
 /**
+ * What happened.
+ *
+ * @generated from enum shop.users.v1.SecurityEventKind
+ */
+export const SecurityEventKind = {
+  /**
+   * Not a kind.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Somebody signed in.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_SIGNED_IN = 1;
+   */
+  SIGNED_IN: 1,
+
+  /**
+   * A sign-in was refused: a wrong password, a name that nobody has, or an account that was shut out.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_SIGN_IN_FAILED = 2;
+   */
+  SIGN_IN_FAILED: 2,
+
+  /**
+   * A refresh token was used a second time: its session has ended.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_REFRESH_TOKEN_REUSED = 3;
+   */
+  REFRESH_TOKEN_REUSED: 3,
+
+  /**
+   * All sessions were ended.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_SIGNED_OUT_EVERYWHERE = 4;
+   */
+  SIGNED_OUT_EVERYWHERE: 4,
+
+  /**
+   * The password was changed.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_PASSWORD_CHANGED = 5;
+   */
+  PASSWORD_CHANGED: 5,
+
+  /**
+   * Somebody who was signed in gave a wrong password for what needs it once more.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_PASSWORD_REFUSED = 6;
+   */
+  PASSWORD_REFUSED: 6,
+
+  /**
+   * An administrator said what the account may do.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_ROLES_SET = 7;
+   */
+  ROLES_SET: 7,
+
+  /**
+   * An administrator shut the account out.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_DISABLED = 8;
+   */
+  DISABLED: 8,
+
+  /**
+   * An administrator let the account in again.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_ENABLED = 9;
+   */
+  ENABLED: 9,
+
+  /**
+   * The account was deleted.
+   *
+   * @generated from enum value: SECURITY_EVENT_KIND_DELETED = 10;
+   */
+  DELETED: 10,
+} as const;
+
+/**
+ * What happened.
+ *
+ * @generated from enum shop.users.v1.SecurityEventKind
+ */
+export type SecurityEventKind = (typeof SecurityEventKind)[keyof typeof SecurityEventKind] | UnknownEnum;
+
+/**
+ * Describes the enum shop.users.v1.SecurityEventKind.
+ */
+export const SecurityEventKindSchema: GenEnum<SecurityEventKind> = /*@__PURE__*/
+  enumDesc(file_shop_users_v1_user_service, 1);
+
+/**
  * Accounts: who somebody is, and how they prove it.
  *
  * @generated from service shop.users.v1.UserService
@@ -278,7 +1162,8 @@ export const UserService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * Answers an access token. UNAUTHENTICATED when the name or the password is wrong; the answer does not say which.
+   * Opens a session: answers an access token, and a refresh token to get the next ones with. UNAUTHENTICATED when the name or
+   * the password is wrong; the answer does not say which.
    *
    * @generated from rpc shop.users.v1.UserService.Authenticate
    */
@@ -286,6 +1171,49 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof AuthenticateRequestSchema;
     output: typeof AuthenticateResponseSchema;
+  },
+  /**
+   * Exchanges the refresh token of a session for the next pair of tokens. Each is good once: for 10 seconds more it answers the
+   * same next one, so that two tabs, or a retry after a lost answer, go on; a use after that ends the session. UNAUTHENTICATED
+   * when the token is not good.
+   *
+   * @generated from rpc shop.users.v1.UserService.RefreshToken
+   */
+  refreshToken: {
+    methodKind: "unary";
+    input: typeof RefreshTokenRequestSchema;
+    output: typeof RefreshTokenResponseSchema;
+  },
+  /**
+   * Ends the caller's session, or another one of theirs. Its access tokens are refused everywhere within 5 seconds.
+   *
+   * @generated from rpc shop.users.v1.UserService.SignOut
+   */
+  signOut: {
+    methodKind: "unary";
+    input: typeof SignOutRequestSchema;
+    output: typeof SignOutResponseSchema;
+  },
+  /**
+   * Ends all sessions of a user: the caller's own, or anybody's for an administrator. Anybody else is NOT_FOUND. Access tokens
+   * are refused everywhere within 5 seconds.
+   *
+   * @generated from rpc shop.users.v1.UserService.SignOutEverywhere
+   */
+  signOutEverywhere: {
+    methodKind: "unary";
+    input: typeof SignOutEverywhereRequestSchema;
+    output: typeof SignOutEverywhereResponseSchema;
+  },
+  /**
+   * Lists the caller's sessions, newest first.
+   *
+   * @generated from rpc shop.users.v1.UserService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
   },
   /**
    * Reads an account. A profile is its owner's or an administrator's; anybody else's is NOT_FOUND.
@@ -296,6 +1224,87 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetUserProfileRequestSchema;
     output: typeof GetUserProfileResponseSchema;
+  },
+  /**
+   * Changes what somebody tells of themselves (AIP-134). Over REST the fields that are present change.
+   *
+   * @generated from rpc shop.users.v1.UserService.UpdateUserProfile
+   */
+  updateUserProfile: {
+    methodKind: "unary";
+    input: typeof UpdateUserProfileRequestSchema;
+    output: typeof UpdateUserProfileResponseSchema;
+  },
+  /**
+   * Changes the caller's password, and ends all of their other sessions. The answer is an access token to go on with; the
+   * refresh token stays as it is. PERMISSION_DENIED when the old password is wrong.
+   *
+   * @generated from rpc shop.users.v1.UserService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * Deletes the caller's account and ends its sessions. Its orders stay, and are nobody's. The name is free for others.
+   *
+   * @generated from rpc shop.users.v1.UserService.DeleteAccount
+   */
+  deleteAccount: {
+    methodKind: "unary";
+    input: typeof DeleteAccountRequestSchema;
+    output: typeof DeleteAccountResponseSchema;
+  },
+  /**
+   * Lists accounts by name.
+   *
+   * @generated from rpc shop.users.v1.UserService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * Says what an account may do. Takes effect everywhere within 5 seconds. The last administrator stays one.
+   *
+   * @generated from rpc shop.users.v1.UserService.SetRoles
+   */
+  setRoles: {
+    methodKind: "unary";
+    input: typeof SetRolesRequestSchema;
+    output: typeof SetRolesResponseSchema;
+  },
+  /**
+   * Shuts an account out: its sessions end, and it can't sign in. The last administrator can't be shut out.
+   *
+   * @generated from rpc shop.users.v1.UserService.DisableUser
+   */
+  disableUser: {
+    methodKind: "unary";
+    input: typeof DisableUserRequestSchema;
+    output: typeof DisableUserResponseSchema;
+  },
+  /**
+   * Lets an account in again.
+   *
+   * @generated from rpc shop.users.v1.UserService.EnableUser
+   */
+  enableUser: {
+    methodKind: "unary";
+    input: typeof EnableUserRequestSchema;
+    output: typeof EnableUserResponseSchema;
+  },
+  /**
+   * Lists what happened to accounts and sessions that matters for their security, newest first.
+   *
+   * @generated from rpc shop.users.v1.UserService.ListSecurityEvents
+   */
+  listSecurityEvents: {
+    methodKind: "unary";
+    input: typeof ListSecurityEventsRequestSchema;
+    output: typeof ListSecurityEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_shop_users_v1_user_service, 0);

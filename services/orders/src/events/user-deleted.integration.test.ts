@@ -1,0 +1,32 @@
+import { create } from "@bufbuild/protobuf";
+import { UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
+import { newId } from "@shop/platform";
+import { expect, test } from "vitest";
+import { openTestOrders } from "../testing.ts";
+import { userDeleted } from "./user-deleted.ts";
+
+test("orders of an account that is gone are nobody's, however often that is told, and others stay whose they are", async () => {
+  const { orders, documents, place } = await openTestOrders();
+  const [order, another] = [await place(), await place()];
+  const handle = userDeleted({ orders });
+  const event = create(UserDeletedSchema, { userId: order.userId });
+  await handle([event, create(UserDeletedSchema, { userId: newId("user") })]);
+  await handle([event]);
+  const { userId: _, ...rest } = order;
+  expect(await orders.findById(order.orderId)).toEqual({ ...rest, userId: "" });
+  expect(JSON.stringify(await documents.findOne({ _id: order.orderId }))).not.toContain(order.userId);
+  expect(await orders.findById(another.orderId)).toEqual(another);
+  expect((await orders.findMoves(another.orderId)).map(({ actor }) => actor)).toEqual([another.userId]);
+});
+
+test("two accounts that named their requests alike can both be gone", async () => {
+  const { orders, place } = await openTestOrders();
+  const placed = [await place(), await place()];
+  for (const [index, order] of placed.entries()) {
+    const named = { ...order, orderId: newId("order") };
+    const move = { status: "pending", time: new Date(), actor: order.userId, reason: "", traceId: "" } as const;
+    await orders.insert(named, move, [], { id: "first", hash: String(index) });
+  }
+  await userDeleted({ orders })(placed.map(({ userId }) => create(UserDeletedSchema, { userId })));
+  expect(await orders.list({ userId: "" }, 10)).toHaveLength(4);
+});

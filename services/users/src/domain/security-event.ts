@@ -1,0 +1,23 @@
+/** What matters for the security of an account. */
+export type SecurityEventKind =
+  | "signed_in"
+  | "sign_in_failed"
+  | "refresh_token_reused"
+  | "signed_out_everywhere"
+  | "password_changed"
+  | "password_refused"
+  | "roles_set"
+  | "disabled"
+  | "enabled"
+  | "deleted";
+
+export interface SecurityEvent {
+  readonly eventId: string;
+  readonly kind: SecurityEventKind;
+  /** Empty when nobody has the name that was tried: what was typed there may be anything, a password even. */
+  readonly userId: string;
+  readonly actor: string;
+  readonly sessionId: string;
+  readonly detail: string;
+  readonly time: Date;
+}

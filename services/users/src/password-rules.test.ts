@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { checkNewPassword } from "./password-rules.ts";
+
+const refused = expect.objectContaining({
+  kind: "invalid_argument",
+  reason: "PASSWORD_TOO_COMMON",
+  facts: { violations: [expect.objectContaining({ field: "password" })] },
+});
+const check = (password: string) => () => checkNewPassword("password", password, "Ada.Lovelace");
+
+test.each(["password", "PassWord", "12345678", "iloveyou", "qwertyuiop", "football"])("%s is refused", (password) => {
+  expect(check(password)).toThrow(refused);
+});
+
+test.each(["ada.lovelace", "ADA.LOVELACE", "Ａda.Lovelace"])("%s is refused to Ada.Lovelace", (password) => {
+  expect(check(password)).toThrow(refused);
+});
+
+test.each(["correct horse battery staple", "ada.lovelace!", "passwort mit Umlauten: äöü", "😀😀😀😀😀😀😀😀"])(
+  "%s is taken",
+  (password) => expect(check(password)).not.toThrow(),
+);

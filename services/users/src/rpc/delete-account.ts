@@ -1,0 +1,43 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { type Clock, userIdOf } from "@shop/platform";
+import { sessionIdOf } from "../caller-session.ts";
+import { userBusy, userNotFound, wrongPassword } from "../domain/errors.ts";
+import type { Passwords } from "../passwords.ts";
+import type { SecurityLog } from "../security-log.ts";
+import type { SignInLimits } from "../sign-in-limits.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import type { UserStore } from "../store/user-store.ts";
+import { accessRevokedEvent, userDeletedEvent } from "../wire/events.ts";
+
+/** By then no service takes the account's access tokens any more, so nothing of its owner's can come after the news. */
+const toldAfterMs = 5_000;
+
+/** Deletes the caller's account. A retry once it went through is UNAUTHENTICATED or NOT_FOUND. */
+export function deleteAccount(on: {
+  readonly users: UserStore;
+  readonly sessions: SessionStore;
+  readonly passwords: Passwords;
+  readonly limits: SignInLimits;
+  readonly security: SecurityLog;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.deleteAccount> {
+  return async ({ password }, context) => {
+    const userId = userIdOf(context);
+    const user = await on.users.findById(userId);
+    if (user === undefined) throw userNotFound(userId);
+    const checked = await on.limits.attempt(user.username, context, async () => {
+      if (await on.passwords.verify(user.passwordHash, password)) return user;
+      await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });
+      return undefined;
+    });
+    if (checked === undefined) throw wrongPassword();
+    const now = on.clock();
+    const revoked = accessRevokedEvent({ userId, version: user.version + 1 }, now);
+    const deleted = userDeletedEvent(user, new Date(now.getTime() + toldAfterMs));
+    if (!(await on.users.remove(user, now, [revoked], [deleted]))) throw userBusy(userId);
+    await on.sessions.removeAll(userId);
+    await on.security.record({ kind: "deleted", userId, sessionId: sessionIdOf(context) });
+    return {};
+  };
+}

@@ -1,0 +1,23 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { changeAccess } from "../change-access.ts";
+import { asSignedOut } from "../domain/user.ts";
+import type { SecurityLog } from "../security-log.ts";
+import type { UserStore } from "../store/user-store.ts";
+import { toUserProfile } from "../wire/user-profile.ts";
+
+/** Shuts an account out, and ends its sessions. Safe to retry. */
+export function disableUser(on: {
+  readonly users: UserStore;
+  readonly security: SecurityLog;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.disableUser> {
+  return async ({ userId }, context) => {
+    const user = await changeAccess(on, userId, (read, now) =>
+      read.disabled ? undefined : asSignedOut(read, { disabled: true }, now),
+    );
+    await on.security.record({ kind: "disabled", userId, actor: actorOf(callerOf(context)) });
+    return { profile: toUserProfile(user) };
+  };
+}

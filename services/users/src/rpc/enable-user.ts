@@ -1,0 +1,23 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { changeUser } from "../change-user.ts";
+import { asChanged } from "../domain/user.ts";
+import type { SecurityLog } from "../security-log.ts";
+import type { UserStore } from "../store/user-store.ts";
+import { toUserProfile } from "../wire/user-profile.ts";
+
+/** Lets an account in again, to sign in anew. Safe to retry. */
+export function enableUser(on: {
+  readonly users: UserStore;
+  readonly security: SecurityLog;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.enableUser> {
+  return async ({ userId }, context) => {
+    const user = await changeUser(on, userId, (read) =>
+      read.disabled ? { user: asChanged(read, { disabled: false }, on.clock()), events: [] } : undefined,
+    );
+    await on.security.record({ kind: "enabled", userId, actor: actorOf(callerOf(context)) });
+    return { profile: toUserProfile(user) };
+  };
+}

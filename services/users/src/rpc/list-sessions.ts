@@ -1,0 +1,31 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { type Clock, cutPage, defaultPageSize, type PageTokens, userIdOf } from "@shop/platform";
+import { sessionIdOf } from "../caller-session.ts";
+import { userNotFound } from "../domain/errors.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import type { UserStore } from "../store/user-store.ts";
+import { toSessionMessage } from "../wire/session.ts";
+
+/** Lists the caller's sessions that stand, newest first. Safe to retry. */
+export function listSessions(on: {
+  readonly users: UserStore;
+  readonly sessions: SessionStore;
+  readonly pageTokens: PageTokens;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.listSessions> {
+  return async ({ pageSize, pageToken }, context) => {
+    const userId = userIdOf(context);
+    const query = ["ListSessions", userId];
+    const limit = pageSize || defaultPageSize;
+    const after = pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query);
+    const user = await on.users.findById(userId);
+    if (user === undefined) throw userNotFound(userId);
+    const filter = { userId, sessionsSince: user.sessionsSince, now: on.clock(), after };
+    const { page, last } = cutPage(await on.sessions.list(filter, limit + 1), limit);
+    return {
+      sessions: page.map((session) => toSessionMessage(session, sessionIdOf(context))),
+      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.sessionId, query),
+    };
+  };
+}

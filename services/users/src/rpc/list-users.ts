@@ -1,0 +1,22 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
+import type { UserStore } from "../store/user-store.ts";
+import { toUserProfile } from "../wire/user-profile.ts";
+
+/** Lists accounts by name. Safe to retry. */
+export function listUsers(on: {
+  readonly users: UserStore;
+  readonly pageTokens: PageTokens;
+}): MethodImpl<typeof UserService.method.listUsers> {
+  return async ({ pageSize, pageToken, usernamePrefix }) => {
+    const query = ["ListUsers", usernamePrefix];
+    const limit = pageSize || defaultPageSize;
+    const after = pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query);
+    const { page, last } = cutPage(await on.users.list({ usernamePrefix, after }, limit + 1), limit);
+    return {
+      users: page.map(toUserProfile),
+      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.username, query),
+    };
+  };
+}

@@ -1,0 +1,57 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import type { Clock } from "@shop/platform";
+import { refreshTokenInvalid } from "../domain/errors.ts";
+import { expireTimeOf, isLive, type SessionLifetime, spentWith } from "../domain/session.ts";
+import { grant } from "../grant.ts";
+import { fromText, hashOf, judge, spend } from "../refresh-tokens.ts";
+import type { SecurityLog } from "../security-log.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import type { UserStore } from "../store/user-store.ts";
+import type { TokenKeys } from "../token-keys.ts";
+import { sessionEndedEvent } from "../wire/events.ts";
+
+/**
+ * Exchanges a refresh token for the next one and an access token. Safe to retry for ten seconds: the same token then answers
+ * the same next one. Later a second use ends the session.
+ */
+export function refreshToken(on: {
+  readonly users: UserStore;
+  readonly sessions: SessionStore;
+  readonly tokenKeys: TokenKeys;
+  readonly security: SecurityLog;
+  readonly lifetime: SessionLifetime;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.refreshToken> {
+  return async (request) => {
+    const token = fromText(request.refreshToken);
+    if (token === undefined) throw refreshTokenInvalid();
+    for (;;) {
+      const now = on.clock();
+      const session = await on.sessions.findByFamily(hashOf(token.family));
+      const user = session && (await on.users.findById(session.userId));
+      if (session === undefined || user === undefined || !isLive(session, user, now)) throw refreshTokenInvalid();
+
+      const judged = judge(session, token, now);
+      if (judged.kind === "graced") return await grant(on, user, session, judged.current, now);
+      if (judged.kind === "reused") {
+        const { sessionId, userId } = session;
+        if (await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)])) {
+          await on.security.record({ kind: "refresh_token_reused", userId, sessionId, actor: "anonymous" });
+        }
+        throw refreshTokenInvalid();
+      }
+      const { next, spent } = spend(token, now);
+      const rotated = {
+        tokenHash: hashOf(next.secret),
+        spent: spentWith(session, spent),
+        lastUseTime: now,
+        expireTime: expireTimeOf(session.createTime, now, on.lifetime),
+      };
+      if (await on.sessions.rotate(session, rotated)) {
+        return await grant(on, user, { ...session, ...rotated }, next, now);
+      }
+      // Another use was first, or the session has ended meanwhile: look again.
+    }
+  };
+}

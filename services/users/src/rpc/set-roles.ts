@@ -1,0 +1,29 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { changeAccess } from "../change-access.ts";
+import { asChanged } from "../domain/user.ts";
+import type { SecurityLog } from "../security-log.ts";
+import type { UserStore } from "../store/user-store.ts";
+import { toRoles, toUserProfile } from "../wire/user-profile.ts";
+
+/** Says what an account may do; its sessions go on, with access tokens that say so. Safe to retry. */
+export function setRoles(on: {
+  readonly users: UserStore;
+  readonly security: SecurityLog;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.setRoles> {
+  return async (request, context) => {
+    const roles = toRoles(request.roles);
+    let isSo = false;
+    const user = await changeAccess(on, request.userId, (read, now) => {
+      isSo = roles.length === read.roles.length && roles.every((role) => read.roles.includes(role));
+      return isSo ? undefined : asChanged(read, { roles }, now);
+    });
+    if (!isSo) {
+      const [actor, detail] = [actorOf(callerOf(context)), roles.join(", ")];
+      await on.security.record({ kind: "roles_set", userId: user.userId, actor, detail });
+    }
+    return { profile: toUserProfile(user) };
+  };
+}

@@ -1,0 +1,83 @@
+import { create } from "@bufbuild/protobuf";
+import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
+import { contextOf } from "@shop/platform/testing";
+import { expect, test, vi } from "vitest";
+import { createPasswords } from "../passwords.ts";
+import { openTestUsers } from "../testing.ts";
+import { authenticate } from "./authenticate.ts";
+import { register } from "./register.ts";
+
+// Counted, and otherwise as it is.
+const computed = vi.hoisted(() => ({ hashes: 0 }));
+vi.mock("@node-rs/argon2", async (importOriginal) => {
+  const argon2 = await importOriginal<typeof import("@node-rs/argon2")>();
+  const counted =
+    <Parameters extends unknown[], Result>(work: (...parameters: Parameters) => Result) =>
+    (...parameters: Parameters) => {
+      computed.hashes++;
+      return work(...parameters);
+    };
+  return { ...argon2, hash: counted(argon2.hash), verify: counted(argon2.verify) };
+});
+
+const nobody = contextOf({ kind: "anonymous" });
+
+test("of 50 who register one name at once, however they spell it, one gets it", async () => {
+  const on = await openTestUsers();
+  const spell = (index: number) =>
+    [..."somename"].map((letter, at) => (index & (1 << at) ? letter.toUpperCase() : letter)).join("");
+  const results = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, index) =>
+      register(on)(create(RegisterRequestSchema, { username: spell(index), password: "correct horse" }), nobody),
+    ),
+  );
+  expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  for (const result of results) {
+    if (result.status === "rejected") expect(result.reason).toMatchObject({ reason: "USERNAME_TAKEN" });
+  }
+  expect(await on.userDocuments.countDocuments()).toBe(1);
+});
+
+test.each([
+  ["in another case", "KELVIN.mass"],
+  ["in full width", "ｋｅｌｖｉｎ.ｍａｓｓ"],
+  ["with a look-alike of case", "\u212Aelvin.ma\u017F\u017F"],
+  ["with a letter that folds to two", "kelvin.ma\u00DF"],
+])("a name is found %s", async (_how, spelled) => {
+  const { signUp, signIn } = await openTestUsers();
+  const { userId } = await signUp("Kelvin.Mass");
+  expect((await signIn(spelled)).userId).toBe(userId);
+});
+
+test("signing in computes one hash: for the right password, a wrong one and a name that nobody has", async () => {
+  const { signUp, signIn } = await openTestUsers();
+  const { username } = await signUp();
+  const countOf = async (call: Promise<unknown>) => {
+    const before = computed.hashes;
+    await call.catch(() => {});
+    return computed.hashes - before;
+  };
+  expect(await countOf(signIn(username))).toBe(1);
+  expect(await countOf(signIn(username, "wrong horse"))).toBe(1);
+  expect(await countOf(signIn("nobody.at.all"))).toBe(1);
+});
+
+test("a password is hashed anew at the next sign-in once hashes cost more, and not again", async () => {
+  const { signUp, ...on } = await openTestUsers();
+  const { username } = await signUp();
+  const passwords = await createPasswords({ cost: { memoryKib: 9_000, passes: 2, lanes: 1 }, atOnce: 1, waiting: 9 });
+  const signIn = async (password: string) =>
+    await authenticate({ ...on, passwords })(
+      create(AuthenticateRequestSchema, { username, password }),
+      contextOf({ kind: "anonymous" }),
+    );
+  const hash = async () => (await on.users.findByUsername(username))!.passwordHash;
+  const old = await hash();
+  await expect(signIn("wrong horse")).rejects.toThrow();
+  expect(await hash()).toBe(old);
+  await signIn("correct horse");
+  const anew = await hash();
+  expect(anew).toContain("m=9000,t=2,p=1");
+  await signIn("correct horse");
+  expect(await hash()).toBe(anew);
+});

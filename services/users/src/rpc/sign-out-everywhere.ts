@@ -1,0 +1,24 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { changeAccess } from "../change-access.ts";
+import { userNotFound } from "../domain/errors.ts";
+import { asSignedOut } from "../domain/user.ts";
+import { mayActFor } from "../may-act-for.ts";
+import type { SecurityLog } from "../security-log.ts";
+import type { UserStore } from "../store/user-store.ts";
+
+/** Ends every session of a user, that of this call included. Safe to retry. */
+export function signOutEverywhere(on: {
+  readonly users: UserStore;
+  readonly security: SecurityLog;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.signOutEverywhere> {
+  return async ({ userId }, context) => {
+    const caller = callerOf(context);
+    if (!mayActFor(caller, userId)) throw userNotFound(userId);
+    await changeAccess(on, userId, (user, now) => asSignedOut(user, {}, now));
+    await on.security.record({ kind: "signed_out_everywhere", userId, actor: actorOf(caller) });
+    return {};
+  };
+}

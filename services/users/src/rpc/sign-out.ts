@@ -1,0 +1,22 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { type Clock, userIdOf } from "@shop/platform";
+import { sessionIdOf } from "../caller-session.ts";
+import { sessionNotFound } from "../domain/errors.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { sessionEndedEvent } from "../wire/events.ts";
+
+/** Ends a session of the caller's. A retry once it has ended is UNAUTHENTICATED or SESSION_NOT_FOUND. */
+export function signOut(on: {
+  readonly sessions: SessionStore;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.signOut> {
+  return async (request, context) => {
+    const sessionId = request.sessionId || sessionIdOf(context);
+    const session = await on.sessions.findById(sessionId);
+    if (session?.userId !== userIdOf(context)) throw sessionNotFound(sessionId);
+    const now = on.clock();
+    await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)]);
+    return {};
+  };
+}

@@ -1,0 +1,28 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { type Clock, invalidFields, userIdOf } from "@shop/platform";
+import { changeUser } from "../change-user.ts";
+import { userChanged, userNotFound } from "../domain/errors.ts";
+import { asChanged, etagOf } from "../domain/user.ts";
+import type { UserStore } from "../store/user-store.ts";
+import { profileChanges } from "../wire/profile-changes.ts";
+import { toUserProfile } from "../wire/user-profile.ts";
+
+/** Changes the masked fields. With an etag a retry is ABORTED once the first try went through; without, it does the same again. */
+export function updateUserProfile(on: {
+  readonly users: UserStore;
+  readonly clock: Clock;
+}): MethodImpl<typeof UserService.method.updateUserProfile> {
+  return async ({ profile, updateMask }, context) => {
+    const { userId, etag } = profile!;
+    if (userId === "") throw invalidFields([{ field: "profile.user_id", description: "is required" }]);
+    if (userId !== userIdOf(context)) throw userNotFound(userId);
+    const changes = profileChanges(profile!, updateMask);
+    const user = await changeUser(on, userId, (read) => {
+      if (etag !== "" && etag !== etagOf(read)) throw userChanged(userId, etagOf(read));
+      const isSo = changes.displayName === undefined || changes.displayName === read.displayName;
+      return isSo ? undefined : { user: asChanged(read, changes, on.clock()), events: [] };
+    });
+    return { profile: toUserProfile(user) };
+  };
+}
