@@ -1,7 +1,8 @@
-// `npm run bench -- [start] [http] [orders] [overload] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [orders] [overload] [sign-ins] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { benchChaos } from "./chaos-bench.ts";
 import { serveFloor } from "./floor.ts";
+import { compareHashes } from "./hash-floor.ts";
 import { benchHttp } from "./http-bench.ts";
 import { insertOrders } from "./insert-floor.ts";
 import { generateLoad } from "./load.ts";
@@ -9,6 +10,7 @@ import { benchMutants } from "./mutants-bench.ts";
 import { benchOrders } from "./orders-bench.ts";
 import { benchOverload } from "./overload-bench.ts";
 import { startWriting } from "./report.ts";
+import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
 
 const benches = {
@@ -16,6 +18,7 @@ const benches = {
   http: benchHttp,
   orders: benchOrders,
   overload: benchOverload,
+  "sign-ins": benchSignIns,
   chaos: benchChaos,
   mutants: benchMutants,
 };
@@ -25,6 +28,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   floor: serveFloor,
   load: generateLoad,
   inserts: insertOrders,
+  hashes: compareHashes,
 };
 
 const { positionals, values } = parseArgs({
@@ -63,7 +67,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [orders] [overload] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
       "npm run bench -- mutants [--seed 1] [--note '...']",

@@ -31,8 +31,8 @@ interface RunningProcess {
   readonly ports: readonly number[];
 }
 
-/** Starts the shop in one process with the data in `dataDir`. */
-export async function startShop(dataDir: string): Promise<Shop> {
+/** Starts the shop in one process with the data in `dataDir`, and with these settings besides. */
+export async function startShop(dataDir: string, settings: Readonly<Record<string, string>> = {}): Promise<Shop> {
   const names = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
   const chosen = await choosePorts(
     join(dataDir, "bench-ports.json"),
@@ -52,6 +52,7 @@ export async function startShop(dataDir: string): Promise<Shop> {
       ADMIN_PASSWORD: admin.password,
       // All of its shoppers come from one address.
       AUTH_RATE_PER_MINUTE: "1000000",
+      ...settings,
     },
     stdio: ["ignore", log, log],
   });

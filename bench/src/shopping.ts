@@ -18,6 +18,11 @@ export interface Order {
   readonly update_time: string;
 }
 
+export interface Account {
+  readonly username: string;
+  readonly password: string;
+}
+
 /** What the bench does at the public port beside the load: over REST, one call at a time. */
 export class Shopping {
   readonly #url: string;
@@ -32,9 +37,13 @@ export class Shopping {
 
   /** A shopper nobody has seen before; answers the access token, which lasts ten minutes. */
   async newShopper(): Promise<string> {
-    const account = { username: `bench-${crypto.randomUUID().slice(0, 13)}`, password: "bench-bench-bench" };
-    await this.call("POST", "/register", account);
-    return await this.#signIn(account);
+    return await this.#signIn(await this.#newAccount());
+  }
+
+  async newAccounts(count: number): Promise<Account[]> {
+    const accounts: Account[] = [];
+    while (accounts.length < count) accounts.push(await this.#newAccount());
+    return accounts;
   }
 
   /** Adds products with plenty of stock. */
@@ -95,7 +104,13 @@ export class Shopping {
     return JSON.parse(text) as Answer;
   }
 
-  async #signIn(account: { readonly username: string; readonly password: string }): Promise<string> {
+  async #newAccount(): Promise<Account> {
+    const account = { username: `bench-${crypto.randomUUID().slice(0, 13)}`, password: "bench-bench-bench" };
+    await this.call("POST", "/register", account);
+    return account;
+  }
+
+  async #signIn(account: Account): Promise<string> {
     return (await this.call<{ access_token: string }>("POST", "/authenticate", account)).access_token;
   }
 }

@@ -8,9 +8,10 @@ import { Shopping } from "./shopping.ts";
 export async function withShop<Result>(
   productCount: number,
   work: (shop: Shop, shopping: Shopping, productIds: readonly string[]) => Promise<Result>,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Result> {
   const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
-  const shop = await startShop(dataDir);
+  const shop = await startShop(dataDir, env);
   try {
     await shop.settled();
     const shopping = new Shopping(shop.url);

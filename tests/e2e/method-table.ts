@@ -129,7 +129,7 @@ export const gateRefuses: Readonly<Record<(typeof mayCall)[string], Partial<Reco
 export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.users.v1.UserService/Register": { username: "?" },
   "shop.users.v1.UserService/Authenticate": {},
-  "shop.users.v1.UserService/RefreshToken": {},
+  "shop.users.v1.UserService/RefreshToken": { refreshToken: "r".repeat(257) },
   "shop.users.v1.UserService/SignOut": { sessionId: "none" },
   "shop.users.v1.UserService/SignOutEverywhere": { userId: "none" },
   "shop.users.v1.UserService/ListSessions": { pageSize: -1 },

@@ -7,6 +7,7 @@ const credential = await createInternalCredentials("test", "k".repeat(32)).issue
 
 test.for([
   ["a token", `{"msg":"call","token":"${credential}"}`],
+  ["a refresh token", `{"body":{"refresh_token":"${"aB3-_".repeat(12)}aB3-"}}`],
   ["an Authorization header", '{"headers":{"authorization":"Bearer abcdef"}}'],
   ["the hash of a password", '{"user":{"hash":"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"}}'],
   ["the admin's password", '{"body":"{\\"password\\":\\"open sesame\\"}"}'],
@@ -16,6 +17,6 @@ test.for([
 });
 
 test("a log that only speaks of secrets is let through", () => {
-  const log = '{"reason":"send an access token: Authorization: Bearer ..."}\n{"msg":"INTERNAL_SECRET is not set"}';
+  const log = `{"reason":"send an access token: Authorization: Bearer ..."}\n{"msg":"INTERNAL_SECRET is not set"}\n{"sha256":"${"0a".repeat(32)}"}`;
   expect(leakedSecrets(log, secrets)).toEqual([]);
 });

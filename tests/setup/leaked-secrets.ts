@@ -1,6 +1,8 @@
 /** What is a secret whoever's it is: tokens, credentials of the platform, hashes of passwords. */
 const patterns: Readonly<Record<string, RegExp>> = {
   "a token": /eyJ[\w-]{8,}\.[\w-]+\.[\w-]+/,
+  // 48 bytes of base64url; a hash in hexadecimal digits is as long.
+  "a refresh token": /(?<![\w-])(?![0-9a-f]{64})[\w-]{64}(?![\w-])/,
   "an Authorization header": /\b(bearer|basic)\s+[\w.~+/=-]{6,}/i,
   "the hash of a password": /\$argon2(i|d|id)\$/,
 };

@@ -14,11 +14,21 @@ const exposedHeaders = [
 ];
 const preflightSeconds = 2 * 60 * 60;
 
-/** Lets pages of these origins call from a browser, in every protocol ("*": of any origin). None: nothing is said. */
+/**
+ * Lets pages of these origins call from a browser, in every protocol, also with the cookie that holds a refresh token ("*": of
+ * any origin, without it). None: nothing is said.
+ */
 export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
   const origin = origins.includes("*") ? "*" : [...origins];
-  const options = { origin, methods, allowedHeaders, exposedHeaders, maxAge: preflightSeconds };
+  const options = {
+    origin,
+    credentials: origin !== "*",
+    methods,
+    allowedHeaders,
+    exposedHeaders,
+    maxAge: preflightSeconds,
+  };
   await app.register(cors, {
     // An OPTIONS that no browser sent to ask first is a request like any other.
     delegator: ({ headers }, decide) =>

@@ -5,6 +5,7 @@ import { accountDisabled, wrongCredentials } from "../domain/errors.ts";
 import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
 import { grant } from "../grant.ts";
 import type { Passwords } from "../passwords.ts";
+import { inCookie } from "../refresh-cookie.ts";
 import { hashOf, newRefreshToken } from "../refresh-tokens.ts";
 import type { SecurityLog } from "../security-log.ts";
 import type { SignInLimits } from "../sign-in-limits.ts";
@@ -56,6 +57,7 @@ export function authenticate(on: {
     };
     await on.sessions.insert(session);
     await on.security.record({ kind: "signed_in", userId: user.userId, sessionId: session.sessionId });
-    return await grant(on, user, session, refreshToken, now);
+    const granted = await grant(on, user, session, refreshToken, now);
+    return request.refreshTokenInCookie ? inCookie(granted, context) : granted;
   };
 }

@@ -4,6 +4,7 @@ import { type Clock, userIdOf } from "@shop/platform";
 import { sessionIdOf } from "../caller-session.ts";
 import { userBusy, userNotFound, wrongPassword } from "../domain/errors.ts";
 import type { Passwords } from "../passwords.ts";
+import { dropCookie } from "../refresh-cookie.ts";
 import type { SecurityLog } from "../security-log.ts";
 import type { SignInLimits } from "../sign-in-limits.ts";
 import type { SessionStore } from "../store/session-store.ts";
@@ -38,6 +39,7 @@ export function deleteAccount(on: {
     if (!(await on.users.remove(user, now, [revoked], [deleted]))) throw userBusy(userId);
     await on.sessions.removeAll(userId);
     await on.security.record({ kind: "deleted", userId, sessionId: sessionIdOf(context) });
+    dropCookie(context);
     return {};
   };
 }

@@ -4,7 +4,8 @@ import type { Clock } from "@shop/platform";
 import { refreshTokenInvalid } from "../domain/errors.ts";
 import { expireTimeOf, isLive, type SessionLifetime, spentWith } from "../domain/session.ts";
 import { grant } from "../grant.ts";
-import { fromText, hashOf, judge, spend } from "../refresh-tokens.ts";
+import { cookieOf, inCookie } from "../refresh-cookie.ts";
+import { fromText, hashOf, judge, type RefreshToken, spend } from "../refresh-tokens.ts";
 import type { SecurityLog } from "../security-log.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { UserStore } from "../store/user-store.ts";
@@ -23,9 +24,7 @@ export function refreshToken(on: {
   readonly lifetime: SessionLifetime;
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.refreshToken> {
-  return async (request) => {
-    const token = fromText(request.refreshToken);
-    if (token === undefined) throw refreshTokenInvalid();
+  async function exchange(token: RefreshToken) {
     for (;;) {
       const now = on.clock();
       const session = await on.sessions.findByFamily(hashOf(token.family));
@@ -53,5 +52,13 @@ export function refreshToken(on: {
       }
       // Another use was first, or the session has ended meanwhile: look again.
     }
+  }
+
+  return async (request, context) => {
+    const isInCookie = request.refreshToken === "";
+    const token = fromText(isInCookie ? (cookieOf(context) ?? "") : request.refreshToken);
+    if (token === undefined) throw refreshTokenInvalid();
+    const granted = await exchange(token);
+    return isInCookie ? inCookie(granted, context) : granted;
   };
 }

@@ -5,6 +5,7 @@ import { changeAccess } from "../change-access.ts";
 import { userNotFound } from "../domain/errors.ts";
 import { asSignedOut } from "../domain/user.ts";
 import { mayActFor } from "../may-act-for.ts";
+import { dropCookie } from "../refresh-cookie.ts";
 import type { SecurityLog } from "../security-log.ts";
 import type { UserStore } from "../store/user-store.ts";
 
@@ -19,6 +20,7 @@ export function signOutEverywhere(on: {
     if (!mayActFor(caller, userId)) throw userNotFound(userId);
     await changeAccess(on, userId, (user, now) => asSignedOut(user, {}, now));
     await on.security.record({ kind: "signed_out_everywhere", userId, actor: actorOf(caller) });
+    if (caller.kind === "user" && caller.userId === userId) dropCookie(context);
     return {};
   };
 }

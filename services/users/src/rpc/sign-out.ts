@@ -3,6 +3,7 @@ import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, userIdOf } from "@shop/platform";
 import { sessionIdOf } from "../caller-session.ts";
 import { sessionNotFound } from "../domain/errors.ts";
+import { dropCookie } from "../refresh-cookie.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { sessionEndedEvent } from "../wire/events.ts";
 
@@ -17,6 +18,7 @@ export function signOut(on: {
     if (session?.userId !== userIdOf(context)) throw sessionNotFound(sessionId);
     const now = on.clock();
     await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)]);
+    if (sessionId === sessionIdOf(context)) dropCookie(context);
     return {};
   };
 }

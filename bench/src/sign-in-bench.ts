@@ -1,0 +1,147 @@
+import { hashFloor } from "./hash-floor.ts";
+import { type LoadResult, load, type Request } from "./load.ts";
+import { percentile } from "./percentile.ts";
+import { residentBytes } from "./resident-bytes.ts";
+import type { BenchSettings } from "./settings.ts";
+import type { Shopping } from "./shopping.ts";
+import { table } from "./table.ts";
+import { withShop } from "./with-shop.ts";
+
+const productCount = 200;
+const usualSeconds = 20;
+const usualConnections = 200;
+/** As many as the users service computes by default. */
+const hashesAtOnce = 2;
+const readsPerSecond = 100;
+const samplesOfEach = 300;
+const sampleEveryMs = 1_000;
+const json = { "content-type": "application/json" };
+
+/** What a storm of sign-ins does to them and to everybody else, and whether their time tells which names exist. */
+export async function benchSignIns(settings: BenchSettings): Promise<string> {
+  const connections = settings.connections ?? usualConnections;
+  const seconds = settings.seconds ?? usualSeconds;
+  const env = { PASSWORD_HASHES_WAITING: String(connections), PASSWORD_HASHES_AT_ONCE: String(hashesAtOnce) };
+  return await withShop(
+    productCount,
+    async (shop, shopping, productIds) => {
+      const accounts = await shopping.newAccounts(Math.max(connections, samplesOfEach));
+      const signIns = accounts.map((account): Request => {
+        return { method: "POST", path: "/authenticate", headers: json, body: JSON.stringify(account) };
+      });
+      const reads = productIds.map((id): Request => ({ method: "GET", path: `/products/${id}` }));
+      const read = () =>
+        load({ url: shop.url, requests: reads, connections: 8, seconds, callsPerSecond: readsPerSecond });
+      const signIn = (callers: number) => load({ url: shop.url, requests: signIns, connections: callers, seconds });
+
+      const times = await timesOf(shop.url, accounts);
+      await signIn(hashesAtOnce);
+      await read();
+      const calm = await read();
+
+      const floors: number[] = [];
+      const alone: LoadResult[] = [];
+      while (alone.length < settings.rounds) {
+        floors.push(await hashFloor({ atOnce: hashesAtOnce, seconds }));
+        alone.push(await signIn(connections));
+        console.log(`sign-ins: ${alone.at(-1)!.perSecond.toFixed(1)}/s, floor ${floors.at(-1)!.toFixed(1)}/s`);
+      }
+
+      const pid = shop.pidOf("all-in-one");
+      const memory = [residentBytes(pid)];
+      const sampling = setInterval(() => memory.push(residentBytes(pid)), sampleEveryMs);
+      const [storm, during] = await Promise.all([signIn(connections), read()]);
+      clearInterval(sampling);
+      const [overflow, beside] = await Promise.all([signIn(2 * connections), read()]);
+      return describe({ connections, seconds, floors, alone, calm, storm, during, overflow, beside, memory, times });
+    },
+    env,
+  );
+}
+
+interface Times {
+  readonly unknown: readonly number[];
+  readonly wrong: readonly number[];
+}
+
+/** How long a refusal takes, for a name that nobody has and for a wrong password, in turn and alone; in ascending order. */
+async function timesOf(url: string, accounts: Awaited<ReturnType<Shopping["newAccounts"]>>): Promise<Times> {
+  const times = { unknown: [] as number[], wrong: [] as number[] };
+  const attempt = async (username: string) => {
+    const body = JSON.stringify({ username, password: "not-the-right-one" });
+    const startedAt = performance.now();
+    const response = await fetch(`${url}/authenticate`, { method: "POST", headers: json, body });
+    await response.arrayBuffer();
+    if (response.status !== 401) throw new Error(`a wrong password was answered with ${response.status}`);
+    return performance.now() - startedAt;
+  };
+  for (const { username } of accounts.slice(0, samplesOfEach)) {
+    times.wrong.push(await attempt(username));
+    times.unknown.push(await attempt(`nobody-${crypto.randomUUID().slice(0, 13)}`));
+  }
+  const sorted = (values: readonly number[]) => values.toSorted((a, b) => a - b);
+  return { unknown: sorted(times.unknown), wrong: sorted(times.wrong) };
+}
+
+/** How often a value of one is greater than one of the other: 0.5 if nothing tells them apart (Mann and Whitney). */
+function oftenGreater(these: readonly number[], those: readonly number[]): number {
+  const greater = these.reduce((sum, value) => sum + those.filter((other) => value > other).length, 0);
+  return greater / (these.length * those.length);
+}
+
+function describe(run: {
+  readonly connections: number;
+  readonly seconds: number;
+  readonly floors: readonly number[];
+  readonly alone: readonly LoadResult[];
+  readonly calm: LoadResult;
+  readonly storm: LoadResult;
+  readonly during: LoadResult;
+  readonly overflow: LoadResult;
+  readonly beside: LoadResult;
+  readonly memory: readonly number[];
+  readonly times: Times;
+}): string {
+  const { connections, seconds, floors, alone, times } = run;
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const rate = mean(alone.map(({ perSecond }) => perSecond));
+  const row = (name: string, { perSecond, p50Ms, p99Ms, refused, lost }: LoadResult, ratio = "") => {
+    const others = Object.entries(refused).map(([status, count]) => `${count} with ${status}`);
+    const figures = [perSecond.toFixed(1), p50Ms.toFixed(1), p99Ms.toFixed(1)];
+    return [name, ...figures, others.join(", ") || "0", String(lost), ratio];
+  };
+  const quantiles = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
+  const timesRow = (name: string, values: readonly number[]) => [
+    name,
+    ...quantiles.map((share) => percentile(values, share).toFixed(1)),
+  ];
+  return [
+    `${connections} connections sign in over REST, each again as soon as it is answered, at the public port of the shop in one process`,
+    `(PASSWORD_HASHES_AT_ONCE=${hashesAtOnce}, PASSWORD_HASHES_WAITING=${connections}), for ${seconds} s at a time. **Floor**: a process that compares passwords at the same cost, ${hashesAtOnce}`,
+    `at a time, and does nothing else. Reads are GET /products/{id}, ${readsPerSecond} a second. Everything shares the machine's cores.`,
+    "",
+    ...table(
+      ["", "a second", "p50 ms", "p99 ms", "refused", "lost", "ratio"],
+      [
+        ["floor: comparisons", mean(floors).toFixed(1), "", "", "", "", "1"],
+        ...alone.map((turn) => row("sign-ins", turn, (rate / mean(floors)).toFixed(2))),
+        row("reads when it is calm", run.calm),
+        row("reads during the storm", run.during),
+        row("sign-ins beside these reads", run.storm),
+        row(`sign-ins of ${2 * connections} connections`, run.overflow),
+        row("reads beside those", run.beside),
+      ],
+    ),
+    "",
+    `Resident memory of the shop during the storm, every second, in MiB: ${run.memory.map((bytes) => Math.round(bytes / 2 ** 20)).join(", ")}.`,
+    "",
+    `How long a refused sign-in takes, ${times.wrong.length} of each in turn, in milliseconds:`,
+    "",
+    ...table(
+      ["", ...quantiles.map((share) => `p${share * 100}`)],
+      [timesRow("wrong password", times.wrong), timesRow("unknown name", times.unknown)],
+    ),
+    "",
+    `A wrong password took longer than an unknown name in ${(100 * oftenGreater(times.wrong, times.unknown)).toFixed(0)}% of all pairs.`,
+  ].join("\n");
+}
