@@ -9,7 +9,7 @@ import { table } from "./table.ts";
 import { withShop } from "./with-shop.ts";
 
 const productCount = 1_000;
-const warmUpSeconds = 4;
+const warmUpSeconds = 24;
 const usualConnections = 256;
 const usualSeconds = 8;
 const servers = ["mongodb", "nats", "redis", "all-in-one"] as const;

@@ -129,10 +129,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a cache is the truth about stock",
     file: "services/inventory/src/events/order-placed.ts",
-    from: 'const plan = decide(await on.products.balancesOf(productIds, "catalogue"), waiting);',
+    from: "const plan = decide(balances, waiting);",
     to: `const plan = decide(
         new Map(
-          [...(await on.products.balancesOf(productIds, "catalogue"))].map(([productId, balance]) => {
+          [...balances].map(([productId, balance]) => {
             const cached = globalThis as unknown as Record<string, { at: number; onHand: number; reserved: number }>;
             if (!(Date.now() - (cached[productId]?.at ?? 0) < 3_000)) cached[productId] = { ...balance, at: Date.now() };
             const { onHand, reserved } = cached[productId]!;

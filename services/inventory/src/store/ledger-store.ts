@@ -101,26 +101,28 @@ export function createLedgerStore(on: {
 }): LedgerStore {
   const { client, ledger, products, outbox, shown } = on;
 
-  /** Applies moves to balances that stand right before them; answers how many did. */
+  /**
+   * Applies moves, one of each product, to the balances that stand right before them; answers how many did. By one command
+   * with a table in it: a statement for each product costs the database nearly three times as much.
+   */
   async function project(moves: readonly LedgerEntryDocument["moves"][number][]): Promise<number> {
     if (moves.length === 0) return 0;
-    const result = await products.bulkWrite(
-      moves.map((move) => ({
-        updateOne: {
-          filter: { _id: move.product_id, "balance.sequence": move.sequence - 1 },
-          update: {
-            $inc: {
-              "balance.on_hand": move.on_hand_delta,
-              "balance.reserved": move.reserved_delta,
-              "balance.sequence": 1,
-              revision: 1,
-            },
-          },
-        },
-      })),
-      { ordered: false },
-    );
-    return result.matchedCount;
+    const productIds = moves.map((move) => move.product_id);
+    const move = { $arrayElemAt: [{ $literal: moves }, { $indexOfArray: [{ $literal: productIds }, "$_id"] }] };
+    const moved = {
+      balance: {
+        on_hand: { $add: ["$balance.on_hand", "$$move.on_hand_delta"] },
+        reserved: { $add: ["$balance.reserved", "$$move.reserved_delta"] },
+        sequence: "$$move.sequence",
+      },
+      revision: { $add: ["$revision", 1] },
+    };
+    const isNext = { $eq: [{ $add: ["$balance.sequence", 1] }, "$$move.sequence"] };
+    const asMoved = { $cond: [isNext, { $mergeObjects: ["$$ROOT", moved] }, "$$ROOT"] };
+    const { modifiedCount } = await products.updateMany({ _id: { $in: productIds } }, [
+      { $replaceWith: { $let: { vars: { move }, in: asMoved } } },
+    ]);
+    return modifiedCount;
   }
 
   async function catchUp(productIds: readonly string[]): Promise<void> {

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { newId } from "@shop/platform";
 import { contextOf, silentLog } from "@shop/platform/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createAdmission } from "../admission.ts";
 import { openTestOrders } from "../testing.ts";
 import { createOrder } from "./create-order.ts";
@@ -78,6 +78,20 @@ test("names are a user's own, and requests without one are orders of their own",
   await place(request(1));
   await place(request(1));
   expect(await documents.countDocuments()).toBe(4);
+});
+
+test("a request whose first making a majority may yet lose is asked to come again, and is then answered", async () => {
+  const { orders, request, place } = await openPlacement();
+  const [find, insert] = [vi.spyOn(orders, "findByRequest"), vi.spyOn(orders, "insert")];
+  // What a majority has not is refused by the primary's index, and found by nobody.
+  insert.mockResolvedValueOnce(false);
+  find.mockResolvedValueOnce(undefined).mockResolvedValueOnce(undefined);
+  await expect(place(request(1, { requestId: "one" }))).rejects.toMatchObject({
+    kind: "unavailable",
+    reason: "REQUEST_UNSETTLED",
+    facts: { retryAfterMs: 500 },
+  });
+  expect((await place(request(1, { requestId: "one" }))).orderId).toMatch(/^order_/);
 });
 
 test("a request that was refused leaves its name free", async () => {

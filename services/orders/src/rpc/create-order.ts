@@ -3,7 +3,7 @@ import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/
 import { type Clock, currentTraceId, newId, userIdOf } from "@shop/platform";
 import type { Admission } from "../admission.ts";
 import type { Catalogue } from "../clients/catalogue.ts";
-import { productsUnknown, requestIdReused, totalMoved } from "../domain/errors.ts";
+import { productsUnknown, requestIdReused, requestUnsettled, totalMoved } from "../domain/errors.ts";
 import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { placedEvent } from "../wire/events.ts";
@@ -42,7 +42,8 @@ export function createOrder(on: {
 
     // The same request was made at the same moment, and was first.
     const first = await repeated(userId, name);
-    if (first === undefined) throw new Error("a request was made before, but its order can't be found");
+    // A primary refuses what it has itself, though a majority has not: whether that is kept is settled in a moment.
+    if (first === undefined) throw requestUnsettled();
     return first;
   }
 
