@@ -329,8 +329,15 @@ const sessions: readonly Row[] = [
   {
     method: UserService.method.refreshToken,
     as: "nobody",
-    says: "refuses an empty field",
+    says: "refuses who has neither a token nor the cookie",
     request: () => ({}),
+    refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
+  },
+  {
+    method: UserService.method.refreshToken,
+    as: "nobody",
+    says: "refuses what is too long for a token",
+    request: () => ({ refreshToken: "r".repeat(257) }),
     refuses: invalid("refresh_token"),
   },
   {
