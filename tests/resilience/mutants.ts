@@ -45,6 +45,8 @@ export interface Mutant {
   readonly file: string;
   readonly from: string;
   readonly to: string;
+  /** What hides the mistake most of the time and promises nothing: changed as well. */
+  readonly also?: { readonly from: string; readonly to: string };
   /** What brings it out. */
   readonly under: keyof typeof circumstances;
   /** What the checker says then: one of these at least. */
@@ -91,6 +93,7 @@ export const mutants: readonly Mutant[] = [
     file: "services/inventory/src/store/ledger-store.ts",
     from: '{ name: "keys", unique: true }',
     to: '{ name: "keys" }',
+    also: { from: "inTurn: oneAtATime(),", to: "inTurn: (work) => work()," },
     under: "a crowd in a hurry",
     breaks: ["ledger", "oversold", "decision"],
   },
@@ -167,10 +170,13 @@ export const mutants: readonly Mutant[] = [
 const copied = ["gen", "platform", "services", "gateway", "package.json"];
 
 /** The text of the mutant's file, with the mistake in it. Throws when the place to change is not there. */
-export function damaged({ file, from, to }: Mutant, root: string): string {
-  const text = readFileSync(join(root, file), "utf8");
-  if (text.split(from).length !== 2) throw new Error(`${file} has no single place to change: ${from}`);
-  return text.replace(from, () => to);
+export function damaged({ file, from, to, also }: Mutant, root: string): string {
+  let text = readFileSync(join(root, file), "utf8");
+  for (const change of [{ from, to }, ...(also === undefined ? [] : [also])]) {
+    if (text.split(change.from).length !== 2) throw new Error(`${file} has no single place to change: ${change.from}`);
+    text = text.replace(change.from, () => change.to);
+  }
+  return text;
 }
 
 /** A copy of the repository with one mistake in it, in a temporary folder. Throws when the place to change is not there. */
