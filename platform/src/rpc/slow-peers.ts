@@ -2,6 +2,9 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { closeStream } from "./close-stream.ts";
 
+/** Who seems late is looked at once more, after so long. */
+const lookAgainMs = 20;
+
 /**
  * Answers whose readers take nothing: sockets of HTTP/1.1 and streams of HTTP/2. Node's own timers start again with every
  * write, also with one that goes nowhere.
@@ -20,10 +23,16 @@ export class UnreadAnswers {
     const now = performance.now();
     for (const [answer, emptyAt] of this.#emptyAt) {
       if (answer.writableLength === 0) this.#emptyAt.set(answer, now);
-      else if (now - emptyAt < afterMs) continue;
-      else if ("session" in answer) closeStream(answer, constants.NGHTTP2_CANCEL);
-      else answer.destroy();
+      // What was written at this very moment, as a clock's ticks may be time after time, has not had the time to leave.
+      else if (now - emptyAt >= afterMs) setTimeout(() => this.#cutOffUnlessEmpty(answer), lookAgainMs).unref();
     }
+  }
+
+  #cutOffUnlessEmpty(answer: Socket | ServerHttp2Stream): void {
+    if (!this.#emptyAt.has(answer)) return;
+    if (answer.writableLength === 0) this.#emptyAt.set(answer, performance.now());
+    else if ("session" in answer) closeStream(answer, constants.NGHTTP2_CANCEL);
+    else answer.destroy();
   }
 }
 
