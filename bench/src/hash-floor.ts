@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { hash, verify } from "@node-rs/argon2";
-import { answerOf, startPart, taskOf } from "./part.ts";
+import { askPart, taskOf } from "./part.ts";
+import { repeat } from "./repeat.ts";
 
 interface HashTask {
   /** Computed at the same time. */
@@ -10,17 +10,12 @@ interface HashTask {
 
 /** Passwords a second that a bare loop compares at the same cost, with nothing else to do. */
 export async function hashFloor(task: HashTask): Promise<number> {
-  const child = startPart("hashes", task);
-  try {
-    return await answerOf<number>(child);
-  } finally {
-    child.kill();
-  }
+  return await askPart<number>("hashes", task);
 }
 
 /** The process that compares. */
 export async function compareHashes(): Promise<void> {
-  const { atOnce, seconds } = await taskOf<HashTask>();
+  const task = await taskOf<HashTask>();
   const password = "bench-bench-bench";
   // As the users service does by default.
   const stored = await hash(password, {
@@ -28,17 +23,6 @@ export async function compareHashes(): Promise<void> {
     timeCost: 2,
     parallelism: 1,
   });
-  let compared = 0;
-  let running = true;
-  const startedAt = performance.now();
-  const loops = Array.from({ length: atOnce }, async () => {
-    while (running) {
-      await verify(stored, password);
-      compared++;
-    }
-  });
-  await delay(seconds * 1000);
-  running = false;
-  await Promise.all(loops);
-  process.send!(compared / ((performance.now() - startedAt) / 1000));
+  const { perSecond } = await repeat(() => verify(stored, password), task);
+  process.send!(perSecond);
 }

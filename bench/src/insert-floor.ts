@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { MongoClient } from "mongodb";
-import { answerOf, startPart, taskOf } from "./part.ts";
+import { askPart, taskOf } from "./part.ts";
+import { repeat } from "./repeat.ts";
 
 interface InsertTask {
   readonly mongoUrl: string;
@@ -16,12 +16,7 @@ export interface InsertResult {
 
 /** What the database takes when every order is one insert, on its own, acknowledged by a majority with its journal on disk. */
 export async function insertFloor(task: InsertTask): Promise<InsertResult> {
-  const child = startPart("inserts", task);
-  try {
-    return await answerOf<InsertResult>(child);
-  } finally {
-    child.kill();
-  }
+  return await askPart<InsertResult>("inserts", task);
 }
 
 /** The process that inserts: nothing else happens in it. */
@@ -32,24 +27,12 @@ export async function insertOrders(): Promise<void> {
     writeConcern: { w: "majority", journal: true },
   });
   const orders = client.db("bench").collection("orders");
-  let inserted = 0;
-  let running = true;
   const cpuBefore = process.cpuUsage();
-  const startedAt = performance.now();
-  const loops = Array.from({ length: concurrency }, async () => {
-    while (running) {
-      await orders.insertOne(orderLike());
-      inserted++;
-    }
-  });
-  await delay(seconds * 1000);
-  running = false;
-  await Promise.all(loops);
-  const elapsed = (performance.now() - startedAt) / 1000;
+  const inserts = await repeat(() => orders.insertOne(orderLike()), { atOnce: concurrency, seconds });
   const cpu = process.cpuUsage(cpuBefore);
   await orders.drop();
   await client.close();
-  process.send!({ perSecond: inserted / elapsed, cpuPerInsertUs: (cpu.user + cpu.system) / inserted });
+  process.send!({ perSecond: inserts.perSecond, cpuPerInsertUs: (cpu.user + cpu.system) / inserts.times });
 }
 
 /** As large as an order of one line. */

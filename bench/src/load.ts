@@ -1,5 +1,5 @@
 import autocannon from "autocannon";
-import { answerOf, startPart, taskOf } from "./part.ts";
+import { askPart, taskOf } from "./part.ts";
 import { percentile } from "./percentile.ts";
 
 /** In REST's spelling and in Connect's. */
@@ -41,14 +41,15 @@ export interface LoadResult {
   readonly orders: readonly (readonly [orderId: string, requestedAt: number])[];
 }
 
+/** `12 with 429, 1 with 503`; `0` when all were answered with 200. */
+export function refusalsOf({ refused }: Pick<LoadResult, "refused">): string {
+  const counts = Object.entries(refused).map(([status, count]) => `${count} with ${status}`);
+  return counts.join(", ") || "0";
+}
+
 /** Puts a load on a server from a process of its own. */
 export async function load(task: Load): Promise<LoadResult> {
-  const child = startPart("load", task);
-  try {
-    return await answerOf<LoadResult>(child);
-  } finally {
-    child.kill();
-  }
+  return await askPart<LoadResult>("load", task);
 }
 
 /** The process that makes the load. */

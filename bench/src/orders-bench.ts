@@ -1,4 +1,5 @@
 import { insertFloor } from "./insert-floor.ts";
+import { mean } from "./mean.ts";
 import { exactness, statesOf } from "./order-ends.ts";
 import { loadOrders, type OrderLoad } from "./order-load.ts";
 import { processorTimeMs } from "./processor-time.ts";
@@ -127,8 +128,4 @@ function cpuRow(turns: readonly Turn[]): string[] {
 function line(name: string, turns: readonly Turn[]): string {
   const { endedPerSecond, ends } = turns.at(-1)!;
   return `${name} ${endedPerSecond.toFixed(0)}/s (end p50 ${ends.p50Ms.toFixed(0)}, p99 ${ends.p99Ms.toFixed(0)} ms)`;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,3 +1,4 @@
+import { refusalsOf } from "./load.ts";
 import { exactness, statesOf } from "./order-ends.ts";
 import { loadOrders, type OrderLoad } from "./order-load.ts";
 import { residentBytes } from "./resident-bytes.ts";
@@ -49,9 +50,7 @@ function describe(
     turn.p99Ms.toFixed(0),
     turn.ends.p50Ms.toFixed(0),
     turn.ends.p99Ms.toFixed(0),
-    Object.entries(turn.refused)
-      .map(([status, count]) => `${count} with ${status}`)
-      .join(", ") || "0",
+    refusalsOf(turn),
     String(turn.lost),
     statesOf(turn.ends),
     exactness(turn.stockTaken, turn.ends),

@@ -17,6 +17,16 @@ export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
   });
 }
 
+/** What a part answers to its task; it ends then. */
+export async function askPart<Answer>(name: Parameters<typeof startPart>[0], task: unknown): Promise<Answer> {
+  const child = startPart(name, task);
+  try {
+    return await answerOf<Answer>(child);
+  } finally {
+    child.kill();
+  }
+}
+
 /** In a part: what it has to do. */
 export async function taskOf<Task>(): Promise<Task> {
   const [task] = await once(process, "message");

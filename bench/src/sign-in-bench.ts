@@ -1,9 +1,10 @@
 import { hashFloor } from "./hash-floor.ts";
-import { type LoadResult, load, type Request } from "./load.ts";
+import { type LoadResult, load, type Request, refusalsOf } from "./load.ts";
+import { mean } from "./mean.ts";
 import { percentile } from "./percentile.ts";
 import { residentBytes } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
-import type { Shopping } from "./shopping.ts";
+import type { Account } from "./shopping.ts";
 import { table } from "./table.ts";
 import { withShop } from "./with-shop.ts";
 
@@ -65,7 +66,7 @@ interface Times {
 }
 
 /** How long a refusal takes, for a name that nobody has and for a wrong password, in turn and alone; in ascending order. */
-async function timesOf(url: string, accounts: Awaited<ReturnType<Shopping["newAccounts"]>>): Promise<Times> {
+async function timesOf(url: string, accounts: readonly Account[]): Promise<Times> {
   const times = { unknown: [] as number[], wrong: [] as number[] };
   const attempt = async (username: string) => {
     const body = JSON.stringify({ username, password: "not-the-right-one" });
@@ -103,12 +104,10 @@ function describe(run: {
   readonly times: Times;
 }): string {
   const { connections, seconds, floors, alone, times } = run;
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const rate = mean(alone.map(({ perSecond }) => perSecond));
-  const row = (name: string, { perSecond, p50Ms, p99Ms, refused, lost }: LoadResult, ratio = "") => {
-    const others = Object.entries(refused).map(([status, count]) => `${count} with ${status}`);
-    const figures = [perSecond.toFixed(1), p50Ms.toFixed(1), p99Ms.toFixed(1)];
-    return [name, ...figures, others.join(", ") || "0", String(lost), ratio];
+  const row = (name: string, turn: LoadResult, ratio = "") => {
+    const figures = [turn.perSecond, turn.p50Ms, turn.p99Ms].map((figure) => figure.toFixed(1));
+    return [name, ...figures, refusalsOf(turn), String(turn.lost), ratio];
   };
   const quantiles = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
   const timesRow = (name: string, values: readonly number[]) => [

@@ -1,6 +1,6 @@
 import type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock, Outbox } from "@shop/platform";
-import { decide, inEntries, type WaitingOrder } from "../domain/ledger.ts";
+import { type Decision, decide, inEntries, type WaitingOrder } from "../domain/ledger.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { decisionEvents } from "../wire/events.ts";
@@ -15,7 +15,9 @@ export function orderPlaced(on: {
   readonly repeat: Outbox["publishNow"];
   readonly clock: Clock;
 }): (events: readonly OrderPlaced[]) => Promise<void> {
-  async function decideAll(orders: readonly WaitingOrder[]): Promise<void> {
+  /** Answers what had been decided before. */
+  async function decideAll(orders: readonly WaitingOrder[]): Promise<Decision[]> {
+    const known: Decision[] = [];
     let waiting = orders;
     for (;;) {
       const productIds = [...new Set(waiting.flatMap((order) => order.lines.map((line) => line.productId)))];
@@ -23,15 +25,15 @@ export function orderPlaced(on: {
         on.ledger.decisionsOf(waiting.map((order) => order.orderId)),
         on.products.balancesOf(productIds, "catalogue"),
       ]);
-      const now = on.clock();
-      await on.repeat([...decided.values()].flatMap((decision) => decisionEvents(decision, now, now.getTime())));
+      known.push(...decided.values());
       waiting = waiting.filter((order) => !decided.has(order.orderId));
-      if (waiting.length === 0) return;
+      if (waiting.length === 0) return known;
 
       const plan = decide(balances, waiting);
+      const now = on.clock();
       const events = plan.decisions.flatMap((decision) => decisionEvents(decision, now));
       const isFirst = await on.ledger.append({ kind: "decided", plan, events, actor: "inventory", time: now });
-      if (isFirst) return;
+      if (isFirst) return known;
       // Somebody was first: at deciding some of these orders, or at moving some of these products.
       await on.ledger.catchUp(productIds);
     }
@@ -40,6 +42,10 @@ export function orderPlaced(on: {
   return async (events) => {
     // The same order twice counts once.
     const orders = [...new Map(events.map((event) => [event.orderId, event])).values()];
-    for (const part of inEntries(orders)) await on.ledger.inTurn(() => decideAll(part));
+    for (const part of inEntries(orders)) {
+      const known = await on.ledger.inTurn(() => decideAll(part));
+      const now = on.clock();
+      await on.repeat(known.flatMap((decision) => decisionEvents(decision, now, now.getTime())));
+    }
   };
 }

@@ -22,7 +22,9 @@ export function adjustStock(on: {
     return toStockMessage(productId, balance);
   }
 
-  async function makeAdjustment({ productId, onHandDelta, reason, requestId }: AdjustStockRequest, actor: string) {
+  /** Returns once it is in the ledger, by this call or by one before. */
+  async function makeAdjustment(request: AdjustStockRequest, actor: string): Promise<void> {
+    const { productId, onHandDelta, reason, requestId } = request;
     for (;;) {
       const balances = await on.products.balancesOf([productId], "catalogue");
       const balance = balances.get(productId);
@@ -30,7 +32,7 @@ export function adjustStock(on: {
 
       const made = requestId === "" ? undefined : await on.ledger.findAdjustment(productId, requestId);
       if (made !== undefined && made !== onHandDelta) throw adjustmentReused(requestId);
-      if (made !== undefined) return { stock: await stockNow(productId) };
+      if (made !== undefined) return;
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
@@ -44,11 +46,14 @@ export function adjustStock(on: {
         ...(requestId === "" ? {} : { requestId }),
         time,
       });
-      const stock = await stockNow(productId);
-      // Unless somebody else moved the product first, or the same adjustment was made just now: then look again.
-      if (isFirst) return { stock };
+      if (isFirst) return;
+      // Somebody else moved the product first, or the same adjustment was made just now: look again.
+      await on.ledger.catchUp([productId]);
     }
   }
 
-  return (request, context) => on.ledger.inTurn(() => makeAdjustment(request, actorOf(callerOf(context))));
+  return async (request, context) => {
+    await on.ledger.inTurn(() => makeAdjustment(request, actorOf(callerOf(context))));
+    return { stock: await stockNow(request.productId) };
+  };
 }

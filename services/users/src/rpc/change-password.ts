@@ -3,7 +3,8 @@ import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, userIdOf } from "@shop/platform";
 import { sessionIdOf } from "../caller-session.ts";
 import { changeAccess } from "../change-access.ts";
-import { sessionEnded, userBusy, wrongPassword } from "../domain/errors.ts";
+import { confirmPassword } from "../confirm-password.ts";
+import { sessionEnded, userBusy } from "../domain/errors.ts";
 import { isLive } from "../domain/session.ts";
 import { asSignedOut } from "../domain/user.ts";
 import { accessGrant } from "../grant.ts";
@@ -30,20 +31,14 @@ export function changePassword(on: {
     const session = await on.sessions.findById(sessionIdOf(context));
     if (read === undefined || session === undefined || !isLive(session, read, on.clock())) throw sessionEnded();
     checkNewPassword("new_password", newPassword, read.username);
-    const happened = { userId: read.userId, sessionId: session.sessionId };
-    const checked = await on.limits.attempt(read.username, context, async () => {
-      if (await on.passwords.verify(read.passwordHash, oldPassword)) return read;
-      await on.security.record({ kind: "password_refused", ...happened });
-      return undefined;
-    });
-    if (checked === undefined) throw wrongPassword();
+    await confirmPassword(on, read, oldPassword, context);
     const passwordHash = await on.passwords.hash(newPassword);
     const user = await changeAccess(on, read.userId, (current, now) => {
       // Somebody else was first to change it: what was checked is the password no more.
       if (current.passwordHash !== read.passwordHash) throw userBusy(read.userId);
       return asSignedOut(current, { passwordHash }, now);
     });
-    await on.security.record({ kind: "password_changed", ...happened });
+    await on.security.record({ kind: "password_changed", userId: read.userId, sessionId: session.sessionId });
     // If this is not reached, this session has ended with the others: safe, and no more than another sign-in.
     await on.sessions.keep(session, user.version);
     return await accessGrant(on, user, session.sessionId, on.clock());

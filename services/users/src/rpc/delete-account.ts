@@ -2,7 +2,8 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, userIdOf } from "@shop/platform";
 import { sessionIdOf } from "../caller-session.ts";
-import { userBusy, userNotFound, wrongPassword } from "../domain/errors.ts";
+import { confirmPassword } from "../confirm-password.ts";
+import { userBusy, userNotFound } from "../domain/errors.ts";
 import type { Passwords } from "../passwords.ts";
 import { dropCookie } from "../refresh-cookie.ts";
 import type { SecurityLog } from "../security-log.ts";
@@ -27,12 +28,7 @@ export function deleteAccount(on: {
     const userId = userIdOf(context);
     const user = await on.users.findById(userId);
     if (user === undefined) throw userNotFound(userId);
-    const checked = await on.limits.attempt(user.username, context, async () => {
-      if (await on.passwords.verify(user.passwordHash, password)) return user;
-      await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });
-      return undefined;
-    });
-    if (checked === undefined) throw wrongPassword();
+    await confirmPassword(on, user, password, context);
     const now = on.clock();
     const revoked = accessRevokedEvent({ userId, version: user.version + 1 }, now);
     const deleted = userDeletedEvent(user, new Date(now.getTime() + toldAfterMs));
