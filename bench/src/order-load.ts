@@ -1,9 +1,14 @@
 import { type LoadResult, load, type Request } from "./load.ts";
 import { type OrderEnds, untilOrdersEnded } from "./order-ends.ts";
+import { processorTimeMs } from "./processor-time.ts";
 import type { Shop } from "./shop.ts";
 import type { Shopping } from "./shopping.ts";
 
+export const servers = ["mongodb", "nats", "redis", "all-in-one"] as const;
+
 export interface OrderLoad extends LoadResult {
+  /** Processor time that each server used while the load ran, in milliseconds. */
+  readonly cpuMs: Readonly<Record<(typeof servers)[number], number>>;
   readonly ends: OrderEnds;
   /** Orders that reached their end, per second from the start of the load to the last end. */
   readonly endedPerSecond: number;
@@ -24,9 +29,13 @@ export async function loadOrders(
     return { method: "POST", path: "/orders", headers, body: JSON.stringify({ items: [{ product_id, quantity: 1 }] }) };
   });
   const stockBefore = await shopping.stockOf(productIds);
+  const usedMs = () => servers.map((name) => processorTimeMs(shop.pidOf(name)));
+  const usedBefore = usedMs();
   const result = await load({ url: shop.url, requests, ...how });
+  // What it takes to read the orders and the stock afterwards is not theirs.
+  const cpuMs = Object.fromEntries(usedMs().map((ms, index) => [servers[index], ms - usedBefore[index]!]));
   const ends = await untilOrdersEnded(shopping, token, new Map(result.orders));
   const tookSeconds = (ends.lastEndAt - result.startedAt) / 1000;
   const stockTaken = stockBefore - (await shopping.stockOf(productIds));
-  return { ...result, ends, endedPerSecond: ends.taken / tookSeconds, stockTaken };
+  return { ...result, cpuMs: cpuMs as OrderLoad["cpuMs"], ends, endedPerSecond: ends.taken / tookSeconds, stockTaken };
 }

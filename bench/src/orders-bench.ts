@@ -1,11 +1,8 @@
 import { insertFloor } from "./insert-floor.ts";
 import { mean } from "./mean.ts";
 import { exactness, statesOf } from "./order-ends.ts";
-import { loadOrders, type OrderLoad } from "./order-load.ts";
-import { processorTimeMs } from "./processor-time.ts";
+import { loadOrders, type OrderLoad, servers } from "./order-load.ts";
 import type { BenchSettings } from "./settings.ts";
-import type { Shop } from "./shop.ts";
-import type { Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
 import { withShop } from "./with-shop.ts";
 
@@ -13,12 +10,6 @@ const productCount = 1_000;
 const warmUpSeconds = 24;
 const usualConnections = 256;
 const usualSeconds = 8;
-const servers = ["mongodb", "nats", "redis", "all-in-one"] as const;
-
-interface Turn extends OrderLoad {
-  /** Processor time per order of each server, in microseconds. */
-  readonly cpuUs: Readonly<Record<string, number>>;
-}
 
 /** Orders per second to their end state beside what the database takes as single inserts, in turns. */
 export async function benchOrders(settings: BenchSettings): Promise<string> {
@@ -26,10 +17,10 @@ export async function benchOrders(settings: BenchSettings): Promise<string> {
   const connections = settings.connections ?? usualConnections;
   return await withShop(productCount, async (shop, shopping, productIds) => {
     const floorOf = () => insertFloor({ mongoUrl: shop.mongoUrl(), concurrency: connections, seconds });
-    const turnOf = (over: readonly string[]) => measure(shop, shopping, over, { connections, seconds });
+    const turnOf = (over: readonly string[]) => loadOrders(shop, shopping, over, { connections, seconds });
 
     await loadOrders(shop, shopping, productIds, { connections, seconds: warmUpSeconds });
-    const [floors, spread, hot]: [number[], Turn[], Turn[]] = [[], [], []];
+    const [floors, spread, hot]: [number[], OrderLoad[], OrderLoad[]] = [[], [], []];
     for (let round = 0; round < rounds; round++) {
       floors.push((await floorOf()).perSecond);
       spread.push(await turnOf(productIds));
@@ -40,34 +31,14 @@ export async function benchOrders(settings: BenchSettings): Promise<string> {
   });
 }
 
-async function measure(
-  shop: Shop,
-  shopping: Shopping,
-  productIds: readonly string[],
-  how: { readonly connections: number; readonly seconds: number },
-): Promise<Turn> {
-  const used = () => servers.map((name) => processorTimeMs(shop.pidOf(name)));
-  const before = used();
-  const result = await loadOrders(shop, shopping, productIds, how);
-  const after = used();
-  const perOrder = (ms: number) => (ms * 1000) / result.ends.taken;
-  return {
-    ...result,
-    cpuUs: {
-      ...Object.fromEntries(servers.map((name, index) => [name, perOrder(after[index]! - before[index]!)])),
-      load: perOrder(result.loaderCpuMs),
-    },
-  };
-}
-
 function describe(
   floors: readonly number[],
-  { spread, hot }: { readonly spread: readonly Turn[]; readonly hot: readonly Turn[] },
+  { spread, hot }: { readonly spread: readonly OrderLoad[]; readonly hot: readonly OrderLoad[] },
   { connections, seconds, rounds }: { readonly connections: number; readonly seconds: number; readonly rounds: number },
 ): string {
   const floor = mean(floors);
-  const rateOf = (turns: readonly Turn[]) => mean(turns.map(({ endedPerSecond }) => endedPerSecond));
-  const row = (name: string, turns: readonly Turn[]) => [
+  const rateOf = (turns: readonly OrderLoad[]) => mean(turns.map(({ endedPerSecond }) => endedPerSecond));
+  const row = (name: string, turns: readonly OrderLoad[]) => [
     name,
     rateOf(turns).toFixed(0),
     turns.map(({ endedPerSecond }) => endedPerSecond.toFixed(0)).join(", "),
@@ -109,10 +80,10 @@ function describe(
     "",
     `One hot product reaches ${(rateOf(hot) / rateOf(spread)).toFixed(2)} of what ${productCount} products do. Orders ended as: ${[...spread, ...hot].map(({ ends }) => statesOf(ends)).join("; ")}.`,
     "",
-    "Processor time of an order, in microseconds:",
+    "Processor time of an order while the load runs, in microseconds:",
     "",
     ...table(
-      ["", ...Object.keys(spread[0]!.cpuUs)],
+      ["", ...servers, "load"],
       [
         ["spread", ...cpuRow(spread)],
         ["hot", ...cpuRow(hot)],
@@ -121,11 +92,13 @@ function describe(
   ].join("\n");
 }
 
-function cpuRow(turns: readonly Turn[]): string[] {
-  return Object.keys(turns[0]!.cpuUs).map((name) => mean(turns.map(({ cpuUs }) => cpuUs[name]!)).toFixed(0));
+function cpuRow(turns: readonly OrderLoad[]): string[] {
+  const perOrderUs = (msOf: (turn: OrderLoad) => number) =>
+    mean(turns.map((turn) => (msOf(turn) * 1000) / turn.ok)).toFixed(0);
+  return [...servers.map((name) => perOrderUs(({ cpuMs }) => cpuMs[name])), perOrderUs((turn) => turn.loaderCpuMs)];
 }
 
-function line(name: string, turns: readonly Turn[]): string {
+function line(name: string, turns: readonly OrderLoad[]): string {
   const { endedPerSecond, ends } = turns.at(-1)!;
   return `${name} ${endedPerSecond.toFixed(0)}/s (end p50 ${ends.p50Ms.toFixed(0)}, p99 ${ends.p99Ms.toFixed(0)} ms)`;
 }

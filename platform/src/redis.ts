@@ -4,14 +4,21 @@ import type { Logger } from "./log.ts";
 /** A frozen Redis takes commands and answers none: whoever waits for one, in milliseconds, must not freeze with it. */
 export const commandTimeoutMs = 100;
 
-// Values begin with a revision: 8 bytes, big endian.
+// Values begin with a revision: two counters, each 8 bytes, big endian. What is a revision alone is a mark: it takes away
+// what is older in either counter, and remembers the larger of both.
 const setIfNewer = defineScript({
   SCRIPT: `
     local ttl = ARGV[#KEYS + 1]
     for i, key in ipairs(KEYS) do
-      local current = redis.call("GETRANGE", key, 0, 7)
-      if #current < 8 or struct.unpack(">I8", ARGV[i]) >= struct.unpack(">I8", current) then
+      local first, second = struct.unpack(">I8I8", ARGV[i])
+      local current = redis.call("GETRANGE", key, 0, 15)
+      local known_first, known_second = 0, 0
+      if #current == 16 then known_first, known_second = struct.unpack(">I8I8", current) end
+      if first >= known_first and second >= known_second then
         redis.call("SET", key, ARGV[i], "EX", ttl)
+      elseif #ARGV[i] == 16 and (first > known_first or second > known_second) then
+        local both = struct.pack(">I8I8", math.max(first, known_first), math.max(second, known_second))
+        redis.call("SET", key, both, "EX", ttl)
       end
     end`,
   parseCommand(parser, keys: readonly string[], values: readonly Buffer[], ttlSeconds: number) {

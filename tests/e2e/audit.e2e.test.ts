@@ -66,7 +66,7 @@ test("a balance that is not what the ledger says is found, and mended by a repai
   await (await openMongo())
     .db("inventory")
     .collection<{ _id: string }>("products")
-    .updateOne({ _id: productId }, { $inc: { "balance.on_hand": 5, revision: 1 } });
+    .updateOne({ _id: productId }, { $inc: { "balance.on_hand": 5, version: 1 } });
   expect(await findings()).toEqual([`STOCK_BALANCE_WRONG ${productId}`]);
   await admin.inventory.repairStock({ targets: [{ invariant: "STOCK_BALANCE_WRONG", subject: productId }] });
   expect(await findings()).toEqual([]);

@@ -117,11 +117,11 @@ function kindOfCommand(command: Command): string | undefined {
   if (verb === "find") {
     const filter = command.filter as object;
     if ("outbox.0" in filter) return instructions.withSweeps ? kind.replace("find", "sweep") : undefined;
-    // Only jobs read in ascending order of ids; only the cache asks for revisions, and audits for ids alone.
+    // Only jobs read in ascending order of ids; only audits ask for ids alone.
     const { sort, projection } = command as { sort?: object | Map<string, unknown>; projection?: object };
     const [sortedBy] = sort instanceof Map ? sort : Object.entries(sort ?? {});
     if (sortedBy?.[0] === "_id" && sortedBy[1] === 1) return undefined;
-    if (["_id", "revision"].includes(Object.keys(projection ?? {}).join())) return undefined;
+    if (Object.keys(projection ?? {}).join() === "_id") return undefined;
   }
   if (verb === "update") {
     const changes = statementsOf(command, "updates").map(({ u }) => u as object);

@@ -3,10 +3,16 @@ import { commandTimeoutMs, type Redis } from "../redis.ts";
 
 /** After a command that was not answered in time, nothing is asked for so long. */
 const suspensionMs = 1_000;
-// An entry is 8 bytes of revision, big endian, then the value; an entry without a value is a mark left by an invalidation.
-const revisionLength = 8;
+// An entry is 16 bytes of revision, then the value; an entry without a value is a mark left by an invalidation.
+const revisionLength = 16;
 /** Bounds how long a wrong entry could live if an invalidation were lost. */
 const ttlSeconds = 60;
+
+/**
+ * Two counters that only grow, each with the changes of one writer: an answer is older than another if either is smaller.
+ * Who changes something knows his own counter, and leaves the other at 0.
+ */
+export type Revision = readonly [number, number];
 
 /**
  * Encoded answers by key, each with the revision it was read at. It never fails: without Redis it finds nothing and keeps
@@ -15,9 +21,9 @@ const ttlSeconds = 60;
 export interface Cache {
   get(key: string): Promise<Uint8Array | undefined>;
   /** Keeps an answer unless something at least as new is known, so that a slow reader can't restore an old value. */
-  fill(key: string, revision: number, value: Uint8Array): Promise<void>;
+  fill(key: string, revision: Revision, value: Uint8Array): Promise<void>;
   /** Forgets everything older than these revisions, and refuses it from now on. Call it after the commit. */
-  invalidate(changed: readonly { readonly key: string; readonly revision: number }[]): Promise<void>;
+  invalidate(changed: readonly { readonly key: string; readonly revision: Revision }[]): Promise<void>;
 }
 
 /** Keys start with the name of the module they belong to. */
@@ -64,8 +70,9 @@ export function createCache(client: Redis): Cache {
   };
 }
 
-function revisionBytes(revision: number): Buffer {
+function revisionBytes([first, second]: Revision): Buffer {
   const bytes = Buffer.alloc(revisionLength);
-  bytes.writeBigUInt64BE(BigInt(revision));
+  bytes.writeBigUInt64BE(BigInt(first));
+  bytes.writeBigUInt64BE(BigInt(second), 8);
   return bytes;
 }

@@ -18,13 +18,13 @@ export async function openStores({
   const outbox = createOutbox(ledgerDocuments, bus, log);
   const upkeep = createOutboxUpkeep(ledgerDocuments, outbox);
   const products = createProductStore(productDocuments);
-  const productCache = createProductCache(cache, products.revisionsOf, log);
+  const productCache = createProductCache(cache);
   const ledger = createLedgerStore({
     client: db.client,
     ledger: ledgerDocuments,
     products: productDocuments,
     outbox,
-    shown: productCache.invalidateMoved,
+    shown: productCache.invalidate,
   });
   return {
     products,

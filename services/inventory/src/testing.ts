@@ -63,7 +63,6 @@ export function newProduct(productId: string, onHand: number, sku?: string): Pro
       sku,
     },
     version: 1,
-    revision: 1,
     balance: { onHand, reserved: 0, sequence: 1 },
     createTime: now,
     updateTime: now,

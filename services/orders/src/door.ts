@@ -1,7 +1,7 @@
 /** Who comes too soon waits at the door for so long at most; who would wait longer is turned away. */
-const maxAtTheDoorMs = 250;
+const maxAtTheDoorMs = 350;
 /** What is let in shall be decided after so long. */
-const targetMs = 900;
+const targetMs = 800;
 /** How much faster or slower orders are let in, per second that they are decided earlier or later than that. */
 const gain = 2;
 /** At least this share of what is decided is let in, and this many a second: or nobody would see that it is over. */

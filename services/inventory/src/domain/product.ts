@@ -23,11 +23,18 @@ export interface Product {
   readonly details: ProductDetails;
   /** Grows with every change of the details. */
   readonly version: number;
-  /** Grows with every change of the details or of the balance. */
-  readonly revision: number;
   readonly balance: Balance;
   readonly createTime: Date;
   readonly updateTime: Date;
+}
+
+/** Which state of a product it is: both only grow. Who knows of one change alone leaves the other at 0. */
+export interface ProductRevision {
+  readonly productId: string;
+  /** Of the details. */
+  readonly version: number;
+  /** Of the last movement. */
+  readonly sequence: number;
 }
 
 /** How many can be sold now. */

@@ -20,7 +20,6 @@ export function createProduct(on: {
       productId: newId("product"),
       details,
       version: 1,
-      revision: 1,
       balance: { onHand: wanted.stock, reserved: 0, sequence: 1 },
       createTime: now,
       updateTime: now,

@@ -11,8 +11,8 @@ export function deleteProduct(on: {
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.deleteProduct> {
   return async ({ productId }) => {
-    const revision = await on.products.remove(productId, on.clock());
-    await on.cache.invalidate([{ productId, revision }]);
+    const version = await on.products.remove(productId, on.clock());
+    await on.cache.invalidate([{ productId, version, sequence: 0 }]);
     return {};
   };
 }

@@ -61,7 +61,7 @@ async function openWatching() {
       outbox: [],
     }));
     await opened.ledgerDocuments.insertMany(entries);
-    const update = { $inc: { "balance.sequence": 1, "balance.on_hand": 1, revision: 1 } };
+    const update = { $inc: { "balance.sequence": 1, "balance.on_hand": 1 } };
     await opened.productDocuments.bulkWrite(entries.map(() => ({ updateOne: { filter: { _id: productId }, update } })));
   }
   return { ...opened, reads, replica, receive, flood, stop };

@@ -2,7 +2,7 @@ import { isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/pla
 import type { Collection, Db, MongoClient } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
-import type { Product } from "../domain/product.ts";
+import type { Product, ProductRevision } from "../domain/product.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
 import { type ProductDocument, toDocument } from "./product-store.ts";
 
@@ -97,7 +97,7 @@ export function createLedgerStore(on: {
   readonly products: Collection<ProductDocument>;
   readonly outbox: Outbox;
   /** Resolves when everybody who asks is shown these products' new balances; before that no event tells of them. */
-  shown(productIds: readonly string[]): Promise<void>;
+  shown(changed: readonly ProductRevision[]): Promise<void>;
 }): LedgerStore {
   const { client, ledger, products, outbox, shown } = on;
 
@@ -115,7 +115,6 @@ export function createLedgerStore(on: {
         reserved: { $add: ["$balance.reserved", "$$move.reserved_delta"] },
         sequence: "$$move.sequence",
       },
-      revision: { $add: ["$revision", 1] },
     };
     const isNext = { $eq: [{ $add: ["$balance.sequence", 1] }, "$$move.sequence"] };
     const asMoved = { $cond: [isNext, { $mergeObjects: ["$$ROOT", moved] }, "$$ROOT"] };
@@ -126,12 +125,15 @@ export function createLedgerStore(on: {
   }
 
   async function catchUp(productIds: readonly string[]): Promise<void> {
+    const changed = new Map<string, ProductRevision>();
     let behind = productIds;
     while (behind.length > 0) {
       const known = await products
         .find({ _id: { $in: [...behind] } })
-        .project<{ _id: string; balance: { sequence: number } }>({ "balance.sequence": 1 })
+        .project<{ _id: string; version: number; balance: { sequence: number } }>({ version: 1, "balance.sequence": 1 })
         .toArray();
+      for (const { _id, version, balance } of known)
+        changed.set(_id, { productId: _id, version, sequence: balance.sequence });
       const next = new Set(known.map(({ _id, balance }) => moveKey(_id, balance.sequence + 1)));
       const entries = await ledger
         .find({ keys: { $in: [...next] } })
@@ -143,7 +145,7 @@ export function createLedgerStore(on: {
       await project(moves);
       behind = moves.map((move) => move.product_id);
     }
-    await shown(productIds);
+    await shown([...changed.values()]);
   }
 
   return {
@@ -158,8 +160,9 @@ export function createLedgerStore(on: {
         throw error;
       }
       const productIds = document.moves.map((move) => move.product_id);
+      const moved = document.moves.map(({ product_id, sequence }) => ({ productId: product_id, version: 0, sequence }));
       const projected = await project(document.moves);
-      const isShown = projected === productIds.length ? shown(productIds) : catchUp(productIds);
+      const isShown = projected === productIds.length ? shown(moved) : catchUp(productIds);
       // The next entry does not wait for that.
       void isShown.then(
         () => outbox.relay(document._id, document.outbox),

@@ -14,7 +14,6 @@ export interface ProductDocument {
   price: { currency_code: string; minor_units: bigint };
   sku?: string;
   version: number;
-  revision: number;
   /** A projection of the ledger, brought up to date by whoever finds it behind. */
   balance: { on_hand: number; reserved: number; sequence: number };
   create_time: Date;
@@ -40,10 +39,8 @@ export interface ProductStore {
    * Writes new details over a version that was read; undefined when it is no longer the version there is. Throws SKU_TAKEN.
    */
   update(read: Product, details: ProductDetails, now: Date): Promise<Product | undefined>;
-  /** Throws PRODUCT_NOT_FOUND when it is not in the catalogue. Answers the revision of its going. */
+  /** Throws PRODUCT_NOT_FOUND when it is not in the catalogue. Answers the version of its going. */
   remove(productId: string, now: Date): Promise<number>;
-  /** How often each has changed, its stock included. */
-  revisionsOf(productIds: readonly string[]): Promise<Pick<Product, "productId" | "revision">[]>;
   /** What can be promised is in the catalogue; what was promised may have left it since. */
   balancesOf(productIds: readonly string[], among: "catalogue" | "all"): Promise<Balances>;
 }
@@ -86,7 +83,7 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
           {
             $set: { ...fields, ...(sku === undefined ? {} : { sku }), update_time: now },
             ...(sku === undefined ? { $unset: { sku: true } } : {}),
-            $inc: { version: 1, revision: 1 },
+            $inc: { version: 1 },
           },
           { returnDocument: "after" },
         );
@@ -100,18 +97,11 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
       const document = await products.findOneAndUpdate(
         { _id: productId, active: true },
         // Its SKU is free for another product.
-        { $set: { active: false, delete_time: now }, $unset: { sku: true }, $inc: { version: 1, revision: 1 } },
-        { returnDocument: "after", projection: { revision: 1 } },
+        { $set: { active: false, delete_time: now }, $unset: { sku: true }, $inc: { version: 1 } },
+        { returnDocument: "after", projection: { version: 1 } },
       );
       if (document === null) throw productNotFound(productId);
-      return document.revision;
-    },
-    async revisionsOf(productIds) {
-      const documents = await products
-        .find({ _id: { $in: [...productIds] } })
-        .project<Pick<ProductDocument, "_id" | "revision">>({ revision: 1 })
-        .toArray();
-      return documents.map(({ _id, revision }) => ({ productId: _id, revision }));
+      return document.version;
     },
     async balancesOf(productIds, among) {
       const documents = await products
@@ -132,7 +122,6 @@ export function toDocument(product: Product): ProductDocument {
     active: true,
     ...detailsToDocument(product.details),
     version: product.version,
-    revision: product.revision,
     balance: { on_hand: onHand, reserved, sequence },
     create_time: product.createTime,
     update_time: product.updateTime,
@@ -159,7 +148,6 @@ function fromDocument(document: ProductDocument): Product {
       sku: document.sku,
     },
     version: document.version,
-    revision: document.revision,
     balance: balanceFromDocument(document.balance),
     createTime: document.create_time,
     updateTime: document.update_time,

@@ -111,7 +111,8 @@ export function createStockAuditStore(
         },
         {
           $set: { balance: { on_hand: balance.onHand, reserved: balance.reserved, sequence: balance.sequence } },
-          $inc: { revision: 1 },
+          // What was cached of the wrong balance is of the same movement: only the version tells it apart.
+          $inc: { version: 1 },
         },
       );
       return result.matchedCount === 1;
