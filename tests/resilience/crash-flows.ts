@@ -508,7 +508,7 @@ export const flows: readonly Flow[] = [
     service: "orders",
     has: ["look for late orders", "findAndModify orders", "publish OrderCancelled"],
     // Looking for more; and what is as in any cancellation.
-    except: /^(find|clear|sweep|look for late orders .)/,
+    except: /^(find orders|clear|sweep|look for late orders .)/,
     startsDead: true,
     prepare: leavingUndecided,
   },
