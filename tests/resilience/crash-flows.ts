@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { eventually } from "../e2e/eventually.ts";
+import type { Instructions } from "./crash-points.ts";
 import type { CrashShop, ServiceName } from "./crash-shop.ts";
 
 /** What there is of each of the two products that a flow has for itself. */
@@ -17,6 +18,8 @@ export interface Flow {
   readonly except?: RegExp;
   /** Whether it is the service's start that sets it going. */
   readonly startsDead?: boolean;
+  /** Reads of several requests that are to go on as one. */
+  readonly together?: NonNullable<Instructions["together"]>;
   /** Brings a shop right before it, with products of its own. */
   prepare(shop: CrashShop): Promise<Journey>;
 }
@@ -28,6 +31,10 @@ export interface Journey {
   act(): Promise<void>;
   /** What there has to be in the end. */
   readonly outcome: Outcome;
+  /** Ends that are as good, once a crash has let something else come first. */
+  readonly orElse?: readonly Outcome[];
+  /** What there may be besides of what was not accepted, until it is asked for again. */
+  readonly partly?: readonly Outcome[];
 }
 
 /** All that there is of a journey, wherever it lies. */
@@ -68,8 +75,8 @@ async function twoProducts(shop: CrashShop, quantity = 2) {
   const name = randomUUID();
   const productIds = [await addProduct(shop, `${name}.0`), await addProduct(shop, `${name}.1`)];
   const items = productIds.map((productId, n) => ({ productId, quantity: n === 0 ? 1 : quantity }));
-  async function place(n = 0): Promise<string> {
-    const { order } = await shop.orders.createOrder({ items, requestId: `${name}.${n}` });
+  async function place(n = 0, buyer = shop.orders): Promise<string> {
+    const { order } = await buyer.createOrder({ items, requestId: `${name}.${n}` });
     return order!.orderId;
   }
   const adjust = async (n = 0) =>
@@ -106,6 +113,17 @@ async function untilQuiet(shop: CrashShop, name: string, when: (orders: Outcome[
     const { orders, onTheirWay } = await observe(shop, name, { asPublic: false });
     if (onTheirWay > 0 || !when(orders)) throw new Error(`${name} is not there yet: ${JSON.stringify(orders)}`);
   });
+}
+
+/** Until the ledger tells so much of a journey. */
+async function untilMoved(shop: CrashShop, name: string, count: number): Promise<void> {
+  await eventually(
+    async () => {
+      const { movements } = await observe(shop, name, { asPublic: false });
+      if (movements.length < count) throw new Error(`the ledger tells only this of ${name}: ${movements.join()}`);
+    },
+    { timeoutMs: 30_000 },
+  );
 }
 
 const buying = (quantity: number, ended: string, reserved: readonly [number, number]) => async (shop: CrashShop) => {
@@ -232,10 +250,7 @@ async function leavingEntries(shop: CrashShop): Promise<Journey> {
   await shop.instruct("inventory", { hold: "update products" });
   // One: what a process appends takes turns, so a second adjustment waits for the first.
   const unanswered = adjust(0).catch(() => {});
-  await eventually(async () => {
-    const { movements } = await observe(shop, name, { asPublic: false });
-    if (movements.length <= received.length) throw new Error("the stock is not adjusted yet");
-  });
+  await untilMoved(shop, name, received.length + 1);
   await leaveBehind(shop, "inventory");
   await unanswered;
   return {
@@ -251,6 +266,131 @@ async function leavingEntries(shop: CrashShop): Promise<Journey> {
     ),
   };
 }
+
+/** Every buyer's order, all under the same name, and all written at once. */
+async function placingTogether(shop: CrashShop): Promise<Journey> {
+  const { name, place } = await twoProducts(shop, 1);
+  const placed = (count: number) =>
+    outcome(
+      Array(count).fill(["pending", "confirmed"]),
+      [
+        [stocked, count],
+        [stocked, count],
+      ],
+      [...received, ...Array<string>(count).fill("reserved")],
+    );
+  return {
+    name,
+    act: async () => void (await Promise.all(shop.buyers.map((buyer) => place(0, buyer)))),
+    outcome: placed(shop.buyers.length),
+    partly: shop.buyers.slice(1).map((_, n) => placed(n + 1)),
+  };
+}
+
+/** Two products, and an order of which the stock has not heard: it lies in the outbox still. */
+async function unheard(shop: CrashShop) {
+  const { name, place } = await twoProducts(shop);
+  await shop.instruct("orders", { hold: "publish OrderPlaced" });
+  return { name, orderId: await place() };
+}
+
+const nothingReserved = [
+  [stocked, 0],
+  [stocked, 0],
+] as const;
+const calledOff = outcome([["pending", "cancelled"]], nothingReserved, [...received, "void"]);
+
+async function cancellingUndecided(shop: CrashShop): Promise<Journey> {
+  const { name, orderId } = await unheard(shop);
+  return {
+    name,
+    act: async () => void (await shop.orders.cancelOrder({ orderId })),
+    outcome: calledOff,
+    // The sweeper may have told the stock of the order before it was told of its end, or before it was cancelled.
+    orElse: ["pending", "confirmed"].map((last) =>
+      outcome(
+        [last === "pending" ? ["pending", "cancelled"] : ["pending", "confirmed", "cancelled"]],
+        nothingReserved,
+        [...received, "reserved", "released"],
+      ),
+    ),
+    partly: [
+      outcome(
+        [["pending", "confirmed"]],
+        [
+          [stocked, 1],
+          [stocked, 2],
+        ],
+        [...received, "reserved"],
+      ),
+    ],
+  };
+}
+
+/** An order that the stock hears of once it was told that it is cancelled. */
+async function placedTooLate(shop: CrashShop): Promise<Journey> {
+  const { name, orderId } = await unheard(shop);
+  let isTold = false;
+  return {
+    name,
+    async act() {
+      await shop.orders.cancelOrder({ orderId });
+      if (isTold) return;
+      await untilMoved(shop, name, received.length + 1);
+      await leaveBehind(shop, "orders");
+      await shop.start("orders");
+      isTold = true;
+    },
+    outcome: calledOff,
+  };
+}
+
+/** An order that has waited for so long, and of which the bus has lost all that it was told. */
+async function leavingLost(shop: CrashShop, waitedMs: number): Promise<string> {
+  const { name, orderId } = await unheard(shop);
+  await leaveBehind(shop, "orders");
+  const orders = shop.mongo.db("orders").collection<OrderRow>("orders");
+  await orders.updateOne({ _id: orderId }, { $set: { outbox: [], create_time: new Date(Date.now() - waitedMs) } });
+  return name;
+}
+
+/** Long enough to be announced again, not to be cancelled. */
+async function leavingUnanswered(shop: CrashShop): Promise<Journey> {
+  return {
+    name: await leavingLost(shop, 60_000),
+    async act() {},
+    outcome: outcome(
+      [["pending", "confirmed"]],
+      [
+        [stocked, 1],
+        [stocked, 2],
+      ],
+      [...received, "reserved"],
+    ),
+  };
+}
+
+/** Long enough to be cancelled. */
+async function leavingUndecided(shop: CrashShop): Promise<Journey> {
+  const name = await leavingLost(shop, 600_000);
+  // Somebody else is to announce it again, and does not come to it: else it might be decided in time after all.
+  await shop.mongo
+    .db("orders")
+    .collection<LeaseRow>("leases")
+    .insertOne({ _id: "announce-pending-orders", holder: elsewhere, expire_time: new Date(Date.now() + 600_000) });
+  return { name, async act() {}, outcome: calledOff };
+}
+
+/** Lets so much time pass that whoever starts next has what a dead process of this service held. */
+export async function endLeases(shop: CrashShop, service: ServiceName): Promise<void> {
+  await shop.mongo
+    .db(service)
+    .collection<LeaseRow>("leases")
+    .deleteMany({ holder: { $ne: elsewhere } });
+}
+
+/** A process that there is not. */
+const elsewhere = "elsewhere";
 
 /** Kills a service, and lets so much time pass that whoever starts next takes over what it left. */
 async function leaveBehind(shop: CrashShop, service: "orders" | "inventory"): Promise<void> {
@@ -330,11 +470,54 @@ export const flows: readonly Flow[] = [
     prepare: stocking,
   },
   {
+    name: "place together",
+    service: "orders",
+    has: ["insert orders", "publish OrderPlaced"],
+    // Confirming; and reading, as in placing one.
+    except: /^(update|ack|find)/,
+    together: { reads: "find orders", count: 3 },
+    prepare: placingTogether,
+  },
+  {
+    name: "cancel before the decision",
+    service: "orders",
+    has: ["findAndModify orders", "publish OrderCancelled"],
+    // The sweeper tells of the order itself.
+    except: /^publish OrderPlaced|\(2\)$/,
+    prepare: cancellingUndecided,
+  },
+  {
+    name: "void",
+    service: "inventory",
+    has: ["insert ledger", "ack inventory-order-cancelled", "ack inventory-order-placed"],
+    // What it reads later finds things as the next step does.
+    except: /^find (ledger .|products)/,
+    prepare: placedTooLate,
+  },
+  {
+    name: "announce again",
+    service: "orders",
+    has: ["look for late orders", "publish OrderPlaced"],
+    // Confirming, and looking for more.
+    except: /^(update|ack|sweep|look for late orders .)/,
+    startsDead: true,
+    prepare: leavingUnanswered,
+  },
+  {
+    name: "cancel the undecided",
+    service: "orders",
+    has: ["look for late orders", "findAndModify orders", "publish OrderCancelled"],
+    // Looking for more; and what is as in any cancellation.
+    except: /^(find orders|clear|sweep|look for late orders .)/,
+    startsDead: true,
+    prepare: leavingUndecided,
+  },
+  {
     name: "relay of orders",
     service: "orders",
     has: ["sweep orders", "publish OrderPlaced", "clear outbox of orders"],
     // Confirming, and looking for more.
-    except: /^(update|ack|sweep orders .)/,
+    except: /^(update|ack|look|sweep orders .)/,
     startsDead: true,
     prepare: leavingOrders,
   },
@@ -348,6 +531,11 @@ export const flows: readonly Flow[] = [
   },
 ];
 
+interface LeaseRow {
+  readonly _id: string;
+  readonly holder: string;
+  readonly expire_time: Date;
+}
 interface OrderRow {
   readonly _id: string;
   readonly history: readonly { readonly status: string }[];

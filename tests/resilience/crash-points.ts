@@ -25,12 +25,16 @@ export interface Instructions {
   readonly crash?: CrashPoint;
   /** Steps whose names start like this are never done. */
   readonly hold?: string;
+  /** Reads whose names start like this hear what they found when so many of them have found it. */
+  readonly together?: { readonly reads: string; readonly count: number };
   /** Whether the sweepers' looking for work is a step too. */
   readonly withSweeps?: boolean;
 }
 
 let instructions: Instructions = {};
 const taken = new Map<string, number>();
+/** Reads that wait for each other. */
+let gathering: (() => void)[] = [];
 /** From the crash on nothing may leave the process, for as long as the server takes to do the last step. */
 let isDying = false;
 
@@ -42,6 +46,7 @@ process.on("disconnect", () => process.exit(1));
 process.on("message", (message: Instructions) => {
   instructions = message;
   taken.clear();
+  gathering = [];
   process.send?.("understood");
 });
 const told = once(process, "message");
@@ -61,6 +66,16 @@ function take(kind: string, statements = 1): "all" | "never" | number {
   if (instructions.crash.done === 0) die();
   isDying = true;
   return instructions.crash.done;
+}
+
+/** Resolves for as many reads as are to go on together in the same turn of the event loop. */
+async function allOfThem(kind: string): Promise<void> {
+  const { reads, count } = instructions.together ?? { reads: "", count: 0 };
+  if (count === 0 || !kind.startsWith(reads)) return;
+  await new Promise<void>((goOn) => {
+    gathering.push(goOn);
+    if (gathering.length === count) for (const one of gathering.splice(0)) one();
+  });
 }
 
 function note(line: object): void {
@@ -92,7 +107,11 @@ function patchMongo(): void {
     if (kind === undefined) return await send.call(this, namespace, command, ...rest);
     const field = statementFields.find((candidate) => candidate in command);
     const todo = take(kind, field === undefined ? 1 : statementsOf(command, field).length);
-    if (todo === "all") return await send.call(this, namespace, command, ...rest);
+    if (todo === "all") {
+      const answer = await send.call(this, namespace, command, ...rest);
+      await allOfThem(kind);
+      return answer;
+    }
     if (todo === "never") return await new Promise(() => {});
     const begun = field === undefined ? command : { ...command, [field]: statementsOf(command, field).slice(0, todo) };
     await send.call(this, namespace, begun, ...rest);
@@ -120,7 +139,10 @@ function kindOfCommand(command: Command): string | undefined {
     // Only jobs read in ascending order of ids; only audits ask for ids alone.
     const { sort, projection } = command as { sort?: object | Map<string, unknown>; projection?: object };
     const [sortedBy] = sort instanceof Map ? sort : Object.entries(sort ?? {});
-    if (sortedBy?.[0] === "_id" && sortedBy[1] === 1) return undefined;
+    if (sortedBy?.[0] === "_id" && sortedBy[1] === 1) {
+      // Of them, those that do something about what has waited ask since when it has.
+      return instructions.withSweeps && "create_time" in filter ? kind.replace("find", "look for late") : undefined;
+    }
     if (Object.keys(projection ?? {}).join() === "_id") return undefined;
   }
   if (verb === "update") {

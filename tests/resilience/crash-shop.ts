@@ -19,6 +19,7 @@ import type { Instructions, Step } from "./crash-points.ts";
 const root = join(import.meta.dirname, "../..");
 const mortals = ["inventory", "orders"] as const;
 const names = ["users", ...mortals] as const;
+const buyerCount = 3;
 const startingMs = { timeoutMs: 60_000 };
 const dyingMs = 20_000;
 const callTimeoutMs = 10_000;
@@ -32,6 +33,8 @@ export interface CrashShop {
   /** Clients of an administrator, who buys too. */
   readonly orders: Client<typeof OrderService>;
   readonly inventory: Client<typeof InventoryService>;
+  /** Clients of some who only buy. */
+  readonly buyers: readonly Client<typeof OrderService>[];
   readonly mongo: MongoClient;
   readonly jetstream: JetStreamManager;
   /** Tells a service what to do from its next step on. */
@@ -131,10 +134,12 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     const { orders, inventory } = visit(urlOf, createSignIn(urlOf, username, password));
     const ready = async () => void (await Promise.all([orders.getOrdersByUser({}), inventory.listProducts({})]));
     await eventually(ready, startingMs);
+    const buyers = await Promise.all(Array.from({ length: buyerCount }, (_, n) => signUp(urlOf, `buyer.${n}`)));
     for (const name of mortals) spares.set(name, spawnIdle(name));
     return {
       orders,
       inventory,
+      buyers: buyers.map((buyer) => buyer.orders),
       mongo,
       jetstream: await nats.jetstreamManager(),
       instruct: (service, instructions) => tell(running.get(service)!, service, instructions),
@@ -185,6 +190,12 @@ function createSignIn(urlOf: UrlOf, username: string, password: string): () => P
     renewAt = Date.now() + renewAfterMs;
     return token;
   };
+}
+
+async function signUp(urlOf: UrlOf, username: string) {
+  const password = randomBytes(12).toString("base64url");
+  await visit(urlOf).users.register({ username, password });
+  return visit(urlOf, createSignIn(urlOf, username, password));
 }
 
 function visit(urlOf: UrlOf, signIn?: () => Promise<string>) {

@@ -1,5 +1,5 @@
 import { MoneySchema } from "@shop/gen/shop/common/v1/money_pb";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Bus } from "../bus/bus.ts";
 import { newId } from "../ids.ts";
 import { createLease } from "../mongo/lease.ts";
@@ -29,7 +29,7 @@ async function openOutbox({ isBusThere = true } = {}) {
     return { _id, event };
   }
   const left = async (_id: string) => (await collection.findOne({ _id }))?.outbox.length;
-  return { db, bus, outbox, commit, left };
+  return { db, bus, collection, outbox, commit, left };
 }
 
 async function timesPublished(bus: Bus, eventId: string): Promise<number> {
@@ -49,6 +49,14 @@ test("what is relayed reaches the bus once, and leaves its document", async () =
   await outbox.relay(_id, [event]);
   await expect.poll(() => left(_id)).toBe(0);
   expect(await timesPublished(bus, event.id)).toBe(1);
+});
+
+test("a document that has nothing to tell is not written again", async () => {
+  const { collection, outbox } = await openOutbox();
+  const update = vi.spyOn(collection, "updateMany");
+  await outbox.relay(newId("thing"), []);
+  await outbox.close();
+  expect(update).not.toHaveBeenCalled();
 });
 
 test("what can't be published stays, and relaying does not fail the writer", async () => {

@@ -89,6 +89,7 @@ export function createOutbox<Document extends WithOutbox>(
   }
 
   async function publish(documentId: string, events: readonly PendingEvent[]): Promise<void> {
+    if (events.length === 0) return;
     await publishNow(events);
     clearSoon(
       documentId,

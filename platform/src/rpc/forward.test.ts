@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
-import { createForwarder, type ForwarderOptions } from "./forward.ts";
+import { createForwarder, type ForwarderOptions, type ForwardOptions } from "./forward.ts";
 import { OnePortServer, portOf } from "./one-port.ts";
 
 const cleanUp: (() => unknown)[] = [];
@@ -143,6 +143,70 @@ test.each(versions)("an upstream that breaks off its answer on %s breaks it off 
   expect(resetCode()).toBe(version === "HTTP/2" ? 11 : undefined);
 });
 
+/** A gateway whose calls can be stopped, to an upstream that says what it can say and then never ends. */
+async function stoppableGateway(say: (response: http.ServerResponse) => void) {
+  const stop = new AbortController();
+  const [asked, gone] = [vi.fn(), vi.fn()];
+  const opened = await gatewayTo(
+    (_request, response) => {
+      asked();
+      response.on("close", gone);
+      say(response);
+    },
+    {},
+    { stop: stop.signal },
+  );
+  return { ...opened, stop, asked, gone };
+}
+
+test.each(versions)(
+  "a stop on %s refuses a call without an answer at once, and gives it up upstream",
+  async (version) => {
+    const { send, stop, asked, gone, onFailure } = await stoppableGateway(() => {});
+    const calling = send(version, { method: "POST", body: "{}" });
+    await vi.waitFor(() => expect(asked).toHaveBeenCalled());
+    stop.abort();
+    expect(await soon(calling)).toMatchObject(rest);
+    await vi.waitFor(() => expect(gone).toHaveBeenCalledTimes(1));
+    expect(onFailure).not.toHaveBeenCalled();
+  },
+);
+
+test.each(versions)("a stop on %s breaks an answer off that has begun, here and upstream", async (version) => {
+  const { open, stop, gone } = await stoppableGateway((response) => response.write("news"));
+  const { body, resetCode } = await open(version, { method: "POST", keepOpen: true });
+  expect(String((await once(body, "data"))[0])).toBe("news");
+  const broken = expect(soon(text(body))).rejects.not.toThrow("late");
+  stop.abort();
+  await broken;
+  expect(resetCode()).toBe(version === "HTTP/2" ? http2.constants.NGHTTP2_REFUSED_STREAM : undefined);
+  await vi.waitFor(() => expect(gone).toHaveBeenCalledTimes(1));
+});
+
+test.each(versions)("a call on %s that comes after the stop is refused, and nobody is asked", async (version) => {
+  const { send, stop, asked } = await stoppableGateway((response) => response.end("done"));
+  expect(await send(version, { method: "POST", body: "{}" })).toMatchObject({ body: "done" });
+  stop.abort();
+  expect(await soon(send(version, { method: "POST", body: "{}" }))).toMatchObject(rest);
+  expect(asked).toHaveBeenCalledTimes(1);
+});
+
+test.each(versions)("calls on %s that still run when the forwarder is closed break at once", async (version) => {
+  const { open, close, gone } = await stoppableGateway((response) => response.write("news"));
+  const { body } = await open(version, {});
+  await once(body, "data");
+  const broken = expect(soon(text(body))).rejects.not.toThrow("late");
+  close();
+  await broken;
+  await vi.waitFor(() => expect(gone).toHaveBeenCalledTimes(1));
+});
+
+/** What should not take a second. */
+function soon<T>(promise: Promise<T>): Promise<T> {
+  const late = delay(1_000).then(() => Promise.reject(new Error("late")));
+  return Promise.race([promise, late]);
+}
+
 test("what belongs to a connection does not cross, nor what outsiders may not say", async () => {
   const { send, upstreamPort, port } = await gatewayTo(echoHeaders, { dropRequestHeaders: ["X-Shop-User"] });
   const { body, headers } = await send("HTTP/1.1", {
@@ -176,7 +240,11 @@ test("what belongs to a connection does not cross, nor what outsiders may not sa
 });
 
 test("trusted forwarding headers are added to, and the caller's headers can be replaced", async () => {
-  const { send } = await gatewayTo(echoHeaders, { trustForwardedHeaders: true }, { "x-request-id": "ours" });
+  const { send } = await gatewayTo(
+    echoHeaders,
+    { trustForwardedHeaders: true },
+    { setRequestHeaders: { "x-request-id": "ours" } },
+  );
   const { body } = await send("HTTP/2", {
     headers: { "x-forwarded-for": "1.2.3.4", "x-forwarded-host": "shop.example", "x-request-id": "theirs" },
   });
@@ -349,6 +417,28 @@ test.each([
   expect(await send("HTTP/2", { headers: { "content-type": "application/grpc" } })).toMatchObject(grpc);
 });
 
+test("an HTTP/2 upstream that falls silent in the middle of an answer does not pass for one that has ended", async () => {
+  const server = await serve((_request, response) => response.write("half of it"));
+  let fallSilent = () => {};
+  const wire = net.createServer((socket) => {
+    const onward = net.connect(portOf(server), "127.0.0.1");
+    for (const end of [socket, onward]) end.on("error", () => {}).on("close", () => onward.destroy());
+    socket.pipe(onward).pipe(socket);
+    fallSilent = () => socket.unpipe(onward).resume();
+  });
+  await new Promise<void>((listening) => wire.listen(0, "127.0.0.1", listening));
+  cleanUp.push(() => wire.close());
+  const { open } = await gateway([`http://127.0.0.1:${(wire.address() as net.AddressInfo).port}`], {
+    pingIntervalMs: 50,
+    pingTimeoutMs: 50,
+  });
+  const { body, resetCode } = await open("HTTP/2", {});
+  await once(body, "data");
+  fallSilent();
+  await soon(once(body, "close").catch(() => {}));
+  expect(resetCode()).not.toBe(0);
+});
+
 test("an HTTP/2 connection without requests is closed, and opened again for the next", async () => {
   const left = vi.fn();
   const seen = new Set<unknown>();
@@ -427,24 +517,22 @@ const upstream = async (handler: Handler) => urlOf(await serve(handler));
 async function gatewayTo(
   handler: Handler,
   options: Partial<ForwarderOptions<"service">> = {},
-  setRequestHeaders: Record<string, string> = {},
+  forwardOptions: ForwardOptions = {},
 ) {
   const url = await upstream(handler);
-  return { ...(await gateway([url], options, setRequestHeaders)), upstreamPort: Number(new URL(url).port) };
+  return { ...(await gateway([url], options, forwardOptions)), upstreamPort: Number(new URL(url).port) };
 }
 
 /** A gateway that forwards everything, and clients of it. */
 async function gateway(
   urls: readonly string[],
   options: Partial<ForwarderOptions<"service">> = {},
-  setRequestHeaders: Record<string, string> = {},
+  forwardOptions: ForwardOptions = {},
 ) {
   const onFailure = vi.fn();
   const { forward, upstreams, close } = createForwarder({ onFailure, ...options, upstreams: { service: urls } });
   cleanUp.push(close);
-  const server = await serve((request, response) =>
-    forward(request, response, upstreams.service, { setRequestHeaders }),
-  );
+  const server = await serve((request, response) => forward(request, response, upstreams.service, forwardOptions));
   const port = portOf(server);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   cleanUp.push(() => agent.destroy());
@@ -464,7 +552,7 @@ async function gateway(
     const { status, headers, endedWithHead, body, trailers } = await open(version, call);
     return { status, headers, endedWithHead, body: await text(body), trailers: trailers() };
   }
-  return { port, connect, open, send, onFailure };
+  return { port, connect, open, send, onFailure, close };
 }
 
 interface Call {

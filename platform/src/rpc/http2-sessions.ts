@@ -94,8 +94,9 @@ class Session {
     return stream;
   }
 
+  /** Not without an error: its streams would end like complete ones, and half an answer must not pass for a whole. */
   destroy(): void {
-    this.#connection.destroy();
+    this.#connection.destroy(new Error("the session was given up"));
   }
 
   /** Without streams a session is closed rather than kept by PINGs, which servers take as abuse. */

@@ -11,6 +11,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { closeStream } from "./close-stream.ts";
+import { drain } from "./rest/drain.ts";
 import { errorResponse } from "./rest/error.ts";
 
 export type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest;
@@ -28,16 +29,13 @@ export function writeProtocolError(request: AnyRequest, response: AnyResponse, e
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value as string | string[]);
   response.setHeader("content-length", answer.body.byteLength);
   if (isLongOverHttp1(request)) {
-    endAfterRequest(request, response as http.ServerResponse, answer.body);
+    void endAfterRequest(request, response as http.ServerResponse, answer.body);
     return;
   }
   if (answer.body.byteLength === 0) response.end();
   else (response as http.ServerResponse).end(answer.body);
   discardBody(request, response);
 }
-
-/** How much of a long body is read before its sender is cut off. */
-const longBodyMaxBytes = 8 * 1_048_576;
 
 /** HTTP/1.1 has no way to stop a sender but to close its connection; what is left of a short body is no reason to. */
 function isLongOverHttp1(request: AnyRequest): boolean {
@@ -46,27 +44,13 @@ function isLongOverHttp1(request: AnyRequest): boolean {
   return transfer !== undefined || Number(length ?? 0) > discardMaxBytes;
 }
 
-/**
- * Says that the connection ends here, and ends it once the sender is done, or has sent too much or for too long: one that
- * is cut off while it sends sees a reset, not the answer; and one that reuses the connection sees one, too.
- */
-function endAfterRequest(request: AnyRequest, response: http.ServerResponse, body: Uint8Array): void {
+/** Says that the connection ends here, and ends it once the sender is done; one that reuses it would see a reset. */
+async function endAfterRequest(request: AnyRequest, response: http.ServerResponse, body: Uint8Array): Promise<void> {
   response.setHeader("connection", "close");
   response.flushHeaders();
   if (body.byteLength > 0) response.write(body);
-  let left = longBodyMaxBytes;
-  const end = () => {
-    clearTimeout(deadline);
-    request.pause();
-    response.end();
-  };
-  const deadline = setTimeout(end, discardTimeoutMs);
-  request.on("data", (chunk: Buffer) => {
-    left -= chunk.byteLength;
-    if (left < 0) end();
-  });
-  for (const event of ["end", "close", "error"]) request.once(event, end);
-  request.resume();
+  await drain(request);
+  response.end();
 }
 
 /** Bytes of an unwanted body that are read before its sender is cut off. */

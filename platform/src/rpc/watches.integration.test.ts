@@ -1,10 +1,12 @@
+import { randomInt } from "node:crypto";
 import { Code } from "@connectrpc/connect";
 import { type Collection, MongoClient } from "mongodb";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import type { Principal } from "../auth/principal.ts";
+import { anonymous, type Principal } from "../auth/principal.ts";
 import { createRevocations } from "../auth/revocations.ts";
 import { type Changes, createChanges } from "../mongo/changes.ts";
 import { contextOf, nothingRevoked, openTestDb, silentLog } from "../testing/index.ts";
+import { clientAddressHeader } from "./client-address.ts";
 import { createWatches } from "./watches.ts";
 
 interface Thing {
@@ -27,15 +29,27 @@ async function openThings(options: Partial<Parameters<typeof createWatches>[0]> 
   await things.insertMany(["a", "b"].map((_id) => ({ _id, n: 0 })));
   const stop = new AbortController();
   const makeWatch = (changes = createChanges(things, { operationType: "update" }, silentLog)) =>
-    createWatches({ changes, revocations: nothingRevoked, max: 10, stopping: stop.signal, ...options });
+    createWatches({
+      changes,
+      revocations: nothingRevoked,
+      max: 10,
+      maxPerCaller: 10,
+      stopping: stop.signal,
+      ...options,
+    });
   const change = (_id: string) => things.updateOne({ _id }, { $inc: { n: 1 } });
   return { things, change, makeWatch, watch: makeWatch(), stop };
 }
 
 /** A watcher that reads the thing in each of its turns, and can go away. */
-function watcherOf(watch: ReturnType<typeof createWatches>, id: string, caller: Principal = user) {
+function watcherOf(
+  watch: ReturnType<typeof createWatches>,
+  id: string,
+  caller: Principal = user,
+  headers: Readonly<Record<string, string>> = {},
+) {
   const gone = new AbortController();
-  const turns = watch(id, contextOf(caller, {}, gone.signal))[Symbol.asyncIterator]();
+  const turns = watch(id, contextOf(caller, headers, gone.signal))[Symbol.asyncIterator]();
   onTestFinished(() => gone.abort());
   return { turns, next: () => turns.next().then(({ value }) => value), leave: () => gone.abort() };
 }
@@ -151,6 +165,27 @@ test("more watches than the limit are refused, until one ends", async () => {
   await expect(watcherOf(watch, "a").next()).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
   await first.turns.return?.();
   expect(await watcherOf(watch, "a").next()).toBe("opened");
+});
+
+test.each<[string, (n: number) => { caller: Principal; address: string }]>([
+  ["account", (n) => ({ caller: { ...user, userId: `user_${n}` }, address: "192.0.2.1" })],
+  [
+    "network of callers without an account",
+    (n) => ({ caller: anonymous, address: `2001:db8:0:${n}::${randomInt(1, 9_999)}` }),
+  ],
+])("more watches than the limit of one %s are refused, until one ends, and others' are not", async (_what, who) => {
+  const { watch } = await openThings({ maxPerCaller: 2 });
+  const watchAs = (n: number) => {
+    const { caller, address } = who(n);
+    return watcherOf(watch, "a", caller, { [clientAddressHeader]: address });
+  };
+  const [first, second] = [watchAs(1), watchAs(1)];
+  await Promise.all([first.next(), second.next()]);
+  await expect(watchAs(1).next()).rejects.toMatchObject({ kind: "resource_exhausted", reason: "TOO_MANY_WATCHES" });
+  expect(await watchAs(2).next()).toBe("opened");
+  first.leave();
+  expect(await watchAs(1).next()).toBe("opened");
+  await expect(watchAs(1).next()).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
 });
 
 test("a watch ends when the token expires that it was opened with", async () => {

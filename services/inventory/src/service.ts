@@ -52,6 +52,7 @@ export const inventory = defineModule({
       changes: followProducts(productDocuments, log),
       revocations,
       max: config.STOCK_WATCHES_AT_ONCE,
+      maxPerCaller: config.STOCK_WATCHES_PER_CALLER,
       stopping,
     });
     const stock = { ledger, products, clock };

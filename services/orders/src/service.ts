@@ -72,6 +72,7 @@ export const orders = defineModule({
       changes: followMoves(documents, log),
       revocations,
       max: config.ORDER_WATCHES_AT_ONCE,
+      maxPerCaller: config.ORDER_WATCHES_PER_CALLER,
       stopping,
     });
     const admission = createAdmission({

@@ -1,14 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { drain } from "./drain.ts";
 import type { RestResponse, Transcoder } from "./transcoder.ts";
 
 type NodeRequest = IncomingMessage | Http2ServerRequest;
 type NodeResponse = ServerResponse | Http2ServerResponse;
-
-/** How much of a request that nobody reads is taken in after the answer, so that its sender gets to read it. */
-const drainMaxBytes = 8 * 1024 * 1024;
-const drainMaxMs = 10_000;
 
 /**
  * Answers a request of node:http or node:http2 with the transcoder. Resolves when the response is written or its
@@ -156,24 +153,5 @@ function writable(response: NodeResponse): Promise<void> {
     };
     response.on("drain", done);
     response.on("close", done);
-  });
-}
-
-/** Reads on what nobody wanted, up to a limit: a client that is cut off while sending sees a reset, not the answer. */
-function drain(request: NodeRequest): Promise<void> {
-  return new Promise((resolve) => {
-    let size = 0;
-    const timer = setTimeout(stop, drainMaxMs);
-    function stop(): void {
-      clearTimeout(timer);
-      request.pause();
-      resolve();
-    }
-    request.on("data", (chunk: Uint8Array) => {
-      size += chunk.byteLength;
-      if (size > drainMaxBytes) stop();
-    });
-    for (const event of ["end", "close", "error"]) request.once(event, stop);
-    request.resume();
   });
 }

@@ -29,7 +29,14 @@ async function openWatching() {
     const watch = watchStock({
       products: opened.products,
       history,
-      watch: createWatches({ changes, revocations: nothingRevoked, max: 100, stopping: stop.signal, quietMs: 60_000 }),
+      watch: createWatches({
+        changes,
+        revocations: nothingRevoked,
+        max: 100,
+        maxPerCaller: 100,
+        stopping: stop.signal,
+        quietMs: 60_000,
+      }),
     });
     /** Watches a product; signs of life are passed over. */
     return async function* (productId: string, afterSequence = 0): AsyncGenerator<Stock> {

@@ -20,7 +20,14 @@ async function openWatching() {
     const changes = followMoves(opened.documents, silentLog);
     const watch = watchOrder({
       orders: opened.orders,
-      watch: createWatches({ changes, revocations: nothingRevoked, max: 100, stopping: stop.signal, quietMs }),
+      watch: createWatches({
+        changes,
+        revocations: nothingRevoked,
+        max: 100,
+        maxPerCaller: 100,
+        stopping: stop.signal,
+        quietMs,
+      }),
     });
     /** Watches an order; signs of life are passed over. */
     return async function* (order: Order, afterVersion = 0, caller = { userId: order.userId, roles: ["customer"] }) {
@@ -124,7 +131,14 @@ test("an order without news since answers a sign of life at once, and whenever i
   const stopping = new AbortController();
   const watch = watchOrder({
     orders,
-    watch: createWatches({ changes, revocations: nothingRevoked, max: 1, stopping: stopping.signal, quietMs: 100 }),
+    watch: createWatches({
+      changes,
+      revocations: nothingRevoked,
+      max: 1,
+      maxPerCaller: 1,
+      stopping: stopping.signal,
+      quietMs: 100,
+    }),
   });
   const request = create(WatchOrderRequestSchema, { orderId, afterVersion: 1 });
   const answers = watch(request, contextOf({ kind: "user", userId, roles: [] }))[Symbol.asyncIterator]();
