@@ -130,6 +130,7 @@ export async function startModules(
         services: module.exposes ?? module.implements,
         isPublic,
         trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
+        connectionLimits: module.connectionLimits?.(configOf(module)) ?? { total: 0, perAddress: 0 },
         addressSeal,
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,

@@ -6,6 +6,8 @@ import { UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
 export interface OnePortOptions {
+  /** Whether a connection may be there at all; one that may not is reset before anything is read. All may if absent. */
+  readonly admits?: (socket: Socket) => boolean;
   /** A connection that has not shown which HTTP version it speaks by then is closed; so is HTTP/2 without its SETTINGS. */
   readonly sniffTimeoutMs?: number;
   /** HTTP/1.1: the headers of a request have to be in by then. */
@@ -38,6 +40,7 @@ export interface OnePortOptions {
 }
 
 const defaults = {
+  admits: () => true,
   sniffTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
@@ -122,6 +125,11 @@ export class OnePortServer extends http.Server {
   }
 
   #accept(socket: Socket): void {
+    if (!this.#options.admits(socket)) {
+      // Unlike a connection that is closed, one that is reset leaves nothing behind in the kernel.
+      socket.resetAndDestroy();
+      return;
+    }
     this.#sniffing.add(socket);
     sniff(socket, this.#options.sniffTimeoutMs, (version) => {
       this.#sniffing.delete(socket);
