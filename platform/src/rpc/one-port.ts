@@ -3,6 +3,7 @@ import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
 import { UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
+import { answerUnreadable, requireOneHost } from "./unreadable-requests.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
 export interface OnePortOptions {
@@ -94,8 +95,13 @@ export class OnePortServer extends http.Server {
       connectionsCheckingInterval: Math.min(lookEveryMs, headersTimeoutMs),
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: maxHeaderBytes,
+      requireHostHeader: false, // We look ourselves.
     };
-    super(http1, handler);
+    const http1Handler = requireOneHost(handler);
+    super(http1, http1Handler);
+    this.on("clientError", answerUnreadable);
+    // Node would answer 417; who does not know an expectation may as well ignore it (RFC 9110 10.1.1).
+    this.on("checkExpectation", http1Handler);
     this.#options = settled;
     const cutOff = setInterval(
       () => {
@@ -151,15 +157,20 @@ export class OnePortServer extends http.Server {
 
   #createHttp2(handler: http.RequestListener): http2.Http2Server {
     const { maxConcurrentStreams, maxHeaderBytes, streamResets } = this.#options;
+    // Node's compatibility objects are made to be used as those of HTTP/1.1.
+    const compatible = handler as unknown as (
+      request: http2.Http2ServerRequest,
+      response: http2.Http2ServerResponse,
+    ) => void;
     const server = http2.createServer(
       {
         settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
         streamResetBurst: streamResets.burst,
         streamResetRate: streamResets.perSecond,
       },
-      // Node's compatibility objects are made to be used as those of HTTP/1.1.
-      handler as unknown as (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void,
+      compatible,
     );
+    server.on("checkExpectation", compatible);
     server.on("session", (session) => this.#watch(session));
     return server;
   }
