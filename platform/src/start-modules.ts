@@ -112,12 +112,12 @@ export async function startModules(
     }
   }
 
-  async function notReady(module: ServiceModule): Promise<string | undefined> {
+  async function missing(module: ServiceModule): Promise<readonly string[]> {
     const reasons = [
-      backing?.notReady(),
+      backing?.missing(),
       ...(module.exposes ?? module.implements).map((service) => hosted(service)?.notReady?.()),
     ];
-    return (await Promise.all(reasons)).find((reason) => reason !== undefined);
+    return (await Promise.all(reasons)).flat().filter((reason) => reason !== undefined);
   }
 
   const servers = await Promise.all(
@@ -139,7 +139,7 @@ export async function startModules(
         neighbours,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
-        notReady: () => notReady(module),
+        missing: () => missing(module),
         stopping: stopping.signal,
         log,
       });

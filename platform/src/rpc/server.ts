@@ -50,8 +50,8 @@ export interface ServerOptions {
   readonly neighbours: readonly Neighbour[];
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
-  /** What keeps it from doing its work; undefined when it is ready. */
-  notReady(): Promise<string | undefined>;
+  /** Everything that keeps it from doing its work; empty when it is ready. */
+  missing(): Promise<readonly string[]>;
   /** Fires before `close()`: streams that are forwarded end then, since they might never end by themselves. */
   readonly stopping: AbortSignal;
   readonly log: Logger;

@@ -24,7 +24,7 @@ export async function openTestPort(options: Partial<ServerOptions> = {}): Promis
     neighbours: [],
     routerOptions: createRouterOptions(authorize, silentLog, options.metrics),
     authorize,
-    notReady: async () => undefined,
+    missing: async () => [],
     stopping: new AbortController().signal,
     log: silentLog,
     ...options,
