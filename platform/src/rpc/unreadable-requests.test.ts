@@ -50,6 +50,25 @@ describe("what is no request is answered once, as all is, and its connection is 
   });
 });
 
+test("what comes while an answer is under way breaks it off, rather than being answered in the middle of it", async () => {
+  const app = Fastify({ serverFactory: onePortServerFactory() });
+  app.get("/news", (_request, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200, { "content-length": "100000" }).write("news");
+  });
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  onTestFinished(() => app.close());
+  const socket = net.connect({ port: portOf(app.server), host: "127.0.0.1" });
+  let answer = "";
+  socket.on("data", (chunk) => {
+    answer += chunk;
+    if (answer.endsWith("news")) socket.write("\x00\x01garbage\r\n\r\n");
+  });
+  socket.write("GET /news HTTP/1.1\r\nHost: a\r\n\r\n");
+  await once(socket, "close");
+  expect(answer).toMatch(/\r\n\r\nnews$/);
+});
+
 test("HTTP/1.0 needs no Host", async () => {
   const { port } = await openTestPort();
   expect(await talk(port, "GET /healthz HTTP/1.0\r\n\r\n")).toMatchObject({ status: 200 });

@@ -23,16 +23,21 @@ const refusals: Readonly<Record<string, Refusal>> = {
 };
 
 /**
- * For 'clientError': answers what did not become a request of HTTP/1.1, and closes its connection. Node and Fastify would
- * answer by themselves, past everything that every answer says.
+ * For 'clientError': answers what did not become a request of HTTP/1.1, unless another answer is under way, and closes its
+ * connection. Node and Fastify would answer by themselves, past everything that every answer says.
  */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (socket.writable) {
+  if (socket.writable && !isAnswering(socket)) {
     const { status, headers, body } = encode(refusals[error.code ?? ""] ?? garbage);
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
   }
   socket.destroy();
+}
+
+/** Node asks the same before it answers, and has no public name for it. */
+function isAnswering(socket: Duplex & { readonly _httpMessage?: http.ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent === true;
 }
 
 /**
