@@ -15,6 +15,13 @@ export const gatewayConfig = z.object({
     )
     .describe("origins that browsers may call from, comma-separated; * for any"),
   TRUSTED_PROXIES: setting.trustedProxies(),
+  CONNECTIONS_AT_ONCE: setting.integer(10_000, 0, 1_000_000, "connections at the same time; 0 for no limit"),
+  CONNECTIONS_PER_ADDRESS: setting.integer(
+    1_000,
+    0,
+    1_000_000,
+    "connections at the same time from one address; 0 for no limit",
+  ),
   USERS_URL: setting.urls("http://127.0.0.1:50053"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
   ORDERS_URL: setting.urls("http://127.0.0.1:5002"),

@@ -15,6 +15,7 @@ export const gateway = defineModule({
   isPublic: true,
   corsOrigins: (config) => config.CORS_ORIGINS,
   trustsProxy: (config) => config.TRUSTED_PROXIES,
+  connectionLimits: (config) => ({ total: config.CONNECTIONS_AT_ONCE, perAddress: config.CONNECTIONS_PER_ADDRESS }),
   port: (config) => config.GATEWAY_PORT,
   neighbours: (config) => [
     { service: UserService, urls: config.USERS_URL },

@@ -14,7 +14,7 @@ export interface Backing {
   readonly cache: Cache;
   readonly redis: Redis;
   /** What is missing to accept work and to get it done; Redis is not: without it things are slower and limits looser. */
-  notReady(): Promise<string | undefined>;
+  missing(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -36,9 +36,11 @@ export async function connectBacking(
     bus,
     redis,
     cache: createCache(redis),
-    async notReady() {
-      if (!bus.isConnected()) return "NATS is not there";
-      return (await canWrite(mongo)) ? undefined : "MongoDB has no primary";
+    async missing() {
+      return [
+        ...(bus.isConnected() ? [] : ["NATS is not there"]),
+        ...((await canWrite(mongo)) ? [] : ["MongoDB has no primary"]),
+      ];
     },
     async close() {
       if (redis.isOpen) redis.destroy();

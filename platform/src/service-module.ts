@@ -16,6 +16,7 @@ import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
 import type { TrustsProxy } from "./rpc/client-address.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
+import type { ConnectionLimits } from "./rpc/connection-limits.ts";
 
 /** A service as the platform runs it, alone in a process or beside others: the same code either way. */
 export interface ServiceModule<Config = unknown> {
@@ -32,6 +33,8 @@ export interface ServiceModule<Config = unknown> {
   corsOrigins?(config: Config): readonly string[];
   /** Of a public port: which proxies in front of it are believed when they say for whom they ask. None if absent. */
   trustsProxy?(config: Config): TrustsProxy;
+  /** How many connections its port holds. No limit if absent: of a port for other parts of the platform, which keep few. */
+  connectionLimits?(config: Config): ConnectionLimits;
   port(config: Config): number;
   /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
   neighbours(config: Config): readonly Neighbour[];

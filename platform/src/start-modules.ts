@@ -112,12 +112,12 @@ export async function startModules(
     }
   }
 
-  async function notReady(module: ServiceModule): Promise<string | undefined> {
+  async function missing(module: ServiceModule): Promise<readonly string[]> {
     const reasons = [
-      backing?.notReady(),
+      backing?.missing(),
       ...(module.exposes ?? module.implements).map((service) => hosted(service)?.notReady?.()),
     ];
-    return (await Promise.all(reasons)).find((reason) => reason !== undefined);
+    return (await Promise.all(reasons)).flat().filter((reason) => reason !== undefined);
   }
 
   const servers = await Promise.all(
@@ -130,6 +130,7 @@ export async function startModules(
         services: module.exposes ?? module.implements,
         isPublic,
         trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
+        connectionLimits: module.connectionLimits?.(configOf(module)) ?? { total: 0, perAddress: 0 },
         addressSeal,
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
@@ -138,7 +139,7 @@ export async function startModules(
         neighbours,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
-        notReady: () => notReady(module),
+        missing: () => missing(module),
         stopping: stopping.signal,
         log,
       });

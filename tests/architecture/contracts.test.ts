@@ -1,16 +1,18 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type DescFile, type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import { type DescField, type DescFile, type DescMessage, getOption, hasOption } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { field as fieldRules } from "@shop/gen/buf/validate/validate_pb";
 import { http } from "@shop/gen/google/api/annotations_pb";
 import type { HttpRule } from "@shop/gen/google/api/http_pb";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import { describe, expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
-/** Every method of every service in gen/src/shop, whoever implements it. */
-async function allMethods(): Promise<DescMethod[]> {
+/** Every file in gen/src/shop. */
+async function allFiles(): Promise<DescFile[]> {
   const modules = await Promise.all(
     globSync("gen/src/shop/**/*_pb.ts", { cwd: repositoryRoot }).map(
       (file) => import(pathToFileURL(join(repositoryRoot, file)).href) as Promise<Record<string, unknown>>,
@@ -18,8 +20,7 @@ async function allMethods(): Promise<DescMethod[]> {
   );
   return modules
     .flatMap((module) => Object.entries(module).filter(([name]) => name.startsWith("file_")))
-    .flatMap(([, file]) => (file as DescFile).services)
-    .flatMap((service) => service.methods);
+    .map(([, file]) => file as DescFile);
 }
 
 /** The routes of a method, as `GET /products/{}`: what a variable is called does not tell two routes apart. */
@@ -34,7 +35,10 @@ function routesOf(rule: HttpRule): string[] {
   return [...route, ...rule.additionalBindings.flatMap(routesOf)];
 }
 
-const methods = (await allMethods()).map((method) => ({
+const files = await allFiles();
+/** Of every service, whoever implements it. */
+const allMethods = files.flatMap((file) => file.services).flatMap((service) => service.methods);
+const methods = allMethods.map((method) => ({
   name: `${method.parent.typeName}.${method.name}`,
   method,
   routes: hasOption(method, http) ? routesOf(getOption(method, http)) : [],
@@ -73,4 +77,27 @@ test("no route belongs to two methods", () => {
     .filter(([, owners]) => owners.length > 1)
     .map(([route, owners]) => `${route}: ${owners.map(({ name }) => name).join(", ")}`);
   expect(sharing).toEqual([]);
+});
+
+function fieldsOf(message: DescMessage): DescField[] {
+  return [...message.fields, ...message.nestedMessages.flatMap(fieldsOf)];
+}
+
+function patternOf(field: DescField): string {
+  const { type } = getOption(field, fieldRules);
+  const rules = type.case === "repeated" ? type.value.items?.type : type;
+  return rules?.case === "string" ? rules.value.pattern : "";
+}
+
+const textFields = files
+  .flatMap((file) => file.messages)
+  .flatMap(fieldsOf)
+  .map((field) => ({ name: field.toString(), pattern: patternOf(field), words: getOption(field, pattern_message) }))
+  .filter(({ pattern, words }) => pattern !== "" || words !== "");
+
+test("a field with a pattern says in words what it takes, and so do all with that pattern", () => {
+  expect(textFields.length).toBeGreaterThan(30);
+  expect(textFields.filter(({ pattern, words }) => pattern === "" || !/^must [^$^]+$/.test(words))).toEqual([]);
+  const sayings = Map.groupBy(textFields, ({ pattern }) => pattern).values();
+  expect([...sayings].filter((fields) => new Set(fields.map(({ words }) => words)).size > 1)).toEqual([]);
 });

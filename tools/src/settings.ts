@@ -36,6 +36,13 @@ const defaultPorts: ServicePorts = {
   ORDERS_PORT: 5002,
 };
 
+/** In characters. The services refuse others too, but only once three servers were started. */
+const lengths = {
+  INTERNAL_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
+  TOKEN_KEYS_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
+  ADMIN_PASSWORD: { from: 8, to: 128 },
+};
+
 const usage = "npm start -- [--split] [--watch] [--verbose]";
 
 /**
@@ -57,6 +64,15 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   for (const [port, sharing] of Map.groupBy(Object.entries(ports), ([, port]) => port)) {
     if (sharing.length < 2) continue;
     problems.push(`${sharing.map(([variable]) => variable).join(" and ")} are both ${port}`);
+  }
+  for (const [variable, { from, to }] of Object.entries(lengths)) {
+    const length = env[variable]?.length ?? 0;
+    if (length === 0 || (length >= from && length <= to)) continue;
+    const wanted = to === Number.POSITIVE_INFINITY ? `${from} characters at least` : `${from} to ${to} characters`;
+    problems.push(`${variable} has ${length} characters, but needs ${wanted}`);
+  }
+  if (env.ADMIN_USERNAME && !/^[A-Za-z0-9._-]{3,64}$/.test(env.ADMIN_USERNAME)) {
+    problems.push(`ADMIN_USERNAME is "${env.ADMIN_USERNAME}", but must be 3 to 64 of letters, digits and . _ -`);
   }
   if (problems.length > 0) throw new StartError(problems.join("; "));
 

@@ -137,13 +137,29 @@ test("an admin who exists already keeps his password, and the starter says so", 
   await shop.untilPrinted("exists already; its password is not kept here");
 });
 
-test("npm start itself names a wrong setting and a wrong flag", () => {
+test("npm start itself names all wrong settings at once, and a wrong flag, and starts nothing", () => {
   const start = (args: string[], env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, [join(import.meta.dirname, "start.ts"), ...args], { env, encoding: "utf8" });
   const wrong = start([], { USERS_PORT: "0", ORDERS_PORT: "8080" });
   expect(wrong).toMatchObject({ status: 1 });
   expect(wrong.stdout).toBe(
     'USERS_PORT is "0", but a port is an integer of 1 to 65535; GATEWAY_PORT and ORDERS_PORT are both 8080\n',
+  );
+  const weak = {
+    INTERNAL_SECRET: "s".repeat(31),
+    TOKEN_KEYS_SECRET: "short",
+    ADMIN_PASSWORD: "hunter2",
+    ADMIN_USERNAME: "me",
+  };
+  const refused = start([], { ...weak, DATA_DIR: temporaryFolder() });
+  expect(refused).toMatchObject({ status: 1 });
+  expect(refused.stdout).toBe(
+    [
+      "INTERNAL_SECRET has 31 characters, but needs 32 characters at least",
+      "TOKEN_KEYS_SECRET has 5 characters, but needs 32 characters at least",
+      "ADMIN_PASSWORD has 7 characters, but needs 8 to 128 characters",
+      'ADMIN_USERNAME is "me", but must be 3 to 64 of letters, digits and . _ -\n',
+    ].join("; "),
   );
   expect(start(["--spilt"], {}).stdout).toContain("Unknown option '--spilt'");
 });

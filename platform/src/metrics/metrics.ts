@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Logger } from "../log.ts";
 
 /** One value of a gauge. */
@@ -26,6 +26,8 @@ export interface GaugeSource {
 export interface Metrics {
   /** Counts a call that was answered here; `code` is the name of its code, as Connect writes it, or `ok`. */
   called(method: string, code: string, seconds: number): void;
+  /** Counts a connection that was one too many of all, or of those from one address. */
+  connectionRefused(limit: "total" | "address"): void;
   add(source: GaugeSource): void;
   readonly contentType: string;
   /** Everything in Prometheus' text format, within two seconds. Never rejects. */
@@ -47,6 +49,12 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     help: "How long the calls took that this process answered",
     labelNames: ["method", "code"],
     buckets: durationBuckets,
+    registers: [registry],
+  });
+  const refusedConnections = new Counter({
+    name: "shop_connections_refused_total",
+    help: "Connections to the public port that were one too many: of all, or of those from one address",
+    labelNames: ["limit"],
     registers: [registry],
   });
   const up = new Gauge({
@@ -90,6 +98,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
 
   return {
     called: (method, code, seconds) => durations.observe({ method, code }, seconds),
+    connectionRefused: (limit) => refusedConnections.inc({ limit }),
     add: (source) => void sources.push(source),
     contentType: registry.contentType,
     async text() {

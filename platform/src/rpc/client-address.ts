@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { AnyRequest } from "./protocol-error.ts";
 
@@ -17,7 +17,7 @@ export function clientOf(
   request: AnyRequest,
   trustsProxy: TrustsProxy,
 ): { readonly address: string; readonly isHttps: boolean } {
-  const peer = peerOf(request);
+  const peer = peerOf(request.socket);
   const nearestFirst = String(request.headers["x-forwarded-for"] ?? "")
     .split(",")
     .reverse();
@@ -34,8 +34,8 @@ export function clientOf(
 }
 
 /** The machine at the other end of the connection. */
-export function peerOf(request: AnyRequest): string {
-  return normalized(request.socket.remoteAddress ?? "") ?? "unknown";
+export function peerOf(socket: Pick<Socket, "remoteAddress">): string {
+  return normalized(socket.remoteAddress ?? "") ?? "unknown";
 }
 
 /** The address of the client that made a call: of use for limits, never for permissions. */

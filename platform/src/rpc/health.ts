@@ -6,7 +6,7 @@ const neighbourTimeoutMs = 2_000;
 
 /**
  * `GET /healthz`: the process answers. `GET /readyz`: 200 when everything behind this port could do its work, else 503
- * with what is missing.
+ * with all that is missing.
  */
 export function addHealth(
   app: FastifyInstance,
@@ -14,7 +14,7 @@ export function addHealth(
     readonly services: readonly DescService[];
     readonly neighbours: readonly Neighbour[];
     hosted(service: DescService): unknown;
-    notReady(): Promise<string | undefined>;
+    missing(): Promise<readonly string[]>;
   },
 ): void {
   const remote = options.neighbours.filter(
@@ -24,22 +24,20 @@ export function addHealth(
 
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
-    const missing = (await Promise.all([options.notReady(), ...remote.map(neighbourNotReady)])).filter(
-      (reason) => reason !== undefined,
-    );
+    const missing = (await Promise.all([options.missing(), ...remote.map(neighbourMissing)])).flat();
     if (missing.length === 0) return { status: "ready" };
     return reply.code(503).send({ status: "not ready", missing: [...new Set(missing)] });
   });
 }
 
 /** One replica that is ready is enough. */
-async function neighbourNotReady({ service, urls }: Neighbour): Promise<string | undefined> {
+async function neighbourMissing({ service, urls }: Neighbour): Promise<readonly string[]> {
   const ready = urls.map(async (url) => {
     const { ok } = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(neighbourTimeoutMs) });
     if (!ok) throw new Error(`${url} is not ready`);
   });
   return await Promise.any(ready).then(
-    () => undefined,
-    () => `${service.typeName} is not ready`,
+    () => [],
+    () => [`${service.typeName} is not ready`],
   );
 }

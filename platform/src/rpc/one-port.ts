@@ -3,9 +3,12 @@ import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
 import { UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
+import { answerUnreadable, requireOneHost } from "./unreadable-requests.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
 export interface OnePortOptions {
+  /** Whether a connection may be there at all; one that may not is reset before anything is read. All may if absent. */
+  readonly admits?: (socket: Socket) => boolean;
   /** A connection that has not shown which HTTP version it speaks by then is closed; so is HTTP/2 without its SETTINGS. */
   readonly sniffTimeoutMs?: number;
   /** HTTP/1.1: the headers of a request have to be in by then. */
@@ -38,6 +41,7 @@ export interface OnePortOptions {
 }
 
 const defaults = {
+  admits: () => true,
   sniffTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
@@ -91,8 +95,13 @@ export class OnePortServer extends http.Server {
       connectionsCheckingInterval: Math.min(lookEveryMs, headersTimeoutMs),
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: maxHeaderBytes,
+      requireHostHeader: false, // We look ourselves.
     };
-    super(http1, handler);
+    const http1Handler = requireOneHost(handler);
+    super(http1, http1Handler);
+    this.on("clientError", answerUnreadable);
+    // Node would answer 417; who does not know an expectation may as well ignore it (RFC 9110 10.1.1).
+    this.on("checkExpectation", http1Handler);
     this.#options = settled;
     const cutOff = setInterval(
       () => {
@@ -122,6 +131,11 @@ export class OnePortServer extends http.Server {
   }
 
   #accept(socket: Socket): void {
+    if (!this.#options.admits(socket)) {
+      // Unlike a connection that is closed, one that is reset leaves nothing behind in the kernel.
+      socket.resetAndDestroy();
+      return;
+    }
     this.#sniffing.add(socket);
     sniff(socket, this.#options.sniffTimeoutMs, (version) => {
       this.#sniffing.delete(socket);
@@ -143,15 +157,20 @@ export class OnePortServer extends http.Server {
 
   #createHttp2(handler: http.RequestListener): http2.Http2Server {
     const { maxConcurrentStreams, maxHeaderBytes, streamResets } = this.#options;
+    // Node's compatibility objects are made to be used as those of HTTP/1.1.
+    const compatible = handler as unknown as (
+      request: http2.Http2ServerRequest,
+      response: http2.Http2ServerResponse,
+    ) => void;
     const server = http2.createServer(
       {
         settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderBytes, enablePush: false },
         streamResetBurst: streamResets.burst,
         streamResetRate: streamResets.perSecond,
       },
-      // Node's compatibility objects are made to be used as those of HTTP/1.1.
-      handler as unknown as (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void,
+      compatible,
     );
+    server.on("checkExpectation", compatible);
     server.on("session", (session) => this.#watch(session));
     return server;
   }

@@ -2,13 +2,12 @@ import { Code, ConnectError, type ConnectRouter, createClient } from "@connectrp
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { DomainError } from "../errors.ts";
 import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
-import { createAddressSeal } from "./client-address.ts";
 import { createRouterOptions } from "./router-options.ts";
-import { listen } from "./server.ts";
+import { openTestPort } from "./testing/test-port.ts";
 
 async function start() {
   const busy = new DomainError("resource_exhausted", "BUSY", "too much just now", { retryAfterMs: 1_500 });
@@ -19,27 +18,15 @@ async function start() {
   };
   const metrics = createMetrics(silentLog);
   const routes = (router: ConnectRouter) => void router.service(DeadLetterService, { listDeadLetters: () => ({}) });
-  const server = await listen({
-    name: "test",
-    host: "127.0.0.1",
-    port: 0,
-    services: [DeadLetterService],
+  const { port } = await openTestPort({
     corsOrigins: ["http://shop.example"],
-    isPublic: true,
-    trustsProxy: () => false,
-    addressSeal: createAddressSeal("a secret of this test, long enough"),
     hosted: () => routes,
     refusal: (method) => (method === DeadLetterService.method.redriveDeadLetter ? busy : undefined),
     metrics,
-    neighbours: [],
     routerOptions: createRouterOptions(authorize, silentLog, metrics),
     authorize,
-    notReady: async () => undefined,
-    stopping: new AbortController().signal,
-    log: silentLog,
   });
-  onTestFinished(() => server.close());
-  return { url: `http://127.0.0.1:${server.port}`, metrics, reached: () => reached };
+  return { url: `http://127.0.0.1:${port}`, metrics, reached: () => reached };
 }
 
 const transports = {

@@ -6,6 +6,7 @@ import { type Authorize, rememberCaller } from "./access.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
+import { createRequestValidator } from "./request-validator.ts";
 
 /** The largest message that is read: 1 MiB. */
 export const readMaxBytes = 1024 * 1024;
@@ -36,7 +37,7 @@ export function createRouterOptions(authorize: Authorize, log: Logger, metrics: 
       loggingInterceptor(log),
       ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
       errorsInterceptor(),
-      createValidateInterceptor(),
+      createValidateInterceptor({ validator: createRequestValidator() }),
     ],
     jsonOptions: { ignoreUnknownFields: false },
     readMaxBytes,

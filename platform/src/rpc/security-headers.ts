@@ -1,7 +1,7 @@
 import type { AnyResponse } from "./protocol-error.ts";
 
 /** Answers are data for programs: nothing to sniff, render, frame, keep or tell others about. */
-const always = {
+export const alwaysSaid = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cross-origin-resource-policy": "same-origin",
@@ -15,6 +15,6 @@ const overHttps = { "strict-transport-security": "max-age=31536000" };
 
 /** Sets what every answer of a public port has, whoever writes the rest of it. What a handler says itself goes before. */
 export function setSecurityHeaders(response: AnyResponse, isHttps: boolean): void {
-  const headers = isHttps ? { ...always, ...overHttps } : always;
+  const headers = isHttps ? { ...alwaysSaid, ...overHttps } : alwaysSaid;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 }

@@ -10,6 +10,7 @@ import { callMethods } from "./call-methods.ts";
 import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
+import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { addHealth } from "./health.ts";
@@ -38,18 +39,19 @@ export interface ServerOptions {
   readonly isPublic: boolean;
   /** On a public port: whom to believe about where requests come from. */
   readonly trustsProxy: TrustsProxy;
+  readonly connectionLimits: ConnectionLimits;
   readonly addressSeal: AddressSeal;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
   refusal(method: DescMethod): DomainError | undefined;
-  /** Counts what is refused before it is read; the rest is counted by the interceptors. */
+  /** Counts connections and calls that are refused before they are read; the rest is counted by the interceptors. */
   readonly metrics: Metrics | undefined;
   readonly neighbours: readonly Neighbour[];
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
-  /** What keeps it from doing its work; undefined when it is ready. */
-  notReady(): Promise<string | undefined>;
+  /** Everything that keeps it from doing its work; empty when it is ready. */
+  missing(): Promise<readonly string[]>;
   /** Fires before `close()`: streams that are forwarded end then, since they might never end by themselves. */
   readonly stopping: AbortSignal;
   readonly log: Logger;
@@ -166,8 +168,12 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectErro
 }
 
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
-function openPort({ isPublic, trustsProxy, addressSeal }: ServerOptions): FastifyServerFactory {
-  const open = onePortServerFactory(isPublic ? {} : { streamResets: resetsBehindGateway });
+function openPort(options: ServerOptions): FastifyServerFactory {
+  const { isPublic, trustsProxy, addressSeal } = options;
+  const open = onePortServerFactory({
+    admits: limitConnections(options.connectionLimits, trustsProxy, options),
+    ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
+  });
   return (handle, fastifyOptions) =>
     open((request, response) => {
       greet(request, response);
@@ -177,7 +183,7 @@ function openPort({ isPublic, trustsProxy, addressSeal }: ServerOptions): Fastif
   function greet(request: AnyRequest, response: AnyResponse): void {
     const { headers } = request;
     if (!isPublic) {
-      headers[clientAddressHeader] = addressSeal.open(String(headers[clientAddressHeader])) ?? peerOf(request);
+      headers[clientAddressHeader] = addressSeal.open(String(headers[clientAddressHeader])) ?? peerOf(request.socket);
       return;
     }
     const { address, isHttps } = clientOf(request, trustsProxy);

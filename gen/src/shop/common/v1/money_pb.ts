@@ -5,13 +5,14 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import { file_shop_common_v1_pattern_message } from "./pattern_message_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file shop/common/v1/money.proto.
  */
 export const file_shop_common_v1_money: GenFile = /*@__PURE__*/
-  fileDesc("ChpzaG9wL2NvbW1vbi92MS9tb25leS5wcm90bxIOc2hvcC5jb21tb24udjEiWQoFTW9uZXkSKwoNY3VycmVuY3lfY29kZRgBIAEoCUIUukgR2AEBcgwyCl5bQS1aXXszfSQSIwoLbWlub3JfdW5pdHMYAiABKANCDrpICyIJGICglKWNHSgAYgZwcm90bzM", [file_buf_validate_validate]);
+  fileDesc("ChpzaG9wL2NvbW1vbi92MS9tb25leS5wcm90bxIOc2hvcC5jb21tb24udjEikgEKBU1vbmV5EmQKDWN1cnJlbmN5X2NvZGUYASABKAlCTbpIEdgBAXIMMgpeW0EtWl17M30kirUYNW11c3QgYmUgYSBjdXJyZW5jeSBvZiBJU08gNDIxNzogdGhyZWUgY2FwaXRhbCBsZXR0ZXJzEiMKC21pbm9yX3VuaXRzGAIgASgDQg66SAsiCRiAoJSljR0oAGIGcHJvdG8z", [file_buf_validate_validate, file_shop_common_v1_pattern_message]);
 
 /**
  * An amount of money: an integer of minor units and a currency, never a floating point number.

@@ -1,0 +1,45 @@
+import * as net from "node:net";
+import { expect, inject, onTestFinished, test, vi } from "vitest";
+import { connectBacking } from "./backing.ts";
+import { platformConfig } from "./platform-config.ts";
+import { silentLog } from "./testing/index.ts";
+
+/** A way to a server that can be cut. */
+async function wayTo(url: string) {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set<net.Socket>();
+  const relay = net.createServer((from) => {
+    const to = net.connect(Number(port), hostname);
+    for (const socket of [from, to]) sockets.add(socket.on("error", () => {}));
+    from.pipe(to).pipe(from);
+  });
+  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  function cut(): void {
+    relay.close();
+    for (const socket of sockets) socket.destroy();
+  }
+  onTestFinished(cut);
+  return { host: `127.0.0.1:${(relay.address() as net.AddressInfo).port}`, cut };
+}
+
+test("where MongoDB and NATS are lost, both are missing", async () => {
+  const [mongo, nats] = [await wayTo(inject("mongodbUri")), await wayTo(inject("natsUrl"))];
+  const settings = platformConfig.parse({
+    MONGODB_URI: `mongodb://${mongo.host}/?directConnection=true`,
+    NATS_URL: `nats://${nats.host}`,
+    REDIS_URL: inject("redisUrl"),
+  });
+  const backing = await connectBacking(settings, "test", silentLog, new AbortController().signal);
+  onTestFinished(() => backing.close());
+  expect(await backing.missing()).toEqual([]);
+  mongo.cut();
+  expect(await backing.missing()).toEqual(["MongoDB has no primary"]);
+  nats.cut();
+  await vi.waitFor(
+    async () => expect(await backing.missing()).toEqual(["NATS is not there", "MongoDB has no primary"]),
+    {
+      timeout: 10_000,
+      interval: 50,
+    },
+  );
+});

@@ -1,0 +1,63 @@
+import type { Socket } from "node:net";
+import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import { networkOf, peerOf, type TrustsProxy } from "./client-address.ts";
+
+/** How many connections a port holds at the same time, whatever is said on them; 0 for as many as come. */
+export interface ConnectionLimits {
+  readonly total: number;
+  /** From one address of IPv4 or one /64 of IPv6, unless it is a trusted proxy's: behind that are many clients. */
+  readonly perAddress: number;
+}
+
+/** While connections are refused, one line so often says so. */
+const logEveryMs = 10_000;
+
+/**
+ * Decides about each connection before anything on it is read, by the address of whoever connects: what a proxy says about its
+ * clients comes too late. What is admitted is counted until its socket is closed, whoever reads from it by then.
+ */
+export function limitConnections(
+  { total, perAddress }: ConnectionLimits,
+  trustsProxy: TrustsProxy,
+  { log, metrics }: { readonly log: Pick<Logger, "warn">; readonly metrics: Metrics | undefined },
+): (socket: Socket) => boolean {
+  let open = 0;
+  const openFrom = new Map<string, number>();
+  let untold = 0;
+  let toldAt = Number.NEGATIVE_INFINITY;
+
+  function refused(limit: "total" | "address", address: string): void {
+    metrics?.connectionRefused(limit);
+    untold++;
+    const now = performance.now();
+    if (now - toldAt < logEveryMs) return;
+    log.warn({ limit, address, refused: untold }, "too many connections");
+    untold = 0;
+    toldAt = now;
+  }
+
+  return (socket) => {
+    const address = peerOf(socket);
+    const network = perAddress === 0 || trustsProxy(address, 0) ? undefined : networkOf(address);
+    const fromThere = network === undefined ? 0 : (openFrom.get(network) ?? 0);
+    if (network !== undefined && fromThere >= perAddress) {
+      refused("address", address);
+      return false;
+    }
+    if (total > 0 && open >= total) {
+      refused("total", address);
+      return false;
+    }
+    open++;
+    if (network !== undefined) openFrom.set(network, fromThere + 1);
+    socket.once("close", () => {
+      open--;
+      if (network === undefined) return;
+      const left = openFrom.get(network)! - 1;
+      if (left === 0) openFrom.delete(network);
+      else openFrom.set(network, left);
+    });
+    return true;
+  };
+}

@@ -1,0 +1,32 @@
+import { getOption } from "@bufbuild/protobuf";
+import { createValidator, ValidationError, type Validator, Violation } from "@bufbuild/protovalidate";
+import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
+
+/**
+ * Checks requests by the rules in the schema. Of a text that does not match its pattern protovalidate shows the pattern; here
+ * the caller reads what the schema says about it in words.
+ */
+export function createRequestValidator(): Validator {
+  const validator = createValidator();
+  return {
+    validate(schema, message) {
+      const result = validator.validate(schema, message);
+      if (result.kind !== "invalid") return result;
+      const violations = result.violations.map(inWords);
+      return { ...result, violations, error: new ValidationError(violations) };
+    },
+  };
+}
+
+function inWords(violation: Violation): Violation {
+  if (violation.ruleId !== "string.pattern") return violation;
+  const field = violation.field.findLast((element) => element.kind === "field");
+  const words = field && getOption(field, pattern_message);
+  return new Violation(
+    words || "has another form",
+    violation.ruleId,
+    violation.field,
+    violation.rule,
+    violation.forKey,
+  );
+}

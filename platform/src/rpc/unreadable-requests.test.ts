@@ -1,0 +1,98 @@
+import { once } from "node:events";
+import * as http2 from "node:http2";
+import * as net from "node:net";
+import { text } from "node:stream/consumers";
+import Fastify from "fastify";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { onePortServerFactory, portOf } from "./one-port.ts";
+import { openTestPort } from "./testing/test-port.ts";
+
+const everyAnswer = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+/** Short enough to wait for. */
+const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400 };
+
+describe("what is no request is answered once, as all is, and its connection is closed:", () => {
+  test.for<readonly [string, string, number, number]>([
+    ["garbage", "\x00\x01garbage\r\n\r\n", 400, 3],
+    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, 3],
+    ["a version that is none", "GET /hello HTTP/3.0\r\nHost: a\r\n\r\n", 400, 3],
+    ["a broken preface", "PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n", 400, 3],
+    [
+      "a length and chunks",
+      "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      400,
+      3,
+    ],
+    ["no Host", "GET /hello HTTP/1.1\r\n\r\n", 400, 3],
+    ["two Hosts", "GET /hello HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400, 3],
+    ["headers that do not end", "GET /hello HTTP/1.1\r\nHost: a\r\n", 408, 4],
+    ["a line that does not end", "GET /hel", 408, 4],
+    ["large headers", `GET /hello HTTP/1.1\r\nHost: a\r\n${"x: more of it\r\n".repeat(2_000)}\r\n`, 431, 8],
+    ["a long path", `GET /${"x".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 431, 8],
+  ])("%s", async ([, bytes, status, code]) => {
+    const app = Fastify({ serverFactory: onePortServerFactory(limits) });
+    app.get("/hello", () => ({}));
+    await app.listen({ host: "127.0.0.1", port: 0 });
+    onTestFinished(() => app.close());
+    const answer = await talk(portOf(app.server), bytes);
+    expect(answer.status).toBe(status);
+    expect(answer.headers).toMatchObject({ ...everyAnswer, connection: "close", "content-type": "application/json" });
+    expect(answer.headers["content-length"]).toBe(String(answer.body.length));
+    expect(JSON.parse(answer.body)).toEqual({ code, message: expect.any(String), details: [] });
+  });
+});
+
+test("what comes while an answer is under way breaks it off, rather than being answered in the middle of it", async () => {
+  const app = Fastify({ serverFactory: onePortServerFactory() });
+  app.get("/news", (_request, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200, { "content-length": "100000" }).write("news");
+  });
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  onTestFinished(() => app.close());
+  const socket = net.connect({ port: portOf(app.server), host: "127.0.0.1" });
+  let answer = "";
+  socket.on("data", (chunk) => {
+    answer += chunk;
+    if (answer.endsWith("news")) socket.write("\x00\x01garbage\r\n\r\n");
+  });
+  socket.write("GET /news HTTP/1.1\r\nHost: a\r\n\r\n");
+  await once(socket, "close");
+  expect(answer).toMatch(/\r\n\r\nnews$/);
+});
+
+test("HTTP/1.0 needs no Host", async () => {
+  const { port } = await openTestPort();
+  expect(await talk(port, "GET /healthz HTTP/1.0\r\n\r\n")).toMatchObject({ status: 200 });
+});
+
+test("an expectation that is not known is ignored, and the answer says what every one does", async () => {
+  const { port } = await openTestPort();
+  const request = "GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n";
+  expect(await talk(port, request)).toMatchObject({ status: 200, headers: everyAnswer });
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  onTestFinished(() => session.destroy());
+  const [headers] = await once(session.request({ ":path": "/healthz", expect: "wonders" }), "response");
+  expect(headers).toMatchObject({ ":status": 200, ...everyAnswer });
+});
+
+/** Everything that comes until the connection is closed, read as one answer. */
+async function talk(port: number, bytes: string) {
+  const socket = net.connect({ port, host: "127.0.0.1" });
+  onTestFinished(() => void socket.destroy());
+  socket.write(bytes, "latin1");
+  const [head = "", ...rest] = (await text(socket)).split("\r\n\r\n");
+  const [statusLine = "", ...lines] = head.split("\r\n");
+  const headers = Object.fromEntries(
+    lines.map((line) => line.split(": ")).map(([name, ...value]) => [name!.toLowerCase(), value.join(": ")]),
+  );
+  return { status: Number(statusLine.split(" ")[1]), headers, body: rest.join("\r\n\r\n") };
+}
