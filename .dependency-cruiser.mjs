@@ -10,6 +10,7 @@ const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/";
 const doors = [
   "^gen/src/",
   "^platform/src/(testing/)?index\\.ts$",
+  "^platform/src/rpc/openapi/document\\.ts$",
   "^services/[^/]+/src/service\\.ts$",
   "^gateway/src/gateway\\.ts$",
   "^tools/src/infra/index\\.ts$",

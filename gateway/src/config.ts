@@ -22,6 +22,7 @@ export const gatewayConfig = z.object({
     1_000_000,
     "connections at the same time from one address; 0 for no limit",
   ),
+  API_DOCS: setting.flag(true),
   USERS_URL: setting.urls("http://127.0.0.1:50053"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
   ORDERS_URL: setting.urls("http://127.0.0.1:5002"),

@@ -16,6 +16,7 @@ export const gateway = defineModule({
   corsOrigins: (config) => config.CORS_ORIGINS,
   trustsProxy: (config) => config.TRUSTED_PROXIES,
   connectionLimits: (config) => ({ total: config.CONNECTIONS_AT_ONCE, perAddress: config.CONNECTIONS_PER_ADDRESS }),
+  openApi: (config) => (config.API_DOCS ? new URL(import.meta.resolve("@shop/gen/openapi.json")) : undefined),
   port: (config) => config.GATEWAY_PORT,
   neighbours: (config) => [
     { service: UserService, urls: config.USERS_URL },

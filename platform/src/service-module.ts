@@ -35,6 +35,8 @@ export interface ServiceModule<Config = unknown> {
   trustsProxy?(config: Config): TrustsProxy;
   /** How many connections its port holds. No limit if absent: of a port for other parts of the platform, which keep few. */
   connectionLimits?(config: Config): ConnectionLimits;
+  /** The file that describes its port in OpenAPI: served there, with a page to read it and to try it out. None if absent. */
+  openApi?(config: Config): URL | undefined;
   port(config: Config): number;
   /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
   neighbours(config: Config): readonly Neighbour[];

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
@@ -121,9 +122,10 @@ export async function startModules(
   }
 
   const servers = await Promise.all(
-    modules.map((module) => {
+    modules.map(async (module) => {
       const isPublic = module.isPublic ?? false;
-      return listen({
+      const openApi = module.openApi?.(configOf(module));
+      return await listen({
         name: module.name,
         host: settings.LISTEN_HOST,
         port: module.port(configOf(module)),
@@ -132,6 +134,7 @@ export async function startModules(
         trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
         connectionLimits: module.connectionLimits?.(configOf(module)) ?? { total: 0, perAddress: 0 },
         addressSeal,
+        openApi: openApi && (await readFile(openApi)),
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
         hosted: (service) => hosted(service)?.routes,
         refusal: (method) => hosted(method.parent)?.refusal?.(method),

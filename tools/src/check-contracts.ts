@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { archiveCommit, contractBaseline } from "./check-contract-baseline.ts";
 import { type CheckResult, checkCommand, runChecks } from "./check-run.ts";
+import { lintOpenApi } from "./lint-openapi.ts";
+import { generateOpenApi, openApiFile } from "./openapi.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
 /** Our module of buf.yaml. The other is vendored: not ours to format, and its changes break nobody but us. */
@@ -18,6 +20,8 @@ await runChecks([
   { name: "buf format", run: () => checkCommand("buf", "format", ourModule, "--diff", "--exit-code") },
   { name: "buf breaking", run: checkBreaking },
   { name: "generated code", run: checkGenerated },
+  { name: "openapi", run: checkOpenApi },
+  { name: "openapi lint", run: () => lintOpenApi(readFileSync(join(repositoryRoot, openApiFile), "utf8")) },
 ]);
 
 async function checkBreaking(): Promise<CheckResult> {
@@ -51,6 +55,11 @@ async function checkGenerated(): Promise<CheckResult> {
     output: `${differences.join("\n")}\nnpm run generate brings it up to date`,
     note: `${actual.size} files`,
   };
+}
+
+async function checkOpenApi(): Promise<CheckResult> {
+  const isUpToDate = (await generateOpenApi(scratch)) === readFileSync(join(repositoryRoot, openApiFile), "utf8");
+  return { ok: isUpToDate, output: `outdated: ${openApiFile}\nnpm run generate brings it up to date` };
 }
 
 /** The text of every file below a folder, by its path from there. */

@@ -6,6 +6,7 @@ import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type Authorize, reachableServices } from "./access.ts";
+import { addApiDocs } from "./api-docs.ts";
 import { callMethods } from "./call-methods.ts";
 import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
@@ -40,6 +41,8 @@ export interface ServerOptions {
   /** On a public port: whom to believe about where requests come from. */
   readonly trustsProxy: TrustsProxy;
   readonly connectionLimits: ConnectionLimits;
+  /** What the port is described by in OpenAPI, in JSON; undefined for a port that does not describe itself. */
+  readonly openApi: Uint8Array | undefined;
   readonly addressSeal: AddressSeal;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
@@ -96,6 +99,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
   await allowOrigins(app, options.corsOrigins);
   addHealth(app, options);
+  if (options.openApi !== undefined) addApiDocs(app, options.openApi);
   app.decorateRequest("destination");
   // Refused before anybody reads: what is refused under load has to be cheap, and a body that is given up halfway costs its
   // connection, and whoever shares it.

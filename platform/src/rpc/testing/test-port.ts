@@ -9,6 +9,7 @@ import { listen, type RpcServer, type ServerOptions } from "../server.ts";
 export async function openTestPort(options: Partial<ServerOptions> = {}): Promise<RpcServer> {
   const authorize = async () => ({ kind: "service", name: "test" }) as const;
   const server = await listen({
+    openApi: undefined,
     name: "test",
     host: "127.0.0.1",
     port: 0,

@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { alwaysSaid } from "./security-headers.ts";
+import { openTestPort } from "./testing/test-port.ts";
+
+const openApi = Buffer.from('{"openapi":"3.1.1"}');
+
+async function ask(path: string, headers: Record<string, string> = {}, options = { openApi }): Promise<Response> {
+  const { port } = await openTestPort(options);
+  return await fetch(`http://127.0.0.1:${port}${path}`, { headers });
+}
+
+test("the description is what was given, in JSON, under the headers of every other answer", async () => {
+  const answer = await ask("/openapi.json");
+  expect([answer.status, await answer.text()]).toEqual([200, String(openApi)]);
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    ...alwaysSaid,
+    "cache-control": "no-cache",
+    "content-type": "application/json",
+  });
+});
+
+test("what a browser has already is not sent again, and what has changed is", async () => {
+  const etag = (await ask("/openapi.json")).headers.get("etag")!;
+  for (const [known, status] of [
+    [etag, 304],
+    [`"other", W/${etag}`, 304],
+    ["*", 304],
+    ['"other"', 200],
+  ] as const) {
+    const answer = await ask("/openapi.json", { "if-none-match": known });
+    expect([known, answer.status, answer.headers.get("etag")]).toEqual([known, status, etag]);
+    expect((await answer.text()).length).toBe(status === 304 ? 0 : openApi.length);
+  }
+  const changed = await ask("/openapi.json", { "if-none-match": etag }, { openApi: Buffer.from("{}") });
+  expect(changed.status).toBe(200);
+});
+
+test("the page, and all that it loads, comes from here, and its policy lets it load nothing else", async () => {
+  const page = await ask("/docs");
+  expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  const html = await page.text();
+  const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url!).filter((url) => url !== "data:,");
+  expect(loaded).toHaveLength(3);
+  for (const path of ["/docs", ...loaded]) {
+    const answer = await ask(path);
+    expect([path, answer.status]).toEqual([path, 200]);
+    const { "content-security-policy": policy, ...headers } = Object.fromEntries(answer.headers);
+    const { "content-security-policy": _, "cache-control": __, ...elsewhere } = alwaysSaid;
+    expect(headers).toMatchObject(elsewhere);
+    const allowed = Object.fromEntries(policy!.split("; ").map((rule) => [rule.split(" ")[0], rule]));
+    expect(allowed).toMatchObject({
+      "default-src": "default-src 'none'",
+      "script-src": "script-src 'self'",
+      "connect-src": "connect-src 'self'",
+      "frame-ancestors": "frame-ancestors 'none'",
+    });
+  }
+});
+
+test("a port that is not described has neither", async () => {
+  for (const path of ["/openapi.json", "/docs", "/docs/page.js"]) {
+    const { port } = await openTestPort({ openApi: undefined });
+    expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(404);
+  }
+});

@@ -1,0 +1,46 @@
+import type { PathVariable, RestRoute } from "../rest/route.ts";
+
+/** A parameter of a path in OpenAPI, which knows one segment each: the variable it belongs to, and what it is called. */
+export interface PathParameter {
+  readonly name: string;
+  readonly variable: PathVariable | undefined;
+  /** What the variable is besides this segment, as the template has it; "" when the segment is all of it. */
+  readonly template: string;
+}
+
+export interface OpenApiPath {
+  readonly path: string;
+  readonly parameters: readonly PathParameter[];
+}
+
+/**
+ * The path of a route as OpenAPI writes it: every wildcard is a parameter, called after the last field of the variable it
+ * belongs to. `/products/{product.product_id}:watch` becomes `/products/{product_id}:watch`.
+ */
+export function openApiPath({ template, variables }: RestRoute): OpenApiPath {
+  const parameters: PathParameter[] = [];
+  const taken = new Set<string>();
+  const segments = template.segments.map((segment, index) => {
+    if (segment.kind === "literal") return encodeURIComponent(segment.text).replaceAll("%3A", ":");
+    const variable = variables.find(({ start, end }) => start <= index && index < end);
+    const name = freeName(variable?.fieldPath.at(-1) ?? "segment", taken);
+    taken.add(name);
+    const isWhole = variable !== undefined && variable.end - variable.start === 1;
+    const parts = variable === undefined ? [] : template.segments.slice(variable.start, variable.end);
+    const written = parts.map((part) => (part.kind === "literal" ? part.text : part.kind)).join("/");
+    parameters.push({ name, variable, template: isWhole ? "" : written });
+    return `{${name}}`;
+  });
+  const verb = template.verb === "" ? "" : `:${template.verb}`;
+  return { path: `/${segments.join("/")}${verb}`, parameters };
+}
+
+/** Two paths are the same to OpenAPI when they differ in the names of their parameters only. */
+export const shapeOf = (path: string) => path.replaceAll(/\{[^}]*\}/g, "{}");
+
+function freeName(name: string, taken: ReadonlySet<string>): string {
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? name : `${name}_${number}`;
+    if (!taken.has(candidate)) return candidate;
+  }
+}

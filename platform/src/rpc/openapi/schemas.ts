@@ -1,0 +1,212 @@
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  type JsonObject,
+  type JsonValue,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { createValidator } from "@bufbuild/protovalidate";
+import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
+import { hasOwnJsonForm } from "../rest/fields.ts";
+import { allowedNumbers, isWide, ruleKeywords, rulesOf, ruleWords } from "./rules.ts";
+
+/** What is sent has rules; what is answered has every field that is not absent for a reason. */
+export type Direction = "input" | "output";
+
+/** What the proto files say of an element, as Markdown; "" when they say nothing. */
+export type CommentOf = (desc: DescMessage | DescField | DescEnum | DescEnum["values"][number]) => string;
+
+/** The schemas of messages and enums: each is described once, under `components`, and referred to everywhere else. */
+export class Schemas {
+  readonly #commentOf: CommentOf;
+  readonly #components = new Map<string, JsonObject>();
+  readonly #owners = new Map<string, string>();
+
+  constructor(commentOf: CommentOf) {
+    this.#commentOf = commentOf;
+  }
+
+  /** Everything that was referred to, by name. */
+  components(): JsonObject {
+    return Object.fromEntries([...this.#components].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** A component that no message describes. */
+  define(name: string, schema: JsonObject): JsonObject {
+    this.#components.set(name, schema);
+    return reference(name);
+  }
+
+  /** A message as the whole of a JSON text. `without` are fields that are sent in another place. */
+  message(desc: DescMessage, direction: Direction, without: ReadonlySet<DescField> = new Set()): JsonObject {
+    if (hasOwnJsonForm(desc)) return wellKnown(desc);
+    const left = [...without].map(({ name }) => name).toSorted();
+    const name = this.#nameOf(desc, direction, left);
+    if (!this.#components.has(name)) {
+      // Before its fields: one of them may be of the same message.
+      const schema: JsonObject = {};
+      this.#components.set(name, schema);
+      Object.assign(schema, this.#object(desc, direction, without));
+    }
+    return reference(name);
+  }
+
+  /** The value of a field, with what the proto file says of it. */
+  field(field: DescField, direction: Direction): JsonObject {
+    const description = this.#describe(field, direction);
+    return { ...this.#value(field, direction), ...(description !== "" && { description }) };
+  }
+
+  #object(desc: DescMessage, direction: Direction, without: ReadonlySet<DescField>): JsonObject {
+    const fields = desc.fields.filter((field) => !without.has(field));
+    const isRequired = direction === "input" ? requiredInput(desc) : isAlwaysAnswered;
+    const required = fields.filter(isRequired).map(({ name }) => name);
+    const description = this.#commentOf(desc);
+    return {
+      type: "object",
+      ...(description !== "" && { description }),
+      properties: Object.fromEntries(fields.map((field) => [field.name, this.field(field, direction)])),
+      ...(required.length > 0 && { required }),
+      // Unknown fields are refused; whoever reads answers has to expect new ones.
+      ...(direction === "input" && { additionalProperties: false }),
+    };
+  }
+
+  #value(field: DescField, direction: Direction): JsonObject {
+    const rules = direction === "input" ? rulesOf(field) : undefined;
+    switch (field.fieldKind) {
+      case "list": {
+        const items = rules?.type.case === "repeated" ? rules.type.value.items : undefined;
+        return { type: "array", items: this.#single(field, direction, items), ...ruleKeywords(rules) };
+      }
+      case "map": {
+        const values = rules?.type.case === "map" ? rules.type.value.values : undefined;
+        return {
+          type: "object",
+          additionalProperties: this.#single(field, direction, values),
+          ...ruleKeywords(rules),
+        };
+      }
+      default:
+        return this.#single(field, direction, rules);
+    }
+  }
+
+  #single(field: DescField, direction: Direction, rules: ReturnType<typeof rulesOf>): JsonObject {
+    if (field.message !== undefined) return this.message(field.message, direction);
+    if (field.enum !== undefined) return this.#enum(field.enum, allowedNumbers(rules));
+    return { ...scalar(field.scalar!, direction), ...ruleKeywords(rules) };
+  }
+
+  #enum(desc: DescEnum, isAllowed: (number: number) => boolean): JsonObject {
+    const values = desc.values.filter(({ number }) => isAllowed(number));
+    const schema = () => ({
+      type: "string",
+      description: [
+        this.#commentOf(desc),
+        values.map((value) => `- \`${value.name}\`: ${this.#commentOf(value)}`).join("\n"),
+      ].join("\n\n"),
+      enum: values.map(({ name }) => name),
+    });
+    if (values.length < desc.values.length) return schema();
+    const name = this.#nameOf(desc, "output", []);
+    if (!this.#components.has(name)) this.#components.set(name, schema());
+    return reference(name);
+  }
+
+  #describe(field: DescField, direction: Direction): string {
+    const words = [this.#commentOf(field)];
+    if (direction === "input") {
+      if (hasOption(field, pattern_message)) words.push(`It ${getOption(field, pattern_message)}.`);
+      words.push(...ruleWords(rulesOf(field)));
+    }
+    return words.filter((part) => part !== "").join("\n\n");
+  }
+
+  /** The short name while nothing else has it. What is both sent and answered has two. */
+  #nameOf(desc: DescMessage | DescEnum, direction: Direction, without: readonly string[]): string {
+    const short = desc.typeName.slice(desc.file.proto.package.length + 1);
+    const suffix = direction === "input" && !/Request$/.test(short) ? "Input" : "";
+    const owner = [desc.typeName, direction, ...without].join(" ");
+    const names = [short, desc.typeName, ...(without.length > 0 ? [`${short}Without.${without.join(".")}`] : [])];
+    for (const candidate of names.map((name) => `${name}${suffix}`)) {
+      if ((this.#owners.get(candidate) ?? owner) !== owner) continue;
+      this.#owners.set(candidate, owner);
+      return candidate;
+    }
+    throw new Error(`no name is left for ${desc.typeName}`);
+  }
+}
+
+const validator = createValidator();
+
+/** The fields that the message is refused without: those that a message without any violates. */
+export function requiredInput(desc: DescMessage): (field: DescField) => boolean {
+  const result = validator.validate(desc, create(desc));
+  if (result.kind === "error") throw result.error;
+  const violated = result.kind === "invalid" ? result.violations.map((violation) => violation.field[0]) : [];
+  return (field) => violated.some((first) => first?.kind === "field" && first.name === field.name);
+}
+
+/** JSON leaves out what is not set only where a field knows whether it is. */
+function isAlwaysAnswered(field: DescField): boolean {
+  return (
+    field.fieldKind === "list" || field.fieldKind === "map" || field.presence === FeatureSet_FieldPresence.IMPLICIT
+  );
+}
+
+function reference(name: string): JsonObject {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function scalar(type: ScalarType, direction: Direction): JsonObject {
+  switch (type) {
+    case ScalarType.STRING:
+      return { type: "string" };
+    case ScalarType.BOOL:
+      return { type: "boolean" };
+    case ScalarType.BYTES:
+      return { type: "string", contentEncoding: "base64" };
+    case ScalarType.DOUBLE:
+    case ScalarType.FLOAT:
+      return { type: ["number", "string"], format: type === ScalarType.FLOAT ? "float" : "double" };
+    default: {
+      const isUnsigned = [ScalarType.UINT32, ScalarType.FIXED32, ScalarType.UINT64, ScalarType.FIXED64].includes(type);
+      const least = isUnsigned ? { minimum: 0 } : {};
+      if (!isWide(type)) {
+        const format = isUnsigned ? "uint32" : "int32";
+        const range = isUnsigned ? { minimum: 0, maximum: 2 ** 32 - 1 } : { minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
+        return { type: "integer", format, ...(direction === "input" && range) };
+      }
+      // Answered as text, so that no reader loses digits; taken either way.
+      return {
+        type: direction === "input" ? ["string", "integer"] : "string",
+        format: isUnsigned ? "uint64" : "int64",
+        pattern: isUnsigned ? "^[0-9]+$" : "^-?[0-9]+$",
+        ...(direction === "input" && least),
+      };
+    }
+  }
+}
+
+function wellKnown(desc: DescMessage): JsonObject {
+  const wrapped = desc.fields[0]?.scalar;
+  const type = desc.typeName.slice("google.protobuf.".length);
+  if (wrapped !== undefined && /Value$/.test(type) && type !== "Value") return scalar(wrapped, "output");
+  return { ...wellKnownSchemas[type] } as JsonObject;
+}
+
+const wellKnownSchemas: Readonly<Record<string, Readonly<Record<string, JsonValue>>>> = {
+  Any: { type: "object", properties: { "@type": { type: "string" } }, required: ["@type"] },
+  Timestamp: { type: "string", format: "date-time" },
+  Duration: { type: "string", pattern: "^-?[0-9]+(\\.[0-9]{1,9})?s$" },
+  FieldMask: { type: "string" },
+  Struct: { type: "object" },
+  Value: {},
+  ListValue: { type: "array", items: {} },
+};

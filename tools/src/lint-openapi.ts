@@ -1,0 +1,12 @@
+import { createConfig, lintFromString } from "@redocly/openapi-core";
+import type { CheckResult } from "./check-run.ts";
+
+/** Lints a description by the recommended rules of Redocly; warnings count. */
+export async function lintOpenApi(source: string): Promise<CheckResult> {
+  const config = await createConfig({ extends: ["recommended"] });
+  const problems = await lintFromString({ source, absoluteRef: "/openapi.json", config });
+  const output = problems.map(
+    ({ ruleId, message, location }) => `${ruleId} at ${location[0]?.pointer ?? "?"}: ${message}`,
+  );
+  return { ok: problems.length === 0, output: output.join("\n") };
+}

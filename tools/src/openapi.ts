@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type AnyDesc, createFileRegistry, type DescFile, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { getComments } from "@bufbuild/protoplugin";
+import { gateway } from "@shop/gateway";
+import { type Example, openApiDocument, type Reason } from "@shop/platform/openapi";
+import { checkCommand } from "./check-run.ts";
+import { repositoryRoot } from "./repository-root.ts";
+
+/** Where the description of the public port is kept, from the root of the repository. */
+export const openApiFile = "gen/openapi.json";
+
+/** Describes the public port, from the proto files and what stands beside them, with the image that buf writes to `scratch`. */
+export async function generateOpenApi(scratch: string): Promise<string> {
+  const image = join(scratch, "image.binpb");
+  // Comments are in the image only: generated code leaves them out of its descriptors.
+  const built = await checkCommand("buf", "build", repositoryRoot, "--output", image);
+  if (!built.ok) throw new Error(built.output);
+  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(image)));
+  const { version, description, license } = readJson<{ version: string; description: string; license: string }>(
+    "package.json",
+  );
+  const document = openApiDocument({
+    info: {
+      title: "Shop",
+      version,
+      summary: description,
+      description: introduction,
+      license: { name: license, identifier: license },
+    },
+    services: gateway.exposes!.map(({ typeName }) => registry.getService(typeName)!),
+    commentOf,
+    reasons: documentedReasons(),
+    examples: Map.groupBy(
+      readJson<readonly (Example & { method: string })[]>("proto/examples.json"),
+      ({ method }) => method,
+    ),
+  });
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+const introduction = `Everything here can be called by Connect, gRPC and gRPC-Web as well, on the same port.
+
+Sign in by \`POST /authenticate\` and send the access token along: \`Authorization: Bearer <access_token>\`. On the page at
+\`/docs\`, executing that operation signs the page in.
+
+Fields that are not needed are left out. Integers of 64 bits are text. Fields and parameters that are unknown are refused.`;
+
+/** Lines that belong together are one paragraph; lists stay lists. */
+function commentOf(desc: Exclude<AnyDesc, DescFile>): string {
+  const { leading = "" } = getComments(desc);
+  return leading
+    .split(/\n\s*\n/)
+    .map((paragraph) => paragraph.trim().replaceAll(/\n(?! *[-*] )\s*/g, " "))
+    .join("\n\n");
+}
+
+/** The table of docs/errors.md, which a test compares with the source. */
+function documentedReasons(): Map<string, Reason> {
+  const rows = readFileSync(join(repositoryRoot, "docs/errors.md"), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"))
+    .map((line) => line.split("|").map((cell) => cell.trim()));
+  return new Map(
+    rows.map(([, reason, , status, , when]) => [reason!.replaceAll("`", ""), { status: Number(status), when: when! }]),
+  );
+}
+
+function readJson<Content>(file: string): Content {
+  return JSON.parse(readFileSync(join(repositoryRoot, file), "utf8")) as Content;
+}
