@@ -1,13 +1,10 @@
-import { create, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
+import { type JsonObject, toJson } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
-import { StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
-import { connect, headers } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runningProcesses } from "../setup/shop.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import {
@@ -21,6 +18,7 @@ import {
   titleOf,
   type World,
 } from "./method-table.ts";
+import { plantDeadLetter } from "./plant-dead-letter.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls, services } from "./schema.ts";
 import { addProduct, decided, nobody, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
@@ -81,24 +79,6 @@ beforeAll(async () => {
     }
   };
 });
-
-/** As a consumer does that gives up. */
-async function plantDeadLetter(consumer: string): Promise<{ deadLetterId: string }> {
-  const [port] = runningProcesses(shop.dataDir).find(({ name }) => name === "nats")!.ports;
-  const connection = await connect({ servers: `127.0.0.1:${port}` });
-  const told = headers();
-  told.set("Dead-Letter-Reason", "Error: planted");
-  told.set("Dead-Letter-Consumer", consumer);
-  told.set("Dead-Letter-Event-Id", unique("event"));
-  told.set("Dead-Letter-Subject", StockReservedSchema.typeName);
-  const event = toBinary(
-    StockReservedSchema,
-    create(StockReservedSchema, { orderId: "order_01h455vb4pex5vsknk084sn02q" }),
-  );
-  const { seq } = await connection.jetstream().publish(`dead-letters.${consumer}`, event, { headers: told });
-  await connection.close();
-  return { deadLetterId: String(seq) };
-}
 
 /** A port, and the services that can be called on it. */
 interface Entrance {

@@ -1,0 +1,143 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Answer, type Operation, type Parts, readOpenApi } from "./openapi.ts";
+import { valuesOf } from "./schema-arbitrary.ts";
+import { addProduct, placeOrder, signIn, signInAdmin, signUp, unique } from "./shopping.ts";
+
+const openApi = await readOpenApi();
+const resolve = openApi.resolve.bind(openApi);
+
+/** Where the wrong passwords of this file come from: they slow down nobody else. */
+const elsewhere = { "x-forwarded-for": "198.51.100.67" };
+
+/** Things that are there, and nobody else's: without them hardly a request would get far. */
+const known: Record<string, string> = {};
+const usernames: Record<string, string> = {};
+
+beforeAll(async () => {
+  const [customer, admin, chief] = await Promise.all([signUp(), signUp(), signInAdmin()]);
+  await chief.users.setRoles({ userId: admin.userId, roles: [Role.CUSTOMER, Role.ADMIN] });
+  const product = await addProduct(chief, { category: unique("Fuzz"), stock: 1_000_000 });
+  const order = await placeOrder(customer, [product, 1]);
+  Object.assign(known, { product_id: product.productId, order_id: order.orderId });
+  Object.assign(usernames, { customer: customer.username, admin: admin.username });
+});
+
+const tokens = new Map<string, string>();
+
+/** Asks as `nobody`, a `customer` or an `admin`; some requests sign their caller out, who then comes back. */
+async function ask(operation: Operation, parts: Parts, caller: string): Promise<Answer> {
+  const username = usernames[caller];
+  if (username !== undefined && !tokens.has(caller)) {
+    tokens.set(caller, (await signIn(username)).headers.authorization);
+  }
+  const authorization = tokens.get(caller);
+  const answer = await openApi.ask(operation, parts, { ...elsewhere, ...(authorization && { authorization }) });
+  if (answer.status === 401 || operation.path.includes("sign") || operation.path.includes("/profile")) {
+    tokens.delete(caller);
+  }
+  return answer;
+}
+
+/** A request that the description allows. */
+function requests({ parameters, body }: Operation): fc.Arbitrary<Parts> {
+  const sent = parameters.filter((parameter) => parameter.in !== "header");
+  const values = sent.map((parameter): [string, fc.Arbitrary<JsonValue>] => [
+    `${parameter.in} ${parameter.name}`,
+    fc.oneof(
+      valuesOf(parameter.schema, resolve),
+      ...(parameter.name in known ? [fc.constant(known[parameter.name]!)] : []),
+    ),
+  ]);
+  const requiredKeys = sent.filter(({ required }) => required).map((parameter) => `${parameter.in} ${parameter.name}`);
+  return fc.record({
+    parameters: fc.record(Object.fromEntries(values), { requiredKeys, noNullPrototype: true }),
+    ...(body && { body: valuesOf(body.schema, resolve) }),
+  });
+}
+
+/** What is there in place of what is not, so that orders get further than to the catalogue. */
+const withKnown = (parts: Parts): Parts =>
+  JSON.parse(JSON.stringify(parts).replaceAll(/product_[0-7][0-9a-z]{25}/g, () => known.product_id!)) as Parts;
+
+/** A request that the description allows, but for one or two of its parts. */
+function spoiltRequests(operation: Operation): fc.Arbitrary<Parts> {
+  const anything = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<JsonValue>,
+    fc.constantFrom<JsonValue>(
+      "",
+      "\0",
+      "$where",
+      "__proto__",
+      "-1",
+      "9223372036854775808",
+      "NaN",
+      "x".repeat(2_000),
+      null,
+      {},
+      [],
+    ),
+  );
+  const spoil = fc.record({
+    which: fc.nat(),
+    value: anything,
+    how: fc.constantFrom("replace", "drop", "add", "whole"),
+  });
+  return fc.tuple(requests(operation), fc.array(spoil, { minLength: 1, maxLength: 2 })).map(([parts, spoils]) => {
+    const parameters: Record<string, JsonValue> = { ...parts.parameters };
+    let body = parts.body;
+    for (const { which, value, how } of spoils) {
+      const names = Object.keys(parameters);
+      const name = names[which % names.length];
+      const text = (typeof value === "string" ? value : JSON.stringify(value)).toWellFormed();
+      // Dots would make another path.
+      if (name !== undefined && which % 2 === 0)
+        parameters[name] = name.startsWith("path ") && /^\.*$/.test(text) ? "%" : text;
+      else if (operation.body === undefined || how === "whole") body = operation.body && value;
+      else if (isObject(body)) {
+        const fields = Object.keys(body);
+        const field = how === "add" ? "surprise" : (fields[which % fields.length] ?? "surprise");
+        body = { ...body, [field]: value };
+        if (how === "drop") delete body[field];
+      }
+    }
+    return { parameters, ...(body !== undefined && { body }) };
+  });
+}
+
+function isObject(json: JsonValue | undefined): json is { [name: string]: JsonValue } {
+  return json !== null && typeof json === "object" && !Array.isArray(json);
+}
+
+/** An audit takes up to two seconds. */
+const runsOf = ({ path }: Operation) => (path.endsWith(":audit") ? 3 : 30);
+
+describe.for([
+  [
+    "what it allows",
+    (operation: Operation) =>
+      fc.tuple(requests(operation), fc.boolean()).map(([parts, isKnown]) => (isKnown ? withKnown(parts) : parts)),
+  ],
+  ["what it does not", spoiltRequests],
+] as const)("whoever sends %s is answered as /openapi.json says:", ([, made]) => {
+  test.for(openApi.operations.map((operation) => [operation.id, operation] as const))(
+    "%s",
+    { timeout: 120_000 },
+    async ([, operation]) => {
+      await fc.assert(
+        fc.asyncProperty(
+          made(operation),
+          fc.constantFrom("nobody", "customer", "admin", "admin"),
+          async (parts, caller) => {
+            const answer = await ask(operation, parts, caller);
+            expect(answer.status, JSON.stringify(answer.json)).toBeLessThan(500);
+            openApi.expectDescribed(operation, answer);
+          },
+        ),
+        { numRuns: runsOf(operation) },
+      );
+    },
+  );
+});

@@ -1,0 +1,23 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
+import { connect, headers } from "nats";
+import { runningProcesses } from "../setup/shop.ts";
+import { shop, unique } from "./shopping.ts";
+
+/** Sets an event aside, as a consumer does that gives up. */
+export async function plantDeadLetter(consumer: string): Promise<{ deadLetterId: string }> {
+  const [port] = runningProcesses(shop.dataDir).find(({ name }) => name === "nats")!.ports;
+  const connection = await connect({ servers: `127.0.0.1:${port}` });
+  const told = headers();
+  told.set("Dead-Letter-Reason", "Error: planted");
+  told.set("Dead-Letter-Consumer", consumer);
+  told.set("Dead-Letter-Event-Id", unique("event"));
+  told.set("Dead-Letter-Subject", StockReservedSchema.typeName);
+  const event = toBinary(
+    StockReservedSchema,
+    create(StockReservedSchema, { orderId: "order_01h455vb4pex5vsknk084sn02q" }),
+  );
+  const { seq } = await connection.jetstream().publish(`dead-letters.${consumer}`, event, { headers: told });
+  await connection.close();
+  return { deadLetterId: String(seq) };
+}
