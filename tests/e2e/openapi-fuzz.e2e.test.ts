@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, type Operation, type Parts, readOpenApi } from "./openapi.ts";
 import { valuesOf } from "./schema-arbitrary.ts";
 import { addProduct, placeOrder, signIn, signInAdmin, signUp, unique } from "./shopping.ts";
@@ -23,6 +23,13 @@ beforeAll(async () => {
   const order = await placeOrder(customer, [product, 1]);
   Object.assign(known, { product_id: product.productId, order_id: order.orderId });
   Object.assign(usernames, { customer: customer.username, admin: admin.username });
+});
+
+// Others count on there being one administrator.
+afterAll(async () => {
+  const chief = await signInAdmin();
+  const { users } = await chief.users.listUsers({ usernamePrefix: usernames.admin! });
+  await chief.users.setRoles({ userId: users[0]!.userId, roles: [Role.CUSTOMER] });
 });
 
 const tokens = new Map<string, string>();

@@ -154,11 +154,15 @@ export const statusSchema: JsonObject = {
               items: {
                 type: "object",
                 properties: {
-                  field: { ...text, description: "The path of the field, such as `items[2].product_id`." },
+                  field: {
+                    ...text,
+                    description:
+                      "The path of the field, such as `items[2].product_id`; absent when the body as a whole is wrong.",
+                  },
                   description: { ...text, description: "What is wrong with it." },
                   reason: { ...text, description: "The rule that it breaks." },
                 },
-                required: ["field", "description"],
+                required: ["description"],
               },
             },
           }),
