@@ -3,7 +3,10 @@ import { once } from "node:events";
 import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+
+// A process has to start.
+vi.setConfig({ testTimeout: 20_000 });
 
 /** The gateway as a process of its own; answers with its port. */
 async function start(env: NodeJS.ProcessEnv): Promise<number> {
@@ -50,4 +53,19 @@ test("connections are limited as configured, from one address and from all, but 
 test("where every connection is a proxy's, as by a count of proxies, no address is limited", async () => {
   const port = await start({ CONNECTIONS_AT_ONCE: "3", CONNECTIONS_PER_ADDRESS: "1", TRUSTED_PROXIES: "1" });
   expect(await served(port, [a, a, a, a])).toEqual([true, true, true, false]);
+});
+
+test("it describes itself without the services, and says nothing of what is INTERNAL", async () => {
+  const port = await start({});
+  const description = await (await fetch(`http://127.0.0.1:${port}/openapi.json`)).text();
+  expect(JSON.parse(description)).toMatchObject({ openapi: "3.1.1", paths: { "/orders": {} } });
+  expect(description).not.toMatch(/BatchGetProducts|\/products:batchGet/);
+  expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
+});
+
+test("with API_DOCS=false it does not describe itself", async () => {
+  const port = await start({ API_DOCS: "false" });
+  for (const path of ["/openapi.json", "/docs"]) {
+    expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(404);
+  }
 });

@@ -67,6 +67,16 @@ test.each(rows)("$reason is answered as docs/errors.md says", ({ reason, kind, h
   expect(todo).not.toBe("");
 });
 
+/** Who calls the public port is never a part of the platform. */
+const neverPublic = ["INTERNAL_ONLY", "USER_REQUIRED"];
+
+test("gen/openapi.json names every reason, for the methods that refuse for it", () => {
+  const openApi = readFileSync(join(repositoryRoot, "gen/openapi.json"), "utf8");
+  const named = new Set([...openApi.matchAll(/- `([A-Z_]+)`: /g)].map(([, reason]) => reason));
+  const expected = rows.map(({ reason }) => reason).filter((reason) => !neverPublic.includes(reason));
+  expect(expected.filter((reason) => !named.has(reason))).toEqual([]);
+});
+
 test("a reason that is not written out is seen", () => {
   const source = parse(
     "a.ts",
