@@ -1,11 +1,4 @@
-import {
-  type DescField,
-  type DescMessage,
-  type DescMethod,
-  getOption,
-  type JsonObject,
-  type JsonValue,
-} from "@bufbuild/protobuf";
+import { type DescMessage, type DescMethod, getOption, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { nestedMessage } from "../rest/fields.ts";
 import { answersHttpBody } from "../rest/response.ts";
@@ -84,15 +77,15 @@ function pathParameters({ parameters }: OpenApiPath, examples: readonly Example[
 
 function queryParameters(route: RestRoute, examples: readonly Example[], schemas: Schemas): JsonObject[] {
   if (route.body.kind === "message") return [];
-  const bound = new Set<DescField>(route.variables.map(({ field }) => field));
-  if (route.body.kind === "field") bound.add(route.body.field);
+  const bound = new Set(route.variables.map(({ name }) => name));
+  if (route.body.kind === "field") bound.add(route.body.field.name);
   const parameters: JsonObject[] = [];
 
   function add(message: DescMessage, path: readonly string[], above: readonly DescMessage[]): void {
     const isRequired = requiredInput(message);
     for (const field of message.fields) {
-      if (bound.has(field) && (path.length === 0 || route.variables.some((one) => one.field === field))) continue;
       const to = [...path, field.name];
+      if (bound.has(to.join("."))) continue;
       const nested = nestedMessage(field);
       if (nested !== undefined) {
         if (![...above, message].includes(nested)) add(nested, to, [...above, message]);

@@ -1,4 +1,4 @@
-import { type DescField, getOption, hasOption, type JsonObject, type JsonValue, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, getOption, hasOption, type JsonObject, ScalarType } from "@bufbuild/protobuf";
 import { type FieldRules, field as fieldRules } from "@shop/gen/buf/validate/validate_pb";
 
 /** The rules of `buf.validate` for a field; undefined when it has none. */
@@ -16,15 +16,16 @@ export function ruleKeywords(rules: FieldRules | undefined): JsonObject {
   switch (type.case) {
     case "string": {
       const { pattern, minLen, maxLen, len, maxBytes, lenBytes, in: allowed, const: only, wellKnown } = type.value;
-      const least = orNothing(type.value, "len") ? len : minLen;
+      const least = isGiven(type.value, "len") ? len : minLen;
+      const format = formats[wellKnown.case ?? ""];
       const most = [len, maxLen, maxBytes, lenBytes].filter((limit) => limit > 0n);
       return {
         ...(least > 0n && { minLength: Number(least) }),
         ...(most.length > 0 && { maxLength: Math.min(...most.map(Number)) }),
         ...(pattern !== "" && { pattern }),
         ...(allowed.length > 0 && { enum: allowed }),
-        ...(orNothing(type.value, "const") && { const: only }),
-        ...(wellKnown.case !== undefined && wellKnown.value === true && formatOf(wellKnown.case)),
+        ...(isGiven(type.value, "const") && { const: only }),
+        ...(format !== undefined && wellKnown.value === true && { format }),
       };
     }
     case "repeated":
@@ -60,7 +61,7 @@ export function ruleKeywords(rules: FieldRules | undefined): JsonObject {
 export function allowedNumbers(rules: FieldRules | undefined): (number: number) => boolean {
   if (rules?.type.case !== "enum") return () => true;
   const { in: allowed, notIn, const: only } = rules.type.value;
-  const hasOnly = orNothing(rules.type.value, "const");
+  const hasOnly = isGiven(rules.type.value, "const");
   return (number) =>
     (allowed.length === 0 || allowed.includes(number)) && !notIn.includes(number) && (!hasOnly || number === only);
 }
@@ -96,18 +97,13 @@ function numberKeywords(rules: NumberRules): JsonObject {
   }
   if (rules.in.length > 0) keywords.enum = rules.in.map(Number);
   if (rules.notIn.length > 0) keywords.not = { enum: rules.notIn.map(Number) };
-  if (orNothing(rules, "const")) keywords.const = Number(rules.const);
+  if (isGiven(rules, "const")) keywords.const = Number(rules.const);
   return keywords;
 }
 
 /** Rules have explicit presence: what was not written is the default of the prototype. */
-function orNothing(rules: object, name: string): boolean {
+function isGiven(rules: object, name: string): boolean {
   return Object.hasOwn(rules, name);
-}
-
-function formatOf(wellKnown: string): { format: JsonValue } | undefined {
-  const format = { ...formats }[wellKnown];
-  return format === undefined ? undefined : { format };
 }
 
 const formats: Readonly<Record<string, string>> = {
