@@ -29,7 +29,7 @@ export function authenticate(on: {
   return async (request, context) => {
     const user = await on.limits.attempt(request.username, context, async () => {
       const found = await on.users.findByUsername(request.username);
-      const matches = await on.passwords.verify(found?.passwordHash, request.password);
+      const matches = await on.passwords.verify(found?.passwordHash, request.password, context.signal);
       if (found !== undefined && matches && !found.disabled) return found;
       await on.security.record({ kind: "sign_in_failed", userId: found?.userId ?? "", actor: "anonymous" });
       if (matches) throw accountDisabled();
