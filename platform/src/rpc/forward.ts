@@ -328,6 +328,13 @@ function requestHead(
   };
 }
 
+/** Says in the request itself what a forwarded one says: for a call that is made anew. What the caller said of it goes. */
+export function tellForwarded(request: AnyRequest): void {
+  const { headers } = request;
+  for (const name in headers) if (forwardedName.test(name)) delete headers[name];
+  Object.assign(headers, forwardedBy(request, {}));
+}
+
 function forwardedBy(request: AnyRequest, kept: http.OutgoingHttpHeaders): http.OutgoingHttpHeaders {
   const peer = request.socket.remoteAddress ?? "unknown";
   const host = request.headers.host ?? request.headers[":authority"];

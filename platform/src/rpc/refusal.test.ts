@@ -32,9 +32,11 @@ async function start() {
     refusal: (method) => (method === DeadLetterService.method.redriveDeadLetter ? busy : undefined),
     metrics,
     neighbours: [],
+    foreignNeighbours: false,
+    reflection: true,
     routerOptions: createRouterOptions(authorize, silentLog, metrics),
     authorize,
-    notReady: async () => undefined,
+    missing: async () => [],
     stopping: new AbortController().signal,
     log: silentLog,
   });

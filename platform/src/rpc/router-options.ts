@@ -8,7 +8,7 @@ import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
 
 /** The largest message that is read: 1 MiB. */
-export const readMaxBytes = 1024 * 1024;
+const readMaxBytes = 1024 * 1024;
 /** The longest deadline that a caller may ask for. */
 const maxTimeoutMs = 60 * 60 * 1000;
 
@@ -17,6 +17,7 @@ export type RouterOptions = Pick<
   "interceptors" | "requestGate" | "jsonOptions" | "readMaxBytes" | "maxTimeoutMs"
 > & {
   readonly interceptors: Interceptor[];
+  readonly readMaxBytes: number;
 };
 
 /**
