@@ -74,6 +74,7 @@ export function createRemoteCalls(options: {
           },
         }),
         ...(isStream && { stop: options.stopping }),
+        ...(foreigner && { maxMessageBytes: options.routerOptions.readMaxBytes }),
       });
     },
     async invoke(method, call) {
