@@ -113,23 +113,25 @@ describe.each(Object.entries(transports))("before a native gRPC server, in %s", 
     ]);
   });
 
-  test.skipIf(name.endsWith("HTTP/1.1"))("both sides of a conversation speak in turn", async () => {
-    const { input, output } = method.discuss;
-    const { promise: heard, resolve: goOn } = Promise.withResolvers<void>();
-    const answers = await stream(
-      method.discuss,
-      (async function* () {
-        yield fromJson(input, { text: "one" });
-        await heard;
-        yield fromJson(input, { text: "two" });
-      })(),
-    );
-    const iterator = answers[Symbol.asyncIterator]();
-    expect(toJson(output, (await iterator.next()).value)).toEqual({ text: "one", author: "an echo" });
-    goOn();
-    expect(toJson(output, (await iterator.next()).value)).toEqual({ text: "two", author: "an echo" });
-    expect((await iterator.next()).done).toBe(true);
-  });
+  // Over HTTP/1.1 nobody answers before the request has ended.
+  if (!name.endsWith("HTTP/1.1"))
+    test("both sides of a conversation speak in turn", async () => {
+      const { input, output } = method.discuss;
+      const { promise: heard, resolve: goOn } = Promise.withResolvers<void>();
+      const answers = await stream(
+        method.discuss,
+        (async function* () {
+          yield fromJson(input, { text: "one" });
+          await heard;
+          yield fromJson(input, { text: "two" });
+        })(),
+      );
+      const iterator = answers[Symbol.asyncIterator]();
+      expect(toJson(output, (await iterator.next()).value)).toEqual({ text: "one", author: "an echo" });
+      goOn();
+      expect(toJson(output, (await iterator.next()).value)).toEqual({ text: "two", author: "an echo" });
+      expect((await iterator.next()).done).toBe(true);
+    });
 
   test("what is too large is refused", async () => {
     const error = await call(method.createNote, { note: { text: "x".repeat(20_000) } }).catch((thrown) => thrown);
@@ -206,8 +208,9 @@ describe("the program", () => {
       SERVICES: "notes.v1.Nothing",
       READ_MAX_BYTES: "0",
     };
-    const { message } = await startProgram({ ...variables(), ...bad }).catch(
-      (error: Error) => error as Error & Program,
+    const message = await startProgram({ ...variables(), ...bad }).then(
+      () => "started",
+      (error: Error) => error.message,
     );
     expect(message).toMatch(/^exit code 1\n/);
     for (const name of Object.keys(bad)) expect(message).toContain(`\n${name} (`);

@@ -148,8 +148,11 @@ class Exchange {
     if (this.#over) return;
     this.#body.stop();
     this.#call?.cancel(http2.constants.NGHTTP2_CANCEL);
-    // gRPC clients know that code as RESOURCE_EXHAUSTED, too.
-    if (this.#answer !== undefined) return this.#reset(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (this.#answer !== undefined) {
+      // gRPC clients know that code as RESOURCE_EXHAUSTED, too.
+      this.#reset(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     this.#over = true;
     const error = new ConnectError(`a message is larger than ${maxMessageBytes} bytes`, Code.ResourceExhausted);
     writeProtocolError(this.#request, this.#response, error);
