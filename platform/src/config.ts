@@ -17,7 +17,7 @@ export const setting = {
     integer(from, to).default(fallback).describe(unit),
   text: (fallback: string) => z.string().default(fallback),
   optionalText: () => z.string().optional(),
-  flag: (fallback: boolean) => z.stringbool().default(fallback).describe("true or false"),
+  flag: (fallback: boolean) => z.stringbool().prefault(String(fallback)).describe("true or false"),
   /** One base URL or several, separated by commas: the replicas of one service. */
   urls: (fallback: string) =>
     z
