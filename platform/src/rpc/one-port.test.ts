@@ -178,7 +178,9 @@ function preface(): string {
   return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 }
 
-async function start(options: OnePortOptions = {}): Promise<{ app: FastifyInstance; port: number }> {
+async function start(
+  options: OnePortOptions = {},
+): Promise<{ app: FastifyInstance; port: number; slowRequests: () => number }> {
   const app = Fastify({ serverFactory: onePortServerFactory(options) });
   await app.register(cors);
   app.get("/hello", (request) => ({ version: request.raw.httpVersion }));
