@@ -32,7 +32,7 @@ test.skipIf(runner instanceof Error && !mustRun).for([
 
   const said = await run(runner, [
     ...["--mode", "server", "--conf", join(import.meta.dirname, "config.yaml")],
-    ...["--parallel", "4", "--max-servers", "2", "-v"],
+    ...["--parallel", "4", "--max-servers", "1", "-v"],
     ...["--", process.execPath, join(import.meta.dirname, "server.ts"), behind, descriptorSet],
   ]);
   expect(said.filter((line) => line.startsWith("FAILED"))).toEqual([]);
