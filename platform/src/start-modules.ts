@@ -89,8 +89,11 @@ export async function startModules(
 
   const stateful = modules.filter((module) => module.start !== undefined);
   const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, log, signal);
+  // An election of MongoDB or NATS that falls into a start is no reason to die.
+  const untilStarted = <Result>(start: () => Promise<Result>) =>
+    untilAnswered(start, "a dependency was lost during the start, trying again", log, signal);
   // A process without the bus forwards to others, which know.
-  const stopFollowing = backing && (await followRevocations(backing.bus, revocations, log));
+  const stopFollowing = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
   if (backing !== undefined) {
     const pageTokens = createPageTokens(secret);
     for (const module of stateful) {
@@ -103,13 +106,8 @@ export async function startModules(
         takeoverMs,
         transportTo,
       };
-      // An election of MongoDB or NATS that falls into a start is no reason to die. Until its work is started, a module that
-      // was started in vain has left nothing running.
-      const start = () => startOne(module, backing, context);
-      started.set(
-        module,
-        await untilAnswered(start, "a dependency was lost during the start, trying again", log, signal),
-      );
+      // Until its work is started, a module that was started in vain has left nothing running.
+      started.set(module, await untilStarted(() => startOne(module, backing, context)));
     }
   }
 
