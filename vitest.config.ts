@@ -60,10 +60,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "protocols",
+          include: ["tests/{conformance,forwarder}/**/*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "resilience",
           include: ["tests/resilience/**/*.resilience.test.ts"],
           maxWorkers: 1,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

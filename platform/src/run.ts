@@ -5,10 +5,17 @@ import { startModules } from "./start-modules.ts";
 
 /** Runs modules in this process until SIGTERM or SIGINT, then drains them. Exits 1, saying why, when they can't start. */
 export async function run(modules: readonly ServiceModule[]): Promise<void> {
+  await runProcess((environment, signal) => startModules(modules, environment, signal));
+}
+
+/** Runs what `start` starts, as {@link run} does. `signal` fires when the process is to end, also before all is up. */
+export async function runProcess(
+  start: (environment: NodeJS.ProcessEnv, signal: AbortSignal) => Promise<{ close(): Promise<void> }>,
+): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort(new Error(signal)));
   try {
-    const running = await startModules(modules, process.env, stop.signal);
+    const running = await start(process.env, stop.signal);
     // Node writes what it compiled when it exits (NODE_COMPILE_CACHE): whoever is killed would start from nothing again.
     flushCompileCache();
     if (!stop.signal.aborted) {

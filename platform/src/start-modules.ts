@@ -21,9 +21,10 @@ import { serveMetrics } from "./metrics/metrics-server.ts";
 import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { platformConfig } from "./platform-config.ts";
-import { createAuthorize } from "./rpc/access.ts";
+import { createAuthorize, reachableServices } from "./rpc/access.ts";
 import { createAddressSeal } from "./rpc/client-address.ts";
 import { createTransportTo } from "./rpc/clients.ts";
+import { neighbourNotReady } from "./rpc/neighbour-ready.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen } from "./rpc/server.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
@@ -89,8 +90,11 @@ export async function startModules(
 
   const stateful = modules.filter((module) => module.start !== undefined);
   const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, log, signal);
+  // An election of MongoDB or NATS that falls into a start is no reason to die.
+  const untilStarted = <Result>(start: () => Promise<Result>) =>
+    untilAnswered(start, "a dependency was lost during the start, trying again", log, signal);
   // A process without the bus forwards to others, which know.
-  const stopFollowing = backing && (await followRevocations(backing.bus, revocations, log));
+  const stopFollowing = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
   if (backing !== undefined) {
     const pageTokens = createPageTokens(secret);
     for (const module of stateful) {
@@ -103,22 +107,19 @@ export async function startModules(
         takeoverMs,
         transportTo,
       };
-      // An election of MongoDB or NATS that falls into a start is no reason to die. Until its work is started, a module that
-      // was started in vain has left nothing running.
-      const start = () => startOne(module, backing, context);
-      started.set(
-        module,
-        await untilAnswered(start, "a dependency was lost during the start, trying again", log, signal),
-      );
+      // Until its work is started, a module that was started in vain has left nothing running.
+      started.set(module, await untilStarted(() => startOne(module, backing, context)));
     }
   }
 
-  async function missing(module: ServiceModule): Promise<readonly string[]> {
-    const reasons = [
-      backing?.missing(),
-      ...(module.exposes ?? module.implements).map((service) => hosted(service)?.notReady?.()),
-    ];
-    return (await Promise.all(reasons)).flat().filter((reason) => reason !== undefined);
+  async function missing(services: readonly DescService[]): Promise<readonly string[]> {
+    const reasons = services.map(async (service) => {
+      const module = hosted(service);
+      if (module !== undefined) return await module.notReady?.();
+      return await neighbourNotReady(neighbours.find(({ service: { typeName } }) => typeName === service.typeName));
+    });
+    const all = (await Promise.all([backing?.missing(), ...reasons])).flat();
+    return [...new Set(all.filter((reason) => reason !== undefined))];
   }
 
   const servers = await Promise.all(
@@ -129,7 +130,7 @@ export async function startModules(
         name: module.name,
         host: settings.LISTEN_HOST,
         port: module.port(configOf(module)),
-        services: module.exposes ?? module.implements,
+        services: reachableServices(module.exposes ?? module.implements, isPublic),
         isPublic,
         trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
         connectionLimits: module.connectionLimits?.(configOf(module)) ?? { total: 0, perAddress: 0 },
@@ -140,9 +141,11 @@ export async function startModules(
         refusal: (method) => hosted(method.parent)?.refusal?.(method),
         metrics,
         neighbours,
+        foreignNeighbours: false,
+        reflection: settings.REFLECTION,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
-        missing: () => missing(module),
+        missing,
         stopping: stopping.signal,
         log,
       });

@@ -403,8 +403,8 @@ describe("an address that makes no sense is refused:", () => {
     ["/products?page_size=", 400],
     ["/products?page_size=1e1", 400],
     ["/products?name=%ff", 400],
-    ["/shop.orders.v1.OrderService/NoSuchMethod", 501],
-    ["/shop.orders.v1.NoSuchService/CreateOrder", 501],
+    ["/shop.orders.v1.OrderService/NoSuchMethod", 404],
+    ["/shop.orders.v1.NoSuchService/CreateOrder", 404],
   ] as const)("%s with %i", async ([path, status]) => {
     // fetch would tidy the path up.
     const answered = await new Promise<number>((resolve, reject) => {

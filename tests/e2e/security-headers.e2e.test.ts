@@ -31,7 +31,7 @@ describe("every answer of the public port tells browsers to do nothing else with
     ["Connect", listProducts, { method: "POST", headers: json, body: "{}" }, 200],
     ["an error of Connect", listProducts, { method: "POST", headers: json, body: '{"pageSize":-1}' }, 400],
     ["who must sign in, over Connect", getOrders, { method: "POST", headers: json, body: "{}" }, 401],
-    ["no such method", "/shop.orders.v1.OrderService/No", { method: "POST", headers: json, body: "{}" }, 501],
+    ["no such method", "/shop.orders.v1.OrderService/No", { method: "POST", headers: json, body: "{}" }, 404],
     ["gRPC-Web", listProducts, { method: "POST", headers: grpcWeb, body: empty }, 200],
     ["who must sign in, over gRPC-Web", getOrders, { method: "POST", headers: grpcWeb, body: empty }, 200],
     ["a preflight", "/orders", { method: "OPTIONS", headers: preflight() }, 204],

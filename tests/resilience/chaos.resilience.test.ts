@@ -24,7 +24,8 @@ describe("the split shop, while its processes are killed and paused", () => {
       log: (line) => console.log(line),
     });
     console.log(describeRun(run));
-    if (run.problems.length === 0) await rm(dataDir, { recursive: true, force: true });
+    if (run.problems.length === 0 && run.havoc.diedAlone.length === 0)
+      await rm(dataDir, { recursive: true, force: true });
     else console.log(`its data and logs are in ${dataDir}`);
   }, 360_000);
 

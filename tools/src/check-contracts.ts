@@ -19,7 +19,11 @@ await runChecks([
   { name: "buf lint", run: () => checkCommand("buf", "lint") },
   { name: "buf format", run: () => checkCommand("buf", "format", ourModule, "--diff", "--exit-code") },
   { name: "buf breaking", run: checkBreaking },
-  { name: "generated code", run: checkGenerated },
+  { name: "generated code", run: () => checkGenerated("buf.gen.yaml", "gen/src") },
+  {
+    name: "generated code of the conformance suite",
+    run: () => checkGenerated("tests/conformance/buf.gen.yaml", "tests/conformance/gen"),
+  },
   { name: "openapi", run: checkOpenApi },
   { name: "openapi lint", run: () => lintOpenApi(readFileSync(join(repositoryRoot, openApiFile), "utf8")) },
 ]);
@@ -37,16 +41,16 @@ async function checkBreaking(): Promise<CheckResult> {
 }
 
 /** Generates beside what is there and compares: nothing is overwritten, and git is not asked. */
-async function checkGenerated(): Promise<CheckResult> {
-  const generated = await checkCommand("buf", "generate", "--output", scratch);
+async function checkGenerated(template: string, folder: string): Promise<CheckResult> {
+  const generated = await checkCommand("buf", "generate", "--template", template, "--output", scratch);
   if (!generated.ok) return generated;
-  const expected = filesIn(join(scratch, "gen/src"));
-  const actual = filesIn(join(repositoryRoot, "gen/src"));
+  const expected = filesIn(join(scratch, folder));
+  const actual = filesIn(join(repositoryRoot, folder));
   const differences = [
     ...[...expected].flatMap(([file, text]) =>
-      !actual.has(file) ? `missing: gen/src/${file}` : actual.get(file) === text ? [] : `outdated: gen/src/${file}`,
+      !actual.has(file) ? `missing: ${folder}/${file}` : actual.get(file) === text ? [] : `outdated: ${folder}/${file}`,
     ),
-    ...[...actual.keys()].filter((file) => !expected.has(file)).map((file) => `left over: gen/src/${file}`),
+    ...[...actual.keys()].filter((file) => !expected.has(file)).map((file) => `left over: ${folder}/${file}`),
   ];
   if (expected.size === 0) differences.push("nothing was generated");
   const ok = differences.length === 0;

@@ -6,12 +6,12 @@ export interface Example {
 
 const listProducts = "shop.inventory.v1.InventoryService/ListProducts";
 
-/** One call over each protocol, all of which answer the same three products. They run in the repository's folder. */
+/** One call over each protocol, all of which answer the same three products. */
 export function examples(gatewayPort: number, { grpcurl }: { readonly grpcurl: boolean }): readonly Example[] {
   const address = `127.0.0.1:${gatewayPort}`;
   const withGrpcurl: Example = {
     title: "gRPC, with grpcurl",
-    command: `grpcurl -plaintext -import-path proto -import-path vendor/proto -proto shop/inventory/v1/inventory_service.proto -d '{"page_size":3}' ${address} ${listProducts}`,
+    command: `grpcurl -plaintext -d '{"page_size":3}' ${address} ${listProducts}`,
   };
   return [
     { title: "REST", command: `curl 'http://${address}/products?page_size=3'` },
@@ -21,7 +21,7 @@ export function examples(gatewayPort: number, { grpcurl }: { readonly grpcurl: b
     },
     {
       title: "gRPC, with buf",
-      command: `npx buf curl --schema . --protocol grpc --http2-prior-knowledge -d '{"pageSize":3}' http://${address}/${listProducts}`,
+      command: `npx buf curl --protocol grpc --http2-prior-knowledge -d '{"pageSize":3}' http://${address}/${listProducts}`,
     },
     ...(grpcurl ? [withGrpcurl] : []),
   ];

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** 256 bits in base64url. */
@@ -63,5 +63,9 @@ function readSecrets(dataDir: string): KeptSecrets {
 
 function keepSecrets(dataDir: string, secrets: KeptSecrets): void {
   mkdirSync(dataDir, { recursive: true });
-  writeFileSync(join(dataDir, "secrets.json"), `${JSON.stringify(secrets)}\n`, { mode: 0o600 });
+  const file = join(dataDir, "secrets.json");
+  // Whoever is killed while writing, or reads meanwhile, finds it whole.
+  const written = `${file}.${process.pid}`;
+  writeFileSync(written, `${JSON.stringify(secrets)}\n`, { mode: 0o600, flush: true });
+  renameSync(written, file);
 }

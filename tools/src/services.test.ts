@@ -1,7 +1,7 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { internalSecret, tokenKeysSecret } from "./secrets.ts";
+import { adminPasswordToShow, internalSecret, tokenKeysSecret } from "./secrets.ts";
 import { serviceEnvironment, servicesOf } from "./services.ts";
 import { readSettings } from "./settings.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
@@ -63,6 +63,15 @@ test.each([
   expect(secretOf(dataDir, {})).toBe(secret);
   expect(statSync(join(dataDir, "secrets.json")).mode & 0o777).toBe(0o600);
   expect(secretOf(dataDir, { [variable]: "given" })).toBe("given");
+});
+
+test("secrets are replaced, not rewritten: a start that is killed leaves them whole", () => {
+  const dataDir = temporaryFolder();
+  const internal = internalSecret(dataDir, {});
+  const before = openSync(join(dataDir, "secrets.json"), "r");
+  adminPasswordToShow(dataDir);
+  expect(JSON.parse(readFileSync(before, "utf8"))).toEqual({ internalSecret: internal });
+  closeSync(before);
 });
 
 test("the secrets that are made up are two", () => {

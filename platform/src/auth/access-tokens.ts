@@ -31,6 +31,15 @@ export interface TokenSubject {
   readonly version: number;
 }
 
+/** By name: to import a key costs more than to sign with it. */
+const imported = new LRUCache<string, ReturnType<typeof importJWK>>({ max: 16 });
+
+function importOnce(key: SigningKey): ReturnType<typeof importJWK> {
+  const known = imported.get(key.kid) ?? importJWK(key, algorithm);
+  imported.set(key.kid, known);
+  return known;
+}
+
 /** Signs an access token (RFC 7519, RFC 9068). */
 export async function signAccessToken(key: SigningKey, subject: TokenSubject, now: Date): Promise<string> {
   const { userId, roles, sessionId, version } = subject;
@@ -43,7 +52,7 @@ export async function signAccessToken(key: SigningKey, subject: TokenSubject, no
     .setJti(crypto.randomUUID())
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + accessTokenSeconds)
-    .sign(await importJWK(key, algorithm));
+    .sign(await importOnce(key));
 }
 
 /**

@@ -19,7 +19,7 @@ const replica = () =>
 function callers(urls: readonly string[]) {
   const transportTo = createTransportTo({
     hosted: () => undefined,
-    routerOptions: { interceptors: [] },
+    routerOptions: { interceptors: [], readMaxBytes: 1_024 },
     neighbours: [{ service: TokenKeyService, urls }],
     credentials: { issue: async () => "", verify: async () => undefined } as never,
   });

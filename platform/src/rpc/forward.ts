@@ -3,6 +3,7 @@ import * as http2 from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { closeStream } from "./close-stream.ts";
 import { NotConnected } from "./http2-sessions.ts";
+import { watchMessageSizes } from "./message-sizes.ts";
 import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
 import {
@@ -39,6 +40,8 @@ export interface ForwardOptions {
    * that can be made again without harm.
    */
   readonly stop?: AbortSignal;
+  /** Refuses larger messages where their length is said ahead, for upstreams whose own limit is not known. */
+  readonly maxMessageBytes?: number;
 }
 
 export interface Forwarder<Name extends string> {
@@ -66,9 +69,9 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
   ) as Record<Name, Upstream>;
   return {
     upstreams,
-    async forward(request, response, upstream, { setRequestHeaders = {}, stop } = {}) {
+    async forward(request, response, upstream, { setRequestHeaders = {}, stop, maxMessageBytes } = {}) {
       const head = requestHead(request, dropped, trustForwardedHeaders, setRequestHeaders);
-      const exchange = new Exchange(request, response, head, onFailure);
+      const exchange = new Exchange(request, response, head, onFailure, maxMessageBytes);
       const breakOff = () => exchange.breakOff();
       stop?.addEventListener("abort", breakOff);
       if (stop?.aborted) breakOff();
@@ -98,12 +101,17 @@ class Exchange {
     response: AnyResponse,
     head: RequestHead,
     onFailure: (failure: ForwardFailure) => void,
+    maxMessageBytes: number | undefined,
   ) {
     this.#request = request;
     // Node's HTTP/2 compatibility objects are made to be used as those of HTTP/1.1.
     this.#response = response as http.ServerResponse;
     this.#head = head;
-    this.#body = new RequestBody(request);
+    const look =
+      maxMessageBytes === undefined
+        ? undefined
+        : watchMessageSizes(request.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
+    this.#body = new RequestBody(request, look);
     this.#onFailure = onFailure;
   }
 
@@ -134,6 +142,20 @@ class Exchange {
     this.#call?.cancel(http2.constants.NGHTTP2_CANCEL);
     if (this.#answer === undefined) this.#refuse(Code.Unavailable);
     else this.#reset(http2.constants.NGHTTP2_REFUSED_STREAM);
+  }
+
+  #refuseLarge(maxMessageBytes: number): void {
+    if (this.#over) return;
+    this.#body.stop();
+    this.#call?.cancel(http2.constants.NGHTTP2_CANCEL);
+    if (this.#answer !== undefined) {
+      // gRPC clients know that code as RESOURCE_EXHAUSTED, too.
+      this.#reset(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
+    this.#over = true;
+    const error = new ConnectError(`a message is larger than ${maxMessageBytes} bytes`, Code.ResourceExhausted);
+    writeProtocolError(this.#request, this.#response, error);
   }
 
   async #attempt(replica: Replica): Promise<void> {
@@ -232,10 +254,13 @@ class RequestBody {
   readonly #request: AnyRequest;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
+  readonly #look: (chunk: Buffer) => void;
   #call: UpstreamCall | undefined;
 
-  constructor(request: AnyRequest) {
+  /** @param look sees each chunk as it is sent */
+  constructor(request: AnyRequest, look: ((chunk: Uint8Array) => void) | undefined) {
     this.#request = request;
+    this.#look = look ?? (() => {});
   }
 
   get replayable(): boolean {
@@ -249,14 +274,14 @@ class RequestBody {
       this.#end();
       return;
     }
-    this.#request.on("data", this.#keep).once("end", this.#end);
+    this.#request.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
     this.#request.pipe(call.body, { end: false });
     setImmediate(() => call.flush());
   }
 
   stop(): void {
     if (this.#call === undefined) return;
-    this.#request.off("data", this.#keep).off("end", this.#end);
+    this.#request.off("data", this.#keep).off("data", this.#look).off("end", this.#end);
     this.#request.unpipe(this.#call.body);
     this.#call = undefined;
   }
@@ -326,6 +351,13 @@ function requestHead(
     hasBody: "stream" in request ? !request.stream.endAfterHeaders : chunked || headers["content-length"] !== undefined,
     chunked,
   };
+}
+
+/** Says in the request itself what a forwarded one says: for a call that is made anew. What the caller said of it goes. */
+export function tellForwarded(request: AnyRequest): void {
+  const { headers } = request;
+  for (const name in headers) if (forwardedName.test(name)) delete headers[name];
+  Object.assign(headers, forwardedBy(request, {}));
 }
 
 function forwardedBy(request: AnyRequest, kept: http.OutgoingHttpHeaders): http.OutgoingHttpHeaders {

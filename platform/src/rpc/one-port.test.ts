@@ -97,6 +97,17 @@ test.each([
   expect((await get1(port, "/hello")).statusCode).toBe(200);
 });
 
+test("what came in time is answered, however late a busy process gets to read it", async () => {
+  const { app, port } = await start({ sniffTimeoutMs: 50 });
+  const socket = connect(port);
+  app.server.once("connection", () => {
+    socket.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    const began = performance.now();
+    while (performance.now() - began < 100);
+  });
+  expect(await received(socket, "}")).toContain("HTTP/1.1 200 OK");
+});
+
 test("a reset or an end while the version is not known yet harms nobody", async () => {
   const { port, app } = await start();
   for (const leave of [(s: net.Socket) => s.resetAndDestroy(), (s: net.Socket) => s.end()]) {
@@ -125,12 +136,12 @@ test("close() takes milliseconds with an idle HTTP/1.1 socket, an open HTTP/2 se
 });
 
 test("close() lets requests of both versions that are under way complete", async () => {
-  const { app, port } = await start();
+  const { app, port, slowRequests } = await start();
   const agent = new http.Agent({ keepAlive: true });
   cleanUp.push(() => agent.destroy());
   const session = connect2(port);
   const running = [get1(port, "/slow", agent).then(text), get2(session, "/slow").then(({ body }) => body)];
-  await delay(30);
+  await expect.poll(slowRequests, { interval: 5 }).toBe(2);
   const began = performance.now();
   await app.close();
   expect(await Promise.all(running)).toEqual(['"slow"', '"slow"']);
@@ -167,19 +178,23 @@ function preface(): string {
   return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 }
 
-async function start(options: OnePortOptions = {}): Promise<{ app: FastifyInstance; port: number }> {
+async function start(
+  options: OnePortOptions = {},
+): Promise<{ app: FastifyInstance; port: number; slowRequests: () => number }> {
   const app = Fastify({ serverFactory: onePortServerFactory(options) });
   await app.register(cors);
   app.get("/hello", (request) => ({ version: request.raw.httpVersion }));
   app.post("/echo", (request) => request.body);
+  let slow = 0;
   app.get("/slow", async () => {
+    slow++;
     await delay(100);
     return JSON.stringify("slow");
   });
   app.get("/never", () => new Promise(() => {}));
   await app.listen({ host: "127.0.0.1", port: 0 });
   cleanUp.push(() => app.close());
-  return { app, port: portOf(app.server) };
+  return { app, port: portOf(app.server), slowRequests: () => slow };
 }
 
 function connect(port: number): net.Socket {

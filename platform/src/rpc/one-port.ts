@@ -241,7 +241,11 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
  */
 function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "http2" | undefined) => void): void {
   let seen: Buffer = Buffer.alloc(0);
-  const deadline = setTimeout(() => socket.destroy(), timeoutMs);
+  // A process that was busy looks at its clock before it looks at what has arrived meanwhile: that goes first.
+  let late: NodeJS.Immediate | undefined;
+  const deadline = setTimeout(() => {
+    late = setImmediate(() => socket.destroy());
+  }, timeoutMs);
 
   function onReadable(): void {
     const chunk: Buffer | null = socket.read();
@@ -259,6 +263,7 @@ function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "
   }
   function settle(version: "http1" | "http2" | undefined): void {
     clearTimeout(deadline);
+    clearImmediate(late);
     socket.off("readable", onReadable).off("end", onGone).off("close", onGone);
     if (version !== undefined) socket.off("error", ignore);
     decided(version);

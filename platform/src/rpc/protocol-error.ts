@@ -1,7 +1,7 @@
 import type * as http from "node:http";
 import type * as http2 from "node:http2";
 import { constants } from "node:http2";
-import type { ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
@@ -124,7 +124,9 @@ function encodeAs(form: Form, error: ConnectError): Encoded {
     }
     case "connect unary": {
       const headers = { "content-type": "application/json" };
-      return { status: codeToHttpStatus(error.code), headers, body: errorToJsonBytes(error, undefined) };
+      // Connect's status for a path that nobody answers; 501 is for methods that are there.
+      const status = error.code === Code.Unimplemented ? 404 : codeToHttpStatus(error.code);
+      return { status, headers, body: errorToJsonBytes(error, undefined) };
     }
     case "rest":
       return errorResponse(error);

@@ -5,36 +5,51 @@ import type { Authorize } from "./access.ts";
 import { type AddressSeal, clientAddressHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { toConnectError } from "./errors.ts";
-import { createForwarder } from "./forward.ts";
+import { createForeignCalls } from "./foreign-calls.ts";
+import { createForwarder, type ForwardFailure, tellForwarded } from "./forward.ts";
 import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
 import { toHeaders } from "./rest/node-handler.ts";
+import type { RestInvoke } from "./rest/transcoder.ts";
+import type { RouterOptions } from "./router-options.ts";
 
 /** Calls to services that are hosted elsewhere. */
 export interface RemoteCalls {
   /** Lets the call through the gate, then carries it over as bytes. Never rejects. */
   call(method: DescMethod, request: AnyRequest, response: AnyResponse): Promise<void>;
+  /** Lets the call through the gate, then makes it anew: for REST, which foreign neighbours don't speak. */
+  readonly invoke: RestInvoke;
   close(): void;
 }
 
 export function createRemoteCalls(options: {
   readonly services: readonly DescService[];
   readonly neighbours: readonly Neighbour[];
+  readonly foreignNeighbours: boolean;
+  readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
-  readonly addressSeal: AddressSeal;
+  readonly addressSeal: AddressSeal | undefined;
   readonly stopping: AbortSignal;
   readonly log: Logger;
 }): RemoteCalls {
+  const { addressSeal } = options;
   const exposed = new Set(options.services.map((service) => service.typeName));
+  const neighbours = options.neighbours.filter(({ service }) => exposed.has(service.typeName));
+  const onFailure = ({ replica, error }: ForwardFailure) =>
+    options.log.warn({ replica, err: error }, "a replica did not answer");
   const forwarder = createForwarder({
-    upstreams: Object.fromEntries(
-      options.neighbours
-        .filter(({ service }) => exposed.has(service.typeName))
-        .map(({ service, urls }) => [service.typeName, urls]),
-    ),
+    upstreams: Object.fromEntries(neighbours.map(({ service, urls }) => [service.typeName, urls])),
     // Nobody outside is a part of the platform, whatever they say.
-    dropRequestHeaders: [internalCredentialHeader],
-    onFailure: ({ replica, error }) => options.log.warn({ replica, err: error }, "a replica did not answer"),
+    dropRequestHeaders: [internalCredentialHeader, clientAddressHeader],
+    onFailure,
   });
+  const foreign = new Map(
+    neighbours
+      .filter(() => options.foreignNeighbours)
+      .map((neighbour) => [
+        neighbour.service.typeName,
+        createForeignCalls(neighbour, options.routerOptions.readMaxBytes, onFailure),
+      ]),
+  );
   return {
     async call(method, request, response) {
       const upstream = forwarder.upstreams[method.parent.typeName];
@@ -45,14 +60,32 @@ export function createRemoteCalls(options: {
         writeProtocolError(request, response, toConnectError(error, method.parent.file.proto.package));
         return;
       }
+      const foreigner = foreign.get(method.parent.typeName);
+      if (foreigner !== undefined && !(await foreigner.understands(request))) {
+        tellForwarded(request);
+        await foreigner.answer(method, request, response);
+        return;
+      }
       const isStream = method.methodKind !== "unary";
       await forwarder.forward(request, response, upstream, {
-        setRequestHeaders: {
-          [clientAddressHeader]: options.addressSeal.seal(String(request.headers[clientAddressHeader])),
-        },
+        ...(addressSeal && {
+          setRequestHeaders: {
+            [clientAddressHeader]: addressSeal.seal(String(request.headers[clientAddressHeader])),
+          },
+        }),
         ...(isStream && { stop: options.stopping }),
+        ...(foreigner && { maxMessageBytes: options.routerOptions.readMaxBytes }),
       });
     },
-    close: () => forwarder.close(),
+    async invoke(method, call) {
+      await options.authorize(method, call.header);
+      const foreigner = foreign.get(method.parent.typeName);
+      if (foreigner === undefined) throw new Error(`${method.parent.typeName} speaks REST itself`);
+      return await foreigner.invoke(method, call);
+    },
+    close() {
+      forwarder.close();
+      for (const calls of foreign.values()) calls.close();
+    },
   };
 }

@@ -9,7 +9,7 @@ import { measuringInterceptor } from "./measuring.ts";
 import { createRequestValidator } from "./request-validator.ts";
 
 /** The largest message that is read: 1 MiB. */
-export const readMaxBytes = 1024 * 1024;
+const readMaxBytes = 1024 * 1024;
 /** The longest deadline that a caller may ask for. */
 const maxTimeoutMs = 60 * 60 * 1000;
 
@@ -18,6 +18,7 @@ export type RouterOptions = Pick<
   "interceptors" | "requestGate" | "jsonOptions" | "readMaxBytes" | "maxTimeoutMs"
 > & {
   readonly interceptors: Interceptor[];
+  readonly readMaxBytes: number;
 };
 
 /**

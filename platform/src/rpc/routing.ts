@@ -3,7 +3,7 @@ import { createRestRoutes } from "./rest/route-trie.ts";
 
 /** What a request line leads to: a method, by its RPC path or its REST route; or why it leads nowhere. */
 export type Destination =
-  | { readonly kind: "method"; readonly method: DescMethod }
+  | { readonly kind: "method"; readonly method: DescMethod; readonly isRest: boolean }
   /** An RPC path that nobody answers for here. */
   | { readonly kind: "no_method" }
   /** No REST route fits, or none with this HTTP method. */
@@ -27,10 +27,11 @@ export function createRouting(services: readonly DescService[]): Routing {
     find(httpMethod, url) {
       const path = url.split("?", 1)[0]!;
       const called = byRpcPath.get(path);
-      if (called !== undefined) return { kind: "method", method: called };
+      if (called !== undefined) return { kind: "method", method: called, isRest: false };
       if (rpcPath.test(path)) return { kind: "no_method" };
       const match = rest.match(httpMethod, path);
-      return match.kind === "match" ? { kind: "method", method: match.route.method } : { kind: "no_route" };
+      if (match.kind !== "match") return { kind: "no_route" };
+      return { kind: "method", method: match.route.method, isRest: true };
     },
   };
 }

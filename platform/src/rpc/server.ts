@@ -1,11 +1,12 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
+import { Health } from "@shop/gen/grpc/health/v1/health_pb";
 import Fastify, { type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import { type Authorize, reachableServices } from "./access.ts";
+import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
 import { callMethods } from "./call-methods.ts";
 import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
@@ -14,14 +15,17 @@ import { explainJsonErrors } from "./connect-json-errors.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
-import { addHealth } from "./health.ts";
+import { tellForwarded } from "./forward.ts";
+import { addHealth, healthRoutes } from "./health.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
 import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
+import { bodyOf } from "./request-body.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
-import { type RouterOptions, readMaxBytes } from "./router-options.ts";
+import type { RouterOptions } from "./router-options.ts";
 import { createRouting, type Destination } from "./routing.ts";
 import { setSecurityHeaders } from "./security-headers.ts";
 import { blameUndecodable } from "./undecodable-messages.ts";
@@ -32,18 +36,19 @@ export interface ServerOptions {
   readonly host: string;
   /** 0 for any free one. */
   readonly port: number;
-  /** What the port answers for. */
+  /** What the port answers for, with the methods that it shows. */
   readonly services: readonly DescService[];
   /** The origins whose pages may call from a browser; "*" for any. */
   readonly corsOrigins: readonly string[];
-  /** INTERNAL methods don't exist on a public port. */
+  /** A public port says itself who the client is, and its answers say what browsers have to know. */
   readonly isPublic: boolean;
   /** On a public port: whom to believe about where requests come from. */
   readonly trustsProxy: TrustsProxy;
   readonly connectionLimits: ConnectionLimits;
   /** What the port is described by in OpenAPI, in JSON; undefined for a port that does not describe itself. */
   readonly openApi: Uint8Array | undefined;
-  readonly addressSeal: AddressSeal;
+  /** How neighbours are told who the client is. Absent when they are no parts of the platform: they can read X-Forwarded-For. */
+  readonly addressSeal: AddressSeal | undefined;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
@@ -51,10 +56,17 @@ export interface ServerOptions {
   /** Counts connections and calls that are refused before they are read; the rest is counted by the interceptors. */
   readonly metrics: Metrics | undefined;
   readonly neighbours: readonly Neighbour[];
+  /**
+   * Whether neighbours are no ports of this platform: they know no REST, and perhaps nothing but gRPC. Calls that they would not
+   * understand are then decoded here and made anew.
+   */
+  readonly foreignNeighbours: boolean;
+  /** Whether callers can ask what the services are. */
+  readonly reflection: boolean;
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
-  /** Everything that keeps it from doing its work; empty when it is ready. */
-  missing(): Promise<readonly string[]>;
+  /** What keeps services from doing their work, as a person would say it; nothing when they can. */
+  missing(services: readonly DescService[]): Promise<readonly string[]>;
   /** Fires before `close()`: streams that are forwarded end then, since they might never end by themselves. */
   readonly stopping: AbortSignal;
   readonly log: Logger;
@@ -78,13 +90,20 @@ const envelopeBytes = 5;
  * Calls to hosted services are answered here; those to other services cross as bytes, once the gate has let them.
  */
 export async function listen(options: ServerOptions): Promise<RpcServer> {
-  const { isPublic, log } = options;
-  const services = reachableServices(options.services, isPublic);
-  const routing = createRouting(services);
+  const { services, log } = options;
+  const { readMaxBytes } = options.routerOptions;
+  const own = ownServices(options);
+  const routing = createRouting([...services, ...own.services]);
   // Services of one module share its routes.
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
-  const transcoder = createTranscoder({ services, invoke: callMethods(routes, options.routerOptions), readMaxBytes });
+  const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
   const remote = createRemoteCalls(options);
+  const invokeHosted = callMethods(routes, options.routerOptions);
+  const transcoder = createTranscoder({
+    services,
+    invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
+    readMaxBytes,
+  });
 
   const app = Fastify({
     serverFactory: openPort(options),
@@ -114,10 +133,18 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       // Kinds of errors are called as Connect calls their codes.
       options.metrics?.called(`${method.parent.typeName}/${method.name}`, refusal.kind, 0);
       refuse(request, reply, toldOnce(refusal, method));
-    } else if (length > readMaxBytes + envelopeBytes && method.methodKind === "unary") {
+    } else if (
+      length > readMaxBytes + envelopeBytes &&
+      method.methodKind === "unary" &&
+      !own.services.includes(method.parent)
+    ) {
       refuse(request, reply, await tooLarge(method, request.raw, options));
     }
   });
+  app.addHook("preHandler", async (request, reply) => {
+    request.body = bodyOf(request.raw, reply.raw);
+  });
+  await app.register(fastifyConnectPlugin, { routes: own.routes, readMaxBytes: ownReadMaxBytes });
   await app.register(fastifyConnectPlugin, {
     ...options.routerOptions,
     routes(router) {
@@ -132,12 +159,18 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     const destination = request.getDecorator<Destination>("destination");
     if (destination.kind === "no_method") {
       writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
-    } else if (destination.kind === "method" && options.hosted(destination.method.parent) === undefined) {
+    } else if (isForwarded(destination)) {
       await remote.call(destination.method, request.raw, reply.raw);
     } else {
+      if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request.raw);
       await handleNodeRequest(transcoder, request.raw, reply.raw);
     }
   });
+  function isForwarded(destination: Destination): destination is Destination & { kind: "method" } {
+    if (destination.kind !== "method" || isHosted(destination.method)) return false;
+    return !destination.isRest || !options.foreignNeighbours;
+  }
+
   await app.listen({ host: options.host, port: options.port });
   const port = portOf(app.server);
   log.debug({ port }, "listening");
@@ -149,6 +182,28 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       remote.close();
     },
   };
+}
+
+/** What these are asked is short. */
+const ownReadMaxBytes = 65_536;
+
+/** What every port answers for by itself, whoever asks; a service of the same name goes before. */
+function ownServices(options: ServerOptions) {
+  const given = new Set(options.services.map(({ typeName }) => typeName));
+  const services = [Health, ...(options.reflection ? reflectionServices : [])].filter(
+    ({ typeName }) => !given.has(typeName),
+  );
+  const registers = [
+    healthRoutes(options),
+    ...(options.reflection ? [reflectionRoutes([...options.services, ...services])] : []),
+  ];
+  return { services, routes };
+
+  function routes(router: ConnectRouter): void {
+    for (const register of registers) register(router);
+    const wanted = router.handlers.filter(({ service }) => !given.has(service.typeName));
+    router.handlers.splice(0, router.handlers.length, ...wanted);
+  }
 }
 
 const told = new WeakMap<DomainError, ConnectError>();
@@ -187,7 +242,7 @@ function openPort(options: ServerOptions): FastifyServerFactory {
   function greet(request: AnyRequest, response: AnyResponse): void {
     const { headers } = request;
     if (!isPublic) {
-      headers[clientAddressHeader] = addressSeal.open(String(headers[clientAddressHeader])) ?? peerOf(request.socket);
+      headers[clientAddressHeader] = addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(request.socket);
       return;
     }
     const { address, isHttps } = clientOf(request, trustsProxy);
@@ -197,7 +252,11 @@ function openPort(options: ServerOptions): FastifyServerFactory {
 }
 
 /** Who may not call at all is told so, whatever the body. */
-async function tooLarge(method: DescMethod, request: AnyRequest, { authorize }: ServerOptions): Promise<ConnectError> {
+async function tooLarge(
+  method: DescMethod,
+  request: AnyRequest,
+  { authorize, routerOptions: { readMaxBytes } }: ServerOptions,
+): Promise<ConnectError> {
   try {
     await authorize(method, toHeaders(request));
   } catch (error) {

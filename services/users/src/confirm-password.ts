@@ -14,7 +14,7 @@ export async function confirmPassword(
   context: HandlerContext,
 ): Promise<void> {
   const confirmed = await on.limits.attempt(username, context, async () => {
-    if (await on.passwords.verify(passwordHash, password)) return true;
+    if (await on.passwords.verify(passwordHash, password, context.signal)) return true;
     await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });
     return undefined;
   });

@@ -26,6 +26,23 @@ test("what exceeds the queue is refused at once, and the queue goes on", async (
   await expect(passwords.hash("correct horse")).resolves.toBeTypeOf("string");
 });
 
+test("whoever gives up leaves the queue, and the next in it comes sooner", async () => {
+  const passwords = await open({ waiting: 2 });
+  const impatient = new AbortController();
+  const ended: string[] = [];
+  const hash = (name: string, signal?: AbortSignal) =>
+    passwords.hash("correct horse", signal).then(
+      () => ended.push(name),
+      (reason) => ended.push(`${name}: ${reason}`),
+    );
+  const waiting = [hash("first"), hash("impatient", impatient.signal), hash("patient")];
+  impatient.abort("gone");
+  waiting.push(hash("late"));
+  await Promise.all(waiting);
+  expect(ended).toEqual(["impatient: gone", "first", "patient", "late"]);
+  await expect(passwords.hash("correct horse", impatient.signal)).rejects.toBe("gone");
+});
+
 test.each([
   ["more memory", { memoryKib: 19_457 }, true],
   ["more passes", { passes: 3 }, true],

@@ -9,14 +9,17 @@ export interface HashCost {
   readonly lanes: number;
 }
 
-/** Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. */
+/**
+ * Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. Who gives up while waiting leaves
+ * the queue: `signal` is the call's, and its reason is what is thrown then.
+ */
 export interface Passwords {
-  hash(password: string): Promise<string>;
+  hash(password: string, signal?: AbortSignal): Promise<string>;
   /**
    * Computes one hash whatever happens, and answers false when there is nothing to compare it with: so that time does not tell
    * which names exist.
    */
-  verify(passwordHash: string | undefined, password: string): Promise<boolean>;
+  verify(passwordHash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
   /** Whether the hash was made at less than what one costs now. */
   isOutdated(passwordHash: string): boolean;
 }
@@ -29,28 +32,46 @@ export async function createPasswords(limits: {
 }): Promise<Passwords> {
   const { memoryKib, passes, lanes } = limits.cost;
   const parameters = { algorithm: 2 /* Argon2id */, memoryCost: memoryKib, timeCost: passes, parallelism: lanes };
-  const queue: (() => void)[] = [];
+  /** In the order in which they came. */
+  const queue = new Set<() => void>();
   let running = 0;
 
-  async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  async function inTurn<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    signal?.throwIfAborted();
     if (running < limits.atOnce) running++;
-    else if (queue.length < limits.waiting) await new Promise<void>((resolve) => queue.push(resolve));
+    else if (queue.size < limits.waiting) await turn(signal);
     else throw tooManyPasswordHashes();
     try {
       return await work();
     } finally {
       // The place goes straight to the next in the queue, so that a newcomer can't take it.
-      const next = queue.shift();
+      const [next] = queue;
       if (next === undefined) running--;
       else next();
     }
   }
 
+  function turn(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const next = () => {
+        queue.delete(next);
+        signal?.removeEventListener("abort", leave);
+        resolve();
+      };
+      const leave = () => {
+        queue.delete(next);
+        reject(signal?.reason);
+      };
+      queue.add(next);
+      signal?.addEventListener("abort", leave, { once: true });
+    });
+  }
+
   const nobodysHash = await hash(newSecret(), parameters);
   return {
-    hash: (password) => inTurn(() => hash(password, parameters)),
-    async verify(passwordHash, password) {
-      const matches = await inTurn(() => verify(passwordHash ?? nobodysHash, password));
+    hash: (password, signal) => inTurn(() => hash(password, parameters), signal),
+    async verify(passwordHash, password, signal) {
+      const matches = await inTurn(() => verify(passwordHash ?? nobodysHash, password), signal);
       return matches && passwordHash !== undefined;
     },
     isOutdated(passwordHash) {

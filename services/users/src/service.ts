@@ -45,16 +45,19 @@ export const users = defineModule({
         "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
       );
     }
+    // Waits for all at once: where the database is away all of them fail, and one that nobody waits for ends the process.
     const [stores, securityEvents, tokenKeys, passwords] = await Promise.all([
       openStores({ db, bus, log }),
       openSecurityEventStore(db),
-      openTokenKeys({
-        store: await openTokenKeyStore(db),
-        sealer: createSealer(config.TOKEN_KEYS_SECRET ?? newSecret()),
-        rotation: keyRotation(config.TOKEN_KEY_SECONDS * 1000, accessTokenSeconds * 1000),
-        clock,
-        log,
-      }),
+      openTokenKeyStore(db).then((store) =>
+        openTokenKeys({
+          store,
+          sealer: createSealer(config.TOKEN_KEYS_SECRET ?? newSecret()),
+          rotation: keyRotation(config.TOKEN_KEY_SECONDS * 1000, accessTokenSeconds * 1000),
+          clock,
+          log,
+        }),
+      ),
       createPasswords({
         cost: {
           memoryKib: config.PASSWORD_HASH_MEMORY_KIB,

@@ -66,7 +66,12 @@ export function createSignInLimits(
         throw error;
       });
       if (found !== undefined) {
-        await Promise.all([failures.forget(pair), turns.forget(pair), known.take(pair)]);
+        // Each of these is a command to Redis, and most who sign in have not failed, and are known here.
+        await Promise.all([
+          failures.forget(pair),
+          count === 1 && wait === 0 ? undefined : turns.forget(pair),
+          isKnown ? undefined : known.take(pair),
+        ]);
         return found;
       }
       const failedAnywhere = await anywhere.take(account);

@@ -12,6 +12,7 @@ import type { StartedServer, Starting } from "./starting.ts";
 
 export { type KeptProcess, keepProcess } from "../kept-process.ts";
 export { openRunFile } from "../run-file.ts";
+export { goProgram } from "./go-program.ts";
 export { choosePorts, isFree } from "./ports.ts";
 export { ServerUnavailableError } from "./resolve-server.ts";
 

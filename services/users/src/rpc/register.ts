@@ -18,7 +18,7 @@ export function register(on: {
     await on.limits.countClient(context);
     checkNewPassword("password", request.password, request.username);
     const userId = newId("user");
-    const passwordHash = await on.passwords.hash(request.password);
+    const passwordHash = await on.passwords.hash(request.password, context.signal);
     await on.users.insert(
       newUser({ userId, username: request.username, passwordHash, roles: ["customer"], time: on.clock() }),
     );

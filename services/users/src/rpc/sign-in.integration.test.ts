@@ -62,6 +62,20 @@ test("signing in computes one hash: for the right password, a wrong one and a na
   expect(await countOf(signIn("nobody.at.all"))).toBe(1);
 });
 
+test("who has gone costs no hash", async () => {
+  const { signUp, ...on } = await openTestUsers();
+  const { username } = await signUp();
+  const gone = contextOf({ kind: "anonymous" }, {}, AbortSignal.abort("gone"));
+  const before = computed.hashes;
+  const password = "correct horse";
+  const calls = await Promise.allSettled([
+    authenticate(on)(create(AuthenticateRequestSchema, { username, password }), gone),
+    register(on)(create(RegisterRequestSchema, { username: "newcomer", password }), gone),
+  ]);
+  for (const call of calls) expect(call).toEqual({ status: "rejected", reason: "gone" });
+  expect(computed.hashes).toBe(before);
+});
+
 test("a password is hashed anew at the next sign-in once hashes cost more, and not again", async () => {
   const { signUp, ...on } = await openTestUsers();
   const { username } = await signUp();

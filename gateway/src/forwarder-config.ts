@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import { createFileRegistry, type DescService, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { checkRestRoutes, setting } from "@shop/platform";
+import { z } from "zod";
+
+/** The environment of the forwarder. */
+export const forwarderConfig = z
+  .object({
+    LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
+    LISTEN_PORT: setting.port(8080),
+    UPSTREAM_URL: z
+      .string()
+      .refine(isOrigin, "not of the form http://host:port")
+      .describe("where the services are: http://host:port"),
+    DESCRIPTOR_SET: z.string().transform(readDescriptorSet).describe("path of a file that `buf build` wrote"),
+    SERVICES: z
+      .string()
+      .transform((list) => list.split(",").map((name) => name.trim()))
+      .describe("full names of services, comma-separated"),
+    READ_MAX_BYTES: setting.integer(1024 * 1024, 1, 2 ** 31 - 1, "bytes that a message may have"),
+    REFLECTION: setting.flag(true).describe("whether gRPC reflection is answered: true or false"),
+    LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
+  })
+  .refine((config) => whatIsWrong(config) === undefined, {
+    path: ["SERVICES"],
+    error: ({ input }) => whatIsWrong(input as ServicesOfSet),
+    // Also told when other variables are wrong, too.
+    when: ({ value }) => {
+      const { DESCRIPTOR_SET, SERVICES } = value as Partial<ServicesOfSet>;
+      return DESCRIPTOR_SET?.kind === "registry" && Array.isArray(SERVICES);
+    },
+  });
+
+interface ServicesOfSet {
+  readonly DESCRIPTOR_SET: FileRegistry;
+  readonly SERVICES: readonly string[];
+}
+
+function whatIsWrong({ DESCRIPTOR_SET, SERVICES }: ServicesOfSet): string | undefined {
+  try {
+    checkRestRoutes(servicesOf(DESCRIPTOR_SET, SERVICES));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** The services of that name. @throws Error that lists the names nobody has, and those there are */
+export function servicesOf(registry: FileRegistry, names: readonly string[]): DescService[] {
+  const unknown = names.filter((name) => registry.getService(name) === undefined);
+  if (unknown.length > 0) {
+    const known = [...registry].flatMap((desc) => (desc.kind === "service" ? [desc.typeName] : []));
+    throw new Error(`DESCRIPTOR_SET has no ${unknown.join(", ")}; it has ${known.join(", ") || "no service"}`);
+  }
+  return names.map((name) => registry.getService(name)!);
+}
+
+function isOrigin(url: string): boolean {
+  return URL.canParse(url) && /^http:\/\/[^/?#@]+\/?$/.test(url);
+}
+
+function readDescriptorSet(path: string, context: z.RefinementCtx): FileRegistry {
+  try {
+    return createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(path)));
+  } catch (error) {
+    context.addIssue({ code: "custom", message: `${path}: ${(error as Error).message}` });
+    return z.NEVER;
+  }
+}

@@ -1,0 +1,67 @@
+import { connect } from "node:net";
+import { createLogger, listen, readConfig } from "@shop/platform";
+import { forwarderConfig, servicesOf } from "./forwarder-config.ts";
+
+/**
+ * The gateway's port for the services of any descriptor set: every protocol, REST, reflection and health in front of a server
+ * that is none of ours. Whoever may connect may call. Throws a ConfigError when the environment is wrong.
+ */
+export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ close(): Promise<void> }> {
+  const config = readConfig({ forwarder: forwarderConfig }, environment).forwarder;
+  const services = servicesOf(config.DESCRIPTOR_SET, config.SERVICES);
+  const url = config.UPSTREAM_URL.replace(/\/$/, "");
+  const log = createLogger(config.LOG_LEVEL);
+  const stopping = new AbortController();
+  const server = await listen({
+    name: "forwarder",
+    host: config.LISTEN_HOST,
+    port: config.LISTEN_PORT,
+    services,
+    neighbours: services.map((service) => ({ service, urls: [url] })),
+    foreignNeighbours: true,
+    hosted: () => undefined,
+    refusal: () => undefined,
+    authorize: async () => ({ kind: "anonymous" }),
+    routerOptions: { interceptors: [], readMaxBytes: config.READ_MAX_BYTES },
+    isPublic: true,
+    corsOrigins: [],
+    trustsProxy: () => false,
+    connectionLimits: { total: 0, perAddress: 0 },
+    openApi: undefined,
+    addressSeal: undefined,
+    metrics: undefined,
+    reflection: config.REFLECTION,
+    missing: async () => ((await accepts(url)) ? [] : [`nobody answers at ${url}`]),
+    stopping: stopping.signal,
+    log,
+  });
+  log.info({ port: server.port, upstream: url }, "ready");
+  return {
+    async close() {
+      log.info("draining");
+      stopping.abort();
+      await server.close();
+      log.info("drained");
+    },
+  };
+}
+
+const connectTimeoutMs = 2_000;
+
+/** Whether somebody takes connections there: all that can be asked of a server that need not know about health. */
+function accepts(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port || 80),
+      timeout: connectTimeoutMs,
+    });
+    const settle = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("connect", () => settle(true));
+    for (const event of ["timeout", "error"]) socket.once(event, () => settle(false));
+  });
+}

@@ -1,0 +1,95 @@
+import type {
+  DescMethod,
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodStreaming,
+  DescMethodUnary,
+  Message,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, type Transport } from "@connectrpc/connect";
+import { isForwarded } from "./rest/headers.ts";
+
+/** Answers each of these methods by a call of the same method through a transport: headers, trailers, details and deadline cross. */
+export function callAnew(methods: readonly DescMethod[], transport: () => Promise<Transport>) {
+  return (router: ConnectRouter): void => {
+    for (const method of methods) register(router, method, transport);
+  };
+}
+
+function register(router: ConnectRouter, method: DescMethod, transport: () => Promise<Transport>): void {
+  async function one(message: Message, context: HandlerContext): Promise<Message> {
+    const unary = method as DescMethodUnary;
+    const answer = await told(async () =>
+      (await transport()).unary(unary, context.signal, context.timeoutMs(), headersOf(context), message),
+    );
+    pass(answer.header, context.responseHeader);
+    pass(answer.trailer, context.responseTrailer);
+    return answer.message;
+  }
+  async function* many(messages: AsyncIterable<Message>, context: HandlerContext): AsyncIterable<Message> {
+    const streaming = method as DescMethodStreaming;
+    const answer = await told(async () =>
+      (await transport()).stream(streaming, context.signal, context.timeoutMs(), headersOf(context), messages),
+    );
+    pass(answer.header, context.responseHeader);
+    try {
+      yield* answer.message;
+    } catch (error) {
+      throw withoutConnection(error);
+    }
+    pass(answer.trailer, context.responseTrailer);
+  }
+  async function only(messages: AsyncIterable<Message>, context: HandlerContext): Promise<Message> {
+    let answer: Message | undefined;
+    // To the end: the trailer comes after the message.
+    for await (const message of many(messages, context)) answer = message;
+    if (answer === undefined) throw new ConnectError("the service gave no answer", Code.Internal);
+    return answer;
+  }
+  switch (method.methodKind) {
+    case "unary":
+      router.rpc(method as DescMethodUnary, one);
+      return;
+    case "server_streaming":
+      router.rpc(method as DescMethodServerStreaming, (message, context) => many(once(message), context));
+      return;
+    case "client_streaming":
+      router.rpc(method as DescMethodClientStreaming, only);
+      return;
+    case "bidi_streaming":
+      router.rpc(method as DescMethodBiDiStreaming, many);
+  }
+}
+
+function headersOf({ requestHeader }: HandlerContext): Headers {
+  const headers = new Headers();
+  pass(requestHeader, headers);
+  return headers;
+}
+
+function pass(from: Headers, to: Headers): void {
+  for (const [name, value] of from) if (isForwarded(name)) to.append(name, value);
+}
+
+async function told<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await call();
+  } catch (error) {
+    throw withoutConnection(error);
+  }
+}
+
+/** The headers of an answer are in the error that it was; one of them, put on another answer, would break that one. */
+function withoutConnection(error: unknown): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  const metadata = new Headers();
+  pass(error.metadata, metadata);
+  const anew = new ConnectError(error.rawMessage, error.code, metadata, undefined, error.cause);
+  anew.details = error.details;
+  return anew;
+}
+
+async function* once<Value>(value: Value): AsyncIterable<Value> {
+  yield value;
+}

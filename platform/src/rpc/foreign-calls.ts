@@ -1,0 +1,92 @@
+import type { DescMethod, JsonValue } from "@bufbuild/protobuf";
+import { Code, ConnectError, createConnectRouter, type Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  Http2SessionManager,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { callAnew } from "./anew.ts";
+import type { Neighbour } from "./clients.ts";
+import type { ForwardFailure } from "./forward.ts";
+import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
+import { bodyOf } from "./request-body.ts";
+import type { RestInvoke } from "./rest/transcoder.ts";
+import { invokeTransport } from "./rest/transport-invoke.ts";
+import { speaksHttp1 } from "./speaks-http1.ts";
+
+/** Calls to a service that is no port of this platform: it knows no REST, and perhaps nothing but gRPC. */
+export interface ForeignCalls {
+  /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
+  understands(request: AnyRequest): Promise<boolean>;
+  /** Makes a call that it would not understand anew, in a protocol that it knows. Never rejects. */
+  answer(method: DescMethod, request: AnyRequest, response: AnyResponse): Promise<void>;
+  /** For REST. */
+  readonly invoke: RestInvoke;
+  /** Ends all connections at once; calls that still run break. */
+  close(): void;
+}
+
+/** @param onFailure told of what no caller is told: why the service could not be reached */
+export function createForeignCalls(
+  { service, urls }: Neighbour,
+  readMaxBytes: number,
+  onFailure: (failure: ForwardFailure) => void,
+): ForeignCalls {
+  const baseUrl = urls[0]!;
+  const sessionManager = new Http2SessionManager(baseUrl, { pingIntervalMs: 20_000 });
+  const grpc = createGrpcTransport({ baseUrl, sessionManager });
+  const connect = createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true });
+  let found: Promise<boolean | undefined> | undefined;
+
+  async function answersHttp1(): Promise<boolean> {
+    found ??= speaksHttp1(baseUrl);
+    const answer = await found;
+    // Nobody was there: the next call asks again.
+    if (answer === undefined) found = undefined;
+    return answer ?? true;
+  }
+  const transport = async () => guarded((await answersHttp1()) ? connect : grpc);
+
+  /** A connection that fails names addresses: the caller is told only that it did. */
+  function guarded({ unary, stream }: Transport): Transport {
+    const hide = (error: unknown) => {
+      if (!(error instanceof ConnectError) || !isConnectionError(error.cause)) throw error;
+      onFailure({ replica: new URL(baseUrl).host, error });
+      throw new ConnectError("the service cannot be reached", Code.Unavailable);
+    };
+    return {
+      unary: (...call) => unary(...call).catch(hide),
+      stream: (...call) => stream(...call).catch(hide),
+    };
+  }
+
+  const router = createConnectRouter({ readMaxBytes });
+  callAnew(service.methods, transport)(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.method.name, handler]));
+  return {
+    async understands(request) {
+      const isGrpc = /^application\/grpc($|[+;])/i.test(request.headers["content-type"] ?? "");
+      return (isGrpc && request.httpVersionMajor === 2) || (await answersHttp1());
+    },
+    async answer(method, request, response) {
+      const handler = handlers.get(method.name)!;
+      try {
+        // What it calls a parsed body is taken as it is.
+        const body = bodyOf(request, response) as unknown as JsonValue;
+        const asked = universalRequestFromNodeRequest(request, response, body, undefined);
+        await universalResponseToNodeResponse(await handler(asked), response);
+      } catch {
+        // The caller has gone, or cannot be answered any more.
+        response.destroy();
+      }
+    },
+    invoke: async (method, call) => await invokeTransport(await transport())(method, call),
+    close: () => sessionManager.abort(),
+  };
+}
+
+function isConnectionError(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && /^(E[A-Z]+|ERR_HTTP2_\w+)$/.test(String(cause.code));
+}

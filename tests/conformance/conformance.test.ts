@@ -1,0 +1,53 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { goProgram } from "@shop/tools/infra";
+import { afterAll, expect, test } from "vitest";
+
+/** Pinned, with the contract in proto/: another version asks other questions. */
+const program = "connectrpc.com/conformance/cmd/connectconformance@v1.0.7";
+/** All that config.yaml asks for: fewer would mean that something is no longer asked. */
+const cases = 2718;
+
+const root = join(import.meta.dirname, "../..");
+const scratch = mkdtempSync(join(tmpdir(), "shop-conformance-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const runner = await goProgram(program, { log: console.log, env: process.env }).catch((error: Error) => error);
+// Where it counts, a suite that could not run has failed.
+const mustRun = process.env.CI === "true";
+if (runner instanceof Error && !mustRun) console.log(`the conformance suite is left out: ${runner.message}`);
+
+test.skipIf(runner instanceof Error && !mustRun).for([
+  ["through the forwarder", "gateway"],
+  ["on a port of the platform", "direct"],
+] as const)("the Connect conformance suite passes %s", { timeout: 580_000 }, async ([, behind]) => {
+  if (runner instanceof Error) throw runner;
+  const descriptorSet = join(scratch, "conformance.binpb");
+  const contract = join(import.meta.dirname, "proto");
+  execFileSync(join(root, "node_modules/.bin/buf"), ["build", contract, "--output", descriptorSet]);
+
+  const said = await run(runner, [
+    ...["--mode", "server", "--conf", join(import.meta.dirname, "config.yaml")],
+    ...["--parallel", "4", "--max-servers", "1", "-v"],
+    ...["--", process.execPath, join(import.meta.dirname, "server.ts"), behind, descriptorSet],
+  ]);
+  expect(said.filter((line) => line.startsWith("FAILED"))).toEqual([]);
+  expect(said.at(-1)).toBe(`${cases} passed, 0 failed`);
+});
+
+/** The lines of a command's output; those that tell how far it is are printed as they come. */
+async function run(command: string, args: readonly string[]): Promise<string[]> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.trim() !== "") lines.push(line);
+    if (line.startsWith("Running") || line.startsWith("FAILED")) console.log(line);
+  }
+  await exited;
+  return lines;
+}

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { createLogger, listen } from "@shop/platform";
+import { conformance } from "./conformance-service.ts";
+import {
+  ServerCompatRequestSchema,
+  ServerCompatResponseSchema,
+} from "./gen/connectrpc/conformance/v1/server_compat_pb.ts";
+import {
+  ConformanceService,
+  file_connectrpc_conformance_v1_service,
+} from "./gen/connectrpc/conformance/v1/service_pb.ts";
+
+// The server under test, as the suite's runner starts it: it asks on standard input and is answered on standard output. The
+// service is on a port of the platform. With `gateway` the port that is told is that of the forwarder before it.
+
+const [behind, descriptorSet] = process.argv.slice(2);
+const { messageReceiveLimit } = fromBinary(ServerCompatRequestSchema, readFileSync(process.stdin.fd).subarray(4));
+const service = await startService();
+const forwarder = behind === "gateway" ? startForwarder(service.port) : undefined;
+process.once("SIGTERM", stop);
+const port = forwarder === undefined ? service.port : await portOf(forwarder);
+writeDelimited(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host: "127.0.0.1", port })));
+
+async function startService() {
+  return await listen({
+    name: "conformance",
+    host: "127.0.0.1",
+    port: 0,
+    services: [ConformanceService],
+    hosted: () => (router) => router.service(ConformanceService, conformance),
+    routerOptions: {
+      interceptors: [],
+      readMaxBytes: messageReceiveLimit || 0xffffffff,
+      jsonOptions: { registry: createRegistry(file_connectrpc_conformance_v1_service) },
+    },
+    authorize: async () => ({ kind: "anonymous" }),
+    refusal: () => undefined,
+    neighbours: [],
+    foreignNeighbours: false,
+    reflection: true,
+    isPublic: false,
+    corsOrigins: [],
+    trustsProxy: () => false,
+    connectionLimits: { total: 0, perAddress: 0 },
+    openApi: undefined,
+    addressSeal: undefined,
+    metrics: undefined,
+    missing: async () => [],
+    stopping: new AbortController().signal,
+    log: createLogger("silent"),
+  });
+}
+
+/** The program as anybody would start it. */
+function startForwarder(servicePort: number): ChildProcess {
+  return spawn(process.execPath, [join(import.meta.dirname, "../../gateway/src/forward.ts")], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...process.env,
+      LISTEN_PORT: "0",
+      UPSTREAM_URL: `http://127.0.0.1:${servicePort}`,
+      DESCRIPTOR_SET: descriptorSet,
+      SERVICES: ConformanceService.typeName,
+      READ_MAX_BYTES: messageReceiveLimit === 0 ? "" : String(messageReceiveLimit),
+    },
+  });
+}
+
+async function portOf({ stdout }: ChildProcess): Promise<number> {
+  const lines = createInterface({ input: stdout! });
+  for await (const line of lines) {
+    const { msg, port: ready } = JSON.parse(line) as { msg: string; port?: number };
+    if (msg !== "ready" || ready === undefined) continue;
+    // A pipe that nobody reads would stop the forwarder.
+    stdout!.resume();
+    return ready;
+  }
+  throw new Error("the forwarder did not start");
+}
+
+async function stop(): Promise<void> {
+  if (forwarder !== undefined && forwarder.exitCode === null) {
+    forwarder.kill("SIGTERM");
+    await once(forwarder, "exit");
+  }
+  process.exit();
+}
+
+function writeDelimited(message: Uint8Array): void {
+  const size = Buffer.alloc(4);
+  size.writeUInt32BE(message.byteLength);
+  process.stdout.write(Buffer.concat([size, message]));
+}

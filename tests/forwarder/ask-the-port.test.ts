@@ -1,0 +1,116 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { goProgram } from "@shop/tools/infra";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compileNotes, type ForeignService, startForeignService } from "./foreign-service.ts";
+import { type Program, startProgram } from "./program.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "shop-forwarder-"));
+const descriptorSet = join(scratch, "notes.binpb");
+const notes = compileNotes(descriptorSet);
+const buf = join(import.meta.dirname, "../../node_modules/.bin/buf");
+
+const grpcurl = await goProgram("github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4", {
+  log: console.log,
+  env: process.env,
+}).catch((error: Error) => error);
+const mustRun = process.env.CI === "true";
+if (grpcurl instanceof Error && !mustRun) console.log(`grpcurl is left out: ${grpcurl.message}`);
+
+let service: ForeignService;
+let program: Program;
+let address: string;
+beforeAll(async () => {
+  service = await startForeignService(notes);
+  program = await start({});
+  address = new URL(program.url).host;
+});
+afterAll(async () => {
+  program.process.kill("SIGTERM");
+  await program.exited;
+  service.stop();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+const start = (variables: Readonly<Record<string, string>>) =>
+  startProgram({
+    UPSTREAM_URL: `http://127.0.0.1:${service.port}`,
+    DESCRIPTOR_SET: descriptorSet,
+    SERVICES: notes.typeName,
+    ...variables,
+  });
+
+/** What a command prints; rejects with what it says when it fails. */
+async function output(command: string, ...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)(command, args, { timeout: 20_000, cwd: scratch })).stdout.trim();
+}
+
+describe.skipIf(grpcurl instanceof Error && !mustRun)("grpcurl, knowing the address alone,", () => {
+  const ask = async (...args: readonly string[]) => {
+    if (grpcurl instanceof Error) throw grpcurl;
+    return await output(grpcurl, "-plaintext", ...args);
+  };
+
+  test("lists services and methods", async () => {
+    expect((await ask(address, "list")).split("\n")).toEqual([
+      "grpc.health.v1.Health",
+      "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection",
+      "notes.v1.NoteService",
+    ]);
+    expect((await ask(address, "list", "notes.v1.NoteService")).split("\n")).toContain("notes.v1.NoteService.GetNote");
+  });
+
+  test("describes services, with their routes, and messages", async () => {
+    const described = await ask(address, "describe", "notes.v1.NoteService");
+    expect(described).toContain('option (.google.api.http) = { get: "/v1/{name=notes/*}" };');
+    expect(await ask(address, "describe", "notes.v1.Note")).toContain("int64 deadline_ms = 4;");
+  });
+
+  test("calls", async () => {
+    const called = await ask("-d", '{"name":"notes/7"}', address, "notes.v1.NoteService/GetNote");
+    expect(JSON.parse(called)).toMatchObject({ name: "notes/7", text: "read me" });
+    await expect(ask("-d", '{"name":"notes/none"}', address, "notes.v1.NoteService/GetNote")).rejects.toThrow(
+      "NotFound",
+    );
+  });
+
+  test("asks for health, of the port and of a service", async () => {
+    expect(JSON.parse(await ask(address, "grpc.health.v1.Health/Check"))).toEqual({ status: "SERVING" });
+    const check = (name: string) => ask("-d", `{"service":"${name}"}`, address, "grpc.health.v1.Health/Check");
+    expect(JSON.parse(await check(notes.typeName))).toEqual({ status: "SERVING" });
+    await expect(check("notes.v1.Nothing")).rejects.toThrow("NotFound");
+    expect(Object.keys(JSON.parse(await ask(address, "grpc.health.v1.Health/List")).statuses).toSorted()).toEqual([
+      "",
+      "notes.v1.NoteService",
+    ]);
+  });
+
+  test("watches the health of a service that goes", async () => {
+    const lost = await startForeignService(notes);
+    const watched = await start({ UPSTREAM_URL: `http://127.0.0.1:${lost.port}` });
+    const seen = ask("-max-time", "4", new URL(watched.url).host, "grpc.health.v1.Health/Watch").catch(
+      ({ stdout }: { stdout: string }) => stdout,
+    );
+    setTimeout(() => lost.stop(), 1_000);
+    expect((await seen).match(/"status": "\w+"/g)).toEqual(['"status": "SERVING"', '"status": "NOT_SERVING"']);
+    watched.process.kill("SIGTERM");
+    expect(await watched.exited).toBe(0);
+  });
+
+  test("is told nothing when reflection is off", async () => {
+    const silent = await start({ REFLECTION: "false" });
+    await expect(ask(new URL(silent.url).host, "list")).rejects.toThrow("does not support the reflection API");
+    silent.process.kill("SIGTERM");
+    await silent.exited;
+  });
+});
+
+test.each(["connect", "grpc", "grpcweb"])("buf curl calls over %s, knowing the address alone", async (protocol) => {
+  const url = `${program.url}/notes.v1.NoteService/GetNote`;
+  const args = ["curl", "--protocol", protocol, "--http2-prior-knowledge", "-d", '{"name":"notes/7"}', url];
+  expect(JSON.parse(await output(buf, ...args))).toMatchObject({ name: "notes/7", text: "read me" });
+});
