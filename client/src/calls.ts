@@ -1,12 +1,4 @@
-import {
-  clone,
-  create,
-  type DescMessage,
-  type DescMethod,
-  getOption,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
+import { create, type DescMethod, getOption, isMessage, type Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
@@ -27,7 +19,8 @@ export const defaultCallRules: CallRules = { timeoutMs: 10_000, attempts: 4 };
 
 /** Who calls, as far as a call has to know. */
 export interface Caller {
-  readonly user: { readonly userId: string } | undefined;
+  /** Undefined while nobody is signed in. */
+  readonly userId: string | undefined;
   /** A token that proves to be that user. Throws UNAUTHENTICATED when they are not signed in any more. */
   accessTokenOf(userId: string): Promise<string>;
   /** The token was refused: the next one is to be another. */
@@ -41,12 +34,12 @@ export interface Caller {
  */
 export function withCallRules(transport: Transport, caller: Caller | undefined, rules: CallRules): Transport {
   const callerOf = (method: DescMethod, header: Headers) =>
-    needsToken(method) && !header.has("authorization") ? caller?.user?.userId : undefined;
+    needsToken(method) && !header.has("authorization") ? caller?.userId : undefined;
 
   return {
     async unary(method, givenSignal, timeoutMs, givenHeader, input, contextValues) {
       const header = new Headers(givenHeader);
-      const message = nameRequest(method.input, create(method.input, input), header);
+      const message = nameRequest(create(method.input, input), header);
       const userId = callerOf(method, header);
       const deadline = startDeadline(timeoutMs ?? rules.timeoutMs, givenSignal);
       const { signal } = deadline;
@@ -81,7 +74,7 @@ export function withCallRules(transport: Transport, caller: Caller | undefined, 
     async stream(method, signal, timeoutMs, givenHeader, input, contextValues) {
       const header = new Headers(givenHeader);
       const userId = callerOf(method, header);
-      const token = userId && (await caller!.accessTokenOf(userId));
+      const token = userId && (await unlessAborted(caller!.accessTokenOf(userId), signal));
       if (token) header.set("authorization", `Bearer ${token}`);
       const noteRefusal = (error: unknown) => {
         if (token && isUnauthenticated(error)) caller!.refused(token);
@@ -115,15 +108,10 @@ function isRepeatable(method: DescMethod): boolean {
 }
 
 /** Gives an order that has no name one: all attempts of a call are then the same order (AIP-155). */
-function nameRequest<Desc extends DescMessage>(
-  schema: Desc,
-  message: MessageShape<Desc>,
-  header: Headers,
-): MessageInitShape<Desc> {
-  if ((schema as DescMessage) !== CreateOrderRequestSchema || header.has("idempotency-key")) return message;
-  const named = clone(schema, message) as MessageShape<Desc> & MessageShape<typeof CreateOrderRequestSchema>;
-  named.requestId ||= randomName();
-  return named as MessageInitShape<Desc>;
+function nameRequest<Request extends Message>(request: Request, header: Headers): Request {
+  if (!isMessage(request, CreateOrderRequestSchema) || request.requestId || header.has("idempotency-key"))
+    return request;
+  return { ...request, requestId: randomName() };
 }
 
 /** 128 random bits. crypto.randomUUID is missing in pages that came without TLS. */

@@ -1,4 +1,3 @@
-export { type CallRules, defaultCallRules } from "./calls.ts";
 export { reasonOf } from "./errors.ts";
 export type { Session, SignedIn } from "./session.ts";
 export { createShop, type Shop, type ShopOptions } from "./shop.ts";

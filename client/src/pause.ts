@@ -5,13 +5,13 @@ const firstMs = 100;
 const longestMs = 10_000;
 
 /**
- * How long to wait before a call is repeated for the `attempt`-th time, 1 for the first. Never sooner than the server said;
- * otherwise longer and longer. Random, so that the clients that a fault has hit do not all come back at the same moment.
+ * How long to wait before a call is repeated for the `attempt`-th time, 1 for the first: longer and longer, and never less than
+ * the server asked for. Random, so that the clients that a fault has hit do not all come back at the same moment.
  */
 export function pauseMs(error: ConnectError, attempt: number): number {
-  const asked = retryAfterMs(error);
-  if (asked !== undefined) return asked * (1 + Math.random() / 4);
-  return Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+  const asked = (retryAfterMs(error) ?? 0) * (1 + Math.random() / 4);
+  const ours = Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+  return Math.max(asked, ours);
 }
 
 /** Waits. Throws CANCELED, or the ConnectError that the signal was aborted with, as soon as it is. */
@@ -25,7 +25,8 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** What the promise comes to. Throws as `pause` does when the signal is aborted first; what the promise stands for goes on. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
   const canceled = () => ConnectError.from(signal.reason, Code.Canceled);
   if (signal.aborted) throw canceled();
   const { promise: aborted, reject } = Promise.withResolvers<never>();

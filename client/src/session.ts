@@ -41,8 +41,14 @@ interface Grant extends SignedIn {
   renewing?: Promise<void>;
 }
 
-/** @param users makes calls without an access token; those that can be repeated are */
-export function createSession(users: Client<typeof UserService>, keepsCookie: boolean): Session & Caller {
+/**
+ * The session for the page or program, and the caller for its calls.
+ * @param users makes calls without an access token, and repeats those that can be
+ */
+export function createSession(
+  users: Client<typeof UserService>,
+  keepsCookie: boolean,
+): { readonly session: Session; readonly caller: Caller } {
   let held: Grant | undefined;
   let resuming: Promise<SignedIn | undefined> | undefined;
   const listeners = new Set<(user: SignedIn | undefined) => void>();
@@ -85,12 +91,17 @@ export function createSession(users: Client<typeof UserService>, keepsCookie: bo
     if (held?.accessToken === accessToken) held.renewAt = 0;
   }
 
-  return {
-    get user() {
-      return userOf(held);
+  const caller: Caller = {
+    get userId() {
+      return held?.userId;
     },
     accessTokenOf,
     refused,
+  };
+  const session: Session = {
+    get user() {
+      return userOf(held);
+    },
 
     async signIn(credentials) {
       const grant = grantOf(await users.authenticate({ ...credentials, refreshTokenInCookie: keepsCookie }));
@@ -126,6 +137,7 @@ export function createSession(users: Client<typeof UserService>, keepsCookie: bo
       return () => void listeners.delete(listener);
     },
   };
+  return { session, caller };
 }
 
 function grantOf(answer: AuthenticateResponse | RefreshTokenResponse): Grant {

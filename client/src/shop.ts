@@ -37,13 +37,13 @@ export interface Shop {
 /** Makes no call yet. */
 export function createShop(options: ShopOptions): Shop {
   const keepsCookie = options.refreshToken === "cookie";
-  const rules = {
-    timeoutMs: options.timeoutMs ?? defaultCallRules.timeoutMs,
-    attempts: options.attempts ?? defaultCallRules.attempts,
-  };
+  const rules: CallRules = { ...defaultCallRules, ...options };
   const transport = "transport" in options ? options.transport : connectTransport(options.baseUrl, keepsCookie);
-  const session = createSession(createClient(UserService, withCallRules(transport, undefined, rules)), keepsCookie);
-  const asCaller = withCallRules(transport, session, rules);
+  const { session, caller } = createSession(
+    createClient(UserService, withCallRules(transport, undefined, rules)),
+    keepsCookie,
+  );
+  const asCaller = withCallRules(transport, caller, rules);
   const orders = createClient(OrderService, asCaller);
   const inventory = createClient(InventoryService, asCaller);
   return {

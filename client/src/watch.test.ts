@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { reasonOf } from "./errors.ts";
 import { createShop } from "./shop.ts";
 import { errorOf, refusal, transportTo, unavailable } from "./testing.ts";
@@ -82,6 +82,55 @@ test("a watch whose caller leaves throws CANCELED, while it waits for a move and
     expect((await errorOf(watched)).code).toBe(Code.Canceled);
     expect(seen).toEqual(moves.length === 0 ? [] : [1]);
   }
+});
+
+describe("with a shop that is not there any more", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    return () => vi.useRealTimers();
+  });
+
+  test("a watch that misses two signs of life connects again", async () => {
+    const asked: number[] = [];
+    const { watchOrder } = createShop({
+      transport: transportTo({
+        orders: {
+          async *watchOrder({ afterVersion }, { signal }) {
+            const version = afterVersion + 1;
+            yield { order: { version, status: history[afterVersion]! }, event: { version } };
+            if (asked.push(afterVersion) < 5) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          },
+        },
+      }),
+    });
+    const watched = versions(watchOrder("order_a"));
+    await vi.advanceTimersByTimeAsync(70_000);
+    expect(asked).toEqual([0]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asked).toEqual([0, 1]);
+    await vi.advanceTimersByTimeAsync(240_000);
+    expect(await watched).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("a watch gives up after five minutes, and says why", async () => {
+    let asked = 0;
+    const { watchOrder } = createShop({
+      transport: transportTo({
+        orders: {
+          watchOrder: () => {
+            asked++;
+            throw unavailable();
+          },
+        },
+      }),
+    });
+    const error = errorOf(versions(watchOrder("order_a")));
+    await vi.advanceTimersByTimeAsync(299_000);
+    expect(asked).toBeGreaterThan(30);
+    expect(asked).toBeLessThan(100);
+    await vi.advanceTimersByTimeAsync(12_000);
+    expect(reasonOf(await error)).toBe("DEPENDENCY_UNAVAILABLE");
+  });
 });
 
 test("a watch goes on with the next access token when its own expires", async () => {

@@ -71,7 +71,9 @@ async function* watch<Answer, News>(
   const leave = signal ?? new AbortController().signal;
   let seen = after;
   let heardAt = Date.now();
-  for (let attempt = 1; ; attempt++) {
+  /** In a row. */
+  let failures = 0;
+  for (;;) {
     const connection = new AbortController();
     const lost = new ConnectError("nothing was heard for too long", Code.Unavailable);
     const startTimer = () => setTimeout(() => connection.abort(lost), silenceMs);
@@ -80,7 +82,7 @@ async function* watch<Answer, News>(
       for await (const answer of series.open(seen, { signal: AbortSignal.any([leave, connection.signal]) })) {
         clearTimeout(timer);
         timer = startTimer();
-        attempt = 0;
+        failures = 0;
         heardAt = Date.now();
         const news = series.newsOf(answer);
         if (news === undefined) continue;
@@ -92,10 +94,12 @@ async function* watch<Answer, News>(
     } catch (thrown) {
       const error = ConnectError.from(thrown);
       if (leave.aborted) throw error;
+      failures++;
       // An access token expires in the midst of a watch. The next one is as good as it gets.
-      const mayHelp = isLost(error) || retryAfterMs(error) !== undefined || (isUnauthenticated(error) && attempt <= 1);
+      const mayHelp =
+        isLost(error) || retryAfterMs(error) !== undefined || (isUnauthenticated(error) && failures === 1);
       if (!mayHelp || Date.now() - heardAt > patienceMs) throw error;
-      await pause(pauseMs(error, Math.max(1, attempt)), leave);
+      await pause(pauseMs(error, failures), leave);
     } finally {
       clearTimeout(timer);
       connection.abort();

@@ -2,10 +2,12 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findChromium, launchChromium } from "./chromium.ts";
+import { eventually } from "./eventually.ts";
+import { readmeExamples } from "./readme-examples.ts";
 import { type Account, addProduct, decided, password, shop, signInAdmin, unique } from "./shopping.ts";
 
 /** Another origin than the page's, and the same site: so the cookie of SameSite=Strict is sent. */
@@ -19,16 +21,14 @@ if (executable === undefined && !isCi) {
   console.warn("page.e2e.test.ts is skipped: there is no Chromium on PATH, nor in CHROMIUM (apt-get install chromium)");
 }
 
+async function bundle(from: Pick<BuildOptions, "entryPoints" | "stdin">): Promise<string> {
+  const { outputFiles } = await build({ ...from, bundle: true, write: false, platform: "browser", format: "esm" });
+  return outputFiles![0]!.text;
+}
+
 /** Serves one page, whose script is ours. */
 async function servePage(port: number): Promise<Server> {
-  const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, "page-script.ts")],
-    bundle: true,
-    write: false,
-    platform: "browser",
-    format: "esm",
-  });
-  const script = outputFiles[0]!.text;
+  const script = await bundle({ entryPoints: [join(import.meta.dirname, "page-script.ts")] });
   const server = createServer(({ url }, response) => {
     const isScript = url === "/script.js";
     response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
@@ -80,6 +80,21 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
       return await globalThis.shop.session.signIn(known);
     }, credentials);
   };
+
+  test.for(readmeExamples("client/README.md").filter(({ isPage }) => isPage))(
+    "does what $place says",
+    async ({ code, prints }) => {
+      const contents = code.replaceAll("http://localhost:8080", shopUrl);
+      let printed = "";
+      page.on("console", (message) => (printed += `${message.text()}\n`));
+      // It is a module, as the example needs it: what it awaits at its top is awaited.
+      await page.addScriptTag({
+        type: "module",
+        content: await bundle({ stdin: { contents, loader: "ts", resolveDir: import.meta.dirname } }),
+      });
+      await eventually(() => expect(printed).toContain(prints));
+    },
+  );
 
   describe.for(["Connect", "gRPC-Web"] as const)("over %s", (protocol) => {
     test("signs in, lists products, orders, and watches the order to its end", async () => {
@@ -135,5 +150,12 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
       await open(protocol);
       expect(await page.evaluate(async () => (await globalThis.shop.session.resume()) ?? "nobody")).toBe("nobody");
     });
+  });
+
+  test("that is not let in gets no answer", async () => {
+    await page.goto(pageUrl.replace("localhost", "127.0.0.1"));
+    await open("Connect");
+    const error = await page.evaluate(() => globalThis.shop.inventory.listProducts({}).then(() => "", String));
+    expect(error).toBe("ConnectError: [unknown] Failed to fetch");
   });
 });
