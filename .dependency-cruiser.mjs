@@ -9,6 +9,7 @@ const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/";
 /** What a package shows to the others: the targets of its package.json "exports". */
 const doors = [
   "^gen/src/",
+  "^client/src/index\\.ts$",
   "^platform/src/(testing/)?index\\.ts$",
   "^platform/src/rpc/openapi/document\\.ts$",
   "^services/[^/]+/src/service\\.ts$",
@@ -35,7 +36,22 @@ const forbidden = [
     name: "gen-imports-nothing-of-ours",
     comment: "gen/ is what the schema says and nothing else; everything may build on it.",
     from: { path: "^gen/" },
-    to: { path: "^(platform|services|gateway|web|tools|tests|bench)/" },
+    to: { path: "^(client|platform|services|gateway|web|tools|tests|bench)/" },
+  },
+  {
+    name: "client-runs-anywhere",
+    comment:
+      "The client is for browsers, Node and whatever else has fetch: it needs the contracts and Connect, and no more.",
+    from: { path: "^client/", pathNot: testFile },
+    to: {
+      pathNot: ["^client/", "^gen/", "node_modules/@connectrpc/connect(-web)?/", "node_modules/@bufbuild/protobuf/"],
+    },
+  },
+  {
+    name: "product-imports-no-client",
+    comment: "The client calls the shop from outside; parts of the shop meet through platform/.",
+    from: { path: "^(gen|platform|services|gateway)/" },
+    to: { path: "^client/" },
   },
   {
     name: "platform-imports-no-business",
@@ -86,18 +102,18 @@ const forbidden = [
     comment:
       "A path into another package's insides goes around its exports. The architecture tests look inside by trade.",
     from: { path: "^(services/[^/]+|[^/]+)/", pathNot: "^tests/architecture/" },
-    to: { path: "^(gen|platform|services|gateway|tools)/", pathNot: ["^$1/", ...doors] },
+    to: { path: "^(gen|client|platform|services|gateway|tools)/", pathNot: ["^$1/", ...doors] },
   },
   {
     name: "source-imports-no-test",
     comment: "What runs in production can't need what only tests bring along.",
-    from: { path: "^(gen|platform|services|gateway|web|tools|bench)/", pathNot: testFile },
+    from: { path: "^(gen|client|platform|services|gateway|web|tools|bench)/", pathNot: testFile },
     to: { path: ["^tests/", testFile, "node_modules/(vitest|@vitest)/"], pathNot: "node_modules/.*/testing/" },
   },
   {
     name: "product-imports-no-tool",
     comment: "tools/ and bench/ start and measure the product from outside.",
-    from: { path: "^(gen|platform|services|gateway|web)/" },
+    from: { path: "^(gen|client|platform|services|gateway|web)/" },
     to: { path: "^(tools|bench)/" },
   },
   {

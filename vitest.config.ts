@@ -35,7 +35,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{platform,services,gateway,tools,tests/{resilience,setup}}/**/*.test.ts"],
+          include: ["{client,platform,services,gateway,tools,tests/{resilience,setup}}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "**/*.{integration,resilience}.test.ts"],
           sequence: { groupOrder: 0 },
         },
@@ -48,7 +48,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
-          include: ["{platform,services}/**/*.integration.test.ts"],
+          include: ["{client,platform,services}/**/*.integration.test.ts"],
           globalSetup: ["tests/setup/servers.ts"],
           testTimeout: 20_000,
           hookTimeout: 30_000,

@@ -42,6 +42,26 @@ const planted: readonly Planted[] = [
     files: { "gen/src/shop/orders/v1/order_pb.ts": 'export { DomainError } from "@shop/platform";' },
   },
   {
+    rule: "client-runs-anywhere",
+    when: "the client imports the platform",
+    files: { "client/src/a.ts": 'export { DomainError } from "@shop/platform";' },
+  },
+  {
+    rule: "client-runs-anywhere",
+    when: "the client imports what only Node has",
+    files: { "client/src/a.ts": 'export { randomUUID } from "node:crypto";' },
+  },
+  {
+    rule: "client-runs-anywhere",
+    when: "the client imports Connect's transports for Node",
+    files: { "client/src/a.ts": 'export { createGrpcTransport } from "@connectrpc/connect-node";' },
+  },
+  {
+    rule: "product-imports-no-client",
+    when: "a service imports the client",
+    files: { "services/orders/src/a.ts": 'export { createShop } from "@shop/client";' },
+  },
+  {
     rule: "platform-imports-no-business",
     when: "the platform imports a service",
     files: { "platform/src/a.ts": 'export { orders } from "@shop/orders";' },
@@ -272,6 +292,11 @@ const planted: readonly Planted[] = [
 
 const allowed: Files = {
   "gen/src/shop/orders/v1/order_pb.ts": 'export type { Money } from "../../common/v1/money_pb.ts";',
+  "client/src/shop.ts":
+    'export { createClient } from "@connectrpc/connect"; export { createConnectTransport } from "@connectrpc/connect-web"; export { create } from "@bufbuild/protobuf"; export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
+  "client/src/shop.test.ts":
+    'import { expect } from "vitest"; import { readFileSync } from "node:fs"; expect; readFileSync;',
+  "tests/e2e/page.ts": 'export { createShop } from "@shop/client";',
   "platform/src/mongo/connect.ts": 'export { MongoClient } from "mongodb";',
   "platform/src/bus/bus.ts": 'export { connect } from "nats";',
   "platform/src/cache/cache.ts": 'export { createClient } from "redis";',

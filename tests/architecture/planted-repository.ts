@@ -11,6 +11,7 @@ export type Files = Readonly<Record<string, string>>;
 const doors: Files = {
   "gen/src/shop/common/v1/money_pb.ts": "export type Money = object;",
   "gen/src/shop/orders/v1/events_pb.ts": "export type OrderPlaced = object;",
+  "client/src/index.ts": "export const createShop = {};",
   "platform/src/index.ts": 'export * from "./errors.ts";',
   "platform/src/errors.ts": "export class DomainError extends Error {}",
   "platform/src/testing/index.ts": "export const silentLog = {};",
@@ -21,7 +22,17 @@ const doors: Files = {
   "tools/src/infra/index.ts": "export const infra = {};",
 };
 
-const libraries = ["mongodb", "redis", "nats", "fastify", "vitest", "@bufbuild/protobuf"];
+const libraries = [
+  "mongodb",
+  "redis",
+  "nats",
+  "fastify",
+  "vitest",
+  "@bufbuild/protobuf",
+  "@connectrpc/connect",
+  "@connectrpc/connect-web",
+  "@connectrpc/connect-node",
+];
 
 /**
  * A repository with this one's packages (package.json, and with them exports and links) and next to nothing in them, plus

@@ -26,6 +26,8 @@ export interface RunningShop {
   readonly usersUrl: string;
   readonly inventoryUrl: string;
   readonly ordersUrl: string;
+  /** Where nobody listens yet: pages of `http://localhost` with this port are let in, as those of web.example are. */
+  readonly pagePort: number;
   readonly dataDir: string;
   readonly admin: { readonly username: string; readonly password: string };
   /** What parts of the platform prove themselves with. */
@@ -82,15 +84,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const variables = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
   const chosen = await choosePorts(
     join(dataDir, "test-ports.json"),
-    Object.fromEntries(variables.map((name) => [name, 1])),
+    Object.fromEntries([...variables, "page"].map((name) => [name, 1])),
   );
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
+  const pagePort = chosen.page![0]!;
   const shop: RunningShop = {
     shape,
     url: `http://127.0.0.1:${ports.GATEWAY_PORT}`,
     usersUrl: `http://127.0.0.1:${ports.USERS_PORT}`,
     inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
     ordersUrl: `http://127.0.0.1:${ports.ORDERS_PORT}`,
+    pagePort,
     dataDir,
     admin: { username: "the.admin", password: randomBytes(12).toString("base64url") },
     internalSecret: randomBytes(32).toString("base64url"),
@@ -109,7 +113,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_USERNAME: shop.admin.username,
         ADMIN_PASSWORD: shop.admin.password,
         INTERNAL_SECRET: shop.internalSecret,
-        CORS_ORIGINS: "http://web.example",
+        CORS_ORIGINS: `http://web.example,http://localhost:${pagePort}`,
         // What nobody sees on most days must not tell secrets either.
         LOG_LEVEL: "debug",
         // Tests say which client they are, where it matters.

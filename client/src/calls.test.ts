@@ -1,0 +1,158 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { describe, expect, test } from "vitest";
+import { reasonOf } from "./errors.ts";
+import { createShop, type ShopOptions } from "./shop.ts";
+import { type Answers, errorOf, refusal, transportTo, unavailable } from "./testing.ts";
+
+const shopOf = (answers: Answers, rules: Partial<ShopOptions> = {}) =>
+  createShop({ transport: transportTo(answers), ...rules });
+
+/** Fails `times` times, then answers. */
+function failing<Answer>(times: number, error: () => unknown, answer: Answer) {
+  const calls: number[] = [];
+  return {
+    times: () => calls.length,
+    answer: () => {
+      calls.push(performance.now());
+      if (calls.length <= times) throw error();
+      return answer;
+    },
+    /** The pauses between the calls, in milliseconds. */
+    pauses: () => calls.slice(1).map((at, index) => at - calls[index]!),
+  };
+}
+
+describe("a call is repeated", () => {
+  test("when it only reads and the server is unavailable", async () => {
+    const listProducts = failing(2, unavailable, { products: [{ name: "Teapot" }] });
+    const { products } = await shopOf({ inventory: { listProducts: listProducts.answer } }).inventory.listProducts({});
+    expect(products.map(({ name }) => name)).toEqual(["Teapot"]);
+    expect(listProducts.times()).toBe(3);
+  });
+
+  test("not sooner than the server has asked for", async () => {
+    const overloaded = () => refusal(Code.ResourceExhausted, "ORDERS_OVERLOADED", 120);
+    const listProducts = failing(1, overloaded, {});
+    await shopOf({ inventory: { listProducts: listProducts.answer } }).inventory.listProducts({});
+    expect(listProducts.pauses()[0]).toBeGreaterThanOrEqual(119);
+  });
+
+  test("when its answer was lost on the way", async () => {
+    const transport = transportTo({ inventory: { listProducts: () => ({ products: [{ name: "Teapot" }] }) } });
+    let calls = 0;
+    const lossy: Transport = {
+      ...transport,
+      async unary(...call) {
+        const answer = await transport.unary(...call);
+        if (++calls === 1) throw ConnectError.from(new TypeError("Failed to fetch"));
+        return answer;
+      },
+    };
+    const { products } = await createShop({ transport: lossy }).inventory.listProducts({});
+    expect([products.length, calls]).toEqual([1, 2]);
+  });
+
+  test("for an order under one and the same name, and each order has another", async () => {
+    const names: string[] = [];
+    const createOrder = ({ requestId }: { requestId: string }) => {
+      names.push(requestId);
+      if (names.length % 3 !== 0) throw unavailable();
+      return {};
+    };
+    const { orders } = shopOf({ orders: { createOrder } });
+    const request = create(CreateOrderRequestSchema, { items: [{ productId: "a", quantity: 1 }] });
+    await orders.createOrder(request);
+    await orders.createOrder(request);
+    expect(names).toHaveLength(6);
+    expect(names[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(new Set(names.slice(0, 3)).size).toBe(1);
+    expect(new Set(names).size).toBe(2);
+    expect(request.requestId).toBe("");
+  });
+
+  test("for an order under the name that its caller gave, in the request or as Idempotency-Key", async () => {
+    const names: string[] = [];
+    const { orders } = shopOf({
+      orders: {
+        createOrder: ({ requestId }, { requestHeader }) => {
+          names.push(`${requestId}/${requestHeader.get("idempotency-key")}`);
+          return {};
+        },
+      },
+    });
+    await orders.createOrder({ requestId: "mine" });
+    await orders.createOrder({}, { headers: { "idempotency-key": "mine" } });
+    expect(names).toEqual(["mine/null", "/mine"]);
+  });
+});
+
+describe("a call is made once", () => {
+  test("when a second time could do harm, whatever the server says", async () => {
+    const cancelOrder = failing(1, unavailable, {});
+    const error = await errorOf(shopOf({ orders: { cancelOrder: cancelOrder.answer } }).orders.cancelOrder({}));
+    expect([error.code, cancelOrder.times()]).toEqual([Code.Unavailable, 1]);
+  });
+
+  test.for([
+    [Code.NotFound, "PRODUCT_NOT_FOUND"],
+    [Code.InvalidArgument, "INVALID_FIELDS"],
+    [Code.Internal, ""],
+  ] as const)("when it would get the same answer again: %s", async ([code, reason]) => {
+    const getProductByID = failing(1, () => refusal(code, reason), {});
+    const error = await errorOf(
+      shopOf({ inventory: { getProductByID: getProductByID.answer } }).inventory.getProductByID({}),
+    );
+    expect([error.code, reasonOf(error), getProductByID.times()]).toEqual([code, reason, 1]);
+  });
+});
+
+describe("a call ends", () => {
+  test("with the last error after so many attempts", async () => {
+    const listProducts = failing(Number.POSITIVE_INFINITY, unavailable, {});
+    const { inventory } = shopOf({ inventory: { listProducts: listProducts.answer } }, { attempts: 3 });
+    expect(reasonOf(await errorOf(inventory.listProducts({})))).toBe("DEPENDENCY_UNAVAILABLE");
+    expect(listProducts.times()).toBe(3);
+  });
+
+  test("at once when the server wants to be asked again after the deadline only", async () => {
+    const overloaded = () => refusal(Code.ResourceExhausted, "ORDERS_OVERLOADED", 900);
+    const listProducts = failing(1, overloaded, {});
+    const { inventory } = shopOf({ inventory: { listProducts: listProducts.answer } });
+    const started = performance.now();
+    const error = await errorOf(inventory.listProducts({}, { timeoutMs: 600 }));
+    expect([error.code, listProducts.times()]).toEqual([Code.ResourceExhausted, 1]);
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+
+  test("at its deadline, which it has by default and tells the server", async () => {
+    const left: (number | undefined)[] = [];
+    const { inventory } = shopOf(
+      {
+        inventory: {
+          listProducts: async (_, { timeoutMs, signal }) => {
+            left.push(timeoutMs());
+            if (left.length === 1) throw unavailable();
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+            return {};
+          },
+        },
+      },
+      { timeoutMs: 200 },
+    );
+    const started = performance.now();
+    expect((await errorOf(inventory.listProducts({}))).code).toBe(Code.DeadlineExceeded);
+    expect(performance.now() - started).toBeLessThan(400);
+    expect(left).toHaveLength(2);
+    expect(left[0]).toBeLessThanOrEqual(200);
+    expect(left[1]).toBeLessThan(left[0]!);
+  });
+
+  test("when its caller leaves in a pause", async () => {
+    const listProducts = failing(1, () => refusal(Code.Unavailable, "DEPENDENCY_UNAVAILABLE", 900), {});
+    const { inventory } = shopOf({ inventory: { listProducts: listProducts.answer } });
+    const error = await errorOf(inventory.listProducts({}, { signal: AbortSignal.timeout(50) }));
+    expect([error.code, listProducts.times()]).toEqual([Code.Canceled, 1]);
+  });
+});
