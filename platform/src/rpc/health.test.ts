@@ -10,6 +10,7 @@ test("/readyz names everything that keeps the services of its port from their wo
       ...services.map(({ typeName }) => `${typeName} is not ready`),
     ],
     services: [DeadLetterService, TokenKeyService],
+    hosted: (service) => (router) => router.service(service, {}),
   });
   const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
   expect(answer.status).toBe(503);
