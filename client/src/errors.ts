@@ -17,7 +17,8 @@ export function retryAfterMs(error: ConnectError): number | undefined {
  * in several ways, but only what failed on this side has a cause; what a server says came without.
  */
 export function isLost(error: ConnectError): boolean {
-  if (error.code === Code.Unavailable) return true;
+  // Canceled by whom? Of a caller that has left nothing is asked any more; Node says it of a stream whose connection went away.
+  if (error.code === Code.Unavailable || error.code === Code.Canceled) return true;
   return error.cause !== undefined && (error.code === Code.Unknown || error.code === Code.Aborted);
 }
 

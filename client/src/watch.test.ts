@@ -35,14 +35,15 @@ const versions = async (moves: AsyncIterable<{ order: { version: number } }>) =>
   (await Array.fromAsync(moves)).map((move) => move.order.version);
 
 test("a watch that breaks goes on after the last move that came, without gap or repetition, and ends by itself", async () => {
-  const lost = () => new ConnectError("the connection is gone", Code.Unavailable);
+  const lost = (code: Code) => () => new ConnectError("the connection is gone", code);
   const { watchOrder, asked } = order([
     [2, unavailable],
-    [0, lost],
+    [0, lost(Code.Unavailable)],
+    [0, lost(Code.Canceled)],
     [1, () => refusal(Code.ResourceExhausted, "TOO_MANY_WATCHES", 5)],
   ]);
   expect(await versions(watchOrder("order_a"))).toEqual([1, 2, 3, 4, 5]);
-  expect(asked).toEqual([0, 2, 2, 3]);
+  expect(asked).toEqual([0, 2, 2, 2, 3]);
 });
 
 test("a watch begins where its caller says, and ends at once when nothing can follow", async () => {
