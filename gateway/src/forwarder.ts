@@ -26,7 +26,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     isPublic: true,
     corsOrigins: [],
     trustsProxy: () => false,
-    connectionLimits: { total: 0, perAddress: 0 },
+    connectionLimits: undefined,
     openApi: undefined,
     addressSeal: undefined,
     metrics: undefined,

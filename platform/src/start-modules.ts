@@ -133,7 +133,7 @@ export async function startModules(
         services: reachableServices(module.exposes ?? module.implements, isPublic),
         isPublic,
         trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
-        connectionLimits: module.connectionLimits?.(configOf(module)) ?? { total: 0, perAddress: 0 },
+        connectionLimits: module.connectionLimits?.(configOf(module)),
         addressSeal,
         openApi: openApi && (await readFile(openApi)),
         corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],

@@ -46,7 +46,7 @@ async function startService() {
     isPublic: false,
     corsOrigins: [],
     trustsProxy: () => false,
-    connectionLimits: { total: 0, perAddress: 0 },
+    connectionLimits: undefined,
     openApi: undefined,
     addressSeal: undefined,
     metrics: undefined,

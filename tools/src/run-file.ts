@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync } from "node:fs";
 import { processStamp } from "./process-stamp.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** One process that was started for a data directory. */
 export interface RunEntry {
@@ -20,19 +20,13 @@ export interface RunFile {
   remove(pid: number): void;
 }
 
-/**
- * Opens the record at `path`, as an earlier run left it.
- * Each change is written to a file beside it and renamed over it, so that a reader never sees half of one.
- */
+/** Opens the record at `path`, as an earlier run left it. */
 export function openRunFile(path: string): RunFile {
   let processes: readonly RunEntry[] = readRunFile(path);
 
   function write(changed: readonly RunEntry[]): void {
     processes = changed;
-    mkdirSync(dirname(path), { recursive: true });
-    const draft = `${path}.${process.pid}.tmp`;
-    writeFileSync(draft, `${JSON.stringify({ processes }, null, 2)}\n`);
-    renameSync(draft, path);
+    replaceFile(path, `${JSON.stringify({ processes }, null, 2)}\n`);
   }
 
   return {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { replaceFile } from "./replace-file.ts";
 
 /** 256 bits in base64url. */
 function randomSecret(bytes = 32): string {
@@ -62,10 +63,5 @@ function readSecrets(dataDir: string): KeptSecrets {
 }
 
 function keepSecrets(dataDir: string, secrets: KeptSecrets): void {
-  mkdirSync(dataDir, { recursive: true });
-  const file = join(dataDir, "secrets.json");
-  // Whoever is killed while writing, or reads meanwhile, finds it whole.
-  const written = `${file}.${process.pid}`;
-  writeFileSync(written, `${JSON.stringify(secrets)}\n`, { mode: 0o600, flush: true });
-  renameSync(written, file);
+  replaceFile(join(dataDir, "secrets.json"), `${JSON.stringify(secrets)}\n`, 0o600);
 }

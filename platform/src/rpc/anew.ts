@@ -9,6 +9,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type Transport } from "@connectrpc/connect";
 import { isForwarded } from "./rest/headers.ts";
+import { once } from "./rest/once.ts";
 
 /** Answers each of these methods by a call of the same method through a transport: headers, trailers, details and deadline cross. */
 export function callAnew(methods: readonly DescMethod[], transport: () => Promise<Transport>) {
@@ -88,8 +89,4 @@ function withoutConnection(error: unknown): unknown {
   const anew = new ConnectError(error.rawMessage, error.code, metadata, undefined, error.cause);
   anew.details = error.details;
   return anew;
-}
-
-async function* once<Value>(value: Value): AsyncIterable<Value> {
-  yield value;
 }

@@ -10,6 +10,7 @@ import {
 } from "@connectrpc/connect";
 import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
 import { toConnectError } from "./errors.ts";
+import { once } from "./rest/once.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 
@@ -86,8 +87,4 @@ function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): M
   };
   for (const register of routes) register(collector);
   return methods;
-}
-
-async function* once<Value>(value: Value): AsyncIterable<Value> {
-  yield value;
 }

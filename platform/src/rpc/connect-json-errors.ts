@@ -4,6 +4,7 @@ import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse 
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { BadRequestSchema, ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { explainJson } from "./rest/explain-json.ts";
+import { once } from "./rest/once.ts";
 
 /**
  * Connect says that a JSON request does not decode, but not which fields are at fault. This wraps a handler so that unary
@@ -74,8 +75,4 @@ function parse(bytes: Buffer): JsonValue | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  yield bytes;
 }

@@ -36,25 +36,18 @@ type Question = ServerReflectionRequest["messageRequest"] | ServerReflectionRequ
  */
 export function reflectionRoutes(services: readonly DescService[]): (router: ConnectRouter) => void {
   const schema = new ShownSchema(services);
+  async function* serverReflectionInfo<Request extends ServerReflectionRequest | ServerReflectionRequestV1Alpha>(
+    requests: AsyncIterable<Request>,
+  ) {
+    const told = new Set<DescFile>();
+    for await (const request of requests) {
+      const messageResponse = answer(schema, request.messageRequest, told);
+      yield { validHost: request.host, originalRequest: request, messageResponse };
+    }
+  }
   return (router) => {
-    router.service(ServerReflection, {
-      async *serverReflectionInfo(requests) {
-        const told = new Set<DescFile>();
-        for await (const request of requests) {
-          const messageResponse = answer(schema, request.messageRequest, told);
-          yield { validHost: request.host, originalRequest: request, messageResponse };
-        }
-      },
-    });
-    router.service(ServerReflectionV1Alpha, {
-      async *serverReflectionInfo(requests) {
-        const told = new Set<DescFile>();
-        for await (const request of requests) {
-          const messageResponse = answer(schema, request.messageRequest, told);
-          yield { validHost: request.host, originalRequest: request, messageResponse };
-        }
-      },
-    });
+    router.service(ServerReflection, { serverReflectionInfo });
+    router.service(ServerReflectionV1Alpha, { serverReflectionInfo });
   };
 }
 

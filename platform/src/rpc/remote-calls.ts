@@ -43,12 +43,10 @@ export function createRemoteCalls(options: {
     onFailure,
   });
   const foreign = new Map(
-    neighbours
-      .filter(() => options.foreignNeighbours)
-      .map((neighbour) => [
-        neighbour.service.typeName,
-        createForeignCalls(neighbour, options.routerOptions.readMaxBytes, onFailure),
-      ]),
+    (options.foreignNeighbours ? neighbours : []).map((neighbour) => [
+      neighbour.service.typeName,
+      createForeignCalls(neighbour, options.routerOptions.readMaxBytes, onFailure),
+    ]),
   );
   return {
     async call(method, request, response) {

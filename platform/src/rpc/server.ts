@@ -44,7 +44,8 @@ export interface ServerOptions {
   readonly isPublic: boolean;
   /** On a public port: whom to believe about where requests come from. */
   readonly trustsProxy: TrustsProxy;
-  readonly connectionLimits: ConnectionLimits;
+  /** Undefined for a port that holds as many connections as come. */
+  readonly connectionLimits: ConnectionLimits | undefined;
   /** What the port is described by in OpenAPI, in JSON; undefined for a port that does not describe itself. */
   readonly openApi: Uint8Array | undefined;
   /** How neighbours are told who the client is. Absent when they are no parts of the platform: they can read X-Forwarded-For. */
@@ -230,7 +231,7 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectErro
 function openPort(options: ServerOptions): FastifyServerFactory {
   const { isPublic, trustsProxy, addressSeal } = options;
   const open = onePortServerFactory({
-    admits: limitConnections(options.connectionLimits, trustsProxy, options),
+    ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
   });
   return (handle, fastifyOptions) =>

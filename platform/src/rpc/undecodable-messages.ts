@@ -17,6 +17,7 @@ import {
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { once } from "./rest/once.ts";
 
 /**
  * Connect answers `internal` to bytes that are no message, as if we had failed. This wraps a handler so that they are what they
@@ -102,8 +103,4 @@ async function* withFirst(
     yield isFirst ? change(chunk) : chunk;
     isFirst = false;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  yield bytes;
 }

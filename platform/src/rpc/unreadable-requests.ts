@@ -1,25 +1,17 @@
 import * as http from "node:http";
 import type { Duplex } from "node:stream";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorResponse } from "./rest/error.ts";
+import { withHttpStatus } from "./rest/http-status.ts";
 import { alwaysSaid } from "./security-headers.ts";
 
-interface Refusal {
-  readonly status: number;
-  readonly code: Code;
-  readonly message: string;
-}
-
-const garbage: Refusal = { status: 400, code: Code.InvalidArgument, message: "this is not HTTP" };
-const noHost: Refusal = { status: 400, code: Code.InvalidArgument, message: "one Host header is required" };
+const garbage = refusal(400, Code.InvalidArgument, "this is not HTTP");
+const noHost = refusal(400, Code.InvalidArgument, "one Host header is required");
 
 /** By the code of Node's error. */
-const refusals: Readonly<Record<string, Refusal>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    status: 408,
-    code: Code.DeadlineExceeded,
-    message: "the request took too long to arrive",
-  },
-  HPE_HEADER_OVERFLOW: { status: 431, code: Code.ResourceExhausted, message: "the headers are too large" },
+const refusals: Readonly<Record<string, ReturnType<typeof refusal>>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: refusal(408, Code.DeadlineExceeded, "the request took too long to arrive"),
+  HPE_HEADER_OVERFLOW: refusal(431, Code.ResourceExhausted, "the headers are too large"),
 };
 
 /**
@@ -28,9 +20,10 @@ const refusals: Readonly<Record<string, Refusal>> = {
  */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (socket.writable && !isAnswering(socket)) {
-    const { status, headers, body } = encode(refusals[error.code ?? ""] ?? garbage);
+    const { status, headers, body } = refusals[error.code ?? ""] ?? garbage;
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.write(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
+    const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines.join("")}\r\n`;
+    socket.write(Buffer.concat([Buffer.from(head), body]));
   }
   socket.destroy();
 }
@@ -51,8 +44,7 @@ export function requireOneHost(handler: http.RequestListener): http.RequestListe
       handler(request, response);
       return;
     }
-    const { status, headers, body } = encode(noHost);
-    response.writeHead(status, headers).end(body);
+    response.writeHead(noHost.status, noHost.headers).end(noHost.body);
   };
 }
 
@@ -62,14 +54,8 @@ function hostsOf({ rawHeaders }: http.IncomingMessage): number {
   return hosts;
 }
 
-function encode({ status, code, message }: Refusal) {
-  // google.rpc.Status, as REST has it.
-  const body = JSON.stringify({ code, message, details: [] });
-  const headers = {
-    ...alwaysSaid,
-    connection: "close",
-    "content-type": "application/json",
-    "content-length": String(Buffer.byteLength(body)),
-  };
-  return { status, headers, body };
+/** As REST tells every error, on a connection that ends with it. */
+function refusal(status: number, code: Code, message: string) {
+  const { headers, body } = errorResponse(withHttpStatus(new ConnectError(message, code), status));
+  return { status, headers: { ...alwaysSaid, connection: "close", ...headers }, body };
 }

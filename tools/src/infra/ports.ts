@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname } from "node:path";
+import { replaceFile } from "../replace-file.ts";
 
 /** Below the range that systems take outgoing ports from: a server that is being restarted finds its port still free. */
 const lowestPort = 20_000;
@@ -48,8 +48,7 @@ export async function choosePorts(
     for (const port of ports) taken.add(port);
     chosen[name] = ports;
   }
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ ...remembered, ...chosen }, null, 2)}\n`);
+  replaceFile(file, `${JSON.stringify({ ...remembered, ...chosen }, null, 2)}\n`);
   return chosen;
 }
 

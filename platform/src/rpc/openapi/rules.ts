@@ -1,4 +1,4 @@
-import { type DescField, getOption, hasOption, type JsonObject, ScalarType } from "@bufbuild/protobuf";
+import { type DescField, getOption, hasOption, type JsonObject } from "@bufbuild/protobuf";
 import { type FieldRules, field as fieldRules } from "@shop/gen/buf/validate/validate_pb";
 
 /** The rules of `buf.validate` for a field; undefined when it has none. */
@@ -70,10 +70,6 @@ export function allowedNumbers(rules: FieldRules | undefined): (number: number) 
 export function ruleWords(rules: FieldRules | undefined): string[] {
   return rules?.cel.map(({ message }) => message).filter((message) => message !== "") ?? [];
 }
-
-/** JSON has 64-bit integers as text. */
-export const isWide = (scalar: ScalarType) => wide.has(scalar);
-const wide = new Set([ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64, ScalarType.FIXED64, ScalarType.SFIXED64]);
 
 interface NumberRules {
   readonly lessThan: { readonly case?: string | undefined; readonly value?: number | bigint | undefined };

@@ -1,4 +1,4 @@
-import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 
 const fieldsByName = new WeakMap<DescMessage, Map<string, DescField>>();
 
@@ -34,3 +34,10 @@ const ownJsonForms = new Set(
     ...["BoolValue", "StringValue", "BytesValue"],
   ].map((name) => `google.protobuf.${name}`),
 );
+
+/** Whether protobuf's JSON writes the scalar as text, since a JavaScript number cannot hold it: integers of 64 bits. */
+export function isWide(scalar: ScalarType): boolean {
+  return wide.has(scalar);
+}
+
+const wide = new Set([ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64, ScalarType.FIXED64, ScalarType.SFIXED64]);

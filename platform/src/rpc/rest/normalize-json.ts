@@ -1,6 +1,6 @@
-import { type DescField, type DescMessage, type JsonObject, type JsonValue, ScalarType } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, JsonObject, JsonValue, ScalarType } from "@bufbuild/protobuf";
 import { fieldMaskJson } from "./field-mask.ts";
-import { fieldNamed } from "./fields.ts";
+import { fieldNamed, isWide } from "./fields.ts";
 import { ExactInteger, type ParsedJson } from "./json-text.ts";
 
 /**
@@ -45,10 +45,8 @@ function normalizeField(field: DescField, json: JsonValue): JsonValue {
 function scalar(type: ScalarType, json: JsonValue): JsonValue {
   const exact: unknown = json;
   if (!(exact instanceof ExactInteger)) return toNumbers(json);
-  return wide.has(type) ? exact.digits : Number(exact.digits);
+  return isWide(type) ? exact.digits : Number(exact.digits);
 }
-
-const wide = new Set([ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64, ScalarType.FIXED64, ScalarType.SFIXED64]);
 
 /** For whatever has no 64-bit field: Struct, unknown keys (refused later), mistyped values. */
 function toNumbers(json: JsonValue): JsonValue {

@@ -1,6 +1,7 @@
 import type { DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { isForwarded } from "./headers.ts";
+import { once } from "./once.ts";
 import type { RestInvoke } from "./transcoder.ts";
 
 /**
@@ -28,10 +29,6 @@ export function invokeTransport(transport: Transport): RestInvoke {
         throw new ConnectError(`${method.name} streams requests`, Code.Unimplemented);
     }
   };
-}
-
-async function* once(message: Message): AsyncIterable<Message> {
-  yield message;
 }
 
 function abortedOnReturn(messages: AsyncIterable<Message>, abort: AbortController): AsyncIterable<Message> {

@@ -17,7 +17,7 @@ export async function openTestPort(options: Partial<ServerOptions> = {}): Promis
     corsOrigins: [],
     isPublic: true,
     trustsProxy: () => false,
-    connectionLimits: { total: 0, perAddress: 0 },
+    connectionLimits: undefined,
     addressSeal: createAddressSeal("a secret of this test, long enough"),
     hosted: () => (router) => router.service(DeadLetterService, {}),
     refusal: () => undefined,
