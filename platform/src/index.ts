@@ -29,6 +29,7 @@ export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./p
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
+export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";

@@ -105,6 +105,7 @@ const wellFormed: Readonly<Record<string, () => string>> = {
   name: () => unique("Teapot"),
   category: () => unique("Kitchen"),
   currency_code: () => "EUR",
+  attributes: () => "color:red",
   reason: () => "because",
   actor: () => "platform",
 };

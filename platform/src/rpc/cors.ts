@@ -4,7 +4,13 @@ import type { FastifyInstance } from "fastify";
 import { traceparentHeader } from "../trace.ts";
 
 const methods = [...connectCors.allowedMethods, "PATCH", "PUT", "DELETE"];
-const allowedHeaders = [...connectCors.allowedHeaders, "Authorization", "Idempotency-Key", traceparentHeader];
+const allowedHeaders = [
+  ...connectCors.allowedHeaders,
+  "Authorization",
+  "Idempotency-Key",
+  "If-Match",
+  traceparentHeader,
+];
 const exposedHeaders = [
   ...connectCors.exposedHeaders,
   "RateLimit",

@@ -36,7 +36,7 @@ export async function openTestInventory() {
   /** A new product with so many on hand; answers its id. */
   async function addProduct(onHand: number, sku?: string): Promise<string> {
     const productId = newId("product");
-    await ledger.insertProduct(newProduct(productId, onHand, sku), "test");
+    await ledger.insertProducts([newProduct(productId, onHand, sku)], "test");
     return productId;
   }
 
@@ -61,6 +61,9 @@ export function newProduct(productId: string, onHand: number, sku?: string): Pro
       category: "Things",
       price: { currencyCode: "EUR", minorUnits: 100n },
       sku,
+      imageUrl: "",
+      attributes: {},
+      state: "active",
     },
     version: 1,
     balance: { onHand, reserved: 0, sequence: 1 },

@@ -51,6 +51,7 @@ export function operation(
     parameters: [
       ...pathParameters(path, examples, schemas),
       ...queryParameters(route, examples, schemas),
+      ...(route.etag === undefined ? [] : [{ $ref: "#/components/parameters/IfMatch" }]),
       { $ref: "#/components/parameters/Timeout" },
     ],
     ...(body && { requestBody: body }),

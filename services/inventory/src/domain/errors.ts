@@ -7,6 +7,12 @@ export function productNotFound(productId: string): DomainError {
   });
 }
 
+export function productNotDeleted(productId: string): DomainError {
+  return new DomainError("already_exists", "PRODUCT_NOT_DELETED", "the product is in the catalogue", {
+    metadata: { product_id: productId },
+  });
+}
+
 export function skuTaken(sku: string): DomainError {
   return new DomainError("already_exists", "SKU_TAKEN", "another product carries that SKU", { metadata: { sku } });
 }

@@ -1,22 +1,32 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
-import type { ProductStore } from "../store/product-store.ts";
+import type { ListingPlace } from "../domain/listing.ts";
+import type { ProductSearch } from "../store/product-search.ts";
+import { listingKey, toListing } from "../wire/listing.ts";
 import { toProductMessage } from "../wire/product.ts";
 
-/** Lists the catalogue, newest first. Safe to retry. */
+/** Finds products of the catalogue. Safe to retry. */
 export function listProducts(on: {
-  readonly products: ProductStore;
+  readonly search: ProductSearch;
   readonly pageTokens: PageTokens;
 }): MethodImpl<typeof InventoryService.method.listProducts> {
-  return async ({ pageSize, pageToken, name, category }) => {
-    const query = ["ListProducts", name, category];
+  return async (request) => {
+    const { pageSize, pageToken, countCategories } = request;
+    const listing = toListing(request);
+    const key = ["ListProducts", ...listingKey(request)];
+    const after = pageToken === "" ? undefined : on.pageTokens.open<ListingPlace>(pageToken, key);
     const limit = pageSize || defaultPageSize;
-    const after = pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query);
-    const { page, last } = cutPage(await on.products.list({ name, category, after }, limit + 1), limit);
+    const [listed, categories] = await Promise.all([
+      on.search.list(listing, after, limit + 1),
+      countCategories ? on.search.countCategories(listing) : undefined,
+    ]);
+    const { page, last } = cutPage(listed, limit);
     return {
-      products: page.map(toProductMessage),
-      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.productId, query),
+      products: page.map(({ product }) => toProductMessage(product)),
+      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.place, key),
+      categoryCounts: [...(categories?.counts ?? [])],
+      categoryCountsPartial: categories?.isPartial ?? false,
     };
   };
 }
