@@ -32,6 +32,10 @@ export function stockOutOfBounds(productId: string, { onHand, reserved }: Balanc
   );
 }
 
+export function searchTooBroad(): DomainError {
+  return new DomainError("resource_exhausted", "SEARCH_TOO_BROAD", "that takes too long to find: ask for less at once");
+}
+
 /** `sequence` is where the stock is now. */
 export function stockHistoryTooLong(productId: string, sequence: number): DomainError {
   return new DomainError(

@@ -109,16 +109,16 @@ export function createLedgerStore(on: {
     if (moves.length === 0) return 0;
     const productIds = moves.map((move) => move.product_id);
     const move = { $arrayElemAt: [{ $literal: moves }, { $indexOfArray: [{ $literal: productIds }, "$_id"] }] };
-    const onHand = { $add: ["$balance.on_hand", "$$move.on_hand_delta"] };
-    const reserved = { $add: ["$balance.reserved", "$$move.reserved_delta"] };
     const moved = {
-      balance: { on_hand: onHand, reserved, sequence: "$$move.sequence" },
-      in_stock: { $gt: [onHand, reserved] },
+      on_hand: { $add: ["$balance.on_hand", "$$move.on_hand_delta"] },
+      reserved: { $add: ["$balance.reserved", "$$move.reserved_delta"] },
+      sequence: "$$move.sequence",
     };
     const isNext = { $eq: [{ $add: ["$balance.sequence", 1] }, "$$move.sequence"] };
-    const asMoved = { $cond: [isNext, { $mergeObjects: ["$$ROOT", moved] }, "$$ROOT"] };
+    // What is set is written; what is merely carried along, as by $replaceWith, is taken apart first, and a product is large.
     const { modifiedCount } = await products.updateMany({ _id: { $in: productIds } }, [
-      { $replaceWith: { $let: { vars: { move }, in: asMoved } } },
+      { $set: { balance: { $let: { vars: { move }, in: { $cond: [isNext, moved, "$balance"] } } } } },
+      { $set: { in_stock: { $gt: ["$balance.on_hand", "$balance.reserved"] } } },
     ]);
     return modifiedCount;
   }

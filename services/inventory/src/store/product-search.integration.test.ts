@@ -4,6 +4,7 @@ import type { Listing, ListingOrder, ListingPlace } from "../domain/listing.ts";
 import { newProduct, type ProductDetails } from "../domain/product.ts";
 import { openTestInventory } from "../testing.ts";
 import { toDocument } from "./product-document.ts";
+import { createProductSearch } from "./product-search.ts";
 import { openProducts } from "./product-store.ts";
 
 const everything: Listing = {
@@ -156,7 +157,7 @@ test("every shape of a listing is read in the order of an index, its next page t
   expect(new Set(seen)).toContain("SORT_MERGE");
 }, 120_000);
 
-test("of 100,000 products page 1,000 costs what page 1 does, in every order", async () => {
+test("of 100,000 products page 1,000 costs what page 1 does, in every order; what takes too long is refused", async () => {
   const { fill, search, productDocuments, db } = await openSearch();
   await productDocuments.dropIndexes();
   for (let from = 0; from < 100_000; from += 10_000) {
@@ -170,6 +171,8 @@ test("of 100,000 products page 1,000 costs what page 1 does, in every order", as
     );
   }
   await openProducts(db);
+  const hurried = createProductSearch(productDocuments, 1);
+  await expect(hurried.countCategories(everything)).rejects.toMatchObject({ reason: "SEARCH_TOO_BROAD" });
   const plansOf = watchPlans(productDocuments);
   const pageSize = 100;
   for (const listing of [
@@ -214,6 +217,7 @@ test("what fits best comes first: that SKU, the words in the name, the beginning
     { name: "Cup for Tea", sku: "B-1" },
     { name: "Coffee cup" },
     { name: "Tin", sku: "TEA-CUP" },
+    { name: "Jar", sku: "JAR" },
     { name: "Tea Cup", description: "A cup for tea" },
     { name: "Teacups for cupboards" },
   ]);
@@ -235,6 +239,7 @@ test("what fits best comes first: that SKU, the words in the name, the beginning
   expect(await names({ query: "te" })).toEqual(["Teacups for cupboards", "Tea Cup", "Tin", "Cup for Tea", "Teapot"]);
   expect(await names({ query: "tea-CUP" })).toEqual(await names({ query: "tea cup" }));
   expect(await names({ query: "tea cup kettle" })).toEqual([]);
+  expect(await names({ query: "jar" })).toEqual(["Jar"]);
 });
 
 test("case, accents and variants of letters do not matter, and text without words finds nothing", async () => {

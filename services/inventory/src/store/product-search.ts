@@ -1,4 +1,5 @@
-import type { Collection, Filter, IndexDescription } from "mongodb";
+import { type Collection, type Filter, type IndexDescription, MongoServerError } from "mongodb";
+import { searchTooBroad } from "../domain/errors.ts";
 import type { CategoryCounts, Listing, ListingOrder, ListingPlace, PriceRange } from "../domain/listing.ts";
 import type { Product } from "../domain/product.ts";
 import {
@@ -21,7 +22,10 @@ export interface Listed {
   readonly place: ListingPlace;
 }
 
-/** Finds products by their terms: pages are read in the order of an index, from where the one before ended. */
+/**
+ * Finds products by their terms: pages are read in the order of an index, from where the one before ended. Throws
+ * SEARCH_TOO_BROAD when that takes too long: where nearly every product fits a part of what is asked for, and none all of it.
+ */
 export interface ProductSearch {
   /** What comes after a place, or from the start. */
   list(listing: Listing, after: ListingPlace | undefined, limit: number): Promise<Listed[]>;
@@ -53,10 +57,12 @@ const sortings: Readonly<Record<ListingOrder, { readonly index: keyof typeof key
   "price desc": { index: "price", direction: -1 },
 };
 
+/** How long one query may take of the database. */
+const maxQueryMs = 2_000;
 const maxCounted = 10_000;
 const maxCategories = 100;
 
-export function createProductSearch(products: Collection<ProductDocument>): ProductSearch {
+export function createProductSearch(products: Collection<ProductDocument>, maxTimeMS = maxQueryMs): ProductSearch {
   return {
     async list(listing, after, limit) {
       const { index, direction } = sortings[listing.order];
@@ -69,10 +75,11 @@ export function createProductSearch(products: Collection<ProductDocument>): Prod
           if (found.length === limit) return found;
           const filter: ProductFilter = { $and: [...conditions(listing, terms), range] };
           const documents = await products
-            .find(filter, { hint: index })
+            .find(filter, { hint: index, maxTimeMS })
             .sort(sort)
             .limit(limit - found.length)
-            .toArray();
+            .toArray()
+            .catch(explain);
           found.push(...documents.map((document) => toListed(document, keys, tier)));
         }
       }
@@ -86,9 +93,10 @@ export function createProductSearch(products: Collection<ProductDocument>): Prod
       const groups = await products
         .aggregate<{ _id: string; count: number }>(
           [{ $match: filter }, { $limit: maxCounted + 1 }, { $group: { _id: "$category", count: { $sum: 1 } } }],
-          { hint: "newest" },
+          { hint: "newest", maxTimeMS },
         )
-        .toArray();
+        .toArray()
+        .catch(explain);
       const counts = groups
         .map(({ _id: category, count }) => ({ category, count }))
         .sort((a, b) => b.count - a.count || (a.category < b.category ? -1 : 1));
@@ -96,6 +104,12 @@ export function createProductSearch(products: Collection<ProductDocument>): Prod
       return { counts: counts.slice(0, maxCategories), isPartial };
     },
   };
+}
+
+function explain(error: unknown): never {
+  const maxTimeMSExpired = 50;
+  if (error instanceof MongoServerError && error.code === maxTimeMSExpired) throw searchTooBroad();
+  throw error;
 }
 
 /** A listing by relevance is one list after the other; every other order is a single one. */
