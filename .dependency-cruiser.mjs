@@ -79,6 +79,16 @@ const forbidden = [
     to: { path: "node_modules/(@fastify/|@connectrpc/connect-fastify/|fastify/)" },
   },
   {
+    name: "lean-stands-alone",
+    comment:
+      "Other users of Connect will want the short way for unary calls: it uses the protobuf and Connect libraries only.",
+    from: { path: "^platform/src/rpc/lean/", pathNot: testFile },
+    to: {
+      path: ["^platform/src/", "^gen/src/", "node_modules/(@fastify/|fastify/)"],
+      pathNot: "^platform/src/rpc/lean/",
+    },
+  },
+  {
     name: "gateway-imports-no-service",
     comment: "The gateway forwards by descriptor: it must run in a process that hosts no service.",
     from: { path: "^gateway/" },

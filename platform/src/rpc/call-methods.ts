@@ -21,8 +21,7 @@ const callEnded = new ConnectError("the call has ended", Code.Canceled);
  * Calls methods for the REST transcoder straight away, through the same gate and interceptors as every other protocol but
  * without encoding their messages once more.
  */
-export function callMethods(routes: readonly ((router: ConnectRouter) => void)[], options: RouterOptions): RestInvoke {
-  const methods = collectMethods(routes);
+export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, options: RouterOptions): RestInvoke {
   return async (method, { message, header, signal, timeoutMs }) => {
     const spec = methods.get(method);
     if (spec === undefined) throw new Error(`${method.name} is not hosted here`);
@@ -71,7 +70,7 @@ export function callMethods(routes: readonly ((router: ConnectRouter) => void)[]
 }
 
 /** What the routes would register with a router. */
-function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): Map<DescMethod, MethodImplSpec> {
+export function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): Map<DescMethod, MethodImplSpec> {
   const methods = new Map<DescMethod, MethodImplSpec>();
   const collector: ConnectRouter = {
     handlers: [],

@@ -1,5 +1,6 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, createConnectRouter, type MethodImplSpec } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { Health } from "@shop/gen/grpc/health/v1/health_pb";
 import Fastify, { type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
@@ -8,7 +9,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
-import { callMethods } from "./call-methods.ts";
+import { callMethods, collectMethods } from "./call-methods.ts";
 import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
@@ -17,8 +18,10 @@ import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { tellForwarded } from "./forward.ts";
 import { addHealth, healthRoutes } from "./health.ts";
+import { compressions } from "./lean/compressions.ts";
+import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { bodyOf } from "./request-body.ts";
@@ -26,8 +29,8 @@ import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
-import { createRouting, type Destination } from "./routing.ts";
-import { setSecurityHeaders } from "./security-headers.ts";
+import { createRouting, type Destination, type Routing } from "./routing.ts";
+import { securityHeaders } from "./security-headers.ts";
 import { blameUndecodable } from "./undecodable-messages.ts";
 
 export interface ServerOptions {
@@ -65,6 +68,8 @@ export interface ServerOptions {
   /** Whether callers can ask what the services are. */
   readonly reflection: boolean;
   readonly routerOptions: RouterOptions;
+  /** Whether the usual unary calls are answered by lean/, or everything by Connect's own handlers. */
+  readonly leanCalls: boolean;
   readonly authorize: Authorize;
   /** What keeps services from doing their work, as a person would say it; nothing when they can. */
   missing(services: readonly DescService[]): Promise<readonly string[]>;
@@ -99,15 +104,19 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
   const remote = createRemoteCalls(options);
-  const invokeHosted = callMethods(routes, options.routerOptions);
+  const specs = collectMethods(routes);
+  const invokeHosted = callMethods(specs, options.routerOptions);
   const transcoder = createTranscoder({
     services,
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
   });
 
+  const handlers = connectHandlers(options, routes, routing);
+  const greet = greeter(options);
+  const lean = options.leanCalls ? answerLean(options, greet, handlers, specs) : undefined;
   const app = Fastify({
-    serverFactory: openPort(options),
+    serverFactory: openPort(options, greet, lean),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -147,12 +156,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   });
   await app.register(fastifyConnectPlugin, { routes: own.routes, readMaxBytes: ownReadMaxBytes });
   await app.register(fastifyConnectPlugin, {
-    ...options.routerOptions,
-    routes(router) {
-      for (const register of routes) register(router);
-      const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors).map(blameUndecodable));
-    },
+    readMaxBytes,
+    routes: (router) => router.handlers.push(...handlers),
   });
   // Everything else: REST, and what is hosted elsewhere.
   app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
@@ -228,28 +233,65 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectErro
 }
 
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
-function openPort(options: ServerOptions): FastifyServerFactory {
-  const { isPublic, trustsProxy, addressSeal } = options;
+function openPort(options: ServerOptions, greet: Greet, lean: LeanCalls | undefined): FastifyServerFactory {
+  const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
     ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
+    ...(lean && { answersStream: lean.stream }),
   });
   return (handle, fastifyOptions) =>
     open((request, response) => {
-      greet(request, response);
+      if (request.httpVersionMajor === 1 && lean?.request(request, response)) return;
+      for (const [name, value] of Object.entries(greet(request))) response.setHeader(name, value);
       handle(request, response);
     }, fastifyOptions);
+}
 
-  function greet(request: AnyRequest, response: AnyResponse): void {
-    const { headers } = request;
+type Greet = (request: Parameters<typeof clientOf>[0]) => Readonly<Record<string, string>>;
+
+/** Notes where a request comes from, once; the answer is what every answer to it says. */
+function greeter({ isPublic, trustsProxy, addressSeal }: ServerOptions): Greet {
+  return ({ headers, socket }) => {
     if (!isPublic) {
-      headers[clientAddressHeader] = addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(request.socket);
-      return;
+      headers[clientAddressHeader] = addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(socket);
+      return {};
     }
-    const { address, isHttps } = clientOf(request, trustsProxy);
+    const { address, isHttps } = clientOf({ headers, socket }, trustsProxy);
     headers[clientAddressHeader] = address;
-    setSecurityHeaders(response, isHttps);
-  }
+    return securityHeaders(isHttps);
+  };
+}
+
+/** Answers the usual calls of what is hosted here without Fastify, which has nothing to add to them. */
+function answerLean(
+  options: ServerOptions,
+  greet: Greet,
+  handlers: readonly UniversalHandler[],
+  specs: ReadonlyMap<DescMethod, MethodImplSpec>,
+): LeanCalls {
+  return createLeanCalls({
+    ...options.routerOptions,
+    handlers,
+    specs,
+    admit(method, request) {
+      // Browsers are told more, and so is who is refused.
+      if (request.headers.origin !== undefined || options.refusal(method) !== undefined) return undefined;
+      return greet(request);
+    },
+  });
+}
+
+/** Connect's handlers of what is hosted here, as far as this port shows it. */
+function connectHandlers(
+  { routerOptions }: ServerOptions,
+  routes: readonly ((router: ConnectRouter) => void)[],
+  routing: Routing,
+): UniversalHandler[] {
+  const router = createConnectRouter({ ...routerOptions, acceptCompression: compressions });
+  for (const register of routes) register(router);
+  const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
+  return reachable.map(explainJsonErrors).map(blameUndecodable);
 }
 
 /** Who may not call at all is told so, whatever the body. */
