@@ -289,6 +289,7 @@ describe("query parameters", () => {
     ["field_mask=foo_bar,nested.some_text", { field_mask: "fooBar,nested.someText" }],
     ["fieldMask=fooBar,nested.someText", { field_mask: "fooBar,nested.someText" }],
     ["field_mask=*", { field_mask: "*" }],
+    ["field_masks=foo_bar&field_masks=baz", { field_masks: ["fooBar", "baz"] }],
     ["nested.mask=a_b", { nested: { mask: "aB" } }],
     ["bool_wrapper=false", { bool_wrapper: false }],
     ["int32_wrapper=0", { int32_wrapper: 0 }],
