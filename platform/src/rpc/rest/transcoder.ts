@@ -161,12 +161,12 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
     const { body, headers, query } = request;
     const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
-    const content = bytes === undefined ? null : { bytes, contentType: headers.get("content-type") };
+    const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
     return decodeRequest(route, variables, query, content, registry).message;
   }
 
   function notAllowed(request: RestRequest, methods: string[]): RestResponse {
-    const allow = [...methods, "OPTIONS"].join(", ");
+    const allow = [...new Set([...methods, "OPTIONS"])].join(", ");
     if (request.method === "OPTIONS") return { status: 204, headers: { allow }, body: new Uint8Array() };
     const error = new ConnectError(`${request.path.slice(0, 200)} allows ${allow}`, Code.Unimplemented, {
       allow,
