@@ -1,5 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter, createConnectRouter, type MethodImplSpec } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { Health } from "@shop/gen/grpc/health/v1/health_pb";
@@ -10,27 +10,29 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
-import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
+import type { AddressSeal, TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { tellForwarded } from "./forward.ts";
+import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import { compressions } from "./lean/compressions.ts";
-import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
+import { isTooLong } from "./message-sizes.ts";
+import { NodeHeaders } from "./node-headers.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
 import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { bodyOf } from "./request-body.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
-import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
+import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { createRouting, type Destination, type Routing } from "./routing.ts";
-import { securityHeaders } from "./security-headers.ts";
+import { createShortWay, type ShortWay } from "./short-way.ts";
 import { blameUndecodable } from "./undecodable-messages.ts";
 
 export interface ServerOptions {
@@ -88,9 +90,6 @@ export interface RpcServer {
 /** A gateway passes the cancellations of all its callers on over a few connections. */
 const resetsBehindGateway = { burst: 100_000, perSecond: 10_000 };
 
-/** What frames a message: gRPC's and Connect's envelope. */
-const envelopeBytes = 5;
-
 /**
  * Opens a port that speaks Connect, gRPC and gRPC-Web (JSON and binary) and REST, over HTTP/1.1 and HTTP/2 without TLS.
  * Calls to hosted services are answered here; those to other services cross as bytes, once the gate has let them.
@@ -113,10 +112,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   });
 
   const handlers = connectHandlers(options, routes, routing);
-  const greet = greeter(options);
-  const lean = options.leanCalls ? answerLean(options, greet, handlers, specs) : undefined;
+  const greet = createGreet(options);
+  const shortWay = options.leanCalls
+    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet })
+    : undefined;
   const app = Fastify({
-    serverFactory: openPort(options, greet, lean),
+    serverFactory: openPort(options, greet, shortWay),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -138,13 +139,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     if (destination.kind !== "method") return;
     const { method } = destination;
     const refusal = options.refusal(method);
-    const length = Number(request.headers["content-length"] ?? 0);
     if (refusal !== undefined) {
       // Kinds of errors are called as Connect calls their codes.
       options.metrics?.called(`${method.parent.typeName}/${method.name}`, refusal.kind, 0);
       refuse(request, reply, toldOnce(refusal, method));
     } else if (
-      length > readMaxBytes + envelopeBytes &&
+      isTooLong(request.headers, readMaxBytes) &&
       method.methodKind === "unary" &&
       !own.services.includes(method.parent)
     ) {
@@ -233,53 +233,22 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectErro
 }
 
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
-function openPort(options: ServerOptions, greet: Greet, lean: LeanCalls | undefined): FastifyServerFactory {
+function openPort(options: ServerOptions, greet: Greet, shortWay: ShortWay | undefined): FastifyServerFactory {
   const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
     ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
-    ...(lean && { answersStream: lean.stream }),
+    ...(shortWay && { answersStream: shortWay.stream }),
   });
-  return (handle, fastifyOptions) =>
-    open((request, response) => {
-      if (request.httpVersionMajor === 1 && lean?.request(request, response)) return;
+  return (handle, fastifyOptions) => {
+    const server = open((request, response) => {
+      // A port that closes has Fastify end its connections, too.
+      if (server.listening && shortWay?.request(request, response)) return;
       for (const [name, value] of Object.entries(greet(request))) response.setHeader(name, value);
       handle(request, response);
     }, fastifyOptions);
-}
-
-type Greet = (request: Parameters<typeof clientOf>[0]) => Readonly<Record<string, string>>;
-
-/** Notes where a request comes from, once; the answer is what every answer to it says. */
-function greeter({ isPublic, trustsProxy, addressSeal }: ServerOptions): Greet {
-  return ({ headers, socket }) => {
-    if (!isPublic) {
-      headers[clientAddressHeader] = addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(socket);
-      return {};
-    }
-    const { address, isHttps } = clientOf({ headers, socket }, trustsProxy);
-    headers[clientAddressHeader] = address;
-    return securityHeaders(isHttps);
+    return server;
   };
-}
-
-/** Answers the usual calls of what is hosted here without Fastify, which has nothing to add to them. */
-function answerLean(
-  options: ServerOptions,
-  greet: Greet,
-  handlers: readonly UniversalHandler[],
-  specs: ReadonlyMap<DescMethod, MethodImplSpec>,
-): LeanCalls {
-  return createLeanCalls({
-    ...options.routerOptions,
-    handlers,
-    specs,
-    admit(method, request) {
-      // Browsers are told more, and so is who is refused.
-      if (request.headers.origin !== undefined || options.refusal(method) !== undefined) return undefined;
-      return greet(request);
-    },
-  });
 }
 
 /** Connect's handlers of what is hosted here, as far as this port shows it. */
@@ -301,7 +270,7 @@ async function tooLarge(
   { authorize, routerOptions: { readMaxBytes } }: ServerOptions,
 ): Promise<ConnectError> {
   try {
-    await authorize(method, toHeaders(request));
+    await authorize(method, new NodeHeaders(request.headers));
   } catch (error) {
     return toConnectError(error, method.parent.file.proto.package);
   }

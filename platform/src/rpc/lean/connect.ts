@@ -2,11 +2,11 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import type { Message } from "@bufbuild/protobuf";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
 import { type LeanMethod, toldOf } from "./lean-method.ts";
-import { NodeHeaders } from "./node-headers.ts";
 import { addHeaders } from "./outgoing-headers.ts";
 
 /** Whether a message is binary, by the types that a unary call of the Connect protocol has. */

@@ -9,11 +9,11 @@ import {
 import type { Message } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";
 import { type LeanMethod, toldOf } from "./lean-method.ts";
-import { NodeHeaders } from "./node-headers.ts";
 import { addHeaders } from "./outgoing-headers.ts";
 
 /** Before each message: a byte of flags, and its length in four. */

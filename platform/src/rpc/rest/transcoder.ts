@@ -26,7 +26,8 @@ export type RestRequest = {
   headers: Headers;
   /** null for a request without a body. It is read only if the host asks for the message. */
   body: AsyncIterable<Uint8Array> | null;
-  signal: AbortSignal;
+  /** Read only by those whom it concerns: it may be made when it is. */
+  readonly signal: AbortSignal;
 };
 
 /** An HTTP response. */
@@ -45,15 +46,19 @@ export type RestCall = {
    */
   message: () => Promise<Message>;
   header: Headers;
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
   timeoutMs: number | undefined;
 };
 
 /**
  * What a call gave: the message, or the messages of a server-streaming method. The responses of Connect's transports
- * and interceptors are of this shape. Header and trailer become response headers.
+ * and interceptors are of this shape. Header and trailer become response headers; undefined are those that say nothing.
  */
-export type RestResult = { header: Headers; trailer: Headers; message: Message | AsyncIterable<Message> };
+export type RestResult = {
+  header: Headers | undefined;
+  trailer: Headers | undefined;
+  message: Message | AsyncIterable<Message>;
+};
 
 /** Calls a method; fails with a ConnectError. */
 export type RestInvoke = (method: DescMethod, call: RestCall) => Promise<RestResult>;
@@ -125,7 +130,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
         return message;
       },
       header: request.headers,
-      signal: request.signal,
+      get signal() {
+        return request.signal;
+      },
       timeoutMs: timeoutMs(request.headers),
     }).catch((error: unknown) => {
       throw keepHttpStatus(error, decoding.failure);
