@@ -70,13 +70,23 @@ const forbidden = [
     comment:
       "The google.api.http transcoder is to be publishable on its own: it uses the protobuf and Connect libraries only.",
     from: { path: "^platform/src/rpc/rest/" },
-    to: { path: ["^platform/src/", "^gen/src/shop/"], pathNot: "^platform/src/rpc/rest/" },
+    to: { path: ["^platform/src/", "^gen/src/shop/"], pathNot: "^platform/src/rpc/(rest/|node-headers\\.ts$)" },
   },
   {
     name: "rest-knows-no-framework",
     comment: "The transcoder serves whatever speaks node:http or node:http2, so it can't depend on Fastify.",
     from: { path: "^platform/src/rpc/rest/" },
     to: { path: "node_modules/(@fastify/|@connectrpc/connect-fastify/|fastify/)" },
+  },
+  {
+    name: "lean-stands-alone",
+    comment:
+      "Other users of Connect will want the short way for unary calls: it uses the protobuf and Connect libraries only.",
+    from: { path: "^platform/src/rpc/lean/", pathNot: testFile },
+    to: {
+      path: ["^platform/src/", "^gen/src/", "node_modules/(@fastify/|fastify/)"],
+      pathNot: "^platform/src/rpc/(lean/|node-headers\\.ts$)",
+    },
   },
   {
     name: "gateway-imports-no-service",

@@ -20,6 +20,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     neighbours: services.map((service) => ({ service, urls: [url] })),
     foreignNeighbours: true,
     hosted: () => undefined,
+    leanCalls: false,
     refusal: () => undefined,
     authorize: async () => ({ kind: "anonymous" }),
     routerOptions: { interceptors: [], readMaxBytes: config.READ_MAX_BYTES },

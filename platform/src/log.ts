@@ -3,19 +3,35 @@ import { currentTraceId } from "./trace.ts";
 
 export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "child">;
 
-/** JSON lines on standard output; every line carries the trace it was written in. */
+/**
+ * JSON lines on standard output; every line carries the trace it was written in. A reader that stalls or goes holds nothing up:
+ * what it does not take is lost when the process exits.
+ */
 export function createLogger(level: string): Logger {
-  return pino({
-    level,
-    base: null,
-    timestamp: stdTimeFunctions.isoTime,
-    mixin: () => {
-      const traceId = currentTraceId();
-      return traceId === undefined ? {} : { trace_id: traceId };
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      mixin: () => {
+        const traceId = currentTraceId();
+        return traceId === undefined ? {} : { trace_id: traceId };
+      },
+      redact: ["password", "access_token", "accessToken", "refresh_token", "refreshToken"].flatMap((secret) => [
+        secret,
+        `*.${secret}`,
+      ]),
     },
-    redact: ["password", "access_token", "accessToken", "refresh_token", "refreshToken"].flatMap((secret) => [
-      secret,
-      `*.${secret}`,
-    ]),
-  });
+    standardOutput,
+  );
 }
+
+// pino's own stream tries for ever, when the process exits, to write what nobody reads.
+const standardOutput = {
+  write(line: string): void {
+    if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
+    process.stdout.write(line);
+  },
+};
+
+function ignore(): void {}

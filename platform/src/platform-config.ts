@@ -19,6 +19,9 @@ export const platformConfig = z.object({
   LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
   REFLECTION: setting.flag(true).describe("whether the ports answer gRPC reflection: true or false"),
+  LEAN_CALLS: setting
+    .flag(true)
+    .describe("whether usual unary calls take the short way past Connect's own handlers: true or false"),
   METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional().describe("TCP port of /metrics; none without it"),
   METRICS_HOST: z.string().default("127.0.0.1").describe("address to listen on for /metrics"),
   INTERNAL_SECRET: z

@@ -143,6 +143,7 @@ export async function startModules(
         neighbours,
         foreignNeighbours: false,
         reflection: settings.REFLECTION,
+        leanCalls: settings.LEAN_CALLS,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
         missing,

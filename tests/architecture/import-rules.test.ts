@@ -92,6 +92,21 @@ const planted: readonly Planted[] = [
     files: { "platform/src/rpc/rest/a.ts": 'export type { FastifyReply } from "fastify";' },
   },
   {
+    rule: "lean-stands-alone",
+    when: "the short way imports the platform's errors",
+    files: { "platform/src/rpc/lean/a.ts": 'export { DomainError } from "../../errors.ts";' },
+  },
+  {
+    rule: "lean-stands-alone",
+    when: "the short way imports one of our messages",
+    files: { "platform/src/rpc/lean/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
+  },
+  {
+    rule: "lean-stands-alone",
+    when: "the short way imports a type of Fastify",
+    files: { "platform/src/rpc/lean/a.ts": 'export type { FastifyReply } from "fastify";' },
+  },
+  {
     rule: "gateway-imports-no-service",
     when: "the gateway imports a service",
     files: { "gateway/src/a.ts": 'export { orders } from "@shop/orders";' },

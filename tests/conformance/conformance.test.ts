@@ -24,7 +24,8 @@ if (runner instanceof Error && !mustRun) console.log(`the conformance suite is l
 test.skipIf(runner instanceof Error && !mustRun).for([
   ["through the forwarder", "gateway"],
   ["on a port of the platform", "direct"],
-] as const)("the Connect conformance suite passes %s", { timeout: 580_000 }, async ([, behind]) => {
+  ["on a port of the platform by Connect's own handlers", "stock"],
+] as const)("the Connect conformance suite passes %s", { timeout: 580_000 }, async ([, how]) => {
   if (runner instanceof Error) throw runner;
   const descriptorSet = join(scratch, "conformance.binpb");
   const contract = join(import.meta.dirname, "proto");
@@ -33,7 +34,7 @@ test.skipIf(runner instanceof Error && !mustRun).for([
   const said = await run(runner, [
     ...["--mode", "server", "--conf", join(import.meta.dirname, "config.yaml")],
     ...["--parallel", "4", "--max-servers", "1", "-v"],
-    ...["--", process.execPath, join(import.meta.dirname, "server.ts"), behind, descriptorSet],
+    ...["--", process.execPath, join(import.meta.dirname, "server.ts"), how, descriptorSet],
   ]);
   expect(said.filter((line) => line.startsWith("FAILED"))).toEqual([]);
   expect(said.at(-1)).toBe(`${cases} passed, 0 failed`);

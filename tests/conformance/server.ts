@@ -16,12 +16,13 @@ import {
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
 // The server under test, as the suite's runner starts it: it asks on standard input and is answered on standard output. The
-// service is on a port of the platform. With `gateway` the port that is told is that of the forwarder before it.
+// service is on a port of the platform, with `stock` without its short way for unary calls. With `gateway` the port that is told is
+// that of the forwarder before it.
 
-const [behind, descriptorSet] = process.argv.slice(2);
+const [how, descriptorSet] = process.argv.slice(2);
 const { messageReceiveLimit } = fromBinary(ServerCompatRequestSchema, readFileSync(process.stdin.fd).subarray(4));
 const service = await startService();
-const forwarder = behind === "gateway" ? startForwarder(service.port) : undefined;
+const forwarder = how === "gateway" ? startForwarder(service.port) : undefined;
 process.once("SIGTERM", stop);
 const port = forwarder === undefined ? service.port : await portOf(forwarder);
 writeDelimited(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host: "127.0.0.1", port })));
@@ -43,6 +44,7 @@ async function startService() {
     neighbours: [],
     foreignNeighbours: false,
     reflection: true,
+    leanCalls: how !== "stock",
     isPublic: false,
     corsOrigins: [],
     trustsProxy: () => false,

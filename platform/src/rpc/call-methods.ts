@@ -1,77 +1,74 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import {
-  Code,
   ConnectError,
   type ConnectRouter,
-  createHandlerContext,
   createMethodImplSpec,
   createServiceImplSpec,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import { transformInvokeImplementation } from "@connectrpc/connect/protocol";
 import { toConnectError } from "./errors.ts";
+import { invokeUnary } from "./lean/invoke-unary.ts";
+import { createLazyContext } from "./lean/lazy-context.ts";
 import { once } from "./rest/once.ts";
-import type { RestInvoke } from "./rest/transcoder.ts";
+import type { RestCall, RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
-
-/** Made once: a reason of its own for every call costs more than the call. */
-const callEnded = new ConnectError("the call has ended", Code.Canceled);
 
 /**
  * Calls methods for the REST transcoder straight away, through the same gate and interceptors as every other protocol but
  * without encoding their messages once more.
  */
-export function callMethods(routes: readonly ((router: ConnectRouter) => void)[], options: RouterOptions): RestInvoke {
-  const methods = collectMethods(routes);
-  return async (method, { message, header, signal, timeoutMs }) => {
+export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, options: RouterOptions): RestInvoke {
+  return async (method, call) => {
     const spec = methods.get(method);
     if (spec === undefined) throw new Error(`${method.name} is not hosted here`);
-    const context = createHandlerContext({
-      service: method.parent,
+    const context = createLazyContext({
       method,
       protocolName: "rest",
       requestMethod: "POST",
       url: `http://rest/${method.parent.typeName}/${method.name}`,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      requestSignal: signal,
-      requestHeader: header,
-      responseHeader: {},
-      responseTrailer: {},
+      header: call.header,
+      timeoutMs: call.timeoutMs,
+      onCallerGone(tell) {
+        if (call.signal.aborted) tell();
+        else call.signal.addEventListener("abort", tell);
+      },
     });
-    const result = { header: context.responseHeader, trailer: context.responseTrailer };
-    // As over Connect, what a method tells in headers is told with an error, too.
-    const withHeader = (error: unknown) => {
-      if (error instanceof ConnectError)
-        for (const [name, value] of context.responseHeader) error.metadata.set(name, value);
-      return error;
-    };
-    const decoded = async () => {
-      try {
-        return await message();
-      } catch (error) {
-        throw toConnectError(error, method.parent.file.proto.package);
-      }
-    };
     if (spec.kind !== "unary") {
       await options.requestGate?.(context);
-      const input = await decoded();
+      const input = await decoded(method, call);
       const stream = transformInvokeImplementation(spec, context, options.interceptors)(once(input));
-      return { ...result, message: stream as AsyncIterable<Message> };
+      return {
+        header: context.responseHeader,
+        trailer: context.responseTrailer,
+        message: stream as AsyncIterable<Message>,
+      };
     }
     try {
       await options.requestGate?.(context);
-      const output = await invokeUnaryImplementation(spec, context, await decoded(), options.interceptors);
-      return { ...result, message: output };
+      const message = await invokeUnary(spec, context, await decoded(method, call), options.interceptors);
+      return { header: context.saidInHeader, trailer: context.saidInTrailer, message };
     } catch (error) {
-      throw withHeader(error);
+      // As over Connect, what a method tells in headers is told with an error, too.
+      if (error instanceof ConnectError)
+        for (const [name, value] of context.saidInHeader ?? []) error.metadata.set(name, value);
+      throw error;
     } finally {
-      context.abort(callEnded);
+      context.end();
     }
   };
 }
 
+async function decoded(method: DescMethod, { message }: RestCall): Promise<Message> {
+  try {
+    return await message();
+  } catch (error) {
+    throw toConnectError(error, method.parent.file.proto.package);
+  }
+}
+
 /** What the routes would register with a router. */
-function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): Map<DescMethod, MethodImplSpec> {
+export function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): Map<DescMethod, MethodImplSpec> {
   const methods = new Map<DescMethod, MethodImplSpec>();
   const collector: ConnectRouter = {
     handlers: [],

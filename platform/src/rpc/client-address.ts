@@ -14,7 +14,7 @@ export type TrustsProxy = (address: string, hop: number) => boolean;
 
 /** The client behind a request to a public port, as the proxies that are trusted tell it. */
 export function clientOf(
-  request: AnyRequest,
+  request: Pick<AnyRequest, "headers"> & { readonly socket: Pick<Socket, "remoteAddress"> },
   trustsProxy: TrustsProxy,
 ): { readonly address: string; readonly isHttps: boolean } {
   const peer = peerOf(request.socket);

@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from "node:http";
+
 /** gRPC, gRPC-Web and Connect's streams say how long each message is before it comes. */
 const enveloped = /^application\/(grpc(-web)?|connect)($|[+;])/i;
 const prefixBytes = 5;
@@ -30,4 +32,9 @@ export function watchMessageSizes(
       if (messageLeft > maxBytes) return tooLarge();
     }
   };
+}
+
+/** Whether the body of one message, framed or not, says ahead that it is longer than the message may be. */
+export function isTooLong({ "content-length": length }: IncomingHttpHeaders, maxBytes: number): boolean {
+  return length !== undefined && Number(length) > maxBytes + prefixBytes;
 }

@@ -38,6 +38,8 @@ export interface OnePortOptions {
   readonly streamResets?: { readonly burst: number; readonly perSecond: number };
   /** After `close()`, requests still running have so long to finish; then their connections are destroyed. */
   readonly closeGraceMs?: number;
+  /** HTTP/2: answers a stream itself and says so, before Node makes the objects that look like those of HTTP/1.1. */
+  readonly answersStream?: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => boolean;
 }
 
 const defaults = {
@@ -54,6 +56,7 @@ const defaults = {
   maxHeaderBytes: 16_384,
   streamResets: { burst: 1_000, perSecond: 100 },
   closeGraceMs: 10_000,
+  answersStream: () => false,
 };
 
 /** Node looks this often for requests over HTTP/1.1 that are late, and we for the rest. */
@@ -68,6 +71,13 @@ export function onePortServerFactory(options: OnePortOptions = {}): FastifyServe
   return (handler) => new OnePortServer(options, handler);
 }
 
+type StreamListener = (
+  this: http2.Http2Server,
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
 type SocketListener = (this: http.Server, socket: Socket) => void;
 
 /**
@@ -171,6 +181,11 @@ export class OnePortServer extends http.Server {
       compatible,
     );
     server.on("checkExpectation", compatible);
+    const [makeCompatible] = server.listeners("stream") as [StreamListener];
+    server.removeListener("stream", makeCompatible);
+    server.on("stream", (stream, headers, ...rest) => {
+      if (!this.#options.answersStream(stream, headers)) makeCompatible.call(server, stream, headers, ...rest);
+    });
     server.on("session", (session) => this.#watch(session));
     return server;
   }

@@ -40,6 +40,13 @@ test("a file comes with all that it imports", async () => {
   for (const { dependency } of files) for (const name of dependency) expect(names).toContain(name);
 });
 
+test("the details that errors carry are told, though no method names them", async () => {
+  for (const name of ["ErrorInfo", "BadRequest", "RetryInfo"]) {
+    const [file] = await filesWith([DeadLetterService], `google.rpc.${name}`);
+    expect(file!.messageType.map((type) => type.name)).toContain(name);
+  }
+});
+
 test("a method that is not shown is not told of, nor are types that only it uses", async () => {
   const [whole] = await filesWith([DeadLetterService], DeadLetterService.typeName);
   const [part] = await filesWith([shown], DeadLetterService.typeName);

@@ -9,6 +9,7 @@ import {
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { file_google_rpc_error_details } from "@shop/gen/google/rpc/error_details_pb";
 import { ServerReflection, type ServerReflectionRequest } from "@shop/gen/grpc/reflection/v1/reflection_pb";
 import {
   type ServerReflectionRequest as ServerReflectionRequestV1Alpha,
@@ -110,6 +111,8 @@ class ShownSchema {
     this.serviceNames = services.map(({ typeName }) => typeName).toSorted();
     this.#shownMethods = new Set(services.flatMap(({ methods }) => methods));
     for (const { file } of services) this.#addFile(file);
+    // No method names the types of error details, and without them a caller's tool shows bytes.
+    this.#addFile(file_google_rpc_error_details);
     this.#hiddenTypes = this.#findHiddenTypes();
     for (const file of this.#files.values()) this.#index(file);
   }

@@ -7,8 +7,8 @@ import type { Neighbour } from "./clients.ts";
 import { toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
 import { createForwarder, type ForwardFailure, tellForwarded } from "./forward.ts";
+import { NodeHeaders } from "./node-headers.ts";
 import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
-import { toHeaders } from "./rest/node-handler.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 
@@ -53,7 +53,7 @@ export function createRemoteCalls(options: {
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
         if (upstream === undefined) throw new Error(`nothing says where ${method.parent.typeName} is`);
-        await options.authorize(method, toHeaders(request));
+        await options.authorize(method, new NodeHeaders(request.headers));
       } catch (error) {
         writeProtocolError(request, response, toConnectError(error, method.parent.file.proto.package));
         return;

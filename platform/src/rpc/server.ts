@@ -1,5 +1,6 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { Health } from "@shop/gen/grpc/health/v1/health_pb";
 import Fastify, { type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
@@ -8,26 +9,30 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
-import { callMethods } from "./call-methods.ts";
-import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
+import { callMethods, collectMethods } from "./call-methods.ts";
+import type { AddressSeal, TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
 import { tellForwarded } from "./forward.ts";
+import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
+import { compressions } from "./lean/compressions.ts";
+import { isTooLong } from "./message-sizes.ts";
+import { NodeHeaders } from "./node-headers.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { bodyOf } from "./request-body.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
-import { handleNodeRequest, toHeaders } from "./rest/node-handler.ts";
+import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
-import { createRouting, type Destination } from "./routing.ts";
-import { setSecurityHeaders } from "./security-headers.ts";
+import { createRouting, type Destination, type Routing } from "./routing.ts";
+import { createShortWay, type ShortWay } from "./short-way.ts";
 import { blameUndecodable } from "./undecodable-messages.ts";
 
 export interface ServerOptions {
@@ -65,6 +70,8 @@ export interface ServerOptions {
   /** Whether callers can ask what the services are. */
   readonly reflection: boolean;
   readonly routerOptions: RouterOptions;
+  /** Whether the usual unary calls are answered by lean/, or everything by Connect's own handlers. */
+  readonly leanCalls: boolean;
   readonly authorize: Authorize;
   /** What keeps services from doing their work, as a person would say it; nothing when they can. */
   missing(services: readonly DescService[]): Promise<readonly string[]>;
@@ -83,9 +90,6 @@ export interface RpcServer {
 /** A gateway passes the cancellations of all its callers on over a few connections. */
 const resetsBehindGateway = { burst: 100_000, perSecond: 10_000 };
 
-/** What frames a message: gRPC's and Connect's envelope. */
-const envelopeBytes = 5;
-
 /**
  * Opens a port that speaks Connect, gRPC and gRPC-Web (JSON and binary) and REST, over HTTP/1.1 and HTTP/2 without TLS.
  * Calls to hosted services are answered here; those to other services cross as bytes, once the gate has let them.
@@ -99,15 +103,21 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
   const remote = createRemoteCalls(options);
-  const invokeHosted = callMethods(routes, options.routerOptions);
+  const specs = collectMethods(routes);
+  const invokeHosted = callMethods(specs, options.routerOptions);
   const transcoder = createTranscoder({
     services,
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
   });
 
+  const handlers = connectHandlers(options, routes, routing);
+  const greet = createGreet(options);
+  const shortWay = options.leanCalls
+    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet })
+    : undefined;
   const app = Fastify({
-    serverFactory: openPort(options),
+    serverFactory: openPort(options, greet, shortWay),
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -129,13 +139,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     if (destination.kind !== "method") return;
     const { method } = destination;
     const refusal = options.refusal(method);
-    const length = Number(request.headers["content-length"] ?? 0);
     if (refusal !== undefined) {
       // Kinds of errors are called as Connect calls their codes.
       options.metrics?.called(`${method.parent.typeName}/${method.name}`, refusal.kind, 0);
       refuse(request, reply, toldOnce(refusal, method));
     } else if (
-      length > readMaxBytes + envelopeBytes &&
+      isTooLong(request.headers, readMaxBytes) &&
       method.methodKind === "unary" &&
       !own.services.includes(method.parent)
     ) {
@@ -147,12 +156,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   });
   await app.register(fastifyConnectPlugin, { routes: own.routes, readMaxBytes: ownReadMaxBytes });
   await app.register(fastifyConnectPlugin, {
-    ...options.routerOptions,
-    routes(router) {
-      for (const register of routes) register(router);
-      const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-      router.handlers.splice(0, router.handlers.length, ...reachable.map(explainJsonErrors).map(blameUndecodable));
-    },
+    readMaxBytes,
+    routes: (router) => router.handlers.push(...handlers),
   });
   // Everything else: REST, and what is hosted elsewhere.
   app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
@@ -228,28 +233,34 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectErro
 }
 
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
-function openPort(options: ServerOptions): FastifyServerFactory {
-  const { isPublic, trustsProxy, addressSeal } = options;
+function openPort(options: ServerOptions, greet: Greet, shortWay: ShortWay | undefined): FastifyServerFactory {
+  const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
     ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
+    ...(shortWay && { answersStream: shortWay.stream }),
   });
-  return (handle, fastifyOptions) =>
-    open((request, response) => {
-      greet(request, response);
+  return (handle, fastifyOptions) => {
+    const server = open((request, response) => {
+      // A port that closes has Fastify end its connections, too.
+      if (server.listening && shortWay?.request(request, response)) return;
+      for (const [name, value] of Object.entries(greet(request))) response.setHeader(name, value);
       handle(request, response);
     }, fastifyOptions);
+    return server;
+  };
+}
 
-  function greet(request: AnyRequest, response: AnyResponse): void {
-    const { headers } = request;
-    if (!isPublic) {
-      headers[clientAddressHeader] = addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(request.socket);
-      return;
-    }
-    const { address, isHttps } = clientOf(request, trustsProxy);
-    headers[clientAddressHeader] = address;
-    setSecurityHeaders(response, isHttps);
-  }
+/** Connect's handlers of what is hosted here, as far as this port shows it. */
+function connectHandlers(
+  { routerOptions }: ServerOptions,
+  routes: readonly ((router: ConnectRouter) => void)[],
+  routing: Routing,
+): UniversalHandler[] {
+  const router = createConnectRouter({ ...routerOptions, acceptCompression: compressions });
+  for (const register of routes) register(router);
+  const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
+  return reachable.map(explainJsonErrors).map(blameUndecodable);
 }
 
 /** Who may not call at all is told so, whatever the body. */
@@ -259,7 +270,7 @@ async function tooLarge(
   { authorize, routerOptions: { readMaxBytes } }: ServerOptions,
 ): Promise<ConnectError> {
   try {
-    await authorize(method, toHeaders(request));
+    await authorize(method, new NodeHeaders(request.headers));
   } catch (error) {
     return toConnectError(error, method.parent.file.proto.package);
   }

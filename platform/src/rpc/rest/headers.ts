@@ -12,7 +12,8 @@ export function isForwarded(name: string): boolean {
 }
 
 /** Adds the headers that may be passed on; several values of a name stay apart, as Set-Cookie needs. */
-export function addHeaders(target: RestHeaders, source: Headers, prefix = ""): void {
+export function addHeaders(target: RestHeaders, source: Headers | undefined, prefix = ""): void {
+  if (source === undefined) return;
   for (const [name, value] of source) {
     if (!isForwarded(name)) continue;
     const key = prefix + name;

@@ -1,8 +1,8 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { invalidRequest } from "./invalid-request.ts";
 
-/** How deep arrays and objects may nest in a body; as deep as protobuf-es reads messages. */
-const maxJsonDepth = 100;
+/** How deep arrays and objects may nest in a body, and names in a query; as deep as protobuf-es reads messages. */
+export const maxJsonDepth = 100;
 
 /** An integer of the body that a JavaScript number cannot hold, as it was written. */
 export class ExactInteger {

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { NodeHeaders } from "../node-headers.ts";
 import { drain } from "./drain.ts";
+import type { RestHeaders } from "./headers.ts";
 import type { RestResponse, Transcoder } from "./transcoder.ts";
 
 type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -13,28 +15,37 @@ const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 /**
  * Answers a request of node:http or node:http2 with the transcoder. Resolves when the response is written or its
  * reader is gone; never rejects.
+ *
+ * @param said what every answer says in headers, unless this one says otherwise
  */
 export async function handleNodeRequest(
   transcoder: Transcoder,
   request: NodeRequest,
   response: NodeResponse,
+  said: RestHeaders = {},
 ): Promise<void> {
-  const abort = new AbortController();
-  let answered = false;
+  let abort: AbortController | undefined;
   // Not response.writableFinished: of an HTTP/2 stream that its caller reset it says true.
+  let answered = false;
+  let gone = false;
   response.once("close", () => {
-    if (!answered) abort.abort(callerGone);
+    gone = !answered;
+    if (gone) abort?.abort(callerGone);
   });
   const { path, query } = splitTarget(request.url ?? "/");
   const answer = await transcoder.handle({
     method: request.method ?? "GET",
     path,
     query,
-    headers: toHeaders(request),
+    headers: new NodeHeaders(request.headers),
     body: bodyOf(request),
-    signal: abort.signal,
+    get signal() {
+      abort ??= new AbortController();
+      if (gone) abort.abort(callerGone);
+      return abort.signal;
+    },
   });
-  await write(request, response, answer, transcoder.readMaxBytes);
+  await write(request, response, { ...answer, headers: { ...said, ...answer.headers } }, transcoder.readMaxBytes);
   answered = true;
 }
 
@@ -43,17 +54,6 @@ function splitTarget(url: string): { path: string; query: string } {
   const target = url.startsWith("/") ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "") || "/";
   const mark = target.indexOf("?");
   return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
-}
-
-/** The headers of a request as the web has them; HTTP/2's pseudo-headers are left out. */
-export function toHeaders(request: NodeRequest): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value === undefined || name.startsWith(":")) continue;
-    if (typeof value === "string") headers.set(name, value);
-    else for (const one of value) headers.append(name, one);
-  }
-  return headers;
 }
 
 function hasBody(request: NodeRequest): boolean {

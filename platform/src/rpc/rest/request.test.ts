@@ -1,5 +1,5 @@
 import { create, type JsonObject, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { BadRequestSchema } from "./google-types.ts";
 import { httpStatus } from "./http-status.ts";
@@ -210,6 +210,15 @@ describe("unknown and wrong fields", () => {
     expect(violations("POST /v1/search", '{"[x.y]":1}')).toHaveLength(1);
   });
 
+  it("are told by name for a query that nests deeper than a message may", () => {
+    const nested = (levels: number) => `GET /v1/search?${"nested.".repeat(levels - 1)}text=x`;
+    expect(decode(nested(100)).json).toHaveProperty("nested.nested");
+    for (const levels of [101, 30_000])
+      expect(violations(nested(levels))).toEqual([
+        expect.stringMatching(/^(nested\.){14}.*: nests deeper than 100 levels$/),
+      ]);
+  });
+
   it("fill no more than 20 violations", () => {
     const body = JSON.stringify(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 1])));
     expect(violations("POST /v1/search", body)).toHaveLength(20);
@@ -273,6 +282,22 @@ describe("precedence", () => {
   });
 });
 
+it("100,000 percent signs in a path or a query, odd ones too, take no longer than other text", () => {
+  for (const unit of ["%2F", "%25", "%252F", "%41", "%", "%zz", "%ff", "%C3%28", "%2", "+"]) {
+    const text = unit.repeat(100_000);
+    for (const line of [`GET /v1/files/${text}`, `GET /v1/shelves/${text}`, `GET /v1/search?string_value=${text}`]) {
+      const start = performance.now();
+      try {
+        decode(line);
+      } catch (error) {
+        expect(error).toMatchObject({ code: Code.InvalidArgument });
+      }
+      // A quadratic decoder takes minutes.
+      expect([line.slice(0, 40), performance.now() - start < 2_000]).toEqual([line.slice(0, 40), true]);
+    }
+  }
+});
+
 describe("PATCH", () => {
   const line = "PATCH /v1/shelves/1/books/2";
 
@@ -332,6 +357,11 @@ describe("google.api.HttpBody", () => {
     const whole = decode("POST /v1/raw", { bytes, contentType: "image/png" });
     expect(whole.json).toEqual({ content_type: "image/png", data: "AP8K" });
     expect(whole.message).toMatchObject({ $typeName: "google.api.HttpBody", data: bytes });
+  });
+
+  it("of no bytes is there if it has a type", () => {
+    const { json } = decode("PUT /v1/files/a", { bytes: new Uint8Array(), contentType: "image/png" });
+    expect(json).toEqual({ path: "a", content: { content_type: "image/png" } });
   });
 
   it("is unset without a body", () => {

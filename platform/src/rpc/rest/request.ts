@@ -17,7 +17,7 @@ import { fieldNamed, nestedMessage } from "./fields.ts";
 import { withHttpStatus } from "./http-status.ts";
 import { demandedTag } from "./if-match.ts";
 import { invalidRequest } from "./invalid-request.ts";
-import { parseJsonBody } from "./json-text.ts";
+import { maxJsonDepth, parseJsonBody } from "./json-text.ts";
 import { normalizeFieldJson, normalizeJson } from "./normalize-json.ts";
 import { parseQuery } from "./query-string.ts";
 import type { PathVariable, RestRoute } from "./route.ts";
@@ -64,7 +64,8 @@ export function decodeRequest(
   if (route.etag !== undefined && ifMatch !== null) addEtag(tree, route.etag, ifMatch);
   const message = decodeTree(input, tree.json, registry);
   for (const { fields, paths } of tree.masks) setFieldMask(input, message, fields, paths);
-  if (body !== null && body.bytes.length > 0) addHttpBody(route, message, body);
+  // An empty file is a file: only without a type there is none.
+  if (body !== null && (body.bytes.length > 0 || body.contentType !== null)) addHttpBody(route, message, body);
   return { message, bodyPaths };
 }
 
@@ -84,7 +85,10 @@ function addParameter(route: RestRoute, tree: Tree, name: string, value: string)
   if (route.body.kind === "message") throw unknown();
   const fields: DescField[] = [];
   let message: DescMessage | undefined = route.method.input;
-  for (const step of name.split(".")) {
+  const steps = name.split(".");
+  if (steps.length > maxJsonDepth)
+    throw invalidRequest({ field: name.slice(0, 200), description: `nests deeper than ${maxJsonDepth} levels` });
+  for (const step of steps) {
     const field: DescField | undefined = message && fieldNamed(message, step);
     if (field === undefined) throw unknown();
     fields.push(field);

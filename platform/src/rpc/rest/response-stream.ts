@@ -31,9 +31,21 @@ const serverSentEvents: StreamFormat = {
   keepAlive: ": keep-alive\n\n",
 };
 
-/** The format that an Accept header asks for: Server-Sent Events if it names them, else NDJSON. */
+/** The format that an Accept header asks for: Server-Sent Events if it names them and does not prefer NDJSON, else NDJSON. */
 function streamFormat(accept: string | null): StreamFormat {
-  return accept !== null && /\btext\/event-stream\b/i.test(accept) ? serverSentEvents : ndjson;
+  const weight = ({ contentType }: StreamFormat) => acceptWeight(accept ?? "", contentType);
+  return weight(serverSentEvents) > 0 && weight(serverSentEvents) >= weight(ndjson) ? serverSentEvents : ndjson;
+}
+
+/** The weight (RFC 9110, 12.4.2) that an Accept header gives a media type by name; 0 where it does not name it. */
+function acceptWeight(accept: string, mediaType: string): number {
+  for (const range of accept.toLowerCase().split(",")) {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
+    if (type !== mediaType) continue;
+    const q = parameters.find((parameter) => parameter.startsWith("q="));
+    return q === undefined ? 1 : Number(q.slice(2)) || 0;
+  }
+  return 0;
 }
 
 /** A response that has begun: the bytes are made as the consumer asks for them. */

@@ -81,12 +81,17 @@ describe("match", () => {
       "GET /*/a/*/a/*/a/*/a/c",
       "GET /a/a/a/a/a/a/a/a/d",
     );
+    // The best of several, since a busy machine takes the processor away for longer than any of this needs.
     const timed = (path: string): number => {
-      const start = performance.now();
-      for (let i = 0; i < 4; i++) routes.match("GET", path);
-      return performance.now() - start;
+      let best = Number.POSITIVE_INFINITY;
+      for (let i = 0; i < 8; i++) {
+        const start = performance.now();
+        routes.match("GET", path);
+        best = Math.min(best, performance.now() - start);
+      }
+      return best;
     };
-    for (const unit of ["/", "/a", "/%2F", "/:", "/a:verb"]) {
+    for (const unit of ["/", "/a", "/%2F", "/%", "/%zz", "/a%ff", "/:", "/a:verb"]) {
       timed(unit.repeat(10_000));
       const once = timed(unit.repeat(10_000));
       const tenfold = timed(unit.repeat(100_000));

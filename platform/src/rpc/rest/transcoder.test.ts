@@ -1,6 +1,7 @@
 import { create, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport, type HandlerContext } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { httpRule } from "./route.ts";
 import { testService } from "./testdata/descriptors.ts";
 import { createTranscoder, type RestInvoke, type RestResponse } from "./transcoder.ts";
 import { invokeTransport } from "./transport-invoke.ts";
@@ -218,6 +219,8 @@ describe("unary calls", () => {
       expect([echoed.headers["content-type"], await text(echoed)]).toEqual(["text/csv", "a,b"]);
     }
     expect(await text(await handle("PUT /v1/files/none", { body: "{}" }))).toBe("");
+    const empty = await handle("PUT /v1/files/x", { headers: { "content-type": "text/csv" } });
+    expect([empty.headers["content-type"], await text(empty)]).toEqual(["text/csv", ""]);
   });
 
   it("are 501 for methods that stream requests", async () => {
@@ -245,6 +248,14 @@ describe("HTTP", () => {
       new Uint8Array(),
     ]);
     expect((await handle("OPTIONS /nowhere")).status).toBe(404);
+    const custom = httpRule({
+      selector: "library.v1.LibraryService.GetShelf",
+      pattern: { case: "custom", value: { kind: "OPTIONS", path: "/v1/shelf" } },
+      additionalBindings: [{ pattern: { case: "get", value: "/v1/shelf" } }],
+    });
+    const to = createTranscoder({ services: [library], invoke: invokeTransport(transport), rules: [custom] });
+    expect((await handle("OPTIONS /v1/shelf", {}, to)).status).toBe(200);
+    expect((await handle("DELETE /v1/shelf", {}, to)).headers.allow).toBe("GET, HEAD, OPTIONS");
   });
 
   it("HEAD answers as GET without the body", async () => {
@@ -370,6 +381,25 @@ describe("server streams", () => {
     expect(events[0]).toMatch(/^data: \{"name":"1",.*\}$/);
     expect(events[1]).toMatch(/^data: \{"name":"2",.*"a\\n\\nb".*\}$/);
     expect(events.slice(2)).toEqual(["event: end\ndata: {}", ""]);
+  });
+
+  it.each([
+    [undefined, "ndjson"],
+    ["*/*", "ndjson"],
+    ["application/json", "ndjson"],
+    ["application/x-ndjson", "ndjson"],
+    ["text/event-streams", "ndjson"],
+    ["text/event-stream;q=0, */*", "ndjson"],
+    ["text/event-stream;q=0.5, application/x-ndjson", "ndjson"],
+    ["text/event-stream; charset=utf-8", "events"],
+    ["application/json, Text/Event-Stream;q=0.1", "events"],
+    ["application/x-ndjson;q=0.9, text/event-stream", "events"],
+    ["application/x-ndjson, text/event-stream", "events"],
+  ])("for Accept: %s come as %s", async (accept, format) => {
+    const response = await handle(line, { headers: accept === undefined ? {} : { accept } });
+    const type = format === "events" ? "text/event-stream" : "application/x-ndjson";
+    expect(response.headers["content-type"]).toBe(type);
+    expect(await text(response)).toMatch(format === "events" ? /^data: \{/ : /^\{/);
   });
 
   it("answer an error before the first message with its HTTP status", async () => {

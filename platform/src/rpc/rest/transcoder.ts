@@ -27,7 +27,8 @@ export type RestRequest = {
   headers: Headers;
   /** null for a request without a body. It is read only if the host asks for the message. */
   body: AsyncIterable<Uint8Array> | null;
-  signal: AbortSignal;
+  /** Read only by those whom it concerns: it may be made when it is. */
+  readonly signal: AbortSignal;
 };
 
 /** An HTTP response. */
@@ -46,15 +47,19 @@ export type RestCall = {
    */
   message: () => Promise<Message>;
   header: Headers;
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
   timeoutMs: number | undefined;
 };
 
 /**
  * What a call gave: the message, or the messages of a server-streaming method. The responses of Connect's transports
- * and interceptors are of this shape. Header and trailer become response headers.
+ * and interceptors are of this shape. Header and trailer become response headers; undefined are those that say nothing.
  */
-export type RestResult = { header: Headers; trailer: Headers; message: Message | AsyncIterable<Message> };
+export type RestResult = {
+  header: Headers | undefined;
+  trailer: Headers | undefined;
+  message: Message | AsyncIterable<Message>;
+};
 
 /** Calls a method; fails with a ConnectError. */
 export type RestInvoke = (method: DescMethod, call: RestCall) => Promise<RestResult>;
@@ -126,7 +131,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
         return message;
       },
       header: request.headers,
-      signal: request.signal,
+      get signal() {
+        return request.signal;
+      },
       timeoutMs: timeoutMs(request.headers),
     }).catch((error: unknown) => {
       const told = keepHttpStatus(error, decoding.failure);
@@ -164,12 +171,12 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
     const { body, headers, query } = request;
     const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
-    const content = bytes === undefined ? null : { bytes, contentType: headers.get("content-type") };
+    const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
     return decodeRequest(route, variables, query, content, registry, headers.get("if-match")).message;
   }
 
   function notAllowed(request: RestRequest, methods: string[]): RestResponse {
-    const allow = [...methods, "OPTIONS"].join(", ");
+    const allow = [...new Set([...methods, "OPTIONS"])].join(", ");
     if (request.method === "OPTIONS") return { status: 204, headers: { allow }, body: new Uint8Array() };
     const error = new ConnectError(`${request.path.slice(0, 200)} allows ${allow}`, Code.Unimplemented, {
       allow,

@@ -136,6 +136,10 @@ describe("Envoy", () => {
     "/person/jason:other": "/person/{id=*} id=jason:other",
     "/animal:other": "404",
   });
+  table("MatchUnregisteredCustomVerb", ["/person/{id=*}", "/person/{id=*}/name", "/{x=**}:verb"], {
+    "/person/jason:verb/name": "/person/{id=*}/name id=jason:verb",
+    "/person/jason:verb": "/{x=**}:verb x=person/jason",
+  });
   table("VariableBindingsWithCustomVerb", ["/a/{y=*}:verb", "/a/{y=d/**}:verb", "/{x=*}/a:verb"], {
     "/a/world:verb": "/a/{y=*}:verb y=world",
     "/a/d/animal/tiger:verb": "/a/{y=d/**}:verb y=d/animal/tiger",
@@ -284,12 +288,16 @@ describe("query parameters", () => {
     ["duration=-1s", { duration: "-1s" }],
     ["field_mask=foo_bar,nested.some_text", { field_mask: "fooBar,nested.someText" }],
     ["fieldMask=fooBar,nested.someText", { field_mask: "fooBar,nested.someText" }],
+    ["field_mask=*", { field_mask: "*" }],
+    ["field_masks=foo_bar&field_masks=baz", { field_masks: ["fooBar", "baz"] }],
     ["nested.mask=a_b", { nested: { mask: "aB" } }],
     ["bool_wrapper=false", { bool_wrapper: false }],
     ["int32_wrapper=0", { int32_wrapper: 0 }],
     ["int64_wrapper=9007199254740993", { int64_wrapper: "9007199254740993" }],
     ["uint64_wrapper=18446744073709551615", { uint64_wrapper: "18446744073709551615" }],
+    ["uint32_wrapper=4294967295", { uint32_wrapper: 4294967295 }],
     ["double_wrapper=-Infinity", { double_wrapper: "-Infinity" }],
+    ["float_wrapper=NaN", { float_wrapper: "NaN" }],
     ["string_wrapper=hello+world", { string_wrapper: "hello world" }],
     // Vanguard takes JSON text here and drops the quotes; a URL carries the value itself.
     ["string_wrapper=%22quoted%22", { string_wrapper: '"quoted"' }],
@@ -330,6 +338,7 @@ describe("query parameters", () => {
     ["uint32_value=-1", "uint32_value: expected number (uint32): -1 out of range"],
     ["int64_value=9223372036854775808", "int64_value: expected bigint (int64)"],
     ["uint64_value=-1", "uint64_value: expected bigint (uint64)"],
+    ["uint32_wrapper=-1", "uint32_wrapper: expected number (uint32): -1 out of range"],
     ["int64_wrapper=abc", 'int64_wrapper: expected an integer, got "abc"'],
     ["float_value=1e300", "float_value: expected number (float32): 1e+300 out of range"],
     ["double_value=0x10", 'double_value: expected a number, got "0x10"'],

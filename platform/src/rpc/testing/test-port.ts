@@ -21,6 +21,7 @@ export async function openTestPort(options: Partial<ServerOptions> = {}): Promis
     addressSeal: createAddressSeal("a secret of this test, long enough"),
     hosted: () => (router) => router.service(DeadLetterService, {}),
     refusal: () => undefined,
+    leanCalls: true,
     metrics: undefined,
     neighbours: [],
     foreignNeighbours: false,

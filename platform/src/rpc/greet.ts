@@ -1,0 +1,29 @@
+import type { Socket } from "node:net";
+import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
+import type { AnyRequest } from "./protocol-error.ts";
+import { securityHeaders } from "./security-headers.ts";
+
+/** Notes in a request where it comes from, once; the answer is what every answer to it says in headers. */
+export type Greet = (
+  request: Pick<AnyRequest, "headers"> & { readonly socket: Pick<Socket, "remoteAddress"> },
+) => Readonly<Record<string, string>>;
+
+const nothing = {};
+
+export function createGreet(port: {
+  readonly isPublic: boolean;
+  readonly trustsProxy: TrustsProxy;
+  readonly addressSeal: AddressSeal | undefined;
+}): Greet {
+  if (!port.isPublic) {
+    return ({ headers, socket }) => {
+      headers[clientAddressHeader] = port.addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(socket);
+      return nothing;
+    };
+  }
+  return (request) => {
+    const { address, isHttps } = clientOf(request, port.trustsProxy);
+    request.headers[clientAddressHeader] = address;
+    return securityHeaders(isHttps);
+  };
+}

@@ -1,0 +1,112 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Message } from "@bufbuild/protobuf";
+import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { NodeHeaders } from "../node-headers.ts";
+import { answerByStock } from "./answer-by-stock.ts";
+import { compressed } from "./compressions.ts";
+import { createLazyContext } from "./lazy-context.ts";
+import { type LeanMethod, toldOf } from "./lean-method.ts";
+import { addHeaders } from "./outgoing-headers.ts";
+
+/** Whether a message is binary, by the types that a unary call of the Connect protocol has. */
+const isBinary: Readonly<Record<string, boolean | undefined>> = {
+  "application/json": false,
+  "application/json; charset=utf-8": false,
+  "application/proto": true,
+};
+
+/** Whether these headers ask for nothing but what is answered here. */
+export function isUsualConnect(headers: IncomingHttpHeaders, { options }: LeanMethod): boolean {
+  const { "content-type": type, "content-encoding": encoding, "content-length": length } = headers;
+  return (
+    isBinary[type ?? ""] !== undefined &&
+    (encoding === undefined || encoding === "identity") &&
+    // Of a body of unknown length, or one that waits to be asked for, others know more.
+    length !== undefined &&
+    Number(length) <= options.readMaxBytes &&
+    headers.expect === undefined &&
+    isUsualTimeout(headers["connect-timeout-ms"], options.maxTimeoutMs)
+  );
+}
+
+function isUsualTimeout(text: string | string[] | undefined, maxTimeoutMs = Number.MAX_SAFE_INTEGER): boolean {
+  return text === undefined || (/^\d{1,10}$/.test(String(text)) && Number(text) <= maxTimeoutMs);
+}
+
+/** Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered, or nobody waits; never rejects. */
+export async function answerConnect(
+  method: LeanMethod,
+  request: IncomingMessage,
+  response: ServerResponse,
+  said: OutgoingHttpHeaders,
+): Promise<void> {
+  const { headers } = request;
+  const binary = isBinary[headers["content-type"]!]!;
+  const timeout = headers["connect-timeout-ms"];
+  const context = createLazyContext({
+    method: method.desc,
+    protocolName: "connect",
+    requestMethod: "POST",
+    url: `http://${headers.host}${request.url}`,
+    header: new NodeHeaders(headers),
+    timeoutMs: timeout === undefined ? undefined : Number(timeout),
+    onCallerGone(tell) {
+      if (response.closed) tell();
+      else response.once("close", tell);
+    },
+  });
+  let status = 200;
+  let body: Uint8Array;
+  let type = binary ? "application/proto" : "application/json";
+  try {
+    await method.admit(context);
+    const bytes = await readBody(request);
+    if (bytes === undefined) return context.end();
+    const input = parsed(method, binary, bytes);
+    if (input === undefined) {
+      context.end();
+      return await answerByStock(method.stock, request, response, bytes, said);
+    }
+    body = method.messages.getO(binary).serialize(await method.invoke(context, input));
+  } catch (error) {
+    const told = toldOf(error);
+    status = codeToHttpStatus(told.code);
+    type = "application/json";
+    // Another service's words are its own: only what it says in the body is passed on.
+    if (!told.isWireError) mergeNonProtocolHeaders(context.responseHeader, told.metadata);
+    body = errorToJsonBytes(told, method.options.jsonOptions);
+  }
+  context.end();
+  const head: OutgoingHttpHeaders = { ...said, "content-type": type };
+  const [bytes, encoding] = await compressed(body, headers["accept-encoding"]);
+  if (encoding !== undefined) head["content-encoding"] = encoding;
+  addHeaders(head, context.saidInHeader);
+  addHeaders(head, context.saidInTrailer, "trailer-");
+  head["content-length"] = bytes.byteLength;
+  response.writeHead(status, head);
+  // As text of one byte a character it leaves in one piece with the head.
+  response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1"), "latin1");
+}
+
+function parsed({ messages }: LeanMethod, binary: boolean, bytes: Uint8Array): Message | undefined {
+  try {
+    return messages.getI(binary).parse(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The whole body, whose length was said ahead; undefined when its sender has gone before its end. */
+function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    let body: Buffer | undefined;
+    request.on("data", (chunk: Buffer) => {
+      body = body === undefined ? chunk : Buffer.concat([body, chunk]);
+    });
+    request.on("end", () => resolve(body ?? Buffer.alloc(0)));
+    request.on("error", () => resolve(undefined));
+    request.on("close", () => resolve(undefined));
+    if (request.destroyed) resolve(undefined);
+  });
+}

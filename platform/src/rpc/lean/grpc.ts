@@ -1,0 +1,164 @@
+import type { OutgoingHttpHeaders } from "node:http";
+import {
+  constants,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Message } from "@bufbuild/protobuf";
+import { compressedFlag } from "@connectrpc/connect/protocol";
+import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { NodeHeaders } from "../node-headers.ts";
+import { answerByStock } from "./answer-by-stock.ts";
+import { compressed } from "./compressions.ts";
+import { createLazyContext, type LazyContext } from "./lazy-context.ts";
+import { type LeanMethod, toldOf } from "./lean-method.ts";
+import { addHeaders } from "./outgoing-headers.ts";
+
+/** Before each message: a byte of flags, and its length in four. */
+const envelopeBytes = 5;
+
+const isBinaryGrpc: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
+
+/** Whether these headers ask for nothing but what is answered here. */
+export function isUsualGrpc(headers: IncomingHttpHeaders, { options }: LeanMethod): boolean {
+  const encoding = headers["grpc-encoding"];
+  const timeout = headers["grpc-timeout"];
+  return (
+    isBinaryGrpc.has(headers["content-type"]) &&
+    (encoding === undefined || encoding === "identity") &&
+    headers.expect === undefined &&
+    (timeout === undefined || parseTimeout(String(timeout), maxTimeoutMs(options)).error === undefined)
+  );
+}
+
+function maxTimeoutMs({ maxTimeoutMs = Number.MAX_SAFE_INTEGER }: LeanMethod["options"]): number {
+  return maxTimeoutMs;
+}
+
+/** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered, or nobody waits; never rejects. */
+export async function answerGrpc(
+  method: LeanMethod,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  said: OutgoingHttpHeaders,
+): Promise<void> {
+  const timeout = headers["grpc-timeout"];
+  const context = createLazyContext({
+    method: method.desc,
+    protocolName: "grpc",
+    requestMethod: "POST",
+    url: `http://${headers[":authority"] ?? headers.host}${headers[":path"]}`,
+    header: new NodeHeaders(headers),
+    timeoutMs:
+      timeout === undefined ? undefined : parseTimeout(String(timeout), maxTimeoutMs(method.options)).timeoutMs,
+    onCallerGone(tell) {
+      if (stream.closed || stream.destroyed) tell();
+      else stream.once("close", tell);
+    },
+  });
+  // What breaks ends in 'close'.
+  stream.on("error", () => {});
+  let message: Uint8Array | undefined;
+  let encoding: string | undefined;
+  let failure: unknown;
+  try {
+    await method.admit(context);
+    const bytes = await readBody(stream, method.options.readMaxBytes);
+    if (bytes === undefined) return context.end();
+    const input = parsed(method, bytes);
+    if (input === undefined) {
+      context.end();
+      const request = new Http2ServerRequest(stream, headers, {}, []);
+      await answerByStock(method.stock, request, new Http2ServerResponse(stream), bytes, said);
+      if (!stream.readableEnded) discard(stream);
+      return;
+    }
+    const output = method.messages.getO(true).serialize(await method.invoke(context, input));
+    [message, encoding] = await compressed(output, headers["grpc-accept-encoding"]);
+  } catch (error) {
+    failure = error;
+  }
+  context.end();
+  if (stream.destroyed || stream.closed) return;
+  const head: OutgoingHttpHeaders = {
+    ...said,
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+  };
+  if (encoding !== undefined) head["grpc-encoding"] = encoding;
+  addHeaders(head, context.saidInHeader);
+  const trailer = trailerOf(context, failure);
+  stream.respond(head, { waitForTrailers: true });
+  stream.once("wantTrailers", () => stream.sendTrailers(trailer));
+  if (message === undefined) stream.end();
+  else stream.end(envelope(encoding === undefined ? 0 : compressedFlag, message));
+  if (!stream.readableEnded) discard(stream);
+}
+
+/** The body, or as much of it as is needed to see that it is too large; undefined when its sender has gone before its end. */
+function readBody(stream: ServerHttp2Stream, readMaxBytes: number): Promise<Uint8Array | undefined> {
+  return new Promise((resolve) => {
+    let body: Buffer | undefined;
+    const onData = (chunk: Buffer) => {
+      body = body === undefined ? chunk : Buffer.concat([body, chunk]);
+      const said = body.byteLength < envelopeBytes ? 0 : body.readUInt32BE(1);
+      if (said > readMaxBytes || body.byteLength > readMaxBytes + envelopeBytes) {
+        stream.off("data", onData).pause();
+        resolve(body);
+      }
+    };
+    stream.on("data", onData);
+    // A stream that was reset ends like one that is complete.
+    stream.on("end", () => resolve(stream.rstCode === constants.NGHTTP2_NO_ERROR ? (body ?? nothing) : undefined));
+    stream.on("close", () => resolve(undefined));
+    // Without a body the end may have come while access was checked.
+    if (stream.readableEnded) resolve(nothing);
+    else if (stream.destroyed) resolve(undefined);
+  });
+}
+
+const nothing = Buffer.alloc(0);
+
+/** The one message of a request; undefined for whatever is not one whole message as it should be. */
+function parsed({ messages, options }: LeanMethod, bytes: Uint8Array): Message | undefined {
+  if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
+  const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);
+  if (length !== bytes.byteLength - envelopeBytes || length > options.readMaxBytes) return undefined;
+  try {
+    return messages.getI(true).parse(bytes.subarray(envelopeBytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function envelope(flags: number, message: Uint8Array): Uint8Array {
+  const bytes = Buffer.allocUnsafe(envelopeBytes + message.byteLength);
+  bytes[0] = flags;
+  bytes.writeUInt32BE(message.byteLength, 1);
+  bytes.set(message, envelopeBytes);
+  return bytes;
+}
+
+const fine: OutgoingHttpHeaders = { "grpc-status": "0" };
+
+function trailerOf(context: LazyContext, failure: unknown): OutgoingHttpHeaders {
+  if (failure !== undefined) setTrailerStatus(context.responseTrailer, toldOf(failure));
+  if (context.saidInTrailer === undefined) return fine;
+  const trailer = { ...fine };
+  addHeaders(trailer, context.saidInTrailer);
+  return trailer;
+}
+
+/** So much of what nobody wants is read before its sender is cut off, who would otherwise never come to read the answer. */
+const discardMaxBytes = 1_048_576;
+
+function discard(stream: ServerHttp2Stream): void {
+  let left = discardMaxBytes;
+  stream.on("data", (chunk: Buffer) => {
+    left -= chunk.byteLength;
+    if (left < 0 && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+  stream.resume();
+}

@@ -1,0 +1,92 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
+
+/** Made once: an error of its own for every call, with its stack, costs more than most calls. */
+const callEnded = new ConnectError("the call has ended", Code.Canceled);
+const callerGone = new ConnectError("the caller has gone", Code.Canceled);
+
+/** What a call comes from. */
+export interface CallSource {
+  readonly method: DescMethod;
+  readonly protocolName: string;
+  readonly requestMethod: string;
+  /** The path, and whatever comes before it that says something. */
+  readonly url: string;
+  readonly header: Headers;
+  /** From now on. */
+  readonly timeoutMs: number | undefined;
+  /** Tells once when the caller has gone; at once if that was before. Asked only if the method wants to know. */
+  onCallerGone(tell: () => void): void;
+}
+
+/** A handler context of which only what somebody reads is made. */
+export interface LazyContext extends HandlerContext {
+  /** What the method says in headers; undefined when it says nothing. */
+  readonly saidInHeader: Headers | undefined;
+  readonly saidInTrailer: Headers | undefined;
+  /** Ends whatever the method has started under its signal. */
+  end(): void;
+}
+
+export function createLazyContext(source: CallSource): LazyContext {
+  const { method, timeoutMs } = source;
+  // In whole milliseconds, though gRPC knows smaller units: methods take `timeoutMs()` for an integer.
+  const deadline = timeoutMs === undefined ? undefined : Math.trunc(Date.now() + timeoutMs);
+  let controller: AbortController | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let ended: unknown;
+  let header: Headers | undefined;
+  let trailer: Headers | undefined;
+
+  function abort(reason: unknown): void {
+    clearTimeout(timer);
+    ended ??= reason;
+    controller?.abort(reason);
+  }
+
+  function makeController(): AbortController {
+    controller = new AbortController();
+    if (ended !== undefined) {
+      controller.abort(ended);
+      return controller;
+    }
+    if (deadline !== undefined) {
+      const timeIsUp = () => abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+      const left = deadline - Date.now();
+      if (left <= 0) timeIsUp();
+      else timer = setTimeout(timeIsUp, left);
+    }
+    source.onCallerGone(() => abort(callerGone));
+    return controller;
+  }
+
+  // Not a class: interceptors and methods copy contexts by `...`, which leaves a class's accessors behind.
+  return {
+    service: method.parent,
+    method,
+    protocolName: source.protocolName,
+    requestMethod: source.requestMethod,
+    url: source.url,
+    requestHeader: source.header,
+    values: createContextValues(),
+    timeoutMs: () => (deadline === undefined ? undefined : deadline - Date.now()),
+    get signal() {
+      return (controller ?? makeController()).signal;
+    },
+    get responseHeader() {
+      header ??= new Headers();
+      return header;
+    },
+    get responseTrailer() {
+      trailer ??= new Headers();
+      return trailer;
+    },
+    get saidInHeader() {
+      return header;
+    },
+    get saidInTrailer() {
+      return trailer;
+    },
+    end: () => abort(callEnded),
+  };
+}

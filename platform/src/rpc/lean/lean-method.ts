@@ -1,0 +1,61 @@
+import type { DescMessage, DescMethod, Message } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouterOptions, type MethodImplSpec } from "@connectrpc/connect";
+import {
+  createMethodSerializationLookup,
+  type MethodSerializationLookup,
+  type UniversalHandler,
+} from "@connectrpc/connect/protocol";
+import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
+import type { LazyContext } from "./lazy-context.ts";
+
+/** What calls pass and what bounds them: of the options of a router, those that say so. */
+export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGate" | "jsonOptions"> & {
+  readonly readMaxBytes: number;
+  readonly maxTimeoutMs?: number;
+};
+
+const writeMaxBytes = 0xffffffff;
+
+/** A unary method, and the handler that answers what is unusual. */
+export interface LeanMethod {
+  readonly desc: DescMethod;
+  readonly options: CallOptions;
+  readonly stock: UniversalHandler;
+  readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
+  /** Whether the caller may call; throws when not. To be asked before the request is read. */
+  admit(context: LazyContext): Promise<void>;
+  invoke(context: LazyContext, input: Message): Promise<Message>;
+}
+
+/** The unary methods among those that the handlers serve, by their paths. */
+export function leanMethods(
+  handlers: readonly UniversalHandler[],
+  specs: ReadonlyMap<DescMethod, MethodImplSpec>,
+  options: CallOptions,
+): Map<string, LeanMethod> {
+  const methods = new Map<string, LeanMethod>();
+  const { interceptors = [], requestGate, jsonOptions, readMaxBytes } = options;
+  for (const stock of handlers) {
+    const spec = specs.get(stock.method);
+    if (spec?.kind !== "unary") continue;
+    methods.set(stock.requestPath, {
+      desc: spec.method,
+      options,
+      stock,
+      messages: createMethodSerializationLookup(spec.method, undefined, jsonOptions, {
+        readMaxBytes,
+        writeMaxBytes,
+      }),
+      admit: async (context) => await requestGate?.(context),
+      invoke: (context, input) => invokeUnary(spec as UnarySpec, context, input, interceptors),
+    });
+  }
+  return methods;
+}
+
+/** What the caller is told: nothing of an error that was not made for it. */
+export function toldOf(error: unknown): ConnectError {
+  return error instanceof ConnectError
+    ? error
+    : new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
