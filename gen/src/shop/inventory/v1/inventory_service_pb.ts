@@ -1484,8 +1484,8 @@ export const InventoryService: GenService<{
    * So the same rows again change nothing, and a call whose answer was lost can be repeated.
    *
    * A row that can't be used is left out and told in the answer; it holds up no other. Rows are written as they come, some
-   * hundreds at a time, each of these parts wholly or not at all: a call that breaks off leaves what it has written. Requests
-   * stream, so REST has no route for it: it takes Connect or gRPC.
+   * hundreds at a time: a call that breaks off leaves what it has written. Requests stream, so REST has no route for it: it
+   * takes Connect or gRPC.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ImportProducts
    */
