@@ -5,9 +5,11 @@ import { openStores } from "./open-stores.ts";
 
 /** A cache that keeps nothing. */
 const noCache: Cache = {
-  get: async () => undefined,
-  fill: async () => {},
-  invalidate: async () => {},
+  read: () => ({
+    get: async (_key, load) => (await load())?.value,
+    invalidate: async () => {},
+    invalidateAll: async () => {},
+  }),
 };
 
 /** The inventory's stores on a database of their own. */
