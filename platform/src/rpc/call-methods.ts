@@ -23,14 +23,14 @@ const callEnded = new ConnectError("the call has ended", Code.Canceled);
  */
 export function callMethods(routes: readonly ((router: ConnectRouter) => void)[], options: RouterOptions): RestInvoke {
   const methods = collectMethods(routes);
-  return async (method, { message, header, signal, timeoutMs }) => {
+  return async (method, { route, message, header, signal, timeoutMs }) => {
     const spec = methods.get(method);
     if (spec === undefined) throw new Error(`${method.name} is not hosted here`);
     const context = createHandlerContext({
       service: method.parent,
       method,
       protocolName: "rest",
-      requestMethod: "POST",
+      requestMethod: route.httpMethod,
       url: `http://rest/${method.parent.typeName}/${method.name}`,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       requestSignal: signal,

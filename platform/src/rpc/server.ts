@@ -8,6 +8,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
+import { isPublicRead } from "./cacheable.ts";
 import { callMethods } from "./call-methods.ts";
 import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
@@ -128,6 +129,11 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     request.setDecorator<Destination>("destination", destination);
     if (destination.kind !== "method") return;
     const { method } = destination;
+    // Compressed as the caller likes; REST is not.
+    if (options.isPublic && request.method === "GET" && !destination.isRest && isPublicRead(method)) {
+      const others = reply.getHeader("vary");
+      reply.header("vary", others === undefined ? "Accept-Encoding" : `${others}, Accept-Encoding`);
+    }
     const refusal = options.refusal(method);
     const length = Number(request.headers["content-length"] ?? 0);
     if (refusal !== undefined) {
