@@ -21,8 +21,7 @@ import { openLink } from "./link.ts";
 const seenWithinMs = 1_000;
 /** No movement of stock ends a page. */
 const pageStockWithinMs = 2_000 + seenWithinMs;
-const productCount = 6;
-const readersPerReplica = 3;
+const productCount = 4;
 
 const root = join(import.meta.dirname, "../..");
 const dataDir = await mkdtemp(join(tmpdir(), "shop-cache-"));
@@ -40,12 +39,11 @@ beforeAll(async () => {
   );
   servers = await startInfra({ dataDir, env: ownEnvironment(), avoidPorts: Object.values(ports).flat() });
   cleanUp.unshift(() => servers.stop());
-  // What one of them reads of the database arrives late, and by then may be old.
-  const link = await openLink(Number(new URL(servers.mongodbUri).port));
-  cleanUp.unshift(() => link.close());
-  link.suffer({ kind: "slow", delayMs: 2, jitterMs: 20, bytesPerSecond: 50_000_000 });
-  const slow = `mongodb://127.0.0.1:${link.port}/?directConnection=true`;
-  const uris = [servers.mongodbUri, slow];
+  // What they read of the database arrives late, and by then may be old.
+  const links = await Promise.all(names.map(() => openLink(Number(new URL(servers.mongodbUri).port))));
+  for (const link of links) link.suffer({ kind: "slow", delayMs: 1, jitterMs: 40, bytesPerSecond: 50_000_000 });
+  cleanUp.unshift(() => Promise.all(links.map((link) => link.close())));
+  const uris = links.map((link) => `mongodb://127.0.0.1:${link.port}/?directConnection=true`);
   replicas = names.map((name, n) => {
     const port = ports[name]![0]!;
     const child = spawnReplica(name, port, uris[n]!);
@@ -170,51 +168,72 @@ test("whatever becomes of Redis, no reader of any replica sees what was changed 
     return await call.catch(() => undefined);
   }
 
-  async function read(n: number, replica: (typeof replicas)[number]): Promise<void> {
-    for (let turn = n; !isOver; turn++) {
-      const subject = subjects[turn % subjects.length]!;
+  async function readProducts(subject: Subject, replica: (typeof replicas)[number]): Promise<void> {
+    while (!isOver) {
       const askedAt = performance.now();
       const answer = await attempt(replica.getProductByID({ productId: subject.productId }));
       if (answer !== undefined) check(subject, answer.product!, askedAt, "a product", seenWithinMs);
-      const pageAskedAt = performance.now();
-      const page = await attempt(replica.listProducts({}));
-      for (const product of page?.products ?? []) {
-        const listed = subjects.find(({ productId }) => productId === product.productId)!;
-        check(listed, product, pageAskedAt, "a page", pageStockWithinMs);
-      }
       reads++;
-      await delay(1);
+      await delay(2);
     }
   }
 
-  async function write(n: number, subject: Subject): Promise<void> {
-    const { productId, details, stock } = subject;
-    for (let turn = n; !isOver; turn++) {
-      const replica = replicas[turn % replicas.length]!;
-      const description = String(details.last + 1);
-      const change = { product: { productId, description }, updateMask: { paths: ["description"] } };
-      const updated = await attempt(replica.updateProduct(change));
-      const adjusted = await attempt(replica.adjustStock({ productId, onHandDelta: 1, reason: "counted" }));
-      if (updated !== undefined) details.reached(detailsOf(updated.product!));
-      if (adjusted !== undefined) stock.reached(adjusted.stock!.available);
-      const own = await attempt(replica.getProductByID({ productId }));
+  async function readPages(replica: (typeof replicas)[number]): Promise<void> {
+    while (!isOver) {
+      const askedAt = performance.now();
       const page = await attempt(replica.listProducts({}));
-      const listed = page?.products.find((product) => product.productId === productId);
-      for (const product of [own?.product, listed]) {
-        if (updated !== undefined && product !== undefined && detailsOf(product) < detailsOf(updated.product!))
-          stale.push(`${phase}: a writer does not see its own ${description}, but ${product.description}`);
+      for (const product of page?.products ?? []) {
+        const listed = subjects.find(({ productId }) => productId === product.productId)!;
+        check(listed, product, askedAt, "a page", pageStockWithinMs);
       }
-      if (adjusted !== undefined && own !== undefined && own.product!.stock < adjusted.stock!.available)
-        stale.push(
-          `${phase}: a writer does not see its own stock ${adjusted.stock!.available}, but ${own.product!.stock}`,
-        );
-      // A mistake shows when nothing that comes after it covers it up.
-      await delay(turn % 3 === 0 ? seenWithinMs + 300 : 30 * Math.random());
+      reads++;
+      await delay(5);
+    }
+  }
+
+  async function changeDetails({ productId, details }: Subject, replica: (typeof replicas)[number]): Promise<void> {
+    const description = String(details.last + 1);
+    const change = { product: { productId, description }, updateMask: { paths: ["description"] } };
+    const updated = await attempt(replica.updateProduct(change));
+    if (updated === undefined) return;
+    const written = detailsOf(updated.product!);
+    details.reached(written);
+    const own = await attempt(replica.getProductByID({ productId }));
+    const page = await attempt(replica.listProducts({}));
+    for (const product of [own?.product, page?.products.find((listed) => listed.productId === productId)]) {
+      if (product !== undefined && detailsOf(product) < written)
+        stale.push(`${phase}: a writer does not see its own ${written}, but ${product.description}`);
+    }
+  }
+
+  async function moveStock({ productId, stock }: Subject, replica: (typeof replicas)[number]): Promise<void> {
+    const adjusted = await attempt(replica.adjustStock({ productId, onHandDelta: 1, reason: "counted" }));
+    if (adjusted === undefined) return;
+    const written = adjusted.stock!.available;
+    stock.reached(written);
+    const own = await attempt(replica.getProductByID({ productId }));
+    if (own !== undefined && own.product!.stock < written)
+      stale.push(`${phase}: a writer does not see its own stock ${written}, but ${own.product!.stock}`);
+  }
+
+  /** Two write at once, at different replicas, and now and then nobody: a mistake shows when nothing covers it up. */
+  async function write(n: number, subject: Subject): Promise<void> {
+    for (let turn = n; !isOver; turn++) {
+      const [one, other] = turn % 2 === 0 ? replicas : replicas.toReversed();
+      const soon = () => delay(50 * Math.random());
+      await Promise.all([
+        soon().then(() => changeDetails(subject, one!)),
+        soon().then(() => moveStock(subject, other!)),
+      ]);
+      if (turn % 3 === 0) await delay(seenWithinMs + 200);
     }
   }
 
   const working = [
-    ...replicas.flatMap((replica) => Array.from({ length: readersPerReplica }, (_, n) => read(n, replica))),
+    ...replicas.flatMap((replica) => [
+      readPages(replica),
+      ...subjects.map((subject) => readProducts(subject, replica)),
+    ]),
     ...subjects.map((subject, n) => write(n, subject)),
   ];
   const redis = servers.server("redis");

@@ -6,6 +6,7 @@ import { ensureRevocations } from "../auth/follow-revocations.ts";
 import type { Principal } from "../auth/principal.ts";
 import { createRevocations, type Revocations } from "../auth/revocations.ts";
 import { type Bus, connectBus } from "../bus/bus.ts";
+import { type Cache, createCache } from "../cache/cache.ts";
 import { newId } from "../ids.ts";
 import { createLimits, type Limits } from "../limits/limits.ts";
 import { createLogger, type Logger } from "../log.ts";
@@ -92,6 +93,15 @@ export function openTestRedis(url = inject("redisUrl")): Redis {
     if (redis.isOpen) redis.destroy();
   });
   return redis;
+}
+
+/** The cache of a process that hears what others tell. Entries are shared: tests read what only they have made. */
+export async function openTestCache(): Promise<Cache> {
+  const redis = openTestRedis();
+  const cache = createCache({ redis, memoryBytes: 16 * 1024 * 1024, metrics: undefined });
+  onTestFinished(() => cache.close());
+  await vi.waitUntil(() => redis.isReady && cache.isHearing());
+  return cache;
 }
 
 /** The limits of a module. Once Redis counts them: until then a process counts for itself. */

@@ -12,11 +12,11 @@ const noCache: Cache = {
   }),
 };
 
-/** The inventory's stores on a database of their own. */
-export async function openTestInventory() {
+/** The inventory's stores on a database of their own; without a cache, unless one is given. */
+export async function openTestInventory(cache = noCache) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
-  const stores = await openStores({ db, bus, cache: noCache, log: silentLog });
+  const stores = await openStores({ db, bus, cache, log: silentLog });
   const { products, ledger, ledgerDocuments } = stores;
   const clock = () => new Date();
 
