@@ -41,7 +41,7 @@ beforeAll(async () => {
   cleanUp.unshift(() => servers.stop());
   // What they read of the database arrives late, and by then may be old.
   const links = await Promise.all(names.map(() => openLink(Number(new URL(servers.mongodbUri).port))));
-  for (const link of links) link.suffer({ kind: "slow", delayMs: 1, jitterMs: 40, bytesPerSecond: 50_000_000 });
+  for (const link of links) link.suffer({ kind: "slow", delayMs: 1, jitterMs: 120, bytesPerSecond: 50_000_000 });
   cleanUp.unshift(() => Promise.all(links.map((link) => link.close())));
   const uris = links.map((link) => `mongodb://127.0.0.1:${link.port}/?directConnection=true`);
   replicas = names.map((name, n) => {
@@ -220,12 +220,12 @@ test("whatever becomes of Redis, no reader of any replica sees what was changed 
   async function write(n: number, subject: Subject): Promise<void> {
     for (let turn = n; !isOver; turn++) {
       const [one, other] = turn % 2 === 0 ? replicas : replicas.toReversed();
-      const soon = () => delay(50 * Math.random());
+      const soon = () => delay(150 * Math.random());
       await Promise.all([
         soon().then(() => changeDetails(subject, one!)),
         soon().then(() => moveStock(subject, other!)),
       ]);
-      if (turn % 3 === 0) await delay(seenWithinMs + 200);
+      await delay(turn % 2 === 0 ? seenWithinMs + 200 : 0);
     }
   }
 
