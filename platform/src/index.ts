@@ -6,7 +6,7 @@ export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/acc
 export { createInternalCredentials, internalCredentialHeader } from "./auth/internal-credential.ts";
 export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
 export { eventHandler } from "./bus/consumer.ts";
-export type { Cache } from "./cache/cache.ts";
+export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";
 export { readConfig, setting } from "./config.ts";
 export { isDependencyLost } from "./dependency-lost.ts";

@@ -4,9 +4,16 @@ import type { FastifyInstance } from "fastify";
 import { traceparentHeader } from "../trace.ts";
 
 const methods = [...connectCors.allowedMethods, "PATCH", "PUT", "DELETE"];
-const allowedHeaders = [...connectCors.allowedHeaders, "Authorization", "Idempotency-Key", traceparentHeader];
+const allowedHeaders = [
+  ...connectCors.allowedHeaders,
+  "Authorization",
+  "Idempotency-Key",
+  "If-None-Match",
+  traceparentHeader,
+];
 const exposedHeaders = [
   ...connectCors.exposedHeaders,
+  "ETag",
   "RateLimit",
   "RateLimit-Policy",
   "Retry-After",

@@ -63,8 +63,8 @@ export const inventory = defineModule({
     return {
       routes: (router) =>
         router.service(InventoryService, {
-          createProduct: createProduct({ ledger, clock }),
-          listProducts: listProducts({ products, pageTokens }),
+          createProduct: createProduct({ ledger, cache: productCache, clock }),
+          listProducts: listProducts({ products, cache: productCache, pageTokens }),
           getProductByID: getProductByID({ products, cache: productCache }),
           updateProduct: updateProduct({ products, cache: productCache, clock }),
           deleteProduct: deleteProduct({ products, cache: productCache, clock }),

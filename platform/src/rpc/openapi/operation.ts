@@ -4,6 +4,7 @@ import { nestedMessage } from "../rest/fields.ts";
 import { answersHttpBody } from "../rest/response.ts";
 import type { RestRoute } from "../rest/route.ts";
 import type { OpenApiPath } from "./paths.ts";
+import { headersOfRead, isTagged } from "./reads.ts";
 import { type Reason, refusals } from "./refusals.ts";
 import { requiredInput, type Schemas } from "./schemas.ts";
 
@@ -51,6 +52,7 @@ export function operation(
     parameters: [
       ...pathParameters(path, examples, schemas),
       ...queryParameters(route, examples, schemas),
+      ...(isTagged(route) ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
       { $ref: "#/components/parameters/Timeout" },
     ],
     ...(body && { requestBody: body }),
@@ -169,7 +171,9 @@ function responses(route: RestRoute, examples: readonly Example[], { reasons, sc
       json ? { ...response, content: { "application/json": { ...json, ...examples } } } : response,
     ];
   });
-  return { "200": ok, ...Object.fromEntries(others) };
+  if (!isTagged(route)) return { "200": ok, ...Object.fromEntries(others) };
+  const known = { $ref: "#/components/responses/NotModified" };
+  return { "200": { ...ok, headers: headersOfRead }, "304": known, ...Object.fromEntries(others) };
 }
 
 function streamed(schema: JsonObject, examples: readonly Example[], schemas: Schemas): JsonObject {

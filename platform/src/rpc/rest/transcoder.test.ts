@@ -1,6 +1,7 @@
 import { create, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport, type HandlerContext } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { entityTag } from "./entity-tag.ts";
 import { httpRule } from "./route.ts";
 import { testService } from "./testdata/descriptors.ts";
 import { createTranscoder, type RestInvoke, type RestResponse } from "./transcoder.ts";
@@ -114,6 +115,24 @@ async function text({ body }: RestResponse): Promise<string> {
 async function json(response: RestResponse): Promise<JsonValue> {
   return JSON.parse(await text(response)) as JsonValue;
 }
+
+describe("If-None-Match", () => {
+  it("is answered 304 when it names what GET would answer, and means nothing to other methods", async () => {
+    const { headers } = await handle("GET /v1/shelves/1");
+    const known = { headers: { "if-none-match": String(headers.etag) } };
+    expect(await handle("GET /v1/shelves/1", known)).toMatchObject({ status: 304, headers: { etag: headers.etag } });
+    expect(await handle("GET /v1/shelves/2", known)).toMatchObject({ status: 200 });
+    const created = await handle("POST /v1/shelves", { headers: { "if-none-match": "*" }, body: "{}" });
+    expect([created.status, created.headers.etag]).toEqual([200, undefined]);
+  });
+
+  it("knows an answer by its bytes, behind the etag of its message where it has one that fits", () => {
+    const [one, two] = ["1", "2"].map((text) => new TextEncoder().encode(text));
+    expect(entityTag(one!, "v3")).toMatch(/^"v3\.[\w-]{22}"$/);
+    expect(entityTag(one!, "v3")).not.toBe(entityTag(two!, "v3"));
+    for (const odd of [undefined, "", 'a"b', "a b", "a.b", "ü"]) expect(entityTag(one!, odd)).toMatch(/^"[\w-]{22}"$/);
+  });
+});
 
 describe("unary calls", () => {
   it("answer JSON with proto names, zeros and empty lists present, 64-bit integers as text", async () => {

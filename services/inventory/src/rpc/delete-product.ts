@@ -12,7 +12,7 @@ export function deleteProduct(on: {
 }): MethodImpl<typeof InventoryService.method.deleteProduct> {
   return async ({ productId }) => {
     const version = await on.products.remove(productId, on.clock());
-    await on.cache.invalidate([{ productId, version, sequence: 0 }]);
+    await on.cache.changed({ productId, version });
     return {};
   };
 }
