@@ -30,6 +30,7 @@ export { callerOf, userIdOf } from "./rpc/access.ts";
 export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
+export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";
 export { run, runProcess } from "./run.ts";
