@@ -1,5 +1,7 @@
-// `npm run bench -- [start] [http] [orders] [overload] [sign-ins] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [calls] [orders] [overload] [sign-ins] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
+import { serveGrpcJs, servePlatform } from "./call-servers.ts";
+import { benchCalls } from "./calls-bench.ts";
 import { benchChaos } from "./chaos-bench.ts";
 import { serveFloor } from "./floor.ts";
 import { compareHashes } from "./hash-floor.ts";
@@ -16,6 +18,7 @@ import { benchStart } from "./start-bench.ts";
 const benches = {
   start: benchStart,
   http: benchHttp,
+  calls: benchCalls,
   orders: benchOrders,
   overload: benchOverload,
   "sign-ins": benchSignIns,
@@ -29,6 +32,8 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   load: generateLoad,
   inserts: insertOrders,
   hashes: compareHashes,
+  platform: servePlatform,
+  "grpc-js": serveGrpcJs,
 };
 
 const { positionals, values } = parseArgs({
@@ -67,7 +72,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [calls] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
       "npm run bench -- mutants [--seed 1] [--note '...']",

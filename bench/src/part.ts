@@ -3,7 +3,10 @@ import { once } from "node:events";
 import { join } from "node:path";
 
 /** Runs a part of the bench (see main.ts) in a process of its own, and hands it what it has to do. */
-export function startPart(name: "floor" | "load" | "inserts" | "hashes", task: unknown): ChildProcess {
+export function startPart(
+  name: "floor" | "load" | "inserts" | "hashes" | "platform" | "grpc-js",
+  task: unknown,
+): ChildProcess {
   const child = fork(join(import.meta.dirname, "main.ts"), [name]);
   child.send(task as object);
   return child;

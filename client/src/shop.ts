@@ -15,7 +15,15 @@ export type ShopOptions = Partial<CallRules> & {
    */
   readonly refreshToken?: "memory" | "cookie";
 } & (
-    | { /** The shop's address; it is spoken to in Connect. */ readonly baseUrl: string }
+    | {
+        /** The shop's address; it is spoken to in Connect. */
+        readonly baseUrl: string;
+        /**
+         * Reads by GET, which browsers and proxies can answer from what they keep: for pages that may show what was there a few
+         * seconds ago, also after a write of their own.
+         */
+        readonly useHttpGet?: boolean;
+      }
     | { /** Any transport of Connect-ES: Connect, gRPC-Web or gRPC. */ readonly transport: Transport }
   );
 
@@ -38,7 +46,7 @@ export interface Shop {
 export function createShop(options: ShopOptions): Shop {
   const keepsCookie = options.refreshToken === "cookie";
   const rules: CallRules = { ...defaultCallRules, ...options };
-  const transport = "transport" in options ? options.transport : connectTransport(options.baseUrl, keepsCookie);
+  const transport = "transport" in options ? options.transport : connectTransport(options, keepsCookie);
   const { session, caller } = createSession(
     createClient(UserService, withCallRules(transport, undefined, rules)),
     keepsCookie,
@@ -56,7 +64,14 @@ export function createShop(options: ShopOptions): Shop {
   };
 }
 
-function connectTransport(baseUrl: string, sendsCookies: boolean): Transport {
-  if (!sendsCookies) return createConnectTransport({ baseUrl });
-  return createConnectTransport({ baseUrl, fetch: (url, init) => fetch(url, { ...init, credentials: "include" }) });
+function connectTransport(
+  { baseUrl, useHttpGet = false }: { readonly baseUrl: string; readonly useHttpGet?: boolean },
+  sendsCookies: boolean,
+): Transport {
+  if (!sendsCookies) return createConnectTransport({ baseUrl, useHttpGet });
+  return createConnectTransport({
+    baseUrl,
+    useHttpGet,
+    fetch: (url, init) => fetch(url, { ...init, credentials: "include" }),
+  });
 }

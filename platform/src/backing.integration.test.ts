@@ -29,7 +29,7 @@ test("where MongoDB and NATS are lost, both are missing", async () => {
     NATS_URL: `nats://${nats.host}`,
     REDIS_URL: inject("redisUrl"),
   });
-  const backing = await connectBacking(settings, "test", silentLog, new AbortController().signal);
+  const backing = await connectBacking(settings, "test", undefined, silentLog, new AbortController().signal);
   onTestFinished(() => backing.close());
   expect(await backing.missing()).toEqual([]);
   mongo.cut();

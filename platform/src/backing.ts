@@ -1,8 +1,9 @@
 import type { MongoClient } from "mongodb";
 import { type Bus, connectBus } from "./bus/bus.ts";
 import { ensureDeadLetters } from "./bus/dead-letters.ts";
-import { type Cache, createCache } from "./cache/cache.ts";
+import { createCache } from "./cache/cache.ts";
 import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import { canWrite, connectMongo } from "./mongo/connect.ts";
 import type { PlatformConfig } from "./platform-config.ts";
 import { connectRedis, type Redis } from "./redis.ts";
@@ -11,7 +12,7 @@ import { connectRedis, type Redis } from "./redis.ts";
 export interface Backing {
   readonly mongo: MongoClient;
   readonly bus: Bus;
-  readonly cache: Cache;
+  readonly cache: ReturnType<typeof createCache>;
   readonly redis: Redis;
   /** What is missing to accept work and to get it done; Redis is not: without it things are slower and limits looser. */
   missing(): Promise<readonly string[]>;
@@ -22,6 +23,7 @@ export interface Backing {
 export async function connectBacking(
   settings: PlatformConfig,
   processName: string,
+  metrics: Metrics | undefined,
   log: Logger,
   signal: AbortSignal,
 ): Promise<Backing> {
@@ -31,11 +33,12 @@ export async function connectBacking(
   ]);
   await ensureDeadLetters(bus);
   const redis = connectRedis(settings.REDIS_URL, log);
+  const cache = createCache({ redis, memoryBytes: settings.CACHE_MEMORY_MIB * 1024 * 1024, metrics });
   return {
     mongo,
     bus,
     redis,
-    cache: createCache(redis),
+    cache,
     async missing() {
       return [
         ...(bus.isConnected() ? [] : ["NATS is not there"]),
@@ -43,6 +46,7 @@ export async function connectBacking(
       ];
     },
     async close() {
+      cache.close();
       if (redis.isOpen) redis.destroy();
       await bus.close();
       await mongo.close();

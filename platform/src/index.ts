@@ -6,7 +6,7 @@ export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/acc
 export { createInternalCredentials, internalCredentialHeader } from "./auth/internal-credential.ts";
 export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
 export { eventHandler } from "./bus/consumer.ts";
-export type { Cache } from "./cache/cache.ts";
+export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";
 export { readConfig, setting } from "./config.ts";
 export { isDependencyLost } from "./dependency-lost.ts";
@@ -31,6 +31,7 @@ export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-ad
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
+export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";
 export { run, runProcess } from "./run.ts";

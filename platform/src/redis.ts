@@ -8,22 +8,29 @@ export const commandTimeoutMs = 100;
 // what is older in either counter, and remembers the larger of both.
 const setIfNewer = defineScript({
   SCRIPT: `
-    local ttl = ARGV[#KEYS + 1]
+    local ttl, channel, message = ARGV[#KEYS + 1], ARGV[#KEYS + 2], ARGV[#KEYS + 3]
     for i, key in ipairs(KEYS) do
       local first, second = struct.unpack(">I8I8", ARGV[i])
       local current = redis.call("GETRANGE", key, 0, 15)
       local known_first, known_second = 0, 0
       if #current == 16 then known_first, known_second = struct.unpack(">I8I8", current) end
       if first >= known_first and second >= known_second then
-        redis.call("SET", key, ARGV[i], "EX", ttl)
+        redis.call("SET", key, ARGV[i], "PX", ttl)
       elseif #ARGV[i] == 16 and (first > known_first or second > known_second) then
         local both = struct.pack(">I8I8", math.max(first, known_first), math.max(second, known_second))
-        redis.call("SET", key, both, "EX", ttl)
+        redis.call("SET", key, both, "PX", ttl)
       end
-    end`,
-  parseCommand(parser, keys: readonly string[], values: readonly Buffer[], ttlSeconds: number) {
+    end
+    if channel then redis.call("PUBLISH", channel, message) end`,
+  parseCommand(
+    parser,
+    keys: readonly string[],
+    values: readonly Buffer[],
+    ttlMs: number,
+    tell: readonly string[] = [],
+  ) {
     parser.pushKeysLength([...keys]);
-    parser.push(...values, String(ttlSeconds));
+    parser.push(...values, String(ttlMs), ...tell);
   },
   transformReply: undefined as unknown as () => number,
 });

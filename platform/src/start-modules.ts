@@ -16,6 +16,7 @@ import { startJob } from "./jobs.ts";
 import { createLimits } from "./limits/limits.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { busGauges } from "./metrics/bus-gauges.ts";
+import { cacheGauges } from "./metrics/cache-gauges.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { serveMetrics } from "./metrics/metrics-server.ts";
 import { createLease } from "./mongo/lease.ts";
@@ -89,7 +90,7 @@ export async function startModules(
   const tokenKeys = createClient(TokenKeyService, transportTo(TokenKeyService));
 
   const stateful = modules.filter((module) => module.start !== undefined);
-  const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, log, signal);
+  const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, metrics, log, signal);
   // An election of MongoDB or NATS that falls into a start is no reason to die.
   const untilStarted = <Result>(start: () => Promise<Result>) =>
     untilAnswered(start, "a dependency was lost during the start, trying again", log, signal);
@@ -155,7 +156,10 @@ export async function startModules(
   const metricsServer = metrics && (await serveMetrics(metrics, settings.METRICS_HOST, settings.METRICS_PORT!, log));
   for (const source of [...started.values()].flatMap((module) => module.gauges ?? [])) metrics?.add(source);
   const handlers = [...started.values()].flatMap((module) => module.handlers ?? []);
-  if (backing !== undefined) metrics?.add(busGauges(backing.bus, handlers));
+  if (backing !== undefined) {
+    metrics?.add(busGauges(backing.bus, handlers));
+    metrics?.add(cacheGauges(backing.cache));
+  }
   const stopWork =
     backing === undefined ? async () => {} : await startWork([...started.values()], backing, takeoverMs, log);
   log.info({ ports: Object.fromEntries(servers.map((server) => [server.name, server.port])) }, "ready");

@@ -155,7 +155,8 @@ export class OpenApi {
       parameters: (operation.parameters as JsonObject[]).map((one) => this.resolve(one) as unknown as Parameter),
       body: json && { required: body!.required === true, schema: json.schema!, examples: json.examples ?? {} },
       responses: Object.fromEntries(
-        responses.map(([status, one]) => [status, this.resolve(one) as unknown as Response]),
+        // What answers nothing, such as 304, has no content.
+        responses.map(([status, one]) => [status, { content: {}, ...this.resolve(one) } as unknown as Response]),
       ),
       reasons: new Map(responses.flatMap(([status, one]) => reasonsOf(one).map((reason) => [reason, Number(status)]))),
     };

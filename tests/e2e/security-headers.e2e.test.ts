@@ -17,11 +17,11 @@ const everywhere = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
 };
+const keptShortly = { ...everywhere, "cache-control": "public, max-age=1, stale-while-revalidate=5" };
 const neverKept = { ...everywhere, "cache-control": "no-store" };
 
 describe("every answer of the public port tells browsers to do nothing else with it:", () => {
   test.for<readonly [string, string, RequestInit, number]>([
-    ["REST", "/products?page_size=1", {}, 200],
     ["a token", "/authenticate", { method: "POST", headers: json, body: JSON.stringify(shop.admin) }, 200],
     ["an error of REST", "/products/42", {}, 400],
     ["who must sign in, over REST", "/orders", {}, 401],
@@ -41,6 +41,16 @@ describe("every answer of the public port tells browsers to do nothing else with
     await response.arrayBuffer();
     expect(response.status).toBe(status);
     expect(Object.fromEntries(response.headers)).toMatchObject(neverKept);
+  });
+
+  test.for([
+    ["REST", "/products?page_size=1"],
+    ["Connect", `${listProducts}?encoding=json&message=%7B%7D`],
+  ])("what anybody may read, by GET over %s, which may be kept for a second", async ([, path]) => {
+    const response = await fetch(`${shop.url}${path}`);
+    await response.arrayBuffer();
+    expect(response.status).toBe(200);
+    expect(Object.fromEntries(response.headers)).toMatchObject(keptShortly);
   });
 
   test("gRPC", async () => {

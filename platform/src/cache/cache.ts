@@ -1,78 +1,285 @@
-import { RESP_TYPES } from "redis";
-import { commandTimeoutMs, type Redis } from "../redis.ts";
+import { LRUCache } from "lru-cache";
+import { gather } from "../gather.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { Redis } from "../redis.ts";
+import { openChannel } from "./channel.ts";
+import { isOlder, type Revision, union, unrevised } from "./revision.ts";
+import { type Change, createSharedTier } from "./shared-tier.ts";
 
-/** After a command that was not answered in time, nothing is asked for so long. */
-const suspensionMs = 1_000;
-// An entry is 16 bytes of revision, then the value; an entry without a value is a mark left by an invalidation.
-const revisionLength = 16;
-/** Bounds how long a wrong entry could live if an invalidation were lost. */
-const ttlSeconds = 60;
+export type { Revision } from "./revision.ts";
 
-/**
- * Two counters that only grow, each with the changes of one writer: an answer is older than another if either is smaller.
- * Who changes something knows his own counter, and leaves the other at 0.
- */
-export type Revision = readonly [number, number];
-
-/**
- * Encoded answers by key, each with the revision it was read at. It never fails: without Redis it finds nothing and keeps
- * nothing.
- */
+/** Answers that are kept in the process and in Redis. */
 export interface Cache {
-  get(key: string): Promise<Uint8Array | undefined>;
-  /** Keeps an answer unless something at least as new is known, so that a slow reader can't restore an old value. */
-  fill(key: string, revision: Revision, value: Uint8Array): Promise<void>;
-  /** Forgets everything older than these revisions, and refuses it from now on. Call it after the commit. */
-  invalidate(changed: readonly { readonly key: string; readonly revision: Revision }[]): Promise<void>;
+  /** Each has a name of its own, which starts with the module's. */
+  read<Value>(options: CachedReadOptions<Value>): CachedRead<Value>;
 }
 
-/** Keys start with the name of the module they belong to. */
-export function createCache(client: Redis): Cache {
-  const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+export interface CachedReadOptions<Value> {
+  /** Also what it is called in metrics. */
+  readonly name: string;
+  encode(value: Value): Uint8Array;
+  decode(bytes: Uint8Array): Value;
+  /** So long, in milliseconds, an answer is given as it is. Up to a quarter less, so that not all end together. */
+  readonly freshMs: number;
+  /** So long after that it is still given, while a new one is being loaded. */
+  readonly staleMs: number;
+  /** Keys that anybody can make up: their answers are shared with other processes only once they were asked for again. */
+  readonly anyKey?: boolean;
+}
 
-  // A frozen Redis takes commands and answers none: whoever waits for one must not freeze with it.
-  let suspendedUntil = 0;
-  async function inTime<Result>(command: Promise<Result>): Promise<Result | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => {
-        suspendedUntil = Date.now() + suspensionMs;
-        resolve(undefined);
-      }, commandTimeoutMs);
-    });
-    try {
-      return await Promise.race([command, timeout]);
-    } catch {
-      return undefined;
-    } finally {
-      clearTimeout(timer);
+/** What a load found. Without counters of its own it changes by `invalidateAll` alone. */
+export interface Loaded<Value> {
+  readonly value: Value;
+  readonly revision?: Revision;
+}
+
+/**
+ * Answers by key, read through the cache.
+ *
+ * - Who asks after `invalidate` was called here is answered by what it told of, or newer; at other processes within a second.
+ * - What no invalidation told of is given for `freshMs + staleMs` at most.
+ * - At any time a process loads a key once at most, however many ask; processes wait for each other's load, but not for long.
+ * - A load that ends late, anywhere, never replaces what is newer.
+ * - Redis decides about speed only: frozen, it costs a caller 0.2 seconds, once a second at most.
+ */
+export interface CachedRead<Value> {
+  /** The value is shared: nobody may change it. `load` answers undefined for what is not there. Fails as `load` fails. */
+  get(key: string, load: () => Promise<Loaded<Value> | undefined>): Promise<Value | undefined>;
+  /** Call it after the commit, and answer after it. Never rejects; what changes meanwhile is told together. */
+  invalidate(changed: readonly { readonly key: string; readonly revision: Revision }[]): Promise<void>;
+  /** As `invalidate`, for a change that any answer might show. */
+  invalidateAll(): Promise<void>;
+}
+
+/** Where an answer came from. */
+type CacheSource = "memory" | "memory_stale" | "redis" | "origin" | "joined";
+
+/** Without a channel to hear of changes, this is how old an answer of the process's own may be. */
+const unheardMs = 500;
+/** So long something that is not there is known not to be, and what that may take up: an id is made up quickly. */
+const absentMs = 5_000;
+const absentBytes = 4 * 1024 * 1024;
+/** Whatever took longer to load than this is not kept: the marks against it could have expired. */
+const maxLoadMs = 10_000;
+// What a message takes up in memory is many times its encoding when it is made of small parts.
+const bytesOf = (encoded: number) => 1_024 + 8 * encoded;
+
+interface Kept {
+  readonly value: unknown;
+  readonly revision: Revision;
+  readonly freshUntil: number;
+  readonly staleUntil: number;
+  /** When it certainly was the newest, and the session of the channel then. */
+  readonly currentAt: number;
+  readonly session: number;
+  /** Shares it with other processes, if that was put off. */
+  share: (() => void) | undefined;
+}
+
+/** A load under way. */
+interface Flight {
+  /** What was invalidated since it began: it may have read what was before. */
+  floor: Revision | undefined;
+  isOutdated: boolean;
+  isJoined: boolean;
+  landing: Promise<{ readonly value: unknown; readonly revision: Revision } | undefined>;
+}
+
+interface Forget {
+  changed(changed: ReadonlyMap<string, Revision>): void;
+  all(): void;
+}
+
+/** @param memoryBytes what answers may take up in the process, as far as that can be told */
+export function createCache(options: {
+  readonly redis: Redis;
+  readonly memoryBytes: number;
+  readonly metrics: Pick<Metrics, "cacheRead"> | undefined;
+}): Cache & { isHearing(): boolean; memoryBytes(): number; close(): void } {
+  const { redis, metrics } = options;
+  const memory = new LRUCache<string, Kept>({ maxSize: options.memoryBytes });
+  const absent = new LRUCache<string, Kept>({ maxSize: absentBytes });
+  const reads = new Map<string, Forget>();
+  const channelName = "cache:changes";
+  const shared = createSharedTier(redis, channelName);
+  const channel = openChannel(redis, channelName, (message) => {
+    const { from, read, changed } = JSON.parse(message) as Change & { from: string };
+    if (from === shared.processId) return;
+    const forget = reads.get(read);
+    if (changed === undefined) forget?.all();
+    else forget?.changed(new Map(changed.map(([key, first, second]) => [key, [first, second]])));
+  });
+
+  function read<Value>(of: CachedReadOptions<Value>): CachedRead<Value> {
+    const { name, freshMs, staleMs } = of;
+    const flights = new Map<string, Flight>();
+    // Renewed by taking a name that no entry has.
+    let renewals = 0;
+    const placeOf = (key: string) => `${name}:${renewals}:${key}`;
+    const count = (source: CacheSource) => metrics?.cacheRead(name, source);
+
+    function isUsable({ session, currentAt }: Kept, now: number): boolean {
+      return channel.covers(session) || now - currentAt <= unheardMs;
     }
+
+    function depart(key: string, load: () => Promise<Loaded<Value> | undefined>, isRefresh: boolean): Flight {
+      const flight: Flight = {
+        floor: undefined,
+        isOutdated: false,
+        isJoined: false,
+        landing: Promise.resolve(undefined),
+      };
+      flights.set(key, flight);
+      flight.landing = fly(key, load, isRefresh, flight).finally(() => flights.delete(key));
+      return flight;
+    }
+
+    async function fly(
+      key: string,
+      load: () => Promise<Loaded<Value> | undefined>,
+      isRefresh: boolean,
+      flight: Flight,
+    ) {
+      const { session } = channel;
+      const startedAt = performance.now();
+      const known = memory.peek(placeOf(key));
+      const isOutdated = (revision: Revision) =>
+        flight.isOutdated ||
+        isOlder(revision, flight.floor ?? unrevised) ||
+        isOlder(revision, known?.revision ?? unrevised);
+
+      const found = await shared.find(name, key);
+      const entry = found?.entry;
+      // Somebody has to look at the origin now and then: whoever refreshes first.
+      const maxAgeMs = isRefresh ? freshMs : freshMs + staleMs;
+      if (entry !== undefined && entry.ageMs <= maxAgeMs && !isOutdated(entry.revision)) {
+        count("redis");
+        const value = of.decode(entry.value);
+        keep(value, entry.revision, entry.value.length, entry.ageMs, undefined);
+        return { value, revision: entry.revision };
+      }
+
+      const askedAt = performance.now();
+      const loaded = await load().catch((error) => {
+        shared.release(name, key);
+        throw error;
+      });
+      count("origin");
+      const ageMs = performance.now() - askedAt;
+      if (loaded === undefined) {
+        shared.release(name, key);
+        if (flight.floor === undefined && !flight.isOutdated) keepAbsent();
+        return undefined;
+      }
+      const { value, revision = unrevised } = loaded;
+      const encoded = of.encode(value);
+      const share =
+        found && ageMs <= maxLoadMs
+          ? () => void shared.fill(name, key, { value: encoded, revision, ageMs }, found, freshMs + staleMs)
+          : undefined;
+      const isWanted = of.anyKey !== true || flight.isJoined || known !== undefined;
+      if (isWanted) share?.();
+      else shared.release(name, key);
+      if (ageMs <= maxLoadMs && !isOutdated(revision))
+        keep(value, revision, encoded.length, ageMs, isWanted ? undefined : share);
+      return { value, revision };
+
+      function keep(value: Value, revision: Revision, encodedBytes: number, ageMs: number, share: Kept["share"]): void {
+        const bornAt = performance.now() - ageMs;
+        const freshUntil = bornAt + freshMs * (0.75 + 0.25 * Math.random());
+        const staleUntil = bornAt + freshMs + staleMs;
+        const kept = { value, revision, freshUntil, staleUntil, currentAt: startedAt, session, share };
+        memory.set(placeOf(key), kept, { size: bytesOf(encodedBytes) });
+        absent.delete(placeOf(key));
+      }
+
+      function keepAbsent(): void {
+        const freshUntil = startedAt + absentMs;
+        const kept = {
+          value: undefined,
+          revision: unrevised,
+          freshUntil,
+          staleUntil: freshUntil,
+          currentAt: startedAt,
+        };
+        memory.delete(placeOf(key));
+        absent.set(placeOf(key), { ...kept, session, share: undefined }, { size: 512 + 2 * key.length });
+      }
+    }
+
+    const forget: Forget = {
+      changed(changed) {
+        for (const [key, revision] of changed) {
+          const flight = flights.get(key);
+          if (flight !== undefined) flight.floor = union(revision, flight.floor ?? unrevised);
+          const kept = memory.peek(placeOf(key));
+          if (kept !== undefined && isOlder(kept.revision, revision)) memory.delete(placeOf(key));
+          absent.delete(placeOf(key));
+        }
+      },
+      all() {
+        renewals++;
+        for (const flight of flights.values()) flight.isOutdated = true;
+      },
+    };
+    if (reads.has(name)) throw new Error(`there are two cached reads called ${name}`);
+    reads.set(name, forget);
+
+    const tell = gather<void>({
+      maxItems: Number.POSITIVE_INFINITY,
+      maxInFlight: 1,
+      async work() {
+        await shared.pay(name);
+        return new Map();
+      },
+    });
+
+    return {
+      async get(key, load) {
+        const now = performance.now();
+        const kept = memory.get(placeOf(key)) ?? absent.get(placeOf(key));
+        if (kept !== undefined && now < kept.staleUntil && isUsable(kept, now)) {
+          kept.share?.();
+          kept.share = undefined;
+          if (now < kept.freshUntil) count("memory");
+          else {
+            count("memory_stale");
+            if (!flights.has(key)) depart(key, load, true).landing.catch(() => {});
+          }
+          return kept.value as Value | undefined;
+        }
+        for (;;) {
+          const joined = flights.get(key);
+          if (joined === undefined) return (await depart(key, load, false).landing)?.value as Value | undefined;
+          joined.isJoined = true;
+          const { floor, isOutdated } = joined;
+          const landed = await joined.landing;
+          // What it read may be older than what was told before this caller came.
+          if (isOutdated || (floor !== undefined && (landed === undefined || isOlder(landed.revision, floor))))
+            continue;
+          count("joined");
+          return landed?.value as Value | undefined;
+        }
+      },
+      async invalidate(changed) {
+        const revisions = new Map<string, Revision>();
+        for (const { key, revision } of changed) revisions.set(key, union(revision, revisions.get(key) ?? unrevised));
+        forget.changed(revisions);
+        shared.owe(name, revisions);
+        await tell();
+      },
+      async invalidateAll() {
+        forget.all();
+        shared.owe(name, "all");
+        await tell();
+      },
+    };
   }
-  const isSuspended = () => Date.now() < suspendedUntil;
 
   return {
-    async get(key) {
-      if (isSuspended()) return undefined;
-      const entry = (await inTime(binary.get(key))) as Buffer | null | undefined;
-      return entry == null || entry.length <= revisionLength ? undefined : entry.subarray(revisionLength);
-    },
-    async fill(key, revision, value) {
-      if (isSuspended()) return;
-      await inTime(client.setIfNewer([key], [Buffer.concat([revisionBytes(revision), value])], ttlSeconds));
-    },
-    // Sent also while suspended: Redis finds it on its socket when it wakes up.
-    async invalidate(changed) {
-      if (changed.length === 0) return;
-      const keys = changed.map(({ key }) => key);
-      const marks = changed.map(({ revision }) => revisionBytes(revision));
-      await inTime(client.setIfNewer(keys, marks, ttlSeconds));
-    },
+    read,
+    isHearing: () => channel.covers(channel.session),
+    memoryBytes: () => memory.calculatedSize + absent.calculatedSize,
+    close: () => channel.close(),
   };
-}
-
-function revisionBytes([first, second]: Revision): Buffer {
-  const bytes = Buffer.alloc(revisionLength);
-  bytes.writeBigUInt64BE(BigInt(first));
-  bytes.writeBigUInt64BE(BigInt(second), 8);
-  return bytes;
 }

@@ -17,7 +17,7 @@ export interface GaugeDefinition {
 
 /** Gauges that are read together, from one dependency. */
 export interface GaugeSource {
-  readonly dependency: "mongodb" | "nats";
+  readonly dependency: "mongodb" | "nats" | "redis";
   /** As it is now. Rejects when it can't be known: then these gauges are absent, rather than old. */
   read(): Promise<readonly Reading[]>;
 }
@@ -28,6 +28,8 @@ export interface Metrics {
   called(method: string, code: string, seconds: number): void;
   /** Counts a connection that was one too many of all, or of those from one address. */
   connectionRefused(limit: "total" | "address"): void;
+  /** Counts an answer of a cached read, by where it came from. */
+  cacheRead(read: string, source: string): void;
   add(source: GaugeSource): void;
   readonly contentType: string;
   /** Everything in Prometheus' text format, within two seconds. Never rejects. */
@@ -55,6 +57,12 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     name: "shop_connections_refused_total",
     help: "Connections to the public port that were one too many: of all, or of those from one address",
     labelNames: ["limit"],
+    registers: [registry],
+  });
+  const cacheReads = new Counter({
+    name: "shop_cache_reads_total",
+    help: "Answers read through the cache, by where they came from",
+    labelNames: ["read", "source"],
     registers: [registry],
   });
   const up = new Gauge({
@@ -99,6 +107,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
   return {
     called: (method, code, seconds) => durations.observe({ method, code }, seconds),
     connectionRefused: (limit) => refusedConnections.inc({ limit }),
+    cacheRead: (read, source) => cacheReads.inc({ read, source }),
     add: (source) => void sources.push(source),
     contentType: registry.contentType,
     async text() {

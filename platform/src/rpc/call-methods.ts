@@ -25,7 +25,7 @@ export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, op
     const context = createLazyContext({
       method,
       protocolName: "rest",
-      requestMethod: "POST",
+      requestMethod: call.route.httpMethod,
       url: `http://rest/${method.parent.typeName}/${method.name}`,
       header: call.header,
       timeoutMs: call.timeoutMs,

@@ -9,10 +9,12 @@ const allowedHeaders = [
   "Authorization",
   "Idempotency-Key",
   "If-Match",
+  "If-None-Match",
   traceparentHeader,
 ];
 const exposedHeaders = [
   ...connectCors.exposedHeaders,
+  "ETag",
   "RateLimit",
   "RateLimit-Policy",
   "Retry-After",

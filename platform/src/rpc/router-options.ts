@@ -3,6 +3,7 @@ import { createValidateInterceptor } from "@connectrpc/validate";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type Authorize, rememberCaller } from "./access.ts";
+import { cacheableInterceptor } from "./cacheable.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
@@ -23,7 +24,7 @@ export type RouterOptions = Pick<
 
 /**
  * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
- * then log and trace, metrics if anybody watches, errors, validation, the method.
+ * then log and trace, metrics if anybody watches, what caches may keep, errors, validation, the method.
  */
 export function createRouterOptions(authorize: Authorize, log: Logger, metrics: Metrics | undefined): RouterOptions {
   return {
@@ -37,6 +38,7 @@ export function createRouterOptions(authorize: Authorize, log: Logger, metrics: 
     interceptors: [
       loggingInterceptor(log),
       ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
+      cacheableInterceptor(),
       errorsInterceptor(),
       createValidateInterceptor({ validator: createRequestValidator() }),
     ],

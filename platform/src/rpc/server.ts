@@ -9,6 +9,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
+import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
 import type { AddressSeal, TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
@@ -138,6 +139,11 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     request.setDecorator<Destination>("destination", destination);
     if (destination.kind !== "method") return;
     const { method } = destination;
+    // Compressed as the caller likes; REST is not.
+    if (options.isPublic && request.method === "GET" && !destination.isRest && isPublicRead(method)) {
+      const others = reply.getHeader("vary");
+      reply.header("vary", others === undefined ? "Accept-Encoding" : `${others}, Accept-Encoding`);
+    }
     const refusal = options.refusal(method);
     if (refusal !== undefined) {
       // Kinds of errors are called as Connect calls their codes.

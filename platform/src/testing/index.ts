@@ -1,3 +1,4 @@
+import * as net from "node:net";
 import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { MongoClient } from "mongodb";
 import { inject, onTestFinished, vi } from "vitest";
@@ -5,6 +6,7 @@ import { ensureRevocations } from "../auth/follow-revocations.ts";
 import type { Principal } from "../auth/principal.ts";
 import { createRevocations, type Revocations } from "../auth/revocations.ts";
 import { type Bus, connectBus } from "../bus/bus.ts";
+import { type Cache, createCache } from "../cache/cache.ts";
 import { newId } from "../ids.ts";
 import { createLimits, type Limits } from "../limits/limits.ts";
 import { createLogger, type Logger } from "../log.ts";
@@ -43,6 +45,47 @@ export async function openTestBus(): Promise<Bus> {
   return bus;
 }
 
+/** A way to a server of a URL that can be cut, that can freeze, and that can be mended. */
+export async function breakableWay(url: string) {
+  const { protocol, hostname, port } = new URL(url);
+  const sockets = new Set<net.Socket>();
+  let state: "whole" | "cut" | "frozen" = "whole";
+  const relay = net.createServer((from) => {
+    if (state === "cut") return void from.destroy();
+    const to = net.connect(Number(port), hostname);
+    for (const socket of [from, to]) {
+      sockets.add(socket.on("error", () => {}));
+      socket.once("close", () => sockets.delete(socket));
+    }
+    from.once("close", () => to.destroy());
+    to.once("close", () => from.destroy());
+    if (state === "whole") from.pipe(to).pipe(from);
+  });
+  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  function cut(): void {
+    state = "cut";
+    for (const socket of sockets) socket.destroy();
+  }
+  onTestFinished(() => {
+    cut();
+    relay.close();
+  });
+  return {
+    url: `${protocol}//127.0.0.1:${(relay.address() as net.AddressInfo).port}`,
+    /** Breaks what is connected and refuses what tries. */
+    cut,
+    /** What is connected stays so, and nothing arrives any more. */
+    freeze() {
+      state = "frozen";
+      for (const socket of sockets) socket.unpipe().pause();
+    },
+    mend() {
+      if (state === "frozen") cut();
+      state = "whole";
+    },
+  };
+}
+
 /** A connection that is being made. Keys are shared: tests take names of their own. */
 export function openTestRedis(url = inject("redisUrl")): Redis {
   const redis = connectRedis(url, silentLog);
@@ -50,6 +93,15 @@ export function openTestRedis(url = inject("redisUrl")): Redis {
     if (redis.isOpen) redis.destroy();
   });
   return redis;
+}
+
+/** The cache of a process that hears what others tell. Entries are shared: tests read what only they have made. */
+export async function openTestCache(): Promise<Cache> {
+  const redis = openTestRedis();
+  const cache = createCache({ redis, memoryBytes: 16 * 1024 * 1024, metrics: undefined });
+  onTestFinished(() => cache.close());
+  await vi.waitUntil(() => redis.isReady && cache.isHearing());
+  return cache;
 }
 
 /** The limits of a module. Once Redis counts them: until then a process counts for itself. */

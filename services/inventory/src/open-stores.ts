@@ -25,7 +25,7 @@ export async function openStores({
     ledger: ledgerDocuments,
     products: productDocuments,
     outbox,
-    shown: productCache.invalidate,
+    shown: productCache.moved,
   });
   return {
     products,

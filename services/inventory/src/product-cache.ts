@@ -1,44 +1,70 @@
+import { createHash } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Product as ProductMessage, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import {
+  type ListProductsRequest,
+  ListProductsRequestSchema,
+  type ListProductsResponse,
+  ListProductsResponseSchema,
+  type Product as ProductMessage,
+  ProductSchema,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { Cache } from "@shop/platform";
-import { gather } from "@shop/platform";
 import type { Product, ProductRevision } from "./domain/product.ts";
 import { toProductMessage } from "./wire/product.ts";
 
-/** Products as they are answered, in front of the database. */
+/** The catalogue as it is answered, in front of the database. Nothing that decides an order comes from here. */
 export interface ProductCache {
-  get(productId: string): Promise<ProductMessage | undefined>;
-  /** Keeps what was just read, unless something newer is known; answers it as a message. */
-  fill(product: Product): ProductMessage;
-  /** After a commit: nobody reads what was before. Never rejects; what changes meanwhile is told together. */
-  invalidate(changed: readonly ProductRevision[]): Promise<void>;
+  /** As it is, with its stock. `load` answers undefined for what is not in the catalogue. */
+  product(productId: string, load: () => Promise<Product | undefined>): Promise<ProductMessage | undefined>;
+  /** A page as the catalogue is; the stock that it shows is at most two seconds old. */
+  page(
+    request: ListProductsRequest,
+    load: () => Promise<MessageInitShape<typeof ListProductsResponseSchema>>,
+  ): Promise<ListProductsResponse>;
+  /** After a commit that changed what the catalogue says: nobody reads what was before. Never rejects. */
+  changed(...products: readonly Omit<ProductRevision, "sequence">[]): Promise<void>;
+  /** After a commit that moved stock: nobody is told what it was before, except by pages. Never rejects. */
+  moved(products: readonly ProductRevision[]): Promise<void>;
 }
 
 export function createProductCache(cache: Cache): ProductCache {
-  const keyOf = (productId: string) => `inventory:product:${productId}`;
+  const products = cache.read<ProductMessage>({
+    name: "inventory:product",
+    encode: (message) => toBinary(ProductSchema, message),
+    decode: (bytes) => fromBinary(ProductSchema, bytes),
+    freshMs: 10_000,
+    staleMs: 20_000,
+  });
+  const pages = cache.read<ListProductsResponse>({
+    name: "inventory:page",
+    encode: (message) => toBinary(ListProductsResponseSchema, message),
+    decode: (bytes) => fromBinary(ListProductsResponseSchema, bytes),
+    // No movement of stock ends a page: so long it may show what the stock was.
+    freshMs: 1_000,
+    staleMs: 1_000,
+    anyKey: true,
+  });
+  const toKeyed = ({ productId, version, sequence }: ProductRevision) => {
+    return { key: productId, revision: [version, sequence] } as const;
+  };
 
   return {
-    async get(productId) {
-      const bytes = await cache.get(keyOf(productId));
-      return bytes === undefined ? undefined : fromBinary(ProductSchema, bytes);
+    product: (productId, load) =>
+      products.get(productId, async () => {
+        const product = await load();
+        if (product === undefined) return undefined;
+        const { revision } = toKeyed({ ...product, sequence: product.balance.sequence });
+        return { value: create(ProductSchema, toProductMessage(product)), revision };
+      }),
+    async page(request, load) {
+      const key = createHash("sha256").update(toBinary(ListProductsRequestSchema, request)).digest("base64url");
+      return (await pages.get(key, async () => ({ value: create(ListProductsResponseSchema, await load()) })))!;
     },
-    fill(product) {
-      const message = create(ProductSchema, toProductMessage(product));
-      // Nobody waits for the cache to have kept it.
-      const { productId, version, balance } = product;
-      void cache.fill(keyOf(productId), [version, balance.sequence], toBinary(ProductSchema, message));
-      return message;
+    async changed(...changed) {
+      const revisions = changed.map((product) => toKeyed({ ...product, sequence: 0 }));
+      await Promise.all([products.invalidate(revisions), pages.invalidateAll()]);
     },
-    invalidate: gather<readonly ProductRevision[]>({
-      maxItems: 64,
-      maxInFlight: 1,
-      async work(changed) {
-        const marks = changed.flat().map(({ productId, version, sequence }) => {
-          return { key: keyOf(productId), revision: [version, sequence] } as const;
-        });
-        await cache.invalidate(marks);
-        return new Map();
-      },
-    }),
+    moved: (moved) => products.invalidate(moved.map(toKeyed)),
   };
 }

@@ -65,8 +65,8 @@ export const inventory = defineModule({
     return {
       routes: (router) =>
         router.service(InventoryService, {
-          createProduct: createProduct({ ledger, clock }),
-          listProducts: listProducts({ search, pageTokens }),
+          createProduct: createProduct({ ledger, cache: productCache, clock }),
+          listProducts: listProducts({ search, cache: productCache, pageTokens }),
           getProductByID: getProductByID({ products, cache: productCache }),
           updateProduct: updateProduct({ products, cache: productCache, clock }),
           deleteProduct: deleteProduct({ products, cache: productCache, clock }),

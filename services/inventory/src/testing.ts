@@ -5,16 +5,18 @@ import { openStores } from "./open-stores.ts";
 
 /** A cache that keeps nothing. */
 const noCache: Cache = {
-  get: async () => undefined,
-  fill: async () => {},
-  invalidate: async () => {},
+  read: () => ({
+    get: async (_key, load) => (await load())?.value,
+    invalidate: async () => {},
+    invalidateAll: async () => {},
+  }),
 };
 
-/** The inventory's stores on a database of their own. */
-export async function openTestInventory() {
+/** The inventory's stores on a database of their own; without a cache, unless one is given. */
+export async function openTestInventory(cache = noCache) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
-  const stores = await openStores({ db, bus, cache: noCache, log: silentLog });
+  const stores = await openStores({ db, bus, cache, log: silentLog });
   const { products, ledger, ledgerDocuments } = stores;
   const clock = () => new Date();
 

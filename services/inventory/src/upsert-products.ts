@@ -32,6 +32,7 @@ export function createUpsert(on: {
     const added = missing.map(({ details, stock }) => newProduct(newId("product"), details, stock, now));
     try {
       await on.ledger.insertProducts(added, actor);
+      await on.cache.changed(...added);
       return true;
     } catch (error) {
       // Somebody else added one of them meanwhile.
@@ -43,12 +44,8 @@ export function createUpsert(on: {
   /** Whether all of them were still what was read. */
   async function change(changes: readonly ProductChange[]): Promise<boolean> {
     const written = await on.products.updateMany(changes, on.clock());
-    const revisions = changes.map(({ read }) => ({
-      productId: read.productId,
-      version: read.version + 1,
-      sequence: 0,
-    }));
-    if (revisions.length > 0) await on.cache.invalidate(revisions);
+    const changed = changes.map(({ read: { productId, version } }) => ({ productId, version: version + 1 }));
+    if (changed.length > 0) await on.cache.changed(...changed);
     return written === changes.length;
   }
 

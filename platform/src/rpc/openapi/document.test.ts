@@ -150,10 +150,25 @@ describe("answers", () => {
     ]);
   });
 
+  test("to GET can be known already, unless they are streams", () => {
+    const { responses, parameters } = operation("/things", "get");
+    expect(parameters).toContainEqual({ $ref: "#/components/parameters/IfNoneMatch" });
+    expect(responses[304]).toEqual({ $ref: "#/components/responses/NotModified" });
+    expect(responses[200].headers.ETag).toEqual({ $ref: "#/components/headers/ETag" });
+    for (const { responses, parameters } of [
+      operation("/things/{thing_id}:watch", "get"),
+      operation("/things/{thing_id}", "patch"),
+    ]) {
+      expect(parameters).not.toContainEqual({ $ref: "#/components/parameters/IfNoneMatch" });
+      expect(responses[304]).toBeUndefined();
+      expect(responses[200].headers).toBeUndefined();
+    }
+  });
+
   test("refuse with the statuses and reasons of the access rule, of the method and of its body", () => {
     const statuses = (path: string, verb: string) => Object.keys(operation(path, verb).responses).map(Number);
-    expect(statuses("/things", "get")).toEqual([200, 400, 500, 503, 504]);
-    expect(statuses("/things/{thing_id}", "get")).toEqual([200, 400, 401, 404, 500, 503, 504]);
+    expect(statuses("/things", "get")).toEqual([200, 304, 400, 500, 503, 504]);
+    expect(statuses("/things/{thing_id}", "get")).toEqual([200, 304, 400, 401, 404, 500, 503, 504]);
     expect(statuses("/things/{thing_id}", "patch")).toEqual([200, 400, 401, 403, 413, 415, 500, 503, 504]);
     const { 404: notFound, 503: unavailable } = operation("/things/{thing_id}", "get").responses;
     expect(notFound.description).toContain("- `THING_NOT_FOUND`: When it is THING_NOT_FOUND.");

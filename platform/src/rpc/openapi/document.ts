@@ -3,6 +3,7 @@ import { reachableServices } from "../access.ts";
 import { type RestRoute, restRoutes } from "../rest/route.ts";
 import { type Example, operation } from "./operation.ts";
 import { openApiPath, shapeOf } from "./paths.ts";
+import { notModified, readHeaders } from "./reads.ts";
 import { type Reason, refusalHeaders, sharedRefusals, statusSchema } from "./refusals.ts";
 import { Schemas } from "./schemas.ts";
 
@@ -90,6 +91,12 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
             "The `etag` of what was read, in quotes, or `*` for whatever is there: if it has changed since, nothing happens.",
           schema: { type: "string" },
         },
+        IfNoneMatch: {
+          name: "If-None-Match",
+          in: "header",
+          description: "The `ETag` of an answer that is known: if it is the same still, it is not sent again.",
+          schema: { type: "string" },
+        },
         Timeout: {
           name: "Connect-Timeout-Ms",
           in: "header",
@@ -97,8 +104,8 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
           schema: { type: "integer", minimum: 1, maximum: 9_999_999_999 },
         },
       },
-      headers: refusalHeaders,
-      responses: sharedRefusals(),
+      headers: { ...refusalHeaders, ...readHeaders },
+      responses: { ...sharedRefusals(), NotModified: notModified },
       schemas: schemas.components(),
     },
   };

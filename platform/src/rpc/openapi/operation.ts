@@ -4,6 +4,7 @@ import { nestedMessage } from "../rest/fields.ts";
 import { answersHttpBody } from "../rest/response.ts";
 import type { RestRoute } from "../rest/route.ts";
 import type { OpenApiPath } from "./paths.ts";
+import { headersOfRead, isTagged } from "./reads.ts";
 import { type Reason, refusals } from "./refusals.ts";
 import { requiredInput, type Schemas } from "./schemas.ts";
 
@@ -52,6 +53,7 @@ export function operation(
       ...pathParameters(path, examples, schemas),
       ...queryParameters(route, examples, schemas),
       ...(route.etag === undefined ? [] : [{ $ref: "#/components/parameters/IfMatch" }]),
+      ...(isTagged(route) ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
       { $ref: "#/components/parameters/Timeout" },
     ],
     ...(body && { requestBody: body }),
@@ -170,7 +172,9 @@ function responses(route: RestRoute, examples: readonly Example[], { reasons, sc
       json ? { ...response, content: { "application/json": { ...json, ...examples } } } : response,
     ];
   });
-  return { "200": ok, ...Object.fromEntries(others) };
+  if (!isTagged(route)) return { "200": ok, ...Object.fromEntries(others) };
+  const known = { $ref: "#/components/responses/NotModified" };
+  return { "200": { ...ok, headers: headersOfRead }, "304": known, ...Object.fromEntries(others) };
 }
 
 function streamed(schema: JsonObject, examples: readonly Example[], schemas: Schemas): JsonObject {

@@ -11,8 +11,8 @@ import { reflect } from "@bufbuild/protobuf/reflect";
 import { hasOwnJsonForm } from "./fields.ts";
 import type { RestRoute } from "./route.ts";
 
-/** A body and what its bytes are. */
-type Content = { contentType: string; bytes: Uint8Array };
+/** A body and what its bytes are; `etag` is what the message has in its text field of that name. */
+type Content = { contentType: string; bytes: Uint8Array; etag?: string };
 
 const encoder = new TextEncoder();
 
@@ -26,7 +26,9 @@ export function encodeResponse(route: RestRoute, message: Message, registry?: Re
   const raw = httpBody(route, message);
   if (raw !== undefined) return { contentType: raw.contentType || "application/octet-stream", bytes: raw.data };
   const json = responseJson(route, message, registry);
-  return { contentType: "application/json", bytes: encoder.encode(JSON.stringify(json)) };
+  const bytes = encoder.encode(JSON.stringify(json));
+  const { etag } = Object(json) as JsonObject;
+  return { contentType: "application/json", bytes, ...(typeof etag === "string" && { etag }) };
 }
 
 /** The JSON of a response message or of the rule's `response_body` in it. */

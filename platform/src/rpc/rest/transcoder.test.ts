@@ -1,6 +1,7 @@
 import { create, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport, type HandlerContext } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { entityTag } from "./entity-tag.ts";
 import { httpRule } from "./route.ts";
 import { testService } from "./testdata/descriptors.ts";
 import { createTranscoder, type RestInvoke, type RestResponse } from "./transcoder.ts";
@@ -126,6 +127,8 @@ describe("If-Match", () => {
 
   it.each([
     ['"v2"', 200],
+    ['"v2.0123456789abcdefghij_-"', 200],
+    ['"v1.0123456789abcdefghij_-"', 412],
     [' "v2" ', 200],
     ["*", 200],
     ['"v1"', 412],
@@ -157,6 +160,24 @@ describe("If-Match", () => {
   it("means nothing where there is no etag", async () => {
     expect((await handle("GET /v1/shelves/1", ifMatch('"v1"'))).status).toBe(200);
     expect((await handle("POST /v1/shelves", { ...ifMatch('"v1"'), body: "{}" })).status).toBe(200);
+  });
+});
+
+describe("If-None-Match", () => {
+  it("is answered 304 when it names what GET would answer, and means nothing to other methods", async () => {
+    const { headers } = await handle("GET /v1/shelves/1");
+    const known = { headers: { "if-none-match": String(headers.etag) } };
+    expect(await handle("GET /v1/shelves/1", known)).toMatchObject({ status: 304, headers: { etag: headers.etag } });
+    expect(await handle("GET /v1/shelves/2", known)).toMatchObject({ status: 200 });
+    const created = await handle("POST /v1/shelves", { headers: { "if-none-match": "*" }, body: "{}" });
+    expect([created.status, created.headers.etag]).toEqual([200, undefined]);
+  });
+
+  it("knows an answer by its bytes, behind the etag of its message where it has one that fits", () => {
+    const [one, two] = ["1", "2"].map((text) => new TextEncoder().encode(text));
+    expect(entityTag(one!, "v3")).toMatch(/^"v3\.[\w-]{22}"$/);
+    expect(entityTag(one!, "v3")).not.toBe(entityTag(two!, "v3"));
+    for (const odd of [undefined, "", 'a"b', "a b", "a.b", "ü"]) expect(entityTag(one!, odd)).toMatch(/^"[\w-]{22}"$/);
   });
 });
 

@@ -8,6 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { readBody } from "./body.ts";
+import { entityTag, namesTag } from "./entity-tag.ts";
 import { errorResponse } from "./error.ts";
 import { file_google_rpc_error_details, type HttpRule } from "./google-types.ts";
 import { addHeaders, type RestHeaders } from "./headers.ts";
@@ -145,7 +146,13 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     addHeaders(headers, result.trailer, "trailer-");
     if (method.methodKind === "server_streaming")
       return await stream(request, route, headers, result.message as AsyncIterable<Message>);
-    const { contentType, bytes } = encodeResponse(route, result.message as Message, registry);
+    const { contentType, bytes, etag } = encodeResponse(route, result.message as Message, registry);
+    if (route.httpMethod === "GET") {
+      const tag = [headers.etag ?? entityTag(bytes, etag)].flat()[0]!;
+      headers.etag = tag;
+      const known = request.headers.get("if-none-match");
+      if (known !== null && namesTag(known, tag)) return { status: 304, headers, body: new Uint8Array() };
+    }
     headers["content-type"] = contentType;
     headers["content-length"] = String(bytes.byteLength);
     return withoutBodyOnHead(request, { status: 200, headers, body: bytes });

@@ -18,7 +18,7 @@ export function deleteProduct(on: {
       const other = await on.products.findById(productId);
       throw other === undefined ? productNotFound(productId) : productChanged(productId, etagOf(other));
     }
-    await on.cache.invalidate([{ productId, version, sequence: 0 }]);
+    await on.cache.changed({ productId, version });
     return {};
   };
 }

@@ -10,10 +10,8 @@ export function getProductByID(on: {
   readonly cache: ProductCache;
 }): MethodImpl<typeof InventoryService.method.getProductByID> {
   return async ({ productId }) => {
-    const cached = await on.cache.get(productId);
-    if (cached !== undefined) return { product: cached };
-    const product = await on.products.findById(productId);
+    const product = await on.cache.product(productId, () => on.products.findById(productId));
     if (product === undefined) throw productNotFound(productId);
-    return { product: on.cache.fill(product) };
+    return { product };
   };
 }

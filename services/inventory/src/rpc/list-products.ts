@@ -1,17 +1,21 @@
 import type { MethodImpl } from "@connectrpc/connect";
-import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { InventoryService, ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
 import type { ListingPlace } from "../domain/listing.ts";
+import type { ProductCache } from "../product-cache.ts";
 import type { ProductSearch } from "../store/product-search.ts";
 import { listingKey, toListing } from "../wire/listing.ts";
 import { toProductMessage } from "../wire/product.ts";
 
-/** Finds products of the catalogue. Safe to retry. */
+/** Finds products of the catalogue, through the cache. Safe to retry. */
 export function listProducts(on: {
   readonly search: ProductSearch;
+  readonly cache: ProductCache;
   readonly pageTokens: PageTokens;
 }): MethodImpl<typeof InventoryService.method.listProducts> {
-  return async (request) => {
+  return (request) => on.cache.page(request, () => readPage(request));
+
+  async function readPage(request: ListProductsRequest) {
     const { pageSize, pageToken, countCategories } = request;
     const listing = toListing(request);
     const key = ["ListProducts", ...listingKey(request)];
@@ -28,5 +32,5 @@ export function listProducts(on: {
       categoryCounts: [...(categories?.counts ?? [])],
       categoryCountsPartial: categories?.isPartial ?? false,
     };
-  };
+  }
 }

@@ -18,7 +18,7 @@ export function undeleteProduct(on: {
       const there = await on.products.findById(productId);
       throw there === undefined ? productNotFound(productId) : productNotDeleted(productId);
     }
-    await on.cache.invalidate([{ productId, version: restored.version, sequence: 0 }]);
+    await on.cache.changed(restored);
     return { product: toProductMessage(restored) };
   };
 }

@@ -27,7 +27,7 @@ export function updateProduct(on: {
       if (details === read.details) return { product: toProductMessage(read) };
       const updated = await on.products.update(read, details, on.clock());
       if (updated !== undefined) {
-        await on.cache.invalidate([{ productId, version: updated.version, sequence: 0 }]);
+        await on.cache.changed(updated);
         return { product: toProductMessage(updated) };
       }
       // Somebody changed it between the read and the write: look again.

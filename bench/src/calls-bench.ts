@@ -1,0 +1,128 @@
+import type { ChildProcess } from "node:child_process";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { answerJson, type PlatformTask, path, productId, requestBytes } from "./call-servers.ts";
+import { startFloor } from "./floor.ts";
+import { checkLoadTools, h2load, type ToolLoad, type ToolResult, wrk } from "./load-tools.ts";
+import { mean } from "./mean.ts";
+import { answerOf, startPart } from "./part.ts";
+import { processorTimeMs } from "./processor-time.ts";
+import type { BenchSettings } from "./settings.ts";
+import { table } from "./table.ts";
+
+const usualSeconds = 5;
+const usualConnections = 32;
+const warmUpSeconds = 2;
+
+interface Server {
+  readonly url: string;
+  readonly pid: number;
+}
+
+/** A way to call, the server that is the floor for it, and those that are compared with that. */
+interface Subject {
+  readonly name: string;
+  readonly tool: (load: ToolLoad) => Promise<ToolResult>;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  readonly floor: readonly [name: string, server: Server];
+  /** What the floor is sent instead, if it takes no other. */
+  readonly floorTakes?: Pick<ToolLoad, "contentType" | "body">;
+  readonly compared: readonly (readonly [name: string, server: Server])[];
+}
+
+interface Turn extends ToolResult {
+  readonly cpuPerCallUs: number;
+}
+
+/** What a unary call costs: the same answer from bare servers and from a port of the platform, straight and forwarded. */
+export async function benchCalls({ rounds, seconds = usualSeconds, connections = usualConnections }: BenchSettings) {
+  checkLoadTools();
+  const children: ChildProcess[] = [];
+  const start = async (name: "platform" | "grpc-js", task: PlatformTask | object): Promise<Server> => {
+    const child = startPart(name, task);
+    children.push(child);
+    return { url: await answerOf<string>(child), pid: child.pid! };
+  };
+  const floor = await startFloor([{ method: "POST", path, answer: answerJson() }]);
+  try {
+    const lean = await start("platform", { leanCalls: true });
+    const stock = await start("platform", { leanCalls: false });
+    const forwarding = await start("platform", { leanCalls: true, upstream: lean.url });
+    const grpcJs = await start("grpc-js", {});
+    const json = Buffer.from(JSON.stringify({ productId }));
+    const envelope = encodeEnvelope(0, requestBytes());
+    const ours: Subject["compared"] = [
+      ["the platform", lean],
+      ["by Connect's handlers", stock],
+    ];
+    const subjects: Subject[] = [
+      {
+        ...{ name: "Connect JSON", tool: wrk, contentType: "application/json", body: json },
+        ...{ floor: ["bare Fastify", floor], compared: ours },
+      },
+      {
+        ...{ name: "Connect proto", tool: wrk, contentType: "application/proto", body: requestBytes() },
+        ...{ floor: ["bare Fastify, JSON", floor], compared: ours },
+        floorTakes: { contentType: "application/json", body: json },
+      },
+      {
+        ...{ name: "gRPC", tool: h2load, contentType: "application/grpc", body: envelope },
+        ...{ floor: ["@grpc/grpc-js", grpcJs], compared: ours },
+      },
+      {
+        ...{ name: "Connect JSON, forwarded", tool: wrk, contentType: "application/json", body: json },
+        ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
+      },
+      {
+        ...{ name: "gRPC, forwarded", tool: h2load, contentType: "application/grpc", body: envelope },
+        ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
+      },
+    ];
+    const rows: string[][] = [];
+    for (const subject of subjects) rows.push(...(await measure(subject, rounds, seconds, connections)));
+    return [
+      "The same call, GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
+      "platform with all that a call passes (gate, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
+      `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up. Processor`,
+      "time is the server's own; of a forwarded call that of the process that forwards.",
+      "",
+      ...table(["", "", "calls/s", "each turn", "server CPU, us/call", "failed", "ratio"], rows),
+    ].join("\n");
+  } finally {
+    floor.stop();
+    for (const child of children) child.kill();
+  }
+}
+
+async function measure(subject: Subject, rounds: number, seconds: number, connections: number): Promise<string[][]> {
+  const { tool, contentType, body, floorTakes } = subject;
+  const servers = [subject.floor, ...subject.compared];
+  const turns = new Map<Server, Turn[]>(servers.map(([, server]) => [server, []]));
+  const turn = async (server: Server, turnSeconds: number): Promise<Turn> => {
+    const before = processorTimeMs(server.pid);
+    const sent = { contentType, body, ...(server === subject.floor[1] && floorTakes) };
+    const result = await tool({ url: server.url + path, ...sent, connections, seconds: turnSeconds });
+    const spentMs = processorTimeMs(server.pid) - before;
+    return { ...result, cpuPerCallUs: (spentMs * 1000) / (result.perSecond * turnSeconds) };
+  };
+  for (const [, server] of servers) await turn(server, warmUpSeconds);
+  for (let round = 0; round < rounds; round++)
+    for (const [, server] of servers) turns.get(server)!.push(await turn(server, seconds));
+
+  const perSecond = (server: Server) => mean(turns.get(server)!.map((one) => one.perSecond));
+  const floor = perSecond(subject.floor[1]);
+  return servers.map(([name, server]) => {
+    const own = turns.get(server)!;
+    const row = [
+      subject.name,
+      name,
+      perSecond(server).toFixed(0),
+      own.map((one) => one.perSecond.toFixed(0)).join(", "),
+      mean(own.map((one) => one.cpuPerCallUs)).toFixed(0),
+      String(own.reduce((sum, { failed }) => sum + failed, 0)),
+      (perSecond(server) / floor).toFixed(2),
+    ];
+    console.log(row.join("  "));
+    return row;
+  });
+}

@@ -1,0 +1,26 @@
+import { type DescMethod, getOption } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import type { Interceptor } from "@connectrpc/connect";
+import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+
+/** In seconds: so long whoever reads over HTTP may keep an answer to anybody, and give it once more while asking again. */
+const forAnybody = "public, max-age=1, stale-while-revalidate=5";
+
+/** Whether answers to a method are the same for everybody and change nothing. */
+export function isPublicRead(method: DescMethod): boolean {
+  return (
+    method.methodKind === "unary" &&
+    method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS &&
+    getOption(method, access) === Access.PUBLIC
+  );
+}
+
+/** Lets caches keep what GET reads for anybody, unless the method itself says how long. Errors are not kept. */
+export function cacheableInterceptor(): Interceptor {
+  return (next) => async (request) => {
+    const response = await next(request);
+    if (request.requestMethod === "GET" && isPublicRead(request.method) && !response.header.has("cache-control"))
+      response.header.set("cache-control", forAnybody);
+    return response;
+  };
+}
