@@ -6,7 +6,7 @@ import {
   GetProductByIDResponseSchema,
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createLogger, createRouterOptions, listen } from "@shop/platform";
+import { barePort, createLogger, createRouterOptions, listen } from "@shop/platform";
 import { taskOf } from "./part.ts";
 
 // Servers that answer GetProductByID with the same product, each in a process of its own: what remains is what a call costs.
@@ -47,9 +47,8 @@ export async function servePlatform(): Promise<void> {
   const log = createLogger("error");
   const authorize = async () => ({ kind: "anonymous" }) as const;
   const { port } = await listen({
+    ...barePort,
     name: "bench",
-    host: "127.0.0.1",
-    port: 0,
     services: [{ ...InventoryService, methods: [method] }],
     hosted: () =>
       upstream === undefined
@@ -58,19 +57,8 @@ export async function servePlatform(): Promise<void> {
     routerOptions: createRouterOptions(authorize, log, undefined),
     leanCalls,
     authorize,
-    refusal: () => undefined,
     neighbours: upstream === undefined ? [] : [{ service: InventoryService, urls: [upstream] }],
-    foreignNeighbours: false,
     reflection: false,
-    isPublic: false,
-    corsOrigins: [],
-    trustsProxy: () => false,
-    connectionLimits: undefined,
-    openApi: undefined,
-    addressSeal: undefined,
-    metrics: undefined,
-    missing: async () => [],
-    stopping: new AbortController().signal,
     log,
   });
   process.send!(`http://127.0.0.1:${port}`);

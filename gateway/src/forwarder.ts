@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { createLogger, listen, readConfig } from "@shop/platform";
+import { barePort, createLogger, listen, readConfig } from "@shop/platform";
 import { forwarderConfig, servicesOf } from "./forwarder-config.ts";
 
 /**
@@ -13,6 +13,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
   const log = createLogger(config.LOG_LEVEL);
   const stopping = new AbortController();
   const server = await listen({
+    ...barePort,
     name: "forwarder",
     host: config.LISTEN_HOST,
     port: config.LISTEN_PORT,
@@ -21,16 +22,9 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     foreignNeighbours: true,
     hosted: () => undefined,
     leanCalls: false,
-    refusal: () => undefined,
     authorize: async () => ({ kind: "anonymous" }),
     routerOptions: { interceptors: [], readMaxBytes: config.READ_MAX_BYTES },
     isPublic: true,
-    corsOrigins: [],
-    trustsProxy: () => false,
-    connectionLimits: undefined,
-    openApi: undefined,
-    addressSeal: undefined,
-    metrics: undefined,
     reflection: config.REFLECTION,
     missing: async () => ((await accepts(url)) ? [] : [`nobody answers at ${url}`]),
     stopping: stopping.signal,

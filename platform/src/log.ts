@@ -8,6 +8,7 @@ export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "chi
  * what it does not take is lost when the process exits.
  */
 export function createLogger(level: string): Logger {
+  if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
   return pino(
     {
       level,
@@ -29,7 +30,6 @@ export function createLogger(level: string): Logger {
 // pino's own stream tries for ever, when the process exits, to write what nobody reads.
 const standardOutput = {
   write(line: string): void {
-    if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
     process.stdout.write(line);
   },
 };

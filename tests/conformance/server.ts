@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { createLogger, listen } from "@shop/platform";
+import { barePort, createLogger, listen } from "@shop/platform";
 import { conformance } from "./conformance-service.ts";
 import {
   ServerCompatRequestSchema,
@@ -29,9 +29,8 @@ writeDelimited(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseS
 
 async function startService() {
   return await listen({
+    ...barePort,
     name: "conformance",
-    host: "127.0.0.1",
-    port: 0,
     services: [ConformanceService],
     hosted: () => (router) => router.service(ConformanceService, conformance),
     routerOptions: {
@@ -40,20 +39,8 @@ async function startService() {
       jsonOptions: { registry: createRegistry(file_connectrpc_conformance_v1_service) },
     },
     authorize: async () => ({ kind: "anonymous" }),
-    refusal: () => undefined,
-    neighbours: [],
-    foreignNeighbours: false,
     reflection: true,
     leanCalls: how !== "stock",
-    isPublic: false,
-    corsOrigins: [],
-    trustsProxy: () => false,
-    connectionLimits: undefined,
-    openApi: undefined,
-    addressSeal: undefined,
-    metrics: undefined,
-    missing: async () => [],
-    stopping: new AbortController().signal,
     log: createLogger("silent"),
   });
 }

@@ -1,21 +1,13 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { goProgram } from "@shop/tools/infra";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { type Account, addProduct, shop, signInAdmin, signUp } from "./shopping.ts";
 
 const repositoryRoot = join(import.meta.dirname, "../..");
 const buf = join(repositoryRoot, "node_modules/.bin/buf");
-const grpcurl = await goProgram("github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4", {
-  log: console.log,
-  env: process.env,
-}).catch((error: Error) => error);
-const mustRun = process.env.CI === "true";
-if (grpcurl instanceof Error && !mustRun) console.log(`grpcurl is left out: ${grpcurl.message}`);
-
 const inventory = "shop.inventory.v1.InventoryService";
 const orders = "shop.orders.v1.OrderService";
 const internal = ["BatchGetProducts", "BatchGetReservations", "ListReservations"];
@@ -29,17 +21,8 @@ beforeAll(async () => {
   ]);
 });
 
-/** What a command prints; rejects with what it says when it fails. */
-async function output(command: string, ...args: readonly string[]): Promise<string> {
-  return (await promisify(execFile)(command, args, { timeout: 20_000 })).stdout.trim();
-}
-
-describe.skipIf(grpcurl instanceof Error && !mustRun)("grpcurl, knowing the public port alone,", () => {
+describeGrpcurl("grpcurl, knowing the public port alone,", () => {
   const address = new URL(shop.url).host;
-  const ask = async (...args: readonly string[]) => {
-    if (grpcurl instanceof Error) throw grpcurl;
-    return await output(grpcurl, "-plaintext", ...args);
-  };
 
   test("lists the services, and of their methods those that are not internal", async () => {
     expect((await ask(address, "list")).split("\n")).toEqual([

@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { goProgram } from "@shop/tools/infra";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { compileNotes, type ForeignService, startForeignService } from "./foreign-service.ts";
 import { type Program, startProgram } from "./program.ts";
 
@@ -12,13 +10,6 @@ const scratch = mkdtempSync(join(tmpdir(), "shop-forwarder-"));
 const descriptorSet = join(scratch, "notes.binpb");
 const notes = compileNotes(descriptorSet);
 const buf = join(import.meta.dirname, "../../node_modules/.bin/buf");
-
-const grpcurl = await goProgram("github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4", {
-  log: console.log,
-  env: process.env,
-}).catch((error: Error) => error);
-const mustRun = process.env.CI === "true";
-if (grpcurl instanceof Error && !mustRun) console.log(`grpcurl is left out: ${grpcurl.message}`);
 
 let service: ForeignService;
 let program: Program;
@@ -43,17 +34,7 @@ const start = (variables: Readonly<Record<string, string>>) =>
     ...variables,
   });
 
-/** What a command prints; rejects with what it says when it fails. */
-async function output(command: string, ...args: readonly string[]): Promise<string> {
-  return (await promisify(execFile)(command, args, { timeout: 20_000, cwd: scratch })).stdout.trim();
-}
-
-describe.skipIf(grpcurl instanceof Error && !mustRun)("grpcurl, knowing the address alone,", () => {
-  const ask = async (...args: readonly string[]) => {
-    if (grpcurl instanceof Error) throw grpcurl;
-    return await output(grpcurl, "-plaintext", ...args);
-  };
-
+describeGrpcurl("grpcurl, knowing the address alone,", () => {
   test("lists services and methods", async () => {
     expect((await ask(address, "list")).split("\n")).toEqual([
       "grpc.health.v1.Health",

@@ -74,6 +74,23 @@ async function openReplica(
   };
 }
 
+/** A writer, and a reader who has read "1" and whose way to Redis can be broken. */
+async function openPair() {
+  const [origin, name] = [openOrigin(), newId("read")];
+  const way = await breakableWay(inject("redisUrl"));
+  origin.rows.set("key", { text: "1", revision: [1, 1] });
+  const writer = await openReplica(origin, name);
+  const reader = await openReplica(origin, name, { url: way.url });
+  expect(await reader.get()).toBe("1");
+  return {
+    ...{ way, writer, reader },
+    async [Symbol.asyncDispose]() {
+      writer.cache.close();
+      reader.cache.close();
+    },
+  };
+}
+
 test("however many ask at once, in however many processes, one of them loads", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "value", revision: [1, 1] });
@@ -276,12 +293,8 @@ test("without Redis answers are right at once, and loads are shared for half a s
 });
 
 test("whoever loses the connection serves nothing old, and finds what was written meanwhile when it is back", async () => {
-  const [origin, name] = [openOrigin(), newId("read")];
-  const way = await breakableWay(inject("redisUrl"));
-  origin.rows.set("key", { text: "1", revision: [1, 1] });
-  await using writer = await openReplica(origin, name);
-  await using reader = await openReplica(origin, name, { url: way.url });
-  expect(await reader.get()).toBe("1");
+  await using pair = await openPair();
+  const { way, writer, reader } = pair;
   way.cut();
   await writer.write("2", [2, 1]);
   const writtenAt = performance.now();
@@ -296,12 +309,8 @@ test("whoever loses the connection serves nothing old, and finds what was writte
 });
 
 test("a Redis that freezes costs little, and nothing old is given from memory", async () => {
-  const [origin, name] = [openOrigin(), newId("read")];
-  const way = await breakableWay(inject("redisUrl"));
-  origin.rows.set("key", { text: "1", revision: [1, 1] });
-  await using writer = await openReplica(origin, name);
-  await using reader = await openReplica(origin, name, { url: way.url });
-  expect(await reader.get()).toBe("1");
+  await using pair = await openPair();
+  const { way, writer, reader } = pair;
   way.freeze();
   await writer.write("2", [2, 1]);
   const writtenAt = performance.now();

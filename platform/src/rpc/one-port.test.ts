@@ -121,6 +121,24 @@ test("a reset or an end while the version is not known yet harms nobody", async 
   expect((await get1(port, "/hello")).statusCode).toBe(200);
 });
 
+test("an HTTP/2 client that answers a PING while this process is busy is not given up", async () => {
+  const { port } = await start({ sessionCheckMs: 50, pingTimeoutMs: 60 });
+  const session = connect2(port);
+  const asked = new Promise<void>((resolve) => {
+    session.once("ping", () => {
+      const freeAt = performance.now() + 100;
+      while (performance.now() < freeAt);
+      resolve();
+    });
+  });
+  // Whoever has no stream is not asked.
+  const held = get2(session, "/never").catch(() => {});
+  await asked;
+  expect(await get2(session, "/hello")).toMatchObject({ status: 200 });
+  session.destroy();
+  await held;
+});
+
 test("close() takes milliseconds with an idle HTTP/1.1 socket, an open HTTP/2 session and a silent connection", async () => {
   const { app, port } = await start();
   const agent = new http.Agent({ keepAlive: true });

@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
-import { UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
+import { lookAgainMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
 import { answerUnreadable, requireOneHost } from "./unreadable-requests.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
@@ -222,7 +222,10 @@ export class OnePortServer extends http.Server {
 
   #askWhetherAlive(session: http2.ServerHttp2Session): void {
     if (session.destroyed) return;
-    const verdict = setTimeout(() => session.destroy(), this.#options.pingTimeoutMs);
+    let verdict = setTimeout(() => {
+      // A process that was busy looks at its clock before it looks at what has arrived meanwhile.
+      verdict = setTimeout(() => session.destroy(), lookAgainMs);
+    }, this.#options.pingTimeoutMs);
     session.ping(() => clearTimeout(verdict));
   }
 

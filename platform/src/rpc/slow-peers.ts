@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { closeStream } from "./close-stream.ts";
 
 /** Who seems late is looked at once more, after so long. */
-const lookAgainMs = 20;
+export const lookAgainMs = 20;
 
 /**
  * Answers whose readers take nothing: sockets of HTTP/1.1 and streams of HTTP/2. Node's own timers start again with every

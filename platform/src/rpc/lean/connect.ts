@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
-import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
@@ -17,21 +17,21 @@ const isBinary: Readonly<Record<string, boolean | undefined>> = {
 };
 
 /** Whether these headers ask for nothing but what is answered here. */
-export function isUsualConnect(headers: IncomingHttpHeaders, { options }: LeanMethod): boolean {
+export function isUsualConnect(headers: IncomingHttpHeaders, method: LeanMethod): boolean {
   const { "content-type": type, "content-encoding": encoding, "content-length": length } = headers;
   return (
     isBinary[type ?? ""] !== undefined &&
     (encoding === undefined || encoding === "identity") &&
     // Of a body of unknown length, or one that waits to be asked for, others know more.
     length !== undefined &&
-    Number(length) <= options.readMaxBytes &&
+    Number(length) <= method.options.readMaxBytes &&
     headers.expect === undefined &&
-    isUsualTimeout(headers["connect-timeout-ms"], options.maxTimeoutMs)
+    timeoutOf(headers, method).error === undefined
   );
 }
 
-function isUsualTimeout(text: string | string[] | undefined, maxTimeoutMs = Number.MAX_SAFE_INTEGER): boolean {
-  return text === undefined || (/^\d{1,10}$/.test(String(text)) && Number(text) <= maxTimeoutMs);
+function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTimeoutMs }: LeanMethod) {
+  return text === undefined ? {} : parseTimeout(String(text), maxTimeoutMs);
 }
 
 /** Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered, or nobody waits; never rejects. */
@@ -43,14 +43,13 @@ export async function answerConnect(
 ): Promise<void> {
   const { headers } = request;
   const binary = isBinary[headers["content-type"]!]!;
-  const timeout = headers["connect-timeout-ms"];
   const context = createLazyContext({
     method: method.desc,
     protocolName: "connect",
     requestMethod: "POST",
     url: `http://${headers.host}${request.url}`,
     header: new NodeHeaders(headers),
-    timeoutMs: timeout === undefined ? undefined : Number(timeout),
+    timeoutMs: timeoutOf(headers, method).timeoutMs,
     onCallerGone(tell) {
       if (response.closed) tell();
       else response.once("close", tell);

@@ -7,7 +7,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
-import { compressedFlag } from "@connectrpc/connect/protocol";
+import { compressedFlag, encodeEnvelope } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
@@ -22,19 +22,18 @@ const envelopeBytes = 5;
 const isBinaryGrpc: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
 
 /** Whether these headers ask for nothing but what is answered here. */
-export function isUsualGrpc(headers: IncomingHttpHeaders, { options }: LeanMethod): boolean {
+export function isUsualGrpc(headers: IncomingHttpHeaders, method: LeanMethod): boolean {
   const encoding = headers["grpc-encoding"];
-  const timeout = headers["grpc-timeout"];
   return (
     isBinaryGrpc.has(headers["content-type"]) &&
     (encoding === undefined || encoding === "identity") &&
     headers.expect === undefined &&
-    (timeout === undefined || parseTimeout(String(timeout), maxTimeoutMs(options)).error === undefined)
+    timeoutOf(headers, method).error === undefined
   );
 }
 
-function maxTimeoutMs({ maxTimeoutMs = Number.MAX_SAFE_INTEGER }: LeanMethod["options"]): number {
-  return maxTimeoutMs;
+function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs }: LeanMethod) {
+  return text === undefined ? {} : parseTimeout(String(text), maxTimeoutMs);
 }
 
 /** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered, or nobody waits; never rejects. */
@@ -44,15 +43,13 @@ export async function answerGrpc(
   headers: IncomingHttpHeaders,
   said: OutgoingHttpHeaders,
 ): Promise<void> {
-  const timeout = headers["grpc-timeout"];
   const context = createLazyContext({
     method: method.desc,
     protocolName: "grpc",
     requestMethod: "POST",
     url: `http://${headers[":authority"] ?? headers.host}${headers[":path"]}`,
     header: new NodeHeaders(headers),
-    timeoutMs:
-      timeout === undefined ? undefined : parseTimeout(String(timeout), maxTimeoutMs(method.options)).timeoutMs,
+    timeoutMs: timeoutOf(headers, method).timeoutMs,
     onCallerGone(tell) {
       if (stream.closed || stream.destroyed) tell();
       else stream.once("close", tell);
@@ -93,7 +90,7 @@ export async function answerGrpc(
   stream.respond(head, { waitForTrailers: true });
   stream.once("wantTrailers", () => stream.sendTrailers(trailer));
   if (message === undefined) stream.end();
-  else stream.end(envelope(encoding === undefined ? 0 : compressedFlag, message));
+  else stream.end(encodeEnvelope(encoding === undefined ? 0 : compressedFlag, message));
   if (!stream.readableEnded) discard(stream);
 }
 
@@ -131,14 +128,6 @@ function parsed({ messages, options }: LeanMethod, bytes: Uint8Array): Message |
   } catch {
     return undefined;
   }
-}
-
-function envelope(flags: number, message: Uint8Array): Uint8Array {
-  const bytes = Buffer.allocUnsafe(envelopeBytes + message.byteLength);
-  bytes[0] = flags;
-  bytes.writeUInt32BE(message.byteLength, 1);
-  bytes.set(message, envelopeBytes);
-  return bytes;
 }
 
 const fine: OutgoingHttpHeaders = { "grpc-status": "0" };

@@ -20,6 +20,7 @@ const writeMaxBytes = 0xffffffff;
 export interface LeanMethod {
   readonly desc: DescMethod;
   readonly options: CallOptions;
+  readonly maxTimeoutMs: number;
   readonly stock: UniversalHandler;
   readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
   /** Whether the caller may call; throws when not. To be asked before the request is read. */
@@ -41,6 +42,7 @@ export function leanMethods(
     methods.set(stock.requestPath, {
       desc: spec.method,
       options,
+      maxTimeoutMs: options.maxTimeoutMs ?? Number.MAX_SAFE_INTEGER,
       stock,
       messages: createMethodSerializationLookup(spec.method, undefined, jsonOptions, {
         readMaxBytes,

@@ -1,0 +1,19 @@
+import type { ServerOptions } from "./server.ts";
+
+/** A port on a free number that nothing was said about: it forwards, limits, refuses, measures and tells browsers nothing. */
+export const barePort = {
+  host: "127.0.0.1",
+  port: 0,
+  isPublic: false,
+  trustsProxy: () => false,
+  corsOrigins: [],
+  connectionLimits: undefined,
+  openApi: undefined,
+  addressSeal: undefined,
+  refusal: () => undefined,
+  neighbours: [],
+  foreignNeighbours: false,
+  metrics: undefined,
+  missing: async () => [],
+  stopping: new AbortController().signal,
+} satisfies Partial<ServerOptions>;
