@@ -7,7 +7,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { InventoryService, type ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { refusalOf } from "./refusal.ts";
 import { type Account, decided, nobody, placeOrder, shop, signInAdmin, signUp, stockOf, unique } from "./shopping.ts";
@@ -105,7 +105,9 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
   const [product] = await found({ query: `${word}-1` });
   expect(await stockOf(product!)).toBe(1);
   await decided(buyer, await placeOrder(buyer, [product!, 1]));
-  expect(await found({ attributes: [`glaze:${word}`], inStock: true })).toHaveLength(19);
+  // Pages may show for two seconds what the stock was.
+  const inStock = () => found({ attributes: [`glaze:${word}`], inStock: true });
+  await vi.waitFor(async () => expect(await inStock()).toHaveLength(19), { timeout: 2_500 });
 
   // NDJSON changes what it names, and nothing of the stock.
   const line = (changes: JsonObject) => {

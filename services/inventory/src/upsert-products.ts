@@ -28,6 +28,7 @@ export function createUpsert(on: {
   readonly clock: Clock;
 }): (wanted: readonly WantedProduct[], actor: string) => Promise<ReadonlyMap<WantedProduct, UpsertOutcome>> {
   async function add(missing: readonly WantedProduct[], actor: string): Promise<boolean> {
+    if (missing.length === 0) return true;
     const now = on.clock();
     const added = missing.map(({ details, stock }) => newProduct(newId("product"), details, stock, now));
     try {
@@ -43,9 +44,10 @@ export function createUpsert(on: {
 
   /** Whether all of them were still what was read. */
   async function change(changes: readonly ProductChange[]): Promise<boolean> {
+    if (changes.length === 0) return true;
     const written = await on.products.updateMany(changes, on.clock());
     const changed = changes.map(({ read: { productId, version } }) => ({ productId, version: version + 1 }));
-    if (changed.length > 0) await on.cache.changed(...changed);
+    await on.cache.changed(...changed);
     return written === changes.length;
   }
 
