@@ -30,6 +30,7 @@ export { callerOf, userIdOf } from "./rpc/access.ts";
 export { barePort } from "./rpc/bare-port.ts";
 export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
+export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";

@@ -56,8 +56,9 @@ describe.each(methods)("$name", ({ method, routes }) => {
     expect(getOption(method, access)).not.toBe(Access.UNSPECIFIED);
   });
 
-  test("has a route", () => {
-    expect(routes).not.toEqual([]);
+  test("has a route, unless it streams requests, which REST cannot", () => {
+    const streamsRequests = ["client_streaming", "bidi_streaming"].includes(method.methodKind);
+    expect(routes.length > 0).toBe(!streamsRequests);
     for (const route of routes) expect(route).toMatch(/^[A-Z]+ \/\S+$/);
   });
 
@@ -85,7 +86,7 @@ function fieldsOf(message: DescMessage): DescField[] {
 
 function patternOf(field: DescField): string {
   const { type } = getOption(field, fieldRules);
-  const rules = type.case === "repeated" ? type.value.items?.type : type;
+  const rules = type.case === "repeated" ? type.value.items?.type : type.case === "map" ? type.value.keys?.type : type;
   return rules?.case === "string" ? rules.value.pattern : "";
 }
 

@@ -22,7 +22,7 @@ describe("a page of an origin that is let in", () => {
     const headers = await preflight("http://web.example", call);
     expect(headers.get("access-control-allow-origin")).toBe("http://web.example");
     expect(headers.get("access-control-allow-methods")).toContain(call.method);
-    for (const name of ["Authorization", "X-Grpc-Web", "Idempotency-Key"]) {
+    for (const name of ["Authorization", "X-Grpc-Web", "Idempotency-Key", "If-Match"]) {
       expect(headers.get("access-control-allow-headers")).toContain(name);
     }
   });

@@ -60,6 +60,11 @@ beforeAll(async () => {
     },
     newSession: async () => await nobody.users.authenticate({ username: owner.username, password }),
     newProduct: async () => asJson(await addProduct(admin, { price })),
+    newDeletedProduct: async () => {
+      const product = await addProduct(admin, { price });
+      await admin.inventory.deleteProduct({ productId: product.productId });
+      return asJson(product);
+    },
     newDeadLetter: plantDeadLetter,
     newConfirmedOrder: async () =>
       toJson(OrderSchema, await decided(customer, await placeOrder(customer, [plenty, 1]))) as World["order"],
@@ -187,8 +192,8 @@ describe.for(entrances)("on $says", ({ url, offers }) => {
   });
 });
 
-describe("BatchGetProducts, which is the platform's own, is not there on the public port", () => {
-  const method = InventoryService.method.batchGetProducts;
+describe("BatchGetReservations, which is the platform's own, is not there on the public port", () => {
+  const method = InventoryService.method.batchGetReservations;
   const forgeries: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
     "no credential": async () => ({}),
     "an administrator's token": () => headersOf("admin"),
@@ -202,7 +207,7 @@ describe("BatchGetProducts, which is the platform's own, is not there on the pub
       async (protocol) => {
         const client = protocols[protocol]!(shop.url);
         try {
-          const request = { productIds: [world.product.productId] };
+          const request = { orderIds: [world.order.orderId] };
           const outcome = await client.call({ method, request, headers: await headers() });
           expectRefusal(outcome, { code: "Unimplemented", reason: "" });
         } finally {
@@ -212,17 +217,17 @@ describe("BatchGetProducts, which is the platform's own, is not there on the pub
     );
 
     test.for(["GET", "HEAD", "POST", "DELETE", "OPTIONS"])(
-      `with ${credential}, by REST: %s /products:batchGet is answered like a path that nobody has`,
+      `with ${credential}, by REST: %s /reservations:batchGet is answered like a path that nobody has`,
       async (verb) => {
         const ask = async (path: string) => {
-          const query = `?product_ids=${world.product.productId}`;
+          const query = `?order_ids=${world.order.orderId}`;
           const response = await fetch(`${shop.url}${path}${query}`, { method: verb, headers: await headers() });
           const text = (await response.text()).replaceAll(path, "(path)");
           return { status: response.status, allow: response.headers.get("allow"), text };
         };
-        const nobodys = await ask("/products:nothing");
+        const nobodys = await ask("/reservations:nothing");
         expect(nobodys.status).toBe(404);
-        expect(await ask("/products:batchGet")).toEqual(nobodys);
+        expect(await ask("/reservations:batchGet")).toEqual(nobodys);
       },
     );
   }

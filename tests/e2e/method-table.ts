@@ -34,6 +34,7 @@ export interface World {
   /** Another session of the owner's. */
   newSession(): Promise<{ readonly sessionId: string }>;
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
+  newDeletedProduct(): Promise<JsonObject & { readonly productId: string }>;
   newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
   /** StockReserved for an order that nobody knows, set aside as if this consumer had given it up. Without its payload. */
   newDeadLetter(consumer: string): Promise<JsonObject & { readonly deadLetterId: string }>;
@@ -82,7 +83,8 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.inventory.v1.InventoryService/AdjustStock": "admins",
   "shop.inventory.v1.InventoryService/ListStockMovements": "admins",
   "shop.inventory.v1.InventoryService/WatchStock": "anybody",
-  "shop.inventory.v1.InventoryService/BatchGetProducts": "platform",
+  "shop.inventory.v1.InventoryService/UndeleteProduct": "admins",
+  "shop.inventory.v1.InventoryService/BatchGetProducts": "anybody",
   "shop.orders.v1.OrderService/CreateOrder": "accounts",
   "shop.orders.v1.OrderService/GetOrderByID": "accounts",
   "shop.orders.v1.OrderService/UpdateOrderStatus": "admins",
@@ -151,6 +153,7 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.inventory.v1.InventoryService/AdjustStock": { productId: "none" },
   "shop.inventory.v1.InventoryService/ListStockMovements": { productId: "none" },
   "shop.inventory.v1.InventoryService/WatchStock": { productId: "none" },
+  "shop.inventory.v1.InventoryService/UndeleteProduct": { productId: "none" },
   "shop.inventory.v1.InventoryService/BatchGetProducts": {},
   "shop.orders.v1.OrderService/CreateOrder": { items: [] },
   "shop.orders.v1.OrderService/GetOrderByID": { orderId: "none" },
@@ -580,7 +583,17 @@ const inventory: readonly Row[] = [
     method: InventoryService.method.createProduct,
     as: "admin",
     says: "adds a product with all that can be said of it",
-    request: () => ({ product: { ...newProduct(), description: "Whistles", stock: 7, sku: unique("sku") } }),
+    request: () => ({
+      product: {
+        ...newProduct(),
+        description: "Whistles",
+        stock: 7,
+        sku: unique("sku"),
+        imageUrl: "https://example.com/kettle.jpg?size=1#front",
+        attributes: { color: "red", power_kw: "2" },
+        state: "PRODUCT_STATE_ARCHIVED",
+      },
+    }),
     answers: (_, { product }) => ({
       product: {
         ...(product as JsonObject),
@@ -609,6 +622,9 @@ const inventory: readonly Row[] = [
         price: { currencyCode: "euro", minorUnits: "-1" },
         stock: -1,
         sku: "a sku",
+        imageUrl: "javascript:alert(1)",
+        attributes: { "a.b": "1" },
+        state: 9,
       },
     }),
     refuses: invalid(
@@ -618,6 +634,9 @@ const inventory: readonly Row[] = [
       "product.price.minor_units",
       "product.stock",
       "product.sku",
+      "product.image_url",
+      'product.attributes["a.b"]',
+      "product.state",
     ),
   },
   {
@@ -633,6 +652,39 @@ const inventory: readonly Row[] = [
     says: "lists nothing of an empty category, since tokens do not matter here",
     request: () => ({ category: unique("none"), pageSize: 5 }),
     answers: () => ({}),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "nobody",
+    says: "finds what is asked for in every way at once, and counts its category",
+    request: ({ product }) => ({
+      query: product.sku,
+      category: product.category,
+      currencyCode: "EUR",
+      minPrice: "1250",
+      maxPrice: "1250",
+      inStock: true,
+      orderBy: "price desc",
+      countCategories: true,
+    }),
+    answers: ({ product }) => ({
+      products: [product],
+      categoryCounts: [{ category: product.category, count: 1 }],
+    }),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "nobody",
+    says: "refuses prices without a currency",
+    request: () => ({ minPrice: "1" }),
+    refuses: invalid("currency_code"),
+  },
+  {
+    method: InventoryService.method.listProducts,
+    as: "nobody",
+    says: "refuses what is no attribute and no order",
+    request: () => ({ attributes: ["color"], orderBy: "rating" }),
+    refuses: invalid("attributes[0]", "order_by"),
   },
   {
     method: InventoryService.method.listProducts,
@@ -685,6 +737,7 @@ const inventory: readonly Row[] = [
         category: expect.any(String),
         price: euros,
         stock: 10,
+        state: "PRODUCT_STATE_ACTIVE",
         etag: expect.any(String),
         createTime: time,
         updateTime: time,
@@ -730,15 +783,55 @@ const inventory: readonly Row[] = [
     refuses: notFound("PRODUCT_NOT_FOUND"),
   },
   {
+    method: InventoryService.method.deleteProduct,
+    as: "admin",
+    says: "refuses a stale etag",
+    request: ({ product }) => ({ productId: product.productId, etag: "v0" }),
+    refuses: { code: "Aborted", reason: "PRODUCT_CHANGED" },
+  },
+  {
+    method: InventoryService.method.undeleteProduct,
+    as: "admin",
+    says: "puts a deleted product back",
+    request: async (world) => ({ productId: (await world.newDeletedProduct()).productId }),
+    answers: (_, { productId }) => ({
+      product: {
+        productId: productId!,
+        name: expect.any(String),
+        category: expect.any(String),
+        price: euros,
+        stock: 10,
+        state: "PRODUCT_STATE_ACTIVE",
+        etag: "v3",
+        createTime: time,
+        updateTime: time,
+      },
+    }),
+  },
+  {
+    method: InventoryService.method.undeleteProduct,
+    as: "admin",
+    says: "refuses to put back what is there",
+    request: ({ product }) => ({ productId: product.productId }),
+    refuses: { code: "AlreadyExists", reason: "PRODUCT_NOT_DELETED" },
+  },
+  {
+    method: InventoryService.method.undeleteProduct,
+    as: "admin",
+    says: "does not find an unknown product",
+    request: () => ({ productId: unknown("product") }),
+    refuses: notFound("PRODUCT_NOT_FOUND"),
+  },
+  {
     method: InventoryService.method.batchGetProducts,
-    as: "platform",
+    as: "nobody",
     says: "reads what there is",
     request: ({ product }) => ({ productIds: [product.productId, unknown("product")] }),
     answers: ({ product }) => ({ products: [product] }),
   },
   {
     method: InventoryService.method.batchGetProducts,
-    as: "platform",
+    as: "forger",
     says: "refuses a request for nothing",
     request: () => ({}),
     refuses: invalid("product_ids"),

@@ -54,6 +54,7 @@ describe("every example of /openapi.json works:", async () => {
     "ADA.LOVELACE": username.toUpperCase(),
     Kitchenware: unique("Kitchenware"),
     "TEA-1": unique("sku"),
+    "celadon-glaze": unique("glaze"),
     user_01m83qcpzdf20br0v1gseyesza: admin.userId,
     "a-consumer": consumer,
     "104": nobodys.deadLetterId,

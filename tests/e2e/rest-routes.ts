@@ -74,9 +74,16 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     const { product_id, ...body } = product as JsonObject;
     return { verb: "PATCH", path: `/products/${product_id}`, body, answers: "product" };
   },
-  "shop.inventory.v1.InventoryService/DeleteProduct": ({ product_id }) => ({
+  "shop.inventory.v1.InventoryService/DeleteProduct": ({ product_id, ...query }) => ({
     verb: "DELETE",
     path: `/products/${product_id}`,
+    query,
+  }),
+  "shop.inventory.v1.InventoryService/UndeleteProduct": ({ product_id, ...body }) => ({
+    verb: "POST",
+    path: `/products/${product_id}:undelete`,
+    body,
+    answers: "product",
   }),
   "shop.inventory.v1.InventoryService/BatchGetProducts": (query) => ({
     verb: "GET",

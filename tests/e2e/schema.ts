@@ -11,7 +11,10 @@ export const services = (
 )
   .flatMap((module) => Object.values(module as object))
   .filter((value): value is DescService => value?.kind === "service");
-export const methods = services.flatMap((service) => service.methods as readonly AnyMethod[]);
+/** Every method that one request message calls: what streams requests has neither REST nor a browser's client. */
+export const methods = services
+  .flatMap((service) => service.methods)
+  .filter((method): method is AnyMethod => method.methodKind === "unary" || method.methodKind === "server_streaming");
 
 export const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
 

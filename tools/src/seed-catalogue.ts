@@ -1,7 +1,5 @@
-import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
-import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { inventoryClient } from "./inventory-client.ts";
 import { sampleCatalogue } from "./sample-catalogue.ts";
 
 /** Products that are created at the same time. */
@@ -16,18 +14,7 @@ export async function seedCatalogue(options: {
   readonly internalSecret: string;
   readonly log: (line: string) => void;
 }): Promise<{ readonly created: number; readonly skipped: number }> {
-  const credentials = createInternalCredentials("seed", options.internalSecret);
-  const signed: Interceptor = (next) => async (request) => {
-    request.header.set(internalCredentialHeader, await credentials.issue());
-    return await next(request);
-  };
-  const transport = createConnectTransport({
-    baseUrl: options.inventoryUrl,
-    defaultTimeoutMs: 10_000,
-    httpVersion: "1.1",
-    interceptors: [signed],
-  });
-  const inventory = createClient(InventoryService, transport);
+  const inventory = inventoryClient({ ...options, name: "seed", timeoutMs: 10_000 });
 
   const waiting = [...sampleCatalogue()];
   const total = waiting.length;

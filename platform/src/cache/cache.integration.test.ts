@@ -56,7 +56,7 @@ async function openReplica(
     staleMs: 0,
     ...of,
   });
-  if (!deaf) await vi.waitUntil(() => cache.isHearing() && redis.isReady, { interval: 5 });
+  if (!deaf) await vi.waitUntil(() => cache.isHearing() && redis.isReady, { timeout: 10_000, interval: 5 });
   return {
     redis,
     cache,

@@ -8,6 +8,7 @@ const allowedHeaders = [
   ...connectCors.allowedHeaders,
   "Authorization",
   "Idempotency-Key",
+  "If-Match",
   "If-None-Match",
   traceparentHeader,
 ];

@@ -118,10 +118,12 @@ function badRequest(violations: readonly FieldViolation[]) {
   return { desc: BadRequestSchema, value: { fieldViolations: [...violations] } };
 }
 
+/** `items[2].name`, `attributes["color"]`. */
 function fieldPath(elements: readonly FieldPathElement[]): string {
   return elements
-    .map(({ fieldName, subscript }) =>
-      subscript.case === undefined ? fieldName : `${fieldName}[${String(subscript.value)}]`,
-    )
+    .map(({ fieldName, subscript }) => {
+      if (subscript.case === undefined) return fieldName;
+      return `${fieldName}[${subscript.case === "stringKey" ? JSON.stringify(subscript.value) : subscript.value}]`;
+    })
     .join(".");
 }

@@ -1,6 +1,8 @@
-import { getOption } from "@bufbuild/protobuf";
+import { type DescMessage, getOption, type MessageShape } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, ValidationError, type Validator, Violation } from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
+import type { FieldViolation } from "../errors.ts";
 
 /**
  * Checks requests by the rules in the schema. Of a text that does not match its pattern protovalidate shows the pattern; here
@@ -29,4 +31,22 @@ function inWords(violation: Violation): Violation {
     violation.rule,
     violation.forKey,
   );
+}
+
+/**
+ * The rules of the schema that a message breaks, by the paths of its own fields: for a part of a request that may be wrong without
+ * the whole being refused (buf.validate's IGNORE_ALWAYS).
+ */
+export function createMessageCheck<Desc extends DescMessage>(
+  schema: Desc,
+): (message: MessageShape<Desc>) => FieldViolation[] {
+  const validator = createRequestValidator();
+  return (message) => {
+    const result = validator.validate(schema, message);
+    if (result.kind === "valid") return [];
+    if (result.kind === "error") throw result.error;
+    return result.violations.map((violation) => {
+      return { field: pathToString(violation.field), description: violation.message, reason: violation.ruleId };
+    });
+  };
 }

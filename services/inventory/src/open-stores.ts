@@ -1,6 +1,7 @@
 import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
 import { createProductCache } from "./product-cache.ts";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
+import { createProductSearch } from "./store/product-search.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
 import { createStockAuditStore } from "./store/stock-audit-store.ts";
 import { createStockHistory } from "./store/stock-history.ts";
@@ -28,6 +29,7 @@ export async function openStores({
   });
   return {
     products,
+    search: createProductSearch(productDocuments),
     productCache,
     productDocuments,
     ledger,

@@ -23,7 +23,7 @@ export interface ProductCache {
     load: () => Promise<MessageInitShape<typeof ListProductsResponseSchema>>,
   ): Promise<ListProductsResponse>;
   /** After a commit that changed what the catalogue says: nobody reads what was before. Never rejects. */
-  changed(product: Omit<ProductRevision, "sequence">): Promise<void>;
+  changed(...products: readonly Omit<ProductRevision, "sequence">[]): Promise<void>;
   /** After a commit that moved stock: nobody is told what it was before, except by pages. Never rejects. */
   moved(products: readonly ProductRevision[]): Promise<void>;
 }
@@ -61,8 +61,9 @@ export function createProductCache(cache: Cache): ProductCache {
       const key = createHash("sha256").update(toBinary(ListProductsRequestSchema, request)).digest("base64url");
       return (await pages.get(key, async () => ({ value: create(ListProductsResponseSchema, await load()) })))!;
     },
-    async changed(product) {
-      await Promise.all([products.invalidate([toKeyed({ ...product, sequence: 0 })]), pages.invalidateAll()]);
+    async changed(...changed) {
+      const revisions = changed.map((product) => toKeyed({ ...product, sequence: 0 }));
+      await Promise.all([products.invalidate(revisions), pages.invalidateAll()]);
     },
     moved: (moved) => products.invalidate(moved.map(toKeyed)),
   };

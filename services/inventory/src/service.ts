@@ -26,10 +26,12 @@ import { batchGetReservations } from "./rpc/batch-get-reservations.ts";
 import { createProduct } from "./rpc/create-product.ts";
 import { deleteProduct } from "./rpc/delete-product.ts";
 import { getProductByID } from "./rpc/get-product-by-id.ts";
+import { importProducts } from "./rpc/import-products.ts";
 import { listProducts } from "./rpc/list-products.ts";
 import { listReservations } from "./rpc/list-reservations.ts";
 import { listStockMovements } from "./rpc/list-stock-movements.ts";
 import { repairStock } from "./rpc/repair-stock.ts";
+import { undeleteProduct } from "./rpc/undelete-product.ts";
 import { updateProduct } from "./rpc/update-product.ts";
 import { watchStock } from "./rpc/watch-stock.ts";
 import { createStockAudit } from "./stock-audit.ts";
@@ -47,7 +49,7 @@ export const inventory = defineModule({
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping, takeoverMs }) {
     const stores = await openStores({ db, bus, cache, log });
-    const { products, productDocuments, productCache, ledger, history, outbox, upkeep, auditStore } = stores;
+    const { products, search, productDocuments, productCache, ledger, history, outbox, upkeep, auditStore } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
       revocations,
@@ -64,10 +66,12 @@ export const inventory = defineModule({
       routes: (router) =>
         router.service(InventoryService, {
           createProduct: createProduct({ ledger, cache: productCache, clock }),
-          listProducts: listProducts({ products, cache: productCache, pageTokens }),
+          listProducts: listProducts({ search, cache: productCache, pageTokens }),
           getProductByID: getProductByID({ products, cache: productCache }),
           updateProduct: updateProduct({ products, cache: productCache, clock }),
           deleteProduct: deleteProduct({ products, cache: productCache, clock }),
+          undeleteProduct: undeleteProduct({ products, cache: productCache, clock }),
+          importProducts: importProducts({ products, ledger, cache: productCache, clock }),
           adjustStock: adjustStock(stock),
           listStockMovements: listStockMovements({ ledger, products, pageTokens }),
           watchStock: watchStock({ products, history, watch }),

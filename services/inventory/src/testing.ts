@@ -38,7 +38,7 @@ export async function openTestInventory(cache = noCache) {
   /** A new product with so many on hand; answers its id. */
   async function addProduct(onHand: number, sku?: string): Promise<string> {
     const productId = newId("product");
-    await ledger.insertProduct(newProduct(productId, onHand, sku), "test");
+    await ledger.insertProducts([newProduct(productId, onHand, sku)], "test");
     return productId;
   }
 
@@ -63,6 +63,9 @@ export function newProduct(productId: string, onHand: number, sku?: string): Pro
       category: "Things",
       price: { currencyCode: "EUR", minorUnits: 100n },
       sku,
+      imageUrl: "",
+      attributes: {},
+      state: "active",
     },
     version: 1,
     balance: { onHand, reserved: 0, sequence: 1 },

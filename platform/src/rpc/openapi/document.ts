@@ -84,6 +84,13 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
         },
       },
       parameters: {
+        IfMatch: {
+          name: "If-Match",
+          in: "header",
+          description:
+            "The `etag` of what was read, in quotes, or `*` for whatever is there: if it has changed since, nothing happens.",
+          schema: { type: "string" },
+        },
         IfNoneMatch: {
           name: "If-None-Match",
           in: "header",

@@ -52,6 +52,7 @@ export function operation(
     parameters: [
       ...pathParameters(path, examples, schemas),
       ...queryParameters(route, examples, schemas),
+      ...(route.etag === undefined ? [] : [{ $ref: "#/components/parameters/IfMatch" }]),
       ...(isTagged(route) ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
       { $ref: "#/components/parameters/Timeout" },
     ],

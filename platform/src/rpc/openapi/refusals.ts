@@ -30,6 +30,7 @@ const meanings: Readonly<Record<number, { readonly title: string; readonly bare?
   403: { title: "Who calls may not" },
   404: { title: "There is no such thing" },
   409: { title: "It is in conflict with what is there" },
+  412: { title: "It has changed since", bare: "What is 409 otherwise, for a request with `If-Match`." },
   413: { title: "Too large", bare: "The body is too large." },
   415: { title: "Not JSON", bare: "The body is not JSON, or in an encoding that is not supported." },
   429: { title: "Too many for now" },
@@ -52,7 +53,11 @@ export function refusals(route: RestRoute, known: ReadonlyMap<string, Reason>): 
     return { name, ...reason };
   });
   const byStatus = Map.groupBy(reasons, ({ status }) => status);
-  const always = route.body.kind === "none" ? [500, 504] : [413, 415, 500, 504];
+  const always = [
+    ...(route.etag === undefined ? [] : [412]),
+    ...(route.body.kind === "none" ? [] : [413, 415]),
+    ...[500, 504],
+  ];
   const statuses = [...new Set([...byStatus.keys(), ...always])].toSorted((a, b) => a - b);
   return new Map(
     statuses.map((status) => {
@@ -67,6 +72,7 @@ export function refusals(route: RestRoute, known: ReadonlyMap<string, Reason>): 
 
 /** The responses that are the same everywhere: nothing comes with them that depends on the method. */
 export const sharedRefusals = (): JsonObject => ({
+  ConditionFailed: refusal(412, []),
   TooLarge: refusal(413, []),
   NotJson: refusal(415, []),
   InternalError: refusal(500, []),
@@ -74,6 +80,7 @@ export const sharedRefusals = (): JsonObject => ({
 });
 
 const sharedNames: Readonly<Record<number, keyof ReturnType<typeof sharedRefusals>>> = {
+  412: "ConditionFailed",
   413: "TooLarge",
   415: "NotJson",
   500: "InternalError",

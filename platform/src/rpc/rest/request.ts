@@ -15,6 +15,7 @@ import { explainJson } from "./explain-json.ts";
 import { fieldMaskPaths, presentPaths } from "./field-mask.ts";
 import { fieldNamed, nestedMessage } from "./fields.ts";
 import { withHttpStatus } from "./http-status.ts";
+import { demandedTag } from "./if-match.ts";
 import { invalidRequest } from "./invalid-request.ts";
 import { maxJsonDepth, parseJsonBody } from "./json-text.ts";
 import { normalizeFieldJson, normalizeJson } from "./normalize-json.ts";
@@ -41,6 +42,7 @@ export type DecodedRequest = {
  * @param variables as RouteMatch has them, still encoded
  * @param query raw, without "?"
  * @param body null or empty bytes for a request without one
+ * @param ifMatch the header If-Match, which fills the field `etag` where the route has one
  * @throws ConnectError invalid_argument with the violations as google.rpc.BadRequest; a body of the wrong
  *   Content-Type is HTTP 415
  */
@@ -50,6 +52,7 @@ export function decodeRequest(
   query: string,
   body: HttpBodyBytes | null,
   registry?: Registry,
+  ifMatch: string | null = null,
 ): DecodedRequest {
   const { input } = route.method;
   const tree: Tree = { json: {}, masks: [] };
@@ -58,6 +61,7 @@ export function decodeRequest(
   route.variables.forEach((variable, index) => {
     addVariable(tree, variable, variables[index] ?? "");
   });
+  if (route.etag !== undefined && ifMatch !== null) addEtag(tree, route.etag, ifMatch);
   const message = decodeTree(input, tree.json, registry);
   for (const { fields, paths } of tree.masks) setFieldMask(input, message, fields, paths);
   // An empty file is a file: only without a type there is none.
@@ -150,6 +154,18 @@ function addVariable(tree: Tree, { name, parents, field, multiSegment }: PathVar
   const json = textToJson(field, decodeVariable(raw, multiSegment, name), name);
   if (field.name !== field.jsonName) delete holder[field.name];
   holder[field.jsonName] = json;
+}
+
+function addEtag(tree: Tree, path: readonly DescField[], ifMatch: string): void {
+  const tag = demandedTag(ifMatch);
+  const field = path.at(-1) as DescField;
+  const holder = objectAt(tree.json, path.slice(0, -1));
+  if (tag === undefined || holder === undefined) return;
+  const said = holder[field.name] ?? holder[field.jsonName] ?? "";
+  if (said !== "" && said !== tag)
+    throw invalidRequest({ field: path.map(({ name }) => name).join("."), description: "is not that of If-Match" });
+  if (field.name !== field.jsonName) delete holder[field.name];
+  holder[field.jsonName] = tag;
 }
 
 function decodeVariable(raw: string, multiSegment: boolean, path: string): string {

@@ -6,6 +6,7 @@ import {
   type DescService,
   getOption,
   hasOption,
+  ScalarType,
 } from "@bufbuild/protobuf";
 import { fieldNamed, hasOwnJsonForm, nestedMessage } from "./fields.ts";
 import { type HttpRule, HttpRuleSchema, http } from "./google-types.ts";
@@ -35,6 +36,8 @@ export type RestRoute = {
   readonly responseBody: DescField | undefined;
   /** On PATCH, the one FieldMask of the request: filled from the body where the caller gives none. */
   readonly updateMask: DescField | undefined;
+  /** The path to the text field `etag`, of the request or of the body's field, that If-Match fills; not on GET. */
+  readonly etag: readonly DescField[] | undefined;
 };
 
 /**
@@ -87,6 +90,7 @@ function toRoute(method: DescMethod, binding: HttpBinding): RestRoute {
     body,
     responseBody: responseBody(method, binding.responseBody),
     updateMask: binding.httpMethod === "PATCH" ? updateMask(method, body) : undefined,
+    etag: binding.httpMethod === "GET" ? undefined : etagPath(method, body),
   };
 }
 
@@ -123,6 +127,17 @@ function responseBody(method: DescMethod, name: string): DescField | undefined {
   if (field?.name !== name)
     throw new Error(`the response_body is ${name}, which is not a field of ${method.output.typeName}`);
   return field;
+}
+
+function etagPath(method: DescMethod, body: RequestBody): DescField[] | undefined {
+  const etagOf = ({ fields }: DescMessage) =>
+    fields.find((field) => field.name === "etag" && field.fieldKind === "scalar" && field.scalar === ScalarType.STRING);
+  if (hasOwnJsonForm(method.input)) return undefined;
+  const own = etagOf(method.input);
+  if (own !== undefined) return [own];
+  const message = body.kind === "field" ? nestedMessage(body.field) : undefined;
+  const etag = message && etagOf(message);
+  return body.kind === "field" && etag ? [body.field, etag] : undefined;
 }
 
 function updateMask(method: DescMethod, body: RequestBody): DescField | undefined {

@@ -31,8 +31,13 @@ const implementation = {
   async listBooks() {
     return {};
   },
-  async deleteBook() {
+  async deleteBook({ etag }: Any) {
+    if (etag !== "" && etag !== "v2") throw new ConnectError("it has changed", Code.Aborted);
     return {};
+  },
+  async updateSign({ sign, updateMask }: { sign: Any; updateMask?: { paths: string[] } }) {
+    if (sign.etag !== "" && sign.etag !== "v2") throw new ConnectError("it has changed", Code.Aborted);
+    return { ...sign, text: updateMask?.paths.join() ?? "" };
   },
   async replaceTags(request: Any) {
     return { tags: request.tags };
@@ -115,6 +120,48 @@ async function text({ body }: RestResponse): Promise<string> {
 async function json(response: RestResponse): Promise<JsonValue> {
   return JSON.parse(await text(response)) as JsonValue;
 }
+
+describe("If-Match", () => {
+  const ifMatch = (tag: string) => ({ headers: { "if-match": tag } });
+  const change = (tag: string, body = '{"text":"new"}') => handle("PATCH /v1/signs/1", { ...ifMatch(tag), body });
+
+  it.each([
+    ['"v2"', 200],
+    ['"v2.0123456789abcdefghij_-"', 200],
+    ['"v1.0123456789abcdefghij_-"', 412],
+    [' "v2" ', 200],
+    ["*", 200],
+    ['"v1"', 412],
+    ['W/"v2"', 412],
+    ["v2", 400],
+    ['""', 400],
+    ['"v1", "v2"', 400],
+    ["", 400],
+  ])("%s is compared with the etag, in the request or in its body, and answered %i", async (tag, status) => {
+    expect((await handle("DELETE /v1/shelves/1/books/2", ifMatch(tag))).status).toBe(status);
+    expect((await change(tag)).status).toBe(status);
+  });
+
+  it("is no change of its own, and the error is the same under another status", async () => {
+    expect(await json(await change('"v2"'))).toEqual({ name: "signs/1", text: "text", etag: "v2" });
+    const stale = await change('"v1"');
+    expect(await json(stale)).toEqual({ code: 10, message: "it has changed", details: [] });
+    const asField = await handle("PATCH /v1/signs/1", { body: '{"text":"new","etag":"v1"}' });
+    expect([asField.status, await json(asField)]).toEqual([409, await json(await change('"v1"'))]);
+  });
+
+  it("beside another etag is refused, beside the same one not", async () => {
+    expect((await change('"v2"', '{"etag":"v1"}')).status).toBe(400);
+    expect((await change('"v2"', '{"etag":"v2"}')).status).toBe(200);
+    expect((await handle("DELETE /v1/shelves/1/books/2?etag=v1", ifMatch('"v2"'))).status).toBe(400);
+    expect((await handle("DELETE /v1/shelves/1/books/2?etag=v2", ifMatch('"v2"'))).status).toBe(200);
+  });
+
+  it("means nothing where there is no etag", async () => {
+    expect((await handle("GET /v1/shelves/1", ifMatch('"v1"'))).status).toBe(200);
+    expect((await handle("POST /v1/shelves", { ...ifMatch('"v1"'), body: "{}" })).status).toBe(200);
+  });
+});
 
 describe("If-None-Match", () => {
   it("is answered 304 when it names what GET would answer, and means nothing to other methods", async () => {

@@ -13,6 +13,7 @@ import { errorResponse } from "./error.ts";
 import { file_google_rpc_error_details, type HttpRule } from "./google-types.ts";
 import { addHeaders, type RestHeaders } from "./headers.ts";
 import { httpStatus, withHttpStatus } from "./http-status.ts";
+import { preconditionFailed } from "./if-match.ts";
 import { decodeRequest } from "./request.ts";
 import { encodeResponse } from "./response.ts";
 import { encodeStream } from "./response-stream.ts";
@@ -136,7 +137,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       },
       timeoutMs: timeoutMs(request.headers),
     }).catch((error: unknown) => {
-      throw keepHttpStatus(error, decoding.failure);
+      const told = keepHttpStatus(error, decoding.failure);
+      const isConditional = route.etag !== undefined && request.headers.has("if-match");
+      throw isConditional && told instanceof ConnectError ? preconditionFailed(told) : told;
     });
     const headers: RestHeaders = {};
     addHeaders(headers, result.header);
@@ -176,7 +179,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     const { body, headers, query } = request;
     const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
     const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
-    return decodeRequest(route, variables, query, content, registry).message;
+    return decodeRequest(route, variables, query, content, registry, headers.get("if-match")).message;
   }
 
   function notAllowed(request: RestRequest, methods: string[]): RestResponse {

@@ -7,6 +7,12 @@ export function productNotFound(productId: string): DomainError {
   });
 }
 
+export function productNotDeleted(productId: string): DomainError {
+  return new DomainError("already_exists", "PRODUCT_NOT_DELETED", "the product is in the catalogue", {
+    metadata: { product_id: productId },
+  });
+}
+
 export function skuTaken(sku: string): DomainError {
   return new DomainError("already_exists", "SKU_TAKEN", "another product carries that SKU", { metadata: { sku } });
 }
@@ -24,6 +30,10 @@ export function stockOutOfBounds(productId: string, { onHand, reserved }: Balanc
     `${onHand} are on hand and ${reserved} of them set aside for orders: that adjustment can't be made`,
     { metadata: { product_id: productId, on_hand: String(onHand), reserved: String(reserved) } },
   );
+}
+
+export function searchTooBroad(): DomainError {
+  return new DomainError("resource_exhausted", "SEARCH_TOO_BROAD", "that takes too long to find: ask for less at once");
 }
 
 /** `sequence` is where the stock is now. */

@@ -1,5 +1,8 @@
 import type { Money } from "@shop/platform";
 
+/** Whether its owner sells it. What is archived can be read, but neither found nor ordered. */
+export type ProductState = "active" | "archived";
+
 /** What of a product its owner decides. */
 export interface ProductDetails {
   readonly name: string;
@@ -7,6 +10,11 @@ export interface ProductDetails {
   readonly category: string;
   readonly price: Money;
   readonly sku: string | undefined;
+  /** Empty when there is no picture. */
+  readonly imageUrl: string;
+  /** By keys of a-z, 0-9 and _: none of them is an operator or a path of the database. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly state: ProductState;
 }
 
 /** How much of a product there is: the sum of its movements up to `sequence`. */
@@ -37,6 +45,12 @@ export interface ProductRevision {
   readonly sequence: number;
 }
 
+/** A product as it begins: its stock is the first movement. */
+export function newProduct(productId: string, details: ProductDetails, stock: number, now: Date): Product {
+  const balance = { onHand: stock, reserved: 0, sequence: 1 };
+  return { productId, details, version: 1, balance, createTime: now, updateTime: now };
+}
+
 /** How many can be sold now. */
 export function available(balance: Balance): number {
   return balance.onHand - balance.reserved;
@@ -45,4 +59,9 @@ export function available(balance: Balance): number {
 /** Names a version of the details (RFC 9110, 8.8.3, without the quotes). */
 export function etagOf(product: Product): string {
   return `v${product.version}`;
+}
+
+/** The version that an etag names; of what is no etag, one that no product has. */
+export function versionOf(etag: string): number {
+  return /^v\d{1,15}$/.test(etag) ? Number(etag.slice(1)) : -1;
 }

@@ -23,7 +23,7 @@ export function orderPlaced(on: {
       const productIds = [...new Set(waiting.flatMap((order) => order.lines.map((line) => line.productId)))];
       const [decided, balances] = await Promise.all([
         on.ledger.decisionsOf(waiting.map((order) => order.orderId)),
-        on.products.balancesOf(productIds, "catalogue"),
+        on.products.balancesOf(productIds, "sold"),
       ]);
       known.push(...decided.values());
       waiting = waiting.filter((order) => !decided.has(order.orderId));

@@ -141,12 +141,25 @@ test("orders that are called off together, decided or not, are closed together a
   expect(await ledgerDocuments.countDocuments({ kind: "released" })).toBe(1);
 });
 
+test("a product that was archived after it was ordered is refused, and what was promised of it can still be shipped", async () => {
+  const { addProduct, products, stockOf, replica, outcomeOf } = await openStock();
+  const productId = await addProduct(10);
+  const [before, after] = [placed([productId, 1]), placed([productId, 1])];
+  await replica().placed(before);
+  const read = await products.findById(productId);
+  await products.update(read!, { ...read!.details, state: "archived" }, new Date());
+  await replica().placed(after);
+  await replica().shipped(before);
+  expect(await outcomeOf(after)).toBe("refused");
+  expect(await stockOf(productId)).toEqual({ onHand: 9, reserved: 0 });
+});
+
 test("a product that left the catalogue is refused, and what was promised of it can still be shipped", async () => {
   const { addProduct, products, stockOf, replica, outcomeOf } = await openStock();
   const productId = await addProduct(10);
   const [before, after] = [placed([productId, 1]), placed([productId, 1])];
   await replica().placed(before);
-  await products.remove(productId, new Date());
+  await products.remove(productId, undefined, new Date());
   await replica().placed(after);
   await replica().shipped(before);
   expect(await outcomeOf(after)).toBe("refused");

@@ -7,5 +7,9 @@ import { toProductMessage } from "../wire/product.ts";
 export function batchGetProducts(on: {
   readonly products: ProductStore;
 }): MethodImpl<typeof InventoryService.method.batchGetProducts> {
-  return async ({ productIds }) => ({ products: (await on.products.findByIds(productIds)).map(toProductMessage) });
+  return async ({ productIds }) => {
+    const found = new Map((await on.products.findSold(productIds)).map((product) => [product.productId, product]));
+    const inOrder = [...new Set(productIds)].map((productId) => found.get(productId));
+    return { products: inOrder.filter((product) => product !== undefined).map(toProductMessage) };
+  };
 }

@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { actorOf, type Clock, callerOf, invalidFields, newId } from "@shop/platform";
-import type { Product } from "../domain/product.ts";
+import { newProduct } from "../domain/product.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import { missingDetails, toDetails, toProductMessage } from "../wire/product.ts";
@@ -17,16 +17,8 @@ export function createProduct(on: {
     const details = toDetails(wanted);
     const missing = missingDetails(details);
     if (missing.length > 0) throw invalidFields(missing);
-    const now = on.clock();
-    const product: Product = {
-      productId: newId("product"),
-      details,
-      version: 1,
-      balance: { onHand: wanted.stock, reserved: 0, sequence: 1 },
-      createTime: now,
-      updateTime: now,
-    };
-    await on.ledger.insertProduct(product, actorOf(callerOf(context)));
+    const product = newProduct(newId("product"), details, wanted.stock, on.clock());
+    await on.ledger.insertProducts([product], actorOf(callerOf(context)));
     await on.cache.changed(product);
     return { product: toProductMessage(product) };
   };

@@ -1,6 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { Clock } from "@shop/platform";
+import { productChanged, productNotFound } from "../domain/errors.ts";
+import { etagOf, versionOf } from "../domain/product.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { ProductStore } from "../store/product-store.ts";
 
@@ -10,8 +12,12 @@ export function deleteProduct(on: {
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.deleteProduct> {
-  return async ({ productId }) => {
-    const version = await on.products.remove(productId, on.clock());
+  return async ({ productId, etag }) => {
+    const version = await on.products.remove(productId, etag === "" ? undefined : versionOf(etag), on.clock());
+    if (version === undefined) {
+      const other = await on.products.findById(productId);
+      throw other === undefined ? productNotFound(productId) : productChanged(productId, etagOf(other));
+    }
     await on.cache.changed({ productId, version });
     return {};
   };

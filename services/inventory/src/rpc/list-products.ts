@@ -1,26 +1,36 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService, ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
+import type { ListingPlace } from "../domain/listing.ts";
 import type { ProductCache } from "../product-cache.ts";
-import type { ProductStore } from "../store/product-store.ts";
+import type { ProductSearch } from "../store/product-search.ts";
+import { listingKey, toListing } from "../wire/listing.ts";
 import { toProductMessage } from "../wire/product.ts";
 
-/** Lists the catalogue, newest first, through the cache. Safe to retry. */
+/** Finds products of the catalogue, through the cache. Safe to retry. */
 export function listProducts(on: {
-  readonly products: ProductStore;
+  readonly search: ProductSearch;
   readonly cache: ProductCache;
   readonly pageTokens: PageTokens;
 }): MethodImpl<typeof InventoryService.method.listProducts> {
   return (request) => on.cache.page(request, () => readPage(request));
 
-  async function readPage({ pageSize, pageToken, name, category }: ListProductsRequest) {
-    const query = ["ListProducts", name, category];
+  async function readPage(request: ListProductsRequest) {
+    const { pageSize, pageToken, countCategories } = request;
+    const listing = toListing(request);
+    const key = ["ListProducts", ...listingKey(request)];
+    const after = pageToken === "" ? undefined : on.pageTokens.open<ListingPlace>(pageToken, key);
     const limit = pageSize || defaultPageSize;
-    const after = pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query);
-    const { page, last } = cutPage(await on.products.list({ name, category, after }, limit + 1), limit);
+    const [listed, categories] = await Promise.all([
+      on.search.list(listing, after, limit + 1),
+      countCategories ? on.search.countCategories(listing) : undefined,
+    ]);
+    const { page, last } = cutPage(listed, limit);
     return {
-      products: page.map(toProductMessage),
-      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.productId, query),
+      products: page.map(({ product }) => toProductMessage(product)),
+      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.place, key),
+      categoryCounts: [...(categories?.counts ?? [])],
+      categoryCountsPartial: categories?.isPartial ?? false,
     };
   }
 }

@@ -164,7 +164,7 @@ test("a product that is not in the catalogue has no stock to watch, and one that
   const stocks = watch(productId);
   await stocks.next();
   const ended = expect(stocks.next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
-  await products.remove(productId, new Date());
+  await products.remove(productId, undefined, new Date());
   await ended;
   await expect(watch(productId).next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
 });

@@ -79,7 +79,7 @@ test("a product that can't be added leaves nothing in the ledger", async () => {
   const { ledger, ledgerDocuments, addProduct } = await openTestInventory();
   await addProduct(5, "SKU-1");
   const productId = newId("product");
-  await expect(ledger.insertProduct(newProduct(productId, 7, "SKU-1"), "test")).rejects.toMatchObject({
+  await expect(ledger.insertProducts([newProduct(productId, 7, "SKU-1")], "test")).rejects.toMatchObject({
     reason: "SKU_TAKEN",
   });
   expect(await ledgerDocuments.countDocuments({ "moves.product_id": productId })).toBe(0);

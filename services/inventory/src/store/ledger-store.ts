@@ -1,10 +1,10 @@
 import { isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/platform";
-import type { Collection, Db, MongoClient } from "mongodb";
+import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
-import { type ProductDocument, toDocument } from "./product-store.ts";
+import { type ProductDocument, toDocument } from "./product-document.ts";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */
 export interface LedgerEntryDocument {
@@ -55,8 +55,8 @@ export interface LedgerStore {
    * else claimed one of its places first: then read what they decided, and decide the rest again.
    */
   append(entry: LedgerEntry): Promise<boolean>;
-  /** Commits a new product together with its first received stock. Throws SKU_TAKEN. */
-  insertProduct(product: Product, actor: string): Promise<void>;
+  /** Commits new products together with their first received stock, all or none. Throws SKU_TAKEN. */
+  insertProducts(products: readonly Product[], actor: string): Promise<void>;
   /** What was decided for these orders; those that were not decided are missing. */
   decisionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Decision>>;
   /** What has become of what was set aside for these orders; those that hold it still are missing. */
@@ -110,16 +110,15 @@ export function createLedgerStore(on: {
     const productIds = moves.map((move) => move.product_id);
     const move = { $arrayElemAt: [{ $literal: moves }, { $indexOfArray: [{ $literal: productIds }, "$_id"] }] };
     const moved = {
-      balance: {
-        on_hand: { $add: ["$balance.on_hand", "$$move.on_hand_delta"] },
-        reserved: { $add: ["$balance.reserved", "$$move.reserved_delta"] },
-        sequence: "$$move.sequence",
-      },
+      on_hand: { $add: ["$balance.on_hand", "$$move.on_hand_delta"] },
+      reserved: { $add: ["$balance.reserved", "$$move.reserved_delta"] },
+      sequence: "$$move.sequence",
     };
     const isNext = { $eq: [{ $add: ["$balance.sequence", 1] }, "$$move.sequence"] };
-    const asMoved = { $cond: [isNext, { $mergeObjects: ["$$ROOT", moved] }, "$$ROOT"] };
+    // What is set is written; what is merely carried along, as by $replaceWith, is taken apart first, and a product is large.
     const { modifiedCount } = await products.updateMany({ _id: { $in: productIds } }, [
-      { $replaceWith: { $let: { vars: { move }, in: asMoved } } },
+      { $set: { balance: { $let: { vars: { move }, in: { $cond: [isNext, moved, "$balance"] } } } } },
+      { $set: { in_stock: { $gt: ["$balance.on_hand", "$balance.reserved"] } } },
     ]);
     return modifiedCount;
   }
@@ -173,30 +172,31 @@ export function createLedgerStore(on: {
       return true;
     },
 
-    async insertProduct(product, actor) {
-      const { balance } = product;
+    async insertProducts(added, actor) {
+      const [first] = added;
+      if (first === undefined) return;
       const received = toEntryDocument({
         kind: "received",
         plan: {
-          moves: [
-            { productId: product.productId, sequence: balance.sequence, onHandDelta: balance.onHand, reservedDelta: 0 },
-          ],
+          moves: added.map(({ productId, balance: { onHand, sequence } }) => {
+            return { productId, sequence, onHandDelta: onHand, reservedDelta: 0 };
+          }),
           decisions: [],
           closings: [],
         },
         events: [],
         actor,
-        time: product.createTime,
+        time: first.createTime,
       });
       try {
         await client.withSession((session) =>
           session.withTransaction(async () => {
-            await products.insertOne(toDocument(product), { session });
+            await products.insertMany(added.map(toDocument), { session });
             await ledger.insertOne(received, { session });
           }),
         );
       } catch (error) {
-        if (isDuplicateKey(error, "sku")) throw skuTaken(product.details.sku ?? "");
+        if (isDuplicateKey(error, "sku")) throw skuTaken(takenSku(error) ?? first.details.sku ?? "");
         throw error;
       }
     },
@@ -316,4 +316,8 @@ function requestKey(productId: string, requestId: string): string {
 
 function stepKey(orderId: string, step: "decision" | "close" | "return"): string {
   return `${orderId}:${step}`;
+}
+
+function takenSku(error: unknown): string | undefined {
+  return error instanceof MongoServerError ? error.keyValue?.sku : undefined;
 }

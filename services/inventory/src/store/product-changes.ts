@@ -1,6 +1,6 @@
 import { type Changes, createChanges, type Logger } from "@shop/platform";
 import type { Collection } from "mongodb";
-import type { ProductDocument } from "./product-store.ts";
+import type { ProductDocument } from "./product-document.ts";
 
 /** Wakes who waits for a product's balance to follow its ledger, or for the product to leave the catalogue. */
 export function followProducts(products: Collection<ProductDocument>, log: Logger): Changes {

@@ -3,7 +3,7 @@ import type { Closing, Decision, Move } from "../domain/ledger.ts";
 import type { Balance } from "../domain/product.ts";
 import type { Reservation, WrittenEntry } from "../domain/stock-audit.ts";
 import type { LedgerEntryDocument } from "./ledger-store.ts";
-import type { ProductDocument } from "./product-store.ts";
+import { balanceToDocument, type ProductDocument } from "./product-document.ts";
 
 /** A product's balance, as it was read. */
 export interface StockBalance {
@@ -110,7 +110,7 @@ export function createStockAuditStore(
           "balance.sequence": read.sequence,
         },
         {
-          $set: { balance: { on_hand: balance.onHand, reserved: balance.reserved, sequence: balance.sequence } },
+          $set: balanceToDocument(balance),
           // What was cached of the wrong balance is of the same movement: only the version tells it apart.
           $inc: { version: 1 },
         },

@@ -9,6 +9,9 @@ const details = {
   category: "Kitchen",
   price: { currencyCode: "EUR", minorUnits: 1299n },
   sku: "KIT-1",
+  imageUrl: "https://example.com/kettle.jpg",
+  attributes: { color: "red", power: "2 kW" },
+  state: "active" as const,
 };
 const mask = (...paths: string[]) => ({ $typeName: "google.protobuf.FieldMask" as const, paths });
 

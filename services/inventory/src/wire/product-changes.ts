@@ -1,5 +1,5 @@
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
-import type { Product as ProductOnTheWire } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { type Product as ProductOnTheWire, ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type FieldViolation, invalidFields } from "@shop/platform";
 import type { ProductDetails } from "../domain/product.ts";
 import { missingDetails, toDetails } from "./product.ts";
@@ -18,6 +18,9 @@ const changes: Readonly<Record<string, Change>> = {
   }),
   "price.minor_units": (details, to) => ({ ...details, price: { ...details.price, minorUnits: to.price.minorUnits } }),
   sku: (details, to) => ({ ...details, sku: to.sku }),
+  image_url: (details, to) => ({ ...details, imageUrl: to.imageUrl }),
+  attributes: (details, to) => ({ ...details, attributes: to.attributes }),
+  state: (details, to) => ({ ...details, state: to.state }),
 };
 
 /** Paths that say which product and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). */
@@ -38,7 +41,9 @@ export function applyChanges(
   for (const path of mask?.paths ?? pathsThatAreSet(product)) {
     if (unchanging.has(path)) continue;
     const change = changes[path];
-    if (change !== undefined) changed = change(changed, to);
+    if (path === "state" && product.state === ProductState.UNSPECIFIED)
+      violations.push({ field: "product.state", description: "is required" });
+    else if (change !== undefined) changed = change(changed, to);
     else violations.push({ field: `product.${path}`, description: whyNot(path) });
   }
   violations.push(...missingDetails(changed));
@@ -60,5 +65,8 @@ function pathsThatAreSet(product: ProductOnTheWire): string[] {
     ...(product.price === undefined ? [] : ["price"]),
     ...(product.sku === "" ? [] : ["sku"]),
     ...(product.stock === 0 ? [] : ["stock"]),
+    ...(product.imageUrl === "" ? [] : ["image_url"]),
+    ...(Object.keys(product.attributes).length === 0 ? [] : ["attributes"]),
+    ...(product.state === ProductState.UNSPECIFIED ? [] : ["state"]),
   ];
 }

@@ -1,12 +1,21 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Money as MoneyOnTheWire } from "@shop/gen/shop/common/v1/money_pb";
-import type { Product as ProductOnTheWire, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import {
+  type Product as ProductOnTheWire,
+  type ProductSchema,
+  ProductState as StateOnTheWire,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { FieldViolation, Money } from "@shop/platform";
-import { available, etagOf, type Product, type ProductDetails } from "../domain/product.ts";
+import { available, etagOf, type Product, type ProductDetails, type ProductState } from "../domain/product.ts";
+
+const states: Readonly<Record<ProductState, StateOnTheWire>> = {
+  active: StateOnTheWire.ACTIVE,
+  archived: StateOnTheWire.ARCHIVED,
+};
 
 export function toProductMessage(product: Product): MessageInitShape<typeof ProductSchema> {
-  const { name, description, category, price, sku } = product.details;
+  const { name, description, category, price, sku, imageUrl, attributes, state } = product.details;
   return {
     productId: product.productId,
     name,
@@ -18,19 +27,22 @@ export function toProductMessage(product: Product): MessageInitShape<typeof Prod
     etag: etagOf(product),
     createTime: timestampFromDate(product.createTime),
     updateTime: timestampFromDate(product.updateTime),
+    imageUrl,
+    attributes: { ...attributes },
+    state: states[state],
   };
 }
 
-/** What has to be there, and is not. */
-export function missingDetails({ name, category, price }: ProductDetails): FieldViolation[] {
+/** What has to be there, and is not, below the path of the product. */
+export function missingDetails({ name, category, price }: ProductDetails, path = "product."): FieldViolation[] {
   return [
-    ...(name === "" ? ["product.name"] : []),
-    ...(category === "" ? ["product.category"] : []),
-    ...(price.currencyCode === "" ? [price.minorUnits === 0n ? "product.price" : "product.price.currency_code"] : []),
-  ].map((field) => ({ field, description: "is required" }));
+    ...(name === "" ? ["name"] : []),
+    ...(category === "" ? ["category"] : []),
+    ...(price.currencyCode === "" ? [price.minorUnits === 0n ? "price" : "price.currency_code"] : []),
+  ].map((field) => ({ field: path + field, description: "is required" }));
 }
 
-/** What a product's owner wrote, complete or not. */
+/** What a product's owner wrote, complete or not; it is sold unless they say otherwise. */
 export function toDetails(product: ProductOnTheWire): ProductDetails {
   return {
     name: product.name,
@@ -38,6 +50,9 @@ export function toDetails(product: ProductOnTheWire): ProductDetails {
     category: product.category,
     price: toMoney(product.price),
     sku: product.sku === "" ? undefined : product.sku,
+    imageUrl: product.imageUrl,
+    attributes: { ...product.attributes },
+    state: product.state === StateOnTheWire.ARCHIVED ? "archived" : "active",
   };
 }
 

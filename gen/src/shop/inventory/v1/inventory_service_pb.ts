@@ -21,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/inventory_service.proto.
  */
 export const file_shop_inventory_v1_inventory_service: GenFile = /*@__PURE__*/
-  fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEiqgYKB1Byb2R1Y3QSfwoKcHJvZHVjdF9pZBgBIAEoCUJrukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHByb2R1Y3RfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESlgEKBG5hbWUYAiABKAlChwG6SELYAQFyPRABGMgBMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiSKtRg+bXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMsIGFuZCBub3QgYmxhbmsSTQoLZGVzY3JpcHRpb24YAyABKAlCOLpIEXIPGIgnMgpeW15ceDAwXSokirUYIG11c3Qgbm90IGNvbnRhaW4gYSBOVUwgY2hhcmFjdGVyEpkBCghjYXRlZ29yeRgEIAEoCUKGAbpIQdgBAXI8EAEYZDI2XlteXHgwMC1ceDFmXHg3Zl0qW15cc1x4MDAtXHgxZlx4N2ZdW15ceDAwLVx4MWZceDdmXSokirUYPm11c3QgYmUgb24gb25lIGxpbmUsIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzLCBhbmQgbm90IGJsYW5rEiQKBXByaWNlGAUgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSHAoFc3RvY2sYBiABKAVCDbpIChoIGICU69wDKAASXQoDc2t1GAcgASgJQlC6SB3YAQFyGDIWXltBLVphLXowLTkuXy1dezEsNjR9JIq1GCxtdXN0IGJlIDEgdG8gNjQgb2YgbGV0dGVycywgZGlnaXRzIGFuZCAuIF8gLRIVCgRldGFnGAggASgJQge6SARyAhhAEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSwoUQ3JlYXRlUHJvZHVjdFJlcXVlc3QSMwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3RCBrpIA8gBASJEChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USKwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QilAIKE0xpc3RQcm9kdWN0c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSXgoEbmFtZRgDIAEoCUJQukgachgYyAEyE15bXlx4MDAtXHgxZlx4N2ZdKiSKtRgvbXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMSYQoIY2F0ZWdvcnkYBCABKAlCT7pIGXIXGGQyE15bXlx4MDAtXHgxZlx4N2ZdKiSKtRgvbXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMiXQoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKVAQoVR2V0UHJvZHVjdEJ5SURSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxIkUKFkdldFByb2R1Y3RCeUlEUmVzcG9uc2USKwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QifAoUVXBkYXRlUHJvZHVjdFJlcXVlc3QSMwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3RCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siRAoVVXBkYXRlUHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0IpQBChREZWxldGVQcm9kdWN0UmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UiQAoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQiSAoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJjCgVTdG9jaxISCgpwcm9kdWN0X2lkGAEgASgJEg8KB29uX2hhbmQYAiABKAUSEAoIcmVzZXJ2ZWQYAyABKAUSEQoJYXZhaWxhYmxlGAQgASgFEhAKCHNlcXVlbmNlGAUgASgFIuABCg1TdG9ja01vdmVtZW50EhAKCHNlcXVlbmNlGAEgASgFEjIKBGtpbmQYAiABKA4yJC5zaG9wLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50S2luZBIVCg1vbl9oYW5kX2RlbHRhGAMgASgFEhYKDnJlc2VydmVkX2RlbHRhGAQgASgFEhEKCW9yZGVyX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIOCgZyZWFzb24YByABKAkSKAoEdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0wIKEkFkanVzdFN0b2NrUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycRIvCg1vbl9oYW5kX2RlbHRhGAIgASgFQhi6SBUaEzgAGICU69wDKIDslKP8/////wESGgoGcmVhc29uGAMgASgJQgq6SAdyBRABGPQDEnIKCnJlcXVlc3RfaWQYBCABKAlCXrpIGHIWMhReW1x4MjEtXHg3ZV17MCwxMjh9JIq1GD9tdXN0IGJlIGF0IG1vc3QgMTI4IHZpc2libGUgY2hhcmFjdGVycyBvZiBBU0NJSSwgd2l0aG91dCBibGFua3MiPgoTQWRqdXN0U3RvY2tSZXNwb25zZRInCgVzdG9jaxgBIAEoCzIYLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrItUBChlMaXN0U3RvY2tNb3ZlbWVudHNSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxEhwKCXBhZ2Vfc2l6ZRgCIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGOgHImoKGkxpc3RTdG9ja01vdmVtZW50c1Jlc3BvbnNlEjMKCW1vdmVtZW50cxgBIAMoCzIgLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrTW92ZW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrIBChFXYXRjaFN0b2NrUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycRIfCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBUIHukgEGgIoACI9ChJXYXRjaFN0b2NrUmVzcG9uc2USJwoFc3RvY2sYASABKAsyGC5zaG9wLmludmVudG9yeS52MS5TdG9jayK/AQoLUmVzZXJ2YXRpb24SEAoIb3JkZXJfaWQYASABKAkSNgoHb3V0Y29tZRgCIAEoDjIlLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uT3V0Y29tZRIxCgVsaW5lcxgDIAMoCzIiLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uTGluZRIQCghyZWxlYXNlZBgEIAEoCBIPCgdzaGlwcGVkGAUgASgIEhAKCHJldHVybmVkGAYgASgIIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIkMKG0JhdGNoR2V0UmVzZXJ2YXRpb25zUmVxdWVzdBIkCglvcmRlcl9pZHMYASADKAlCEbpIDpIBCwgBEMgBIgRyAhhkIlQKHEJhdGNoR2V0UmVzZXJ2YXRpb25zUmVzcG9uc2USNAoMcmVzZXJ2YXRpb25zGAEgAygLMh4uc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24iNwoXTGlzdFJlc2VydmF0aW9uc1JlcXVlc3QSHAoKcGFnZV90b2tlbhgBIAEoCUIIukgFcgMY6AciRgoYTGlzdFJlc2VydmF0aW9uc1Jlc3BvbnNlEhEKCW9yZGVyX2lkcxgBIAMoCRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMQoRQXVkaXRTdG9ja1JlcXVlc3QSHAoKcGFnZV90b2tlbhgBIAEoCUIIukgFcgMY0A8i0gEKEkF1ZGl0U3RvY2tSZXNwb25zZRIuCghmaW5kaW5ncxgBIAMoCzIcLnNob3AuY29tbW9uLnYxLkF1ZGl0RmluZGluZxJDCgdjaGVja2VkGAIgAygLMjIuc2hvcC5pbnZlbnRvcnkudjEuQXVkaXRTdG9ja1Jlc3BvbnNlLkNoZWNrZWRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkaLgoMQ2hlY2tlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEiYAoSUmVwYWlyU3RvY2tSZXF1ZXN0EjkKB3RhcmdldHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5SZXBhaXJUYXJnZXRCCrpIB5IBBAgBEGQSDwoHZHJ5X3J1bhgCIAEoCCI+ChNSZXBhaXJTdG9ja1Jlc3BvbnNlEicKB3JlcGFpcnMYASADKAsyFi5zaG9wLmNvbW1vbi52MS5SZXBhaXIqgwIKEVN0b2NrTW92ZW1lbnRLaW5kEiMKH1NUT0NLX01PVkVNRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFQ0VJVkVEEAESIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9BREpVU1RFRBACEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVTRVJWRUQQAxIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFTEVBU0VEEAQSHwobU1RPQ0tfTU9WRU1FTlRfS0lORF9TSElQUEVEEAUSIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRVRVUk5FRBAGKpoBChJSZXNlcnZhdGlvbk91dGNvbWUSIwofUkVTRVJWQVRJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFU0VSVkFUSU9OX09VVENPTUVfUkVTRVJWRUQQARIfChtSRVNFUlZBVElPTl9PVVRDT01FX1JFRlVTRUQQAhIcChhSRVNFUlZBVElPTl9PVVRDT01FX1ZPSUQQAzKGEQoQSW52ZW50b3J5U2VydmljZRKYAQoNQ3JlYXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuQ3JlYXRlUHJvZHVjdFJlc3BvbnNlIjSItRgDkrUYCVNLVV9UQUtFToLT5JMCHToHcHJvZHVjdGIHcHJvZHVjdCIJL3Byb2R1Y3RzEnkKDExpc3RQcm9kdWN0cxImLnNob3AuaW52ZW50b3J5LnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaJy5zaG9wLmludmVudG9yeS52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIYkAIBiLUYAYLT5JMCCxIJL3Byb2R1Y3RzEqoBCg5HZXRQcm9kdWN0QnlJRBIoLnNob3AuaW52ZW50b3J5LnYxLkdldFByb2R1Y3RCeUlEUmVxdWVzdBopLnNob3AuaW52ZW50b3J5LnYxLkdldFByb2R1Y3RCeUlEUmVzcG9uc2UiQ5ACAYi1GAGStRgRUFJPRFVDVF9OT1RfRk9VTkSC0+STAiFiB3Byb2R1Y3QSFi9wcm9kdWN0cy97cHJvZHVjdF9pZH0S1QEKDVVwZGF0ZVByb2R1Y3QSJy5zaG9wLmludmVudG9yeS52MS5VcGRhdGVQcm9kdWN0UmVxdWVzdBooLnNob3AuaW52ZW50b3J5LnYxLlVwZGF0ZVByb2R1Y3RSZXNwb25zZSJxiLUYA5K1GBFQUk9EVUNUX05PVF9GT1VORJK1GA9QUk9EVUNUX0NIQU5HRUSStRgJU0tVX1RBS0VOgtPkkwIyOgdwcm9kdWN0Ygdwcm9kdWN0Mh4vcHJvZHVjdHMve3Byb2R1Y3QucHJvZHVjdF9pZH0SmwEKDURlbGV0ZVByb2R1Y3QSJy5zaG9wLmludmVudG9yeS52MS5EZWxldGVQcm9kdWN0UmVxdWVzdBooLnNob3AuaW52ZW50b3J5LnYxLkRlbGV0ZVByb2R1Y3RSZXNwb25zZSI3iLUYA5K1GBFQUk9EVUNUX05PVF9GT1VORILT5JMCGCoWL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRLXAQoLQWRqdXN0U3RvY2sSJS5zaG9wLmludmVudG9yeS52MS5BZGp1c3RTdG9ja1JlcXVlc3QaJi5zaG9wLmludmVudG9yeS52MS5BZGp1c3RTdG9ja1Jlc3BvbnNlInmItRgDkrUYEVJFUVVFU1RfSURfUkVVU0VEkrUYE1NUT0NLX09VVF9PRl9CT1VORFOStRgRUFJPRFVDVF9OT1RfRk9VTkSC0+STAi46ASpiBXN0b2NrIiIvcHJvZHVjdHMve3Byb2R1Y3RfaWR9OmFkanVzdFN0b2NrErcBChJMaXN0U3RvY2tNb3ZlbWVudHMSLC5zaG9wLmludmVudG9yeS52MS5MaXN0U3RvY2tNb3ZlbWVudHNSZXF1ZXN0Gi0uc2hvcC5pbnZlbnRvcnkudjEuTGlzdFN0b2NrTW92ZW1lbnRzUmVzcG9uc2UiRJACAYi1GAOStRgRUFJPRFVDVF9OT1RfRk9VTkSC0+STAiISIC9wcm9kdWN0cy97cHJvZHVjdF9pZH0vbW92ZW1lbnRzEuUBCgpXYXRjaFN0b2NrEiQuc2hvcC5pbnZlbnRvcnkudjEuV2F0Y2hTdG9ja1JlcXVlc3QaJS5zaG9wLmludmVudG9yeS52MS5XYXRjaFN0b2NrUmVzcG9uc2UihwGQAgGItRgBkrUYFlNUT0NLX0hJU1RPUllfVE9PX0xPTkeStRgRUFJPRFVDVF9OT1RfRk9VTkSStRgQVE9PX01BTllfV0FUQ0hFU5K1GBBTRVJWSUNFX1NUT1BQSU5HgtPkkwIjEiEvcHJvZHVjdHMve3Byb2R1Y3RfaWR9OndhdGNoU3RvY2swARKOAQoQQmF0Y2hHZXRQcm9kdWN0cxIqLnNob3AuaW52ZW50b3J5LnYxLkJhdGNoR2V0UHJvZHVjdHNSZXF1ZXN0Gisuc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlIiGQAgGItRgEgtPkkwIUEhIvcHJvZHVjdHM6YmF0Y2hHZXQSngEKFEJhdGNoR2V0UmVzZXJ2YXRpb25zEi4uc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRSZXNlcnZhdGlvbnNSZXF1ZXN0Gi8uc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRSZXNlcnZhdGlvbnNSZXNwb25zZSIlkAIBiLUYBILT5JMCGBIWL3Jlc2VydmF0aW9uczpiYXRjaEdldBKJAQoQTGlzdFJlc2VydmF0aW9ucxIqLnNob3AuaW52ZW50b3J5LnYxLkxpc3RSZXNlcnZhdGlvbnNSZXF1ZXN0Gisuc2hvcC5pbnZlbnRvcnkudjEuTGlzdFJlc2VydmF0aW9uc1Jlc3BvbnNlIhyQAgGItRgEgtPkkwIPEg0vcmVzZXJ2YXRpb25zEnwKCkF1ZGl0U3RvY2sSJC5zaG9wLmludmVudG9yeS52MS5BdWRpdFN0b2NrUmVxdWVzdBolLnNob3AuaW52ZW50b3J5LnYxLkF1ZGl0U3RvY2tSZXNwb25zZSIhkAIBiLUYA4LT5JMCFBISL2FkbWluL3N0b2NrOmF1ZGl0EoABCgtSZXBhaXJTdG9jaxIlLnNob3AuaW52ZW50b3J5LnYxLlJlcGFpclN0b2NrUmVxdWVzdBomLnNob3AuaW52ZW50b3J5LnYxLlJlcGFpclN0b2NrUmVzcG9uc2UiIoi1GAOC0+STAhg6ASoiEy9hZG1pbi9zdG9jazpyZXBhaXJiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_audit, file_shop_common_v1_money, file_shop_common_v1_pattern_message, file_shop_common_v1_reasons]);
+  fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEi5QoKB1Byb2R1Y3QSfwoKcHJvZHVjdF9pZBgBIAEoCUJrukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHByb2R1Y3RfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESlgEKBG5hbWUYAiABKAlChwG6SELYAQFyPRABGMgBMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiSKtRg+bXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMsIGFuZCBub3QgYmxhbmsSTQoLZGVzY3JpcHRpb24YAyABKAlCOLpIEXIPGIgnMgpeW15ceDAwXSokirUYIG11c3Qgbm90IGNvbnRhaW4gYSBOVUwgY2hhcmFjdGVyEpkBCghjYXRlZ29yeRgEIAEoCUKGAbpIQdgBAXI8EAEYZDI2XlteXHgwMC1ceDFmXHg3Zl0qW15cc1x4MDAtXHgxZlx4N2ZdW15ceDAwLVx4MWZceDdmXSokirUYPm11c3QgYmUgb24gb25lIGxpbmUsIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzLCBhbmQgbm90IGJsYW5rEiQKBXByaWNlGAUgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSHAoFc3RvY2sYBiABKAVCDbpIChoIGICU69wDKAASXQoDc2t1GAcgASgJQlC6SB3YAQFyGDIWXltBLVphLXowLTkuXy1dezEsNjR9JIq1GCxtdXN0IGJlIDEgdG8gNjQgb2YgbGV0dGVycywgZGlnaXRzIGFuZCAuIF8gLRIVCgRldGFnGAggASgJQge6SARyAhhAEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASrgEKCWltYWdlX3VybBgLIAEoCUKaAbpIQ9gBAXI+GNAPMjleaHR0cHM/Oi8vW0EtWmEtejAtOS46XFtcXS1dKyhbLz8jXVshIy07PT8tXFtcXV9hLXp+XSopPySKtRhQbXVzdCBiZSBhbiBhZGRyZXNzIHN1Y2ggYXMgaHR0cHM6Ly9leGFtcGxlLmNvbS9rZXR0bGUuanBnLCB3aXRob3V0IGEgdXNlcidzIG5hbWUSmgIKCmF0dHJpYnV0ZXMYDCADKAsyKi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0LkF0dHJpYnV0ZXNFbnRyeULZAbpIYJoBXRAgIhpyGDIWXlthLXpdW2EtejAtOV9dezAsMzl9JCo9cjsYyAEyNl5bXlx4MDAtXHgxZlx4N2ZdKlteXHNceDAwLVx4MWZceDdmXVteXHgwMC1ceDFmXHg3Zl0qJIq1GHJtdXN0IGhhdmUga2V5cyBvZiBhdCBtb3N0IDQwIG9mIGEteiwgMC05IGFuZCBfIHRoYXQgYmVnaW4gd2l0aCBhIGxldHRlciwgYW5kIHZhbHVlcyBvbiBvbmUgbGluZSB0aGF0IGFyZSBub3QgYmxhbmsSOAoFc3RhdGUYDSABKA4yHy5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0U3RhdGVCCLpIBYIBAhABGjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIksKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQEiRAoVQ3JlYXRlUHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0IsMGChNMaXN0UHJvZHVjdHNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEl4KBG5hbWUYAyABKAlCULpIGnIYGMgBMhNeW15ceDAwLVx4MWZceDdmXSokirUYL211c3QgYmUgb24gb25lIGxpbmUsIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzEmEKCGNhdGVnb3J5GAQgASgJQk+6SBlyFxhkMhNeW15ceDAwLVx4MWZceDdmXSokirUYL211c3QgYmUgb24gb25lIGxpbmUsIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzEl8KBXF1ZXJ5GAUgASgJQlC6SBpyGBjIATITXlteXHgwMC1ceDFmXHg3Zl0qJIq1GC9tdXN0IGJlIG9uIG9uZSBsaW5lLCB3aXRob3V0IGNvbnRyb2wgY2hhcmFjdGVycxJ8CgphdHRyaWJ1dGVzGAYgAygJQmi6SDaSATMQCCIvci0Y8QEyKF5bYS16XVthLXowLTlfXXswLDM5fTpbXlx4MDAtXHgxZlx4N2ZdKySKtRgrbXVzdCBiZSBhIGtleSBhbmQgYSB2YWx1ZSBzdWNoIGFzIGNvbG9yOnJlZBJkCg1jdXJyZW5jeV9jb2RlGAcgASgJQk26SBHYAQFyDDIKXltBLVpdezN9JIq1GDVtdXN0IGJlIGEgY3VycmVuY3kgb2YgSVNPIDQyMTc6IHRocmVlIGNhcGl0YWwgbGV0dGVycxImCgltaW5fcHJpY2UYCCABKANCDrpICyIJGICglKWNHSgASACIAQESJgoJbWF4X3ByaWNlGAkgASgDQg66SAsiCRiAoJSljR0oAEgBiAEBEhAKCGluX3N0b2NrGAogASgIElAKCG9yZGVyX2J5GAsgASgJQj66SDtyOVIAUglyZWxldmFuY2VSBm5ld2VzdFIEbmFtZVIJbmFtZSBkZXNjUgVwcmljZVIKcHJpY2UgZGVzYxIYChBjb3VudF9jYXRlZ29yaWVzGAwgASgIQgwKCl9taW5fcHJpY2VCDAoKX21heF9wcmljZSK5AQoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRI5Cg9jYXRlZ29yeV9jb3VudHMYAyADKAsyIC5zaG9wLmludmVudG9yeS52MS5DYXRlZ29yeUNvdW50Eh8KF2NhdGVnb3J5X2NvdW50c19wYXJ0aWFsGAQgASgIIjAKDUNhdGVnb3J5Q291bnQSEAoIY2F0ZWdvcnkYASABKAkSDQoFY291bnQYAiABKAUilQEKFUdldFByb2R1Y3RCeUlEUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSJFChZHZXRQcm9kdWN0QnlJRFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0InwKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKFVVwZGF0ZVByb2R1Y3RSZXNwb25zZRIrCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCKrAQoURGVsZXRlUHJvZHVjdFJlcXVlc3QSfAoKcHJvZHVjdF9pZBgBIAEoCUJoukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHByb2R1Y3RfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESFQoEZXRhZxgCIAEoCUIHukgEcgIYQCIXChVEZWxldGVQcm9kdWN0UmVzcG9uc2UilgEKFlVuZGVsZXRlUHJvZHVjdFJlcXVlc3QSfAoKcHJvZHVjdF9pZBgBIAEoCUJoukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHByb2R1Y3RfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiRgoXVW5kZWxldGVQcm9kdWN0UmVzcG9uc2USKwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QiTAoVSW1wb3J0UHJvZHVjdHNSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPYAQMijgEKFkltcG9ydFByb2R1Y3RzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBRIPCgd1cGRhdGVkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBRIPCgdyZWZ1c2VkGAQgASgFEi4KBmVycm9ycxgFIAMoCzIeLnNob3AuaW52ZW50b3J5LnYxLkltcG9ydEVycm9yIksKC0ltcG9ydEVycm9yEgsKA3JvdxgBIAEoBRILCgNza3UYAiABKAkSDQoFZmllbGQYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkiQAoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQiSAoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEiwKCHByb2R1Y3RzGAEgAygLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdCJjCgVTdG9jaxISCgpwcm9kdWN0X2lkGAEgASgJEg8KB29uX2hhbmQYAiABKAUSEAoIcmVzZXJ2ZWQYAyABKAUSEQoJYXZhaWxhYmxlGAQgASgFEhAKCHNlcXVlbmNlGAUgASgFIuABCg1TdG9ja01vdmVtZW50EhAKCHNlcXVlbmNlGAEgASgFEjIKBGtpbmQYAiABKA4yJC5zaG9wLmludmVudG9yeS52MS5TdG9ja01vdmVtZW50S2luZBIVCg1vbl9oYW5kX2RlbHRhGAMgASgFEhYKDnJlc2VydmVkX2RlbHRhGAQgASgFEhEKCW9yZGVyX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIOCgZyZWFzb24YByABKAkSKAoEdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0wIKEkFkanVzdFN0b2NrUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycRIvCg1vbl9oYW5kX2RlbHRhGAIgASgFQhi6SBUaEzgAGICU69wDKIDslKP8/////wESGgoGcmVhc29uGAMgASgJQgq6SAdyBRABGPQDEnIKCnJlcXVlc3RfaWQYBCABKAlCXrpIGHIWMhReW1x4MjEtXHg3ZV17MCwxMjh9JIq1GD9tdXN0IGJlIGF0IG1vc3QgMTI4IHZpc2libGUgY2hhcmFjdGVycyBvZiBBU0NJSSwgd2l0aG91dCBibGFua3MiPgoTQWRqdXN0U3RvY2tSZXNwb25zZRInCgVzdG9jaxgBIAEoCzIYLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrItUBChlMaXN0U3RvY2tNb3ZlbWVudHNSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxEhwKCXBhZ2Vfc2l6ZRgCIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGOgHImoKGkxpc3RTdG9ja01vdmVtZW50c1Jlc3BvbnNlEjMKCW1vdmVtZW50cxgBIAMoCzIgLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrTW92ZW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrIBChFXYXRjaFN0b2NrUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycRIfCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBUIHukgEGgIoACI9ChJXYXRjaFN0b2NrUmVzcG9uc2USJwoFc3RvY2sYASABKAsyGC5zaG9wLmludmVudG9yeS52MS5TdG9jayK/AQoLUmVzZXJ2YXRpb24SEAoIb3JkZXJfaWQYASABKAkSNgoHb3V0Y29tZRgCIAEoDjIlLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uT3V0Y29tZRIxCgVsaW5lcxgDIAMoCzIiLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uTGluZRIQCghyZWxlYXNlZBgEIAEoCBIPCgdzaGlwcGVkGAUgASgIEhAKCHJldHVybmVkGAYgASgIIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIkMKG0JhdGNoR2V0UmVzZXJ2YXRpb25zUmVxdWVzdBIkCglvcmRlcl9pZHMYASADKAlCEbpIDpIBCwgBEMgBIgRyAhhkIlQKHEJhdGNoR2V0UmVzZXJ2YXRpb25zUmVzcG9uc2USNAoMcmVzZXJ2YXRpb25zGAEgAygLMh4uc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24iNwoXTGlzdFJlc2VydmF0aW9uc1JlcXVlc3QSHAoKcGFnZV90b2tlbhgBIAEoCUIIukgFcgMY6AciRgoYTGlzdFJlc2VydmF0aW9uc1Jlc3BvbnNlEhEKCW9yZGVyX2lkcxgBIAMoCRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMQoRQXVkaXRTdG9ja1JlcXVlc3QSHAoKcGFnZV90b2tlbhgBIAEoCUIIukgFcgMY0A8i0gEKEkF1ZGl0U3RvY2tSZXNwb25zZRIuCghmaW5kaW5ncxgBIAMoCzIcLnNob3AuY29tbW9uLnYxLkF1ZGl0RmluZGluZxJDCgdjaGVja2VkGAIgAygLMjIuc2hvcC5pbnZlbnRvcnkudjEuQXVkaXRTdG9ja1Jlc3BvbnNlLkNoZWNrZWRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAkaLgoMQ2hlY2tlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEiYAoSUmVwYWlyU3RvY2tSZXF1ZXN0EjkKB3RhcmdldHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5SZXBhaXJUYXJnZXRCCrpIB5IBBAgBEGQSDwoHZHJ5X3J1bhgCIAEoCCI+ChNSZXBhaXJTdG9ja1Jlc3BvbnNlEicKB3JlcGFpcnMYASADKAsyFi5zaG9wLmNvbW1vbi52MS5SZXBhaXIqYwoMUHJvZHVjdFN0YXRlEh0KGVBST0RVQ1RfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRQUk9EVUNUX1NUQVRFX0FDVElWRRABEhoKFlBST0RVQ1RfU1RBVEVfQVJDSElWRUQQAiqDAgoRU3RvY2tNb3ZlbWVudEtpbmQSIwofU1RPQ0tfTU9WRU1FTlRfS0lORF9VTlNQRUNJRklFRBAAEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVDRUlWRUQQARIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX0FESlVTVEVEEAISIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRVNFUlZFRBADEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVMRUFTRUQQBBIfChtTVE9DS19NT1ZFTUVOVF9LSU5EX1NISVBQRUQQBRIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFVFVSTkVEEAYqmgEKElJlc2VydmF0aW9uT3V0Y29tZRIjCh9SRVNFUlZBVElPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVTRVJWQVRJT05fT1VUQ09NRV9SRVNFUlZFRBABEh8KG1JFU0VSVkFUSU9OX09VVENPTUVfUkVGVVNFRBACEhwKGFJFU0VSVkFUSU9OX09VVENPTUVfVk9JRBADMv0TChBJbnZlbnRvcnlTZXJ2aWNlEpgBCg1DcmVhdGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuQ3JlYXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5DcmVhdGVQcm9kdWN0UmVzcG9uc2UiNIi1GAOStRgJU0tVX1RBS0VOgtPkkwIdOgdwcm9kdWN0Ygdwcm9kdWN0IgkvcHJvZHVjdHMSjQEKDExpc3RQcm9kdWN0cxImLnNob3AuaW52ZW50b3J5LnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaJy5zaG9wLmludmVudG9yeS52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIskAIBiLUYAZK1GBBTRUFSQ0hfVE9PX0JST0FEgtPkkwILEgkvcHJvZHVjdHMSqgEKDkdldFByb2R1Y3RCeUlEEiguc2hvcC5pbnZlbnRvcnkudjEuR2V0UHJvZHVjdEJ5SURSZXF1ZXN0Gikuc2hvcC5pbnZlbnRvcnkudjEuR2V0UHJvZHVjdEJ5SURSZXNwb25zZSJDkAIBiLUYAZK1GBFQUk9EVUNUX05PVF9GT1VORILT5JMCIWIHcHJvZHVjdBIWL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRLVAQoNVXBkYXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLlVwZGF0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuVXBkYXRlUHJvZHVjdFJlc3BvbnNlInGItRgDkrUYEVBST0RVQ1RfTk9UX0ZPVU5EkrUYD1BST0RVQ1RfQ0hBTkdFRJK1GAlTS1VfVEFLRU6C0+STAjI6B3Byb2R1Y3RiB3Byb2R1Y3QyHi9wcm9kdWN0cy97cHJvZHVjdC5wcm9kdWN0X2lkfRKuAQoNRGVsZXRlUHJvZHVjdBInLnNob3AuaW52ZW50b3J5LnYxLkRlbGV0ZVByb2R1Y3RSZXF1ZXN0Giguc2hvcC5pbnZlbnRvcnkudjEuRGVsZXRlUHJvZHVjdFJlc3BvbnNlIkqItRgDkrUYEVBST0RVQ1RfTk9UX0ZPVU5EkrUYD1BST0RVQ1RfQ0hBTkdFRILT5JMCGCoWL3Byb2R1Y3RzL3twcm9kdWN0X2lkfRLaAQoPVW5kZWxldGVQcm9kdWN0Eikuc2hvcC5pbnZlbnRvcnkudjEuVW5kZWxldGVQcm9kdWN0UmVxdWVzdBoqLnNob3AuaW52ZW50b3J5LnYxLlVuZGVsZXRlUHJvZHVjdFJlc3BvbnNlInCItRgDkrUYEVBST0RVQ1RfTk9UX0ZPVU5EkrUYE1BST0RVQ1RfTk9UX0RFTEVURUSStRgJU0tVX1RBS0VOgtPkkwItOgEqYgdwcm9kdWN0Ih8vcHJvZHVjdHMve3Byb2R1Y3RfaWR9OnVuZGVsZXRlEnAKDkltcG9ydFByb2R1Y3RzEiguc2hvcC5pbnZlbnRvcnkudjEuSW1wb3J0UHJvZHVjdHNSZXF1ZXN0Gikuc2hvcC5pbnZlbnRvcnkudjEuSW1wb3J0UHJvZHVjdHNSZXNwb25zZSIHkAICiLUYAygBEtcBCgtBZGp1c3RTdG9jaxIlLnNob3AuaW52ZW50b3J5LnYxLkFkanVzdFN0b2NrUmVxdWVzdBomLnNob3AuaW52ZW50b3J5LnYxLkFkanVzdFN0b2NrUmVzcG9uc2UieYi1GAOStRgRUkVRVUVTVF9JRF9SRVVTRUSStRgTU1RPQ0tfT1VUX09GX0JPVU5EU5K1GBFQUk9EVUNUX05PVF9GT1VORILT5JMCLjoBKmIFc3RvY2siIi9wcm9kdWN0cy97cHJvZHVjdF9pZH06YWRqdXN0U3RvY2sStwEKEkxpc3RTdG9ja01vdmVtZW50cxIsLnNob3AuaW52ZW50b3J5LnYxLkxpc3RTdG9ja01vdmVtZW50c1JlcXVlc3QaLS5zaG9wLmludmVudG9yeS52MS5MaXN0U3RvY2tNb3ZlbWVudHNSZXNwb25zZSJEkAIBiLUYA5K1GBFQUk9EVUNUX05PVF9GT1VORILT5JMCIhIgL3Byb2R1Y3RzL3twcm9kdWN0X2lkfS9tb3ZlbWVudHMS5QEKCldhdGNoU3RvY2sSJC5zaG9wLmludmVudG9yeS52MS5XYXRjaFN0b2NrUmVxdWVzdBolLnNob3AuaW52ZW50b3J5LnYxLldhdGNoU3RvY2tSZXNwb25zZSKHAZACAYi1GAGStRgWU1RPQ0tfSElTVE9SWV9UT09fTE9OR5K1GBFQUk9EVUNUX05PVF9GT1VORJK1GBBUT09fTUFOWV9XQVRDSEVTkrUYEFNFUlZJQ0VfU1RPUFBJTkeC0+STAiMSIS9wcm9kdWN0cy97cHJvZHVjdF9pZH06d2F0Y2hTdG9jazABEo4BChBCYXRjaEdldFByb2R1Y3RzEiouc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaKy5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFByb2R1Y3RzUmVzcG9uc2UiIZACAYi1GAGC0+STAhQSEi9wcm9kdWN0czpiYXRjaEdldBKeAQoUQmF0Y2hHZXRSZXNlcnZhdGlvbnMSLi5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFJlc2VydmF0aW9uc1JlcXVlc3QaLy5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFJlc2VydmF0aW9uc1Jlc3BvbnNlIiWQAgGItRgEgtPkkwIYEhYvcmVzZXJ2YXRpb25zOmJhdGNoR2V0EokBChBMaXN0UmVzZXJ2YXRpb25zEiouc2hvcC5pbnZlbnRvcnkudjEuTGlzdFJlc2VydmF0aW9uc1JlcXVlc3QaKy5zaG9wLmludmVudG9yeS52MS5MaXN0UmVzZXJ2YXRpb25zUmVzcG9uc2UiHJACAYi1GASC0+STAg8SDS9yZXNlcnZhdGlvbnMSfAoKQXVkaXRTdG9jaxIkLnNob3AuaW52ZW50b3J5LnYxLkF1ZGl0U3RvY2tSZXF1ZXN0GiUuc2hvcC5pbnZlbnRvcnkudjEuQXVkaXRTdG9ja1Jlc3BvbnNlIiGQAgGItRgDgtPkkwIUEhIvYWRtaW4vc3RvY2s6YXVkaXQSgAEKC1JlcGFpclN0b2NrEiUuc2hvcC5pbnZlbnRvcnkudjEuUmVwYWlyU3RvY2tSZXF1ZXN0GiYuc2hvcC5pbnZlbnRvcnkudjEuUmVwYWlyU3RvY2tSZXNwb25zZSIiiLUYA4LT5JMCGDoBKiITL2FkbWluL3N0b2NrOnJlcGFpcmIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_audit, file_shop_common_v1_money, file_shop_common_v1_pattern_message, file_shop_common_v1_reasons]);
 
 /**
  * Something that can be bought.
@@ -98,6 +98,27 @@ export type Product = Message<"shop.inventory.v1.Product"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 10;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Where its picture is: an address of http or https, up to 2,000 characters.
+   *
+   * @generated from field: string image_url = 11;
+   */
+  imageUrl: string;
+
+  /**
+   * What else can be said of it, and filtered by: up to 32 pairs such as "color" and "red". In an update all of them together.
+   *
+   * @generated from field: map<string, string> attributes = 12;
+   */
+  attributes: { [key: string]: string };
+
+  /**
+   * Whether it is sold. On create: active if absent.
+   *
+   * @generated from field: shop.inventory.v1.ProductState state = 13;
+   */
+  state: ProductState;
 };
 
 /**
@@ -114,7 +135,7 @@ export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
  */
 export type CreateProductRequest = Message<"shop.inventory.v1.CreateProductRequest"> & {
   /**
-   * The product: name, category and price are required; description, stock and SKU are optional, the rest is the server's.
+   * The product: name, category and price are required; product_id, etag and the times are the server's, the rest is optional.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
@@ -170,7 +191,7 @@ export type ListProductsRequest = Message<"shop.inventory.v1.ListProductsRequest
   pageToken: string;
 
   /**
-   * Only products whose name contains this, whatever its case.
+   * Only products in whose name each of these words, whatever its case, begins a word.
    *
    * @generated from field: string name = 3;
    */
@@ -182,6 +203,64 @@ export type ListProductsRequest = Message<"shop.inventory.v1.ListProductsRequest
    * @generated from field: string category = 4;
    */
   category: string;
+
+  /**
+   * Only products that fit what somebody types, up to 8 words: each of them begins a word of the name or of the SKU, or is a
+   * word of the description. Case and accents do not matter.
+   *
+   * @generated from field: string query = 5;
+   */
+  query: string;
+
+  /**
+   * Only products with all of these attributes, each written as "color:red".
+   *
+   * @generated from field: repeated string attributes = 6;
+   */
+  attributes: string[];
+
+  /**
+   * Only products priced in this currency; required with min_price and max_price.
+   *
+   * @generated from field: string currency_code = 7;
+   */
+  currencyCode: string;
+
+  /**
+   * Only products that cost at least so many minor units.
+   *
+   * @generated from field: optional int64 min_price = 8;
+   */
+  minPrice?: bigint | undefined;
+
+  /**
+   * Only products that cost at most so many minor units.
+   *
+   * @generated from field: optional int64 max_price = 9;
+   */
+  maxPrice?: bigint | undefined;
+
+  /**
+   * Only products of which there is one left to sell.
+   *
+   * @generated from field: bool in_stock = 10;
+   */
+  inStock: boolean;
+
+  /**
+   * In which order they come. By default, or when it is "relevance": the best first with a query, else the newest. "newest",
+   * "name", "name desc"; "price", "price desc", by currency and then by amount.
+   *
+   * @generated from field: string order_by = 11;
+   */
+  orderBy: string;
+
+  /**
+   * Also count, by category, what fits all the other filters: what a list of categories shows beside the products.
+   *
+   * @generated from field: bool count_categories = 12;
+   */
+  countCategories: boolean;
 };
 
 /**
@@ -210,6 +289,20 @@ export type ListProductsResponse = Message<"shop.inventory.v1.ListProductsRespon
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * If they were asked for: the 100 largest categories, the largest first.
+   *
+   * @generated from field: repeated shop.inventory.v1.CategoryCount category_counts = 3;
+   */
+  categoryCounts: CategoryCount[];
+
+  /**
+   * More than 10,000 products fit: only that many of them were counted.
+   *
+   * @generated from field: bool category_counts_partial = 4;
+   */
+  categoryCountsPartial: boolean;
 };
 
 /**
@@ -218,6 +311,34 @@ export type ListProductsResponse = Message<"shop.inventory.v1.ListProductsRespon
  */
 export const ListProductsResponseSchema: GenMessage<ListProductsResponse> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_inventory_service, 4);
+
+/**
+ * How many products of a category fit.
+ *
+ * @generated from message shop.inventory.v1.CategoryCount
+ */
+export type CategoryCount = Message<"shop.inventory.v1.CategoryCount"> & {
+  /**
+   * The category.
+   *
+   * @generated from field: string category = 1;
+   */
+  category: string;
+
+  /**
+   * How many of it.
+   *
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message shop.inventory.v1.CategoryCount.
+ * Use `create(CategoryCountSchema)` to create a new message.
+ */
+export const CategoryCountSchema: GenMessage<CategoryCount> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 5);
 
 /**
  * The request of GetProductByID.
@@ -238,7 +359,7 @@ export type GetProductByIDRequest = Message<"shop.inventory.v1.GetProductByIDReq
  * Use `create(GetProductByIDRequestSchema)` to create a new message.
  */
 export const GetProductByIDRequestSchema: GenMessage<GetProductByIDRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 5);
+  messageDesc(file_shop_inventory_v1_inventory_service, 6);
 
 /**
  * The answer of GetProductByID.
@@ -259,7 +380,7 @@ export type GetProductByIDResponse = Message<"shop.inventory.v1.GetProductByIDRe
  * Use `create(GetProductByIDResponseSchema)` to create a new message.
  */
 export const GetProductByIDResponseSchema: GenMessage<GetProductByIDResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 6);
+  messageDesc(file_shop_inventory_v1_inventory_service, 7);
 
 /**
  * The request of UpdateProduct.
@@ -275,7 +396,7 @@ export type UpdateProductRequest = Message<"shop.inventory.v1.UpdateProductReque
   product?: Product | undefined;
 
   /**
-   * The fields that change: name, description, category, price, sku.
+   * The fields that change: name, description, category, price, sku, image_url, attributes, state.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -287,7 +408,7 @@ export type UpdateProductRequest = Message<"shop.inventory.v1.UpdateProductReque
  * Use `create(UpdateProductRequestSchema)` to create a new message.
  */
 export const UpdateProductRequestSchema: GenMessage<UpdateProductRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 7);
+  messageDesc(file_shop_inventory_v1_inventory_service, 8);
 
 /**
  * The answer of UpdateProduct.
@@ -308,7 +429,7 @@ export type UpdateProductResponse = Message<"shop.inventory.v1.UpdateProductResp
  * Use `create(UpdateProductResponseSchema)` to create a new message.
  */
 export const UpdateProductResponseSchema: GenMessage<UpdateProductResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 8);
+  messageDesc(file_shop_inventory_v1_inventory_service, 9);
 
 /**
  * The request of DeleteProduct.
@@ -322,6 +443,13 @@ export type DeleteProductRequest = Message<"shop.inventory.v1.DeleteProductReque
    * @generated from field: string product_id = 1;
    */
   productId: string;
+
+  /**
+   * Refuse if the product has changed since.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
 };
 
 /**
@@ -329,7 +457,7 @@ export type DeleteProductRequest = Message<"shop.inventory.v1.DeleteProductReque
  * Use `create(DeleteProductRequestSchema)` to create a new message.
  */
 export const DeleteProductRequestSchema: GenMessage<DeleteProductRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 9);
+  messageDesc(file_shop_inventory_v1_inventory_service, 10);
 
 /**
  * The answer of DeleteProduct.
@@ -344,7 +472,162 @@ export type DeleteProductResponse = Message<"shop.inventory.v1.DeleteProductResp
  * Use `create(DeleteProductResponseSchema)` to create a new message.
  */
 export const DeleteProductResponseSchema: GenMessage<DeleteProductResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 10);
+  messageDesc(file_shop_inventory_v1_inventory_service, 11);
+
+/**
+ * The request of UndeleteProduct.
+ *
+ * @generated from message shop.inventory.v1.UndeleteProductRequest
+ */
+export type UndeleteProductRequest = Message<"shop.inventory.v1.UndeleteProductRequest"> & {
+  /**
+   * The product's id.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.UndeleteProductRequest.
+ * Use `create(UndeleteProductRequestSchema)` to create a new message.
+ */
+export const UndeleteProductRequestSchema: GenMessage<UndeleteProductRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 12);
+
+/**
+ * The answer of UndeleteProduct.
+ *
+ * @generated from message shop.inventory.v1.UndeleteProductResponse
+ */
+export type UndeleteProductResponse = Message<"shop.inventory.v1.UndeleteProductResponse"> & {
+  /**
+   * The product as it is now.
+   *
+   * @generated from field: shop.inventory.v1.Product product = 1;
+   */
+  product?: Product | undefined;
+};
+
+/**
+ * Describes the message shop.inventory.v1.UndeleteProductResponse.
+ * Use `create(UndeleteProductResponseSchema)` to create a new message.
+ */
+export const UndeleteProductResponseSchema: GenMessage<UndeleteProductResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 13);
+
+/**
+ * One of the requests of ImportProducts: a row.
+ *
+ * @generated from message shop.inventory.v1.ImportProductsRequest
+ */
+export type ImportProductsRequest = Message<"shop.inventory.v1.ImportProductsRequest"> & {
+  /**
+   * What the product is to be: name, category, price and SKU are required, and what is absent becomes empty, but for the
+   * state, which stays. Its rules are those of CreateProduct; a row that breaks them is told in the answer.
+   *
+   * @generated from field: shop.inventory.v1.Product product = 1;
+   */
+  product?: Product | undefined;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ImportProductsRequest.
+ * Use `create(ImportProductsRequestSchema)` to create a new message.
+ */
+export const ImportProductsRequestSchema: GenMessage<ImportProductsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 14);
+
+/**
+ * The answer of ImportProducts.
+ *
+ * @generated from message shop.inventory.v1.ImportProductsResponse
+ */
+export type ImportProductsResponse = Message<"shop.inventory.v1.ImportProductsResponse"> & {
+  /**
+   * Rows that added a product.
+   *
+   * @generated from field: int32 created = 1;
+   */
+  created: number;
+
+  /**
+   * Rows that changed one.
+   *
+   * @generated from field: int32 updated = 2;
+   */
+  updated: number;
+
+  /**
+   * Rows that found the product as they want it.
+   *
+   * @generated from field: int32 unchanged = 3;
+   */
+  unchanged: number;
+
+  /**
+   * Rows that were left out.
+   *
+   * @generated from field: int32 refused = 4;
+   */
+  refused: number;
+
+  /**
+   * What was wrong with the first rows that were left out: 1,000 mistakes at most.
+   *
+   * @generated from field: repeated shop.inventory.v1.ImportError errors = 5;
+   */
+  errors: ImportError[];
+};
+
+/**
+ * Describes the message shop.inventory.v1.ImportProductsResponse.
+ * Use `create(ImportProductsResponseSchema)` to create a new message.
+ */
+export const ImportProductsResponseSchema: GenMessage<ImportProductsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 15);
+
+/**
+ * What is wrong with a row.
+ *
+ * @generated from message shop.inventory.v1.ImportError
+ */
+export type ImportError = Message<"shop.inventory.v1.ImportError"> & {
+  /**
+   * The row, counted from 1.
+   *
+   * @generated from field: int32 row = 1;
+   */
+  row: number;
+
+  /**
+   * The SKU that it names.
+   *
+   * @generated from field: string sku = 2;
+   */
+  sku: string;
+
+  /**
+   * The field of the product, such as "price.currency_code".
+   *
+   * @generated from field: string field = 3;
+   */
+  field: string;
+
+  /**
+   * What is wrong with it.
+   *
+   * @generated from field: string description = 4;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.ImportError.
+ * Use `create(ImportErrorSchema)` to create a new message.
+ */
+export const ImportErrorSchema: GenMessage<ImportError> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory_service, 16);
 
 /**
  * The request of BatchGetProducts.
@@ -365,7 +648,7 @@ export type BatchGetProductsRequest = Message<"shop.inventory.v1.BatchGetProduct
  * Use `create(BatchGetProductsRequestSchema)` to create a new message.
  */
 export const BatchGetProductsRequestSchema: GenMessage<BatchGetProductsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 11);
+  messageDesc(file_shop_inventory_v1_inventory_service, 17);
 
 /**
  * The answer of BatchGetProducts.
@@ -374,7 +657,7 @@ export const BatchGetProductsRequestSchema: GenMessage<BatchGetProductsRequest> 
  */
 export type BatchGetProductsResponse = Message<"shop.inventory.v1.BatchGetProductsResponse"> & {
   /**
-   * The products that were found, in no order.
+   * The products that were found, in the order in which they were asked for.
    *
    * @generated from field: repeated shop.inventory.v1.Product products = 1;
    */
@@ -386,7 +669,7 @@ export type BatchGetProductsResponse = Message<"shop.inventory.v1.BatchGetProduc
  * Use `create(BatchGetProductsResponseSchema)` to create a new message.
  */
 export const BatchGetProductsResponseSchema: GenMessage<BatchGetProductsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 12);
+  messageDesc(file_shop_inventory_v1_inventory_service, 18);
 
 /**
  * How much of a product there is.
@@ -435,7 +718,7 @@ export type Stock = Message<"shop.inventory.v1.Stock"> & {
  * Use `create(StockSchema)` to create a new message.
  */
 export const StockSchema: GenMessage<Stock> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 13);
+  messageDesc(file_shop_inventory_v1_inventory_service, 19);
 
 /**
  * A movement of a product's stock: written once, never changed.
@@ -505,7 +788,7 @@ export type StockMovement = Message<"shop.inventory.v1.StockMovement"> & {
  * Use `create(StockMovementSchema)` to create a new message.
  */
 export const StockMovementSchema: GenMessage<StockMovement> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 14);
+  messageDesc(file_shop_inventory_v1_inventory_service, 20);
 
 /**
  * The request of AdjustStock.
@@ -547,7 +830,7 @@ export type AdjustStockRequest = Message<"shop.inventory.v1.AdjustStockRequest">
  * Use `create(AdjustStockRequestSchema)` to create a new message.
  */
 export const AdjustStockRequestSchema: GenMessage<AdjustStockRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 15);
+  messageDesc(file_shop_inventory_v1_inventory_service, 21);
 
 /**
  * The answer of AdjustStock.
@@ -568,7 +851,7 @@ export type AdjustStockResponse = Message<"shop.inventory.v1.AdjustStockResponse
  * Use `create(AdjustStockResponseSchema)` to create a new message.
  */
 export const AdjustStockResponseSchema: GenMessage<AdjustStockResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 16);
+  messageDesc(file_shop_inventory_v1_inventory_service, 22);
 
 /**
  * The request of ListStockMovements.
@@ -603,7 +886,7 @@ export type ListStockMovementsRequest = Message<"shop.inventory.v1.ListStockMove
  * Use `create(ListStockMovementsRequestSchema)` to create a new message.
  */
 export const ListStockMovementsRequestSchema: GenMessage<ListStockMovementsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 17);
+  messageDesc(file_shop_inventory_v1_inventory_service, 23);
 
 /**
  * The answer of ListStockMovements.
@@ -631,7 +914,7 @@ export type ListStockMovementsResponse = Message<"shop.inventory.v1.ListStockMov
  * Use `create(ListStockMovementsResponseSchema)` to create a new message.
  */
 export const ListStockMovementsResponseSchema: GenMessage<ListStockMovementsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 18);
+  messageDesc(file_shop_inventory_v1_inventory_service, 24);
 
 /**
  * The request of WatchStock.
@@ -660,7 +943,7 @@ export type WatchStockRequest = Message<"shop.inventory.v1.WatchStockRequest"> &
  * Use `create(WatchStockRequestSchema)` to create a new message.
  */
 export const WatchStockRequestSchema: GenMessage<WatchStockRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 19);
+  messageDesc(file_shop_inventory_v1_inventory_service, 25);
 
 /**
  * One of the answers of WatchStock. Empty as a sign of life.
@@ -681,7 +964,7 @@ export type WatchStockResponse = Message<"shop.inventory.v1.WatchStockResponse">
  * Use `create(WatchStockResponseSchema)` to create a new message.
  */
 export const WatchStockResponseSchema: GenMessage<WatchStockResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 20);
+  messageDesc(file_shop_inventory_v1_inventory_service, 26);
 
 /**
  * What was decided for an order, and what became of it.
@@ -737,7 +1020,7 @@ export type Reservation = Message<"shop.inventory.v1.Reservation"> & {
  * Use `create(ReservationSchema)` to create a new message.
  */
 export const ReservationSchema: GenMessage<Reservation> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 21);
+  messageDesc(file_shop_inventory_v1_inventory_service, 27);
 
 /**
  * What was set aside of one product.
@@ -765,7 +1048,7 @@ export type ReservationLine = Message<"shop.inventory.v1.ReservationLine"> & {
  * Use `create(ReservationLineSchema)` to create a new message.
  */
 export const ReservationLineSchema: GenMessage<ReservationLine> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 22);
+  messageDesc(file_shop_inventory_v1_inventory_service, 28);
 
 /**
  * The request of BatchGetReservations.
@@ -786,7 +1069,7 @@ export type BatchGetReservationsRequest = Message<"shop.inventory.v1.BatchGetRes
  * Use `create(BatchGetReservationsRequestSchema)` to create a new message.
  */
 export const BatchGetReservationsRequestSchema: GenMessage<BatchGetReservationsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 23);
+  messageDesc(file_shop_inventory_v1_inventory_service, 29);
 
 /**
  * The answer of BatchGetReservations.
@@ -807,7 +1090,7 @@ export type BatchGetReservationsResponse = Message<"shop.inventory.v1.BatchGetRe
  * Use `create(BatchGetReservationsResponseSchema)` to create a new message.
  */
 export const BatchGetReservationsResponseSchema: GenMessage<BatchGetReservationsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 24);
+  messageDesc(file_shop_inventory_v1_inventory_service, 30);
 
 /**
  * The request of ListReservations.
@@ -828,7 +1111,7 @@ export type ListReservationsRequest = Message<"shop.inventory.v1.ListReservation
  * Use `create(ListReservationsRequestSchema)` to create a new message.
  */
 export const ListReservationsRequestSchema: GenMessage<ListReservationsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 25);
+  messageDesc(file_shop_inventory_v1_inventory_service, 31);
 
 /**
  * The answer of ListReservations.
@@ -856,7 +1139,7 @@ export type ListReservationsResponse = Message<"shop.inventory.v1.ListReservatio
  * Use `create(ListReservationsResponseSchema)` to create a new message.
  */
 export const ListReservationsResponseSchema: GenMessage<ListReservationsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 26);
+  messageDesc(file_shop_inventory_v1_inventory_service, 32);
 
 /**
  * The request of AuditStock.
@@ -877,7 +1160,7 @@ export type AuditStockRequest = Message<"shop.inventory.v1.AuditStockRequest"> &
  * Use `create(AuditStockRequestSchema)` to create a new message.
  */
 export const AuditStockRequestSchema: GenMessage<AuditStockRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 27);
+  messageDesc(file_shop_inventory_v1_inventory_service, 33);
 
 /**
  * The answer of AuditStock: a part of the audit, as much as two seconds allow.
@@ -912,7 +1195,7 @@ export type AuditStockResponse = Message<"shop.inventory.v1.AuditStockResponse">
  * Use `create(AuditStockResponseSchema)` to create a new message.
  */
 export const AuditStockResponseSchema: GenMessage<AuditStockResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 28);
+  messageDesc(file_shop_inventory_v1_inventory_service, 34);
 
 /**
  * The request of RepairStock.
@@ -940,7 +1223,7 @@ export type RepairStockRequest = Message<"shop.inventory.v1.RepairStockRequest">
  * Use `create(RepairStockRequestSchema)` to create a new message.
  */
 export const RepairStockRequestSchema: GenMessage<RepairStockRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 29);
+  messageDesc(file_shop_inventory_v1_inventory_service, 35);
 
 /**
  * The answer of RepairStock.
@@ -961,7 +1244,48 @@ export type RepairStockResponse = Message<"shop.inventory.v1.RepairStockResponse
  * Use `create(RepairStockResponseSchema)` to create a new message.
  */
 export const RepairStockResponseSchema: GenMessage<RepairStockResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory_service, 30);
+  messageDesc(file_shop_inventory_v1_inventory_service, 36);
+
+/**
+ * Whether a product is sold.
+ *
+ * @generated from enum shop.inventory.v1.ProductState
+ */
+export const ProductState = {
+  /**
+   * Not a state.
+   *
+   * @generated from enum value: PRODUCT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is listed and can be bought.
+   *
+   * @generated from enum value: PRODUCT_STATE_ACTIVE = 1;
+   */
+  ACTIVE: 1,
+
+  /**
+   * It can be read by its id, but is not listed and can't be ordered.
+   *
+   * @generated from enum value: PRODUCT_STATE_ARCHIVED = 2;
+   */
+  ARCHIVED: 2,
+} as const;
+
+/**
+ * Whether a product is sold.
+ *
+ * @generated from enum shop.inventory.v1.ProductState
+ */
+export type ProductState = (typeof ProductState)[keyof typeof ProductState] | UnknownEnum;
+
+/**
+ * Describes the enum shop.inventory.v1.ProductState.
+ */
+export const ProductStateSchema: GenEnum<ProductState> = /*@__PURE__*/
+  enumDesc(file_shop_inventory_v1_inventory_service, 0);
 
 /**
  * Why stock moved.
@@ -1030,7 +1354,7 @@ export type StockMovementKind = (typeof StockMovementKind)[keyof typeof StockMov
  * Describes the enum shop.inventory.v1.StockMovementKind.
  */
 export const StockMovementKindSchema: GenEnum<StockMovementKind> = /*@__PURE__*/
-  enumDesc(file_shop_inventory_v1_inventory_service, 0);
+  enumDesc(file_shop_inventory_v1_inventory_service, 1);
 
 /**
  * What was decided for an order.
@@ -1078,7 +1402,7 @@ export type ReservationOutcome = (typeof ReservationOutcome)[keyof typeof Reserv
  * Describes the enum shop.inventory.v1.ReservationOutcome.
  */
 export const ReservationOutcomeSchema: GenEnum<ReservationOutcome> = /*@__PURE__*/
-  enumDesc(file_shop_inventory_v1_inventory_service, 1);
+  enumDesc(file_shop_inventory_v1_inventory_service, 2);
 
 /**
  * The catalogue and its stock.
@@ -1097,7 +1421,11 @@ export const InventoryService: GenService<{
     output: typeof CreateProductResponseSchema;
   },
   /**
-   * Lists products, newest first, a page at a time.
+   * Finds products that can be bought, a page at a time: those that fit every filter, or all of them.
+   *
+   * With a query the best come first: the product of that SKU, then those whose name has all of its words, then those whose
+   * name or SKU has words that begin so, then those that tell of them in their description. A page token stays good while
+   * products come and go: none that stays as it is comes twice or is missed.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ListProducts
    */
@@ -1107,7 +1435,7 @@ export const InventoryService: GenService<{
     output: typeof ListProductsResponseSchema;
   },
   /**
-   * Reads a product.
+   * Reads a product, also one that is archived.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.GetProductByID
    */
@@ -1118,7 +1446,8 @@ export const InventoryService: GenService<{
   },
   /**
    * Changes the fields that the mask names (over REST: the fields that are present).
-   * ABORTED when the request carries an etag and the product has changed since.
+   * ABORTED when the request carries an etag and the product has changed since; over REST the header If-Match carries it as
+   * well, and is answered 412.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.UpdateProduct
    */
@@ -1128,7 +1457,8 @@ export const InventoryService: GenService<{
     output: typeof UpdateProductResponseSchema;
   },
   /**
-   * Takes a product out of the catalogue. NOT_FOUND when it is gone already. Orders keep what they bought.
+   * Takes a product out of the catalogue. NOT_FOUND when it is gone already. Orders keep what they bought, and its SKU is free
+   * for another product. With an etag, ABORTED when the product has changed since.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.DeleteProduct
    */
@@ -1136,6 +1466,33 @@ export const InventoryService: GenService<{
     methodKind: "unary";
     input: typeof DeleteProductRequestSchema;
     output: typeof DeleteProductResponseSchema;
+  },
+  /**
+   * Puts a deleted product back as it was, with its stock. ALREADY_EXISTS when it is in the catalogue, or when another product
+   * carries its SKU by now.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.UndeleteProduct
+   */
+  undeleteProduct: {
+    methodKind: "unary";
+    input: typeof UndeleteProductRequestSchema;
+    output: typeof UndeleteProductResponseSchema;
+  },
+  /**
+   * Adds or changes many products, a row each, up to 10,000 in a call. A row is told by its SKU: a product that carries it
+   * becomes what the row says, all but its stock; one that does not exist is added with the row's stock as its first movement.
+   * So the same rows again change nothing, and a call whose answer was lost can be repeated.
+   *
+   * A row that can't be used is left out and told in the answer; it holds up no other. Rows are written as they come, some
+   * hundreds at a time: a call that breaks off leaves what it has written. Requests stream, so REST has no route for it: it
+   * takes Connect or gRPC.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.ImportProducts
+   */
+  importProducts: {
+    methodKind: "client_streaming";
+    input: typeof ImportProductsRequestSchema;
+    output: typeof ImportProductsResponseSchema;
   },
   /**
    * Corrects how many are on hand: goods that came in, a count that was wrong. FAILED_PRECONDITION when fewer would be on
@@ -1176,7 +1533,8 @@ export const InventoryService: GenService<{
     output: typeof WatchStockResponseSchema;
   },
   /**
-   * Reads many products at once, past every cache, for a part of the platform. What is not in the catalogue is left out.
+   * Reads many products at once, past every cache: those that can be bought now. What is archived, or not in the catalogue, is
+   * left out.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.BatchGetProducts
    */

@@ -1,0 +1,220 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  BatchGetProductsRequestSchema,
+  CreateProductRequestSchema,
+  DeleteProductRequestSchema,
+  GetProductByIDRequestSchema,
+  type ListProductsRequest,
+  ListProductsRequestSchema,
+  type ListProductsResponse,
+  type Product,
+  type ProductSchema,
+  ProductState,
+  UndeleteProductRequestSchema,
+  UpdateProductRequestSchema,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { createPageTokens, newId } from "@shop/platform";
+import { contextOf } from "@shop/platform/testing";
+import { expect, test, vi } from "vitest";
+import { decide } from "../domain/ledger.ts";
+import { openTestInventory } from "../testing.ts";
+import { batchGetProducts } from "./batch-get-products.ts";
+import { createProduct } from "./create-product.ts";
+import { deleteProduct } from "./delete-product.ts";
+import { getProductByID } from "./get-product-by-id.ts";
+import { listProducts } from "./list-products.ts";
+import { undeleteProduct } from "./undelete-product.ts";
+import { updateProduct } from "./update-product.ts";
+
+type Init = Exclude<MessageInitShape<typeof ProductSchema>, Product>;
+
+const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });
+
+async function openCatalogue() {
+  const inventory = await openTestInventory();
+  const pageTokens = createPageTokens("a secret that is long enough for a test");
+  const [create_, get, update, remove, undelete, list, batchGet] = [
+    createProduct(inventory),
+    getProductByID(inventory),
+    updateProduct(inventory),
+    deleteProduct(inventory),
+    undeleteProduct(inventory),
+    listProducts({ ...inventory, pageTokens }),
+    batchGetProducts(inventory),
+  ];
+  type ListRequest = Exclude<MessageInitShape<typeof ListProductsRequestSchema>, ListProductsRequest>;
+  return {
+    ...inventory,
+    async add(init: Init = {}) {
+      const price = { currencyCode: "EUR", minorUnits: 100n };
+      const product = { name: "Kettle", category: "Kitchen", price, stock: 3, ...init };
+      return (await create_(create(CreateProductRequestSchema, { product }), admin)).product as Product;
+    },
+    get: async ({ productId }: Product) =>
+      (await get(create(GetProductByIDRequestSchema, { productId }), admin)).product as Product,
+    update: async ({ productId }: Product, init: Init, ...paths: string[]) =>
+      (
+        await update(
+          create(UpdateProductRequestSchema, { product: { productId, ...init }, updateMask: { paths } }),
+          admin,
+        )
+      ).product as Product,
+    remove: async ({ productId }: Product, etag = "") =>
+      await remove(create(DeleteProductRequestSchema, { productId, etag }), admin),
+    undelete: async ({ productId }: Product) =>
+      (await undelete(create(UndeleteProductRequestSchema, { productId }), admin)).product as Product,
+    list: async (request: ListRequest = {}) =>
+      (await list(create(ListProductsRequestSchema, request), admin)) as ListProductsResponse,
+    batchGet: async (...productIds: string[]) =>
+      (await batchGet(create(BatchGetProductsRequestSchema, { productIds }), admin)).products!.map(
+        (product) => product.productId,
+      ),
+  };
+}
+
+const archived = { state: ProductState.ARCHIVED };
+const active = { state: ProductState.ACTIVE };
+
+test("an archived product is read by its id, but neither listed nor sold, until it is active again", async () => {
+  const { add, get, update, list, batchGet, products } = await openCatalogue();
+  const product = await add({ attributes: { color: "red" } });
+  expect(product.state).toBe(ProductState.ACTIVE);
+  const order = { orderId: newId("order"), lines: [{ productId: product.productId, quantity: 1 }] };
+  const decided = async () =>
+    decide(await products.balancesOf([product.productId], "sold"), [order]).decisions[0]!.outcome;
+
+  expect(await update(product, archived, "state")).toMatchObject(archived);
+  expect(await get(product)).toMatchObject({ ...archived, name: "Kettle", attributes: { color: "red" }, stock: 3 });
+  expect((await list()).products).toEqual([]);
+  expect((await list({ query: "kettle", attributes: ["color:red"] })).products).toEqual([]);
+  expect(await batchGet(product.productId)).toEqual([]);
+  expect(await decided()).toBe("refused");
+
+  await update(product, { name: "Pot" }, "name");
+  expect(await get(product)).toMatchObject(archived);
+  expect((await list()).products).toEqual([]);
+  await update(product, active, "state");
+  expect((await list({ query: "pot" })).products).toMatchObject([{ productId: product.productId, ...active }]);
+  expect(await batchGet(product.productId)).toEqual([product.productId]);
+  expect(await decided()).toBe("reserved");
+});
+
+test("a product is found by what it is called now, never by what it was called before", async () => {
+  const { add, update, list } = await openCatalogue();
+  const product = await add({ description: "Boils", sku: "KET-1", attributes: { color: "red" } });
+  await update(product, { name: "Pot", attributes: { size: "m" }, sku: "" }, "name", "attributes", "sku");
+  const found = async (request: Parameters<typeof list>[0]) => (await list(request)).products!.length;
+  expect(await found({ query: "pot" })).toBe(1);
+  expect(await found({ attributes: ["size:m"] })).toBe(1);
+  for (const before of [{ query: "kettle" }, { query: "KET-1" }, { attributes: ["color:red"] }])
+    expect(await found(before), JSON.stringify(before)).toBe(0);
+});
+
+test("with a stale etag nothing is deleted; with the one that was read it is", async () => {
+  const { add, update, get, remove } = await openCatalogue();
+  const product = await add();
+  const { etag } = await update(product, { name: "Pot" }, "name");
+  for (const stale of [product.etag, "v0", "etag", "v1e1"])
+    await expect(remove(product, stale)).rejects.toMatchObject({ reason: "PRODUCT_CHANGED" });
+  expect((await get(product)).name).toBe("Pot");
+  await remove(product, etag);
+  await expect(remove(product, etag)).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
+});
+
+test("a deleted product comes back as it was, with its SKU and the stock that its ledger has", async () => {
+  const { add, get, update, remove, undelete, list, stockOf, ledgerSumOf } = await openCatalogue();
+  const product = await update(await add({ sku: "KET-1", attributes: { color: "red" } }), archived, "state");
+  await expect(undelete(product)).rejects.toMatchObject({ kind: "already_exists", reason: "PRODUCT_NOT_DELETED" });
+  await remove(product);
+  await expect(get(product)).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
+
+  const { etag, updateTime, ...before } = product;
+  expect(await undelete(product)).toMatchObject(before);
+  expect((await get(product)).etag).toBe("v4");
+  expect((await list()).products).toEqual([]);
+  await update(product, active, "state");
+  expect((await list({ query: "ket-1" })).products).toHaveLength(1);
+  expect(await stockOf(product.productId)).toEqual(await ledgerSumOf(product.productId));
+  await expect(undelete(product)).rejects.toMatchObject({ reason: "PRODUCT_NOT_DELETED" });
+  const unknown = { ...product, productId: newId("product") };
+  await expect(undelete(unknown)).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
+});
+
+test("a SKU that another product took meanwhile keeps a deleted one from coming back", async () => {
+  const { add, remove, undelete, update } = await openCatalogue();
+  const product = await add({ sku: "KET-1" });
+  await remove(product);
+  const other = await add({ sku: "KET-1" });
+  await expect(undelete(product)).rejects.toMatchObject({ reason: "SKU_TAKEN" });
+  await update(other, { sku: "KET-2" }, "sku");
+  expect((await undelete(product)).sku).toBe("KET-1");
+});
+
+test("whoever puts a product back or archives it tells the cache of a newer version than anybody has read", async () => {
+  const { add, remove, undelete, update, cache } = await openCatalogue();
+  const changed = vi.spyOn(cache, "changed");
+  const product = await add();
+  await update(product, archived, "state");
+  await remove(product);
+  await undelete(product);
+  const told = changed.mock.calls.flat().map(({ productId, version }) => ({ productId, version }));
+  expect(told).toEqual([1, 2, 3, 4].map((version) => ({ productId: product.productId, version })));
+});
+
+test("many are read at once in the order in which they were asked for, and what is not sold is left out", async () => {
+  const { add, remove, update, batchGet } = await openCatalogue();
+  const [one, two, three, gone] = [await add(), await add(), await add(), await add()];
+  await remove(gone!);
+  await update(two!, archived, "state");
+  const ids = [three, gone, one, two, one].map((product) => product!.productId);
+  expect(await batchGet(...ids, newId("product"))).toEqual([three!.productId, one!.productId]);
+});
+
+test("a page token belongs to its query, its filters and its order", async () => {
+  const { add, list } = await openCatalogue();
+  for (let index = 0; index < 3; index++) await add({ attributes: { color: "red" } });
+  const request = { query: "kettle", attributes: ["color:red"], currencyCode: "EUR", pageSize: 1 };
+  const { nextPageToken: pageToken } = await list(request);
+  expect((await list({ ...request, pageToken, pageSize: 2 })).products).toHaveLength(2);
+  const others = [
+    { query: "ket" },
+    { attributes: [] },
+    { currencyCode: "" },
+    { minPrice: 0n },
+    { maxPrice: 1_000n },
+    { inStock: true },
+    { orderBy: "name" },
+    { category: "Kitchen" },
+    { name: "kettle" },
+  ];
+  for (const other of others) {
+    const [field] = Object.keys(other);
+    await expect(list({ ...request, ...other, pageToken }), field).rejects.toMatchObject({
+      facts: { violations: [{ field: "page_token" }] },
+    });
+  }
+});
+
+test("prices without a currency, and a range without anything in it, are refused", async () => {
+  const { list } = await openCatalogue();
+  await expect(list({ minPrice: 1n })).rejects.toMatchObject({ facts: { violations: [{ field: "currency_code" }] } });
+  await expect(list({ currencyCode: "EUR", minPrice: 2n, maxPrice: 1n })).rejects.toMatchObject({
+    facts: { violations: [{ field: "max_price" }] },
+  });
+});
+
+test("what of a product is in stock follows its ledger: sold out, it is not found among what is", async () => {
+  const { add, list, products, ledger } = await openCatalogue();
+  const { productId } = await add({ stock: 2 });
+  const inStock = async () => (await list({ inStock: true })).products!.length;
+  const reserve = async (quantity: number) => {
+    const order = { orderId: newId("order"), lines: [{ productId, quantity }] };
+    const plan = decide(await products.balancesOf([productId], "sold"), [order]);
+    await ledger.append({ kind: "decided", plan, events: [], actor: "test", time: new Date() });
+  };
+  expect(await inStock()).toBe(1);
+  await reserve(1);
+  expect(await inStock()).toBe(1);
+  await reserve(1);
+  expect(await inStock()).toBe(0);
+});

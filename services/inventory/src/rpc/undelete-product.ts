@@ -1,0 +1,24 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { Clock } from "@shop/platform";
+import { productNotDeleted, productNotFound } from "../domain/errors.ts";
+import type { ProductCache } from "../product-cache.ts";
+import type { ProductStore } from "../store/product-store.ts";
+import { toProductMessage } from "../wire/product.ts";
+
+/** Puts a deleted product back (AIP-164); a second time is ALREADY_EXISTS, so a retry may be too. */
+export function undeleteProduct(on: {
+  readonly products: ProductStore;
+  readonly cache: ProductCache;
+  readonly clock: Clock;
+}): MethodImpl<typeof InventoryService.method.undeleteProduct> {
+  return async ({ productId }) => {
+    const restored = await on.products.restore(productId, on.clock());
+    if (restored === undefined) {
+      const there = await on.products.findById(productId);
+      throw there === undefined ? productNotFound(productId) : productNotDeleted(productId);
+    }
+    await on.cache.changed(restored);
+    return { product: toProductMessage(restored) };
+  };
+}

@@ -1,0 +1,376 @@
+import type { AbstractCursor, Document } from "mongodb";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { Listing, ListingOrder, ListingPlace } from "../domain/listing.ts";
+import { newProduct, type ProductDetails } from "../domain/product.ts";
+import { openTestInventory } from "../testing.ts";
+import { toDocument } from "./product-document.ts";
+import { createProductSearch } from "./product-search.ts";
+import { openProducts } from "./product-store.ts";
+
+const everything: Listing = {
+  query: undefined,
+  name: undefined,
+  category: undefined,
+  attributes: [],
+  prices: undefined,
+  inStock: false,
+  order: "relevance",
+};
+
+const plain: ProductDetails = {
+  name: "Thing",
+  description: "",
+  category: "Things",
+  price: { currencyCode: "EUR", minorUnits: 100n },
+  sku: undefined,
+  imageUrl: "",
+  attributes: {},
+  state: "active",
+};
+
+const idOf = (index: number) => `product_${String(index).padStart(26, "0")}`;
+
+async function openSearch() {
+  const opened = await openTestInventory();
+  const { search, productDocuments } = opened;
+  let count = 0;
+
+  /** Puts products straight into the database, the newest last. */
+  async function fill(products: readonly (Partial<ProductDetails> & { readonly stock?: number })[]) {
+    const now = new Date();
+    const documents = products.map(({ stock = 1, ...details }) =>
+      toDocument(newProduct(idOf(count++), { ...plain, ...details }, stock, now)),
+    );
+    await productDocuments.insertMany(documents, { ordered: false });
+  }
+
+  const names = async (listing: Partial<Listing>) =>
+    (await search.list({ ...everything, ...listing }, undefined, 100)).map(({ product }) => product.details.name);
+
+  return { ...opened, fill, names };
+}
+
+/** What a query of the database did, as explain tells it. */
+interface Plan {
+  readonly stages: readonly string[];
+  readonly keys: number;
+  readonly documents: number;
+}
+
+/** The plans of all that is read from a collection, with what each of them examined. */
+function watchPlans(collection: Awaited<ReturnType<typeof openSearch>>["productDocuments"]) {
+  const cursors: AbstractCursor[] = [];
+  for (const method of ["find", "aggregate"] as const) {
+    const original = collection[method].bind(collection) as (...args: unknown[]) => AbstractCursor;
+    const spy = vi.spyOn(collection, method).mockImplementation(((...args: unknown[]) => {
+      const cursor = original(...args);
+      cursors.push(cursor);
+      return cursor;
+    }) as never);
+    onTestFinished(() => spy.mockRestore());
+  }
+  return async (work: () => Promise<unknown>): Promise<Plan[]> => {
+    cursors.length = 0;
+    await work();
+    return await Promise.all(cursors.splice(0).map(planOf));
+  };
+}
+
+async function planOf(cursor: AbstractCursor): Promise<Plan> {
+  const explained: Document = await (cursor as never as { clone(): { explain(v: string): Promise<Document> } })
+    .clone()
+    .explain("executionStats");
+  const { queryPlanner, executionStats } = explained.stages?.[0]?.$cursor ?? explained;
+  return {
+    stages: stagesOf(queryPlanner.winningPlan.queryPlan ?? queryPlanner.winningPlan),
+    keys: executionStats.totalKeysExamined,
+    documents: executionStats.totalDocsExamined,
+  };
+}
+
+function stagesOf(plan: Document): string[] {
+  const inputs: Document[] = plan.inputStages ?? (plan.inputStage === undefined ? [] : [plan.inputStage]);
+  return [plan.stage, ...inputs.flatMap(stagesOf)];
+}
+
+const orders: readonly ListingOrder[] = ["relevance", "newest", "name", "name desc", "price", "price desc"];
+const euros = { currencyCode: "EUR" };
+const filters: Readonly<Record<string, Partial<Listing>>> = {
+  nothing: {},
+  "a word": { query: "kettle" },
+  "the beginning of a word": { query: "ket" },
+  "several words": { query: "red steel kettle" },
+  "a SKU": { query: "sku-17" },
+  "a name": { name: "ket st" },
+  "a category": { category: "Category 3" },
+  attributes: { attributes: ["color:red", "size:m"] },
+  "a currency": { prices: euros },
+  "a price range": { prices: { ...euros, from: 100n, to: 300n } },
+  "a single price": { prices: { ...euros, from: 100n, to: 100n } },
+  "a lowest price": { prices: { ...euros, from: 100n } },
+  everything: {
+    query: "kettle",
+    name: "kettle",
+    category: "Category 3",
+    attributes: ["color:red"],
+    prices: { ...euros, from: 1n },
+  },
+};
+
+test("every shape of a listing is read in the order of an index, its next page too, and categories are counted by one", async () => {
+  const { fill, search, productDocuments } = await openSearch();
+  const plansOf = watchPlans(productDocuments);
+  await fill(
+    Array.from({ length: 1_200 }, (_, index) => ({
+      name: `${index % 2 === 0 ? "Red" : "Blue"} Steel Kettle ${index % 7}`,
+      description: "For tea",
+      category: `Category ${index % 5}`,
+      sku: `SKU-${index}`,
+      price: { currencyCode: index % 9 === 0 ? "USD" : "EUR", minorUnits: BigInt(100 * (index % 11)) },
+      attributes: { color: index % 2 === 0 ? "red" : "blue", size: "m" },
+      stock: index % 4,
+    })),
+  );
+  const seen: string[] = [];
+  for (const [says, filter] of Object.entries(filters)) {
+    for (const order of orders) {
+      for (const inStock of [false, true]) {
+        const listing = { ...everything, ...filter, order, inStock };
+        let after: ListingPlace | undefined;
+        const plans = await plansOf(async () => {
+          after = (await search.list(listing, undefined, 10)).at(-1)?.place;
+          await search.list(listing, after, 10);
+          await search.countCategories(listing);
+        });
+        expect(after, `${says}, by ${order}: found nothing`).toBeDefined();
+        expect(plans.length).toBeGreaterThanOrEqual(3);
+        for (const { stages } of plans) {
+          const says = `${JSON.stringify(filter, (_, value) => (typeof value === "bigint" ? Number(value) : value))} ${order}: ${stages}`;
+          expect(stages, says).toContain("IXSCAN");
+          expect(stages, says).not.toContain("COLLSCAN");
+          expect(stages, says).not.toContain("SORT");
+        }
+        seen.push(...plans.flatMap(({ stages }) => stages));
+      }
+    }
+  }
+  expect(new Set(seen)).toContain("SORT_MERGE");
+}, 120_000);
+
+test("of 100,000 products page 1,000 costs what page 1 does, in every order; what takes too long is refused", async () => {
+  const { fill, search, productDocuments, db } = await openSearch();
+  await productDocuments.dropIndexes();
+  for (let from = 0; from < 100_000; from += 10_000) {
+    await fill(
+      Array.from({ length: 10_000 }, (_, index) => ({
+        name: `Kettle ${(from + index).toString(36)}`,
+        category: `Category ${index % 20}`,
+        price: { currencyCode: "EUR", minorUnits: BigInt((from + index) % 500) },
+        stock: index % 10,
+      })),
+    );
+  }
+  await openProducts(db);
+  const hurried = createProductSearch(productDocuments, 1);
+  await expect(hurried.countCategories(everything)).rejects.toMatchObject({ reason: "SEARCH_TOO_BROAD" });
+  const plansOf = watchPlans(productDocuments);
+  const pageSize = 100;
+  for (const listing of [
+    everything,
+    { ...everything, query: "kettle" },
+    { ...everything, order: "price" },
+    { ...everything, order: "name desc" },
+  ] as const) {
+    const first = await plansOf(() => search.list(listing, undefined, pageSize));
+    const seen = new Set<string>();
+    let after: ListingPlace | undefined;
+    while (seen.size < 999 * pageSize) {
+      const page = await search.list(listing, after, 11_100);
+      for (const { product } of page) seen.add(product.productId);
+      after = page.at(-1)!.place;
+    }
+    expect(seen.size).toBe(999 * pageSize);
+    const last: string[] = [];
+    const plans = await plansOf(async () => {
+      const page = await search.list(listing, after, pageSize);
+      last.push(...page.map(({ product }) => product.productId));
+    });
+    expect(last.filter((productId) => !seen.has(productId))).toHaveLength(pageSize);
+
+    const cost = (of: readonly Plan[]) => ({
+      keys: of.reduce((sum, { keys }) => sum + keys, 0),
+      documents: of.reduce((sum, { documents }) => sum + documents, 0),
+    });
+    const [one, thousand] = [cost(first), cost(plans)];
+    expect(one.documents).toBe(pageSize);
+    expect(thousand.documents).toBe(pageSize);
+    expect(one.keys).toBeLessThan(pageSize + 20);
+    expect(thousand.keys).toBeLessThan(pageSize + 20);
+  }
+}, 300_000);
+
+test("what fits best comes first: that SKU, the words in the name, the beginnings of words, then descriptions; each once", async () => {
+  const { fill, names } = await openSearch();
+  await fill([
+    { name: "Saucer", description: "Goes with a tea cup" },
+    { name: "Teapot" },
+    { name: "Cup for Tea", sku: "B-1" },
+    { name: "Coffee cup" },
+    { name: "Tin", sku: "TEA-CUP" },
+    { name: "Jar", sku: "JAR" },
+    { name: "Tea Cup", description: "A cup for tea" },
+    { name: "Teacups for cupboards" },
+  ]);
+  expect(await names({ query: "tea cup" })).toEqual([
+    "Tin",
+    "Tea Cup",
+    "Cup for Tea",
+    "Teacups for cupboards",
+    "Saucer",
+  ]);
+  expect(await names({ query: "tea" })).toEqual([
+    "Tea Cup",
+    "Cup for Tea",
+    "Teacups for cupboards",
+    "Tin",
+    "Teapot",
+    "Saucer",
+  ]);
+  expect(await names({ query: "te" })).toEqual(["Teacups for cupboards", "Tea Cup", "Tin", "Cup for Tea", "Teapot"]);
+  expect(await names({ query: "tea-CUP" })).toEqual(await names({ query: "tea cup" }));
+  expect(await names({ query: "tea cup kettle" })).toEqual([]);
+  expect(await names({ query: "jar" })).toEqual(["Jar"]);
+});
+
+test("case, accents and variants of letters do not matter, and text without words finds nothing", async () => {
+  const { fill, names } = await openSearch();
+  await fill([
+    { name: "Crème Brûlée Torch" },
+    { name: "Ｆｕｌｌ width" },
+    { name: "ΚΑΦΕΣ ελληνικός" },
+    { name: "日本茶" },
+  ]);
+  for (const query of ["creme", "CRÈME brulee", "bru", "cre\u0300me"])
+    expect(await names({ query }), query).toHaveLength(1);
+  expect(await names({ query: "full" })).toEqual(["Ｆｕｌｌ width"]);
+  expect(await names({ query: "ελληνικος" })).toHaveLength(1);
+  expect(await names({ query: "日本" })).toEqual(["日本茶"]);
+  for (const query of ["%", ".*", "$", "^", "\\", "  "]) {
+    expect(await names({ query }), query).toEqual([]);
+    expect(await names({ name: query }), query).toEqual([]);
+  }
+});
+
+test("each filter leaves out what does not fit it, and all of them what does not fit all", async () => {
+  const { fill, names } = await openSearch();
+  const red = { color: "red", size: "m" };
+  await fill([
+    { name: "A", category: "Cups", attributes: red, price: { currencyCode: "EUR", minorUnits: 100n }, stock: 0 },
+    { name: "B", category: "Cups", attributes: red, price: { currencyCode: "EUR", minorUnits: 200n } },
+    { name: "C", category: "Cups", attributes: { color: "blue" }, price: { currencyCode: "USD", minorUnits: 200n } },
+    { name: "D", category: "Pots", attributes: red, price: { currencyCode: "EUR", minorUnits: 300n } },
+    { name: "E", category: "Cups", attributes: red, state: "archived" },
+  ]);
+  expect(await names({ category: "Cups" })).toEqual(["C", "B", "A"]);
+  expect(await names({ category: "cups" })).toEqual([]);
+  expect(await names({ attributes: ["color:red", "size:m"] })).toEqual(["D", "B", "A"]);
+  expect(await names({ attributes: ["color:red", "size:l"] })).toEqual([]);
+  expect(await names({ inStock: true })).toEqual(["D", "C", "B"]);
+  expect(await names({ prices: euros })).toEqual(["D", "B", "A"]);
+  expect(await names({ prices: { ...euros, from: 200n } })).toEqual(["D", "B"]);
+  expect(await names({ prices: { ...euros, from: 100n, to: 200n } })).toEqual(["B", "A"]);
+  expect(await names({ prices: { currencyCode: "USD", to: 200n } })).toEqual(["C"]);
+  expect(
+    await names({ category: "Cups", attributes: ["color:red"], inStock: true, prices: { ...euros, from: 1n } }),
+  ).toEqual(["B"]);
+});
+
+test("products come by name, by price within each currency, and newest first; pages of any size share none and miss none", async () => {
+  const { fill, names, search } = await openSearch();
+  await fill([
+    { name: "émile", price: { currencyCode: "USD", minorUnits: 1n } },
+    { name: "Zoe", price: { currencyCode: "EUR", minorUnits: 20n } },
+    { name: "Anna", price: { currencyCode: "EUR", minorUnits: 9n }, stock: 0 },
+    { name: "eve", price: { currencyCode: "EUR", minorUnits: 20n } },
+    { name: "Émile", price: { currencyCode: "EUR", minorUnits: 1_000n } },
+  ]);
+  const expected: Readonly<Record<string, readonly string[]>> = {
+    newest: ["Émile", "eve", "Anna", "Zoe", "émile"],
+    name: ["Anna", "émile", "Émile", "eve", "Zoe"],
+    "name desc": ["Zoe", "eve", "Émile", "émile", "Anna"],
+    price: ["Anna", "Zoe", "eve", "Émile", "émile"],
+    "price desc": ["émile", "Émile", "eve", "Zoe", "Anna"],
+  };
+  for (const [order, inOrder] of Object.entries(expected)) {
+    const listing = { ...everything, order: order as ListingOrder };
+    expect(await names(listing), order).toEqual(inOrder);
+    for (const size of [1, 2, 3]) {
+      const paged: string[] = [];
+      let after: ListingPlace | undefined;
+      for (;;) {
+        const page = await search.list(listing, after, size);
+        if (page.length === 0) break;
+        paged.push(...page.map(({ product }) => product.details.name));
+        after = page.at(-1)!.place;
+      }
+      expect(paged, `${order}, ${size} at once`).toEqual(inOrder);
+    }
+  }
+  expect(await names({ order: "price", prices: { ...euros, from: 20n, to: 20n } })).toEqual(["Zoe", "eve"]);
+});
+
+test("while products are added, pages by relevance go on through the tiers without gap or repetition", async () => {
+  const { fill, search } = await openSearch();
+  await fill(Array.from({ length: 9 }, (_, index) => ({ name: index % 2 === 0 ? `Tea ${index}` : `Teapot ${index}` })));
+  const paged: string[] = [];
+  let after: ListingPlace | undefined;
+  for (let round = 0; ; round++) {
+    const page = await search.list({ ...everything, query: "tea" }, after, 2);
+    if (page.length === 0) break;
+    paged.push(...page.map(({ product }) => product.details.name));
+    after = page.at(-1)!.place;
+    await fill([{ name: `Tea new ${round}` }]);
+  }
+  expect(paged).toEqual(["Tea 8", "Tea 6", "Tea 4", "Tea 2", "Tea 0", "Teapot 7", "Teapot 5", "Teapot 3", "Teapot 1"]);
+});
+
+test("categories are counted over what fits every other filter, the largest first, and never more than 10,000 products", async () => {
+  const { fill, search } = await openSearch();
+  await fill([
+    { name: "Tea cup", category: "Cups" },
+    { name: "Tea mug", category: "Cups", stock: 0 },
+    { name: "Teapot", category: "Pots" },
+    { name: "Kettle", category: "Pots" },
+  ]);
+  const countsOf = async (listing: Partial<Listing>) => await search.countCategories({ ...everything, ...listing });
+  expect(await countsOf({ query: "tea", category: "Pots" })).toEqual({
+    counts: [
+      { category: "Cups", count: 2 },
+      { category: "Pots", count: 1 },
+    ],
+    isPartial: false,
+  });
+  expect((await countsOf({ inStock: true })).counts).toEqual([
+    { category: "Pots", count: 2 },
+    { category: "Cups", count: 1 },
+  ]);
+  expect((await countsOf({ query: "?" })).counts).toEqual([]);
+  await fill(Array.from({ length: 10_050 }, () => ({ category: "Many" })));
+  const { counts, isPartial } = await countsOf({});
+  expect(isPartial).toBe(true);
+  expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(10_001);
+});
+
+test("products of a release that knew no search are found, once the service has started", async () => {
+  const { productDocuments, names, db, products } = await openSearch();
+  const { terms, name_key, in_stock, state, image_url, attributes, ...earlier } = toDocument(
+    newProduct(idOf(1), { ...plain, name: "Old $kettle" }, 3, new Date()),
+  );
+  const gone = { ...earlier, _id: idOf(2), active: false };
+  await productDocuments.insertMany([earlier, gone] as never);
+  expect(await names({})).toEqual([]);
+  await openProducts(db);
+  expect(await names({ query: "kettle", inStock: true })).toEqual(["Old $kettle"]);
+  expect((await products.restore(idOf(2), new Date()))?.details.name).toBe("Old $kettle");
+  expect(await names({})).toHaveLength(2);
+});

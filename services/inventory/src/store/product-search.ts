@@ -1,0 +1,190 @@
+import { type Collection, type Filter, type IndexDescription, MongoServerError } from "mongodb";
+import { searchTooBroad } from "../domain/errors.ts";
+import type { CategoryCounts, Listing, ListingOrder, ListingPlace, PriceRange } from "../domain/listing.ts";
+import type { Product } from "../domain/product.ts";
+import {
+  type AnyOf,
+  anywhere,
+  attributeTerm,
+  categoryTerm,
+  everyProduct,
+  inName,
+  type TermQuery,
+  tiersOf,
+} from "../domain/search-terms.ts";
+import { fromDocument, type ProductDocument } from "./product-document.ts";
+
+type ProductFilter = Filter<ProductDocument>;
+
+/** A product of a listing, and where it stands there. */
+export interface Listed {
+  readonly product: Product;
+  readonly place: ListingPlace;
+}
+
+/**
+ * Finds products by their terms: pages are read in the order of an index, from where the one before ended. Throws
+ * SEARCH_TOO_BROAD when that takes too long: where nearly every product fits a part of what is asked for, and none all of it.
+ */
+export interface ProductSearch {
+  /** What comes after a place, or from the start. */
+  list(listing: Listing, after: ListingPlace | undefined, limit: number): Promise<Listed[]>;
+  /** By category, of what fits all of a listing but its category. Counts 10,000 products at most. */
+  countCategories(listing: Listing): Promise<CategoryCounts>;
+}
+
+const prices = ["price.currency_code", "price.minor_units"] as const;
+
+/** What products are sorted by; the index of that name has it behind the terms, and prices, to be filtered by, at its end. */
+const keysOf = {
+  newest: ["_id"],
+  name: ["name_key", "_id"],
+  price: [...prices, "_id"],
+} as const;
+
+export const searchIndexes: readonly IndexDescription[] = Object.entries(keysOf).map(([name, keys]) => {
+  const fields = new Set<string>(["terms", "in_stock", ...keys, ...prices]);
+  return { name, key: Object.fromEntries([...fields].map((field) => [field, 1])) };
+});
+
+const sortings: Readonly<Record<ListingOrder, { readonly index: keyof typeof keysOf; readonly direction: 1 | -1 }>> = {
+  // The newest of a tier are the first of it.
+  relevance: { index: "newest", direction: -1 },
+  newest: { index: "newest", direction: -1 },
+  name: { index: "name", direction: 1 },
+  "name desc": { index: "name", direction: -1 },
+  price: { index: "price", direction: 1 },
+  "price desc": { index: "price", direction: -1 },
+};
+
+/** How long one query may take of the database. */
+const maxQueryMs = 2_000;
+const maxCounted = 10_000;
+const maxCategories = 100;
+
+export function createProductSearch(products: Collection<ProductDocument>, maxTimeMS = maxQueryMs): ProductSearch {
+  return {
+    async list(listing, after, limit) {
+      const { index, direction } = sortings[listing.order];
+      const keys = keysOf[index].filter((key) => !isFixed(key, listing.prices));
+      const found: Listed[] = [];
+      for (const [tier, terms] of tiersOfListing(listing).entries()) {
+        if (tier < (after?.tier ?? 0)) continue;
+        const values = tier === after?.tier ? after.values : undefined;
+        for (const { range, sort } of rangesAfter(keys, direction, values)) {
+          if (found.length === limit) return found;
+          const filter: ProductFilter = { $and: [...conditions(listing, terms), range] };
+          const documents = await products
+            .find(filter, { hint: index, maxTimeMS })
+            .sort(sort)
+            .limit(limit - found.length)
+            .toArray()
+            .catch(explain);
+          found.push(...documents.map((document) => toListed(document, keys, tier)));
+        }
+      }
+      return found;
+    },
+
+    async countCategories(listing) {
+      const everywhere = listing.query === undefined ? [] : anywhere(listing.query);
+      if (everywhere === undefined) return { counts: [], isPartial: false };
+      const filter = { $and: conditions({ ...listing, category: undefined }, { all: everywhere, none: [] }) };
+      const groups = await products
+        .aggregate<{ _id: string; count: number }>(
+          [{ $match: filter }, { $limit: maxCounted + 1 }, { $group: { _id: "$category", count: { $sum: 1 } } }],
+          { hint: "newest", maxTimeMS },
+        )
+        .toArray()
+        .catch(explain);
+      const counts = groups
+        .map(({ _id: category, count }) => ({ category, count }))
+        .sort((a, b) => b.count - a.count || (a.category < b.category ? -1 : 1));
+      const isPartial = counts.reduce((sum, { count }) => sum + count, 0) > maxCounted;
+      return { counts: counts.slice(0, maxCategories), isPartial };
+    },
+  };
+}
+
+function explain(error: unknown): never {
+  const maxTimeMSExpired = 50;
+  if (error instanceof MongoServerError && error.code === maxTimeMSExpired) throw searchTooBroad();
+  throw error;
+}
+
+/** A listing by relevance is one list after the other; every other order is a single one. */
+function tiersOfListing({ query, order }: Listing): readonly TermQuery[] {
+  if (query === undefined) return [{ all: [], none: [] }];
+  if (order === "relevance") return tiersOf(query);
+  const all = anywhere(query);
+  return all === undefined ? [] : [{ all, none: [] }];
+}
+
+/** What fits a listing, in a tier of it. A term and a value for the stock are there in any case: both lead every index. */
+function conditions(listing: Listing, { all, none }: TermQuery): ProductFilter[] {
+  const { name, category, attributes, prices, inStock } = listing;
+  const terms: AnyOf[] = [
+    ...(category === undefined ? [] : [[categoryTerm(category)]]),
+    ...attributes.map((attribute) => [attributeTerm(attribute)]),
+    ...(name === undefined ? [] : (inName(name) ?? [[]])),
+    ...all,
+  ];
+  return [
+    ...(terms.length === 0 ? [[everyProduct]] : terms).map(hasOne),
+    ...none.map((better): ProductFilter => ({ $nor: [{ $and: better.map(hasOne) }] })),
+    { in_stock: inStock || { $in: [true, false] } },
+    ...(prices === undefined ? [] : [priceFilter(prices)]),
+  ];
+}
+
+function priceFilter({ currencyCode, from, to }: PriceRange): ProductFilter {
+  const amount = { ...(from !== undefined && { $gte: from }), ...(to !== undefined && { $lte: to }) };
+  return {
+    "price.currency_code": currencyCode,
+    ...(Object.keys(amount).length > 0 && { "price.minor_units": amount }),
+  };
+}
+
+/** Whether all that fits has the same there. To sort by it as well, MongoDB would read all of it and sort in memory. */
+function isFixed(key: string, range: PriceRange | undefined): boolean {
+  if (range === undefined) return false;
+  return key === "price.currency_code" || (key === "price.minor_units" && range.from === range.to && "from" in range);
+}
+
+function hasOne(terms: AnyOf): ProductFilter {
+  const [term] = terms;
+  return { terms: terms.length === 1 ? term! : { $in: [...terms] } };
+}
+
+/**
+ * What comes after these values, as ranges of an index, one after the other: each starts where it is read, and is sorted by what
+ * is not the same in all of it.
+ */
+function rangesAfter(
+  keys: readonly string[],
+  direction: 1 | -1,
+  values: readonly unknown[] | undefined,
+): { readonly range: ProductFilter; readonly sort: [string, 1 | -1][] }[] {
+  const sort = keys.map((key): [string, 1 | -1] => [key, direction]);
+  if (values === undefined) return [{ range: {}, sort }];
+  const further = direction === 1 ? "$gt" : "$lt";
+  return keys
+    .map((key, index) => {
+      const same = keys.slice(0, index).map((before, at) => [before, values[at]]);
+      return {
+        range: { ...Object.fromEntries(same), [key]: { [further]: values[index] } },
+        sort: sort.slice(index),
+      };
+    })
+    .reverse();
+}
+
+function toListed(document: ProductDocument, keys: readonly string[], tier: number): Listed {
+  const sorted: Readonly<Record<string, string | number>> = {
+    _id: document._id,
+    name_key: document.name_key,
+    "price.currency_code": document.price.currency_code,
+    "price.minor_units": Number(document.price.minor_units),
+  };
+  return { product: fromDocument(document), place: { tier, values: keys.map((key) => sorted[key]!) } };
+}

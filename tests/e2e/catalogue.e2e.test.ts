@@ -1,0 +1,217 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { InventoryService, type ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { ownEnvironment } from "../setup/own-environment.ts";
+import { refusalOf } from "./refusal.ts";
+import { type Account, decided, nobody, placeOrder, shop, signInAdmin, signUp, stockOf, unique } from "./shopping.ts";
+
+type Filters = Partial<Omit<ListProductsRequest, "$typeName" | "$unknown">>;
+
+const repositoryRoot = join(import.meta.dirname, "../..");
+
+let admin: Account;
+
+beforeAll(async () => {
+  admin = await signInAdmin();
+});
+
+/** Runs `npm run import` on a file of that text; answers what it prints and whether it was content. */
+async function importText(name: string, text: string) {
+  const folder = mkdtempSync(join(tmpdir(), "shop-import-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  const { dataDir, inventoryUrl, internalSecret } = shop;
+  const own = { DATA_DIR: dataDir, INVENTORY_URL: inventoryUrl, INTERNAL_SECRET: internalSecret };
+  const env = { ...ownEnvironment(), ...own };
+  const run = promisify(execFile)("npm", ["run", "--silent", "import", "--", file], { cwd: repositoryRoot, env });
+  const { stdout, code = 0 } = (await run.catch((error: { stdout: string; code: number }) => error)) as {
+    stdout: string;
+    code?: number;
+  };
+  return { printed: stdout.trim().split("\n"), code };
+}
+
+test("a catalogue is imported from a file, found, sorted, paged, counted and sold, and the same file again changes nothing", async () => {
+  const [category, word] = [unique("Imported"), unique("glaze").replace("-", "")];
+  const csv = [
+    "sku,name,description,category,price.currency_code,price.minor_units,stock,attributes.glaze",
+    ...Array.from(
+      { length: 30 },
+      (_, index) =>
+        `${word}-${index},"${index % 2 === 0 ? "Cup" : "Teacup"}, ${index}",Made of ${word},${category},EUR,${1000 + (index % 7)},${index % 3},${word}`,
+    ),
+    `${word}-bad,,No name,${category},euro,1,1,`,
+    `${word}-0,Twice,,${category},EUR,1,1,`,
+    `${word}-number,Cup,,${category},EUR,a lot,1,`,
+  ].join("\n");
+  const first = await importText("products.csv", csv);
+  expect(first.code).toBe(1);
+  expect(first.printed).toEqual([
+    expect.stringMatching(/^line 34: .*minor_?units/i),
+    expect.stringMatching(/^line 32, .*: price.currency_code must be a currency/),
+    expect.stringMatching(/^line 32, .*: name is required/),
+    expect.stringMatching(/^line 33, .*: sku is that of row 1, too/),
+    "33 rows: 30 created, 0 changed, 3 refused",
+    "30 products created, 0 changed, 0 as they were, 3 rows refused",
+  ]);
+  const good = csv.split("\n").slice(0, 31).join("\n");
+  expect(await importText("products.csv", good)).toEqual({
+    code: 0,
+    printed: [
+      "30 rows: 0 created, 0 changed, 0 refused",
+      "0 products created, 0 changed, 30 as they were, 0 rows refused",
+    ],
+  });
+
+  // By a word of the description, page by page.
+  const found = async (request: Filters) => {
+    const products = [];
+    let pageToken = "";
+    do {
+      const page = await nobody.inventory.listProducts({ ...request, pageSize: 7, pageToken });
+      products.push(...page.products);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return products;
+  };
+  expect(await found({ query: word })).toHaveLength(30);
+  expect((await found({ query: `${word} cup` })).map(({ name }) => name.startsWith("Cup"))).toEqual(
+    Array.from({ length: 15 }, () => true),
+  );
+  expect(await found({ category, query: "teac" })).toHaveLength(15);
+  expect((await found({ query: `${word}-17` }))[0]).toMatchObject({ name: "Teacup, 17" });
+  expect(await found({ attributes: [`glaze:${word}`], inStock: true })).toHaveLength(20);
+  const byPrice = await found({ category, orderBy: "price", currencyCode: "EUR", minPrice: 1001n, maxPrice: 1003n });
+  expect(byPrice.map(({ price }) => Number(price!.minorUnits))).toEqual(
+    [1001, 1002, 1003].flatMap((amount) => Array.from({ length: amount === 1001 ? 5 : 4 }, () => amount)),
+  );
+  const rest = await fetch(`${shop.url}/products?query=${word}&order_by=name&page_size=1&count_categories=true`);
+  expect(await rest.json()).toMatchObject({
+    products: [{ name: "Cup, 0", attributes: { glaze: word } }],
+    category_counts: [{ category, count: 30 }],
+    category_counts_partial: false,
+  });
+
+  // Sold out by an order, it is no longer found among what is in stock.
+  const buyer = await signUp();
+  const [product] = await found({ query: `${word}-1` });
+  expect(await stockOf(product!)).toBe(1);
+  await decided(buyer, await placeOrder(buyer, [product!, 1]));
+  // Pages may show for two seconds what the stock was.
+  const inStock = () => found({ attributes: [`glaze:${word}`], inStock: true });
+  await vi.waitFor(async () => expect(await inStock()).toHaveLength(19), { timeout: 2_500 });
+
+  // NDJSON changes what it names, and nothing of the stock.
+  const line = (changes: JsonObject) => {
+    const price = { currency_code: "EUR", minor_units: 1 };
+    return JSON.stringify({ sku: product!.sku, name: "Bowl", category, price, stock: 99, ...changes });
+  };
+  const changed = await importText("products.ndjson", `${line({})}\n\n{"sku": 1}\nnothing\n`);
+  expect(changed.printed).toEqual([
+    expect.stringMatching(/^line 3: /),
+    expect.stringMatching(/^line 4: /),
+    "3 rows: 0 created, 1 changed, 2 refused",
+    "0 products created, 1 changed, 0 as they were, 2 rows refused",
+  ]);
+  expect((await nobody.inventory.getProductByID({ productId: product!.productId })).product).toMatchObject({
+    name: "Bowl",
+    description: "",
+    stock: 0,
+  });
+});
+
+describe("ImportProducts, on the public port", () => {
+  const transports: Readonly<Record<string, (interceptors: Interceptor[]) => Transport>> = {
+    gRPC: (interceptors) => createGrpcTransport({ baseUrl: shop.url, interceptors }),
+    "Connect over HTTP/1.1": (interceptors) =>
+      createConnectTransport({ baseUrl: shop.url, httpVersion: "1.1", interceptors }),
+    "Connect in JSON over HTTP/2": (interceptors) =>
+      createConnectTransport({ baseUrl: shop.url, httpVersion: "2", useBinaryFormat: false, interceptors }),
+  };
+
+  test.for(Object.keys(transports))(
+    "by %s is for administrators, and takes rows that none of its rules refuses",
+    async (name) => {
+      const importAs = async (headers: Readonly<Record<string, string>>, count: number) => {
+        const withHeaders: Interceptor = (next) => async (request) => {
+          for (const [header, value] of Object.entries(headers)) request.header.set(header, value);
+          return await next(request);
+        };
+        const client = createClient(InventoryService, transports[name]!([withHeaders]));
+        const sku = unique("sku");
+        return await client.importProducts(
+          (async function* () {
+            for (let index = 0; index < count; index++) {
+              const price = { currencyCode: "EUR", minorUnits: 1n };
+              yield { product: { sku: `${sku}-${index}`, name: "Imported", category: sku, price, stock: 1 } };
+            }
+            yield { product: { sku: `${sku}-0`, name: "n".repeat(201) } };
+          })(),
+        );
+      };
+      expect(await importAs(admin.headers, 300)).toMatchObject({ created: 300, refused: 1 });
+      expect(await refusalOf(importAs({}, 1))).toMatchObject({ code: "Unauthenticated" });
+      const customer = await signUp();
+      expect(await refusalOf(importAs(customer.headers, 1))).toMatchObject({ reason: "ADMIN_REQUIRED" });
+    },
+  );
+});
+
+describe("If-Match", () => {
+  const send = async (method: string, path: string, ifMatch: string, body?: JsonObject) => {
+    const response = await fetch(`${shop.url}${path}`, {
+      method,
+      headers: { ...admin.headers, "content-type": "application/json", "if-match": ifMatch },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, json: (await response.json()) as JsonObject };
+  };
+
+  test("changes and deletes only what was read: another version is 412, and nothing happens", async () => {
+    const price = { currencyCode: "EUR", minorUnits: 1n };
+    const { product } = await admin.inventory.createProduct({ product: { name: "Lamp", category: "Light", price } });
+    const path = `/products/${product!.productId}`;
+    const first = await send("PATCH", path, `"${product!.etag}"`, { name: "Lantern" });
+    expect(first).toMatchObject({ status: 200, json: { name: "Lantern" } });
+    const stale = { code: 10, details: [{ reason: "PRODUCT_CHANGED", metadata: { etag: first.json.etag } }] };
+    expect(await send("PATCH", path, `"${product!.etag}"`, { name: "Torch" })).toMatchObject({
+      status: 412,
+      json: stale,
+    });
+    expect(await send("DELETE", path, `"${product!.etag}"`)).toMatchObject({ status: 412, json: stale });
+    expect(await send("PATCH", path, "*", { name: "Torch" })).toMatchObject({ status: 200 });
+    expect(await send("PATCH", path, "v1", { name: "Sun" })).toMatchObject({ status: 400 });
+    expect(await send("DELETE", path, "*")).toMatchObject({ status: 200 });
+    expect(await send("PATCH", path, "*", { name: "Sun" })).toMatchObject({ status: 404 });
+  });
+});
+
+test("an archived product is read, but neither found nor ordered; active again, it is both", async () => {
+  const buyer = await signUp();
+  const category = unique("Archive");
+  const price = { currencyCode: "EUR", minorUnits: 1n };
+  const { product } = await admin.inventory.createProduct({ product: { name: "Lamp", category, price, stock: 3 } });
+  const { productId } = product!;
+  const move = async (state: string) =>
+    await fetch(`${shop.url}/products/${productId}`, {
+      method: "PATCH",
+      headers: { ...admin.headers, "content-type": "application/json" },
+      body: JSON.stringify({ state }),
+    });
+  expect((await nobody.inventory.listProducts({ category })).products).toHaveLength(1);
+  expect((await move("PRODUCT_STATE_ARCHIVED")).status).toBe(200);
+  expect((await nobody.inventory.getProductByID({ productId })).product?.name).toBe("Lamp");
+  expect((await nobody.inventory.listProducts({ category })).products).toEqual([]);
+  expect((await nobody.inventory.batchGetProducts({ productIds: [productId] })).products).toEqual([]);
+  expect(await refusalOf(placeOrder(buyer, [product!, 1]))).toMatchObject({ reason: "PRODUCT_UNKNOWN" });
+  expect((await move("PRODUCT_STATE_ACTIVE")).status).toBe(200);
+  expect((await decided(buyer, await placeOrder(buyer, [product!, 1]))).status).toBe(2);
+});
