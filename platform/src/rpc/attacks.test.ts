@@ -208,7 +208,10 @@ async function start(options: OnePortOptions = {}): Promise<TestServer> {
   app.get("/news", (_request, reply) => {
     reply.hijack();
     const timer = setInterval(() => reply.raw.write("news\n"), 50);
-    setTimeout(() => reply.raw.end("the end"), streamMs);
+    setTimeout(() => {
+      clearInterval(timer);
+      reply.raw.end("the end");
+    }, streamMs);
     reply.raw.once("close", () => clearInterval(timer));
   });
   app.get("/silence", async (_request, reply) => {
