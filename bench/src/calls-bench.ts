@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { answerJson, type PlatformTask, path, productId, requestBytes } from "./call-servers.ts";
 import { startFloor } from "./floor.ts";
-import { checkLoadTools, h2load, type ToolLoad, type ToolResult, wrk } from "./load-tools.ts";
+import { checkLoadTools, h2load, type ToolLoad, type ToolRequest, type ToolResult, wrk } from "./load-tools.ts";
 import { mean } from "./mean.ts";
 import { answerOf, startPart } from "./part.ts";
 import { processorTimeMs } from "./processor-time.ts";
@@ -22,11 +22,10 @@ interface Server {
 interface Subject {
   readonly name: string;
   readonly tool: (load: ToolLoad) => Promise<ToolResult>;
-  readonly contentType: string;
-  readonly body: Uint8Array;
+  readonly request: ToolRequest;
   readonly floor: readonly [name: string, server: Server];
   /** What the floor is sent instead, if it takes no other. */
-  readonly floorTakes?: Pick<ToolLoad, "contentType" | "body">;
+  readonly floorTakes?: ToolRequest;
   readonly compared: readonly (readonly [name: string, server: Server])[];
 }
 
@@ -49,32 +48,33 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
     const stock = await start("platform", { leanCalls: false });
     const forwarding = await start("platform", { leanCalls: true, upstream: lean.url });
     const grpcJs = await start("grpc-js", {});
-    const json = Buffer.from(JSON.stringify({ productId }));
-    const envelope = encodeEnvelope(0, requestBytes());
+    const json = post("application/json", Buffer.from(JSON.stringify({ productId })));
+    const proto = post("application/proto", requestBytes());
+    const grpc = post("application/grpc", encodeEnvelope(0, requestBytes()));
     const ours: Subject["compared"] = [
       ["the platform", lean],
       ["by Connect's handlers", stock],
     ];
     const subjects: Subject[] = [
       {
-        ...{ name: "Connect JSON", tool: wrk, contentType: "application/json", body: json },
+        ...{ name: "Connect JSON", tool: wrk, request: json },
         ...{ floor: ["bare Fastify", floor], compared: ours },
       },
       {
-        ...{ name: "Connect proto", tool: wrk, contentType: "application/proto", body: requestBytes() },
+        ...{ name: "Connect proto", tool: wrk, request: proto },
         ...{ floor: ["bare Fastify, JSON", floor], compared: ours },
-        floorTakes: { contentType: "application/json", body: json },
+        floorTakes: json,
       },
       {
-        ...{ name: "gRPC", tool: h2load, contentType: "application/grpc", body: envelope },
+        ...{ name: "gRPC", tool: h2load, request: grpc },
         ...{ floor: ["@grpc/grpc-js", grpcJs], compared: ours },
       },
       {
-        ...{ name: "Connect JSON, forwarded", tool: wrk, contentType: "application/json", body: json },
+        ...{ name: "Connect JSON, forwarded", tool: wrk, request: json },
         ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
       },
       {
-        ...{ name: "gRPC, forwarded", tool: h2load, contentType: "application/grpc", body: envelope },
+        ...{ name: "gRPC, forwarded", tool: h2load, request: grpc },
         ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
       },
     ];
@@ -94,14 +94,18 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
   }
 }
 
+function post(contentType: string, body: Uint8Array): ToolRequest {
+  return { method: "POST", path, headers: { "content-type": contentType }, body };
+}
+
 async function measure(subject: Subject, rounds: number, seconds: number, connections: number): Promise<string[][]> {
-  const { tool, contentType, body, floorTakes } = subject;
+  const { tool, request, floorTakes = request } = subject;
   const servers = [subject.floor, ...subject.compared];
   const turns = new Map<Server, Turn[]>(servers.map(([, server]) => [server, []]));
   const turn = async (server: Server, turnSeconds: number): Promise<Turn> => {
     const before = processorTimeMs(server.pid);
-    const sent = { contentType, body, ...(server === subject.floor[1] && floorTakes) };
-    const result = await tool({ url: server.url + path, ...sent, connections, seconds: turnSeconds });
+    const sent = server === subject.floor[1] ? floorTakes : request;
+    const result = await tool({ url: server.url, requests: [sent], connections, seconds: turnSeconds });
     const spentMs = processorTimeMs(server.pid) - before;
     return { ...result, cpuPerCallUs: (spentMs * 1000) / (result.perSecond * turnSeconds) };
   };

@@ -6,11 +6,18 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** What to send, again and again. */
-export interface ToolLoad {
-  readonly url: string;
-  readonly contentType: string;
+export interface ToolRequest {
+  readonly method: "GET" | "POST" | "PATCH";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+}
+
+/** What to send in turn, again and again; h2load sends the first alone. */
+export interface ToolLoad {
+  /** Of the server. */
+  readonly url: string;
+  readonly requests: readonly [ToolRequest, ...ToolRequest[]];
   readonly connections: number;
   readonly seconds: number;
 }
@@ -32,29 +39,59 @@ export function checkLoadTools(): void {
 }
 
 /** Over HTTP/1.1, by wrk. */
-export async function wrk({ url, contentType, body, connections, seconds }: ToolLoad): Promise<ToolResult> {
+export async function wrk({ url, requests, connections, seconds }: ToolLoad): Promise<ToolResult & { p99Ms: number }> {
   return await withFolder(async (folder) => {
-    const script = join(folder, "post.lua");
-    const bytes = [...body].map((byte) => `\\${byte}`).join("");
-    writeFileSync(
-      script,
-      `wrk.method = "POST"\nwrk.headers["content-type"] = "${contentType}"\nwrk.body = "${bytes}"\n`,
-    );
-    const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, url];
+    const script = join(folder, "requests.lua");
+    writeFileSync(script, scriptOf(requests));
+    const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "-s", script, url];
     const { stdout } = await run("wrk", args);
     const failures = /Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1];
-    return { perSecond: numberIn(stdout, /Requests\/sec:\s+([\d.]+)/), failed: Number(failures ?? 0) };
+    const lost = [.../(?:connect|read|write|timeout) (\d+)/g[Symbol.matchAll](stdout)].map(([, count]) =>
+      Number(count),
+    );
+    const [, p99, unit] = /99%\s+([\d.]+)(us|ms|s)\n/.exec(stdout)!;
+    return {
+      perSecond: numberIn(stdout, /Requests\/sec:\s+([\d.]+)/),
+      failed: lost.reduce((sum, count) => sum + count, Number(failures ?? 0)),
+      p99Ms: Number(p99) * { us: 0.001, ms: 1, s: 1_000 }[unit as "us" | "ms" | "s"],
+    };
   });
 }
 
+/** The requests made ahead, so that sending them costs the same whatever they are. */
+function scriptOf(requests: readonly ToolRequest[]): string {
+  const made = requests.map(({ method, path, headers, body }) => {
+    const fields = Object.entries(headers).map(([name, value]) => `[${quoted(name)}] = ${quoted(value)}`);
+    const text = body.byteLength === 0 ? "nil" : quoted(body);
+    return `  wrk.format("${method}", ${quoted(path)}, { ${fields.join(", ")} }, ${text}),`;
+  });
+  // Anew for each connection's thread, once the host is known.
+  return [
+    "local made, sent = nil, 0",
+    "function init()",
+    `made = {\n${made.join("\n")}\n}`,
+    "end",
+    "function request()",
+    "  sent = sent + 1",
+    "  return made[(sent - 1) % #made + 1]",
+    "end",
+  ].join("\n");
+}
+
+function quoted(text: string | Uint8Array): string {
+  return `"${[...Buffer.from(text)].map((byte) => `\\${String(byte).padStart(3, "0")}`).join("")}"`;
+}
+
 /** Over HTTP/2, by h2load: as many calls at once as there are connections over HTTP/1.1, on a few connections. */
-export async function h2load({ url, contentType, body, connections, seconds }: ToolLoad): Promise<ToolResult> {
+export async function h2load({ url, requests, connections, seconds }: ToolLoad): Promise<ToolResult> {
+  const [{ path, headers, body }] = requests;
   return await withFolder(async (folder) => {
     const file = join(folder, "body");
     writeFileSync(file, body);
     const clients = Math.max(1, Math.floor(connections / streamsPerConnection));
     const args = ["-c", String(clients), "-m", String(streamsPerConnection), "-D", String(seconds), "-d", file];
-    args.push("-H", `content-type: ${contentType}`, "-H", "te: trailers", url);
+    for (const [name, value] of Object.entries(headers)) args.push("-H", `${name}: ${value}`);
+    args.push("-H", "te: trailers", url + path);
     const { stdout } = await run("h2load", args);
     const done = numberIn(stdout, /status codes: (\d+) 2xx/);
     return { perSecond: done / seconds, failed: numberIn(stdout, /(\d+) failed/) };

@@ -1,4 +1,4 @@
-// `npm run bench -- [start] [http] [calls] [orders] [overload] [sign-ins] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
 import { benchCalls } from "./calls-bench.ts";
@@ -11,6 +11,7 @@ import { generateLoad } from "./load.ts";
 import { benchMutants } from "./mutants-bench.ts";
 import { benchOrders } from "./orders-bench.ts";
 import { benchOverload } from "./overload-bench.ts";
+import { benchReads } from "./reads-bench.ts";
 import { startWriting } from "./report.ts";
 import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
@@ -18,6 +19,7 @@ import { benchStart } from "./start-bench.ts";
 const benches = {
   start: benchStart,
   http: benchHttp,
+  reads: benchReads,
   calls: benchCalls,
   orders: benchOrders,
   overload: benchOverload,
@@ -72,7 +74,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [calls] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
       "npm run bench -- mutants [--seed 1] [--note '...']",
