@@ -27,6 +27,7 @@ export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pendi
 export { createOutboxUpkeep, type OutboxUpkeep } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
+export { atHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";
 export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
@@ -34,6 +35,7 @@ export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
+export { madeOnce, unchanging } from "./rpc/unchanging.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";
 export { run, runProcess } from "./run.ts";
 export { defineModule, type ModuleContext } from "./service-module.ts";

@@ -14,6 +14,7 @@ import type { Logger } from "./log.ts";
 import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
+import type { AtHand } from "./rpc/at-hand.ts";
 import type { TrustsProxy } from "./rpc/client-address.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
 import type { ConnectionLimits } from "./rpc/connection-limits.ts";
@@ -85,6 +86,8 @@ export interface StartedModule {
    * answer the same error to many. Not asked about calls in memory.
    */
   refusal?(method: DescMethod): DomainError | undefined;
+  /** Answers that its caches hold. What is found here is answered without going through interceptors. */
+  readonly atHand?: readonly AtHand[];
   /** Ends what the module started itself, after the last call and the last event. */
   close?(): Promise<void>;
 }

@@ -23,6 +23,7 @@ import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { platformConfig } from "./platform-config.ts";
 import { createAuthorize, reachableServices } from "./rpc/access.ts";
+import { createFindAtHand } from "./rpc/at-hand.ts";
 import { createAddressSeal } from "./rpc/client-address.ts";
 import { createTransportTo } from "./rpc/clients.ts";
 import { neighbourNotReady } from "./rpc/neighbour-ready.ts";
@@ -123,6 +124,10 @@ export async function startModules(
     return [...new Set(all.filter((reason) => reason !== undefined))];
   }
 
+  // A log of every call is one of whole calls.
+  const answersAtHand =
+    settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.atHand ?? []);
+  const findAtHand = createFindAtHand(answersAtHand, metrics);
   const servers = await Promise.all(
     modules.map(async (module) => {
       const isPublic = module.isPublic ?? false;
@@ -145,6 +150,7 @@ export async function startModules(
         foreignNeighbours: false,
         reflection: settings.REFLECTION,
         leanCalls: settings.LEAN_CALLS,
+        findAtHand,
         routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
         authorize: isPublic ? authorizePublic : authorize,
         missing,

@@ -5,7 +5,8 @@ import { randomUUID } from "node:crypto";
 export const traceparentHeader = "traceparent";
 
 const traceparentFormat = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
-const current = new AsyncLocalStorage<string>();
+/** The id is made when somebody asks for it: most calls are answered without. */
+const current = new AsyncLocalStorage<{ id: string | undefined }>();
 
 /** 32 hex digits, of which 122 bits are random. Node draws UUIDs from a pool, which makes them cheap. */
 function newTraceId(): string {
@@ -14,17 +15,19 @@ function newTraceId(): string {
 
 /** Runs `work` in the trace that `traceparent` names, or in a new one if it names none. */
 export function inTrace<Result>(traceparent: string | null | undefined, work: () => Result): Result {
-  const traceId = traceparent?.match(traceparentFormat)?.[1] ?? newTraceId();
-  return current.run(traceId, work);
+  return current.run({ id: traceparent?.match(traceparentFormat)?.[1] }, work);
 }
 
 /** The id of the trace this code runs in, 32 hex digits; undefined outside of any. */
 export function currentTraceId(): string | undefined {
-  return current.getStore();
+  const trace = current.getStore();
+  if (trace === undefined) return undefined;
+  trace.id ??= newTraceId();
+  return trace.id;
 }
 
 /** What to send to a neighbour so that its work belongs to this trace. */
 export function currentTraceparent(): string | undefined {
-  const traceId = current.getStore();
+  const traceId = currentTraceId();
   return traceId === undefined ? undefined : `00-${traceId}-${newTraceId().slice(16)}-01`;
 }

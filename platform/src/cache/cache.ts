@@ -45,6 +45,8 @@ export interface Loaded<Value> {
 export interface CachedRead<Value> {
   /** The value is shared: nobody may change it. `load` answers undefined for what is not there. Fails as `load` fails. */
   get(key: string, load: () => Promise<Loaded<Value> | undefined>): Promise<Value | undefined>;
+  /** The answer, if it is in memory and fresh: what `get` would answer without waiting for anything. */
+  peek(key: string): Value | undefined;
   /** Call it after the commit, and answer after it. Never rejects; what changes meanwhile is told together. */
   invalidate(changed: readonly { readonly key: string; readonly revision: Revision }[]): Promise<void>;
   /** As `invalidate`, for a change that any answer might show. */
@@ -62,7 +64,7 @@ const absentBytes = 4 * 1024 * 1024;
 /** Whatever took longer to load than this is not kept: the marks against it could have expired. */
 const maxLoadMs = 10_000;
 // What a message takes up in memory is many times its encoding when it is made of small parts.
-const bytesOf = (encoded: number) => 1_024 + 8 * encoded;
+const bytesOf = (encoded: number) => 1_024 + 16 * encoded;
 
 interface Kept {
   readonly value: unknown;
@@ -83,6 +85,12 @@ interface Flight {
   isOutdated: boolean;
   isJoined: boolean;
   landing: Promise<{ readonly value: unknown; readonly revision: Revision } | undefined>;
+}
+
+/** Shares with other processes what was asked for again. */
+function shareNow(kept: Kept): void {
+  kept.share?.();
+  kept.share = undefined;
 }
 
 interface Forget {
@@ -235,12 +243,19 @@ export function createCache(options: {
     });
 
     return {
+      peek(key) {
+        const now = performance.now();
+        const kept = memory.get(placeOf(key));
+        if (kept === undefined || now >= kept.freshUntil || !isUsable(kept, now)) return undefined;
+        count("memory");
+        shareNow(kept);
+        return kept.value as Value;
+      },
       async get(key, load) {
         const now = performance.now();
         const kept = memory.get(placeOf(key)) ?? absent.get(placeOf(key));
         if (kept !== undefined && now < kept.staleUntil && isUsable(kept, now)) {
-          kept.share?.();
-          kept.share = undefined;
+          shareNow(kept);
           if (now < kept.freshUntil) count("memory");
           else {
             count("memory_stale");

@@ -32,15 +32,21 @@ export function rememberCaller(values: ContextValues, principal: Principal): voi
 
 const rules = new WeakMap<DescMethod, Access>();
 
-/** The method's rule; throws when it has none, so that it can't be served by oversight. */
-function accessRuleOf(method: DescMethod): Access {
+/** The method's rule, UNSPECIFIED when it has none; read from its options once. */
+export function declaredAccessOf(method: DescMethod): Access {
   const known = rules.get(method);
   if (known !== undefined) return known;
   const rule = hasOption(method, access) ? getOption(method, access) : Access.UNSPECIFIED;
+  rules.set(method, rule);
+  return rule;
+}
+
+/** The method's rule; throws when it has none, so that it can't be served by oversight. */
+function accessRuleOf(method: DescMethod): Access {
+  const rule = declaredAccessOf(method);
   if (rule === Access.UNSPECIFIED) {
     throw new Error(`${method.parent.typeName}.${method.name} declares no access rule`);
   }
-  rules.set(method, rule);
   return rule;
 }
 

@@ -14,6 +14,7 @@ export const barePort = {
   neighbours: [],
   foreignNeighbours: false,
   metrics: undefined,
+  findAtHand: () => undefined,
   missing: async () => [],
   stopping: new AbortController().signal,
 } satisfies Partial<ServerOptions>;

@@ -1,17 +1,18 @@
-import { type DescMethod, getOption } from "@bufbuild/protobuf";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
-import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+import { Access } from "@shop/gen/shop/common/v1/access_pb";
+import { declaredAccessOf } from "./access.ts";
 
 /** In seconds: so long whoever reads over HTTP may keep an answer to anybody, and give it once more while asking again. */
-const forAnybody = "public, max-age=1, stale-while-revalidate=5";
+export const keptByAnybody = { "cache-control": "public, max-age=1, stale-while-revalidate=5" };
 
 /** Whether answers to a method are the same for everybody and change nothing. */
 export function isPublicRead(method: DescMethod): boolean {
   return (
     method.methodKind === "unary" &&
     method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS &&
-    getOption(method, access) === Access.PUBLIC
+    declaredAccessOf(method) === Access.PUBLIC
   );
 }
 
@@ -20,7 +21,7 @@ export function cacheableInterceptor(): Interceptor {
   return (next) => async (request) => {
     const response = await next(request);
     if (request.requestMethod === "GET" && isPublicRead(request.method) && !response.header.has("cache-control"))
-      response.header.set("cache-control", forAnybody);
+      response.header.set("cache-control", keptByAnybody["cache-control"]);
     return response;
   };
 }

@@ -18,24 +18,36 @@ export function clientOf(
   trustsProxy: TrustsProxy,
 ): { readonly address: string; readonly isHttps: boolean } {
   const peer = peerOf(request.socket);
-  const nearestFirst = String(request.headers["x-forwarded-for"] ?? "")
-    .split(",")
-    .reverse();
+  const { "x-forwarded-for": before, "x-forwarded-proto": scheme } = request.headers;
+  return {
+    address: before === undefined ? peer : addressBehind(peer, String(before), trustsProxy),
+    isHttps: scheme !== undefined && saysHttps(String(scheme)) && trustsProxy(peer, 0),
+  };
+}
+
+function addressBehind(peer: string, forwardedFor: string, trustsProxy: TrustsProxy): string {
   let address = peer;
-  for (const [hop, said] of nearestFirst.entries()) {
+  for (const [hop, said] of forwardedFor.split(",").reverse().entries()) {
     const before = trustsProxy(address, hop) ? normalized(said.trim()) : undefined;
     if (before === undefined) break;
     address = before;
   }
-  const scheme = String(request.headers["x-forwarded-proto"] ?? "")
-    .split(",")
-    .at(-1)!;
-  return { address, isHttps: trustsProxy(peer, 0) && scheme.trim().toLowerCase() === "https" };
+  return address;
 }
+
+function saysHttps(schemes: string): boolean {
+  return schemes.split(",").at(-1)!.trim().toLowerCase() === "https";
+}
+
+const peers = new WeakMap<object, string>();
 
 /** The machine at the other end of the connection. */
 export function peerOf(socket: Pick<Socket, "remoteAddress">): string {
-  return normalized(socket.remoteAddress ?? "") ?? "unknown";
+  const known = peers.get(socket);
+  if (known !== undefined) return known;
+  const peer = normalized(socket.remoteAddress ?? "");
+  if (peer !== undefined) peers.set(socket, peer);
+  return peer ?? "unknown";
 }
 
 /** The address of the client that made a call: of use for limits, never for permissions. */

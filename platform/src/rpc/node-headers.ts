@@ -1,21 +1,27 @@
 import type { IncomingHttpHeaders } from "node:http";
 
+/** What the web takes as it is. */
+const plainName = /^[a-z0-9-]+$/;
+const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
 /**
- * The headers of a request as the web has them, over those that Node has parsed already. Reading one or two, which is all
- * that most calls do, makes nothing; whatever else is asked makes real `Headers` once and goes on with them. HTTP/2's
- * pseudo-headers are left out.
+ * Headers as the web has them, over those that Node has parsed; or, to be filled, over none. Reading one or two, or setting
+ * them where there were none, which is all that most calls do, makes nothing; whatever else is asked makes real `Headers` once
+ * and goes on with them. HTTP/2's pseudo-headers are left out.
  */
 export class NodeHeaders implements Headers {
   readonly #node: IncomingHttpHeaders;
+  readonly #isOwn: boolean;
   #made: Headers | undefined;
 
-  constructor(node: IncomingHttpHeaders) {
-    this.#node = node;
+  constructor(node?: IncomingHttpHeaders) {
+    this.#node = node ?? Object.create(null);
+    this.#isOwn = node === undefined;
   }
 
   get(name: string): string | null {
     if (this.#made !== undefined) return this.#made.get(name);
-    const value = this.#node[name] ?? this.#node[name.toLowerCase()];
+    const value = this.#parsed(name) ?? this.#parsed(name.toLowerCase());
     if (value === undefined || name.startsWith(":")) return null;
     return typeof value === "string" ? value : value.join(", ");
   }
@@ -33,11 +39,13 @@ export class NodeHeaders implements Headers {
   }
 
   set(name: string, value: string): void {
-    this.#real().set(name, value);
+    if (this.#made === undefined && this.#isOwn && plainName.test(name) && plainValue.test(value))
+      this.#node[name] = value;
+    else this.#real().set(name, value);
   }
 
   getSetCookie(): string[] {
-    return this.#real().getSetCookie();
+    return this.#isPlain() ? [] : this.#real().getSetCookie();
   }
 
   forEach(each: (value: string, key: string, parent: Headers) => void, thisArg?: unknown): void {
@@ -45,7 +53,8 @@ export class NodeHeaders implements Headers {
   }
 
   entries(): IterableIterator<[string, string]> {
-    return this.#real().entries();
+    if (!this.#isPlain()) return this.#real().entries();
+    return (Object.entries(this.#node) as [string, string][]).sort(([one], [other]) => (one < other ? -1 : 1)).values();
   }
 
   keys(): IterableIterator<string> {
@@ -58,6 +67,15 @@ export class NodeHeaders implements Headers {
 
   [Symbol.iterator](): IterableIterator<[string, string]> {
     return this.entries();
+  }
+
+  #parsed(name: string): string | string[] | undefined {
+    return Object.hasOwn(this.#node, name) ? this.#node[name] : undefined;
+  }
+
+  /** Whether nothing was put in but by `set`. */
+  #isPlain(): boolean {
+    return this.#isOwn && this.#made === undefined && !("set-cookie" in this.#node);
   }
 
   #real(): Headers {

@@ -3,20 +3,23 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, ValidationError, type Validator, Violation } from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import type { FieldViolation } from "../errors.ts";
+import { matchesPattern } from "./schema-regexp.ts";
+import { madeOnce } from "./unchanging.ts";
 
 /**
  * Checks requests by the rules in the schema. Of a text that does not match its pattern protovalidate shows the pattern; here
  * the caller reads what the schema says about it in words.
  */
 export function createRequestValidator(): Validator {
-  const validator = createValidator();
+  const validator = createValidator({ regexMatch: matchesPattern });
   return {
-    validate(schema, message) {
-      const result = validator.validate(schema, message);
-      if (result.kind !== "invalid") return result;
-      const violations = result.violations.map(inWords);
-      return { ...result, violations, error: new ValidationError(violations) };
-    },
+    validate: (schema, message) =>
+      madeOnce(message, validator, () => {
+        const result = validator.validate(schema, message);
+        if (result.kind !== "invalid") return result;
+        const violations = result.violations.map(inWords);
+        return { ...result, violations, error: new ValidationError(violations) };
+      }),
   };
 }
 

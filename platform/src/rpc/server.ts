@@ -9,6 +9,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
+import type { FindAtHand } from "./at-hand.ts";
 import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
 import type { AddressSeal, TrustsProxy } from "./client-address.ts";
@@ -73,6 +74,8 @@ export interface ServerOptions {
   readonly routerOptions: RouterOptions;
   /** Whether the usual unary calls are answered by lean/, or everything by Connect's own handlers. */
   readonly leanCalls: boolean;
+  /** Answers that the usual unary calls of hosted methods need not wait for. */
+  readonly findAtHand: FindAtHand;
   readonly authorize: Authorize;
   /** What keeps services from doing their work, as a person would say it; nothing when they can. */
   missing(services: readonly DescService[]): Promise<readonly string[]>;
@@ -99,7 +102,6 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const { services, log } = options;
   const { readMaxBytes } = options.routerOptions;
   const own = ownServices(options);
-  const routing = createRouting([...services, ...own.services]);
   // Services of one module share its routes.
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
@@ -111,6 +113,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
   });
+  const routing = createRouting([...services, ...own.services], transcoder);
 
   const handlers = connectHandlers(options, routes, routing);
   const greet = createGreet(options);
@@ -140,7 +143,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     if (destination.kind !== "method") return;
     const { method } = destination;
     // Compressed as the caller likes; REST is not.
-    if (options.isPublic && request.method === "GET" && !destination.isRest && isPublicRead(method)) {
+    if (options.isPublic && request.method === "GET" && destination.rest === undefined && isPublicRead(method)) {
       const others = reply.getHeader("vary");
       reply.header("vary", others === undefined ? "Accept-Encoding" : `${others}, Accept-Encoding`);
     }
@@ -175,12 +178,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       await remote.call(destination.method, request.raw, reply.raw);
     } else {
       if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request.raw);
-      await handleNodeRequest(transcoder, request.raw, reply.raw);
+      await handleNodeRequest(transcoder, request.raw, reply.raw, {}, destination.rest);
     }
   });
   function isForwarded(destination: Destination): destination is Destination & { kind: "method" } {
     if (destination.kind !== "method" || isHosted(destination.method)) return false;
-    return !destination.isRest || !options.foreignNeighbours;
+    return destination.rest === undefined || !options.foreignNeighbours;
   }
 
   await app.listen({ host: options.host, port: options.port });

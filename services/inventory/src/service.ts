@@ -7,6 +7,7 @@ import {
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
 import {
+  atHand,
   auditGauges,
   auditJob,
   createAuditReports,
@@ -81,6 +82,10 @@ export const inventory = defineModule({
           auditStock: auditStock({ audit, pageTokens }),
           repairStock: repairStock({ audit, ledger, store: auditStore, upkeep, log }),
         }),
+      atHand: [
+        atHand(InventoryService.method.getProductByID, ({ productId }) => productCache.productAtHand(productId)),
+        atHand(InventoryService.method.listProducts, (request) => productCache.pageAtHand(request)),
+      ],
       handlers: [
         eventHandler({
           durable: "inventory-order-placed",

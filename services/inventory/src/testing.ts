@@ -7,6 +7,7 @@ import { openStores } from "./open-stores.ts";
 const noCache: Cache = {
   read: () => ({
     get: async (_key, load) => (await load())?.value,
+    peek: () => undefined,
     invalidate: async () => {},
     invalidateAll: async () => {},
   }),

@@ -7,13 +7,26 @@ export const compressions: Compression[] = [compressionGzip, compressionBrotli];
 /** Shorter answers are not worth it: Connect's own default. */
 const compressMinBytes = 1024;
 
+/** Bytes of an answer, and what they were compressed to, by the names of compressions. */
+export interface Compressible {
+  readonly bytes: Uint8Array;
+  readonly compressed: Map<string, Promise<Uint8Array>>;
+}
+
+export function compressible(bytes: Uint8Array): Compressible {
+  return { bytes, compressed: new Map() };
+}
+
 /** An answer as the caller takes it, with the name of what compressed it. */
 export async function compressed(
-  message: Uint8Array,
+  { bytes, compressed }: Compressible,
   accepted: string | string[] | undefined,
 ): Promise<readonly [bytes: Uint8Array, name: string | undefined]> {
-  if (message.byteLength < compressMinBytes || accepted === undefined) return [message, undefined];
+  if (bytes.byteLength < compressMinBytes || accepted === undefined) return [bytes, undefined];
   const { response } = compressionNegotiate(compressions, null, String(accepted), "");
-  if (response === null) return [message, undefined];
-  return [await response.compress(message as Uint8Array<ArrayBuffer>), response.name];
+  if (response === null) return [bytes, undefined];
+  const { name } = response;
+  const made = compressed.get(name) ?? response.compress(bytes as Uint8Array<ArrayBuffer>);
+  compressed.set(name, made);
+  return [await made, name];
 }

@@ -2,11 +2,12 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import type { Message } from "@bufbuild/protobuf";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
+import { endInOnePiece } from "../end-in-one-piece.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
-import { compressed } from "./compressions.ts";
+import { type Compressible, compressed, compressible } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
-import { type LeanMethod, toldOf } from "./lean-method.ts";
+import { encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
 
 /** Whether a message is binary, by the types that a unary call of the Connect protocol has. */
@@ -56,7 +57,7 @@ export async function answerConnect(
     },
   });
   let status = 200;
-  let body: Uint8Array;
+  let body: Compressible;
   let type = binary ? "application/proto" : "application/json";
   try {
     await method.admit(context);
@@ -67,14 +68,14 @@ export async function answerConnect(
       context.end();
       return await answerByStock(method.stock, request, response, bytes, said);
     }
-    body = method.messages.getO(binary).serialize(await method.invoke(context, input));
+    body = encoded(method, binary, await method.invoke(context, input));
   } catch (error) {
     const told = toldOf(error);
     status = codeToHttpStatus(told.code);
     type = "application/json";
     // Another service's words are its own: only what it says in the body is passed on.
     if (!told.isWireError) mergeNonProtocolHeaders(context.responseHeader, told.metadata);
-    body = errorToJsonBytes(told, method.options.jsonOptions);
+    body = compressible(errorToJsonBytes(told, method.options.jsonOptions));
   }
   context.end();
   const head: OutgoingHttpHeaders = { ...said, "content-type": type };
@@ -84,8 +85,7 @@ export async function answerConnect(
   addHeaders(head, context.saidInTrailer, "trailer-");
   head["content-length"] = bytes.byteLength;
   response.writeHead(status, head);
-  // As text of one byte a character it leaves in one piece with the head.
-  response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1"), "latin1");
+  endInOnePiece(response, bytes);
 }
 
 function parsed({ messages }: LeanMethod, binary: boolean, bytes: Uint8Array): Message | undefined {

@@ -13,7 +13,7 @@ import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";
-import { type LeanMethod, toldOf } from "./lean-method.ts";
+import { encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
 
 /** Before each message: a byte of flags, and its length in four. */
@@ -72,7 +72,7 @@ export async function answerGrpc(
       if (!stream.readableEnded) discard(stream);
       return;
     }
-    const output = method.messages.getO(true).serialize(await method.invoke(context, input));
+    const output = encoded(method, true, await method.invoke(context, input));
     [message, encoding] = await compressed(output, headers["grpc-accept-encoding"]);
   } catch (error) {
     failure = error;

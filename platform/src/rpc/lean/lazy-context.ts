@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { NodeHeaders } from "../node-headers.ts";
 
 /** Made once: an error of its own for every call, with its stack, costs more than most calls. */
 const callEnded = new ConnectError("the call has ended", Code.Canceled);
@@ -74,11 +75,11 @@ export function createLazyContext(source: CallSource): LazyContext {
       return (controller ?? makeController()).signal;
     },
     get responseHeader() {
-      header ??= new Headers();
+      header ??= new NodeHeaders();
       return header;
     },
     get responseTrailer() {
-      trailer ??= new Headers();
+      trailer ??= new NodeHeaders();
       return trailer;
     },
     get saidInHeader() {

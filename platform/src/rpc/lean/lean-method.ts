@@ -5,6 +5,8 @@ import {
   type MethodSerializationLookup,
   type UniversalHandler,
 } from "@connectrpc/connect/protocol";
+import { madeOnce } from "../unchanging.ts";
+import { type Compressible, compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
 import type { LazyContext } from "./lazy-context.ts";
 
@@ -12,6 +14,8 @@ import type { LazyContext } from "./lazy-context.ts";
 export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGate" | "jsonOptions"> & {
   readonly readMaxBytes: number;
   readonly maxTimeoutMs?: number;
+  /** An answer that is there already, for a request that is valid: it passes no interceptor. */
+  readonly findAtHand?: (method: DescMethod, input: Message) => Message | undefined;
 };
 
 const writeMaxBytes = 0xffffffff;
@@ -25,7 +29,7 @@ export interface LeanMethod {
   readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
   /** Whether the caller may call; throws when not. To be asked before the request is read. */
   admit(context: LazyContext): Promise<void>;
-  invoke(context: LazyContext, input: Message): Promise<Message>;
+  invoke(context: LazyContext, input: Message): Message | Promise<Message>;
 }
 
 /** The unary methods among those that the handlers serve, by their paths. */
@@ -35,7 +39,7 @@ export function leanMethods(
   options: CallOptions,
 ): Map<string, LeanMethod> {
   const methods = new Map<string, LeanMethod>();
-  const { interceptors = [], requestGate, jsonOptions, readMaxBytes } = options;
+  const { interceptors = [], requestGate, jsonOptions, readMaxBytes, findAtHand } = options;
   for (const stock of handlers) {
     const spec = specs.get(stock.method);
     if (spec?.kind !== "unary") continue;
@@ -49,10 +53,17 @@ export function leanMethods(
         writeMaxBytes,
       }),
       admit: async (context) => await requestGate?.(context),
-      invoke: (context, input) => invokeUnary(spec as UnarySpec, context, input, interceptors),
+      invoke: (context, input) =>
+        findAtHand?.(spec.method, input) ?? invokeUnary(spec as UnarySpec, context, input, interceptors),
     });
   }
   return methods;
+}
+
+/** The bytes of an answer. */
+export function encoded({ messages }: LeanMethod, isBinary: boolean, output: Message): Compressible {
+  const codec = messages.getO(isBinary);
+  return madeOnce(output, codec, () => compressible(codec.serialize(output)));
 }
 
 /** What the caller is told: nothing of an error that was not made for it. */

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { endInOnePiece } from "../end-in-one-piece.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { drain } from "./drain.ts";
 import type { RestHeaders } from "./headers.ts";
-import type { RestResponse, Transcoder } from "./transcoder.ts";
+import type { RestTarget } from "./target.ts";
+import type { RestResponse, RestResult, Transcoder } from "./transcoder.ts";
 
 type NodeRequest = IncomingMessage | Http2ServerRequest;
 type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -17,12 +19,14 @@ const callerGone = new ConnectError("the caller has gone", Code.Canceled);
  * reader is gone; never rejects.
  *
  * @param said what every answer says in headers, unless this one says otherwise
+ * @param target what the transcoder finds by the request's first line, for a host that has asked
  */
 export async function handleNodeRequest(
   transcoder: Transcoder,
   request: NodeRequest,
   response: NodeResponse,
   said: RestHeaders = {},
+  target: RestTarget = transcoder.target(request.method ?? "GET", request.url ?? "/"),
 ): Promise<void> {
   let abort: AbortController | undefined;
   // Not response.writableFinished: of an HTTP/2 stream that its caller reset it says true.
@@ -32,11 +36,9 @@ export async function handleNodeRequest(
     gone = !answered;
     if (gone) abort?.abort(callerGone);
   });
-  const { path, query } = splitTarget(request.url ?? "/");
   const answer = await transcoder.handle({
     method: request.method ?? "GET",
-    path,
-    query,
+    target,
     headers: new NodeHeaders(request.headers),
     body: bodyOf(request),
     get signal() {
@@ -49,14 +51,21 @@ export async function handleNodeRequest(
   answered = true;
 }
 
-/** Splits the target of a request into raw path and raw query; an absolute target loses its origin. */
-function splitTarget(url: string): { path: string; query: string } {
-  const target = url.startsWith("/") ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "") || "/";
-  const mark = target.indexOf("?");
-  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+/** Answers a request for a unary method as handleNodeRequest does, with a result that is there. */
+export function answerNodeRequest(
+  transcoder: Transcoder,
+  request: NodeRequest,
+  response: NodeResponse,
+  said: RestHeaders,
+  target: RestTarget,
+  result: RestResult,
+): void {
+  const method = request.method ?? "GET";
+  const answer = transcoder.respond({ method, target, headers: new NodeHeaders(request.headers) }, result);
+  void write(request, response, { ...answer, headers: { ...said, ...answer.headers } }, transcoder.readMaxBytes);
 }
 
-function hasBody(request: NodeRequest): boolean {
+export function hasBody(request: NodeRequest): boolean {
   if ("stream" in request) return !request.stream.endAfterHeaders;
   const { "content-length": length, "transfer-encoding": transfer } = request.headers;
   return transfer !== undefined || (length !== undefined && length !== "0");
@@ -127,7 +136,8 @@ async function write(
     out.writeHead(status, headers);
     if (body instanceof Uint8Array) {
       if (!unread) {
-        out.end(body);
+        if (isHttp1) endInOnePiece(out, body);
+        else out.end(body);
         return;
       }
       out.write(body);

@@ -8,11 +8,13 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { madeOnce } from "../unchanging.ts";
+import { entityTag } from "./entity-tag.ts";
 import { hasOwnJsonForm } from "./fields.ts";
 import type { RestRoute } from "./route.ts";
 
-/** A body and what its bytes are; `etag` is what the message has in its text field of that name. */
-type Content = { contentType: string; bytes: Uint8Array; etag?: string };
+/** A body, what its bytes are, and for GET the entity tag that its message gives it. */
+type Content = { contentType: string; bytes: Uint8Array; entityTag?: string };
 
 const encoder = new TextEncoder();
 
@@ -23,12 +25,20 @@ const encoder = new TextEncoder();
  * @throws Error for what JSON cannot express: an Any that the registry does not know.
  */
 export function encodeResponse(route: RestRoute, message: Message, registry?: Registry): Content {
-  const raw = httpBody(route, message);
-  if (raw !== undefined) return { contentType: raw.contentType || "application/octet-stream", bytes: raw.data };
-  const json = responseJson(route, message, registry);
-  const bytes = encoder.encode(JSON.stringify(json));
-  const { etag } = Object(json) as JsonObject;
-  return { contentType: "application/json", bytes, ...(typeof etag === "string" && { etag }) };
+  return madeOnce(message, route, () => {
+    const raw = httpBody(route, message);
+    if (raw !== undefined) {
+      const contentType = raw.contentType || "application/octet-stream";
+      return { contentType, bytes: raw.data, ...tagged(route, raw.data, undefined) };
+    }
+    const json = responseJson(route, message, registry);
+    const bytes = encoder.encode(JSON.stringify(json));
+    return { contentType: "application/json", bytes, ...tagged(route, bytes, (Object(json) as JsonObject).etag) };
+  });
+}
+
+function tagged({ httpMethod }: RestRoute, bytes: Uint8Array, own: JsonValue | undefined) {
+  return httpMethod === "GET" ? { entityTag: entityTag(bytes, typeof own === "string" ? own : undefined) } : {};
 }
 
 /** The JSON of a response message or of the rule's `response_body` in it. */

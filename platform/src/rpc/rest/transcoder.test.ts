@@ -95,15 +95,13 @@ async function* chunks(...parts: Uint8Array[]): AsyncIterable<Uint8Array> {
 
 async function handle(line: string, init: Init = {}, to = transcoder()): Promise<RestResponse> {
   const [method = "", target = ""] = line.split(" ");
-  const [path = "", query = ""] = target.split("?");
   const headers = new Headers(init.headers);
   const { body } = init;
   if (body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
   return to.handle({
     method,
-    path,
-    query,
+    target: to.target(method, target),
     headers,
     body: bytes === undefined ? null : bytes instanceof Uint8Array ? chunks(bytes) : bytes,
     signal: new AbortController().signal,

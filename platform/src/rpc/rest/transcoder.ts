@@ -7,8 +7,9 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { unchanging } from "../unchanging.ts";
 import { readBody } from "./body.ts";
-import { entityTag, namesTag } from "./entity-tag.ts";
+import { namesTag } from "./entity-tag.ts";
 import { errorResponse } from "./error.ts";
 import { file_google_rpc_error_details, type HttpRule } from "./google-types.ts";
 import { addHeaders, type RestHeaders } from "./headers.ts";
@@ -18,13 +19,14 @@ import { decodeRequest } from "./request.ts";
 import { encodeResponse } from "./response.ts";
 import { encodeStream } from "./response-stream.ts";
 import type { RestRoute } from "./route.ts";
-import { createRestRoutes, type RestRoutes } from "./route-trie.ts";
+import { createRestRoutes } from "./route-trie.ts";
+import { createTargets, type RestTarget } from "./target.ts";
 
-/** An HTTP request; `path` and `query` as they came, still percent-encoded, the query without "?". */
+/** An HTTP request. */
 export type RestRequest = {
   method: string;
-  path: string;
-  query: string;
+  /** What the transcoder found by its first line. */
+  target: RestTarget;
   headers: Headers;
   /** null for a request without a body. It is read only if the host asks for the message. */
   body: AsyncIterable<Uint8Array> | null;
@@ -82,10 +84,13 @@ export type TranscoderOptions = {
 
 /** Serves REST for Connect services by their `google.api.http` rules. */
 export type Transcoder = {
-  readonly routes: RestRoutes;
   readonly readMaxBytes: number;
+  /** What the first line of a request leads to; `url` as it came, with its query. */
+  target(httpMethod: string, url: string): RestTarget;
   /** Answers a request. Never rejects: every failure is a response. */
   handle(request: RestRequest): Promise<RestResponse>;
+  /** Answers a request for a unary method whose result is there, for a host that can tell without calling. */
+  respond(request: Pick<RestRequest, "method" | "target" | "headers">, result: RestResult): RestResponse;
 };
 
 /**
@@ -96,20 +101,20 @@ export type Transcoder = {
 export function createTranscoder(options: TranscoderOptions): Transcoder {
   const services = [...options.services];
   const { invoke, readMaxBytes = 1024 * 1024, firstMessageMs = 250, keepAliveMs = 15_000 } = options;
-  const routes = createRestRoutes(services, options.rules);
+  const target = createTargets(createRestRoutes(services, options.rules));
   const registry = options.registry ?? registryOf(services);
-  return { routes, readMaxBytes, handle };
+  return { readMaxBytes, target, handle, respond };
 
   async function handle(request: RestRequest): Promise<RestResponse> {
     try {
-      const match = routes.match(request.method, request.path);
+      const { match, path } = request.target;
       switch (match.kind) {
         case "match":
           return await answer(request, match.route, match.variables);
         case "method_not_allowed":
           return notAllowed(request, match.allow);
         case "not_found":
-          throw new ConnectError(`there is nothing at ${request.path.slice(0, 200)}`, Code.NotFound);
+          throw new ConnectError(`there is nothing at ${path.slice(0, 200)}`, Code.NotFound);
       }
     } catch (error) {
       return withoutBodyOnHead(request, errorResponse(error, registry));
@@ -141,14 +146,18 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       const isConditional = route.etag !== undefined && request.headers.has("if-match");
       throw isConditional && told instanceof ConnectError ? preconditionFailed(told) : told;
     });
-    const headers: RestHeaders = {};
-    addHeaders(headers, result.header);
-    addHeaders(headers, result.trailer, "trailer-");
-    if (method.methodKind === "server_streaming")
-      return await stream(request, route, headers, result.message as AsyncIterable<Message>);
-    const { contentType, bytes, etag } = encodeResponse(route, result.message as Message, registry);
-    if (route.httpMethod === "GET") {
-      const tag = [headers.etag ?? entityTag(bytes, etag)].flat()[0]!;
+    if (method.methodKind !== "server_streaming") return respond(request, result);
+    return await stream(request, route, headersOf(result), result.message as AsyncIterable<Message>);
+  }
+
+  function respond(request: Pick<RestRequest, "method" | "target" | "headers">, result: RestResult): RestResponse {
+    const { match } = request.target;
+    if (match.kind !== "match") throw new Error(`${request.target.path} is answered by no method`);
+    const { route } = match;
+    const headers = headersOf(result);
+    const { contentType, bytes, entityTag } = encodeResponse(route, result.message as Message, registry);
+    if (entityTag !== undefined) {
+      const tag = [headers.etag ?? entityTag].flat()[0]!;
       headers.etag = tag;
       const known = request.headers.get("if-none-match");
       if (known !== null && namesTag(known, tag)) return { status: 304, headers, body: new Uint8Array() };
@@ -176,16 +185,20 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   }
 
   async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
-    const { body, headers, query } = request;
+    const { body, headers, target } = request;
+    if (target.message !== undefined && body === null) return target.message;
     const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
     const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
-    return decodeRequest(route, variables, query, content, registry, headers.get("if-match")).message;
+    const ifMatch = headers.get("if-match");
+    const { message } = decodeRequest(route, variables, target.query, content, registry, ifMatch);
+    if (target.decides && body === null) target.message = unchanging(message);
+    return message;
   }
 
   function notAllowed(request: RestRequest, methods: string[]): RestResponse {
     const allow = [...new Set([...methods, "OPTIONS"])].join(", ");
     if (request.method === "OPTIONS") return { status: 204, headers: { allow }, body: new Uint8Array() };
-    const error = new ConnectError(`${request.path.slice(0, 200)} allows ${allow}`, Code.Unimplemented, {
+    const error = new ConnectError(`${request.target.path.slice(0, 200)} allows ${allow}`, Code.Unimplemented, {
       allow,
     });
     return withoutBodyOnHead(request, errorResponse(withHttpStatus(error, 405), registry));
@@ -200,8 +213,15 @@ function keepHttpStatus(error: unknown, failure: unknown): unknown {
 }
 
 /** HEAD answers with the headers of GET, its Content-Length included. */
-function withoutBodyOnHead(request: RestRequest, response: RestResponse): RestResponse {
+function withoutBodyOnHead(request: Pick<RestRequest, "method">, response: RestResponse): RestResponse {
   return request.method === "HEAD" ? { ...response, body: new Uint8Array() } : response;
+}
+
+function headersOf({ header, trailer }: RestResult): RestHeaders {
+  const headers: RestHeaders = {};
+  addHeaders(headers, header);
+  addHeaders(headers, trailer, "trailer-");
+  return headers;
 }
 
 /** The deadline that a caller asks for with the header of the Connect protocol. */

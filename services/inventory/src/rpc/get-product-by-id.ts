@@ -10,8 +10,8 @@ export function getProductByID(on: {
   readonly cache: ProductCache;
 }): MethodImpl<typeof InventoryService.method.getProductByID> {
   return async ({ productId }) => {
-    const product = await on.cache.product(productId, () => on.products.findById(productId));
-    if (product === undefined) throw productNotFound(productId);
-    return { product };
+    const answer = await on.cache.product(productId, () => on.products.findById(productId));
+    if (answer === undefined) throw productNotFound(productId);
+    return answer;
   };
 }
