@@ -1,20 +1,28 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { MethodImplSpec } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { http2Caller, nodeCaller } from "./caller.ts";
 import type { Greet } from "./greet.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { isTooLong } from "./message-sizes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
+import type { RemoteCalls } from "./remote-calls.ts";
 import { handleNodeRequest } from "./rest/node-handler.ts";
 import type { Transcoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { Routing } from "./routing.ts";
 
-/** Answers the usual unary calls of what is hosted here, in every protocol but gRPC-Web, without Fastify, which adds nothing to them. */
+/**
+ * Answers usual unary calls without Fastify, which adds nothing to them: those of what is hosted here, in every protocol but
+ * gRPC-Web, and those that are forwarded, in every protocol.
+ *
+ * `false` means that a request is not usual: then nothing of it was touched.
+ */
 export interface ShortWay {
-  /** False if the request is not usual: then nothing of it was touched. */
   request(request: AnyRequest, response: AnyResponse): boolean;
+  /** Over HTTP/2, before Node makes its objects of the stream. */
   readonly stream: LeanCalls["stream"];
 }
 
@@ -26,10 +34,11 @@ export function createShortWay(port: {
   readonly transcoder: Transcoder;
   readonly greet: Greet;
   readonly corsOrigins: readonly string[];
+  readonly remote: RemoteCalls;
   hosted(service: DescService): unknown;
   refusal(method: DescMethod): unknown;
 }): ShortWay {
-  const { routing, transcoder, greet, corsOrigins } = port;
+  const { routing, transcoder, greet, corsOrigins, remote } = port;
   const { readMaxBytes } = port.routerOptions;
   // Pages of another origin would be answered otherwise.
   const vary = corsOrigins.length === 0 || corsOrigins.includes("*") ? {} : { vary: "Origin" };
@@ -42,25 +51,49 @@ export function createShortWay(port: {
       isUsual(request) && port.refusal(method) === undefined ? { ...greet(request), ...vary } : undefined,
   });
 
-  function restMethod({ method, url, headers }: AnyRequest): DescMethod | undefined {
+  function unaryMethod(httpMethod = "GET", url = "/", headers: IncomingHttpHeaders) {
     if (isTooLong(headers, readMaxBytes)) return undefined;
-    const destination = routing.find(method ?? "", url ?? "/");
-    return destination.kind === "method" && destination.isRest ? destination.method : undefined;
+    const destination = routing.find(httpMethod, url);
+    if (destination.kind !== "method" || destination.method.methodKind !== "unary") return undefined;
+    if (port.refusal(destination.method) !== undefined) return undefined;
+    return { ...destination, isHosted: port.hosted(destination.method.parent) !== undefined };
   }
 
   return {
-    stream: lean.stream,
     request(request, response) {
       if (!isUsual(request)) return false;
       if (request.httpVersionMajor === 1 && lean.request(request as IncomingMessage, response as ServerResponse))
         return true;
-      const method = restMethod(request);
-      if (method?.methodKind !== "unary" || port.hosted(method.parent) === undefined) return false;
-      if (port.refusal(method) !== undefined) return false;
-      void handleNodeRequest(transcoder, request, response, { ...greet(request), ...vary });
+      const called = unaryMethod(request.method, request.url, request.headers);
+      if (called === undefined) return false;
+      const say = () => ({ ...greet(request), ...vary });
+      if (!called.isHosted) {
+        if (!mayForward(called, request.method)) return false;
+        void remote.call(called.method, nodeCaller(request, response, say()));
+      } else {
+        if (!called.isRest) return false;
+        void handleNodeRequest(transcoder, request, response, say());
+      }
+      return true;
+    },
+    stream(stream, headers) {
+      if (lean.stream(stream, headers)) return true;
+      if (!isUsual({ headers })) return false;
+      const called = unaryMethod(headers[":method"], headers[":path"], headers);
+      if (called === undefined || called.isHosted || !mayForward(called, headers[":method"])) return false;
+      const said = greet({ headers, socket: stream.session!.socket as Socket });
+      void remote.call(called.method, http2Caller(stream, headers, { ...said, ...vary }));
       return true;
     },
   };
+
+  /** A GET of the Connect protocol is answered with more in headers. */
+  function mayForward(
+    called: { readonly method: DescMethod; readonly isRest: boolean },
+    httpMethod: string | undefined,
+  ) {
+    return (called.isRest || httpMethod === "POST") && remote.carries(called.method, called.isRest);
+  }
 }
 
 /** Pages from elsewhere are told more, and who expects something is told so first. */
