@@ -21,7 +21,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     neighbours: services.map((service) => ({ service, urls: [url] })),
     foreignNeighbours: true,
     hosted: () => undefined,
-    leanCalls: false,
+    leanCalls: true,
     authorize: async () => ({ kind: "anonymous" }),
     routerOptions: { interceptors: [], readMaxBytes: config.READ_MAX_BYTES },
     isPublic: true,

@@ -8,6 +8,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { callAnew } from "./anew.ts";
+import type { Caller } from "./caller.ts";
 import type { Neighbour } from "./clients.ts";
 import type { ForwardFailure } from "./forward.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
@@ -19,7 +20,7 @@ import { speaksHttp1 } from "./speaks-http1.ts";
 /** Calls to a service that is no port of this platform: it knows no REST, and perhaps nothing but gRPC. */
 export interface ForeignCalls {
   /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
-  understands(request: AnyRequest): Promise<boolean>;
+  understands(request: Pick<Caller, "headers" | "httpVersion">): Promise<boolean>;
   /** Makes a call that it would not understand anew, in a protocol that it knows. Never rejects. */
   answer(method: DescMethod, request: AnyRequest, response: AnyResponse): Promise<void>;
   /** For REST. */
@@ -66,9 +67,9 @@ export function createForeignCalls(
   callAnew(service.methods, transport)(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.method.name, handler]));
   return {
-    async understands(request) {
-      const isGrpc = /^application\/grpc($|[+;])/i.test(request.headers["content-type"] ?? "");
-      return (isGrpc && request.httpVersionMajor === 2) || (await answersHttp1());
+    async understands({ headers, httpVersion }) {
+      const isGrpc = /^application\/grpc($|[+;])/i.test(headers["content-type"] ?? "");
+      return (isGrpc && httpVersion === 2) || (await answersHttp1());
     },
     async answer(method, request, response) {
       const handler = handlers.get(method.name)!;

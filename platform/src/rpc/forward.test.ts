@@ -5,9 +5,10 @@ import * as net from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { type Caller, http2Caller, nodeCaller } from "./caller.ts";
 import { createForwarder, type ForwarderOptions, type ForwardOptions } from "./forward.ts";
-import { OnePortServer, portOf } from "./one-port.ts";
+import { type OnePortOptions, OnePortServer, portOf } from "./one-port.ts";
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -16,14 +17,32 @@ afterEach(async () => {
 
 const versions = [["HTTP/1.1"], ["HTTP/2"]] as const;
 type Version = (typeof versions)[number][0];
+/** A call may be one message each way, or a stream, as everything is that is not known to be one message. */
+const kinds = [
+  ["HTTP/1.1", "a stream", false],
+  ["HTTP/2", "a stream", false],
+  ["HTTP/1.1", "a unary call", true],
+  ["HTTP/2", "a unary call", true],
+] as const;
+const [ofStream, ofUnary] = [
+  ["a stream", false],
+  ["a unary call", true],
+] as const;
 
-test.each(versions)("a request crosses on %s, the version it came in on, and so does its answer", async (version) => {
-  const { send } = await gatewayTo((request, response) => {
-    response.statusCode = 201;
-    response.setHeader("x-seen", `${request.httpVersion} ${request.method} ${request.url} ${request.headers["x-own"]}`);
-    response.setHeader("set-cookie", ["a=1", "b=2"]);
-    request.pipe(response);
-  });
+test.each(kinds)("on %s, as %s, a request crosses on the version it came in on", async (version, _, isUnary) => {
+  const { send } = await gatewayTo(
+    (request, response) => {
+      response.statusCode = 201;
+      response.setHeader(
+        "x-seen",
+        `${request.httpVersion} ${request.method} ${request.url} ${request.headers["x-own"]}`,
+      );
+      response.setHeader("set-cookie", ["a=1", "b=2"]);
+      request.pipe(response);
+    },
+    {},
+    { isUnary },
+  );
   const answer = await send(version, {
     method: "POST",
     path: "/a%20b?c=d",
@@ -35,41 +54,57 @@ test.each(versions)("a request crosses on %s, the version it came in on, and so 
   expect(answer.headers["set-cookie"]).toEqual(["a=1", "b=2"]);
 });
 
-test.each(versions)("trailers of the request and of the answer cross on %s", async (version) => {
-  const { send } = await gatewayTo((request, response) => {
-    request.resume().on("end", () => {
-      response.writeHead(200, { "content-type": "application/grpc" });
-      response.write("body");
-      response.addTrailers({ "grpc-status": "0", "x-asked": String(request.trailers["x-checksum"]) });
-      response.end();
-    });
-  });
+test.each(kinds)("on %s, as %s, trailers of request and answer cross", async (version, _, isUnary) => {
+  const { send } = await gatewayTo(
+    (request, response) => {
+      request.resume().on("end", () => {
+        response.writeHead(200, { "content-type": "application/grpc" });
+        response.write("body");
+        response.addTrailers({ "grpc-status": "0", "x-asked": String(request.trailers["x-checksum"]) });
+        response.end();
+      });
+    },
+    {},
+    { isUnary },
+  );
   const answer = await send(version, { method: "POST", body: "hello", trailers: { "x-checksum": "42" } });
   expect(answer).toMatchObject({ body: "body", trailers: { "grpc-status": "0", "x-asked": "42" } });
 });
 
-test("gRPC's trailers-only answer stays one frame, and a bodiless answer keeps its trailers", async () => {
-  const { send } = await gatewayTo((request, response) => {
-    response.setHeader("content-type", "application/grpc");
-    if (request.url === "/only") response.setHeader("grpc-status", "5");
-    else {
-      response.flushHeaders();
-      response.addTrailers({ "grpc-status": "5" });
-    }
-    response.end();
-  });
-  const only = await send("HTTP/2", { path: "/only" });
-  expect([only.headers["grpc-status"], only.endedWithHead]).toEqual(["5", true]);
-  const late = await send("HTTP/2", { path: "/late" });
-  expect([late.trailers["grpc-status"], late.endedWithHead]).toEqual(["5", false]);
-});
+test.each([ofStream, ofUnary])(
+  "of %s gRPC's trailers-only answer stays one frame, and a bodiless one keeps its trailers",
+  async (_, isUnary) => {
+    const { send } = await gatewayTo(
+      (request, response) => {
+        response.setHeader("content-type", "application/grpc");
+        if (request.url === "/only") response.setHeader("grpc-status", "5");
+        else {
+          response.flushHeaders();
+          response.addTrailers({ "grpc-status": "5" });
+        }
+        response.end();
+      },
+      {},
+      { isUnary },
+    );
+    const only = await send("HTTP/2", { path: "/only" });
+    expect([only.headers["grpc-status"], only.endedWithHead]).toEqual(["5", true]);
+    const late = await send("HTTP/2", { path: "/late" });
+    expect([late.trailers["grpc-status"], late.endedWithHead]).toEqual(["5", false]);
+  },
+);
 
-test.each(versions)("HEAD, 204 and 304 cross on %s", async (version) => {
-  const { send } = await gatewayTo((request, response) => {
-    response.writeHead(Number(request.url!.slice(1)), request.method === "HEAD" ? { "content-length": 5 } : {});
-    response.end();
-  });
-  expect(await send(version, { method: "HEAD", path: "/200" })).toMatchObject({ status: 200, body: "" });
+test.each(kinds)("on %s, as %s, HEAD, 204 and 304 cross", async (version, _, isUnary) => {
+  const { send } = await gatewayTo(
+    (request, response) => {
+      response.writeHead(Number(request.url!.slice(1)), request.method === "HEAD" ? { "content-length": 5 } : {});
+      response.end();
+    },
+    {},
+    { isUnary },
+  );
+  const head = { status: 200, headers: { "content-length": "5" }, body: "" };
+  expect(await send(version, { method: "HEAD", path: "/200" })).toMatchObject(head);
   expect(await send(version, { path: "/204" })).toMatchObject({ status: 204, body: "" });
   expect(await send(version, { path: "/304" })).toMatchObject({ status: 304, body: "" });
 });
@@ -94,16 +129,20 @@ test.each(versions)("the head of an answer on %s does not wait for its body", as
   cancel();
 });
 
-test.each(versions)("on %s an upstream writes no faster than the client reads", async (version) => {
+test.each(kinds)("on %s, to %s, an upstream answers no faster than the client reads", async (version, _, isUnary) => {
   let written = 0;
-  const { open } = await gatewayTo((_request, response) => {
-    const source = Readable.from(
-      (function* () {
-        for (; written < 100_000_000; written += 100_000) yield Buffer.alloc(100_000);
-      })(),
-    );
-    source.pipe(response);
-  });
+  const { open } = await gatewayTo(
+    (_request, response) => {
+      const source = Readable.from(
+        (function* () {
+          for (; written < 100_000_000; written += 100_000) yield Buffer.alloc(100_000);
+        })(),
+      );
+      source.pipe(response);
+    },
+    {},
+    { isUnary },
+  );
   const { cancel } = await open(version, {});
   let before = -1;
   await vi.waitFor(
@@ -142,6 +181,128 @@ test.each(versions)("an upstream that breaks off its answer on %s breaks it off 
   await expect(text(body)).rejects.toThrow();
   expect(resetCode()).toBe(version === "HTTP/2" ? 11 : undefined);
 });
+
+describe.each([
+  ["HTTP/1.1", "HTTP/1.1", { isUnary: true }],
+  ["HTTP/2", "HTTP/2", { isUnary: true }],
+  ["HTTP/2 as Node would have it", "HTTP/2", { isUnary: true, byNodesObjects: true }],
+] as const)("a unary call on %s", (_, version, unary) => {
+  test("crosses whole, however long it and its answer are", async () => {
+    const { send } = await gatewayTo((request, response) => request.pipe(response), {}, unary);
+    for (const body of ["", "short", "of a message ".repeat(10_000)]) {
+      expect((await send(version, { method: "POST", body })).body).toBe(body);
+    }
+  });
+
+  test("is sent on once it is whole", async () => {
+    const asked = vi.fn();
+    const { ask } = await gatewayTo(
+      async (request, response) => {
+        asked();
+        response.end(`got ${await text(request)}`);
+      },
+      {},
+      unary,
+    );
+    const half = ask(version);
+    half.write("half ");
+    await delay(50);
+    expect(asked).not.toHaveBeenCalled();
+    half.end("and half");
+    expect(await half.answer).toBe("got half and half");
+  });
+
+  test("whose caller gives it up before it is whole reaches nobody", async () => {
+    const asked = vi.fn();
+    const { port, send } = await gatewayTo(
+      (_request, response) => {
+        asked();
+        response.end("there");
+      },
+      {},
+      unary,
+    );
+    const socket = net.connect(port, "127.0.0.1").on("error", () => {});
+    cleanUp.push(() => socket.destroy());
+    socket.write(halfARequest[version], "latin1");
+    await delay(50);
+    if (version === "HTTP/2") socket.write(itsReset, "latin1");
+    else socket.destroy();
+    await delay(50);
+    expect((await send(version, { method: "POST", body: "{}" })).body).toBe("there");
+    expect(asked).toHaveBeenCalledTimes(1);
+  });
+
+  test("is cancelled upstream when its caller goes away", async () => {
+    const [asked, gone] = [vi.fn(), vi.fn()];
+    const { ask, onFailure } = await gatewayTo(
+      (request, response) => {
+        asked();
+        response.on("close", () => gone(streamOf(request)?.rstCode ?? 8));
+      },
+      {},
+      unary,
+    );
+    const waiting = ask(version);
+    waiting.end("{}");
+    await vi.waitFor(() => expect(asked).toHaveBeenCalled());
+    waiting.cancel();
+    await vi.waitFor(() => expect(gone).toHaveBeenCalledWith(8));
+    expect(onFailure).not.toHaveBeenCalled();
+  });
+
+  test("whose answer breaks off gets no half of it", async () => {
+    const { ask, onFailure } = await gatewayTo(
+      (request, response) => {
+        response.write("half of it");
+        setTimeout(() => {
+          const stream = streamOf(request);
+          if (stream !== undefined) stream.close(11);
+          else response.destroy();
+        }, 20);
+      },
+      {},
+      unary,
+    );
+    const broken = ask(version);
+    broken.end("{}");
+    expect(await broken.closed).toBe(version === "HTTP/2" ? 11 : 0);
+    expect(broken.isAnswered()).toBe(false);
+    expect(onFailure).toHaveBeenCalledTimes(1);
+  });
+});
+
+test.each([ofStream, ofUnary])(
+  "of %s half an answer that an upstream cancels over HTTP/2 is not its end",
+  async (_, isUnary) => {
+    const server = net.createServer((socket) => {
+      socket.on("error", () => {}).write(settings, "latin1");
+      socket.on("data", (chunk) => {
+        if (chunk.includes("to us")) socket.write(halfAnAnswer + itsReset, "latin1");
+      });
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    cleanUp.push(() => server.close());
+    const { ask } = await gateway([`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`], {}, { isUnary });
+    const cancelled = ask("HTTP/2");
+    cancelled.end("to us");
+    expect(await cancelled.closed).toBe(http2.constants.NGHTTP2_CANCEL);
+  },
+);
+
+// By hand: Node ends a body before it resets its stream.
+const settings = "\0\0\0\x04\0\0\0\0\0";
+const halfOfIt = "\0\0\x04\0\0\0\0\0\x01half"; // DATA
+const halfAnAnswer = `\0\0\x01\x01\x04\0\0\0\x01\x88${halfOfIt}`; // HEADERS: 200
+const halfARequest = {
+  "HTTP/1.1": "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf",
+  "HTTP/2": [
+    `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${settings}`,
+    "\0\0\x06\x01\x04\0\0\0\x01\x83\x86\x84\x01\x01a", // HEADERS: POST, http, /, and the authority a
+    halfOfIt,
+  ].join(""),
+};
+const itsReset = "\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"; // RST_STREAM: CANCEL
 
 /** A gateway whose calls can be stopped, to an upstream that says what it can say and then never ends. */
 async function stoppableGateway(say: (response: http.ServerResponse) => void) {
@@ -207,54 +368,61 @@ function soon<T>(promise: Promise<T>): Promise<T> {
   return Promise.race([promise, late]);
 }
 
-test("what belongs to a connection does not cross, nor what outsiders may not say", async () => {
-  const { send, upstreamPort, port } = await gatewayTo(echoHeaders, { dropRequestHeaders: ["X-Shop-User"] });
-  const { body, headers } = await send("HTTP/1.1", {
-    headers: {
-      connection: "keep-alive, x-named",
-      "x-named": "1",
-      "keep-alive": "timeout=5",
-      "proxy-authorization": "Basic eA==",
-      te: "trailers, deflate",
-      upgrade: "h2c",
-      "x-shop-user": "admin",
-      "x-forwarded-for": "6.6.6.6",
-      "x-forwarded-proto": "https",
-      forwarded: "for=6.6.6.6",
+test.each([ofStream, ofUnary])(
+  "of %s what belongs to a connection does not cross, nor what outsiders may not say",
+  async (_, isUnary) => {
+    const options = { dropRequestHeaders: ["X-Shop-User"] };
+    const { send, upstreamPort, port } = await gatewayTo(echoHeaders, options, { isUnary });
+    const { body, headers } = await send("HTTP/1.1", {
+      headers: {
+        connection: "keep-alive, x-named",
+        "x-named": "1",
+        "keep-alive": "timeout=5",
+        "proxy-authorization": "Basic eA==",
+        te: "trailers, deflate",
+        upgrade: "h2c",
+        "x-shop-user": "admin",
+        "x-forwarded-for": "6.6.6.6",
+        "x-forwarded-proto": "https",
+        forwarded: "for=6.6.6.6",
+        "grpc-timeout": "10S",
+        "connect-timeout-ms": "10000",
+      },
+    });
+    expect(JSON.parse(body)).toEqual({
+      host: `127.0.0.1:${upstreamPort}`,
+      connection: "keep-alive",
+      te: "trailers",
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-proto": "http",
+      "x-forwarded-host": `127.0.0.1:${port}`,
       "grpc-timeout": "10S",
       "connect-timeout-ms": "10000",
-    },
-  });
-  expect(JSON.parse(body)).toEqual({
-    host: `127.0.0.1:${upstreamPort}`,
-    connection: "keep-alive",
-    te: "trailers",
-    "x-forwarded-for": "127.0.0.1",
-    "x-forwarded-proto": "http",
-    "x-forwarded-host": `127.0.0.1:${port}`,
-    "grpc-timeout": "10S",
-    "connect-timeout-ms": "10000",
-  });
-  expect(headers).not.toHaveProperty("x-named");
-  expect(headers["x-kept"]).toBe("2");
-});
+    });
+    expect(headers).not.toHaveProperty("x-named");
+    expect(headers["x-kept"]).toBe("2");
+  },
+);
 
-test("trusted forwarding headers are added to, and the caller's headers can be replaced", async () => {
-  const { send } = await gatewayTo(
-    echoHeaders,
-    { trustForwardedHeaders: true },
-    { setRequestHeaders: { "x-request-id": "ours" } },
-  );
-  const { body } = await send("HTTP/2", {
-    headers: { "x-forwarded-for": "1.2.3.4", "x-forwarded-host": "shop.example", "x-request-id": "theirs" },
-  });
-  expect(JSON.parse(body)).toMatchObject({
-    "x-forwarded-for": "1.2.3.4, 127.0.0.1",
-    "x-forwarded-host": "shop.example",
-    "x-forwarded-proto": "http",
-    "x-request-id": "ours",
-  });
-});
+test.each(kinds)(
+  "on %s, of %s, trusted forwarding headers are added to, and others replaced",
+  async (version, _, isUnary) => {
+    const { send } = await gatewayTo(
+      echoHeaders,
+      { trustForwardedHeaders: true },
+      { isUnary, setRequestHeaders: { "x-request-id": "ours" } },
+    );
+    const { body } = await send(version, {
+      headers: { "x-forwarded-for": "1.2.3.4", "x-forwarded-host": "shop.example", "x-request-id": "theirs" },
+    });
+    expect(JSON.parse(body)).toMatchObject({
+      "x-forwarded-for": "1.2.3.4, 127.0.0.1",
+      "x-forwarded-host": "shop.example",
+      "x-forwarded-proto": "http",
+      "x-request-id": "ours",
+    });
+  },
+);
 
 const grpc = {
   status: 200,
@@ -276,14 +444,14 @@ test.each([
   ["REST", { "content-type": "application/json" }, rest],
 ])("an upstream that cannot be reached is `unavailable` in %s", async (_protocol, headers, expected) => {
   const onFailure = vi.fn();
-  const { send } = await gateway(["http://127.0.0.1:1"], { onFailure });
-  for (const [version] of versions) {
+  for (const [version, , isUnary] of kinds) {
+    const { send } = await gateway(["http://127.0.0.1:1"], { onFailure }, { isUnary });
     const { endedWithHead, ...rest } = { endedWithHead: false, ...expected };
     const answer = await send(version, { method: "POST", headers, body: "{}" });
     expect(answer).toMatchObject(rest);
     if (version === "HTTP/2" && endedWithHead) expect(answer.endedWithHead).toBe(true);
   }
-  expect(onFailure).toHaveBeenCalledTimes(2);
+  expect(onFailure).toHaveBeenCalledTimes(4);
 });
 
 test("Connect is told from REST by the path where its headers say nothing", async () => {
@@ -296,15 +464,19 @@ test("Connect is told from REST by the path where its headers say nothing", asyn
   expect(await send("HTTP/1.1", { path: "/v1.2/things" })).toMatchObject(rest);
 });
 
-test.each(versions)(
-  "an upstream on %s that breaks before it answers is `unavailable`, and is not asked again",
-  async (version) => {
+test.each(kinds)(
+  "on %s, for %s, an upstream that breaks before it answers is `unavailable`, and is not asked again",
+  async (version, _, isUnary) => {
     const asked = vi.fn();
-    const { send } = await gatewayTo((request) => {
-      asked();
-      request.socket.destroy();
-      streamOf(request)?.session?.destroy();
-    });
+    const { send } = await gatewayTo(
+      (request) => {
+        asked();
+        request.socket.destroy();
+        streamOf(request)?.session?.destroy();
+      },
+      {},
+      { isUnary },
+    );
     const answer = await send(version, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
     expect(answer).toMatchObject(rest);
     expect(asked).toHaveBeenCalledTimes(1);
@@ -324,19 +496,23 @@ test("an upstream that takes a request and never answers is `unavailable` after 
   expect((await send("HTTP/1.1", { path: "/slowly" })).body).toBe("ab");
 });
 
-test.each(versions)("replicas take turns on %s, and one that refuses connections is passed over", async (version) => {
-  const urls = await Promise.all(["a", "b"].map((name) => upstream((_request, response) => response.end(name))));
-  const onFailure = vi.fn();
-  const { send } = await gateway([urls[0]!, "http://127.0.0.1:1", urls[1]!], { onFailure, avoidMs: 60_000 });
-  const answers: string[] = [];
-  for (let i = 0; i < 9; i++) answers.push((await send(version, { method: "POST", body: "{}" })).body);
-  expect(new Set(answers)).toEqual(new Set(["a", "b"]));
-  expect(onFailure).toHaveBeenCalledTimes(1);
-});
+test.each(kinds)(
+  "on %s, for %s, replicas take turns, and one that refuses is passed over",
+  async (version, _, isUnary) => {
+    const urls = await Promise.all(["a", "b"].map((name) => upstream((_request, response) => response.end(name))));
+    const onFailure = vi.fn();
+    const all = [urls[0]!, "http://127.0.0.1:1", urls[1]!];
+    const { send } = await gateway(all, { onFailure, avoidMs: 60_000 }, { isUnary });
+    const answers: string[] = [];
+    for (let i = 0; i < 9; i++) answers.push((await send(version, { method: "POST", body: "{}" })).body);
+    expect(new Set(answers)).toEqual(new Set(["a", "b"]));
+    expect(onFailure).toHaveBeenCalledTimes(1);
+  },
+);
 
-test.each(versions)("a replica that takes requests on %s and answers none is passed over", async (version) => {
+test.each(kinds)("on %s, for %s, a replica that answers none is passed over", async (version, _, isUnary) => {
   const urls = await Promise.all([upstream(() => {}), upstream((_request, response) => response.end("there"))]);
-  const { send } = await gateway(urls, { answerTimeoutMs: 500 });
+  const { send } = await gateway(urls, { answerTimeoutMs: 500 }, { isUnary });
   const late = { body: "late" };
   const soon = () => Promise.race([send(version, { method: "POST", body: "{}" }), delay(200, late)]);
   await vi.waitFor(
@@ -347,13 +523,17 @@ test.each(versions)("a replica that takes requests on %s and answers none is pas
   );
 });
 
-test("a refused stream is sent again with its body, once", async () => {
+test.each([ofStream, ofUnary])("%s that was refused is sent again with its body, once", async (_, isUnary) => {
   const bodies: string[] = [];
-  const { send, onFailure } = await gatewayTo(async (request, response) => {
-    bodies.push(String((await once(request, "data"))[0]));
-    if (bodies.length === 2) response.end("done");
-    else streamOf(request)?.close(http2.constants.NGHTTP2_REFUSED_STREAM);
-  });
+  const { send, onFailure } = await gatewayTo(
+    async (request, response) => {
+      bodies.push(String((await once(request, "data"))[0]));
+      if (bodies.length === 2) response.end("done");
+      else streamOf(request)?.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    },
+    {},
+    { isUnary },
+  );
   const ask = () => send("HTTP/2", { method: "POST", headers: { "content-type": "application/grpc" }, body: "order" });
   expect(await ask()).toMatchObject({ status: 200, body: "done" });
   expect(bodies).toEqual(["order", "order"]);
@@ -362,27 +542,30 @@ test("a refused stream is sent again with its body, once", async () => {
   expect(onFailure).toHaveBeenCalledTimes(3);
 });
 
-test("an upstream that shuts down while requests arrive loses none of them to its GOAWAY", async () => {
-  const servers = await Promise.all(["a", "b"].map((name) => serve((_request, response) => response.end(name))));
-  const { connect } = await gateway(servers.map(urlOf));
-  const session = connect();
-  const statuses: unknown[] = [];
-  const ask = async () => {
-    const stream = session.request({ ":method": "POST", "content-type": "application/grpc" });
-    stream.end("x").resume();
-    const [headers] = await once(stream, "response");
-    statuses.push(headers["grpc-status"]);
-  };
-  await ask();
-  await ask();
-  const asking = (async () => {
-    for (let i = 0; i < 50; i++) await Promise.all([ask(), ask(), ask(), ask()]);
-  })();
-  await delay(20);
-  await new Promise((closed) => servers[0]!.close(closed));
-  await asking;
-  expect(statuses.filter((status) => status !== undefined)).toEqual([]);
-});
+test.each([ofStream, ofUnary])(
+  "of %s nothing is lost to the GOAWAY of an upstream that shuts down meanwhile",
+  async (_, isUnary) => {
+    const servers = await Promise.all(["a", "b"].map((name) => serve((_request, response) => response.end(name))));
+    const { connect } = await gateway(servers.map(urlOf), {}, { isUnary });
+    const session = connect();
+    const statuses: unknown[] = [];
+    const ask = async () => {
+      const stream = session.request({ ":method": "POST", "content-type": "application/grpc" });
+      stream.end("x").resume();
+      const [headers] = await once(stream, "response");
+      statuses.push(headers["grpc-status"]);
+    };
+    await ask();
+    await ask();
+    const asking = (async () => {
+      for (let i = 0; i < 50; i++) await Promise.all([ask(), ask(), ask(), ask()]);
+    })();
+    await delay(20);
+    await new Promise((closed) => servers[0]!.close(closed));
+    await asking;
+    expect(statuses.filter((status) => status !== undefined)).toEqual([]);
+  },
+);
 
 test("more streams than one connection may hold go over several", async () => {
   const sessions = new Set<unknown>();
@@ -457,40 +640,52 @@ test("an HTTP/2 connection without requests is closed, and opened again for the 
   expect(seen.size).toBe(2);
 });
 
-test("a client that still uploads reads the early answer, on a process that lives on", async () => {
-  const { connect } = await gatewayTo(async (request, response) => {
-    for await (const _first of request) break;
-    response.writeHead(200, { "content-type": "application/grpc" });
-    response.addTrailers({ "grpc-status": "8" });
-    response.end();
-  });
-  const session = connect();
-  const upload = async () => {
-    const stream = session.request({ ":method": "POST" });
-    stream.on("error", () => {});
-    const pieces = Array.from({ length: 10 }, () => Buffer.alloc(10_000));
-    Readable.from(pieces).pipe(stream);
-    const [trailers] = await Promise.all([once(stream.resume(), "trailers"), once(stream, "close")]);
-    return trailers[0]["grpc-status"];
-  };
-  for (let round = 0; round < 20; round++) {
-    expect(await Promise.all([upload(), upload(), upload(), upload()])).toEqual(["8", "8", "8", "8"]);
-  }
-});
+test.each([ofStream, ofUnary])(
+  "who still uploads %s reads the early answer, from a process that lives on",
+  async (_, isUnary) => {
+    const { connect } = await gatewayTo(
+      async (request, response) => {
+        for await (const _first of request) break;
+        response.writeHead(200, { "content-type": "application/grpc" });
+        response.addTrailers({ "grpc-status": "8" });
+        response.end();
+      },
+      {},
+      { isUnary },
+    );
+    const session = connect();
+    const upload = async () => {
+      const stream = session.request({ ":method": "POST" });
+      stream.on("error", () => {});
+      const pieces = Array.from({ length: 10 }, () => Buffer.alloc(10_000));
+      Readable.from(pieces).pipe(stream);
+      const [trailers] = await Promise.all([once(stream.resume(), "trailers"), once(stream, "close")]);
+      return trailers[0]["grpc-status"];
+    };
+    for (let round = 0; round < 20; round++) {
+      expect(await Promise.all([upload(), upload(), upload(), upload()])).toEqual(["8", "8", "8", "8"]);
+    }
+  },
+);
 
-test("nothing is left behind on connections that are used again", async () => {
-  const { send } = await gatewayTo((request, response) => {
-    request.resume();
-    const emitter = streamOf(request)?.session ?? request.socket;
-    const count = emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
-    response.end(String(count));
-  });
-  for (const [version] of versions) {
+test.each(kinds)(
+  "on %s, by %s, nothing is left behind on connections that are used again",
+  async (version, _, isUnary) => {
+    const { send } = await gatewayTo(
+      (request, response) => {
+        request.resume();
+        const emitter = streamOf(request)?.session ?? request.socket;
+        const count = emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+        response.end(String(count));
+      },
+      {},
+      { isUnary },
+    );
     const counts: string[] = [];
     for (let i = 0; i < 20; i++) counts.push((await send(version, { method: "POST", body: "x" })).body);
     expect(new Set(counts.slice(2)).size, counts.join()).toBe(1);
-  }
-});
+  },
+);
 
 type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => unknown;
 
@@ -504,8 +699,8 @@ function streamOf(request: http.IncomingMessage): http2.ServerHttp2Stream | unde
   return (request as unknown as Partial<http2.Http2ServerRequest>).stream;
 }
 
-async function serve(handler: Handler): Promise<http.Server> {
-  const server = new OnePortServer({ closeGraceMs: 100 }, handler);
+async function serve(handler: Handler, options: OnePortOptions = {}): Promise<http.Server> {
+  const server = new OnePortServer({ closeGraceMs: 100, ...options }, handler);
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   cleanUp.push(() => new Promise((closed) => server.close(closed)));
   return server;
@@ -517,22 +712,29 @@ const upstream = async (handler: Handler) => urlOf(await serve(handler));
 async function gatewayTo(
   handler: Handler,
   options: Partial<ForwarderOptions<"service">> = {},
-  forwardOptions: ForwardOptions = {},
+  forwardOptions: ForwardOptions & { readonly byNodesObjects?: boolean } = {},
 ) {
   const url = await upstream(handler);
   return { ...(await gateway([url], options, forwardOptions)), upstreamPort: Number(new URL(url).port) };
 }
 
-/** A gateway that forwards everything, and clients of it. */
+/** A gateway that forwards everything, unary calls over HTTP/2 from the stream itself, and clients of it. */
 async function gateway(
   urls: readonly string[],
   options: Partial<ForwarderOptions<"service">> = {},
-  forwardOptions: ForwardOptions = {},
+  forwardOptions: ForwardOptions & { readonly byNodesObjects?: boolean } = {},
 ) {
   const onFailure = vi.fn();
   const { forward, upstreams, close } = createForwarder({ onFailure, ...options, upstreams: { service: urls } });
   cleanUp.push(close);
-  const server = await serve((request, response) => forward(request, response, upstreams.service, forwardOptions));
+  const carry = (caller: Caller) => forward(caller, upstreams.service, forwardOptions);
+  const server = await serve((request, response) => carry(nodeCaller(request, response)), {
+    answersStream(stream, headers) {
+      const takesStream = forwardOptions.isUnary === true && forwardOptions.byNodesObjects !== true;
+      if (takesStream) void carry(http2Caller(stream, headers, {}));
+      return takesStream;
+    },
+  });
   const port = portOf(server);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   cleanUp.push(() => agent.destroy());
@@ -552,7 +754,34 @@ async function gateway(
     const { status, headers, endedWithHead, body, trailers } = await open(version, call);
     return { status, headers, endedWithHead, body: await text(body), trailers: trailers() };
   }
-  return { port, connect, open, send, onFailure, close };
+  /** Makes a request whose body comes in pieces. */
+  function ask(version: Version) {
+    if (version === "HTTP/2") {
+      const stream = connect().request({ ":method": "POST", ":path": "/" });
+      return asked(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+    }
+    const request = http.request({ host: "127.0.0.1", port, method: "POST", agent: false });
+    return asked(request, () => request.destroy());
+  }
+  return { port, connect, open, send, ask, onFailure, close };
+}
+
+function asked(request: http.ClientRequest | http2.ClientHttp2Stream, cancel: () => void) {
+  let answered = false;
+  const answer = new Promise<string>((resolve) => {
+    request.once("response", (response: unknown) => {
+      answered = true;
+      resolve(text("rstCode" in request ? request : (response as http.IncomingMessage)));
+    });
+  });
+  const closed = new Promise<number>((resolve) => {
+    request.on("error", () => {}).once("close", () => resolve(("rstCode" in request && request.rstCode) || 0));
+  });
+  return {
+    ...{ answer, closed, cancel, isAnswered: () => answered },
+    write: (chunk: string) => void request.write(chunk),
+    end: (chunk: string) => void request.end(chunk),
+  };
 }
 
 interface Call {

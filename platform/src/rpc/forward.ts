@@ -1,10 +1,11 @@
-import type * as http from "node:http";
-import * as http2 from "node:http2";
+import type { OutgoingHttpHeaders } from "node:http";
+import { constants } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { closeStream } from "./close-stream.ts";
+import type { Caller } from "./caller.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import { watchMessageSizes } from "./message-sizes.ts";
-import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
+import { endToEnd, requestHead } from "./request-head.ts";
+import { readShort } from "./short-body.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
 import {
   type Answer,
@@ -33,6 +34,11 @@ export interface ForwardFailure {
 }
 
 export interface ForwardOptions {
+  /**
+   * One message is asked and one is answered: nobody can use half of either, so that each crosses in one piece, unless it is
+   * long. A request is sent upstream once it is whole, and an answer begins once it is.
+   */
+  readonly isUnary?: boolean;
   /** Set on the forwarded request, in place of what the caller sent under these (lower-case) names. */
   readonly setRequestHeaders?: Readonly<Record<string, string>>;
   /**
@@ -51,7 +57,7 @@ export interface Forwarder<Name extends string> {
    * when the exchange has ended, whichever way, and never rejects: if no replica can be reached the caller gets
    * `unavailable` in its own protocol. Headers set on the response before are kept unless the upstream sets them too.
    */
-  forward(request: AnyRequest, response: AnyResponse, upstream: Upstream, options?: ForwardOptions): Promise<void>;
+  forward(caller: Caller, upstream: Upstream, options?: ForwardOptions): Promise<void>;
   /** Ends all connections to the upstreams at once; close the server first. */
   close(): void;
 }
@@ -69,14 +75,15 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
   ) as Record<Name, Upstream>;
   return {
     upstreams,
-    async forward(request, response, upstream, { setRequestHeaders = {}, stop, maxMessageBytes } = {}) {
-      const head = requestHead(request, dropped, trustForwardedHeaders, setRequestHeaders);
-      const exchange = new Exchange(request, response, head, onFailure, maxMessageBytes);
+    async forward(caller, upstream, { setRequestHeaders = {}, stop, ...options } = {}) {
+      const head = requestHead(caller, { dropped, trustForwarded: trustForwardedHeaders, set: setRequestHeaders });
+      const exchange = new Exchange(caller, head, onFailure, options);
+      if (stop === undefined) return await exchange.run(upstream);
       const breakOff = () => exchange.breakOff();
-      stop?.addEventListener("abort", breakOff);
-      if (stop?.aborted) breakOff();
+      stop.addEventListener("abort", breakOff);
+      if (stop.aborted) breakOff();
       await exchange.run(upstream);
-      stop?.removeEventListener("abort", breakOff);
+      stop.removeEventListener("abort", breakOff);
     },
     close() {
       for (const upstream of Object.values<Upstream>(upstreams)) upstream.close();
@@ -86,37 +93,36 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
 
 /** One request and its answer. */
 class Exchange {
-  readonly #request: AnyRequest;
-  readonly #response: http.ServerResponse;
+  readonly #caller: Caller;
   readonly #head: RequestHead;
+  readonly #isUnary: boolean;
   readonly #body: RequestBody;
   readonly #onFailure: (failure: ForwardFailure) => void;
   #call: UpstreamCall | undefined;
   #answer: Answer | undefined;
-  /** The answer was handed over whole, or the client has gone. */
+  /** The answer was handed over whole, or the caller has gone. */
   #over = false;
 
   constructor(
-    request: AnyRequest,
-    response: AnyResponse,
+    caller: Caller,
     head: RequestHead,
     onFailure: (failure: ForwardFailure) => void,
-    maxMessageBytes: number | undefined,
+    { isUnary = false, maxMessageBytes }: ForwardOptions,
   ) {
-    this.#request = request;
-    // Node's HTTP/2 compatibility objects are made to be used as those of HTTP/1.1.
-    this.#response = response as http.ServerResponse;
+    this.#caller = caller;
     this.#head = head;
+    this.#isUnary = isUnary;
     const look =
       maxMessageBytes === undefined
         ? undefined
-        : watchMessageSizes(request.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
-    this.#body = new RequestBody(request, look);
+        : watchMessageSizes(caller.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
+    this.#body = new RequestBody(caller, look);
     this.#onFailure = onFailure;
   }
 
   async run(upstream: Upstream): Promise<void> {
-    this.#cancelWithClient();
+    this.#cancelWithCaller();
+    if (this.#isUnary && !this.#over && !(await this.#body.read())) return;
     let retries = 1;
     const turn = [...upstream.inTurn()];
     for (let replica = turn.shift(); replica !== undefined && !this.#over; replica = turn.shift()) {
@@ -139,28 +145,28 @@ class Exchange {
   breakOff(): void {
     if (this.#over) return;
     this.#body.stop();
-    this.#call?.cancel(http2.constants.NGHTTP2_CANCEL);
+    this.#call?.cancel(constants.NGHTTP2_CANCEL);
     if (this.#answer === undefined) this.#refuse(Code.Unavailable);
-    else this.#reset(http2.constants.NGHTTP2_REFUSED_STREAM);
+    else this.#reset(constants.NGHTTP2_REFUSED_STREAM);
   }
 
   #refuseLarge(maxMessageBytes: number): void {
     if (this.#over) return;
     this.#body.stop();
-    this.#call?.cancel(http2.constants.NGHTTP2_CANCEL);
+    this.#call?.cancel(constants.NGHTTP2_CANCEL);
     if (this.#answer !== undefined) {
       // gRPC clients know that code as RESOURCE_EXHAUSTED, too.
-      this.#reset(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      this.#reset(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
     this.#over = true;
-    const error = new ConnectError(`a message is larger than ${maxMessageBytes} bytes`, Code.ResourceExhausted);
-    writeProtocolError(this.#request, this.#response, error);
+    this.#caller.refuse(new ConnectError(`a message is larger than ${maxMessageBytes} bytes`, Code.ResourceExhausted));
   }
 
   async #attempt(replica: Replica): Promise<void> {
-    const call = await (this.#request.httpVersionMajor === 2 ? callHttp2 : callHttp1)(replica, this.#head);
-    if (this.#over) return call.cancel(http2.constants.NGHTTP2_CANCEL);
+    const open = this.#caller.httpVersion === 2 ? callHttp2 : callHttp1;
+    const call = await open(replica, this.#head, this.#body.mayHaveTrailers);
+    if (this.#over) return call.cancel(constants.NGHTTP2_CANCEL);
     this.#call = call;
     this.#body.sendTo(call);
     this.#answer = await replica.silence.during(call.answer);
@@ -174,200 +180,151 @@ class Exchange {
     return error.retry === "always" || (error.retry === "if safe" && /^(GET|HEAD|OPTIONS)$/.test(this.#head.method));
   }
 
-  #deliver(answer: Answer): Promise<void> {
-    const response = this.#response;
-    response.statusCode = answer.status;
-    for (const [name, value] of Object.entries(endToEnd(answer.headers))) response.setHeader(name, value!);
-    if (answer.headersOnly) {
-      this.#over = true;
-      response.end();
-      return Promise.resolve();
-    }
-    // What has come along with the head leaves along with it.
-    setImmediate(() => {
-      if (!this.#over && !response.headersSent) response.flushHeaders();
-    });
-    answer.body.pipe(response, { end: false });
+  async #deliver(answer: Answer): Promise<void> {
+    const headers = endToEnd(answer.headers);
+    if (answer.headersOnly) return this.#hand(answer, headers, nothing);
+    if (!this.#isUnary) return await this.#stream(answer, headers, []);
+    const { state, chunks } = await readShort(answer.body, shortMaxBytes);
+    if (this.#over) return;
+    if (state === "long") return await this.#stream(answer, headers, chunks);
+    if (state === "broken") throw brokenOff();
+    this.#hand(answer, headers, joined(chunks));
+  }
+
+  /** Hands a whole answer over. */
+  #hand(answer: Answer, headers: OutgoingHttpHeaders, body: Buffer): void {
+    this.#caller.answer(answer.status, headers, body, endToEnd(answer.trailers()));
+    this.#over = true;
+  }
+
+  /** Hands an answer over as it comes. */
+  #stream(answer: Answer, headers: OutgoingHttpHeaders, read: readonly Buffer[]): Promise<void> {
+    const writable = this.#caller.begin(answer.status, headers);
+    for (const chunk of read) writable.write(chunk);
+    answer.body.pipe(writable, { end: false });
     return new Promise((resolve, reject) => {
-      const broke = () => reject(new Error("the upstream broke off its answer"));
+      const broke = () => reject(brokenOff());
       answer.body.once("error", broke).once("close", broke);
       answer.body.once("end", () => {
         if (answer.resetCode() !== 0) return broke();
         this.#over = true;
-        this.#end(endToEnd(answer.trailers()));
+        this.#caller.end(endToEnd(answer.trailers()));
         resolve();
       });
     });
   }
 
-  #end(trailers: http.OutgoingHttpHeaders): void {
-    // A head that leaves with end() ends an HTTP/2 stream: nothing could follow it.
-    if (Object.keys(trailers).length > 0) {
-      this.#response.flushHeaders();
-      this.#response.addTrailers(trailers as Record<string, string>);
-    }
-    this.#response.end();
-  }
-
   /** An upstream may answer before it has read the request; then nobody wants the rest of it. */
   #finish(call: UpstreamCall): void {
-    if (this.#request.readableEnded) return;
+    if (this.#caller.body.readableEnded) return;
     this.#body.stop();
-    call.cancel(http2.constants.NGHTTP2_CANCEL);
-    discardBody(this.#request, this.#response);
+    call.cancel(constants.NGHTTP2_CANCEL);
+    this.#caller.discardBody();
   }
 
-  #cancelWithClient(): void {
-    const response = this.#response;
-    // What breaks on the client's side ends in 'close'.
-    this.#request.on("error", () => {});
-    response.on("error", () => {});
-    response.once("close", () => {
+  #cancelWithCaller(): void {
+    this.#caller.onClose((resetCode) => {
       if (this.#over) return;
       this.#over = true;
       this.#body.stop();
-      const code = "stream" in this.#request ? this.#request.stream.rstCode : 0;
-      this.#call?.cancel(code || http2.constants.NGHTTP2_CANCEL);
+      this.#call?.cancel(resetCode || constants.NGHTTP2_CANCEL);
     });
-    if (response.destroyed) this.#over = true;
   }
 
   #refuse(code: Code): void {
     this.#over = true;
     const message = code === Code.Unavailable ? "the service cannot be reached" : "the request cannot be forwarded";
-    writeProtocolError(this.#request, this.#response, new ConnectError(message, code));
+    this.#caller.refuse(new ConnectError(message, code));
   }
 
-  /** The answer has begun: breaking it off is all that can still be said. */
   #reset(code: number): void {
     this.#over = true;
-    if ("stream" in this.#request) closeStream(this.#request.stream, code || http2.constants.NGHTTP2_INTERNAL_ERROR);
-    else this.#response.destroy();
+    this.#caller.reset(code || constants.NGHTTP2_INTERNAL_ERROR);
   }
 }
 
-/** What was sent of a body is kept up to this size until the answer begins, so that it can be sent again. */
-const replayMaxBytes = 65_536;
+/** A message up to this size is short: kept until its answer begins, so that it can be sent again; or given in one piece. */
+const shortMaxBytes = 65_536;
 
 /** The body of a request on its way upstream; what was read of it can be sent again as long as it is short. */
 class RequestBody {
-  readonly #request: AnyRequest;
+  readonly #caller: Caller;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
   readonly #look: (chunk: Buffer) => void;
   #call: UpstreamCall | undefined;
 
   /** @param look sees each chunk as it is sent */
-  constructor(request: AnyRequest, look: ((chunk: Uint8Array) => void) | undefined) {
-    this.#request = request;
-    this.#look = look ?? (() => {});
+  constructor(caller: Caller, look: ((chunk: Uint8Array) => void) | undefined) {
+    this.#caller = caller;
+    this.#look = look ?? ignore;
   }
 
   get replayable(): boolean {
     return this.#kept !== undefined;
   }
 
+  get mayHaveTrailers(): boolean {
+    return this.#caller.hasBody && (!this.#caller.body.readableEnded || Object.keys(this.#caller.trailers).length > 0);
+  }
+
+  /** Reads ahead until the body is whole, or long. False when it breaks off: its sender has gone. */
+  async read(): Promise<boolean> {
+    const { state, chunks } = await readShort(this.#caller.body, shortMaxBytes);
+    this.#kept = [...chunks];
+    for (const chunk of chunks) {
+      this.#keptBytes += chunk.byteLength;
+      this.#look(chunk);
+    }
+    return state !== "broken";
+  }
+
   sendTo(call: UpstreamCall): void {
     this.#call = call;
-    for (const chunk of this.#kept ?? []) call.body.write(chunk);
-    if (this.#request.readableEnded) {
-      this.#end();
+    const { body } = this.#caller;
+    if (body.readableEnded && this.#kept !== undefined) {
+      call.send(joined(this.#kept), endToEnd(this.#caller.trailers));
       return;
     }
-    this.#request.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
-    this.#request.pipe(call.body, { end: false });
+    for (const chunk of this.#kept ?? []) call.body.write(chunk);
+    body.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
+    if (this.#keptBytes > shortMaxBytes) this.forget();
+    body.pipe(call.body, { end: false });
     setImmediate(() => call.flush());
   }
 
   stop(): void {
     if (this.#call === undefined) return;
-    this.#request.off("data", this.#keep).off("data", this.#look).off("end", this.#end);
-    this.#request.unpipe(this.#call.body);
+    const { body } = this.#caller;
+    body.off("data", this.#keep).off("data", this.#look).off("end", this.#end);
+    body.unpipe(this.#call.body);
     this.#call = undefined;
   }
 
   forget(): void {
     this.#kept = undefined;
-    this.#request.off("data", this.#keep);
+    this.#caller.body.off("data", this.#keep);
   }
 
   #keep = (chunk: Buffer): void => {
     this.#keptBytes += chunk.byteLength;
-    if (this.#keptBytes > replayMaxBytes) this.forget();
+    if (this.#keptBytes > shortMaxBytes) this.forget();
     else this.#kept?.push(chunk);
   };
 
   #end = (): void => {
-    this.#call?.end(endToEnd(this.#request.trailers));
+    this.#call?.end(endToEnd(this.#caller.trailers));
   };
 }
 
-/** RFC 9110 7.6.1. `trailer` only announces, and Node refuses it where it cannot send any. */
-const hopByHop = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+const nothing = Buffer.alloc(0);
 
-function endToEnd(headers: http.IncomingHttpHeaders): http.OutgoingHttpHeaders {
-  const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
-  const kept: http.OutgoingHttpHeaders = {};
-  for (const name in headers) {
-    if (name.startsWith(":") || hopByHop.has(name) || named.includes(name)) continue;
-    kept[name] = headers[name];
-  }
-  return kept;
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
-/** `expect` was met by the server that read it; `host` is the connection's. */
-const notForwarded = new Set(["expect", "host"]);
-const forwardedName = /^(forwarded$|x-forwarded-|x-real-ip$)/;
-
-function requestHead(
-  request: AnyRequest,
-  dropped: ReadonlySet<string>,
-  trustForwarded: boolean,
-  set: Readonly<Record<string, string>>,
-): RequestHead {
-  const { headers } = request;
-  const kept = endToEnd(headers);
-  for (const name in kept) {
-    if (notForwarded.has(name) || dropped.has(name)) delete kept[name];
-    else if (!trustForwarded && forwardedName.test(name)) delete kept[name];
-  }
-  if (/(^|,)\s*trailers\s*(;|,|$)/i.test(String(headers.te ?? ""))) kept.te = "trailers";
-  const chunked = headers["transfer-encoding"] !== undefined;
-  return {
-    method: request.method ?? "GET",
-    path: request.url ?? "/",
-    headers: { ...forwardedBy(request, kept), ...set },
-    hasBody: "stream" in request ? !request.stream.endAfterHeaders : chunked || headers["content-length"] !== undefined,
-    chunked,
-  };
+function brokenOff(): Error {
+  return new Error("the upstream broke off its answer");
 }
 
-/** Says in the request itself what a forwarded one says: for a call that is made anew. What the caller said of it goes. */
-export function tellForwarded(request: AnyRequest): void {
-  const { headers } = request;
-  for (const name in headers) if (forwardedName.test(name)) delete headers[name];
-  Object.assign(headers, forwardedBy(request, {}));
-}
-
-function forwardedBy(request: AnyRequest, kept: http.OutgoingHttpHeaders): http.OutgoingHttpHeaders {
-  const peer = request.socket.remoteAddress ?? "unknown";
-  const host = request.headers.host ?? request.headers[":authority"];
-  const before = kept["x-forwarded-for"];
-  return {
-    "x-forwarded-proto": "encrypted" in request.socket ? "https" : "http",
-    ...(host === undefined ? {} : { "x-forwarded-host": host }),
-    ...kept,
-    "x-forwarded-for": before === undefined ? peer : `${before}, ${peer}`,
-  };
-}
+function ignore(): void {}

@@ -88,7 +88,7 @@ class Session {
     const stream = this.#connection.request(headers, options);
     this.open += 1;
     this.#used = true;
-    stream.once("close", () => {
+    stream.on("close", () => {
       this.open -= 1;
     });
     return stream;

@@ -151,6 +151,7 @@ export class OnePortServer extends http.Server {
       this.#sniffing.delete(socket);
       if (version === "http1") {
         this.#answers.watch(socket);
+        socket.once("close", () => this.#answers.forget(socket));
         this.#http1.call(this, socket);
       }
       if (version === "http2") this.#acceptHttp2(socket);
@@ -198,11 +199,14 @@ export class OnePortServer extends http.Server {
     session.on("stream", (stream) => {
       streams += 1;
       used = true;
-      stream.once("close", () => {
-        streams -= 1;
-      });
       this.#answers.watch(stream);
       this.#requests.watch(stream);
+      // One listener for all: a stream is short, and each costs it time.
+      stream.on("close", () => {
+        streams -= 1;
+        this.#answers.forget(stream);
+        this.#requests.forget(stream);
+      });
     });
     const greeting = setTimeout(() => session.destroy(), sniffTimeoutMs);
     session.once("remoteSettings", () => clearTimeout(greeting));

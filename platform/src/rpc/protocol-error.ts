@@ -1,6 +1,7 @@
 import type * as http from "node:http";
 import type * as http2 from "node:http2";
 import { constants } from "node:http2";
+import type { Readable } from "node:stream";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
@@ -61,7 +62,10 @@ const discardTimeoutMs = 5_000;
  * Reads on after the answer, up to 1 MiB or 5 seconds: a client that is still writing would otherwise never come to
  * read it. After that the stream, or the HTTP/1.1 connection, is closed.
  */
-export function discardBody(request: AnyRequest, response: AnyResponse): void {
+export function discardBody(
+  request: Readable,
+  response: http.ServerResponse | { readonly stream: http2.ServerHttp2Stream },
+): void {
   if (request.readableEnded || request.destroyed) return;
   let left = discardMaxBytes;
   const cutOff = () => {

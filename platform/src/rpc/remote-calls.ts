@@ -2,20 +2,23 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { internalCredentialHeader } from "../auth/internal-credential.ts";
 import type { Logger } from "../log.ts";
 import type { Authorize } from "./access.ts";
+import type { Caller } from "./caller.ts";
 import { type AddressSeal, clientAddressHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
-import { createForwarder, type ForwardFailure, tellForwarded } from "./forward.ts";
+import { createForwarder, type ForwardFailure } from "./forward.ts";
 import { NodeHeaders } from "./node-headers.ts";
-import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { tellForwarded } from "./request-head.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 /** Calls to services that are hosted elsewhere. */
 export interface RemoteCalls {
+  /** Whether it is known where calls of the method go, and whoever answers there understands REST if it came so. */
+  carries(method: DescMethod, isRest: boolean): boolean;
   /** Lets the call through the gate, then carries it over as bytes. Never rejects. */
-  call(method: DescMethod, request: AnyRequest, response: AnyResponse): Promise<void>;
+  call(method: DescMethod, caller: Caller): Promise<void>;
   /** Lets the call through the gate, then makes it anew: for REST, which foreign neighbours don't speak. */
   readonly invoke: RestInvoke;
   close(): void;
@@ -49,29 +52,33 @@ export function createRemoteCalls(options: {
     ]),
   );
   return {
-    async call(method, request, response) {
+    carries({ parent: { typeName } }, isRest) {
+      return forwarder.upstreams[typeName] !== undefined && !(isRest && foreign.has(typeName));
+    },
+    async call(method, caller) {
+      const { headers } = caller;
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
         if (upstream === undefined) throw new Error(`nothing says where ${method.parent.typeName} is`);
-        await options.authorize(method, new NodeHeaders(request.headers));
+        await options.authorize(method, new NodeHeaders(headers));
       } catch (error) {
-        writeProtocolError(request, response, toConnectError(error, method.parent.file.proto.package));
+        caller.refuse(toConnectError(error, method.parent.file.proto.package));
         return;
       }
       const foreigner = foreign.get(method.parent.typeName);
-      if (foreigner !== undefined && !(await foreigner.understands(request))) {
+      if (foreigner !== undefined && !(await foreigner.understands(caller))) {
+        const { request, response } = caller.asNode();
         tellForwarded(request);
         await foreigner.answer(method, request, response);
         return;
       }
-      const isStream = method.methodKind !== "unary";
-      await forwarder.forward(request, response, upstream, {
+      const isUnary = method.methodKind === "unary";
+      await forwarder.forward(caller, upstream, {
+        isUnary,
         ...(addressSeal && {
-          setRequestHeaders: {
-            [clientAddressHeader]: addressSeal.seal(String(request.headers[clientAddressHeader])),
-          },
+          setRequestHeaders: { [clientAddressHeader]: addressSeal.seal(String(headers[clientAddressHeader])) },
         }),
-        ...(isStream && { stop: options.stopping }),
+        ...(!isUnary && { stop: options.stopping }),
         ...(foreigner && { maxMessageBytes: options.routerOptions.readMaxBytes }),
       });
     },

@@ -12,13 +12,13 @@ import { addApiDocs } from "./api-docs.ts";
 import type { FindAtHand } from "./at-hand.ts";
 import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
+import { nodeCaller } from "./caller.ts";
 import type { AddressSeal, TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { toConnectError } from "./errors.ts";
-import { tellForwarded } from "./forward.ts";
 import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import { compressions } from "./lean/compressions.ts";
@@ -29,6 +29,7 @@ import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { bodyOf } from "./request-body.ts";
+import { tellForwarded } from "./request-head.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
@@ -118,7 +119,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const handlers = connectHandlers(options, routes, routing);
   const greet = createGreet(options);
   const shortWay = options.leanCalls
-    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet })
+    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet, remote })
     : undefined;
   const app = Fastify({
     serverFactory: openPort(options, greet, shortWay),
@@ -175,7 +176,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     if (destination.kind === "no_method") {
       writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
     } else if (isForwarded(destination)) {
-      await remote.call(destination.method, request.raw, reply.raw);
+      await remote.call(destination.method, nodeCaller(request.raw, reply.raw));
     } else {
       if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request.raw);
       await handleNodeRequest(transcoder, request.raw, reply.raw, {}, destination.rest);

@@ -1,23 +1,31 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { MethodImplSpec } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { FindAtHand } from "./at-hand.ts";
 import { keptByAnybody } from "./cacheable.ts";
+import { http2Caller, nodeCaller } from "./caller.ts";
 import type { Greet } from "./greet.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { isTooLong } from "./message-sizes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
+import type { RemoteCalls } from "./remote-calls.ts";
 import { answerNodeRequest, handleNodeRequest, hasBody } from "./rest/node-handler.ts";
 import type { RestTarget } from "./rest/target.ts";
 import type { Transcoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { Routing } from "./routing.ts";
 
-/** Answers the usual unary calls of what is hosted here, in every protocol but gRPC-Web, without Fastify, which adds nothing to them. */
+/**
+ * Answers usual unary calls without Fastify, which adds nothing to them: those of what is hosted here, in every protocol but
+ * gRPC-Web, and those that are forwarded, in every protocol.
+ *
+ * `false` means that a request is not usual: then nothing of it was touched.
+ */
 export interface ShortWay {
-  /** False if the request is not usual: then nothing of it was touched. */
   request(request: AnyRequest, response: AnyResponse): boolean;
+  /** Over HTTP/2, before Node makes its objects of the stream. */
   readonly stream: LeanCalls["stream"];
 }
 
@@ -30,10 +38,11 @@ export function createShortWay(port: {
   readonly greet: Greet;
   readonly corsOrigins: readonly string[];
   readonly findAtHand: FindAtHand;
+  readonly remote: RemoteCalls;
   hosted(service: DescService): unknown;
   refusal(method: DescMethod): unknown;
 }): ShortWay {
-  const { routing, transcoder, greet, corsOrigins, findAtHand } = port;
+  const { routing, transcoder, greet, corsOrigins, findAtHand, remote } = port;
   const { readMaxBytes } = port.routerOptions;
   // Pages of another origin would be answered otherwise.
   const vary = corsOrigins.length === 0 || corsOrigins.includes("*") ? {} : { vary: "Origin" };
@@ -47,25 +56,44 @@ export function createShortWay(port: {
       isUsual(request) && port.refusal(method) === undefined ? { ...greet(request), ...vary } : undefined,
   });
 
+  function unaryMethod(httpMethod = "GET", url = "/", headers: IncomingHttpHeaders) {
+    if (isTooLong(headers, readMaxBytes)) return undefined;
+    const destination = routing.find(httpMethod, url);
+    if (destination.kind !== "method" || destination.method.methodKind !== "unary") return undefined;
+    if (port.refusal(destination.method) !== undefined) return undefined;
+    return { ...destination, isHosted: port.hosted(destination.method.parent) !== undefined };
+  }
+
   return {
-    stream: lean.stream,
     request(request, response) {
       if (!isUsual(request)) return false;
       if (request.httpVersionMajor === 1 && lean.request(request as IncomingMessage, response as ServerResponse))
         return true;
-      if (isTooLong(request.headers, readMaxBytes)) return false;
-      const destination = routing.find(request.method ?? "", request.url ?? "/");
-      if (destination.kind !== "method" || destination.rest === undefined) return false;
-      const { method, rest } = destination;
-      if (method.methodKind !== "unary" || port.hosted(method.parent) === undefined) return false;
-      if (port.refusal(method) !== undefined) return false;
-      const said = { ...greet(request), ...vary };
-      const message = messageAtHand(request, rest);
-      if (message === undefined) void handleNodeRequest(transcoder, request, response, said, rest);
-      else {
-        const result = { message, header: undefined, trailer: undefined };
-        answerNodeRequest(transcoder, request, response, { ...said, ...keptByAnybody }, rest, result);
+      const called = unaryMethod(request.method, request.url, request.headers);
+      if (called === undefined) return false;
+      const say = () => ({ ...greet(request), ...vary });
+      if (!called.isHosted) {
+        if (!mayForward(called, request.method)) return false;
+        void remote.call(called.method, nodeCaller(request, response, say()));
+        return true;
       }
+      if (called.rest === undefined) return false;
+      const message = messageAtHand(request, called.rest);
+      if (message === undefined) void handleNodeRequest(transcoder, request, response, say(), called.rest);
+      else {
+        const said = { ...say(), ...keptByAnybody };
+        const result = { message, header: undefined, trailer: undefined };
+        answerNodeRequest(transcoder, request, response, said, called.rest, result);
+      }
+      return true;
+    },
+    stream(stream, headers) {
+      if (lean.stream(stream, headers)) return true;
+      if (!isUsual({ headers })) return false;
+      const called = unaryMethod(headers[":method"], headers[":path"], headers);
+      if (called === undefined || called.isHosted || !mayForward(called, headers[":method"])) return false;
+      const said = greet({ headers, socket: stream.session!.socket as Socket });
+      void remote.call(called.method, http2Caller(stream, headers, { ...said, ...vary }));
       return true;
     },
   };
@@ -75,6 +103,14 @@ export function createShortWay(port: {
     if (message === undefined || match.kind !== "match" || hasBody(request)) return undefined;
     // Of what it says, others know whether that is a time.
     return "connect-timeout-ms" in request.headers ? undefined : findAtHand(match.route.method, message);
+  }
+
+  /** A GET of the Connect protocol is answered with more in headers. */
+  function mayForward(
+    { method, rest }: { readonly method: DescMethod; readonly rest: RestTarget | undefined },
+    httpMethod: string | undefined,
+  ) {
+    return (rest !== undefined || httpMethod === "POST") && remote.carries(method, rest !== undefined);
   }
 }
 

@@ -13,10 +13,15 @@ export class UnreadAnswers {
   /** When everything that was written had left. */
   readonly #emptyAt = new Map<Socket | ServerHttp2Stream, number>();
 
+  /** To be forgotten when it is closed. */
   watch(answer: Socket | ServerHttp2Stream): void {
     const nowEmpty = () => this.#emptyAt.set(answer, performance.now());
     nowEmpty();
-    answer.on("drain", nowEmpty).once("close", () => this.#emptyAt.delete(answer));
+    answer.on("drain", nowEmpty);
+  }
+
+  forget(answer: Socket | ServerHttp2Stream): void {
+    this.#emptyAt.delete(answer);
   }
 
   cutOff(afterMs: number): void {
@@ -45,10 +50,13 @@ const wholeStates: ReadonlySet<number | undefined> = new Set([
 export class UnfinishedRequests {
   readonly #beganAt = new Map<ServerHttp2Stream, number>();
 
+  /** To be forgotten when it is closed. */
   watch(request: ServerHttp2Stream): void {
-    if (request.endAfterHeaders) return;
-    this.#beganAt.set(request, performance.now());
-    request.once("close", () => this.#beganAt.delete(request));
+    if (!request.endAfterHeaders) this.#beganAt.set(request, performance.now());
+  }
+
+  forget(request: ServerHttp2Stream): void {
+    this.#beganAt.delete(request);
   }
 
   cutOff(afterMs: number): void {

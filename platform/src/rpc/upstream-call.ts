@@ -5,7 +5,7 @@ import { closeStream } from "./close-stream.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import type { Replica } from "./upstream.ts";
 
-/** What is sent ahead of the body. Hop-by-hop fields, `host` and pseudo headers are not among the headers. */
+/** What is sent ahead of the body. Hop-by-hop fields and `host` are not among the headers; over HTTP/2 the pseudo-headers are. */
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
@@ -18,6 +18,8 @@ export interface RequestHead {
 /** A request under way over a connection that stands; nothing of its body has been sent yet. */
 export interface UpstreamCall {
   readonly body: Writable;
+  /** Sends the whole body, in one piece with the head where the version allows. */
+  send(body: Buffer, trailers: http.OutgoingHttpHeaders): void;
   /** Rejects with {@link UpstreamBroke} if the upstream breaks before its answer begins. */
   readonly answer: Promise<Answer>;
   /** Sends the head now, for a body that is slow to come. */
@@ -70,17 +72,16 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
     },
   });
   const answer = new Promise<Answer>((resolve, reject) => {
-    const broke = (cause?: unknown) =>
-      reject(
-        new UpstreamBroke(
-          `${replica.authority} broke the connection`,
-          request.reusedSocket ? "if safe" : "never",
-          cause,
-        ),
-      );
-    request.on("error", broke).once("close", broke);
-    request.once("timeout", () => request.destroy(new Error(`nothing moved for ${replica.answerTimeoutMs} ms`)));
-    request.once("response", (response) => {
+    let begun = false;
+    const broke = (cause?: unknown) => {
+      if (begun) return;
+      const retry = request.reusedSocket ? "if safe" : "never";
+      reject(new UpstreamBroke(`${replica.authority} broke the connection`, retry, cause));
+    };
+    request.on("error", broke).on("close", broke);
+    request.on("timeout", () => request.destroy(new Error(`nothing moved for ${replica.answerTimeoutMs} ms`)));
+    request.on("response", (response) => {
+      begun = true;
       // Once the answer has begun it may be a stream, and take its time.
       request.setTimeout(0);
       resolve({
@@ -94,10 +95,17 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
     });
   });
   answer.catch(() => {});
-  await connected(request, replica);
+  // One that was kept stands already.
+  if (!request.reusedSocket) await connected(request, replica);
   return {
     body: request,
     answer,
+    send(body, trailers) {
+      request.addTrailers(trailers as http.OutgoingHttpHeaders & readonly [string, string][]);
+      // As text of one byte a character it leaves in one piece with the head.
+      if (body.byteLength === 0) request.end();
+      else request.end(body.toString("latin1"), "latin1");
+    },
     flush: () => request.flushHeaders(),
     end(trailers) {
       request.addTrailers(trailers as http.OutgoingHttpHeaders & readonly [string, string][]);
@@ -126,22 +134,26 @@ function connected(request: http.ClientRequest, replica: Replica): Promise<void>
 }
 
 /** Rejects with {@link NotConnected} if there is no connection to be had. */
-export async function callHttp2(replica: Replica, head: RequestHead): Promise<UpstreamCall> {
-  const stream = await replica.http2.request(
-    { ...head.headers, ":method": head.method, ":path": head.path },
-    { endStream: !head.hasBody, waitForTrailers: head.hasBody },
-  );
+export async function callHttp2(replica: Replica, head: RequestHead, mayHaveTrailers: boolean): Promise<UpstreamCall> {
+  const stream = await replica.http2.request(head.headers, {
+    endStream: !head.hasBody,
+    waitForTrailers: mayHaveTrailers,
+  });
   let requestTrailers: http.OutgoingHttpHeaders = {};
   let responseTrailers: http.IncomingHttpHeaders = {};
-  stream.once("wantTrailers", () => stream.sendTrailers(requestTrailers));
-  stream.once("trailers", (trailers) => {
+  if (mayHaveTrailers) stream.on("wantTrailers", () => stream.sendTrailers(requestTrailers));
+  stream.on("trailers", (trailers) => {
     responseTrailers = trailers;
   });
   const answer = new Promise<Answer>((resolve, reject) => {
-    const broke = (cause?: unknown) =>
+    let begun = false;
+    const broke = (cause?: unknown) => {
+      if (begun) return;
       reject(new UpstreamBroke(`${replica.authority} reset the stream`, retryHttp2(stream, cause), cause));
-    stream.on("error", broke).once("close", broke);
-    stream.once("response", (headers, flags) =>
+    };
+    stream.on("error", broke).on("close", broke);
+    stream.on("response", (headers, flags) => {
+      begun = true;
       resolve({
         status: headers[":status"] ?? 502,
         headers,
@@ -149,13 +161,18 @@ export async function callHttp2(replica: Replica, head: RequestHead): Promise<Up
         headersOnly: (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0,
         trailers: () => responseTrailers,
         resetCode: () => stream.rstCode ?? 0,
-      }),
-    );
+      });
+    });
   });
   answer.catch(() => {});
   return {
     body: stream,
     answer,
+    send(body, trailers) {
+      requestTrailers = trailers;
+      if (body.byteLength === 0) stream.end();
+      else stream.end(body);
+    },
     flush() {},
     end(trailers) {
       requestTrailers = trailers;

@@ -66,11 +66,21 @@ async function authorize(_method: unknown, header: Headers) {
   return { kind: "anonymous" } as const;
 }
 
+const routerOptions = createRouterOptions(authorize, silentLog, undefined);
+
 /** The same port twice: with the short way, and without. */
 async function openPorts(): Promise<number[]> {
-  const routerOptions = createRouterOptions(authorize, silentLog, undefined);
   const open = async (leanCalls: boolean) =>
     await openTestPort({ hosted: () => routes, routerOptions, authorize, leanCalls });
+  return [(await open(true)).port, (await open(false)).port];
+}
+
+/** Two ports before the same one, to which they forward: with the short way, and without. */
+async function openForwardingPorts(): Promise<number[]> {
+  const { port } = await openTestPort({ hosted: () => routes, routerOptions, authorize, isPublic: false });
+  const neighbours = [{ service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] }];
+  const open = async (leanCalls: boolean) =>
+    await openTestPort({ hosted: () => undefined, routerOptions, authorize, leanCalls, neighbours });
   return [(await open(true)).port, (await open(false)).port];
 }
 
@@ -81,8 +91,13 @@ interface Answer {
   readonly body: string;
 }
 
-async function askHttp1(port: number, headers: http.OutgoingHttpHeaders, body: Uint8Array): Promise<Answer> {
-  const request = http.request({ host: "127.0.0.1", port, path, method: "POST", agent: false, headers });
+async function askHttp1(
+  port: number,
+  headers: http.OutgoingHttpHeaders,
+  body: Uint8Array,
+  line: { readonly method: string; readonly path: string } = { method: "POST", path },
+): Promise<Answer> {
+  const request = http.request({ host: "127.0.0.1", port, ...line, agent: false, headers });
   request.end(body);
   const [response] = (await once(request, "response")) as [http.IncomingMessage];
   const bytes = Buffer.concat(await response.toArray());
@@ -93,7 +108,10 @@ async function askHttp1(port: number, headers: http.OutgoingHttpHeaders, body: U
 async function askGrpc(port: number, headers: http2.OutgoingHttpHeaders, body: Uint8Array): Promise<Answer> {
   const session = http2.connect(`http://127.0.0.1:${port}`);
   onTestFinished(() => session.destroy());
-  const stream = session.request({ ":method": "POST", ":path": path, te: "trailers", ...headers });
+  const stream = session.request(
+    { ":method": "POST", ":path": path, te: "trailers", ...headers },
+    { endStream: false },
+  );
   let trailers: http2.IncomingHttpHeaders = {};
   stream.on("trailers", (block: http2.IncomingHttpHeaders) => {
     trailers = block;
@@ -119,7 +137,10 @@ const inProto = (pageToken: string, pageSize = 0) =>
   toBinary(ListDeadLettersRequestSchema, create(ListDeadLettersRequestSchema, { pageToken, pageSize }));
 const asked = { "x-asked": "what" };
 
-describe("the short way answers as Connect's own handlers do", () => {
+describe.each([
+  ["the short way answers as Connect's own handlers do", openPorts],
+  ["the short way forwards as the long one does", openForwardingPorts],
+])("%s", (_way, openBoth) => {
   test.each<[string, http.OutgoingHttpHeaders, Uint8Array]>([
     ...Object.keys(scenarios).flatMap((scenario): [string, http.OutgoingHttpHeaders, Uint8Array][] => [
       [`JSON, ${scenario || "plain"}`, { ...json, ...asked }, inJson({ pageToken: scenario })],
@@ -145,7 +166,7 @@ describe("the short way answers as Connect's own handlers do", () => {
     ["an unknown content type", { "content-type": "text/plain" }, inJson({})],
     ["chunks", { ...json, "transfer-encoding": "chunked" }, inJson({})],
   ])("over HTTP/1.1: %s", async (_what, headers, body) => {
-    const [lean, stock] = await openPorts();
+    const [lean, stock] = await openBoth();
     expect(await askHttp1(lean!, headers, body)).toEqual(await askHttp1(stock!, headers, body));
   });
 
@@ -172,9 +193,35 @@ describe("the short way answers as Connect's own handlers do", () => {
     ["what the rules forbid", grpc, encodeEnvelope(0, inProto("", 1_000))],
     ["a caller who may not", { ...grpc, authorization: "Bearer bad" }, encodeEnvelope(0, inProto(""))],
     ["an unknown content type", { "content-type": "text/plain" }, encodeEnvelope(0, inProto(""))],
+    ["Connect instead", json, inJson({ pageToken: "long" })],
+    ["gRPC-Web instead", { "content-type": "application/grpc-web+proto" }, encodeEnvelope(0, inProto("headers"))],
+    ["no such method", { ...grpc, ":path": `${path}s` }, encodeEnvelope(0, inProto(""))],
+    ["REST instead", { ":method": "GET", ":path": "/admin/dead-letters?page_token=headers" }, new Uint8Array()],
   ])("gRPC: %s", async (_what, headers, body) => {
-    const [lean, stock] = await openPorts();
+    const [lean, stock] = await openBoth();
     expect(await askGrpc(lean!, headers, body)).toEqual(await askGrpc(stock!, headers, body));
+  });
+});
+
+describe.each([
+  ["the short way answers", openPorts],
+  ["the short way forwards", openForwardingPorts],
+])("%s other requests alike:", (_way, openBoth) => {
+  const rest = "/admin/dead-letters";
+  test.each<[string, string, string, http.OutgoingHttpHeaders]>([
+    ["REST", "GET", `${rest}?page_token=headers`, {}],
+    ["REST from another origin", "GET", rest, { origin: "https://shop.example" }],
+    ["REST that fails", "GET", `${rest}?page_token=refuses`, {}],
+    ["REST that nobody may", "GET", rest, { authorization: "Bearer bad" }],
+    ["REST without a body", "HEAD", rest, {}],
+    ["REST by another verb", "DELETE", rest, {}],
+    ["Connect by GET", "GET", `${path}?connect=v1&encoding=json&message=%7B%7D`, {}],
+    ["gRPC-Web", "POST", path, { "content-type": "application/grpc-web+proto" }],
+    ["no such method", "POST", `${path}s`, json],
+  ])("%s", async (_what, method, target, headers) => {
+    const [lean, stock] = await openBoth();
+    const ask = async (port: number) => await askHttp1(port, headers, new Uint8Array(), { method, path: target });
+    expect(await ask(lean!)).toEqual(await ask(stock!));
   });
 });
 

@@ -1,0 +1,79 @@
+import type * as http from "node:http";
+import type { Caller } from "./caller.ts";
+import type { AnyRequest } from "./protocol-error.ts";
+import type { RequestHead } from "./upstream-call.ts";
+
+/** RFC 9110 7.6.1. `trailer` only announces, and Node refuses it where it cannot send any. */
+const hopByHop = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** What of a head, or of trailers, is not about one connection only. */
+export function endToEnd(headers: http.IncomingHttpHeaders): http.OutgoingHttpHeaders {
+  const named = headers.connection?.toLowerCase().split(/[\s,]+/);
+  const kept: http.OutgoingHttpHeaders = {};
+  for (const name in headers) {
+    if (name.startsWith(":") || hopByHop.has(name) || named?.includes(name)) continue;
+    kept[name] = headers[name];
+  }
+  return kept;
+}
+
+/** `expect` was met by the server that read it; `host` is the connection's. */
+const notForwarded = new Set(["expect", "host"]);
+const forwardedName = /^(forwarded$|x-forwarded-|x-real-ip$)/;
+
+/** What an upstream is told ahead of the body. */
+export function requestHead(
+  caller: Caller,
+  rules: {
+    /** Names of headers that never cross. */
+    readonly dropped: ReadonlySet<string>;
+    readonly trustForwarded: boolean;
+    /** In place of what the caller said under these names. */
+    readonly set: Readonly<Record<string, string>>;
+  },
+): RequestHead {
+  const { headers } = caller;
+  const kept = endToEnd(headers);
+  for (const name in kept) {
+    if (notForwarded.has(name) || rules.dropped.has(name)) delete kept[name];
+    else if (!rules.trustForwarded && forwardedName.test(name)) delete kept[name];
+  }
+  if (headers.te !== undefined && /(^|,)\s*trailers\s*(;|,|$)/i.test(String(headers.te))) kept.te = "trailers";
+  addForwarded(caller, kept);
+  Object.assign(kept, rules.set);
+  if (caller.httpVersion === 2) Object.assign(kept, { ":method": caller.method, ":path": caller.path });
+  return {
+    method: caller.method,
+    path: caller.path,
+    headers: kept,
+    hasBody: caller.hasBody,
+    chunked: headers["transfer-encoding"] !== undefined,
+  };
+}
+
+/** Says in the request itself what a forwarded one says: for a call that is made anew. What the caller said of it goes. */
+export function tellForwarded({ headers, socket }: AnyRequest): void {
+  for (const name in headers) if (forwardedName.test(name)) delete headers[name];
+  addForwarded({ headers, peer: socket }, headers);
+}
+
+/** What is said of forwarding already is kept, and added to. */
+function addForwarded({ headers, peer }: Pick<Caller, "headers" | "peer">, kept: http.OutgoingHttpHeaders): void {
+  const address = peer.remoteAddress ?? "unknown";
+  const host = headers.host ?? headers[":authority"];
+  const before = kept["x-forwarded-for"];
+  kept["x-forwarded-proto"] ??= "encrypted" in peer ? "https" : "http";
+  if (host !== undefined) kept["x-forwarded-host"] ??= host;
+  kept["x-forwarded-for"] = before === undefined ? address : `${before}, ${address}`;
+}
