@@ -3,6 +3,16 @@ import { readFileSync } from "node:fs";
 /** Linux counts in ticks of 10 ms for every program. */
 const tickMs = 10;
 
+/** Processor time of a process and of its workers, in milliseconds; NaN where there is no /proc. */
+export function processorTimeOfAllMs(pid: number): number {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    return [pid, ...children.filter((child) => child !== "").map(Number)].map(processorTimeMs).reduce((a, b) => a + b);
+  } catch {
+    return Number.NaN;
+  }
+}
+
 /** Processor time that a process has used so far, in milliseconds; NaN where there is no /proc. */
 export function processorTimeMs(pid: number): number {
   try {
