@@ -1,3 +1,5 @@
+import cluster from "node:cluster";
+import { once } from "node:events";
 import Fastify from "fastify";
 import { answerOf, startPart, taskOf } from "./part.ts";
 
@@ -16,17 +18,40 @@ export interface Floor {
   stop(): void;
 }
 
-export async function startFloor(routes: readonly FloorRoute[]): Promise<Floor> {
-  const child = startPart("floor", routes);
+/** What the process of a floor is told. */
+interface FloorTask {
+  readonly routes: readonly FloorRoute[];
+  readonly workers: number;
+}
+
+/** Starts one; with more than one worker, they share its port. */
+export async function startFloor(routes: readonly FloorRoute[], workers = 1): Promise<Floor> {
+  const task: FloorTask = { routes, workers };
+  const child = startPart("floor", task);
   const url = await answerOf<string>(child);
   return { url, pid: child.pid!, stop: () => void child.kill() };
 }
 
-/** The process of the floor. */
+/** The process of the floor, or one of its workers. */
 export async function serveFloor(): Promise<void> {
+  const { routes, workers } = await taskOf<FloorTask>();
+  process.send!(cluster.isPrimary && workers > 1 ? await serveInWorkers(routes, workers) : await serve(routes));
+}
+
+async function serve(routes: readonly FloorRoute[]): Promise<string> {
   const app = Fastify();
-  for (const { method, path, answer } of await taskOf<readonly FloorRoute[]>()) {
-    app.route({ method, url: path, handler: async () => answer });
-  }
-  process.send!(await app.listen({ host: "127.0.0.1", port: 0 }));
+  for (const { method, path, answer } of routes) app.route({ method, url: path, handler: async () => answer });
+  return await app.listen({ host: "127.0.0.1", port: 0 });
+}
+
+/** Workers answer a task of their own, once they listen. */
+async function serveInWorkers(routes: readonly FloorRoute[], workers: number): Promise<string> {
+  const task: FloorTask = { routes, workers: 1 };
+  const answers = Array.from({ length: workers }, async () => {
+    const worker = cluster.fork();
+    worker.send(task);
+    const [url] = await once(worker, "message");
+    return url as string;
+  });
+  return (await Promise.all(answers))[0]!;
 }

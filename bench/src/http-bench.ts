@@ -1,7 +1,7 @@
 import { type FloorRoute, startFloor } from "./floor.ts";
 import { type Load, type LoadResult, load, type Request } from "./load.ts";
 import { exactness, type OrderEnds, statesOf, untilOrdersEnded } from "./order-ends.ts";
-import { processorTimeMs } from "./processor-time.ts";
+import { processorTimeOfAllMs } from "./processor-time.ts";
 import type { BenchSettings } from "./settings.ts";
 import type { Shop } from "./shop.ts";
 import type { Shopping } from "./shopping.ts";
@@ -24,7 +24,7 @@ interface Subject {
 }
 
 interface Turn extends LoadResult {
-  /** Processor time of the server's own process per answer, in microseconds. */
+  /** Processor time of the server's own process and of its workers per answer, in microseconds. */
   readonly cpuPerCallUs: number;
   readonly ends?: OrderEnds & {
     readonly stockTaken: number;
@@ -41,12 +41,13 @@ interface Measured {
 
 /** Calls per second at the public port beside a bare Fastify route that answers the same bytes, in turns. */
 export async function benchHttp(settings: BenchSettings): Promise<string> {
-  return await withShop(productCount, async (shop, shopping, productIds) => {
+  const bench = async (shop: Shop, shopping: Shopping, productIds: readonly string[]) => {
     const subjects = await subjectsOf(shopping, productIds);
     const measured: Measured[] = [];
     for (const subject of subjects) measured.push(await measure(subject, shop, shopping, productIds, settings));
     return describe(measured, settings);
-  });
+  };
+  return await withShop(productCount, bench, { WORKERS: String(settings.workers) });
 }
 
 async function subjectsOf(shopping: Shopping, productIds: readonly string[]): Promise<Subject[]> {
@@ -98,16 +99,16 @@ async function measure(
   shop: Shop,
   shopping: Shopping,
   productIds: readonly string[],
-  { rounds, seconds = usualSeconds, connections = usualConnections }: BenchSettings,
+  { rounds, workers, seconds = usualSeconds, connections = usualConnections }: BenchSettings,
 ): Promise<Measured> {
-  const floor = await startFloor([subject.floor]);
+  const floor = await startFloor([subject.floor], workers);
   const servicePid = shop.pidOf("all-in-one");
 
   async function turnOf(url: string, pid: number, requests: readonly Request[], seconds: number): Promise<Turn> {
     const task: Load = { url, requests, connections, seconds };
-    const before = processorTimeMs(pid);
+    const before = processorTimeOfAllMs(pid);
     const result = await load(task);
-    return { ...result, cpuPerCallUs: ((processorTimeMs(pid) - before) * 1000) / result.ok };
+    return { ...result, cpuPerCallUs: ((processorTimeOfAllMs(pid) - before) * 1000) / result.ok };
   }
 
   async function shopTurn(turnSeconds: number): Promise<Turn> {
@@ -140,7 +141,7 @@ async function measure(
 
 function describe(
   measured: readonly Measured[],
-  { seconds = usualSeconds, connections = usualConnections, rounds }: BenchSettings,
+  { seconds = usualSeconds, connections = usualConnections, rounds, workers }: BenchSettings,
 ): string {
   const rows = measured.flatMap(({ subject, floors, turns }) => [
     row(subject.name, turns, (mean(turns, "perSecond") / mean(floors, "perSecond")).toFixed(3)),
@@ -164,6 +165,7 @@ function describe(
     `autocannon in a process of its own, ${connections} connections, no retries, only over loopback. The shop in one process`,
     `(services/all-in-one) at its public port; the floor is a bare Fastify route in its own process that answers the same JSON.`,
     `Floor and shop take turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up. ${productCount} products in turn, plenty of stock,`,
+    ...(workers === 1 ? [] : [`Each of the two, shop and floor, shares its work out among ${workers} workers.`]),
     "one line an order. Load, shop, MongoDB, NATS and Redis share the machine's cores, so the ratio counts, not the rates.",
     "",
     ...table(

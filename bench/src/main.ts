@@ -45,6 +45,7 @@ const { positionals, values } = parseArgs({
     rounds: { type: "string", default: "2" },
     seconds: { type: "string" },
     connections: { type: "string" },
+    workers: { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
     minutes: { type: "string", default: "5" },
     victim: { type: "string", default: "all" },
@@ -62,6 +63,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
     rounds: Number(values.rounds),
     seconds: values.seconds === undefined ? undefined : Number(values.seconds),
     connections: values.connections === undefined ? undefined : Number(values.connections),
+    workers: Number(values.workers),
     seed: Number(values.seed),
     minutes: Number(values.minutes),
     victim: values.victim,
@@ -75,6 +77,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
 } else {
   console.error(
     "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+      "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
       "npm run bench -- mutants [--seed 1] [--note '...']",

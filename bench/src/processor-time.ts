@@ -1,7 +1,15 @@
 import { readFileSync } from "node:fs";
+import { withWorkers } from "./with-workers.ts";
 
 /** Linux counts in ticks of 10 ms for every program. */
 const tickMs = 10;
+
+/** Processor time of a process and of its workers, in milliseconds; NaN where there is no /proc. */
+export function processorTimeOfAllMs(pid: number): number {
+  return withWorkers(pid)
+    .map(processorTimeMs)
+    .reduce((a, b) => a + b);
+}
 
 /** Processor time that a process has used so far, in milliseconds; NaN where there is no /proc. */
 export function processorTimeMs(pid: number): number {

@@ -7,8 +7,8 @@ import {
 import { type Floor, startFloor } from "./floor.ts";
 import { checkLoadTools, h2load, type ToolRequest, wrk } from "./load-tools.ts";
 import { mean } from "./mean.ts";
-import { processorTimeMs } from "./processor-time.ts";
-import { residentBytes } from "./resident-bytes.ts";
+import { processorTimeOfAllMs } from "./processor-time.ts";
+import { residentBytesOfAll } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
 import type { Shop } from "./shop.ts";
 import type { Shopping } from "./shopping.ts";
@@ -42,15 +42,18 @@ interface Turn {
 /** Reads of the catalogue at the public port beside bare Fastify routes that answer the same bytes, in turns; then memory. */
 export async function benchReads(settings: BenchSettings): Promise<string> {
   checkLoadTools();
-  return await withShop(productCount, async (shop, shopping, productIds) => {
+  const bench = async (shop: Shop, shopping: Shopping, productIds: readonly string[]) => {
     const [product, page] = await Promise.all([
       shopping.call("GET", `/products/${productIds[0]}`),
       shopping.call("GET", listPath),
     ]);
-    const floor = await startFloor([
-      { method: "GET", path: "/products/:product_id", answer: product },
-      { method: "GET", path: "/products", answer: page },
-    ]);
+    const floor = await startFloor(
+      [
+        { method: "GET", path: "/products/:product_id", answer: product },
+        { method: "GET", path: "/products", answer: page },
+      ],
+      settings.workers,
+    );
     try {
       const rows: string[][] = [];
       for (const subject of subjectsOf(shopping, productIds))
@@ -60,7 +63,8 @@ export async function benchReads(settings: BenchSettings): Promise<string> {
     } finally {
       floor.stop();
     }
-  });
+  };
+  return await withShop(productCount, bench, { WORKERS: String(settings.workers) });
 }
 
 const listPath = `/products?page_size=${pageSize}`;
@@ -141,9 +145,9 @@ async function measure(subject: Subject, shop: Shop, floor: Floor, settings: Ben
   const { name, tool } = subject;
   const shopPid = shop.pidOf("all-in-one");
   const turn = async (url: string, pid: number, use: typeof tool, requests: Requests, turnSeconds: number) => {
-    const before = processorTimeMs(pid);
+    const before = processorTimeOfAllMs(pid);
     const result = await use({ url, requests, connections, seconds: turnSeconds });
-    const spentMs = processorTimeMs(pid) - before;
+    const spentMs = processorTimeOfAllMs(pid) - before;
     return { p99Ms: Number.NaN, ...result, cpuPerCallUs: (spentMs * 1000) / (result.perSecond * turnSeconds) };
   };
   const floorTurn = (turnSeconds: number) => turn(floor.url, floor.pid, wrk, [subject.floor], turnSeconds);
@@ -183,8 +187,8 @@ async function soak(shop: Shop, requestsOf: () => Promise<Requests>, settings: B
   for (let minute = 1; minute <= minutes; minute++) {
     let [most, least] = [0, Number.POSITIVE_INFINITY];
     const look = setInterval(() => {
-      most = Math.max(most, residentBytes(pid));
-      least = Math.min(least, residentBytes(pid));
+      most = Math.max(most, residentBytesOfAll(pid));
+      least = Math.min(least, residentBytesOfAll(pid));
     }, 1_000);
     const { perSecond, p99Ms, failed } = await wrk({
       ...{ url: shop.url, requests: await requestsOf(), connections, seconds: 60 },
@@ -201,12 +205,18 @@ async function soak(shop: Shop, requestsOf: () => Promise<Requests>, settings: B
   ];
 }
 
-function describe({ rounds, seconds = usualSeconds, connections = usualConnections }: BenchSettings): string[] {
+function describe({
+  rounds,
+  workers,
+  seconds = usualSeconds,
+  connections = usualConnections,
+}: BenchSettings): string[] {
   return [
     "Reads at the public port of the shop in one process, as the cache answers them; the floor is a bare Fastify route in its own",
     `process that answers the same JSON. wrk (h2load for gRPC, 8 streams a connection) with one thread, ${connections} calls at once,`,
     `turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up; ${productCount} products in turn. Load, shop, MongoDB, NATS and`,
     "Redis share the machine's cores, so the ratio counts. Processor time is the server's own.",
+    ...(workers === 1 ? [] : [`Each of the two, shop and floor, shares its work out among ${workers} workers.`]),
   ];
 }
 

@@ -7,6 +7,8 @@ export interface BenchSettings {
   /** How long each of those turns is; the bench's own choice when absent. */
   readonly seconds: number | undefined;
   readonly connections: number | undefined;
+  /** Processes that the shop, and its floor, share the work out among. */
+  readonly workers: number;
   /** What the schedule of a fault run follows from. */
   readonly seed: number;
   /** How long faults are injected. */

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { availableParallelism } from "node:os";
 import { z } from "zod";
 import type { TrustsProxy } from "./rpc/client-address.ts";
 
@@ -26,6 +27,12 @@ export const setting = {
       .transform((list) => list.split(",").map((url) => url.trim().replace(/\/+$/, "")))
       .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
       .describe("base URLs, comma-separated"),
+  /** Processes among which a process shares its work out. */
+  workers: () =>
+    z
+      .union([z.literal("auto").transform(() => availableParallelism()), integer(1, 256)])
+      .prefault("1")
+      .describe("worker processes, 1 to 256, that share the ports; auto for one per core"),
   /** Proxies whose X-Forwarded-For counts: how many there are in a row, or the networks they are in. None by default. */
   trustedProxies: () =>
     z

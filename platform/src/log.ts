@@ -4,15 +4,15 @@ import { currentTraceId } from "./trace.ts";
 export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "child">;
 
 /**
- * JSON lines on standard output; every line carries the trace it was written in. A reader that stalls or goes holds nothing up:
+ * JSON lines on standard output; every line carries `fields`, and the trace it was written in. A reader that stalls or goes holds nothing up:
  * what it does not take is lost when the process exits.
  */
-export function createLogger(level: string): Logger {
+export function createLogger(level: string, fields: Readonly<Record<string, unknown>> = {}): Logger {
   if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
   return pino(
     {
       level,
-      base: null,
+      base: fields,
       timestamp: stdTimeFunctions.isoTime,
       mixin: () => {
         const traceId = currentTraceId();

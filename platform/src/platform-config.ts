@@ -3,6 +3,7 @@ import { setting } from "./config.ts";
 
 /** The environment that every process reads, whatever it hosts. */
 export const platformConfig = z.object({
+  WORKERS: setting.workers(),
   MONGODB_URI: z
     .string()
     .default("mongodb://127.0.0.1:27017/?replicaSet=rs0")

@@ -59,6 +59,8 @@ export interface ModuleContext<Config> {
   readonly log: Logger;
   readonly clock: Clock;
   readonly pageTokens: PageTokens;
+  /** Random, another one at each start, and the same in all workers of a process: for a secret that nobody has set. */
+  readonly madeUpSecret: string;
   /** Access that ended early, for what goes on after the gate: a watch. */
   readonly revocations: Revocations;
   /** A lease of the module's own, held under this process's name. */

@@ -10,26 +10,24 @@ import { createRevocations } from "./auth/revocations.ts";
 import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
 import { systemClock } from "./clock.ts";
-import { readConfig } from "./config.ts";
-import { newSecret } from "./ids.ts";
+import { type HostProcess, standalone } from "./host-process.ts";
 import { startJob } from "./jobs.ts";
 import { createLimits } from "./limits/limits.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { busGauges } from "./metrics/bus-gauges.ts";
 import { cacheGauges } from "./metrics/cache-gauges.ts";
 import { createMetrics } from "./metrics/metrics.ts";
-import { serveMetrics } from "./metrics/metrics-server.ts";
 import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
-import { platformConfig } from "./platform-config.ts";
 import { createAuthorize, reachableServices } from "./rpc/access.ts";
 import { createFindAtHand } from "./rpc/at-hand.ts";
 import { createAddressSeal } from "./rpc/client-address.ts";
 import { createTransportTo } from "./rpc/clients.ts";
 import { neighbourNotReady } from "./rpc/neighbour-ready.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
-import { listen } from "./rpc/server.ts";
+import { listen, type RpcServer } from "./rpc/server.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
+import { readSettings } from "./settings.ts";
 import { untilAnswered } from "./until-answered.ts";
 
 /** Modules that run in this process. */
@@ -46,17 +44,14 @@ export async function startModules(
   modules: readonly ServiceModule[],
   environment: NodeJS.ProcessEnv,
   signal: AbortSignal,
+  host: HostProcess = standalone(),
 ): Promise<RunningModules> {
-  const settings = readConfig({ platform: platformConfig }, environment).platform;
-  const configs = new Map(
-    Object.entries(readConfig(Object.fromEntries(modules.map((module) => [module.name, module.config])), environment)),
-  );
-  const configOf = (module: ServiceModule) => configs.get(module.name);
+  const { platform: settings, of: configOf } = readSettings(modules, environment);
   const processName = modules.length === 1 ? modules[0]!.name : "all-in-one";
-  const log = createLogger(settings.LOG_LEVEL);
+  const log = createLogger(settings.LOG_LEVEL, host.logFields);
   const metrics = settings.METRICS_PORT === undefined ? undefined : createMetrics(log);
   const takeoverMs = settings.TAKEOVER_SECONDS * 1_000;
-  const secret = settings.INTERNAL_SECRET ?? newSecret();
+  const secret = settings.INTERNAL_SECRET ?? host.madeUpSecret;
   if (settings.INTERNAL_SECRET === undefined && modules.length === 1) {
     log.warn("INTERNAL_SECRET is not set: this process can't call other processes, nor be called by them");
   }
@@ -103,6 +98,7 @@ export async function startModules(
       const context = {
         config: configOf(module),
         log: log.child({ module: module.name }),
+        madeUpSecret: host.madeUpSecret,
         pageTokens,
         revocations,
         stopping: stopping.signal,
@@ -128,38 +124,39 @@ export async function startModules(
   const answersAtHand =
     settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.atHand ?? []);
   const findAtHand = createFindAtHand(answersAtHand, metrics);
-  const servers = await Promise.all(
-    modules.map(async (module) => {
-      const isPublic = module.isPublic ?? false;
-      const openApi = module.openApi?.(configOf(module));
-      return await listen({
-        name: module.name,
-        host: settings.LISTEN_HOST,
-        port: module.port(configOf(module)),
-        services: reachableServices(module.exposes ?? module.implements, isPublic),
-        isPublic,
-        trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
-        connectionLimits: module.connectionLimits?.(configOf(module)),
-        addressSeal,
-        openApi: openApi && (await readFile(openApi)),
-        corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
-        hosted: (service) => hosted(service)?.routes,
-        refusal: (method) => hosted(method.parent)?.refusal?.(method),
-        metrics,
-        neighbours,
-        foreignNeighbours: false,
-        reflection: settings.REFLECTION,
-        leanCalls: settings.LEAN_CALLS,
-        findAtHand,
-        routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
-        authorize: isPublic ? authorizePublic : authorize,
-        missing,
-        stopping: stopping.signal,
-        log,
-      });
-    }),
-  );
-  const metricsServer = metrics && (await serveMetrics(metrics, settings.METRICS_HOST, settings.METRICS_PORT!, log));
+  const listenFor = async (module: ServiceModule) => {
+    const isPublic = module.isPublic ?? false;
+    const openApi = module.openApi?.(configOf(module));
+    return await listen({
+      name: module.name,
+      host: settings.LISTEN_HOST,
+      port: module.port(configOf(module)),
+      services: reachableServices(module.exposes ?? module.implements, isPublic),
+      isPublic,
+      trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
+      connectionLimits: module.connectionLimits?.(configOf(module)),
+      addressSeal,
+      openApi: openApi && (await readFile(openApi)),
+      corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
+      hosted: (service) => hosted(service)?.routes,
+      refusal: (method) => hosted(method.parent)?.refusal?.(method),
+      metrics,
+      neighbours,
+      foreignNeighbours: false,
+      reflection: settings.REFLECTION,
+      leanCalls: settings.LEAN_CALLS,
+      findAtHand,
+      routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
+      authorize: isPublic ? authorizePublic : authorize,
+      missing,
+      stopping: stopping.signal,
+      log,
+    });
+  };
+  // One after the other: where ports are 0, workers share those that they ask for in the same order.
+  const servers: RpcServer[] = [];
+  for (const module of modules) servers.push(await listenFor(module));
+  const shownMetrics = metrics && (await host.showMetrics(metrics, settings, log));
   for (const source of [...started.values()].flatMap((module) => module.gauges ?? [])) metrics?.add(source);
   const handlers = [...started.values()].flatMap((module) => module.handlers ?? []);
   if (backing !== undefined) {
@@ -168,7 +165,7 @@ export async function startModules(
   }
   const stopWork =
     backing === undefined ? async () => {} : await startWork([...started.values()], backing, takeoverMs, log);
-  log.info({ ports: Object.fromEntries(servers.map((server) => [server.name, server.port])) }, "ready");
+  host.ready(Object.fromEntries(servers.map((server) => [server.name, server.port])), log);
 
   return {
     async close() {
@@ -178,7 +175,7 @@ export async function startModules(
       await stopWork();
       await Promise.all([...started.values()].map((module) => module.close?.()));
       await stopFollowing?.();
-      await metricsServer?.close();
+      await shownMetrics?.close();
       await backing?.close();
       log.info("drained");
     },
@@ -191,7 +188,7 @@ async function startOne(
   { mongo, bus, cache, redis }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
-    "config" | "log" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
+    "config" | "log" | "madeUpSecret" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
   >,
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);

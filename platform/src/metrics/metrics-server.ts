@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { Logger } from "../log.ts";
 import { portOf } from "../rpc/one-port.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Scrape } from "./metrics.ts";
 
 export interface MetricsServer {
   readonly port: number;
@@ -9,7 +9,7 @@ export interface MetricsServer {
 }
 
 /** Serves `GET /metrics`, and nothing else, on a port of its own: what it tells is not for the public. */
-export async function serveMetrics(metrics: Metrics, host: string, port: number, log: Logger): Promise<MetricsServer> {
+export async function serveMetrics(metrics: Scrape, host: string, port: number, log: Logger): Promise<MetricsServer> {
   const server = createServer((request, response) => {
     const isScrape = request.method === "GET" && request.url?.split("?", 1)[0] === "/metrics";
     if (!isScrape) {

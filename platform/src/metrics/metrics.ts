@@ -1,4 +1,13 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import type { Logger } from "../log.ts";
 
 /** One value of a gauge. */
@@ -22,8 +31,18 @@ export interface GaugeSource {
   read(): Promise<readonly Reading[]>;
 }
 
+/** What is scraped. */
+export interface Scrape {
+  readonly contentType: string;
+  /** Everything in Prometheus' text format, within two seconds. Never rejects. */
+  text(): Promise<string>;
+}
+
+/** Everything that a process measures, as one can tell another. */
+export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[];
+
 /** The metrics of one process. */
-export interface Metrics {
+export interface Metrics extends Scrape {
   /** Counts a call that was answered here; `code` is the name of its code, as Connect writes it, or `ok`. */
   called(method: string, code: string, seconds: number): void;
   /** Counts a connection that was one too many of all, or of those from one address. */
@@ -31,9 +50,8 @@ export interface Metrics {
   /** Counts an answer of a cached read, by where it came from. */
   cacheRead(read: string, source: string): void;
   add(source: GaugeSource): void;
-  readonly contentType: string;
-  /** Everything in Prometheus' text format, within two seconds. Never rejects. */
-  text(): Promise<string>;
+  /** What `text` tells. */
+  values(): Promise<MetricValues>;
 }
 
 /** Scraping more often than this, by however many, reads nothing anew. */
@@ -104,6 +122,11 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     }
   }
 
+  async function readLately(): Promise<void> {
+    if (last === undefined || performance.now() - last.at > keepMs) last = { at: performance.now(), read: readAll() };
+    await last.read;
+  }
+
   return {
     called: (method, code, seconds) => durations.observe({ method, code }, seconds),
     connectionRefused: (limit) => refusedConnections.inc({ limit }),
@@ -111,9 +134,36 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     add: (source) => void sources.push(source),
     contentType: registry.contentType,
     async text() {
-      if (last === undefined || performance.now() - last.at > keepMs) last = { at: performance.now(), read: readAll() };
-      await last.read;
+      await readLately();
       return await registry.metrics();
     },
+    async values() {
+      await readLately();
+      return await registry.getMetricsAsJSON();
+    },
   };
+}
+
+/** The metrics of several processes that look like one from outside: each value says, as `worker`, whose it is. */
+export function metricsOfWorkers(
+  workers: readonly { readonly number: number; metrics(): Promise<MetricValues | undefined> }[],
+): Scrape {
+  return {
+    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
+    async text() {
+      const told = await Promise.all(
+        workers.map(async (worker) => labelled((await worker.metrics()) ?? [], String(worker.number))),
+      );
+      return await AggregatorRegistry.aggregate(told).metrics();
+    },
+  };
+}
+
+function labelled(metrics: MetricValues, worker: string): MetricValues {
+  return metrics.map((metric) => ({
+    ...metric,
+    // Each value is the only one of its labels: none is added up, and none left out.
+    aggregator: "sum",
+    values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, worker } })),
+  }));
 }

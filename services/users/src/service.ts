@@ -1,6 +1,6 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, defineModule, newSecret, outboxGauges } from "@shop/platform";
+import { accessTokenSeconds, defineModule, outboxGauges } from "@shop/platform";
 import { usersConfig } from "./config.ts";
 import { keyRotation } from "./domain/token-key.ts";
 import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
@@ -39,7 +39,7 @@ export const users = defineModule({
   port: (config) => config.USERS_PORT,
   neighbours: () => [],
   emits: "shop.users.v1",
-  async start({ config, db, bus, limits: counters, clock, log, lease, pageTokens, takeoverMs }) {
+  async start({ config, db, bus, limits: counters, clock, log, lease, madeUpSecret, pageTokens, takeoverMs }) {
     if (config.TOKEN_KEYS_SECRET === undefined) {
       log.warn(
         "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
@@ -52,7 +52,7 @@ export const users = defineModule({
       openTokenKeyStore(db).then((store) =>
         openTokenKeys({
           store,
-          sealer: createSealer(config.TOKEN_KEYS_SECRET ?? newSecret()),
+          sealer: createSealer(config.TOKEN_KEYS_SECRET ?? madeUpSecret),
           rotation: keyRotation(config.TOKEN_KEY_SECONDS * 1000, accessTokenSeconds * 1000),
           clock,
           log,

@@ -1,0 +1,11 @@
+import { readFileSync } from "node:fs";
+
+/** A process and its workers; itself alone where there is no /proc. */
+export function withWorkers(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    return [pid, ...children.filter((child) => child !== "").map(Number)];
+  } catch {
+    return [pid];
+  }
+}
