@@ -27,7 +27,7 @@ export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pendi
 export { createOutboxUpkeep, type OutboxUpkeep } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
-export { atHand } from "./rpc/at-hand.ts";
+export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";
 export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";

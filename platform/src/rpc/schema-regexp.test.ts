@@ -1,24 +1,21 @@
-import { getOption, hasOption } from "@bufbuild/protobuf";
 import { RE2JS } from "@bufbuild/re2";
-import { field as fieldRules } from "@shop/gen/buf/validate/validate_pb";
-import { file_shop_inventory_v1_inventory_service } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { file_shop_orders_v1_order_service } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { file_shop_users_v1_user_service } from "@shop/gen/shop/users/v1/user_service_pb";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { matchesPattern } from "./schema-regexp.ts";
 
-const files = [
-  file_shop_inventory_v1_inventory_service,
-  file_shop_orders_v1_order_service,
-  file_shop_users_v1_user_service,
-];
-const ofSchema = files
-  .flatMap(({ messages }) => messages.flatMap(({ fields }) => fields))
-  .flatMap((field) => (hasOption(field, fieldRules) ? [getOption(field, fieldRules).type] : []))
-  .flatMap((type) => (type.case === "string" && type.value.pattern !== "" ? [type.value.pattern] : []));
-
-const others = [
+/** As the schema has them, and others. */
+const patterns = [
+  "^[1-9][0-9]{0,14}$",
+  "^[A-Z]{3}$",
+  "^product_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+  "^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+  "^[\\x21-\\x7e]{0,128}$",
+  "^[^\\x00]*$",
+  "^[^\\x00-\\x1f\\x7f]*$",
+  "^[^\\x00-\\x1f\\x7f]*[^\\s\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*$",
+  "^[A-Za-z0-9._-]{3,64}$",
+  "^https?://[A-Za-z0-9.:\\[\\]-]+([/?#][!#-;=?-\\[\\]_a-z~]*)?$",
+  "^[a-z][a-z0-9_]{0,39}:[^\\x00-\\x1f\\x7f]+$",
   "^a{2,3}$",
   "^[^a-c]?$",
   "^-[+.]*-{2}$",
@@ -30,7 +27,7 @@ const others = [
   "^[[:alpha:]]$",
 ];
 
-test.for([...new Set([...ofSchema, ...others])])("%s matches what RE2 says it does", (pattern) => {
+test.for(patterns)("%s matches what RE2 says it does", (pattern) => {
   const re2 = RE2JS.compile(pattern);
   const near = fc.stringMatching(new RegExp(pattern.replaceAll("[[:alpha:]]", "[a-zA-Z]")));
   const change = fc.tuple(near, fc.nat(), fc.string({ unit: "binary", maxLength: 3 }));

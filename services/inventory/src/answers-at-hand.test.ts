@@ -8,12 +8,10 @@ import {
   GetProductByIDResponseSchema,
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { atHand, createFindAtHand, createRouterOptions, unchanging } from "@shop/platform";
+import { silentLog } from "@shop/platform/testing";
+import { openTestPort } from "@shop/platform/testing/port";
 import { describe, expect, test, vi } from "vitest";
-import { silentLog } from "../testing/index.ts";
-import { atHand, createFindAtHand } from "./at-hand.ts";
-import { createRouterOptions } from "./router-options.ts";
-import { openTestPort } from "./testing/test-port.ts";
-import { unchanging } from "./unchanging.ts";
 
 const productId = "product_01h455vb4pex5vsknk084sn02q";
 const path = `/products/${productId}`;
