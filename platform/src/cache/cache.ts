@@ -4,7 +4,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { Redis } from "../redis.ts";
 import { openChannel } from "./channel.ts";
 import { isOlder, type Revision, union, unrevised } from "./revision.ts";
-import { type Change, createSharedTier } from "./shared-tier.ts";
+import { type Change, createSharedTier, type Found } from "./shared-tier.ts";
 
 export type { Revision } from "./revision.ts";
 
@@ -78,13 +78,22 @@ interface Kept {
   share: (() => void) | undefined;
 }
 
+type Load<Value> = () => Promise<Loaded<Value> | undefined>;
+type Landed = { readonly value: unknown; readonly revision: Revision } | undefined;
+
 /** A load under way. */
 interface Flight {
+  readonly key: string;
+  readonly startedAt: number;
+  /** The session of the channel when it began. */
+  readonly session: number;
+  /** The revision of what memory held then. */
+  readonly known: Revision | undefined;
   /** What was invalidated since it began: it may have read what was before. */
   floor: Revision | undefined;
   isOutdated: boolean;
   isJoined: boolean;
-  landing: Promise<{ readonly value: unknown; readonly revision: Revision } | undefined>;
+  landing: Promise<Landed>;
 }
 
 /** Shares with other processes what was asked for again. */
@@ -130,43 +139,40 @@ export function createCache(options: {
       return channel.covers(session) || now - currentAt <= unheardMs;
     }
 
-    function depart(key: string, load: () => Promise<Loaded<Value> | undefined>, isRefresh: boolean): Flight {
+    function depart(key: string, load: Load<Value>, isRefresh: boolean): Flight {
       const flight: Flight = {
+        key,
+        session: channel.session,
+        startedAt: performance.now(),
+        known: memory.peek(placeOf(key))?.revision,
         floor: undefined,
         isOutdated: false,
         isJoined: false,
         landing: Promise.resolve(undefined),
       };
       flights.set(key, flight);
-      flight.landing = fly(key, load, isRefresh, flight).finally(() => flights.delete(key));
+      flight.landing = fly(flight, load, isRefresh).finally(() => flights.delete(key));
       return flight;
     }
 
-    async function fly(
-      key: string,
-      load: () => Promise<Loaded<Value> | undefined>,
-      isRefresh: boolean,
-      flight: Flight,
-    ) {
-      const { session } = channel;
-      const startedAt = performance.now();
-      const known = memory.peek(placeOf(key));
-      const isOutdated = (revision: Revision) =>
-        flight.isOutdated ||
-        isOlder(revision, flight.floor ?? unrevised) ||
-        isOlder(revision, known?.revision ?? unrevised);
-
-      const found = await shared.find(name, key);
-      const entry = found?.entry;
+    async function fly(flight: Flight, load: Load<Value>, isRefresh: boolean): Promise<Landed> {
+      const found = await shared.find(name, flight.key);
       // Somebody has to look at the origin now and then: whoever refreshes first.
       const maxAgeMs = isRefresh ? freshMs : freshMs + staleMs;
-      if (entry !== undefined && entry.ageMs <= maxAgeMs && !isOutdated(entry.revision)) {
-        count("redis");
-        const value = of.decode(entry.value);
-        keep(value, entry.revision, entry.value.length, entry.ageMs, undefined);
-        return { value, revision: entry.revision };
-      }
+      return takeShared(flight, found, maxAgeMs) ?? (await loadFromOrigin(flight, found, load));
+    }
 
+    function takeShared(flight: Flight, found: Found | undefined, maxAgeMs: number): Landed {
+      const entry = found?.entry;
+      if (entry === undefined || entry.ageMs > maxAgeMs || isOutdated(flight, entry.revision)) return undefined;
+      count("redis");
+      const landed = { value: of.decode(entry.value), revision: entry.revision };
+      keep(flight, landed, entry.value.length, entry.ageMs, undefined);
+      return landed;
+    }
+
+    async function loadFromOrigin(flight: Flight, found: Found | undefined, load: Load<Value>): Promise<Landed> {
+      const { key } = flight;
       const askedAt = performance.now();
       const loaded = await load().catch((error) => {
         shared.release(name, key);
@@ -176,7 +182,7 @@ export function createCache(options: {
       const ageMs = performance.now() - askedAt;
       if (loaded === undefined) {
         shared.release(name, key);
-        if (flight.floor === undefined && !flight.isOutdated) keepAbsent();
+        if (flight.floor === undefined && !flight.isOutdated) keepAbsent(flight);
         return undefined;
       }
       const { value, revision = unrevised } = loaded;
@@ -185,34 +191,38 @@ export function createCache(options: {
         found && ageMs <= maxLoadMs
           ? () => void shared.fill(name, key, { value: encoded, revision, ageMs }, found, freshMs + staleMs)
           : undefined;
-      const isWanted = of.anyKey !== true || flight.isJoined || known !== undefined;
+      const isWanted = of.anyKey !== true || flight.isJoined || flight.known !== undefined;
       if (isWanted) share?.();
       else shared.release(name, key);
-      if (ageMs <= maxLoadMs && !isOutdated(revision))
-        keep(value, revision, encoded.length, ageMs, isWanted ? undefined : share);
+      if (ageMs <= maxLoadMs && !isOutdated(flight, revision))
+        keep(flight, { value, revision }, encoded.length, ageMs, isWanted ? undefined : share);
       return { value, revision };
+    }
 
-      function keep(value: Value, revision: Revision, encodedBytes: number, ageMs: number, share: Kept["share"]): void {
-        const bornAt = performance.now() - ageMs;
-        const freshUntil = bornAt + freshMs * (0.75 + 0.25 * Math.random());
-        const staleUntil = bornAt + freshMs + staleMs;
-        const kept = { value, revision, freshUntil, staleUntil, currentAt: startedAt, session, share };
-        memory.set(placeOf(key), kept, { size: bytesOf(encodedBytes) });
-        absent.delete(placeOf(key));
-      }
+    function isOutdated({ isOutdated, floor = unrevised, known = unrevised }: Flight, revision: Revision): boolean {
+      return isOutdated || isOlder(revision, floor) || isOlder(revision, known);
+    }
 
-      function keepAbsent(): void {
-        const freshUntil = startedAt + absentMs;
-        const kept = {
-          value: undefined,
-          revision: unrevised,
-          freshUntil,
-          staleUntil: freshUntil,
-          currentAt: startedAt,
-        };
-        memory.delete(placeOf(key));
-        absent.set(placeOf(key), { ...kept, session, share: undefined }, { size: 512 + 2 * key.length });
-      }
+    function keep(
+      { key, startedAt, session }: Flight,
+      landed: NonNullable<Landed>,
+      encodedBytes: number,
+      ageMs: number,
+      share: Kept["share"],
+    ): void {
+      const bornAt = performance.now() - ageMs;
+      const freshUntil = bornAt + freshMs * (0.75 + 0.25 * Math.random());
+      const staleUntil = bornAt + freshMs + staleMs;
+      const kept = { ...landed, freshUntil, staleUntil, currentAt: startedAt, session, share };
+      memory.set(placeOf(key), kept, { size: bytesOf(encodedBytes) });
+      absent.delete(placeOf(key));
+    }
+
+    function keepAbsent({ key, startedAt, session }: Flight): void {
+      const until = { freshUntil: startedAt + absentMs, staleUntil: startedAt + absentMs };
+      const kept = { value: undefined, revision: unrevised, ...until, currentAt: startedAt, session, share: undefined };
+      memory.delete(placeOf(key));
+      absent.set(placeOf(key), kept, { size: 512 + 2 * key.length });
     }
 
     const forget: Forget = {

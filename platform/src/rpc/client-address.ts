@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { isIP, type Socket } from "node:net";
 import type { HandlerContext } from "@connectrpc/connect";
+import { LRUCache } from "lru-cache";
 import type { AnyRequest } from "./protocol-error.ts";
 
 /**
@@ -86,15 +87,25 @@ export interface AddressSeal {
 
 /** @param secret shared by all processes of the platform */
 export function createAddressSeal(secret: string): AddressSeal {
-  const mac = (address: string) => createHmac("sha256", secret).update(`client address ${address}`).digest("base64url");
+  // One client makes many calls, and each crosses to a service.
+  const known = new LRUCache<string, string>({ max: 10_000 });
+
+  function seal(address: string): string {
+    const before = known.get(address);
+    if (before !== undefined) return before;
+    const mac = createHmac("sha256", secret).update(`client address ${address}`).digest("base64url");
+    const sealed = `${address} ${mac}`;
+    known.set(address, sealed);
+    return sealed;
+  }
+
   return {
-    seal: (address) => `${address} ${mac(address)}`,
+    seal,
     open(sealed) {
-      const [address, given] = sealed?.split(" ") ?? [];
-      if (address === undefined || given === undefined) return undefined;
-      const expected = Buffer.from(mac(address));
-      const isSame = given.length === expected.length && timingSafeEqual(Buffer.from(given), expected);
-      return isSame ? address : undefined;
+      const address = sealed?.split(" ", 1)[0];
+      if (sealed === undefined || address === undefined || isIP(address) === 0) return undefined;
+      const [given, expected] = [Buffer.from(sealed), Buffer.from(seal(address))];
+      return given.length === expected.length && timingSafeEqual(given, expected) ? address : undefined;
     },
   };
 }
