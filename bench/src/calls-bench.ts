@@ -2,7 +2,16 @@ import type { ChildProcess } from "node:child_process";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { answerJson, type PlatformTask, path, productId, requestBytes } from "./call-servers.ts";
 import { startFloor } from "./floor.ts";
-import { checkLoadTools, h2load, type ToolLoad, type ToolRequest, type ToolResult, wrk } from "./load-tools.ts";
+import {
+  checkLoadTools,
+  ghz,
+  h2load,
+  isInstalled,
+  type ToolLoad,
+  type ToolRequest,
+  type ToolResult,
+  wrk,
+} from "./load-tools.ts";
 import { mean } from "./mean.ts";
 import { answerOf, startPart } from "./part.ts";
 import { processorTimeMs } from "./processor-time.ts";
@@ -69,6 +78,14 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
         ...{ name: "gRPC", tool: h2load, request: grpc },
         ...{ floor: ["@grpc/grpc-js", grpcJs], compared: ours },
       },
+      ...(isInstalled("ghz")
+        ? [
+            {
+              ...{ name: "gRPC, by ghz", tool: ghz, request: grpc },
+              ...{ floor: ["@grpc/grpc-js", grpcJs] as const, compared: ours },
+            },
+          ]
+        : []),
       {
         ...{ name: "Connect JSON, forwarded", tool: wrk, request: json },
         ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
@@ -84,7 +101,8 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
       "The same call, GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
       "platform with all that a call passes (gate, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
       `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up. Processor`,
-      "time is the server's own; of a forwarded call that of the process that forwards.",
+      "time is the server's own; of a forwarded call that of the process that forwards. ghz, where it is installed, takes so much of",
+      "the machine itself that servers differ less under it.",
       "",
       ...table(["", "", "calls/s", "each turn", "server CPU, us/call", "failed", "ratio"], rows),
     ].join("\n");

@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { create, type DescFile, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 
 const run = promisify(execFile);
 
@@ -29,12 +32,16 @@ export interface ToolResult {
 
 /** Says which load tools are missing, and where they come from. */
 export function checkLoadTools(): void {
-  for (const tool of ["wrk", "h2load"]) {
-    try {
-      execFileSync("which", [tool], { stdio: "ignore" });
-    } catch {
-      throw new Error(`${tool} is not installed: apt-get install wrk nghttp2-client`);
-    }
+  for (const tool of ["wrk", "h2load"])
+    if (!isInstalled(tool)) throw new Error(`${tool} is not installed: apt-get install wrk nghttp2-client`);
+}
+
+export function isInstalled(tool: string): boolean {
+  try {
+    execFileSync("which", [tool], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -96,6 +103,34 @@ export async function h2load({ url, requests, connections, seconds }: ToolLoad):
     const done = numberIn(stdout, /status codes: (\d+) 2xx/);
     return { perSecond: done / seconds, failed: numberIn(stdout, /(\d+) failed/) };
   });
+}
+
+/** gRPC, by ghz: a client in Go that knows the messages. The body of the request is an envelope with one. */
+export async function ghz({ url, requests, connections, seconds }: ToolLoad): Promise<ToolResult> {
+  const [{ path, body }] = requests;
+  return await withFolder(async (folder) => {
+    const [protoset, message] = [join(folder, "protoset"), join(folder, "message")];
+    const files = [...withDependencies(InventoryService.file)].map(({ proto }) => proto);
+    writeFileSync(protoset, toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: files })));
+    writeFileSync(message, body.subarray(envelopeBytes));
+    const args = ["--insecure", "--protoset", protoset, "--call", path.slice(1), "--binary-file", message];
+    args.push("--concurrency", String(connections), "--duration", `${seconds}s`, "--duration-stop", "wait");
+    args.push("--connections", String(Math.max(1, Math.floor(connections / streamsPerConnection))));
+    const { stdout } = await run("ghz", [...args, "--format", "json", new URL(url).host], { maxBuffer: 2 ** 30 });
+    const { count, rps, statusCodeDistribution } = JSON.parse(stdout) as {
+      count: number;
+      rps: number;
+      statusCodeDistribution: { OK?: number };
+    };
+    return { perSecond: rps, failed: count - (statusCodeDistribution.OK ?? 0) };
+  });
+}
+
+const envelopeBytes = 5;
+
+function withDependencies(file: DescFile, found = new Set<DescFile>()): Set<DescFile> {
+  for (const dependency of file.dependencies) withDependencies(dependency, found);
+  return found.add(file);
 }
 
 const streamsPerConnection = 8;

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { ConnectError } from "@connectrpc/connect";
 import { closeStream } from "./close-stream.ts";
+import { endInOnePiece } from "./end-in-one-piece.ts";
 import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
 
 /** Whoever made a request, with what was asked and the way back: what a forwarder has to know of either version of HTTP. */
@@ -100,9 +101,8 @@ class NodeCaller implements Caller {
       return;
     }
     this.#response.writeHead(status, { ...this.#said, ...headers });
-    // As text of one byte a character it leaves in one piece with the head.
     if (body.byteLength === 0) this.#response.end();
-    else this.#response.end(body.toString("latin1"), "latin1");
+    else endInOnePiece(this.#response, body);
   }
 
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable {
