@@ -15,12 +15,14 @@ import {
 import { mean } from "./mean.ts";
 import { answerOf, startPart } from "./part.ts";
 import { processorTimeMs } from "./processor-time.ts";
+import { medianRatio } from "./ratio.ts";
 import type { BenchSettings } from "./settings.ts";
 import { table } from "./table.ts";
 
 const usualSeconds = 5;
 const usualConnections = 32;
-const warmUpSeconds = 2;
+/** The engine compiles what is hot for a while. */
+const warmUpSeconds = 5;
 
 interface Server {
   readonly url: string;
@@ -101,7 +103,7 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
       "The same call, GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
       "platform with all that a call passes (gate, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
       `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up. Processor`,
-      "time is the server's own; of a forwarded call that of the process that forwards. ghz, where it is installed, takes so much of",
+      "time is the server's own, the ratio the median of those of each round; of a forwarded call that of the process that forwards. ghz, where it is installed, takes so much of",
       "the machine itself that servers differ less under it.",
       "",
       ...table(["", "", "calls/s", "each turn", "server CPU, us/call", "failed", "ratio"], rows),
@@ -132,7 +134,7 @@ async function measure(subject: Subject, rounds: number, seconds: number, connec
     for (const [, server] of servers) turns.get(server)!.push(await turn(server, seconds));
 
   const perSecond = (server: Server) => mean(turns.get(server)!.map((one) => one.perSecond));
-  const floor = perSecond(subject.floor[1]);
+  const floor = turns.get(subject.floor[1])!;
   return servers.map(([name, server]) => {
     const own = turns.get(server)!;
     const row = [
@@ -142,7 +144,7 @@ async function measure(subject: Subject, rounds: number, seconds: number, connec
       own.map((one) => one.perSecond.toFixed(0)).join(", "),
       mean(own.map((one) => one.cpuPerCallUs)).toFixed(0),
       String(own.reduce((sum, { failed }) => sum + failed, 0)),
-      (perSecond(server) / floor).toFixed(2),
+      medianRatio(own, floor).toFixed(2),
     ];
     console.log(row.join("  "));
     return row;

@@ -8,6 +8,7 @@ import { type Floor, startFloor } from "./floor.ts";
 import { checkLoadTools, h2load, type ToolRequest, wrk } from "./load-tools.ts";
 import { mean } from "./mean.ts";
 import { processorTimeOfAllMs } from "./processor-time.ts";
+import { medianRatio } from "./ratio.ts";
 import { residentBytesOfAll } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
 import type { Shop } from "./shop.ts";
@@ -19,7 +20,8 @@ const productCount = 100;
 const pageSize = 20;
 const usualSeconds = 5;
 const usualConnections = 32;
-const warmUpSeconds = 3;
+/** The engine compiles what is hot for a while. */
+const warmUpSeconds = 5;
 
 type Requests = readonly [ToolRequest, ...ToolRequest[]];
 
@@ -161,8 +163,7 @@ async function measure(subject: Subject, shop: Shop, floor: Floor, settings: Ben
     floors.push(await floorTurn(seconds));
     turns.push(await shopTurn(seconds));
   }
-  const ratio = mean(turns.map(({ perSecond }) => perSecond)) / mean(floors.map(({ perSecond }) => perSecond));
-  const rows = [row(name, turns, ratio.toFixed(2)), row("its floor", floors, "1")];
+  const rows = [row(name, turns, medianRatio(turns, floors).toFixed(2)), row("its floor", floors, "1")];
   for (const one of rows) console.log(one.join("  "));
   return rows;
 }
@@ -215,7 +216,7 @@ function describe({
     "Reads at the public port of the shop in one process, as the cache answers them; the floor is a bare Fastify route in its own",
     `process that answers the same JSON. wrk (h2load for gRPC, 8 streams a connection) with one thread, ${connections} calls at once,`,
     `turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up; ${productCount} products in turn. Load, shop, MongoDB, NATS and`,
-    "Redis share the machine's cores, so the ratio counts. Processor time is the server's own.",
+    "Redis share the machine's cores, so the ratio counts: the median of those of each round. Processor time is the server's own.",
     ...(workers === 1 ? [] : [`Each of the two, shop and floor, shares its work out among ${workers} workers.`]),
   ];
 }
