@@ -102,9 +102,9 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
     return [
       "The same call, GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
       "platform with all that a call passes (gate, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
-      `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up. Processor`,
-      "time is the server's own, the ratio the median of those of each round; of a forwarded call that of the process that forwards. ghz, where it is installed, takes so much of",
-      "the machine itself that servers differ less under it.",
+      `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up.`,
+      "Processor time is the server's own, of a forwarded call that of the process that forwards; the ratio is the median of those of",
+      "each round. ghz, where it is installed, takes so much of the machine itself that servers differ less under it.",
       "",
       ...table(["", "", "calls/s", "each turn", "server CPU, us/call", "failed", "ratio"], rows),
     ].join("\n");
