@@ -7,6 +7,7 @@ import {
   ghz,
   h2load,
   isInstalled,
+  post,
   type ToolLoad,
   type ToolRequest,
   type ToolResult,
@@ -14,10 +15,10 @@ import {
 } from "./load-tools.ts";
 import { mean } from "./mean.ts";
 import { answerOf, startPart } from "./part.ts";
-import { processorTimeMs } from "./processor-time.ts";
 import { medianRatio } from "./ratio.ts";
 import type { BenchSettings } from "./settings.ts";
 import { table } from "./table.ts";
+import { takeTurn } from "./turn.ts";
 
 const usualSeconds = 5;
 const usualConnections = 32;
@@ -59,9 +60,9 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
     const stock = await start("platform", { leanCalls: false });
     const forwarding = await start("platform", { leanCalls: true, upstream: lean.url });
     const grpcJs = await start("grpc-js", {});
-    const json = post("application/json", Buffer.from(JSON.stringify({ productId })));
-    const proto = post("application/proto", requestBytes());
-    const grpc = post("application/grpc", encodeEnvelope(0, requestBytes()));
+    const json = post(path, "application/json", Buffer.from(JSON.stringify({ productId })));
+    const proto = post(path, "application/proto", requestBytes());
+    const grpc = post(path, "application/grpc", encodeEnvelope(0, requestBytes()));
     const ours: Subject["compared"] = [
       ["the platform", lean],
       ["by Connect's handlers", stock],
@@ -114,20 +115,13 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
   }
 }
 
-function post(contentType: string, body: Uint8Array): ToolRequest {
-  return { method: "POST", path, headers: { "content-type": contentType }, body };
-}
-
 async function measure(subject: Subject, rounds: number, seconds: number, connections: number): Promise<string[][]> {
   const { tool, request, floorTakes = request } = subject;
   const servers = [subject.floor, ...subject.compared];
   const turns = new Map<Server, Turn[]>(servers.map(([, server]) => [server, []]));
   const turn = async (server: Server, turnSeconds: number): Promise<Turn> => {
-    const before = processorTimeMs(server.pid);
     const sent = server === subject.floor[1] ? floorTakes : request;
-    const result = await tool({ url: server.url, requests: [sent], connections, seconds: turnSeconds });
-    const spentMs = processorTimeMs(server.pid) - before;
-    return { ...result, cpuPerCallUs: (spentMs * 1000) / (result.perSecond * turnSeconds) };
+    return await takeTurn(server, tool, { requests: [sent], connections, seconds: turnSeconds });
   };
   for (const [, server] of servers) await turn(server, warmUpSeconds);
   for (let round = 0; round < rounds; round++)

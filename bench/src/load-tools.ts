@@ -16,6 +16,10 @@ export interface ToolRequest {
   readonly body: Uint8Array;
 }
 
+export function post(path: string, contentType: string, body: Uint8Array): ToolRequest {
+  return { method: "POST", path, headers: { "content-type": contentType }, body };
+}
+
 /** What to send in turn, again and again; h2load sends the first alone. */
 export interface ToolLoad {
   /** Of the server. */

@@ -5,15 +5,15 @@ import {
   ListProductsRequestSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type Floor, startFloor } from "./floor.ts";
-import { checkLoadTools, h2load, type ToolRequest, wrk } from "./load-tools.ts";
+import { checkLoadTools, h2load, post, type ToolRequest, wrk } from "./load-tools.ts";
 import { mean } from "./mean.ts";
-import { processorTimeOfAllMs } from "./processor-time.ts";
 import { medianRatio } from "./ratio.ts";
 import { residentBytesOfAll } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
 import type { Shop } from "./shop.ts";
 import type { Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
+import { takeTurn } from "./turn.ts";
 import { withShop } from "./with-shop.ts";
 
 const productCount = 100;
@@ -75,7 +75,7 @@ function subjectsOf(shopping: Shopping, productIds: readonly string[]): Subject[
   const [product, page] = [getOf(productIds[0]!), get(listPath)];
   const each = (make: (productId: string) => ToolRequest) => async () => productIds.map(make) as unknown as Requests;
   const json = (method: string, message: object) =>
-    post(method, "application/json", Buffer.from(JSON.stringify(message)));
+    post(path(method), "application/json", Buffer.from(JSON.stringify(message)));
   const list = create(ListProductsRequestSchema, { pageSize });
   const ofProduct = (productId: string) =>
     toBinary(GetProductByIDRequestSchema, create(GetProductByIDRequestSchema, { productId }));
@@ -93,12 +93,12 @@ function subjectsOf(shopping: Shopping, productIds: readonly string[]): Subject[
     {
       name: "GetProductByID, Connect binary",
       ...{ floor: product, tool: wrk },
-      requests: each((productId) => post("GetProductByID", "application/proto", ofProduct(productId))),
+      requests: each((productId) => post(path("GetProductByID"), "application/proto", ofProduct(productId))),
     },
     {
       name: "GetProductByID, gRPC",
       ...{ floor: product, tool: h2load },
-      requests: each((id) => post("GetProductByID", "application/grpc", encodeEnvelope(0, ofProduct(id)))),
+      requests: each((id) => post(path("GetProductByID"), "application/grpc", encodeEnvelope(0, ofProduct(id)))),
     },
     {
       name: `ListProducts of ${pageSize}, Connect JSON`,
@@ -107,9 +107,15 @@ function subjectsOf(shopping: Shopping, productIds: readonly string[]): Subject[
     {
       name: `ListProducts of ${pageSize}, Connect binary`,
       ...{ floor: page, tool: wrk },
-      requests: async () => [post("ListProducts", "application/proto", toBinary(ListProductsRequestSchema, list))],
+      requests: async () => [
+        post(path("ListProducts"), "application/proto", toBinary(ListProductsRequestSchema, list)),
+      ],
     },
   ];
+}
+
+function path(method: string): string {
+  return `/shop.inventory.v1.InventoryService/${method}`;
 }
 
 function get(path: string): ToolRequest {
@@ -118,11 +124,6 @@ function get(path: string): ToolRequest {
 
 function getOf(productId: string): ToolRequest {
   return get(`/products/${productId}`);
-}
-
-function post(method: string, contentType: string, body: Uint8Array): ToolRequest {
-  const path = `/shop.inventory.v1.InventoryService/${method}`;
-  return { method: "POST", path, headers: { "content-type": contentType }, body };
 }
 
 /** A product is read 99 times for each time that one is changed. */
@@ -145,15 +146,12 @@ async function withWrites(shopping: Shopping, productIds: readonly string[]): Pr
 async function measure(subject: Subject, shop: Shop, floor: Floor, settings: BenchSettings): Promise<string[][]> {
   const { rounds, seconds = usualSeconds, connections = usualConnections } = settings;
   const { name, tool } = subject;
-  const shopPid = shop.pidOf("all-in-one");
-  const turn = async (url: string, pid: number, use: typeof tool, requests: Requests, turnSeconds: number) => {
-    const before = processorTimeOfAllMs(pid);
-    const result = await use({ url, requests, connections, seconds: turnSeconds });
-    const spentMs = processorTimeOfAllMs(pid) - before;
-    return { p99Ms: Number.NaN, ...result, cpuPerCallUs: (spentMs * 1000) / (result.perSecond * turnSeconds) };
+  const ofShop = { url: shop.url, pid: shop.pidOf("all-in-one") };
+  const floorTurn = (seconds: number) => takeTurn(floor, wrk, { requests: [subject.floor], connections, seconds });
+  const shopTurn = async (seconds: number): Promise<Turn> => {
+    const taken = await takeTurn(ofShop, tool, { requests: await subject.requests(), connections, seconds });
+    return { p99Ms: Number.NaN, ...taken };
   };
-  const floorTurn = (turnSeconds: number) => turn(floor.url, floor.pid, wrk, [subject.floor], turnSeconds);
-  const shopTurn = async (turnSeconds: number) => turn(shop.url, shopPid, tool, await subject.requests(), turnSeconds);
 
   const floors: Turn[] = [];
   const turns: Turn[] = [];

@@ -101,8 +101,7 @@ class NodeCaller implements Caller {
       return;
     }
     this.#response.writeHead(status, { ...this.#said, ...headers });
-    if (body.byteLength === 0) this.#response.end();
-    else endInOnePiece(this.#response, body);
+    endInOnePiece(this.#response, body);
   }
 
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable {

@@ -1,13 +1,14 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingMessage } from "node:http";
 
 /** Longer bodies are not worth a copy. */
 const maxCopiedBytes = 65_536;
 
 /**
- * Ends an answer over HTTP/1.1. As text of one byte a character a body leaves in one piece with its head, where bytes are written
- * apart from it, at twice the cost.
+ * Ends an answer, or a request, over HTTP/1.1. As text of one byte a character a body leaves in one piece with its head, where
+ * bytes are written apart from it, at twice the cost.
  */
-export function endInOnePiece(response: ServerResponse, body: Uint8Array): void {
-  if (body.byteLength > maxCopiedBytes) response.end(body);
-  else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1"), "latin1");
+export function endInOnePiece(message: OutgoingMessage, body: Uint8Array): void {
+  if (body.byteLength === 0) message.end();
+  else if (body.byteLength > maxCopiedBytes) message.end(body);
+  else message.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1"), "latin1");
 }

@@ -6,22 +6,21 @@ import type { FieldViolation } from "../errors.ts";
 import { matchesPattern } from "./schema-regexp.ts";
 import { madeOnce } from "./unchanging.ts";
 
+const validator = createValidator({ regexMatch: matchesPattern });
+
 /**
  * Checks requests by the rules in the schema. Of a text that does not match its pattern protovalidate shows the pattern; here
  * the caller reads what the schema says about it in words.
  */
-export function createRequestValidator(): Validator {
-  const validator = createValidator({ regexMatch: matchesPattern });
-  return {
-    validate: (schema, message) =>
-      madeOnce(message, validator, () => {
-        const result = validator.validate(schema, message);
-        if (result.kind !== "invalid") return result;
-        const violations = result.violations.map(inWords);
-        return { ...result, violations, error: new ValidationError(violations) };
-      }),
-  };
-}
+export const requestValidator: Validator = {
+  validate: (schema, message) =>
+    madeOnce(message, validator, () => {
+      const result = validator.validate(schema, message);
+      if (result.kind !== "invalid") return result;
+      const violations = result.violations.map(inWords);
+      return { ...result, violations, error: new ValidationError(violations) };
+    }),
+};
 
 function inWords(violation: Violation): Violation {
   if (violation.ruleId !== "string.pattern") return violation;
@@ -43,9 +42,8 @@ function inWords(violation: Violation): Violation {
 export function createMessageCheck<Desc extends DescMessage>(
   schema: Desc,
 ): (message: MessageShape<Desc>) => FieldViolation[] {
-  const validator = createRequestValidator();
   return (message) => {
-    const result = validator.validate(schema, message);
+    const result = requestValidator.validate(schema, message);
     if (result.kind === "valid") return [];
     if (result.kind === "error") throw result.error;
     return result.violations.map((violation) => {

@@ -7,7 +7,7 @@ import { cacheableInterceptor } from "./cacheable.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
-import { createRequestValidator } from "./request-validator.ts";
+import { requestValidator } from "./request-validator.ts";
 
 /** The largest message that is read: 1 MiB. */
 const readMaxBytes = 1024 * 1024;
@@ -40,7 +40,7 @@ export function createRouterOptions(authorize: Authorize, log: Logger, metrics: 
       ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
       cacheableInterceptor(),
       errorsInterceptor(),
-      createValidateInterceptor({ validator: createRequestValidator() }),
+      createValidateInterceptor({ validator: requestValidator }),
     ],
     jsonOptions: { ignoreUnknownFields: false },
     readMaxBytes,

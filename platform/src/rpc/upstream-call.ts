@@ -2,6 +2,7 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import { closeStream } from "./close-stream.ts";
+import { endInOnePiece } from "./end-in-one-piece.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import type { Replica } from "./upstream.ts";
 
@@ -102,9 +103,7 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
     answer,
     send(body, trailers) {
       request.addTrailers(trailers as http.OutgoingHttpHeaders & readonly [string, string][]);
-      // As text of one byte a character it leaves in one piece with the head.
-      if (body.byteLength === 0) request.end();
-      else request.end(body.toString("latin1"), "latin1");
+      endInOnePiece(request, body);
     },
     flush: () => request.flushHeaders(),
     end(trailers) {
