@@ -831,6 +831,22 @@ const inventory: readonly Row[] = [
   },
   {
     method: InventoryService.method.batchGetProducts,
+    as: "customer",
+    says: "reads the fields that are asked for",
+    request: ({ product }) => ({ productIds: [product.productId], readMask: "name,stock,etag" }),
+    answers: ({ product: { productId, name, stock, etag } }) => ({
+      products: [{ productId, name: name!, stock: stock!, etag: etag! }],
+    }),
+  },
+  {
+    method: InventoryService.method.batchGetProducts,
+    as: "owner",
+    says: "refuses a field that there is not",
+    request: ({ product }) => ({ productIds: [product.productId], readMask: "terms" }),
+    refuses: invalid("read_mask"),
+  },
+  {
+    method: InventoryService.method.batchGetProducts,
     as: "forger",
     says: "refuses a request for nothing",
     request: () => ({}),

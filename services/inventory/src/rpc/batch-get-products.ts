@@ -2,14 +2,18 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { ProductStore } from "../store/product-store.ts";
 import { toProductMessage } from "../wire/product.ts";
+import { fieldsToRead, only } from "../wire/read-mask.ts";
 
 /** Reads products from the database, past the cache: prices of orders come from here. Safe to retry. */
 export function batchGetProducts(on: {
   readonly products: ProductStore;
 }): MethodImpl<typeof InventoryService.method.batchGetProducts> {
-  return async ({ productIds }) => {
-    const found = new Map((await on.products.findSold(productIds)).map((product) => [product.productId, product]));
+  return async ({ productIds, readMask }) => {
+    const fields = fieldsToRead(readMask);
+    const sold = await on.products.findSold(productIds, fields);
+    const found = new Map(sold.map((product) => [product.productId, product]));
     const inOrder = [...new Set(productIds)].map((productId) => found.get(productId));
-    return { products: inOrder.filter((product) => product !== undefined).map(toProductMessage) };
+    const products = inOrder.filter((product) => product !== undefined).map(toProductMessage);
+    return { products: fields === undefined ? products : products.map((product) => only(fields, product)) };
   };
 }

@@ -8,7 +8,7 @@ import {
   ListProductsRequestSchema,
   type ListProductsResponse,
   type Product,
-  type ProductSchema,
+  ProductSchema,
   ProductState,
   UndeleteProductRequestSchema,
   UpdateProductRequestSchema,
@@ -65,12 +65,33 @@ async function openCatalogue() {
       (await undelete(create(UndeleteProductRequestSchema, { productId }), admin)).product as Product,
     list: async (request: ListRequest = {}) =>
       (await list(create(ListProductsRequestSchema, request), admin)) as ListProductsResponse,
+    read: async ({ productId }: Product, ...paths: string[]) => {
+      const request = create(BatchGetProductsRequestSchema, { productIds: [productId], readMask: { paths } });
+      const [read] = (await batchGet(request, admin)).products!;
+      return create(ProductSchema, read!);
+    },
     batchGet: async (...productIds: string[]) =>
       (await batchGet(create(BatchGetProductsRequestSchema, { productIds }), admin)).products!.map(
         (product) => product.productId,
       ),
   };
 }
+
+test("every field that a product has can be read alone", async () => {
+  const { add, read } = await openCatalogue();
+  const product = await add({
+    description: "Boils",
+    sku: "K-1",
+    imageUrl: "https://a.example/k",
+    attributes: { color: "red" },
+  });
+  for (const { name: path, localName } of ProductSchema.fields) {
+    expect(await read(product, path)).toEqual(
+      create(ProductSchema, { productId: product.productId, [localName]: product[localName as keyof Product] }),
+    );
+  }
+  expect(await read(product, "*")).toEqual(create(ProductSchema, product));
+});
 
 const archived = { state: ProductState.ARCHIVED };
 const active = { state: ProductState.ACTIVE };

@@ -85,6 +85,44 @@ export function fromDocument(document: ProductDocument): Product {
   };
 }
 
+/** A product of which only some fields were read. */
+export type ProductPart = Pick<ProductDocument, "_id"> & Partial<ProductDocument>;
+
+/** Where fields of a product come from that are not kept under their own name. */
+const sources: Readonly<Record<string, keyof ProductDocument>> = {
+  product_id: "_id",
+  stock: "balance",
+  etag: "version",
+};
+
+/** The projection that reads what these fields of a product are made of. */
+export function partOf(fields: ReadonlySet<string>): Record<string, 1> {
+  return Object.fromEntries([...fields].map((field) => [sources[field] ?? field, 1]));
+}
+
+const nothingRead: Omit<ProductDocument, "_id"> = {
+  active: true,
+  state: "active",
+  name: "",
+  description: "",
+  category: "",
+  price: { currency_code: "", minor_units: 0n },
+  image_url: "",
+  attributes: {},
+  version: 0,
+  balance: { on_hand: 0, reserved: 0, sequence: 0 },
+  in_stock: false,
+  terms: [],
+  name_key: "",
+  create_time: new Date(0),
+  update_time: new Date(0),
+};
+
+/** A product as far as it was read. */
+export function fromPart(part: ProductPart): Product {
+  return fromDocument({ ...nothingRead, ...part });
+}
+
 export function balanceFromDocument({ on_hand, reserved, sequence }: ProductDocument["balance"]): Balance {
   return { onHand: on_hand, reserved, sequence };
 }

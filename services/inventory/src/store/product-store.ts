@@ -3,14 +3,22 @@ import type { Collection, Db } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Balances } from "../domain/ledger.ts";
 import type { Product, ProductDetails } from "../domain/product.ts";
-import { balanceFromDocument, detailsToDocument, fromDocument, type ProductDocument } from "./product-document.ts";
+import {
+  balanceFromDocument,
+  detailsToDocument,
+  fromDocument,
+  fromPart,
+  type ProductDocument,
+  type ProductPart,
+  partOf,
+} from "./product-document.ts";
 import { searchIndexes } from "./product-search.ts";
 
 /** The catalogue. What was taken out of it can't be found here; its stock is still the ledger's. */
 export interface ProductStore {
   findById(productId: string): Promise<Product | undefined>;
-  /** Those of them that can be bought. */
-  findSold(productIds: readonly string[]): Promise<Product[]>;
+  /** Those of them that can be bought; if `fields` are given, with what these are made of, and empty otherwise. */
+  findSold(productIds: readonly string[], fields?: ReadonlySet<string>): Promise<Product[]>;
   findBySkus(skus: readonly string[]): Promise<Product[]>;
   /**
    * Writes new details over a version that was read; undefined when it is no longer the version there is. Throws SKU_TAKEN.
@@ -91,9 +99,11 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
       const document = await products.findOne({ _id: productId, active: true });
       return document === null ? undefined : fromDocument(document);
     },
-    async findSold(productIds) {
-      const documents = await products.find({ _id: { $in: [...productIds] }, ...among.sold }).toArray();
-      return documents.map(fromDocument);
+    async findSold(productIds, fields) {
+      const sold = products.find({ _id: { $in: [...productIds] }, ...among.sold });
+      if (fields === undefined) return (await sold.toArray()).map(fromDocument);
+      const parts = await sold.project<ProductPart>(partOf(fields)).toArray();
+      return parts.map(fromPart);
     },
     async findBySkus(skus) {
       const documents = await products.find({ sku: { $in: [...skus] } }, { hint: "sku" }).toArray();

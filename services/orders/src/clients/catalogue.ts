@@ -49,12 +49,14 @@ export function createCatalogue(inventory: Client<typeof InventoryService>): Cat
   };
 }
 
+const offered = { paths: ["name", "price"] };
+
 async function askFor(
   inventory: Client<typeof InventoryService>,
   productIds: readonly string[],
 ): Promise<ReadonlyMap<string, Offer>> {
   const { products } = await askInventory(
-    inventory.batchGetProducts({ productIds: [...productIds] }),
+    inventory.batchGetProducts({ productIds: [...productIds], readMask: offered }),
     "BatchGetProducts",
     catalogueUnavailable,
   );

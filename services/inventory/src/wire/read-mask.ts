@@ -1,0 +1,33 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { invalidFields } from "@shop/platform";
+
+const localNames: ReadonlyMap<string, string> = new Map(
+  ProductSchema.fields.map(({ name, localName }) => [name, localName]),
+);
+
+/**
+ * The fields of a product that a read mask (AIP-157) names, its id among them; undefined for all. Throws INVALID_ARGUMENT for
+ * a path that is none.
+ */
+export function fieldsToRead(mask: FieldMask | undefined): ReadonlySet<string> | undefined {
+  const paths = mask?.paths ?? [];
+  if (paths.length === 0 || paths.includes("*")) return undefined;
+  const unknown = paths.filter((path) => !localNames.has(path));
+  if (unknown.length > 0) {
+    throw invalidFields(
+      unknown.map((path) => ({ field: "read_mask", description: `${path} is not a field of a product` })),
+    );
+  }
+  return new Set(["product_id", ...paths]);
+}
+
+/** These fields of a product, and no others. */
+export function only(
+  fields: ReadonlySet<string>,
+  product: MessageInitShape<typeof ProductSchema>,
+): MessageInitShape<typeof ProductSchema> {
+  const wanted = new Set([...fields].map((field) => localNames.get(field)));
+  return Object.fromEntries(Object.entries(product).filter(([name]) => wanted.has(name)));
+}
