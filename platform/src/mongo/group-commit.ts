@@ -2,7 +2,7 @@ import { type Collection, type Document, MongoBulkWriteError, type OptionalUnles
 import { gather } from "../gather.ts";
 
 /**
- * Inserts that arrive together are written together: up to 256 documents a batch, two batches on their way at a time. Each
+ * Inserts that arrive together are written together: up to 256 documents a batch, while the last batch is on its way. Each
  * caller hears of its own document alone: the answer resolves when a majority has it in its journal, and rejects with the
  * duplicate key error that this document caused; with any other error it is unknown whether the document is stored. Try
  * again with the same _id.
@@ -12,7 +12,7 @@ export function createGroupCommit<Stored extends Document & { _id: string }>(
 ): (document: Stored) => Promise<void> {
   return gather({
     maxItems: 256,
-    maxInFlight: 2,
+    maxInFlight: 1,
     async work(documents: readonly Stored[]) {
       try {
         await collection.insertMany(documents as unknown as OptionalUnlessRequiredId<Stored>[], { ordered: false });
