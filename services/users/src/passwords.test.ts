@@ -53,3 +53,23 @@ test.each([
   const hash = await (await open()).hash("correct horse");
   expect((await open({ cost: { ...owasp, ...cost } })).isOutdated(hash)).toBe(expected);
 });
+
+test("in a crowd answers come out together, and whoever comes when it is over waits for nobody", async () => {
+  const passwords = await open({ cost: { memoryKib: 64, passes: 1, lanes: 1 }, waiting: 99 });
+  const hash = await passwords.hash("correct horse");
+  let turn = 0;
+  let turns: NodeJS.Immediate = setImmediate(function next() {
+    turn++;
+    turns = setImmediate(next);
+  });
+  const cameOutAt = await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      await passwords.verify(hash, "correct horse");
+      return turn;
+    }),
+  );
+  clearImmediate(turns);
+  const [crowd, others] = [cameOutAt.slice(0, 50), cameOutAt.slice(-30)];
+  expect(new Set(crowd).size).toBeLessThan(5);
+  expect(Math.max(...others)).toBeLessThan(Math.min(...crowd));
+});

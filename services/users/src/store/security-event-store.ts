@@ -1,3 +1,4 @@
+import { createGroupCommit } from "@shop/platform";
 import type { Db } from "mongodb";
 import type { SecurityEvent, SecurityEventKind } from "../domain/security-event.ts";
 
@@ -30,9 +31,10 @@ export async function openSecurityEventStore(db: Db): Promise<SecurityEventStore
     { key: { user_id: 1, _id: -1 }, name: "user" },
     { key: { expire_time: 1 }, name: "expiry", expireAfterSeconds: 0 },
   ]);
+  const insert = createGroupCommit(events);
   return {
     async insert({ eventId, kind, userId, actor, sessionId, detail, time }, expireTime) {
-      await events.insertOne({
+      await insert({
         _id: eventId,
         kind,
         user_id: userId,

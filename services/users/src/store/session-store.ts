@@ -1,4 +1,4 @@
-import type { Outbox, PendingEvent } from "@shop/platform";
+import { createGroupCommit, type Outbox, type PendingEvent } from "@shop/platform";
 import { Binary, type Collection, type Db } from "mongodb";
 import type { Session } from "../domain/session.ts";
 
@@ -51,10 +51,9 @@ export async function openSessions(db: Db): Promise<Collection<SessionDocument>>
 
 export function createSessionStore(sessions: Collection<SessionDocument>, outbox: Outbox): SessionStore {
   const notEnded = { end_time: { $exists: false } };
+  const insert = createGroupCommit(sessions);
   return {
-    async insert(session) {
-      await sessions.insertOne(toDocument(session));
-    },
+    insert: (session) => insert(toDocument(session)),
     async findById(sessionId) {
       const document = await sessions.findOne({ _id: sessionId, ...notEnded });
       return document === null ? undefined : fromDocument(document);

@@ -1,4 +1,5 @@
 import { isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
+import DataLoader from "dataloader";
 import type { ClientSession, Collection, Db, UpdateFilter } from "mongodb";
 import { lastAdmin, usernameTaken } from "../domain/errors.ts";
 import { isActiveAdmin, type Role, type User, usernameKey } from "../domain/user.ts";
@@ -91,6 +92,18 @@ export function createUserStore(
 ): UserStore {
   const notDeleted = { delete_time: { $exists: false } };
   const activeAdmin = { roles: "admin" as const, disabled: false, ...notDeleted };
+  /** Names that are looked for in the same turn are looked for together. */
+  const byName = new DataLoader<string, User | undefined>(
+    async (keys) => {
+      const found = await users.find({ username_key: { $in: [...keys] }, ...notDeleted }).toArray();
+      const documents = new Map(found.map((document) => [document.username_key, document]));
+      return keys.map((key) => {
+        const document = documents.get(key);
+        return document && fromDocument(document);
+      });
+    },
+    { cache: false, maxBatchSize: 100, batchScheduleFn: setImmediate },
+  );
 
   /** Two administrators that go at the same time both change the guard: one has to try again, and sees that the other is gone. */
   async function unlessLastAdmin(
@@ -131,10 +144,7 @@ export function createUserStore(
         throw error;
       }
     },
-    async findByUsername(username) {
-      const document = await users.findOne({ username_key: usernameKey(username), ...notDeleted });
-      return document === null ? undefined : fromDocument(document);
-    },
+    findByUsername: (username) => byName.load(usernameKey(username)),
     async findById(userId) {
       const document = await users.findOne({ _id: userId, ...notDeleted });
       return document === null ? undefined : fromDocument(document);
