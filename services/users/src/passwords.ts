@@ -42,11 +42,12 @@ export async function createPasswords(limits: {
   const queue = new Set<() => void>();
   let running = 0;
 
+  let lot: Promise<void> | undefined;
+
   /**
    * In a crowd results come out in lots: what follows each of them, a session, an event, a few counters, an answer, is then
    * written together with that of the others, which costs a fraction of writing it alone. The next is computed meanwhile.
    */
-  let lot: Promise<void> | undefined;
   function outOfTheCrowd(): Promise<void> | undefined {
     if (queue.size < crowd) return undefined;
     lot ??= delay(lotMs).then(() => {

@@ -2,7 +2,7 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { ProductStore } from "../store/product-store.ts";
 import { toProductMessage } from "../wire/product.ts";
-import { fieldsToRead, only } from "../wire/read-mask.ts";
+import { fieldsToRead, onlyThese } from "../wire/read-mask.ts";
 
 /** Reads products from the database, past the cache: prices of orders come from here. Safe to retry. */
 export function batchGetProducts(on: {
@@ -14,6 +14,6 @@ export function batchGetProducts(on: {
     const found = new Map(sold.map((product) => [product.productId, product]));
     const inOrder = [...new Set(productIds)].map((productId) => found.get(productId));
     const products = inOrder.filter((product) => product !== undefined).map(toProductMessage);
-    return { products: fields === undefined ? products : products.map((product) => only(fields, product)) };
+    return { products: fields === undefined ? products : products.map(onlyThese(fields)) };
   };
 }

@@ -23,11 +23,9 @@ export function fieldsToRead(mask: FieldMask | undefined): ReadonlySet<string> |
   return new Set(["product_id", ...paths]);
 }
 
-/** These fields of a product, and no others. */
-export function only(
-  fields: ReadonlySet<string>,
-  product: MessageInitShape<typeof ProductSchema>,
-): MessageInitShape<typeof ProductSchema> {
+/** Leaves these fields of a product, and no others. */
+export function onlyThese(fields: ReadonlySet<string>) {
   const wanted = new Set([...fields].map((field) => localNames.get(field)));
-  return Object.fromEntries(Object.entries(product).filter(([name]) => wanted.has(name)));
+  return (product: MessageInitShape<typeof ProductSchema>): MessageInitShape<typeof ProductSchema> =>
+    Object.fromEntries(Object.entries(product).filter(([name]) => wanted.has(name)));
 }
