@@ -42,6 +42,10 @@ export function connectRedis(url: string, log: Logger) {
   const client = createClient({
     url,
     disableOfflineQueue: true,
+    // Whoever waits for a command gives up by a timer of their own; the client's is a signal a command, five seconds long.
+    commandOptions: { timeout: 0 },
+    // What it then keeps for a Redis that is frozen.
+    commandsQueueMaxLength: 10_000,
     socket: { connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
     scripts: { setIfNewer },
   });

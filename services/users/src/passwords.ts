@@ -1,14 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { hash, verify } from "@node-rs/argon2";
+import { Worker } from "node:worker_threads";
 import { newSecret } from "@shop/platform";
 import { tooManyPasswordHashes } from "./domain/errors.ts";
-
-/** What one hash costs: the parameters of Argon2id (RFC 9106). */
-export interface HashCost {
-  readonly memoryKib: number;
-  readonly passes: number;
-  readonly lanes: number;
-}
+import type { HashCost, PasswordAnswer, PasswordRequest } from "./password-worker.ts";
 
 /**
  * Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. Who gives up while waiting leaves
@@ -23,12 +16,9 @@ export interface Passwords {
   verify(passwordHash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
   /** Whether the hash was made at less than what one costs now. */
   isOutdated(passwordHash: string): boolean;
+  /** Ends the thread that computes; what waits for it is never answered. */
+  close(): Promise<void>;
 }
-
-/** When so many wait, they wait for longer than a lot gathers. */
-const crowd = 40;
-/** How long a lot gathers. */
-const lotMs = 200;
 
 /** At most `atOnce` are computed and `waiting` queued; one more is RESOURCE_EXHAUSTED. */
 export async function createPasswords(limits: {
@@ -36,68 +26,63 @@ export async function createPasswords(limits: {
   readonly atOnce: number;
   readonly waiting: number;
 }): Promise<Passwords> {
-  const { memoryKib, passes, lanes } = limits.cost;
-  const parameters = { algorithm: 2 /* Argon2id */, memoryCost: memoryKib, timeCost: passes, parallelism: lanes };
-  /** In the order in which they came. */
-  const queue = new Set<() => void>();
-  let running = 0;
+  const workers = Array.from({ length: limits.atOnce }, () => startWorker(limits.cost));
+  const pending = () => workers.reduce((sum, worker) => sum + worker.pending.size, 0);
+  let lastId = 0;
 
-  let lot: Promise<void> | undefined;
-
-  /**
-   * In a crowd results come out in lots: what follows each of them, a session, an event, a few counters, an answer, is then
-   * written together with that of the others, which costs a fraction of writing it alone. The next is computed meanwhile.
-   */
-  function outOfTheCrowd(): Promise<void> | undefined {
-    if (queue.size < crowd) return undefined;
-    lot ??= delay(lotMs).then(() => {
-      lot = undefined;
-    });
-    return lot;
-  }
-
-  async function inTurn<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+  /** The hash of a password, or, given one, whether it is that of the password. */
+  async function compute<Result>(password: string, passwordHash: string | undefined, signal: AbortSignal | undefined) {
     signal?.throwIfAborted();
-    if (running < limits.atOnce) running++;
-    else if (queue.size < limits.waiting) await turn(signal);
-    else throw tooManyPasswordHashes();
-    try {
-      return await work();
-    } finally {
-      // The place goes straight to the next in the queue, so that a newcomer can't take it.
-      const [next] = queue;
-      if (next === undefined) running--;
-      else next();
-    }
-  }
-
-  function turn(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const next = () => {
-        queue.delete(next);
-        signal?.removeEventListener("abort", leave);
-        resolve();
-      };
+    if (pending() === limits.atOnce + limits.waiting) throw tooManyPasswordHashes();
+    const id = ++lastId;
+    const { pending: mine, send } = workers.reduce((least, worker) =>
+      worker.pending.size < least.pending.size ? worker : least,
+    );
+    return await new Promise<Result>((resolve, reject) => {
       const leave = () => {
-        queue.delete(next);
+        mine.delete(id);
+        send({ leave: id });
         reject(signal?.reason);
       };
-      queue.add(next);
+      mine.set(id, (answer) => {
+        mine.delete(id);
+        signal?.removeEventListener("abort", leave);
+        if ("error" in answer) reject(answer.error);
+        else resolve(answer.result as Result);
+      });
       signal?.addEventListener("abort", leave, { once: true });
+      send({ id, password, passwordHash });
     });
   }
 
-  const nobodysHash = await hash(newSecret(), parameters);
+  const nobodysHash = await compute<string>(newSecret(), undefined, undefined);
   return {
-    hash: (password, signal) => inTurn(() => hash(password, parameters), signal),
+    hash: (password, signal) => compute<string>(password, undefined, signal),
     async verify(passwordHash, password, signal) {
-      const matches = await inTurn(() => verify(passwordHash ?? nobodysHash, password), signal);
-      await outOfTheCrowd();
+      const matches = await compute<boolean>(password, passwordHash ?? nobodysHash, signal);
       return matches && passwordHash !== undefined;
     },
     isOutdated(passwordHash) {
       const [, m, t, p] = /[$]m=(\d+),t=(\d+),p=(\d+)[$]/.exec(passwordHash) ?? [];
-      return Number(m) < memoryKib || Number(t) < passes || Number(p) < lanes;
+      return Number(m) < limits.cost.memoryKib || Number(t) < limits.cost.passes || Number(p) < limits.cost.lanes;
     },
+    async close() {
+      await Promise.all(workers.map(({ terminate }) => terminate()));
+    },
+  };
+}
+
+function startWorker(cost: HashCost) {
+  const worker = new Worker(new URL("./password-worker.ts", import.meta.url), { workerData: cost });
+  worker.unref();
+  /** What it computes or has queued, by number. */
+  const pending = new Map<number, (answer: PasswordAnswer) => void>();
+  worker.on("message", (answers: readonly PasswordAnswer[]) => {
+    for (const answer of answers) pending.get(answer.id)?.(answer);
+  });
+  return {
+    pending,
+    send: (request: PasswordRequest) => worker.postMessage(request),
+    terminate: () => worker.terminate(),
   };
 }

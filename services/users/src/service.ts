@@ -106,7 +106,7 @@ export const users = defineModule({
       ],
       gauges: [outboxGauges("users", stores.userUpkeep), outboxGauges("users-sessions", stores.sessionUpkeep)],
       close: async () => {
-        await Promise.all([userOutbox.close(), sessionOutbox.close()]);
+        await Promise.all([userOutbox.close(), sessionOutbox.close(), passwords.close()]);
       },
     };
   },

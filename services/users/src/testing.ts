@@ -3,6 +3,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { accessTokenSeconds, newId, newSecret } from "@shop/platform";
 import { contextOf, openTestBus, openTestDb, openTestLimits, silentLog } from "@shop/platform/testing";
+import { onTestFinished } from "vitest";
 import { keyRotation } from "./domain/token-key.ts";
 import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
@@ -44,6 +45,7 @@ export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lane
     lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
     clock,
   };
+  onTestFinished(() => on.passwords.close());
   const signIn = async (username: string, password = "correct horse") =>
     await authenticate(on)(create(AuthenticateRequestSchema, { username, password }), visitor);
 
