@@ -10,6 +10,7 @@ import { transformInvokeImplementation } from "@connectrpc/connect/protocol";
 import { toConnectError } from "./errors.ts";
 import { invokeUnary } from "./lean/invoke-unary.ts";
 import { createLazyContext } from "./lean/lazy-context.ts";
+import type { NodeHeaders } from "./node-headers.ts";
 import { once } from "./rest/once.ts";
 import type { RestCall, RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
@@ -47,16 +48,20 @@ export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, op
     try {
       await options.requestGate?.(context);
       const message = await invokeUnary(spec, context, await decoded(method, call), options.interceptors);
-      return { header: context.saidInHeader, trailer: context.saidInTrailer, message };
+      return { header: said(context.responseHeader), trailer: said(context.responseTrailer), message };
     } catch (error) {
       // As over Connect, what a method tells in headers is told with an error, too.
       if (error instanceof ConnectError)
-        for (const [name, value] of context.saidInHeader ?? []) error.metadata.set(name, value);
+        for (const [name, value] of context.responseHeader) error.metadata.set(name, value);
       throw error;
     } finally {
       context.end();
     }
   };
+}
+
+function said(headers: NodeHeaders): Headers | undefined {
+  return headers.isUntouched ? undefined : headers;
 }
 
 async function decoded(method: DescMethod, { message }: RestCall): Promise<Message> {

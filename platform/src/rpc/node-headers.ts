@@ -10,18 +10,23 @@ const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
  * and goes on with them. HTTP/2's pseudo-headers are left out.
  */
 export class NodeHeaders implements Headers {
-  readonly #node: IncomingHttpHeaders;
+  #node: IncomingHttpHeaders | undefined;
   readonly #isOwn: boolean;
   #made: Headers | undefined;
 
   constructor(node?: IncomingHttpHeaders) {
-    this.#node = node ?? Object.create(null);
+    this.#node = node;
     this.#isOwn = node === undefined;
+  }
+
+  /** Whether there is nothing in it for certain. */
+  get isUntouched(): boolean {
+    return this.#node === undefined && this.#made === undefined;
   }
 
   get(name: string): string | null {
     if (this.#made !== undefined) return this.#made.get(name);
-    const value = this.#parsed(name) ?? this.#parsed(name.toLowerCase());
+    const value = this.#parsed(name);
     if (value === undefined || name.startsWith(":")) return null;
     return typeof value === "string" ? value : value.join(", ");
   }
@@ -39,9 +44,10 @@ export class NodeHeaders implements Headers {
   }
 
   set(name: string, value: string): void {
-    if (this.#made === undefined && this.#isOwn && plainName.test(name) && plainValue.test(value))
+    if (this.#made === undefined && this.#isOwn && plainName.test(name) && plainValue.test(value)) {
+      this.#node ??= Object.create(null) as IncomingHttpHeaders;
       this.#node[name] = value;
-    else this.#real().set(name, value);
+    } else this.#real().set(name, value);
   }
 
   getSetCookie(): string[] {
@@ -54,7 +60,9 @@ export class NodeHeaders implements Headers {
 
   entries(): IterableIterator<[string, string]> {
     if (!this.#isPlain()) return this.#real().entries();
-    return (Object.entries(this.#node) as [string, string][]).sort(([one], [other]) => (one < other ? -1 : 1)).values();
+    return (Object.entries(this.#node ?? {}) as [string, string][])
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .values();
   }
 
   keys(): IterableIterator<string> {
@@ -70,19 +78,21 @@ export class NodeHeaders implements Headers {
   }
 
   #parsed(name: string): string | string[] | undefined {
-    return Object.hasOwn(this.#node, name) ? this.#node[name] : undefined;
+    if (this.#node === undefined) return undefined;
+    const value = this.#node[name] ?? this.#node[name.toLowerCase()];
+    // Not what every object has.
+    return typeof value === "string" || Array.isArray(value) ? value : undefined;
   }
 
   /** Whether nothing was put in but by `set`. */
   #isPlain(): boolean {
-    return this.#isOwn && this.#made === undefined && !("set-cookie" in this.#node);
+    return this.#isOwn && this.#made === undefined && this.#node?.["set-cookie"] === undefined;
   }
 
   #real(): Headers {
     if (this.#made !== undefined) return this.#made;
     const made = new Headers();
-    for (const name in this.#node) {
-      const value = this.#node[name];
+    for (const [name, value] of Object.entries(this.#node ?? {})) {
       if (value === undefined || name.startsWith(":")) continue;
       if (typeof value === "string") made.set(name, value);
       else for (const one of value) made.append(name, one);

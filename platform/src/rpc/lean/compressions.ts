@@ -10,23 +10,23 @@ const compressMinBytes = 1024;
 /** Bytes of an answer, and what they were compressed to, by the names of compressions. */
 export interface Compressible {
   readonly bytes: Uint8Array;
-  readonly compressed: Map<string, Promise<Uint8Array>>;
+  compressed?: Map<string, Promise<Uint8Array>>;
 }
 
-export function compressible(bytes: Uint8Array): Compressible {
-  return { bytes, compressed: new Map() };
-}
+type Compressed = readonly [bytes: Uint8Array, name: string | undefined];
 
 /** An answer as the caller takes it, with the name of what compressed it. */
-export async function compressed(
-  { bytes, compressed }: Compressible,
+export function compressed(
+  answer: Compressible,
   accepted: string | string[] | undefined,
-): Promise<readonly [bytes: Uint8Array, name: string | undefined]> {
+): Compressed | Promise<Compressed> {
+  const { bytes } = answer;
   if (bytes.byteLength < compressMinBytes || accepted === undefined) return [bytes, undefined];
   const { response } = compressionNegotiate(compressions, null, String(accepted), "");
   if (response === null) return [bytes, undefined];
   const { name } = response;
-  const made = compressed.get(name) ?? response.compress(bytes as Uint8Array<ArrayBuffer>);
-  compressed.set(name, made);
-  return [await made, name];
+  answer.compressed ??= new Map();
+  const made = answer.compressed.get(name) ?? response.compress(bytes as Uint8Array<ArrayBuffer>);
+  answer.compressed.set(name, made);
+  return made.then((compressedBytes) => [compressedBytes, name]);
 }

@@ -5,7 +5,7 @@ import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/co
 import { endInOnePiece } from "../end-in-one-piece.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
-import { type Compressible, compressed, compressible } from "./compressions.ts";
+import { type Compressible, compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
 import { encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
@@ -75,14 +75,14 @@ export async function answerConnect(
     type = "application/json";
     // Another service's words are its own: only what it says in the body is passed on.
     if (!told.isWireError) mergeNonProtocolHeaders(context.responseHeader, told.metadata);
-    body = compressible(errorToJsonBytes(told, method.options.jsonOptions));
+    body = { bytes: errorToJsonBytes(told, method.options.jsonOptions) };
   }
   context.end();
   const head: OutgoingHttpHeaders = { ...said, "content-type": type };
   const [bytes, encoding] = await compressed(body, headers["accept-encoding"]);
   if (encoding !== undefined) head["content-encoding"] = encoding;
-  addHeaders(head, context.saidInHeader);
-  addHeaders(head, context.saidInTrailer, "trailer-");
+  addHeaders(head, context.responseHeader);
+  addHeaders(head, context.responseTrailer, "trailer-");
   head["content-length"] = bytes.byteLength;
   response.writeHead(status, head);
   endInOnePiece(response, bytes);

@@ -7,7 +7,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Message } from "@bufbuild/protobuf";
-import { compressedFlag, encodeEnvelope } from "@connectrpc/connect/protocol";
+import { compressedFlag } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
@@ -85,12 +85,12 @@ export async function answerGrpc(
     "content-type": "application/grpc+proto",
   };
   if (encoding !== undefined) head["grpc-encoding"] = encoding;
-  addHeaders(head, context.saidInHeader);
+  addHeaders(head, context.responseHeader);
   const trailer = trailerOf(context, failure);
   stream.respond(head, { waitForTrailers: true });
   stream.once("wantTrailers", () => stream.sendTrailers(trailer));
   if (message === undefined) stream.end();
-  else stream.end(encodeEnvelope(encoding === undefined ? 0 : compressedFlag, message));
+  else stream.end(enveloped(encoding === undefined ? 0 : compressedFlag, message));
   if (!stream.readableEnded) discard(stream);
 }
 
@@ -118,6 +118,14 @@ function readBody(stream: ServerHttp2Stream, readMaxBytes: number): Promise<Uint
 
 const nothing = Buffer.alloc(0);
 
+function enveloped(flags: number, message: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(envelopeBytes + message.byteLength);
+  bytes[0] = flags;
+  bytes.writeUInt32BE(message.byteLength, 1);
+  bytes.set(message, envelopeBytes);
+  return bytes;
+}
+
 /** The one message of a request; undefined for whatever is not one whole message as it should be. */
 function parsed({ messages, options }: LeanMethod, bytes: Uint8Array): Message | undefined {
   if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
@@ -134,9 +142,9 @@ const fine: OutgoingHttpHeaders = { "grpc-status": "0" };
 
 function trailerOf(context: LazyContext, failure: unknown): OutgoingHttpHeaders {
   if (failure !== undefined) setTrailerStatus(context.responseTrailer, toldOf(failure));
-  if (context.saidInTrailer === undefined) return fine;
+  if (context.responseTrailer.isUntouched) return fine;
   const trailer = { ...fine };
-  addHeaders(trailer, context.saidInTrailer);
+  addHeaders(trailer, context.responseTrailer);
   return trailer;
 }
 

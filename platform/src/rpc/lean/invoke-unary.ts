@@ -8,8 +8,8 @@ type AnyResponse = Awaited<ReturnType<AnyFn>>;
 export type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
 /**
- * Calls a unary method through its interceptors, as Connect's own handlers do, but makes signal and headers only when one of
- * them reads these. What they say in headers ends up in the context.
+ * Calls a unary method through its interceptors, as Connect's own handlers do, but makes a signal only when one of them
+ * reads it. What they say in headers ends up in the context.
  */
 export async function invokeUnary(
   spec: UnarySpec,
@@ -27,12 +27,8 @@ export async function invokeUnary(
       service,
       method,
       message,
-      get header() {
-        return context.responseHeader;
-      },
-      get trailer() {
-        return context.responseTrailer;
-      },
+      header: context.responseHeader,
+      trailer: context.responseTrailer,
     };
     return own;
   };

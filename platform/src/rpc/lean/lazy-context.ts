@@ -6,6 +6,8 @@ import { NodeHeaders } from "../node-headers.ts";
 const callEnded = new ConnectError("the call has ended", Code.Canceled);
 const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 
+const noDeadline = () => undefined;
+
 /** What a call comes from. */
 export interface CallSource {
   readonly method: DescMethod;
@@ -22,9 +24,8 @@ export interface CallSource {
 
 /** A handler context of which only what somebody reads is made. */
 export interface LazyContext extends HandlerContext {
-  /** What the method says in headers; undefined when it says nothing. */
-  readonly saidInHeader: Headers | undefined;
-  readonly saidInTrailer: Headers | undefined;
+  readonly responseHeader: NodeHeaders;
+  readonly responseTrailer: NodeHeaders;
   /** Ends whatever the method has started under its signal. */
   end(): void;
 }
@@ -36,8 +37,6 @@ export function createLazyContext(source: CallSource): LazyContext {
   let controller: AbortController | undefined;
   let timer: NodeJS.Timeout | undefined;
   let ended: unknown;
-  let header: Headers | undefined;
-  let trailer: Headers | undefined;
 
   function abort(reason: unknown): void {
     clearTimeout(timer);
@@ -61,7 +60,8 @@ export function createLazyContext(source: CallSource): LazyContext {
     return controller;
   }
 
-  // Not a class: interceptors and methods copy contexts by `...`, which leaves a class's accessors behind.
+  // Not a class: interceptors and methods copy contexts by `...`, which leaves a class's accessors behind. One accessor and no
+  // more: making one for an object costs more than making the headers that nobody may ask for.
   return {
     service: method.parent,
     method,
@@ -70,24 +70,12 @@ export function createLazyContext(source: CallSource): LazyContext {
     url: source.url,
     requestHeader: source.header,
     values: createContextValues(),
-    timeoutMs: () => (deadline === undefined ? undefined : deadline - Date.now()),
+    timeoutMs: deadline === undefined ? noDeadline : () => deadline - Date.now(),
     get signal() {
       return (controller ?? makeController()).signal;
     },
-    get responseHeader() {
-      header ??= new NodeHeaders();
-      return header;
-    },
-    get responseTrailer() {
-      trailer ??= new NodeHeaders();
-      return trailer;
-    },
-    get saidInHeader() {
-      return header;
-    },
-    get saidInTrailer() {
-      return trailer;
-    },
+    responseHeader: new NodeHeaders(),
+    responseTrailer: new NodeHeaders(),
     end: () => abort(callEnded),
   };
 }

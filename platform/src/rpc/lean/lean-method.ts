@@ -6,7 +6,7 @@ import {
   type UniversalHandler,
 } from "@connectrpc/connect/protocol";
 import { madeOnce } from "../unchanging.ts";
-import { type Compressible, compressible } from "./compressions.ts";
+import type { Compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
 import type { LazyContext } from "./lazy-context.ts";
 
@@ -28,7 +28,7 @@ export interface LeanMethod {
   readonly stock: UniversalHandler;
   readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
   /** Whether the caller may call; throws when not. To be asked before the request is read. */
-  admit(context: LazyContext): Promise<void>;
+  admit(context: LazyContext): Promise<void> | void;
   invoke(context: LazyContext, input: Message): Message | Promise<Message>;
 }
 
@@ -52,7 +52,7 @@ export function leanMethods(
         readMaxBytes,
         writeMaxBytes,
       }),
-      admit: async (context) => await requestGate?.(context),
+      admit: (context) => requestGate?.(context),
       invoke: (context, input) =>
         findAtHand?.(spec.method, input) ?? invokeUnary(spec as UnarySpec, context, input, interceptors),
     });
@@ -63,7 +63,7 @@ export function leanMethods(
 /** The bytes of an answer. */
 export function encoded({ messages }: LeanMethod, isBinary: boolean, output: Message): Compressible {
   const codec = messages.getO(isBinary);
-  return madeOnce(output, codec, () => compressible(codec.serialize(output)));
+  return madeOnce(output, codec, () => ({ bytes: codec.serialize(output) }));
 }
 
 /** What the caller is told: nothing of an error that was not made for it. */
