@@ -17,12 +17,19 @@ const hopByHop = new Set([
   "upgrade",
 ]);
 
-/** What of a head, or of trailers, is not about one connection only. */
-export function endToEnd(headers: http.IncomingHttpHeaders): http.OutgoingHttpHeaders {
+/**
+ * What of a head, or of trailers, is not about one connection only.
+ *
+ * @param without names of others that are left out
+ */
+export function endToEnd(
+  headers: http.IncomingHttpHeaders,
+  without?: (name: string) => boolean,
+): http.OutgoingHttpHeaders {
   const named = headers.connection?.toLowerCase().split(/[\s,]+/);
   const kept: http.OutgoingHttpHeaders = {};
   for (const name in headers) {
-    if (name.startsWith(":") || hopByHop.has(name) || named?.includes(name)) continue;
+    if (name.startsWith(":") || hopByHop.has(name) || named?.includes(name) || without?.(name)) continue;
     kept[name] = headers[name];
   }
   return kept;
@@ -44,11 +51,10 @@ export function requestHead(
   },
 ): RequestHead {
   const { headers } = caller;
-  const kept = endToEnd(headers);
-  for (const name in kept) {
-    if (notForwarded.has(name) || rules.dropped.has(name)) delete kept[name];
-    else if (!rules.trustForwarded && forwardedName.test(name)) delete kept[name];
-  }
+  const kept = endToEnd(
+    headers,
+    (name) => notForwarded.has(name) || rules.dropped.has(name) || (!rules.trustForwarded && forwardedName.test(name)),
+  );
   if (headers.te !== undefined && /(^|,)\s*trailers\s*(;|,|$)/i.test(String(headers.te))) kept.te = "trailers";
   addForwarded(caller, kept);
   Object.assign(kept, rules.set);
