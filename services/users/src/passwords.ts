@@ -73,7 +73,11 @@ export async function createPasswords(limits: {
 }
 
 function startWorker(cost: HashCost) {
-  const worker = new Worker(new URL("./password-worker.ts", import.meta.url), { workerData: cost });
+  const worker = new Worker(new URL("./password-worker.ts", import.meta.url), {
+    workerData: cost,
+    // What is preloaded into the process (--import) is meant for the process.
+    execArgv: [],
+  });
   worker.unref();
   /** What it computes or has queued, by number. */
   const pending = new Map<number, (answer: PasswordAnswer) => void>();
