@@ -16,7 +16,7 @@ export interface Passwords {
   verify(passwordHash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
   /** Whether the hash was made at less than what one costs now. */
   isOutdated(passwordHash: string): boolean;
-  /** Ends the thread that computes; what waits for it is never answered. */
+  /** Ends the threads that compute; what waits for them is never answered. */
   close(): Promise<void>;
 }
 
