@@ -31,16 +31,18 @@ export class Http2Sessions {
   }
 
   /** Opens a stream. Rejects with {@link NotConnected} if there is no connection to be had. */
-  request(
+  async request(
     headers: http2.OutgoingHttpHeaders,
     options: http2.ClientSessionRequestOptions,
-  ): http2.ClientHttp2Stream | Promise<http2.ClientHttp2Stream> {
-    const session = this.#withRoom();
-    if (session !== undefined) return session.request(headers, options);
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = undefined;
-    });
-    return this.#connecting.then(() => this.request(headers, options));
+  ): Promise<http2.ClientHttp2Stream> {
+    for (;;) {
+      const session = this.#withRoom();
+      if (session !== undefined) return session.request(headers, options);
+      this.#connecting ??= this.#connect().finally(() => {
+        this.#connecting = undefined;
+      });
+      await this.#connecting;
+    }
   }
 
   /** Ends all sessions at once, with their streams. */
@@ -57,7 +59,7 @@ export class Http2Sessions {
 
   async #connect(): Promise<void> {
     const connection = await connect(this.#origin, this.#options.connectTimeoutMs);
-    const session = new Session(connection, this.#origin, this.#options);
+    const session = new Session(connection, this.#options);
     const retire = () => this.#ready.delete(session);
     this.#ready.add(session);
     connection.once("goaway", retire).once("close", retire);
@@ -68,12 +70,10 @@ class Session {
   open = 0;
   #used = true;
   readonly #connection: http2.ClientHttp2Session;
-  readonly #authority: string;
   readonly #options: SessionOptions;
 
-  constructor(connection: http2.ClientHttp2Session, origin: string, options: SessionOptions) {
+  constructor(connection: http2.ClientHttp2Session, options: SessionOptions) {
     this.#connection = connection;
-    this.#authority = new URL(origin).host;
     this.#options = options;
     const timer = setInterval(() => this.#tick(), options.pingIntervalMs).unref();
     connection.once("close", () => clearInterval(timer));
@@ -85,7 +85,7 @@ class Session {
   }
 
   request(headers: http2.OutgoingHttpHeaders, options: http2.ClientSessionRequestOptions): http2.ClientHttp2Stream {
-    const stream = this.#connection.request(inPairs(headers, this.#authority), options);
+    const stream = this.#connection.request(inPairs(headers), options);
     this.open += 1;
     this.#used = true;
     stream.on("close", () => {
@@ -113,9 +113,9 @@ class Session {
   }
 }
 
-/** Name after value, with all pseudo-headers: as Node sends them without a copy of its own. */
-function inPairs(headers: http2.OutgoingHttpHeaders, authority: string): string[] {
-  const pairs = [":authority", authority, ":scheme", "http"];
+/** Each name with its value after it: Node sends these as they are, where it copies an object first. */
+function inPairs(headers: http2.OutgoingHttpHeaders): string[] {
+  const pairs: string[] = [];
   for (const name in headers) {
     const value = headers[name];
     if (Array.isArray(value)) for (const one of value) pairs.push(name, one);

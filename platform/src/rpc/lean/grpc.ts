@@ -118,6 +118,7 @@ function readBody(stream: ServerHttp2Stream, readMaxBytes: number): Promise<Uint
 
 const nothing = Buffer.alloc(0);
 
+/** As Connect's `encodeEnvelope`, but in memory from Node's pool, which costs less than an array of its own. */
 function enveloped(flags: number, message: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(envelopeBytes + message.byteLength);
   bytes[0] = flags;
