@@ -54,6 +54,17 @@ test.each(kinds)("on %s, as %s, a request crosses on the version it came in on",
   expect(answer.headers["set-cookie"]).toEqual(["a=1", "b=2"]);
 });
 
+test.each(kinds)("on %s, as %s, a header that is said several times crosses as often", async (version, _, isUnary) => {
+  const { send } = await gatewayTo(
+    (request, response) => response.end(JSON.stringify(request.headers["set-cookie"])),
+    {},
+    { isUnary },
+  );
+  // The only one that Node does not join.
+  const answer = await send(version, { headers: { "set-cookie": ["a=1", "b=2"] } });
+  expect(JSON.parse(answer.body)).toEqual(["a=1", "b=2"]);
+});
+
 test.each(kinds)("on %s, as %s, trailers of request and answer cross", async (version, _, isUnary) => {
   const { send } = await gatewayTo(
     (request, response) => {
