@@ -162,7 +162,7 @@ function describe(
     }),
   );
   return [
-    `autocannon in a process of its own, ${connections} connections, no retries, only over loopback. The shop in one process`,
+    `The load comes from a process of its own, ${connections} connections, no retries, only over loopback. The shop in one process`,
     `(services/all-in-one) at its public port; the floor is a bare Fastify route in its own process that answers the same JSON.`,
     `Floor and shop take turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up. ${productCount} products in turn, plenty of stock,`,
     ...(workers === 1 ? [] : [`Each of the two, shop and floor, shares its work out among ${workers} workers.`]),

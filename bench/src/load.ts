@@ -1,4 +1,5 @@
-import autocannon from "autocannon";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Answer, KeptConnection } from "./kept-connection.ts";
 import { askPart, taskOf } from "./part.ts";
 import { percentile } from "./percentile.ts";
 
@@ -15,7 +16,7 @@ export interface Request {
 export interface Load {
   /** Of the server, on this machine. */
   readonly url: string;
-  /** Shared out among the connections, which take theirs in turn; one connection takes one at least. */
+  /** Sent in turn, by whichever connection is free. */
   readonly requests: readonly Request[];
   readonly connections: number;
   readonly seconds: number;
@@ -52,42 +53,68 @@ export async function load(task: Load): Promise<LoadResult> {
   return await askPart<LoadResult>("load", task);
 }
 
+const tickMs = 5;
+
 /** The process that makes the load. */
 export async function generateLoad(): Promise<void> {
   const { url, requests, connections, seconds, callsPerSecond } = await taskOf<Load>();
+  const target = new URL(url);
+  const made = requests.map((request) => toBytes(request, target.host));
   const latenciesMs: number[] = [];
   const orders: [string, number][] = [];
-  const lastBody = new WeakMap<object, string>();
   const refused: Record<number, number> = {};
-  let next = 0;
+  let lost = 0;
+  let sent = 0;
+  const free = new Set<KeptConnection>();
+
+  function answered({ status, body }: Answer, tookMs: number): void {
+    if (status !== 200) {
+      refused[status] = (refused[status] ?? 0) + 1;
+      return;
+    }
+    latenciesMs.push(tookMs);
+    const orderId = orderIdField.exec(body)?.[1];
+    if (orderId !== undefined) orders.push([orderId, Date.now() - tookMs]);
+  }
+  function sendNext(connection: KeptConnection): void {
+    free.delete(connection);
+    connection.send(made[sent++ % made.length]!, answered);
+  }
+
   const cpuBefore = process.cpuUsage();
-  const startedAt = Date.now();
-  const run = autocannon({
-    url,
-    connections,
-    duration: seconds,
-    ...(callsPerSecond === undefined ? {} : { overallRate: callsPerSecond }),
-    setupClient(client) {
-      const first = next++ % requests.length;
-      // All of them over all connections: every connection with all of its own would take seconds to prepare.
-      client.setRequests(requests.filter((_request, index) => index % connections === first % connections));
-      client.on("body", (body) => void lastBody.set(client, body.toString()));
-    },
+  const [startedAt, begun] = [Date.now(), performance.now()];
+  const all = Array.from({ length: connections }, () => {
+    return new KeptConnection(target, {
+      free: callsPerSecond === undefined ? sendNext : (connection) => void free.add(connection),
+      broken(connection, isCallLost) {
+        free.delete(connection);
+        if (isCallLost) lost++;
+      },
+    });
   });
-  run.on("response", (client, status, _bytes, latencyMs) => {
-    if (status === 200) latenciesMs.push(latencyMs);
-    else refused[status] = (refused[status] ?? 0) + 1;
-    const orderId = lastBody.get(client)?.match(orderIdField)?.[1];
-    if (status === 200 && orderId !== undefined) orders.push([orderId, Date.now() - latencyMs]);
-  });
-  const { duration, errors } = await run;
+  let due = 0;
+  const ticking = setInterval(() => {
+    for (const connection of all) connection.giveUpWhatIsLate();
+    if (callsPerSecond === undefined) return;
+    // What could not be sent for want of a free connection is made up for, but for a second at most.
+    due = Math.min(((performance.now() - begun) * callsPerSecond) / 1000, sent + callsPerSecond);
+    for (const connection of free) {
+      if (sent >= due) break;
+      sendNext(connection);
+    }
+  }, tickMs);
+  await delay(seconds * 1000);
+  clearInterval(ticking);
+  for (const connection of all) connection.close();
+
+  const tookSeconds = (performance.now() - begun) / 1000;
   const cpu = process.cpuUsage(cpuBefore);
   latenciesMs.sort((a, b) => a - b);
   const result: LoadResult = {
     ok: latenciesMs.length,
     refused,
-    lost: errors,
-    perSecond: latenciesMs.length / duration,
+    lost,
+    perSecond: latenciesMs.length / tookSeconds,
     p50Ms: percentile(latenciesMs, 0.5),
     p99Ms: percentile(latenciesMs, 0.99),
     loaderCpuMs: (cpu.user + cpu.system) / 1000,
@@ -95,4 +122,10 @@ export async function generateLoad(): Promise<void> {
     orders,
   };
   process.send!(result);
+}
+
+function toBytes({ method, path, headers = {}, body = "" }: Request, host: string): Buffer {
+  const length = method === "GET" ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const fields = Object.entries({ host, ...headers, ...length }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\n${fields.join("")}\r\n${body}`);
 }
