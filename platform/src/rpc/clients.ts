@@ -1,18 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import {
-  Code,
-  ConnectError,
-  type ConnectRouter,
-  createRouterTransport,
-  type Interceptor,
-  type Transport,
-} from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { type InternalCredentials, internalCredentialHeader } from "../auth/internal-credential.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
+import { createInMemoryTransport } from "./in-memory.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { Silence } from "./silence.ts";
 
@@ -44,10 +38,7 @@ export function createTransportTo(options: TransportOptions): TransportTo {
   function make(service: DescService): Transport {
     const routes = options.hosted(service);
     if (routes !== undefined) {
-      return createRouterTransport(routes, {
-        router: options.routerOptions,
-        transport: { interceptors, defaultTimeoutMs },
-      });
+      return createInMemoryTransport(routes, options.routerOptions, { interceptors, defaultTimeoutMs });
     }
     const neighbour = options.neighbours.find((candidate) => candidate.service.typeName === service.typeName);
     if (neighbour === undefined) throw new Error(`nothing says where ${service.typeName} is`);
