@@ -23,7 +23,7 @@ export { type Changes, createChanges } from "./mongo/changes.ts";
 export { isDuplicateKey } from "./mongo/duplicate-key.ts";
 export { createGroupCommit } from "./mongo/group-commit.ts";
 export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
-export { type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
+export { batched, type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
 export { createOutboxUpkeep, type OutboxUpkeep } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";

@@ -44,7 +44,7 @@ export function createBatchPublisher(
       maxItems: maxEvents,
       maxInFlight,
       async work(events) {
-        await Promise.all(bySize(events).map((part) => send(type, toMessage(part))));
+        await Promise.all(toMessages(events).map((message) => send(type, message)));
         return new Map();
       },
     });
@@ -72,18 +72,24 @@ export function asOneEvent({ subject, data, headers, info, seq }: JsMsg): Event 
   return { id, type: subject, payload: data, traceparent: headers?.get(traceparentHeader) || undefined };
 }
 
-function bySize(events: readonly Event[]): Event[][] {
+/** Events of one type as few messages. */
+export function toMessages(events: readonly Event[]): BusMessage[] {
   const parts: Event[][] = [];
   let bytes = 0;
   for (const event of events) {
     bytes += event.payload.length;
-    if (parts.length === 0 || bytes > maxPayloadBytes) {
+    if (parts.length === 0 || parts.at(-1)!.length === maxEvents || bytes > maxPayloadBytes) {
       parts.push([]);
       bytes = event.payload.length;
     }
     parts.at(-1)!.push(event);
   }
-  return parts;
+  return parts.map(toMessage);
+}
+
+/** A batch that was encoded before. */
+export function batchMessage(id: string, payload: Uint8Array): BusMessage {
+  return { id, headers: { [contentTypeHeader]: batchType }, payload };
 }
 
 function toMessage(events: readonly Event[]): BusMessage {
@@ -95,9 +101,6 @@ function toMessage(events: readonly Event[]): BusMessage {
   const hash = createHash("sha256");
   for (const { id } of events) hash.update(id).update("\n");
   const batch = events.map(({ id, payload, traceparent = "" }) => ({ id, payload, traceparent }));
-  return {
-    id: `batch/${hash.digest("base64url")}`,
-    headers: { [contentTypeHeader]: batchType },
-    payload: toBinary(EventBatchSchema, create(EventBatchSchema, { events: batch })),
-  };
+  const payload = toBinary(EventBatchSchema, create(EventBatchSchema, { events: batch }));
+  return batchMessage(`batch/${hash.digest("base64url")}`, payload);
 }

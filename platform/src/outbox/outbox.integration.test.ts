@@ -1,11 +1,13 @@
 import { MoneySchema } from "@shop/gen/shop/common/v1/money_pb";
+import type { JsMsg } from "nats";
 import { expect, test, vi } from "vitest";
 import type { Bus } from "../bus/bus.ts";
+import { type Event, eventsOf } from "../bus/event-batch.ts";
 import { newId } from "../ids.ts";
 import { createLease } from "../mongo/lease.ts";
 import { absentBus, openTestBus, openTestDb, silentLog } from "../testing/index.ts";
 import { createOutbox, ensureOutboxIndex } from "./outbox.ts";
-import { pendingEvent, type WithOutbox } from "./pending-event.ts";
+import { batched, pendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
 
 // Any message will do for an event.
 const stream = "test-outbox";
@@ -32,15 +34,17 @@ async function openOutbox({ isBusThere = true } = {}) {
   return { db, bus, collection, outbox, commit, left };
 }
 
-async function timesPublished(bus: Bus, eventId: string): Promise<number> {
-  const messages = await bus.jetstream.consumers.get(stream);
-  const { num_pending } = await messages.info();
-  let found = 0;
-  if (num_pending === 0) return 0;
-  for await (const message of await messages.fetch({ max_messages: num_pending, expires: 2_000 })) {
-    if (message.headers?.get("Nats-Msg-Id") === eventId) found++;
-  }
+async function allMessages(bus: Bus): Promise<JsMsg[]> {
+  const consumer = await bus.jetstream.consumers.get(stream);
+  const { num_pending } = await consumer.info();
+  const found: JsMsg[] = [];
+  if (num_pending === 0) return found;
+  for await (const message of await consumer.fetch({ max_messages: num_pending, expires: 2_000 })) found.push(message);
   return found;
+}
+
+async function timesPublished(bus: Bus, eventId: string): Promise<number> {
+  return (await allMessages(bus)).filter(({ headers }) => headers?.get("Nats-Msg-Id") === eventId).length;
 }
 
 test("what is relayed reaches the bus once, and leaves its document", async () => {
@@ -85,4 +89,25 @@ test("an event published twice is stored once", async () => {
     .sweeper({ lease: createLease(db, "sweep", "test", 1_000), afterMs: 5_000 })
     .run(new AbortController().signal);
   expect(await timesPublished(bus, event.id)).toBe(1);
+});
+
+test("many events of one document are stored as they travel, and arrive as they were", async () => {
+  const { bus, collection, outbox } = await openOutbox();
+  const _id = newId("thing");
+  const events = Array.from({ length: 257 }, (_, n) =>
+    pendingEvent(
+      MoneySchema,
+      { minorUnits: BigInt(n) },
+      { service: "test", aggregateId: _id, version: 1, n, time: aWhileAgo() },
+    ),
+  );
+  await collection.insertOne({ _id, outbox: batched(events) });
+  const stored = (await collection.findOne({ _id }))!.outbox;
+  expect(stored).toHaveLength(2);
+  await outbox.relay(_id, stored);
+  await expect.poll(async () => (await collection.findOne({ _id }))!.outbox).toEqual([]);
+
+  const arrived = (await allMessages(bus)).flatMap(eventsOf).filter(({ id }) => id.includes(_id));
+  const known = ({ id, type, payload }: Event) => ({ id, type, payload: Buffer.from(payload).toString("hex") });
+  expect(arrived.map(known)).toEqual(events.map(toEvent).map(known));
 });

@@ -4,7 +4,7 @@ import { isDependencyLost } from "../dependency-lost.ts";
 import type { Job } from "../jobs.ts";
 import type { Logger } from "../log.ts";
 import type { Lease } from "../mongo/lease.ts";
-import { type PendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
+import { type PendingEvent, toBatch, toEvent, type WithOutbox } from "./pending-event.ts";
 
 const sweepIntervalMs = 1_000;
 const sweepBatch = 256;
@@ -85,7 +85,12 @@ export function createOutbox<Document extends WithOutbox>(
   }
 
   async function publishNow(events: readonly PendingEvent[]): Promise<void> {
-    await Promise.all(events.map((event) => bus.publish(toEvent(event))));
+    await Promise.all(
+      events.map((event) => {
+        const batch = toBatch(event);
+        return batch === undefined ? bus.publish(toEvent(event)) : bus.send(event.type, batch);
+      }),
+    );
   }
 
   async function publish(documentId: string, events: readonly PendingEvent[]): Promise<void> {

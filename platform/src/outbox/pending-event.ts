@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Binary } from "mongodb";
-import type { Event } from "../bus/event-batch.ts";
+import { type BusMessage, batchMessage, type Event, toMessages } from "../bus/event-batch.ts";
 import { currentTraceparent } from "../trace.ts";
 
 /** An event as it waits inside the document whose change it tells of: one write commits both. */
@@ -8,6 +8,8 @@ export interface PendingEvent {
   readonly id: string;
   readonly type: string;
   readonly payload: Binary;
+  /** It is several of its type, as they travel. */
+  readonly batch?: true;
   readonly traceparent?: string;
   readonly time: Date;
 }
@@ -41,6 +43,21 @@ export function pendingEvent<Schema extends DescMessage>(
     ...(traceparent === undefined ? {} : { traceparent }),
     time: about.time,
   };
+}
+
+/** Events of one document, packed by type as they will travel. An event that is alone stays as it is. */
+export function batched(events: readonly PendingEvent[]): PendingEvent[] {
+  return [...Map.groupBy(events, ({ type }) => type)].flatMap(([type, ofType]) =>
+    toMessages(ofType.map(toEvent)).map(({ id, payload }): PendingEvent => {
+      const alone = ofType.find((event) => event.id === id);
+      return alone ?? { id, type, payload: new Binary(payload), batch: true, time: ofType[0]!.time };
+    }),
+  );
+}
+
+/** What the bus is sent in place of a batch; undefined for what is one event. */
+export function toBatch({ batch, id, payload }: PendingEvent): BusMessage | undefined {
+  return batch && batchMessage(id, payload.buffer);
 }
 
 export function toEvent(pending: PendingEvent): Event {

@@ -1,4 +1,4 @@
-import { isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/platform";
+import { batched, isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/platform";
 import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
@@ -266,7 +266,7 @@ function toEntryDocument({ kind, plan, events, actor, reason, requestId, time }:
     actor,
     ...(reason === undefined ? {} : { reason }),
     create_time: time,
-    outbox: [...events],
+    outbox: batched(events),
   };
 }
 
