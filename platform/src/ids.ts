@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { typeid } from "typeid-js";
+import { typeidUnboxed } from "typeid-js";
 
 /** A new TypeID over UUIDv7: prefixed, sortable by time of making, with 74 random bits. */
 export function newId(prefix: string): string {
-  return typeid(prefix).toString();
+  return typeidUnboxed(prefix);
 }
 
 /** 256 random bits, base64url. */
