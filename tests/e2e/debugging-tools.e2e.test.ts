@@ -10,7 +10,7 @@ const repositoryRoot = join(import.meta.dirname, "../..");
 const buf = join(repositoryRoot, "node_modules/.bin/buf");
 const inventory = "shop.inventory.v1.InventoryService";
 const orders = "shop.orders.v1.OrderService";
-const internal = ["BatchGetReservations", "ListReservations"];
+const internal = ["BatchGetReservations", "DecideOrders", "ListReservations"];
 
 let productId: string;
 let buyer: Account;

@@ -94,6 +94,7 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.orders.v1.OrderService/GetOrdersByUser": "accounts",
   "shop.orders.v1.OrderService/ListOrders": "admins",
   "shop.inventory.v1.InventoryService/BatchGetReservations": "platform",
+  "shop.inventory.v1.InventoryService/DecideOrders": "platform",
   "shop.inventory.v1.InventoryService/ListReservations": "platform",
   "shop.inventory.v1.InventoryService/AuditStock": "admins",
   "shop.inventory.v1.InventoryService/RepairStock": "admins",
@@ -164,6 +165,7 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.orders.v1.OrderService/GetOrdersByUser": { pageSize: -1 },
   "shop.orders.v1.OrderService/ListOrders": { pageSize: -1 },
   "shop.inventory.v1.InventoryService/BatchGetReservations": {},
+  "shop.inventory.v1.InventoryService/DecideOrders": {},
   "shop.inventory.v1.InventoryService/ListReservations": { pageToken: "none" },
   "shop.inventory.v1.InventoryService/AuditStock": { pageToken: "none" },
   "shop.inventory.v1.InventoryService/RepairStock": {},
@@ -1309,6 +1311,9 @@ const deadLetters: readonly Row[] = [
 /** Of a shop that is sound, however much of it there is. */
 const soundPart = expect.toSatisfy((part: JsonObject) => "checked" in part && !("findings" in part));
 
+/** Of an order that nobody placed: it is refused, so nothing of it is left but the refusal. */
+const notPlaced = "order_01h455vb4pex5vsknk084sn03r";
+
 const audits: readonly Row[] = [
   {
     method: InventoryService.method.batchGetReservations,
@@ -1321,6 +1326,27 @@ const audits: readonly Row[] = [
           orderId: order.orderId,
           outcome: "RESERVATION_OUTCOME_RESERVED",
           lines: [{ productId: plenty.productId, quantity: 1 }],
+        },
+      ],
+    }),
+  },
+  {
+    method: InventoryService.method.decideOrders,
+    as: "platform",
+    says: "tells what was decided before, and decides the rest",
+    request: ({ order, plenty }) => ({
+      orders: [
+        { orderId: order.orderId, lines: [{ productId: plenty.productId, quantity: 1 }] },
+        { orderId: notPlaced, lines: [{ productId: unknown("product"), quantity: 1 }] },
+      ],
+    }),
+    answers: ({ order }) => ({
+      decisions: [
+        { orderId: order.orderId, outcome: "RESERVATION_OUTCOME_RESERVED" },
+        {
+          orderId: notPlaced,
+          outcome: "RESERVATION_OUTCOME_REFUSED",
+          reason: "a product of this order is no longer sold",
         },
       ],
     }),

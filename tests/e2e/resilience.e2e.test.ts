@@ -186,6 +186,28 @@ describe("orders that were accepted right before, and while,", () => {
     await expectAllKept(buyer, product, [...before.accepted, ...during.accepted]);
   });
 
+  test("NATS hangs are decided without it, and hold when it is back", { timeout: 120_000 }, async () => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 100 });
+    const scarce = await addProduct(admin, { stock: 0 });
+    const { pid } = processOf("nats");
+    process.kill(pid, "SIGSTOP");
+    let accepted: Order[];
+    try {
+      accepted = [await placeOrder(buyer, [product, 2]), await placeOrder(buyer, [product, 1])];
+      const refused = await placeOrder(buyer, [scarce, 1]);
+      for (const order of accepted) expect((await decided(buyer, order)).status).toBe(CONFIRMED);
+      expect((await decided(buyer, refused)).statusReason).toContain("0 left, 1 wanted");
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await untilAllIsBack();
+    // Its events come after all, and an order of now comes after them.
+    await decided(buyer, await placeOrder(buyer, [product, 1]), convergeTimeoutMs);
+    for (const order of accepted) expect((await decided(buyer, order)).status).toBe(CONFIRMED);
+    expect(await stockOf(product)).toBe(96);
+  });
+
   test.for(["inventory", "orders"].filter((service) => shop.shape === "split" || service === "inventory"))(
     "the process of %s was killed are confirmed once it is back",
     { timeout: 120_000 },

@@ -140,6 +140,7 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     path: "/reservations:batchGet",
     query,
   }),
+  "shop.inventory.v1.InventoryService/DecideOrders": (body) => ({ verb: "POST", path: "/reservations:decide", body }),
   "shop.inventory.v1.InventoryService/ListReservations": (query) => ({ verb: "GET", path: "/reservations", query }),
   "shop.inventory.v1.InventoryService/AuditStock": (query) => ({ verb: "GET", path: "/admin/stock:audit", query }),
   "shop.inventory.v1.InventoryService/RepairStock": (body) => ({ verb: "POST", path: "/admin/stock:repair", body }),

@@ -354,7 +354,7 @@ async function leavingLost(shop: CrashShop, waitedMs: number): Promise<string> {
   return name;
 }
 
-/** Long enough to be announced again, not to be cancelled. */
+/** Long enough to be asked for, not to be cancelled. */
 async function leavingUnanswered(shop: CrashShop): Promise<Journey> {
   return {
     name: await leavingLost(shop, 60_000),
@@ -373,11 +373,11 @@ async function leavingUnanswered(shop: CrashShop): Promise<Journey> {
 /** Long enough to be cancelled. */
 async function leavingUndecided(shop: CrashShop): Promise<Journey> {
   const name = await leavingLost(shop, 600_000);
-  // Somebody else is to announce it again, and does not come to it: else it might be decided in time after all.
+  // Somebody else is to ask the stock, and does not come to it: else it might be decided in time after all.
   await shop.mongo
     .db("orders")
     .collection<LeaseRow>("leases")
-    .insertOne({ _id: "announce-pending-orders", holder: elsewhere, expire_time: new Date(Date.now() + 600_000) });
+    .insertOne({ _id: "ask-for-decisions", holder: elsewhere, expire_time: new Date(Date.now() + 600_000) });
   return { name, async act() {}, outcome: calledOff };
 }
 
@@ -495,11 +495,11 @@ export const flows: readonly Flow[] = [
     prepare: placedTooLate,
   },
   {
-    name: "announce again",
+    name: "ask for the decision",
     service: "orders",
-    has: ["look for late orders", "publish OrderPlaced"],
-    // Confirming, and looking for more.
-    except: /^(update|ack|sweep|look for late orders .)/,
+    has: ["look for late orders", "update orders"],
+    // Hearing of it besides, and looking for more.
+    except: /^(ack|sweep|look for late orders .|update orders .)/,
     startsDead: true,
     prepare: leavingUnanswered,
   },

@@ -131,7 +131,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a cache is the truth about stock",
-    file: "services/inventory/src/events/order-placed.ts",
+    file: "services/inventory/src/decide-orders.ts",
     from: "const plan = decide(balances, waiting);",
     to: `const plan = decide(
         new Map(

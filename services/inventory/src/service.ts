@@ -17,6 +17,7 @@ import {
   outboxGauges,
 } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
+import { decideOrders as deciderOf } from "./decide-orders.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { openStores } from "./open-stores.ts";
@@ -25,6 +26,7 @@ import { auditStock } from "./rpc/audit-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
 import { batchGetReservations } from "./rpc/batch-get-reservations.ts";
 import { createProduct } from "./rpc/create-product.ts";
+import { decideOrders } from "./rpc/decide-orders.ts";
 import { deleteProduct } from "./rpc/delete-product.ts";
 import { getProductByID } from "./rpc/get-product-by-id.ts";
 import { importProducts } from "./rpc/import-products.ts";
@@ -59,6 +61,7 @@ export const inventory = defineModule({
       stopping,
     });
     const stock = { ledger, products, clock };
+    const decide = deciderOf(stock);
     const audit = createStockAudit({ store: auditStore, upkeep, clock });
     const reports = createAuditReports(db, audit.name);
     // Two that write entries about the same products waste most of them, so one does; another one follows when it dies.
@@ -78,6 +81,7 @@ export const inventory = defineModule({
           watchStock: watchStock({ products, history, watch }),
           batchGetProducts: batchGetProducts({ products }),
           batchGetReservations: batchGetReservations({ store: auditStore }),
+          decideOrders: decideOrders({ decide }),
           listReservations: listReservations({ store: auditStore, pageTokens }),
           auditStock: auditStock({ audit, pageTokens }),
           repairStock: repairStock({ audit, ledger, store: auditStore, upkeep, log }),
@@ -93,7 +97,7 @@ export const inventory = defineModule({
           event: OrderPlacedSchema,
           maxBatch,
           lease: writer,
-          handle: orderPlaced({ ...stock, repeat: outbox.publishNow }),
+          handle: orderPlaced({ decide, repeat: outbox.publishNow, clock }),
         }),
         eventHandler({
           durable: "inventory-order-cancelled",

@@ -31,7 +31,8 @@ import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
 import { userDeleted } from "./events/user-deleted.ts";
-import { announcePendingOrders } from "./jobs/announce-pending-orders.ts";
+import { createFollowStock } from "./follow-stock.ts";
+import { askForDecisions } from "./jobs/ask-for-decisions.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
 import { createOrderAudit } from "./order-audit.ts";
 import { auditOrders } from "./rpc/audit-orders.ts";
@@ -84,6 +85,7 @@ export const orders = defineModule({
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
     const reservations = createReservations(inventory);
+    const followStock = createFollowStock({ orders: store, clock });
     const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
     const audit = createOrderAudit({
       store: createOrderAuditStore(documents),
@@ -124,14 +126,14 @@ export const orders = defineModule({
           stream: "inventory",
           event: StockReservedSchema,
           maxBatch,
-          handle: stockReserved({ orders: store, clock }),
+          handle: stockReserved({ followStock }),
         }),
         eventHandler({
           durable: "orders-stock-rejected",
           stream: "inventory",
           event: StockRejectedSchema,
           maxBatch,
-          handle: stockRejected({ orders: store, clock }),
+          handle: stockRejected({ followStock }),
         }),
         eventHandler({
           durable: "orders-user-deleted",
@@ -145,8 +147,8 @@ export const orders = defineModule({
         admission.job,
         outbox.sweeper({ lease: lease("sweep-orders-outbox"), afterMs: takeoverMs }),
         {
-          ...announcePendingOrders({ orders: store, repeat: outbox.publishNow, clock, log }),
-          lease: lease("announce-pending-orders"),
+          ...askForDecisions({ orders: store, reservations, followStock, clock, log }),
+          lease: lease("ask-for-decisions"),
         },
         {
           ...cancelUndecidedOrders({

@@ -48,6 +48,18 @@ test("an order that is delivered ten times moves stock once, and is answered eve
   expect(repeated).toEqual(Array(9).fill("shop.inventory.v1.StockReserved"));
 });
 
+test("an order that is asked for and heard of is decided once, and either way tells the same", async () => {
+  const { addProduct, stockOf, replica, decide, repeated } = await openStock();
+  const productId = await addProduct(4);
+  const [order, another] = [placed([productId, 3]), placed([productId, 3])];
+  const asked = await decide([order, another]);
+  expect(asked).toMatchObject({ before: [], now: [{ outcome: "reserved" }, { outcome: "refused" }] });
+  await replica().placed(order, another);
+  expect((await decide([order])).before).toMatchObject([{ outcome: "reserved" }]);
+  expect(repeated.toSorted()).toEqual(["shop.inventory.v1.StockRejected", "shop.inventory.v1.StockReserved"]);
+  expect(await stockOf(productId)).toEqual({ onHand: 4, reserved: 3 });
+});
+
 test("the same order twice in one batch is one order", async () => {
   const { addProduct, stockOf, replica } = await openStock();
   const productId = await addProduct(10);

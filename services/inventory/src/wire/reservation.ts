@@ -1,5 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { ReservationOutcome, type ReservationSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import {
+  ReservationOutcome,
+  type ReservationSchema,
+  type StockDecisionSchema,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { Decision } from "../domain/ledger.ts";
 import type { Reservation } from "../domain/stock-audit.ts";
 
@@ -18,4 +22,12 @@ export function toReservationMessage({ decision, closings }: Reservation): Messa
     shipped: closings.has("shipped"),
     returned: closings.has("returned"),
   };
+}
+
+export function toDecisionMessage({
+  orderId,
+  outcome,
+  reason = "",
+}: Decision): MessageInitShape<typeof StockDecisionSchema> {
+  return { orderId, outcome: outcomes[outcome], reason };
 }

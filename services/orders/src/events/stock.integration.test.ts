@@ -3,16 +3,19 @@ import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/invento
 import { silentLog } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import type { Order } from "../domain/order.ts";
-import { announcePendingOrders } from "../jobs/announce-pending-orders.ts";
+import { createFollowStock } from "../follow-stock.ts";
+import { askForDecisions } from "../jobs/ask-for-decisions.ts";
 import { openTestOrders } from "../testing.ts";
 import { stockRejected } from "./stock-rejected.ts";
 import { stockReserved } from "./stock-reserved.ts";
 
 async function openEffects() {
   const test = await openTestOrders();
-  const [reserve, reject] = [stockReserved(test), stockRejected(test)];
+  const followStock = createFollowStock(test);
+  const [reserve, reject] = [stockReserved({ followStock }), stockRejected({ followStock })];
   return {
     ...test,
+    followStock,
     reserved: (...orders: Order[]) => reserve(orders.map(({ orderId }) => create(StockReservedSchema, { orderId }))),
     rejected: (order: Order, reason: string) =>
       reject([create(StockRejectedSchema, { orderId: order.orderId, reason })]),
@@ -63,16 +66,27 @@ test("of two moves from the same state one is made", async () => {
   expect(moved.filter((result) => result !== undefined)).toHaveLength(1);
 });
 
-test("an order whose stock does not answer is announced again, under an id of its own each time, until it does", async () => {
-  const { orders, place, reserved, repeat, repeated, clock } = await openEffects();
-  const [waiting, answered] = [await place(new Date(0)), await place(new Date(0))];
-  await place();
-  await reserved(answered);
-  let now = clock().getTime();
-  const job = announcePendingOrders({ orders, repeat, clock: () => new Date(now++), log: silentLog });
+test("orders that events have not decided in time are asked for, and end", async () => {
+  const { orders, place, stateOf, clock, followStock } = await openEffects();
+  const [late, later, fresh] = [await place(new Date(0)), await place(new Date(1)), await place()];
+  const asked: string[] = [];
+  const outcomes = { [late.orderId]: "reserved", [later.orderId]: "refused" } as const;
+  const job = askForDecisions({
+    orders,
+    reservations: {
+      async decide(waiting) {
+        asked.push(...waiting.map(({ orderId }) => orderId));
+        return waiting.map(({ orderId }) => ({ orderId, outcome: outcomes[orderId]!, reason: "only 0 left" }));
+      },
+    },
+    followStock,
+    clock,
+    log: silentLog,
+  });
   await job.run(new AbortController().signal);
   await job.run(new AbortController().signal);
-  expect(repeated.map((event) => event.type)).toEqual(Array(2).fill("shop.orders.v1.OrderPlaced"));
-  expect(new Set(repeated.map((event) => event.id)).size).toBe(2);
-  expect(repeated[0]?.id).toContain(waiting.orderId);
+  expect(asked).toEqual([late.orderId, later.orderId]);
+  expect((await stateOf(late)).status).toBe("confirmed");
+  expect(await orders.findById(later.orderId)).toMatchObject({ status: "rejected", statusReason: "only 0 left" });
+  expect((await stateOf(fresh)).status).toBe("pending");
 });

@@ -165,6 +165,7 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       return fromDocument(document);
     },
     async movePending(orderIds, move) {
+      if (orderIds.length === 0) return;
       const { $set, $push, $inc } = toUpdate(move, []);
       // Whoever decided them has heard that they were placed: nobody needs to be told again.
       const update = { $set: { ...$set, outbox: [] }, $push: { history: $push.history }, $inc };

@@ -1,0 +1,16 @@
+import type { MethodImpl } from "@connectrpc/connect";
+import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { decideOrders as decideAll } from "../decide-orders.ts";
+import { toDecisionMessage } from "../wire/reservation.ts";
+
+/** Decides orders that somebody waits for, as OrderPlaced does. Safe to retry. */
+export function decideOrders(on: {
+  readonly decide: ReturnType<typeof decideAll>;
+}): MethodImpl<typeof InventoryService.method.decideOrders> {
+  return async ({ orders }) => {
+    const { before, now } = await on.decide(orders);
+    const decided = new Map([...before, ...now].map((decision) => [decision.orderId, decision]));
+    const inSequence = [...new Set(orders.map(({ orderId }) => orderId))].map((orderId) => decided.get(orderId)!);
+    return { decisions: inSequence.map(toDecisionMessage) };
+  };
+}
