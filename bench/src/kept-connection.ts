@@ -84,9 +84,11 @@ export class KeptConnection {
     if (length === undefined) throw new Error(`an answer without Content-Length:\n${text}`);
     const bodyStart = headersEnd + 4;
     if (text.length < bodyStart + Number(length)) return;
-    const call = this.#call!;
+    const call = this.#call;
     this.#call = undefined;
     this.#received = "";
+    // Said without being asked: it closes then.
+    if (call === undefined) return;
     const answer = { status: Number(text.slice(9, 12)), body: text.slice(bodyStart) };
     call.answered(answer, performance.now() - call.sentAt);
     this.#on.free(this);

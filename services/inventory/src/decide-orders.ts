@@ -16,11 +16,13 @@ export interface Decided {
  * Sets stock aside for orders, all lines of each or none, as many at a time as an entry of the ledger holds. Idempotent by the
  * ledger's decision keys: an order that comes again gets the answer it got.
  */
-export function decideOrders(on: {
+export type DecideOrders = (orders: readonly WaitingOrder[]) => Promise<Decided>;
+
+export function createDecideOrders(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
   readonly clock: Clock;
-}): (orders: readonly WaitingOrder[]) => Promise<Decided> {
+}): DecideOrders {
   async function decideEntry(orders: readonly WaitingOrder[]): Promise<Decided> {
     const before: Decision[] = [];
     let waiting = orders;

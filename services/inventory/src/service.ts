@@ -17,7 +17,7 @@ import {
   outboxGauges,
 } from "@shop/platform";
 import { inventoryConfig } from "./config.ts";
-import { decideOrders as deciderOf } from "./decide-orders.ts";
+import { createDecideOrders } from "./decide-orders.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { openStores } from "./open-stores.ts";
@@ -61,7 +61,7 @@ export const inventory = defineModule({
       stopping,
     });
     const stock = { ledger, products, clock };
-    const decide = deciderOf(stock);
+    const decide = createDecideOrders(stock);
     const audit = createStockAudit({ store: auditStore, upkeep, clock });
     const reports = createAuditReports(db, audit.name);
     // Two that write entries about the same products waste most of them, so one does; another one follows when it dies.

@@ -1,6 +1,6 @@
 import { type Cache, newId } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
-import { decideOrders } from "./decide-orders.ts";
+import { createDecideOrders } from "./decide-orders.ts";
 import type { Product } from "./domain/product.ts";
 import { openStores } from "./open-stores.ts";
 
@@ -49,7 +49,7 @@ export async function openTestInventory(cache = noCache) {
     ...stores,
     cache: stores.productCache,
     clock,
-    decide: decideOrders({ ledger, products, clock }),
+    decide: createDecideOrders({ ledger, products, clock }),
     stockOf,
     ledgerSumOf,
     addProduct,

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { decideOrders as decideAll } from "../decide-orders.ts";
+import type { DecideOrders } from "../decide-orders.ts";
 import { toDecisionMessage } from "../wire/reservation.ts";
 
 /** Decides orders that somebody waits for, as OrderPlaced does. Safe to retry. */
 export function decideOrders(on: {
-  readonly decide: ReturnType<typeof decideAll>;
+  readonly decide: DecideOrders;
 }): MethodImpl<typeof InventoryService.method.decideOrders> {
   return async ({ orders }) => {
     const { before, now } = await on.decide(orders);
