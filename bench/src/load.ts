@@ -92,12 +92,11 @@ export async function generateLoad(): Promise<void> {
       },
     });
   });
-  let due = 0;
   const ticking = setInterval(() => {
     for (const connection of all) connection.giveUpWhatIsLate();
     if (callsPerSecond === undefined) return;
     // What could not be sent for want of a free connection is made up for, but for a second at most.
-    due = Math.min(((performance.now() - begun) * callsPerSecond) / 1000, sent + callsPerSecond);
+    const due = Math.min(((performance.now() - begun) * callsPerSecond) / 1000, sent + callsPerSecond);
     for (const connection of free) {
       if (sent >= due) break;
       sendNext(connection);

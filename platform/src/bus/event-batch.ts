@@ -44,7 +44,7 @@ export function createBatchPublisher(
       maxItems: maxEvents,
       maxInFlight,
       async work(events) {
-        await Promise.all(toMessages(events).map((message) => send(type, message)));
+        await Promise.all(inParts(events).map((part) => send(type, toMessage(part))));
         return new Map();
       },
     });
@@ -72,9 +72,9 @@ export function asOneEvent({ subject, data, headers, info, seq }: JsMsg): Event 
   return { id, type: subject, payload: data, traceparent: headers?.get(traceparentHeader) || undefined };
 }
 
-/** Events of one type as few messages. */
-export function toMessages(events: readonly Event[]): BusMessage[] {
-  const parts: Event[][] = [];
+/** Events of one type in as few parts as messages can carry. */
+export function inParts<Part extends Event>(events: readonly Part[]): Part[][] {
+  const parts: Part[][] = [];
   let bytes = 0;
   for (const event of events) {
     bytes += event.payload.length;
@@ -84,7 +84,7 @@ export function toMessages(events: readonly Event[]): BusMessage[] {
     }
     parts.at(-1)!.push(event);
   }
-  return parts.map(toMessage);
+  return parts;
 }
 
 /** A batch that was encoded before. */
@@ -92,7 +92,8 @@ export function batchMessage(id: string, payload: Uint8Array): BusMessage {
   return { id, headers: { [contentTypeHeader]: batchType }, payload };
 }
 
-function toMessage(events: readonly Event[]): BusMessage {
+/** The message that carries a part. */
+export function toMessage(events: readonly Event[]): BusMessage {
   const [first, ...others] = events as [Event, ...Event[]];
   if (others.length === 0) {
     const headers = first.traceparent === undefined ? {} : { [traceparentHeader]: first.traceparent };

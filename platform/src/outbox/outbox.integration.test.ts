@@ -8,6 +8,7 @@ import { createLease } from "../mongo/lease.ts";
 import { absentBus, openTestBus, openTestDb, silentLog } from "../testing/index.ts";
 import { createOutbox, ensureOutboxIndex } from "./outbox.ts";
 import { batched, pendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
+import { createOutboxUpkeep } from "./upkeep.ts";
 
 // Any message will do for an event.
 const stream = "test-outbox";
@@ -104,6 +105,7 @@ test("many events of one document are stored as they travel, and arrive as they 
   await collection.insertOne({ _id, outbox: batched(events) });
   const stored = (await collection.findOne({ _id }))!.outbox;
   expect(stored).toHaveLength(2);
+  expect((await createOutboxUpkeep(collection, outbox).findStuck(_id, new Date()))?.events).toBe(257);
   await outbox.relay(_id, stored);
   await expect.poll(async () => (await collection.findOne({ _id }))!.outbox).toEqual([]);
 

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Binary } from "mongodb";
-import { type BusMessage, batchMessage, type Event, toMessages } from "../bus/event-batch.ts";
+import { type BusMessage, batchMessage, type Event, inParts, toMessage } from "../bus/event-batch.ts";
 import { currentTraceparent } from "../trace.ts";
 
 /** An event as it waits inside the document whose change it tells of: one write commits both. */
@@ -8,8 +8,8 @@ export interface PendingEvent {
   readonly id: string;
   readonly type: string;
   readonly payload: Binary;
-  /** It is several of its type, as they travel. */
-  readonly batch?: true;
+  /** How many of its type it is, when it is several, as they travel. */
+  readonly batch?: number;
   readonly traceparent?: string;
   readonly time: Date;
 }
@@ -48,16 +48,18 @@ export function pendingEvent<Schema extends DescMessage>(
 /** Events of one document, packed by type as they will travel. An event that is alone stays as it is. */
 export function batched(events: readonly PendingEvent[]): PendingEvent[] {
   return [...Map.groupBy(events, ({ type }) => type)].flatMap(([type, ofType]) =>
-    toMessages(ofType.map(toEvent)).map(({ id, payload }): PendingEvent => {
-      const alone = ofType.find((event) => event.id === id);
-      return alone ?? { id, type, payload: new Binary(payload), batch: true, time: ofType[0]!.time };
+    inParts(ofType.map((pending) => ({ ...toEvent(pending), pending }))).map((part): PendingEvent => {
+      const { pending } = part[0]!;
+      if (part.length === 1) return pending;
+      const { id, payload } = toMessage(part);
+      return { id, type, payload: new Binary(payload), batch: part.length, time: pending.time };
     }),
   );
 }
 
 /** What the bus is sent in place of a batch; undefined for what is one event. */
 export function toBatch({ batch, id, payload }: PendingEvent): BusMessage | undefined {
-  return batch && batchMessage(id, payload.buffer);
+  return batch === undefined ? undefined : batchMessage(id, payload.buffer);
 }
 
 export function toEvent(pending: PendingEvent): Event {

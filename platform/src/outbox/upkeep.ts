@@ -37,7 +37,8 @@ export function createOutboxUpkeep<Document extends WithOutbox>(
 ): OutboxUpkeep {
   const collection = documents as unknown as Collection<WithOutbox>;
   const waiting = { "outbox.0": { $exists: true } };
-  const sizes = { events: { $size: "$outbox" }, since: { $min: "$outbox.time" } };
+  const events = { $sum: { $map: { input: "$outbox", in: { $ifNull: ["$$this.batch", 1] } } } };
+  const sizes = { events, since: { $min: "$outbox.time" } };
 
   async function stuck(filter: object, before: Date, limit: number): Promise<StuckDocument[]> {
     const found = await collection
