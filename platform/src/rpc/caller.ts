@@ -124,8 +124,7 @@ class NodeCaller implements Caller {
   }
 
   refuse(error: ConnectError): void {
-    this.#say(this.#said);
-    writeProtocolError(this.#request, this.#response, error);
+    writeProtocolError(this.#request, this.#response, error, this.#said);
   }
 
   reset(code: number): void {

@@ -12,6 +12,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { closeStream } from "./close-stream.ts";
+import { endInOnePiece } from "./end-in-one-piece.ts";
 import { drain } from "./rest/drain.ts";
 import { errorResponse } from "./rest/error.ts";
 
@@ -23,31 +24,51 @@ export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
  * trailers only, Connect as unary JSON or end of stream, everything else as google.rpc.Status JSON. Headers set on the
  * response before are kept. What is left of the request's body is read and thrown away. The response must not have
  * been started.
+ *
+ * @param said what every answer says in headers, unless the error says otherwise
  */
-export function writeProtocolError(request: AnyRequest, response: AnyResponse, error: ConnectError): void {
-  const answer = encode(request, error);
-  response.statusCode = answer.status;
-  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value as string | string[]);
-  response.setHeader("content-length", answer.body.byteLength);
-  if (isLongOverHttp1(request)) {
-    void endAfterRequest(request, response as http.ServerResponse, answer.body);
+export function writeProtocolError(
+  request: AnyRequest,
+  response: AnyResponse,
+  error: ConnectError,
+  said: http.OutgoingHttpHeaders = {},
+): void {
+  const { status, headers, body } = encode(request, error);
+  const head = { ...said, ...headers, "content-length": body.byteLength };
+  if ("stream" in response) endOverHttp2(response, status, head, body);
+  else if (isLongOverHttp1(request)) {
+    response.writeHead(status, { ...head, connection: "close" });
+    void endAfterRequest(request, response, body);
     return;
+  } else {
+    response.writeHead(status, head);
+    endInOnePiece(response, body);
   }
-  if (answer.body.byteLength === 0) response.end();
-  else (response as http.ServerResponse).end(answer.body);
   discardBody(request, response);
+}
+
+/** A head that leaves with `end()` ends the stream: gRPC's trailers only. */
+function endOverHttp2(
+  response: http2.Http2ServerResponse,
+  status: number,
+  head: http.OutgoingHttpHeaders,
+  body: Uint8Array,
+): void {
+  response.statusCode = status;
+  for (const name in head) response.setHeader(name, head[name] as string | string[]);
+  if (body.byteLength === 0) response.end();
+  else response.end(body);
 }
 
 /** HTTP/1.1 has no way to stop a sender but to close its connection; what is left of a short body is no reason to. */
 function isLongOverHttp1(request: AnyRequest): boolean {
-  if (request.httpVersionMajor !== 1 || request.readableEnded || request.destroyed) return false;
+  if (request.readableEnded || request.destroyed) return false;
   const { "content-length": length, "transfer-encoding": transfer } = request.headers;
   return transfer !== undefined || Number(length ?? 0) > discardMaxBytes;
 }
 
 /** Says that the connection ends here, and ends it once the sender is done; one that reuses it would see a reset. */
 async function endAfterRequest(request: AnyRequest, response: http.ServerResponse, body: Uint8Array): Promise<void> {
-  response.setHeader("connection", "close");
   response.flushHeaders();
   if (body.byteLength > 0) response.write(body);
   await drain(request);
@@ -67,6 +88,10 @@ export function discardBody(
   response: http.ServerResponse | { readonly stream: http2.ServerHttp2Stream },
 ): void {
   if (request.readableEnded || request.destroyed) return;
+  if ("complete" in request && request.complete) {
+    request.resume();
+    return;
+  }
   let left = discardMaxBytes;
   const cutOff = () => {
     if ("stream" in response) closeStream(response.stream, constants.NGHTTP2_NO_ERROR);

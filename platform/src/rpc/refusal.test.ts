@@ -80,6 +80,22 @@ test("a browser that asks first whether it may call is answered, though the call
   }
 });
 
+test("who asks again at once is not refused thousands of times a second, and may leave before that", async () => {
+  const { url } = await start();
+  const path = `${url}/admin/dead-letters/1:redrive`;
+  const askedAt = performance.now();
+  await fetch(path, { method: "POST" });
+  expect(performance.now() - askedAt).toBeGreaterThan(150);
+
+  await expect(fetch(path, { method: "POST", signal: AbortSignal.timeout(50) })).rejects.toThrow("timeout");
+  const overHttp2 = createClient(DeadLetterService, transports.gRPC(url));
+  const left = overHttp2.redriveDeadLetter({ deadLetterId: "1" }, { signal: AbortSignal.timeout(50) });
+  await expect(left).rejects.toMatchObject({ code: Code.Canceled });
+  await expect(overHttp2.redriveDeadLetter({ deadLetterId: "1" })).rejects.toMatchObject({
+    code: Code.ResourceExhausted,
+  });
+});
+
 test("calls that are refused before they are read are counted", async () => {
   const { url, metrics } = await start();
   for (let call = 0; call < 3; call++) await fetch(`${url}/admin/dead-letters/1:redrive`, { method: "POST" });

@@ -18,6 +18,7 @@ import type { Neighbour } from "./clients.ts";
 import { explainJsonErrors } from "./connect-json-errors.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
+import { createEarlyRefusals } from "./early-refusals.ts";
 import { toConnectError } from "./errors.ts";
 import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
@@ -118,8 +119,9 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
 
   const handlers = connectHandlers(options, routes, routing);
   const greet = createGreet(options);
+  const earlyRefusals = createEarlyRefusals(options);
   const shortWay = options.leanCalls
-    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet, remote })
+    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet, remote, earlyRefusals })
     : undefined;
   const app = Fastify({
     serverFactory: openPort(options, greet, shortWay),
@@ -136,8 +138,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   addHealth(app, options);
   if (options.openApi !== undefined) addApiDocs(app, options.openApi);
   app.decorateRequest("destination");
-  // Refused before anybody reads: what is refused under load has to be cheap, and a body that is given up halfway costs its
-  // connection, and whoever shares it.
+  // Refused before anybody reads: a body that is given up halfway costs its connection, and whoever shares it.
   app.addHook("onRequest", async (request, reply) => {
     const destination = routing.find(request.method, request.raw.url ?? "/");
     request.setDecorator<Destination>("destination", destination);
@@ -148,17 +149,18 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       const others = reply.getHeader("vary");
       reply.header("vary", others === undefined ? "Accept-Encoding" : `${others}, Accept-Encoding`);
     }
-    const refusal = options.refusal(method);
+    const refusal = earlyRefusals.of(method);
     if (refusal !== undefined) {
-      // Kinds of errors are called as Connect calls their codes.
-      options.metrics?.called(`${method.parent.typeName}/${method.name}`, refusal.kind, 0);
-      refuse(request, reply, toldOnce(refusal, method));
+      takeOver(reply);
+      earlyRefusals.tell(method, refusal, request.raw, reply.raw);
     } else if (
       isTooLong(request.headers, readMaxBytes) &&
       method.methodKind === "unary" &&
       !own.services.includes(method.parent)
     ) {
-      refuse(request, reply, await tooLarge(method, request.raw, options));
+      const error = await tooLarge(method, request.raw, options);
+      takeOver(reply);
+      writeProtocolError(request.raw, reply.raw, error);
     }
   });
   app.addHook("preHandler", async (request, reply) => {
@@ -222,24 +224,10 @@ function ownServices(options: ServerOptions) {
   }
 }
 
-const told = new WeakMap<DomainError, ConnectError>();
-
-/** What a caller is told whose call was refused before it was read; made once for an error that refuses many. */
-function toldOnce(refusal: DomainError, method: DescMethod): ConnectError {
-  const known = told.get(refusal) ?? toConnectError(refusal, method.parent.file.proto.package);
-  told.set(refusal, known);
-  return known;
-}
-
 /** From here on the answer is not Fastify's; headers that its hooks have set stay. */
 function takeOver(reply: FastifyReply): void {
   for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
   reply.hijack();
-}
-
-function refuse(request: FastifyRequest, reply: FastifyReply, error: ConnectError): void {
-  takeOver(reply);
-  writeProtocolError(request.raw, reply.raw, error);
 }
 
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */

@@ -6,6 +6,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { FindAtHand } from "./at-hand.ts";
 import { keptByAnybody } from "./cacheable.ts";
 import { http2Caller, nodeCaller } from "./caller.ts";
+import type { EarlyRefusals } from "./early-refusals.ts";
 import type { Greet } from "./greet.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { isTooLong } from "./message-sizes.ts";
@@ -19,7 +20,7 @@ import type { Routing } from "./routing.ts";
 
 /**
  * Answers usual unary calls without Fastify, which adds nothing to them: those of what is hosted here, in every protocol but
- * gRPC-Web, and those that are forwarded, in every protocol.
+ * gRPC-Web, and those that are forwarded or refused, in every protocol.
  *
  * `false` means that a request is not usual: then nothing of it was touched.
  */
@@ -39,10 +40,10 @@ export function createShortWay(port: {
   readonly corsOrigins: readonly string[];
   readonly findAtHand: FindAtHand;
   readonly remote: RemoteCalls;
+  readonly earlyRefusals: EarlyRefusals;
   hosted(service: DescService): unknown;
-  refusal(method: DescMethod): unknown;
 }): ShortWay {
-  const { routing, transcoder, greet, corsOrigins, findAtHand, remote } = port;
+  const { routing, transcoder, greet, corsOrigins, findAtHand, remote, earlyRefusals } = port;
   const { readMaxBytes } = port.routerOptions;
   // Pages of another origin would be answered otherwise.
   const vary = corsOrigins.length === 0 || corsOrigins.includes("*") ? {} : { vary: "Origin" };
@@ -53,15 +54,18 @@ export function createShortWay(port: {
     handlers: port.handlers,
     specs: port.specs,
     admit: (method, request) =>
-      isUsual(request) && port.refusal(method) === undefined ? { ...greet(request), ...vary } : undefined,
+      isUsual(request) && earlyRefusals.of(method) === undefined ? { ...greet(request), ...vary } : undefined,
   });
 
   function unaryMethod(httpMethod = "GET", url = "/", headers: IncomingHttpHeaders) {
     if (isTooLong(headers, readMaxBytes)) return undefined;
     const destination = routing.find(httpMethod, url);
     if (destination.kind !== "method" || destination.method.methodKind !== "unary") return undefined;
-    if (port.refusal(destination.method) !== undefined) return undefined;
-    return { ...destination, isHosted: port.hosted(destination.method.parent) !== undefined };
+    return {
+      ...destination,
+      refusal: earlyRefusals.of(destination.method),
+      isHosted: port.hosted(destination.method.parent) !== undefined,
+    };
   }
 
   return {
@@ -72,6 +76,10 @@ export function createShortWay(port: {
       const called = unaryMethod(request.method, request.url, request.headers);
       if (called === undefined) return false;
       const say = () => ({ ...greet(request), ...vary });
+      if (called.refusal !== undefined) {
+        earlyRefusals.tell(called.method, called.refusal, request, response, say());
+        return true;
+      }
       if (!called.isHosted) {
         if (!mayForward(called, request.method)) return false;
         void remote.call(called.method, nodeCaller(request, response, say()));
@@ -91,7 +99,13 @@ export function createShortWay(port: {
       if (lean.stream(stream, headers)) return true;
       if (!isUsual({ headers })) return false;
       const called = unaryMethod(headers[":method"], headers[":path"], headers);
-      if (called === undefined || called.isHosted || !mayForward(called, headers[":method"])) return false;
+      if (
+        called === undefined ||
+        called.refusal !== undefined ||
+        called.isHosted ||
+        !mayForward(called, headers[":method"])
+      )
+        return false;
       const said = greet({ headers, socket: stream.session!.socket as Socket });
       void remote.call(called.method, http2Caller(stream, headers, { ...said, ...vary }));
       return true;
