@@ -10,7 +10,7 @@ import { withShop } from "./with-shop.ts";
 
 const productCount = 1_000;
 /** So many that what is asked does not wait for what is answered. */
-const usualConnections = 2_048;
+const usualConnections = 4_096;
 const usualSeconds = 120;
 const calmSeconds = 8;
 /** As many as it takes to learn what the shop can do: fewer would wait for their answers more than it works. */
@@ -62,6 +62,7 @@ function describe(
     statesOf(turn.ends),
     exactness(turn.stockTaken, turn.ends),
   ];
+  const answered = overload.ok + Object.values(overload.refused).reduce((sum, count) => sum + count, 0);
   const mebibytes = how.memory.map((bytes) => Math.round(bytes / 2 ** 20));
   return [
     `How many orders a second reach their end with ${calmConnections} connections was measured first; then ${how.callsPerSecond} a second, twice as many, are sent`,
@@ -84,6 +85,7 @@ function describe(
       [row("before", calm), row("overload", overload), row("after", after)],
     ),
     "",
+    `Of those ${how.callsPerSecond} a second ${(answered / how.seconds).toFixed(0)} were answered while it lasted.`,
     `The last order that was accepted ended ${how.lateMs.toFixed(0)} ms after the overload. Resident memory of the shop every ${sampleEveryMs / 1000} s, in MiB:`,
     `${mebibytes.join(", ")}.`,
   ].join("\n");

@@ -7,7 +7,7 @@ export function startPart(
   name: "floor" | "load" | "inserts" | "hashes" | "platform" | "grpc-js",
   task: unknown,
 ): ChildProcess {
-  const child = fork(join(import.meta.dirname, "main.ts"), [name]);
+  const child = fork(join(import.meta.dirname, "main.ts"), [name], { serialization: "advanced" });
   child.send(task as object);
   return child;
 }

@@ -1,11 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock, DomainError, Job, Logger } from "@shop/platform";
 import { ordersOverloaded } from "./domain/errors.ts";
 import { Door } from "./door.ts";
 import type { OrderStore } from "./store/order-store.ts";
 
 const measureIntervalMs = 100;
-/** More than `maxBacklog` orders that wait longer let nobody in. */
+/** More than `maxBacklog` orders that wait longer let nobody in, and nobody waits longer to be let in. */
 const tooLongMs = 1_000;
 /** More would only wait for each other: a process writes some thousands a second. */
 const maxAtOnce = 1_000;
@@ -40,39 +39,52 @@ export function createAdmission(on: {
   let asked = false;
 
   function isFull(): boolean {
-    return isBehind || placing >= maxAtOnce;
+    return isBehind || placing >= maxAtOnce || door.turnsAway(performance.now());
   }
 
   function nextRefusal(): DomainError {
     return refusals[refused++ % refusals.length]!;
   }
 
+  function atTheDoor(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const pass = () => {
+        clearTimeout(timeout);
+        resolve();
+      };
+      const timeout = setTimeout(() => {
+        door.leave(pass);
+        reject(nextRefusal());
+      }, tooLongMs);
+      door.wait(pass);
+    });
+  }
+
   return {
     async admit(place) {
       asked = true;
-      const waitMs = isFull() ? undefined : door.ask(performance.now());
-      if (waitMs === undefined) throw nextRefusal();
+      if (isFull()) throw nextRefusal();
       placing++;
       try {
-        if (waitMs > 0) await delay(waitMs);
-        door.pass();
-        return await place();
+        await atTheDoor();
+        return await place().finally(() => door.placed());
       } finally {
         placing--;
       }
     },
     refusal() {
       asked = true;
-      return isFull() || door.turnsAway(performance.now()) ? nextRefusal() : undefined;
+      return isFull() ? nextRefusal() : undefined;
     },
     job: {
       name: "measure-backlog",
       intervalMs: measureIntervalMs,
       async run() {
         if (!asked) return;
-        asked = false;
         const wasBehind = isBehind;
         const since = await on.orders.pendingSince(on.maxBacklog);
+        // While some wait, too: or who asks when nobody has for long would be refused for what was then.
+        asked = since !== undefined;
         const waitedMs = since === undefined ? 0 : on.clock().getTime() - since.getTime();
         isBehind = waitedMs > tooLongMs;
         door.adjust(performance.now(), waitedMs);

@@ -1,16 +1,19 @@
-/** Who comes too soon waits at the door for so long at most; who would wait longer is turned away. */
-const maxAtTheDoorMs = 350;
 /** What is let in shall be decided after so long. */
-const targetMs = 800;
-/** How much faster or slower orders are let in, per second that they are decided earlier or later than that. */
-const gain = 2;
-/** At least this share of what is decided is let in, and this many a second: or nobody would see that it is over. */
-const least = { share: 0.05, perSecond: 5 };
+const targetMs = 600;
+/** As many as are decided in so long wait at the door; who would wait longer is turned away. */
+const atTheDoorMs = 300;
+/**
+ * That many more may be undecided than are decided in the time that was meant: of several processes that let orders in, those
+ * that let in less come to their share by it.
+ */
+const headroom = 20;
+/** So many may be undecided while it is not known how fast orders are decided. */
+const mostWhileUnknown = 1_500;
 /** Over so long it is measured how many are decided, while some wait: else it would only tell how many come. */
 const measuredMs = { least: 500, most: 2_000 };
-/** While nobody waits that rate is not known, and a limit that was set before rises by so much each time. */
+/** While nobody waits that rate is not known, and how many may be undecided rises by so much each time. */
 const rise = 1.2;
-/** Nobody had to wait at the door for so long: then everybody passes at once again. */
+/** Everybody passed at once for so long: what was known of a crowd is forgotten. */
 const forgetMs = 5_000;
 const rememberedMs = 20_000;
 
@@ -20,71 +23,81 @@ interface Count {
 }
 
 /**
- * Lets orders in at the rate at which they are decided, once they come faster. All that it is told is how long the oldest
+ * Keeps as many orders undecided as are decided in the time that one shall take. All that it is told is how long the oldest
  * undecided order has waited: as they are decided in turn, those that passed since then are undecided, and those before are
  * decided, which makes a rate; both together tell how long an order that passes now will wait (Little's law). Times are in
  * milliseconds of a clock that does not jump.
  */
 export class Door {
-  #perSecond = Number.POSITIVE_INFINITY;
-  /** When the next one may pass. */
-  #nextAt = 0;
+  #mostUndecided = mostWhileUnknown;
   #passed = 0;
-  #hadToWaitAt = Number.NEGATIVE_INFINITY;
+  /** Of these, those that are not stored yet: nobody can tell how long they have waited. */
+  #placing = 0;
+  /** By what was told last. */
+  #decided = 0;
+  #crowdedAt = Number.NEGATIVE_INFINITY;
+  /** Those at the door, each to be called when it may pass; the first first. */
+  readonly #waiting = new Set<() => void>();
   /** How many had passed by then, and how many were decided by then; the oldest first. */
   readonly #passedBy: Count[] = [];
   readonly #decidedBy: Count[] = [];
 
   /** Whether somebody who comes now is turned away; it is remembered that they came. */
   turnsAway(now: number): boolean {
-    const turnsAway = this.#nextAt - now > maxAtTheDoorMs;
-    if (turnsAway) this.#hadToWaitAt = now;
-    return turnsAway;
+    const ahead = this.#passed + this.#waiting.size - this.#decided;
+    if (ahead >= this.#mostUndecided) this.#crowdedAt = now;
+    return ahead >= this.#mostUndecided * (1 + atTheDoorMs / targetMs);
   }
 
-  /** How long to wait before passing; undefined for those who are turned away. */
-  ask(now: number): number | undefined {
-    if (this.turnsAway(now)) return undefined;
-    const at = Math.max(now, this.#nextAt);
-    this.#nextAt = at + 1_000 / this.#perSecond;
-    if (at > now) this.#hadToWaitAt = now;
-    return at - now;
+  /**
+   * Calls `pass` at once or when there is room, unless one leaves before; who has passed says `placed`. For those who are not
+   * turned away.
+   */
+  wait(pass: () => void): void {
+    this.#waiting.add(pass);
+    this.#letIn();
   }
 
-  /** To be told when somebody has waited as long as was asked. */
-  pass(): void {
-    this.#passed++;
+  leave(pass: () => void): void {
+    this.#waiting.delete(pass);
+  }
+
+  placed(): void {
+    this.#placing--;
   }
 
   /** To be told several times a second for how long the oldest of those who passed has waited; 0 when none waits. */
   adjust(now: number, waitedMs: number): void {
     this.#passedBy.push({ at: now, orders: this.#passed });
     while (this.#passedBy.length > 1 && this.#passedBy[1]!.at < now - rememberedMs) this.#passedBy.shift();
-    const perSecond = this.#rate(now, waitedMs);
-    // Those who wait at the door pass when they were told to; the next one after as many, at the new rate.
-    const aheadMs = Math.max(0, this.#nextAt - now);
-    if (aheadMs > 0) this.#nextAt = now + (aheadMs * this.#perSecond) / perSecond;
-    this.#perSecond = perSecond;
-  }
+    // What was decided stays so, whatever a clock says.
+    const decided = Math.min(this.#passedUntil(now - waitedMs), this.#passed - this.#placing);
+    this.#decided = Math.max(this.#decided, decided);
 
-  #rate(now: number, waitedMs: number): number {
-    const isQuiet = now - this.#hadToWaitAt > forgetMs;
-    const decided = this.#passedUntil(now - waitedMs);
     if (waitedMs === 0) this.#decidedBy.length = 0;
     while (this.#decidedBy.length > 0 && this.#decidedBy[0]!.at < now - measuredMs.most) this.#decidedBy.shift();
-    this.#decidedBy.push({ at: now, orders: decided });
-    if (waitedMs === 0) return isQuiet ? Number.POSITIVE_INFINITY : this.#perSecond * rise;
+    this.#decidedBy.push({ at: now, orders: this.#decided });
+    this.#mostUndecided = this.#most(now, waitedMs);
+    this.#letIn();
+  }
 
-    const [before] = this.#decidedBy as [Count];
-    if (now - before.at < measuredMs.least) return this.#perSecond;
-    const perSecond = ((decided - before.orders) * 1_000) / (now - before.at);
-    const undecided = this.#passed - decided;
-    const decidedInMs = undecided === 0 ? 0 : (undecided * 1_000) / perSecond;
-    // No more than thrice, for what was measured of a few orders may be far off.
-    const willWaitMs = Math.min(Math.max(waitedMs, decidedInMs), 3 * waitedMs);
-    if (isQuiet && willWaitMs < targetMs) return Number.POSITIVE_INFINITY;
-    const share = 1 + (gain * (targetMs - willWaitMs)) / 1_000;
-    return Math.max(least.perSecond, perSecond * Math.max(least.share, share));
+  #letIn(): void {
+    for (const pass of this.#waiting) {
+      if (this.#passed - this.#decided >= this.#mostUndecided) return;
+      this.#waiting.delete(pass);
+      this.#passed++;
+      this.#placing++;
+      pass();
+    }
+  }
+
+  #most(now: number, waitedMs: number): number {
+    if (now - this.#crowdedAt > forgetMs && waitedMs < targetMs) return mostWhileUnknown;
+    const [before, after] = [this.#decidedBy[0]!, this.#decidedBy.at(-1)!];
+    if (before === after) return this.#mostUndecided * rise;
+    const tookMs = after.at - before.at;
+    if (tookMs < measuredMs.least) return this.#mostUndecided;
+    return headroom + ((after.orders - before.orders) * targetMs) / tookMs;
   }
 
   /** How many had passed by then; between two counts as if they had come evenly. */

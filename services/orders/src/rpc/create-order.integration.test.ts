@@ -134,3 +134,13 @@ test("while too many orders wait for their stock new ones are refused with a tim
   await look();
   await place(request(1));
 });
+
+test("who finds too many undecided waits at the door until there is room, but is refused when nobody tells of any", async () => {
+  const { admission } = await openPlacement();
+  for (let passed = 0; passed < 1_500; passed++) await admission.admit(async () => undefined);
+  await expect(admission.admit(async () => "placed")).rejects.toMatchObject({ reason: "ORDERS_OVERLOADED" });
+
+  const waits = admission.admit(async () => "placed");
+  await admission.job.run(new AbortController().signal);
+  expect(await waits).toBe("placed");
+});
