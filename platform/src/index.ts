@@ -12,7 +12,7 @@ export { readConfig, setting } from "./config.ts";
 export { isDependencyLost } from "./dependency-lost.ts";
 export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";
-export { newId, newSecret } from "./ids.ts";
+export { firstIdAt, newId, newSecret } from "./ids.ts";
 export type { Job } from "./jobs.ts";
 export type { Limits } from "./limits/limits.ts";
 export { tellRateLimit } from "./limits/rate-limit-headers.ts";

@@ -13,6 +13,8 @@ import { createLogger, type Logger } from "../log.ts";
 import { connectRedis, type Redis } from "../redis.ts";
 import { rememberCaller } from "../rpc/access.ts";
 
+export { type Plan, watchPlans } from "./watch-plans.ts";
+
 declare module "vitest" {
   /** Where the servers are that the integration tests share; set by their global set-up. */
   interface ProvidedContext {

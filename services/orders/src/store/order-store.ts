@@ -1,5 +1,5 @@
-import { createGroupCommit, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
-import type { Collection, Db, UpdateFilter } from "mongodb";
+import { createGroupCommit, firstIdAt, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
+import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
 import { type Order, type OrderMove, type OrderStatus, pendingVersion, type RequestName } from "../domain/order.ts";
 
 interface MoneyDocument {
@@ -115,24 +115,8 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       const document = await orders.findOne({ _id: orderId }, { projection: { history: 1 } });
       return (document?.history ?? []).map(({ trace_id, ...move }) => ({ ...move, traceId: trace_id }));
     },
-    async list({ userId, status, createdFrom, createdBefore, after }, limit) {
-      const documents = await orders
-        .find({
-          ...(userId === undefined ? {} : { user_id: userId }),
-          ...(status === undefined ? {} : { status }),
-          ...(after === undefined ? {} : { _id: { $lt: after } }),
-          ...(createdFrom === undefined && createdBefore === undefined
-            ? {}
-            : {
-                create_time: {
-                  ...(createdFrom && { $gte: createdFrom }),
-                  ...(createdBefore && { $lt: createdBefore }),
-                },
-              }),
-        })
-        .sort({ _id: -1 })
-        .limit(limit)
-        .toArray();
+    async list(filter, limit) {
+      const documents = await orders.find(toQuery(filter)).sort({ _id: -1 }).limit(limit).toArray();
       return documents.map(fromDocument);
     },
     async listPending(placedBefore, limit) {
@@ -180,6 +164,28 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         { arrayFilters: [{ "own.actor": owned }] },
       );
     },
+  };
+}
+
+/** An order's id is made when the order is, but by another look at the clock. */
+const idMarginMs = 60_000;
+
+function toQuery({ userId, status, createdFrom, createdBefore, after }: OrderFilter): Filter<OrderDocument> {
+  // Ids sort by time: they bound what the index has to go through, whoever filters by time.
+  const ids = [
+    ...(createdFrom ? [{ _id: { $gte: firstIdAt("order", new Date(createdFrom.getTime() - idMarginMs)) } }] : []),
+    ...(createdBefore ? [{ _id: { $lt: firstIdAt("order", new Date(createdBefore.getTime() + idMarginMs)) } }] : []),
+    ...(after === undefined ? [] : [{ _id: { $lt: after } }]),
+  ];
+  const times = [
+    ...(createdFrom ? [{ create_time: { $gte: createdFrom } }] : []),
+    ...(createdBefore ? [{ create_time: { $lt: createdBefore } }] : []),
+  ];
+  const conditions = [...ids, ...times];
+  return {
+    ...(userId === undefined ? {} : { user_id: userId }),
+    ...(status === undefined ? {} : { status }),
+    ...(conditions.length === 0 ? {} : { $and: conditions }),
   };
 }
 
