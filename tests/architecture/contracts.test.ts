@@ -1,4 +1,4 @@
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type DescField, type DescFile, type DescMessage, getOption, hasOption } from "@bufbuild/protobuf";
@@ -35,6 +35,22 @@ function routesOf(rule: HttpRule): string[] {
   return [...route, ...rule.additionalBindings.flatMap(routesOf)];
 }
 
+/** The lines of tables, with variables as in `routesOf`; some name several methods: `POST /users/{}:disable`, `:enable`. */
+const rowsOf = (...readmes: readonly string[]) =>
+  readmes
+    .flatMap((file) => readFileSync(join(repositoryRoot, file), "utf8").split("\n"))
+    .filter((line) => line.startsWith("| `"))
+    .map((line) => line.replaceAll(/\{[^}]*\}/g, "{}"));
+
+function tells(row: string, route: string): boolean {
+  const [, start = "", action = ""] = /^(\S+ .*?)(:\w+)?$/.exec(route)!;
+  const isSaid = (text: string, ...ends: string[]) => ends.some((end) => row.includes(text + end));
+  return action === "" ? isSaid(`\`${start}`, "`", "?") : isSaid(`\`${start}`, ":") && isSaid(action, "`", "?");
+}
+
+const serviceRows = rowsOf(...globSync("services/*/README.md", { cwd: repositoryRoot }));
+const readmeRows = rowsOf("README.md");
+
 const files = await allFiles();
 /** Of every service, whoever implements it. */
 const allMethods = files.flatMap((file) => file.services).flatMap((service) => service.methods);
@@ -65,6 +81,19 @@ describe.each(methods)("$name", ({ method, routes }) => {
   test("is a GET exactly if it has no side effects", () => {
     const hasNone = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
     for (const route of routes) expect(route.startsWith("GET ")).toBe(hasNone);
+  });
+
+  test("stands in the README of its service, and in the first one if it is for the public", () => {
+    const rows = serviceRows.filter((row) => new RegExp(`[\`.]${method.name}\``).test(row));
+    expect(rows).toHaveLength(1);
+    for (const route of routes) {
+      expect(rows.filter((row) => tells(row, route))).toHaveLength(1);
+      const isPublic = getOption(method, access) !== Access.INTERNAL;
+      expect(
+        readmeRows.some((row) => tells(row, route)),
+        route,
+      ).toBe(isPublic);
+    }
   });
 });
 
