@@ -105,8 +105,7 @@ export async function startModules(
         takeoverMs,
         transportTo,
       };
-      // Until its work is started, a module that was started in vain has left nothing running.
-      started.set(module, await untilStarted(() => startOne(module, backing, context)));
+      started.set(module, await startOne(module, backing, context, untilStarted));
     }
   }
 
@@ -190,20 +189,27 @@ async function startOne(
     Parameters<NonNullable<ServiceModule["start"]>>[0],
     "config" | "log" | "madeUpSecret" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
   >,
+  untilStarted: <Result>(start: () => Promise<Result>) => Promise<Result>,
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);
-  if (module.emits !== undefined) await bus.ensureStream(module.name, [`${module.emits}.>`]);
   const holder = `${hostname()}/${process.pid}`;
-  const started = await module.start!({
-    ...context,
-    db,
-    bus,
-    cache,
-    limits: createLimits(redis, module.name),
-    clock: systemClock,
-    lease: (name, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs),
-  });
-  await Promise.all((started.handlers ?? []).map((handler) => ensureConsumer(bus, handler, context.takeoverMs)));
+  const { emits } = module;
+  if (emits !== undefined) await untilStarted(() => bus.ensureStream(module.name, [`${emits}.>`]));
+  // What it opens is opened after all that it waits for: one that was started in vain has left nothing behind.
+  const started = await untilStarted(() =>
+    module.start!({
+      ...context,
+      db,
+      bus,
+      cache,
+      limits: createLimits(redis, module.name),
+      clock: systemClock,
+      lease: (name, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs),
+    }),
+  );
+  // One that has started is not started again.
+  const handlers = started.handlers ?? [];
+  await untilStarted(() => Promise.all(handlers.map((handler) => ensureConsumer(bus, handler, context.takeoverMs))));
   return started;
 }
 
