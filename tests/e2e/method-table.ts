@@ -1086,6 +1086,20 @@ const orders: readonly Row[] = [
   {
     method: OrderService.method.updateOrderStatus,
     as: "admin",
+    says: "refuses to call off without a word",
+    request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_CANCELLED", reason: " " }),
+    refuses: { code: "InvalidArgument", reason: "CANCEL_REASON_REQUIRED" },
+  },
+  {
+    method: OrderService.method.updateOrderStatus,
+    as: "admin",
+    says: "answers an order that is there already as it is",
+    request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_CONFIRMED" }),
+    answers: ({ order }) => ({ order }),
+  },
+  {
+    method: OrderService.method.updateOrderStatus,
+    as: "admin",
     says: "refuses a move that the table does not allow",
     request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_DELIVERED" }),
     refuses: { code: "FailedPrecondition", reason: "ORDER_MOVE_REFUSED" },

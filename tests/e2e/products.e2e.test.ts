@@ -225,7 +225,7 @@ describe("a deleted product", () => {
     await admin.inventory.deleteProduct({ productId: product.productId });
     const { order: kept } = await buyer.orders.getOrderByID({ orderId: order.orderId });
     expect(kept!.items).toMatchObject([{ productId: product.productId, name: product.name, quantity: 2 }]);
-    const cancelled = await admin.orders.updateOrderStatus({ orderId: order.orderId, status: 6 });
+    const cancelled = await admin.orders.cancelOrder({ orderId: order.orderId, reason: "is gone" });
     expect(cancelled.order!.status).toBe(6);
   });
 });

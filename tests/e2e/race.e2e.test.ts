@@ -110,7 +110,7 @@ test("buying, shipping and cancelling at once leaves exactly what was not sold",
       const { status } = await decided(buyer, order);
       if (status !== CONFIRMED) return status;
       const to = index % 2 === 0 ? SHIPPED : CANCELLED;
-      await admin.orders.updateOrderStatus({ orderId: order.orderId, status: to });
+      await admin.orders.updateOrderStatus({ orderId: order.orderId, status: to, reason: "as it goes" });
       return to;
     }),
   );

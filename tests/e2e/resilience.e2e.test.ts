@@ -19,7 +19,7 @@ import {
 } from "./shopping.ts";
 
 // Kills processes of the shop that runs for this project, and only those: by their ids in its own run.json.
-const { CONFIRMED, CANCELLED } = OrderStatus;
+const { CONFIRMED } = OrderStatus;
 const backTimeoutMs = 30_000;
 const convergeTimeoutMs = 45_000;
 /** The process that a service lives in. */
@@ -258,7 +258,7 @@ test("cancelling right before inventory is killed gives the stock back once it i
   const product = await addProduct(admin, { stock: 10 });
   const order = await placeOrder(buyer, [product, 6]);
   await decided(buyer, order);
-  await admin.orders.updateOrderStatus({ orderId: order.orderId, status: CANCELLED });
+  await admin.orders.cancelOrder({ orderId: order.orderId, reason: "a test" });
   const killed = kill(hostOf("inventory"));
   await untilRestarted(hostOf("inventory"), killed);
   await eventually(async () => expect(await stockOf(product)).toBe(10), { timeoutMs: convergeTimeoutMs });
@@ -312,7 +312,7 @@ describe("watches of an order end at once, and go on where they were,", () => {
 
     await untilRestarted(host, pid);
     await untilAllIsBack();
-    await admin.orders.updateOrderStatus({ orderId, status: CANCELLED });
+    await admin.orders.cancelOrder({ orderId, reason: "a test" });
     for (const client of clients) {
       const rest = await Array.fromAsync(watch(client, 2));
       expect(rest, client.name).toMatchObject([{ order: { version: 3, status: "ORDER_STATUS_CANCELLED" } }]);

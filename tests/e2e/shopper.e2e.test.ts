@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 
 async function move(order: Pick<Order, "orderId">, status: OrderStatus): Promise<Order> {
-  return (await admin.orders.updateOrderStatus({ orderId: order.orderId, status })).order!;
+  return (await admin.orders.updateOrderStatus({ orderId: order.orderId, status, reason: "as it goes" })).order!;
 }
 
 test("a shopper registers, signs in, browses, orders, is confirmed, gets the goods and reads the history", async () => {

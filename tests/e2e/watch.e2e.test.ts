@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => mongo.close());
 
 const ship = async (orderId: string, ...statuses: OrderStatus[]) => {
-  for (const status of statuses) await admin.orders.updateOrderStatus({ orderId, status });
+  for (const status of statuses) await admin.orders.updateOrderStatus({ orderId, status, reason: "as it goes" });
 };
 const receive = (productId: string, onHandDelta: number) =>
   admin.inventory.adjustStock({ productId, onHandDelta, reason: "found behind the shelf" });

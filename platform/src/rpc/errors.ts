@@ -26,14 +26,13 @@ const codes: Record<ErrorKind, Code> = {
 export function toConnectError(error: unknown, domain: string): ConnectError {
   if (error instanceof DomainError) return fromDomainError(error, domain);
   if (error instanceof ConnectError) return withBadRequest(error, domain);
-  if (isDependencyLost(error)) {
-    const lost = new DomainError("unavailable", "DEPENDENCY_UNAVAILABLE", "try again in a moment", {
-      cause: error,
-      retryAfterMs: 1_000,
-    });
-    return fromDomainError(lost, domain);
-  }
+  if (isDependencyLost(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
+
+/** A part was lost during the call: what was asked may have been done. */
+export function dependencyLost(message: string, cause?: unknown): DomainError {
+  return new DomainError("unavailable", "DEPENDENCY_UNAVAILABLE", message, { cause, retryAfterMs: 1_000 });
 }
 
 /** Turns what a handler throws into what its caller gets. The innermost interceptor but one: validation runs inside. */

@@ -48,13 +48,23 @@ export interface ForwardOptions {
   readonly stop?: AbortSignal;
   /** Refuses larger messages where their length is said ahead, for upstreams whose own limit is not known. */
   readonly maxMessageBytes?: number;
+  /** What the caller is told when nobody answered; a code and a message only if absent. */
+  readonly toldOf?: (failure: NoAnswer) => ConnectError;
 }
+
+/** Why there is no answer: nothing was sent to anybody, or to a replica that may have done what was asked. */
+export type NoAnswer = "unreachable" | "unanswered";
+
+const bare: Readonly<Record<NoAnswer, string>> = {
+  unreachable: "the service cannot be reached",
+  unanswered: "the service did not answer, and may have done what was asked",
+};
 
 export interface Forwarder<Name extends string> {
   readonly upstreams: Readonly<Record<Name, Upstream>>;
   /**
    * Carries one request to the upstream and its answer back, byte by byte, on the HTTP version it came in on. Resolves
-   * when the exchange has ended, whichever way, and never rejects: if no replica can be reached the caller gets
+   * when the exchange has ended, whichever way, and never rejects: if no replica answers the caller gets
    * `unavailable` in its own protocol. Headers set on the response before are kept unless the upstream sets them too.
    */
   forward(caller: Caller, upstream: Upstream, options?: ForwardOptions): Promise<void>;
@@ -98,6 +108,7 @@ class Exchange {
   readonly #isUnary: boolean;
   readonly #body: RequestBody;
   readonly #onFailure: (failure: ForwardFailure) => void;
+  readonly #toldOf: (failure: NoAnswer) => ConnectError;
   #call: UpstreamCall | undefined;
   #answer: Answer | undefined;
   /** The answer was handed over whole, or the caller has gone. */
@@ -107,7 +118,11 @@ class Exchange {
     caller: Caller,
     head: RequestHead,
     onFailure: (failure: ForwardFailure) => void,
-    { isUnary = false, maxMessageBytes }: ForwardOptions,
+    {
+      isUnary = false,
+      maxMessageBytes,
+      toldOf = (failure) => new ConnectError(bare[failure], Code.Unavailable),
+    }: ForwardOptions,
   ) {
     this.#caller = caller;
     this.#head = head;
@@ -118,12 +133,14 @@ class Exchange {
         : watchMessageSizes(caller.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
     this.#body = new RequestBody(caller, look);
     this.#onFailure = onFailure;
+    this.#toldOf = toldOf;
   }
 
   async run(upstream: Upstream): Promise<void> {
     this.#cancelWithCaller();
     if (this.#isUnary && !this.#over && !(await this.#body.read())) return;
     let retries = 1;
+    let failure: NoAnswer = "unreachable";
     const turn = [...upstream.inTurn()];
     for (let replica = turn.shift(); replica !== undefined && !this.#over; replica = turn.shift()) {
       try {
@@ -133,20 +150,26 @@ class Exchange {
         this.#onFailure({ replica: replica.authority, error });
         this.#body.stop();
         if (this.#answer !== undefined) return this.#reset(this.#answer.resetCode());
-        if (error instanceof NotConnected) replica.avoid();
-        else if (!(error instanceof UpstreamBroke)) return this.#refuse(Code.Internal);
-        else if (retries-- > 0 && this.#mayRetry(error)) turn.push(replica);
-        else break;
+        if (error instanceof NotConnected) {
+          replica.avoid();
+          continue;
+        }
+        if (!(error instanceof UpstreamBroke)) {
+          return this.#refuse(new ConnectError("the request cannot be forwarded", Code.Internal));
+        }
+        if (error.retry !== "always") failure = "unanswered";
+        if (retries-- <= 0 || !this.#mayRetry(error)) break;
+        turn.push(replica);
       }
     }
-    if (!this.#over) this.#refuse(Code.Unavailable);
+    if (!this.#over) this.#refuse(this.#toldOf(failure));
   }
 
   breakOff(): void {
     if (this.#over) return;
     this.#body.stop();
     this.#call?.cancel(constants.NGHTTP2_CANCEL);
-    if (this.#answer === undefined) this.#refuse(Code.Unavailable);
+    if (this.#answer === undefined) this.#refuse(this.#toldOf("unreachable"));
     else this.#reset(constants.NGHTTP2_REFUSED_STREAM);
   }
 
@@ -159,8 +182,7 @@ class Exchange {
       this.#reset(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
-    this.#over = true;
-    this.#caller.refuse(new ConnectError(`a message is larger than ${maxMessageBytes} bytes`, Code.ResourceExhausted));
+    this.#refuse(new ConnectError(`a message is larger than ${maxMessageBytes} bytes`, Code.ResourceExhausted));
   }
 
   async #attempt(replica: Replica): Promise<void> {
@@ -231,10 +253,9 @@ class Exchange {
     });
   }
 
-  #refuse(code: Code): void {
+  #refuse(error: ConnectError): void {
     this.#over = true;
-    const message = code === Code.Unavailable ? "the service cannot be reached" : "the request cannot be forwarded";
-    this.#caller.refuse(new ConnectError(message, code));
+    this.#caller.refuse(error);
   }
 
   #reset(code: number): void {

@@ -1,4 +1,5 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { inTrace, traceparentHeader } from "../trace.ts";
 import { whenEnded } from "./when-ended.ts";
@@ -25,7 +26,9 @@ function writeLine(log: Logger, method: string, durationMs: number, error: unkno
   }
   const { code, rawMessage, cause } = ConnectError.from(error);
   const failed = { ...line, code: Code[code], err: cause ?? rawMessage };
+  // A watch that ends with its process ends as it should.
+  const isStopping = cause instanceof DomainError && cause.reason === "SERVICE_STOPPING";
   if (ourFault.has(code)) log.error(failed, "call failed");
-  else if (environmentsFault.has(code)) log.warn(failed, "call failed");
+  else if (environmentsFault.has(code) && !isStopping) log.warn(failed, "call failed");
   else log.debug({ ...line, code: Code[code], reason: rawMessage }, "call refused");
 }

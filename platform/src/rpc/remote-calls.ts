@@ -1,13 +1,14 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { internalCredentialHeader } from "../auth/internal-credential.ts";
+import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Authorize } from "./access.ts";
 import type { Caller } from "./caller.ts";
 import { type AddressSeal, clientAddressHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
-import { toConnectError } from "./errors.ts";
+import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
-import { createForwarder, type ForwardFailure } from "./forward.ts";
+import { createForwarder, type ForwardFailure, type NoAnswer } from "./forward.ts";
 import { NodeHeaders } from "./node-headers.ts";
 import { tellForwarded } from "./request-head.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
@@ -23,6 +24,14 @@ export interface RemoteCalls {
   readonly invoke: RestInvoke;
   close(): void;
 }
+
+const noAnswers: Readonly<Record<NoAnswer, () => DomainError>> = {
+  unreachable: () =>
+    new DomainError("unavailable", "SERVICE_UNREACHABLE", "the service cannot be reached, nothing was done", {
+      retryAfterMs: 1_000,
+    }),
+  unanswered: () => dependencyLost("the service did not answer, and may have done what was asked"),
+};
 
 export function createRemoteCalls(options: {
   readonly services: readonly DescService[];
@@ -75,6 +84,7 @@ export function createRemoteCalls(options: {
       const isUnary = method.methodKind === "unary";
       await forwarder.forward(caller, upstream, {
         isUnary,
+        toldOf: (failure) => toConnectError(noAnswers[failure](), method.parent.file.proto.package),
         ...(addressSeal && {
           setRequestHeaders: { [clientAddressHeader]: addressSeal.seal(String(headers[clientAddressHeader])) },
         }),

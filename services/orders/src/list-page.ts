@@ -1,4 +1,4 @@
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
 import type { OrderStore } from "./store/order-store.ts";
@@ -14,14 +14,19 @@ interface OrderQuery {
   readonly pageToken: string;
 }
 
+/** The first time in whole milliseconds, as orders have them, that is not before. */
+function firstDateAt({ seconds, nanos }: Timestamp): Date {
+  return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1e6));
+}
+
 /** Reads a page of orders; its tokens belong to `listing` and to the same filters. */
 export async function listPage(
   on: { readonly orders: OrderStore; readonly pageTokens: PageTokens },
   listing: string,
   { userId, status, createTimeFrom, createTimeBefore, pageSize, pageToken }: OrderQuery,
 ) {
-  const createdFrom = createTimeFrom && timestampDate(createTimeFrom);
-  const createdBefore = createTimeBefore && timestampDate(createTimeBefore);
+  const createdFrom = createTimeFrom && firstDateAt(createTimeFrom);
+  const createdBefore = createTimeBefore && firstDateAt(createTimeBefore);
   const query = [listing, userId, status, createdFrom, createdBefore];
   const limit = pageSize || defaultPageSize;
   const filter = {

@@ -84,6 +84,13 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
         },
       },
       parameters: {
+        IdempotencyKey: {
+          name: "Idempotency-Key",
+          in: "header",
+          description:
+            "Names the request, as the field `request_id` does: made again under the same name it is done once.",
+          schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,128}$" },
+        },
         IfMatch: {
           name: "If-Match",
           in: "header",

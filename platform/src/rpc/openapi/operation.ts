@@ -53,12 +53,18 @@ export function operation(
       ...pathParameters(path, examples, schemas),
       ...queryParameters(route, examples, schemas),
       ...(route.etag === undefined ? [] : [{ $ref: "#/components/parameters/IfMatch" }]),
+      ...(isNamed(route) ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
       ...(isTagged(route) ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
       { $ref: "#/components/parameters/Timeout" },
     ],
     ...(body && { requestBody: body }),
     responses: responses(route, examples, context),
   };
+}
+
+/** Whether a request can be named (AIP-155): by a header as well. */
+function isNamed({ method }: RestRoute): boolean {
+  return method.input.fields.some(({ name }) => name === "request_id");
 }
 
 function pathParameters({ parameters }: OpenApiPath, examples: readonly Example[], schemas: Schemas) {

@@ -10,7 +10,7 @@ export interface Reason {
   readonly when: string;
 }
 
-const anybody = ["INVALID_FIELDS", "DEPENDENCY_UNAVAILABLE"];
+const anybody = ["INVALID_FIELDS", "DEPENDENCY_UNAVAILABLE", "SERVICE_UNREACHABLE"];
 const signedIn = [...anybody, "ACCESS_TOKEN_MISSING", "ACCESS_TOKEN_INVALID", "TOKEN_KEYS_UNAVAILABLE"];
 
 /** By access rule, what the platform refuses every call for that gets to a port. */
@@ -35,10 +35,7 @@ const meanings: Readonly<Record<number, { readonly title: string; readonly bare?
   415: { title: "Not JSON", bare: "The body is not JSON, or in an encoding that is not supported." },
   429: { title: "Too many for now" },
   500: { title: "Internal error", bare: "A mistake of the server's. Its log has the cause." },
-  503: {
-    title: "Not available for now",
-    bare: "A part of the server can't be reached. Try again.",
-  },
+  503: { title: "Not available for now" },
   504: { title: "Too late", bare: "The deadline of the request passed." },
 };
 

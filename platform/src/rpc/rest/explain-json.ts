@@ -83,5 +83,8 @@ function culprit(error: unknown): string {
 /** The message of protobuf-es without its "cannot decode ... from JSON: ", which names types, not places. */
 function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/^cannot decode .*? from JSON:? /, "");
+  const ofEnum = /^cannot decode enum (\S+) from JSON: (.*)$/s.exec(message);
+  return ofEnum
+    ? `${ofEnum[2]} is not a value of ${ofEnum[1]}`
+    : message.replace(/^cannot decode .*? from JSON:? /, "");
 }

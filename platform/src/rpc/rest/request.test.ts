@@ -197,7 +197,7 @@ describe("unknown and wrong fields", () => {
       "book.editors[1].x: unknown field",
       'book.translators["de"].y: unknown field',
       "book.page_count: expected number (int32): 2147483648 out of range",
-      'book.genre: "NOVEL"',
+      'book.genre: "NOVEL" is not a value of library.v1.Genre',
       "book.publish_time: invalid RFC 3339 string",
     ]);
   });

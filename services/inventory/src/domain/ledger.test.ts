@@ -72,6 +72,14 @@ test("voiding moves nothing", () => {
   });
 });
 
+test.each([-5, 0, 1.5, Number.NaN])(
+  "an order of %d of something is decided by nobody, whoever says that it was placed",
+  (quantity) => {
+    const balances = new Map([["p", { name: "P", onHand: 10, reserved: 0, sequence: 1 }]]);
+    expect(() => decide(balances, [order("a", ["p", quantity])])).toThrow(RangeError);
+  },
+);
+
 test("demand is summed per product in order of appearance", () => {
   expect(
     sumByProduct([

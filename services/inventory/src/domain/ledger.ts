@@ -142,10 +142,14 @@ export function inEntries<Order extends { readonly lines: readonly Line[] }>(ord
   return entries;
 }
 
-/** Demand per product: lines of one product are added up. */
+/** Demand per product: lines of one product are added up. Throws on what is no quantity: who takes less than one adds stock. */
 export function sumByProduct(lines: readonly Line[]): Line[] {
   const sums = new Map<string, number>();
-  for (const { productId, quantity } of lines) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
+  for (const { productId, quantity } of lines) {
+    if (!(Number.isInteger(quantity) && quantity > 0))
+      throw new RangeError(`${quantity} of ${productId} is no quantity`);
+    sums.set(productId, (sums.get(productId) ?? 0) + quantity);
+  }
   return [...sums].map(([productId, quantity]) => ({ productId, quantity }));
 }
 

@@ -12,7 +12,9 @@ import { openTestInventory } from "../testing.ts";
 import { adjustStock } from "./adjust-stock.ts";
 import { listStockMovements } from "./list-stock-movements.ts";
 
-const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });
+const adminWith = (headers: Readonly<Record<string, string>> = {}) =>
+  contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] }, headers);
+const admin = adminWith();
 
 async function openAdjusting() {
   const inventory = await openTestInventory();
@@ -22,9 +24,13 @@ async function openAdjusting() {
   ];
   return {
     ...inventory,
-    adjust: async (productId: string, onHandDelta: number, requestId = "") =>
-      (await adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "counted", requestId }), admin))
-        .stock!,
+    adjust: async (productId: string, onHandDelta: number, requestId = "", context = admin) =>
+      (
+        await adjust(
+          create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "counted", requestId }),
+          context,
+        )
+      ).stock!,
     list: async (productId: string, pageSize = 0, pageToken = "") =>
       await list(create(ListStockMovementsRequestSchema, { productId, pageSize, pageToken }), admin),
     async reserve(productId: string, quantity: number) {
@@ -54,6 +60,17 @@ test("an adjustment that is repeated under its name is made once, also when its 
   await expect(adjust(productId, 6, "delivery-1")).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
   await adjust(productId, 5, "delivery-2");
   expect(await stockOf(productId)).toEqual({ onHand: 20, reserved: 0 });
+});
+
+test("the Idempotency-Key header names an adjustment as its field does", async () => {
+  const { adjust, addProduct, stockOf } = await openAdjusting();
+  const productId = await addProduct(10);
+  const named = adminWith({ "idempotency-key": "delivery-1" });
+  await adjust(productId, 5, "", named);
+  await adjust(productId, 5, "", named);
+  await adjust(productId, 5, "delivery-1");
+  await expect(adjust(productId, 5, "delivery-2", named)).rejects.toMatchObject({ reason: "REQUEST_IDS_DIFFER" });
+  expect(await stockOf(productId)).toEqual({ onHand: 15, reserved: 0 });
 });
 
 test("adjustments of many at once add up", async () => {

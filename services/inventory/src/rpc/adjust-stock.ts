@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { actorOf, type Clock, callerOf, requestIdOf } from "@shop/platform";
 import { adjustmentReused, productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
@@ -8,7 +8,7 @@ import type { ProductStore } from "../store/product-store.ts";
 import { adjustedEvent } from "../wire/events.ts";
 import { toStockMessage } from "../wire/stock.ts";
 
-/** Corrects what is on hand. Safe to retry with a request_id: the ledger keeps the name with the adjustment. */
+/** Corrects what is on hand. Safe to retry under a name, as request_id or Idempotency-Key: the ledger keeps the name with the adjustment. */
 export function adjustStock(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
@@ -23,16 +23,19 @@ export function adjustStock(on: {
   }
 
   /** Returns once it is in the ledger, by this call or by one before. */
-  async function makeAdjustment(request: AdjustStockRequest, actor: string): Promise<void> {
-    const { productId, onHandDelta, reason, requestId } = request;
+  async function makeAdjustment(
+    { productId, onHandDelta, reason }: AdjustStockRequest,
+    requestId: string | undefined,
+    actor: string,
+  ): Promise<void> {
     for (;;) {
       const balances = await on.products.balancesOf([productId], "catalogue");
       const balance = balances.get(productId);
       if (balance === undefined) throw productNotFound(productId);
 
-      const made = requestId === "" ? undefined : await on.ledger.findAdjustment(productId, requestId);
-      if (made !== undefined && made !== onHandDelta) throw adjustmentReused(requestId);
-      if (made !== undefined) return;
+      const made = requestId && (await on.ledger.findAdjustment(productId, requestId));
+      if (made === onHandDelta) return;
+      if (requestId && made !== undefined) throw adjustmentReused(requestId);
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
@@ -43,7 +46,7 @@ export function adjustStock(on: {
         events: plan.moves.map((move) => adjustedEvent(move, time)),
         actor,
         reason,
-        ...(requestId === "" ? {} : { requestId }),
+        ...(requestId && { requestId }),
         time,
       });
       if (isFirst) return;
@@ -53,7 +56,8 @@ export function adjustStock(on: {
   }
 
   return async (request, context) => {
-    await on.ledger.inTurn(() => makeAdjustment(request, actorOf(callerOf(context))));
+    const requestId = requestIdOf(request.requestId, context.requestHeader);
+    await on.ledger.inTurn(() => makeAdjustment(request, requestId, actorOf(callerOf(context))));
     return { stock: await stockNow(request.productId) };
   };
 }

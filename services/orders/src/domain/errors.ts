@@ -1,4 +1,4 @@
-import { DomainError } from "@shop/platform";
+import { DomainError, type Money } from "@shop/platform";
 
 export function orderNotFound(orderId: string): DomainError {
   return new DomainError("not_found", "ORDER_NOT_FOUND", "there is no such order", { metadata: { order_id: orderId } });
@@ -78,21 +78,11 @@ export function requestIdReused(requestId: string): DomainError {
   });
 }
 
-export function requestIdsDiffer(): DomainError {
-  return new DomainError(
-    "invalid_argument",
-    "REQUEST_IDS_DIFFER",
-    "request_id and Idempotency-Key name different requests",
-    {
-      violations: [{ field: "request_id", description: "differs from the Idempotency-Key header" }],
-    },
-  );
-}
-
-/** `total` is what the order would cost now, in minor units. */
-export function totalMoved(total: string): DomainError {
-  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", `the order costs ${total} now`, {
-    metadata: { total },
+/** `total` is what the order would cost now. */
+export function totalMoved({ minorUnits, currencyCode }: Money): DomainError {
+  const message = `the order costs ${minorUnits} minor units of ${currencyCode} now`;
+  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", message, {
+    metadata: { minor_units: String(minorUnits), currency_code: currencyCode },
   });
 }
 

@@ -59,6 +59,9 @@ test("the Idempotency-Key header names a request as its field does", async () =>
   await expect(place(request(1, { requestId: "two" }), userId, { "idempotency-key": "one" })).rejects.toMatchObject({
     reason: "REQUEST_IDS_DIFFER",
   });
+  await expect(place(request(1), userId, { "idempotency-key": "o n e" })).rejects.toMatchObject({
+    facts: { violations: [{ field: "Idempotency-Key" }] },
+  });
 });
 
 test("another request under the same name is refused, and places nothing", async () => {
@@ -104,7 +107,7 @@ test("a request that was refused leaves its name free", async () => {
     });
   await expect(place(expecting(1n))).rejects.toMatchObject({
     reason: "ORDER_TOTAL_MOVED",
-    facts: { metadata: { total: "500 EUR" } },
+    facts: { metadata: { minor_units: "500", currency_code: "EUR" } },
   });
   expect(await documents.countDocuments()).toBe(0);
   expect((await place(expecting(500n))).total).toMatchObject({ minorUnits: 500n });

@@ -34,7 +34,7 @@ export function createOrder(on: {
       expected &&
       (expected.minorUnits !== order.total.minorUnits || expected.currencyCode !== order.total.currencyCode)
     ) {
-      throw totalMoved(`${order.total.minorUnits} ${order.total.currencyCode}`);
+      throw totalMoved(order.total);
     }
     const { status, createTime: time } = order;
     const placed = { status, time, actor: userId, reason: "", traceId: currentTraceId() ?? "" };

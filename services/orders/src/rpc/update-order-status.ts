@@ -1,12 +1,13 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
+import { cancelReasonRequired } from "../domain/errors.ts";
 import { checkMove } from "../domain/order.ts";
 import { moveOrder } from "../move-order.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { toOrderMessage, toStatus } from "../wire/order.ts";
 
-/** Moves an order along the table. A retry after a lost answer is FAILED_PRECONDITION, since the order is there already. */
+/** Moves an order along the table. Safe to retry: an order that is there already is answered as it is. */
 export function updateOrderStatus(on: {
   readonly orders: OrderStore;
   readonly clock: Clock;
@@ -14,8 +15,10 @@ export function updateOrderStatus(on: {
   return async (request, context) => {
     const actor = actorOf(callerOf(context));
     const status = toStatus(request.status);
-    const reason = request.reason || (status === "cancelled" ? "cancelled by the shop" : "");
+    const { reason } = request;
+    if (status === "cancelled" && reason.trim() === "") throw cancelReasonRequired();
     const order = await moveOrder(on, request.orderId, (read) => {
+      if (read.status === status) return undefined;
       checkMove(read, status);
       return { status, actor, reason };
     });

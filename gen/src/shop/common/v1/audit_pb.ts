@@ -21,7 +21,7 @@ export const file_shop_common_v1_audit: GenFile = /*@__PURE__*/
  */
 export type AuditFinding = Message<"shop.common.v1.AuditFinding"> & {
   /**
-   * The invariant, such as "STOCK_PROJECTION_WRONG". The runbook lists them.
+   * The invariant, such as "STOCK_BALANCE_WRONG". The runbook lists them.
    *
    * @generated from field: string invariant = 1;
    */
