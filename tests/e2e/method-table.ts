@@ -1088,14 +1088,7 @@ const orders: readonly Row[] = [
     as: "admin",
     says: "refuses to call off without a word",
     request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_CANCELLED", reason: " " }),
-    refuses: { code: "InvalidArgument", reason: "CANCEL_REASON_REQUIRED" },
-  },
-  {
-    method: OrderService.method.updateOrderStatus,
-    as: "admin",
-    says: "answers an order that is there already as it is",
-    request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_CONFIRMED" }),
-    answers: ({ order }) => ({ order }),
+    refuses: { code: "InvalidArgument", reason: "CANCEL_REASON_REQUIRED", violations: ["reason"] },
   },
   {
     method: OrderService.method.updateOrderStatus,

@@ -71,11 +71,16 @@ export function isMove(from: OrderStatus, to: OrderStatus): boolean {
 /** What only the platform does, because the stock has to answer first. */
 const platformsOwn: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
 
-/** Throws FAILED_PRECONDITION when the table does not allow the move, or leaves it to the platform. */
-export function checkMove(order: Order, to: OrderStatus): void {
-  if (!isMove(order.status, to) || platformsOwn.includes(to)) {
+/**
+ * Whether an order has yet to be moved to where somebody wants it. Throws FAILED_PRECONDITION when the table does not allow the
+ * move, or leaves it to the platform.
+ */
+export function hasToMove(order: Order, to: OrderStatus): boolean {
+  const isThere = order.status === to;
+  if (platformsOwn.includes(to) || !(isThere || isMove(order.status, to))) {
     throw statusMoveRefused(order.orderId, order.status, to);
   }
+  return !isThere;
 }
 
 /** The order as it was right after a move, which made it that version. */

@@ -2,7 +2,7 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
 import { cancelReasonRequired } from "../domain/errors.ts";
-import { checkMove } from "../domain/order.ts";
+import { hasToMove } from "../domain/order.ts";
 import { moveOrder } from "../move-order.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { toOrderMessage, toStatus } from "../wire/order.ts";
@@ -18,9 +18,7 @@ export function updateOrderStatus(on: {
     const { reason } = request;
     if (status === "cancelled" && reason.trim() === "") throw cancelReasonRequired();
     const order = await moveOrder(on, request.orderId, (read) => {
-      if (read.status === status) return undefined;
-      checkMove(read, status);
-      return { status, actor, reason };
+      return hasToMove(read, status) ? { status, actor, reason } : undefined;
     });
     return { order: toOrderMessage(order) };
   };
