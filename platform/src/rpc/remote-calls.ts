@@ -84,7 +84,10 @@ export function createRemoteCalls(options: {
       const isUnary = method.methodKind === "unary";
       await forwarder.forward(caller, upstream, {
         isUnary,
-        toldOf: (failure) => toConnectError(noAnswers[failure](), method.parent.file.proto.package),
+        // Reasons are the platform's: who speaks for others has none.
+        ...(foreigner === undefined && {
+          toldOf: (failure) => toConnectError(noAnswers[failure](), method.parent.file.proto.package),
+        }),
         ...(addressSeal && {
           setRequestHeaders: { [clientAddressHeader]: addressSeal.seal(String(headers[clientAddressHeader])) },
         }),
