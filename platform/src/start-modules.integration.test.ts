@@ -1,13 +1,13 @@
 import { CustomHttpPatternSchema } from "@shop/gen/google/api/http_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { ErrorCode, NatsError } from "nats";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { eventHandler } from "./bus/consumer.ts";
 import { newId } from "./ids.ts";
 import { defineModule } from "./service-module.ts";
-import { startModules } from "./start-modules.ts";
 import { openTestBus } from "./testing/index.ts";
+import { startTestModule } from "./testing/start-test-module.ts";
 
 test("a module that has started is not started again when its consumers can't be made at once", async () => {
   let starts = 0;
@@ -43,19 +43,7 @@ test("a module that has started is not started again when its consumers can't be
     },
   });
   const bus = await openTestBus();
-  const running = await startModules(
-    [module],
-    {
-      MONGODB_URI: inject("mongodbUri"),
-      NATS_URL: inject("natsUrl"),
-      REDIS_URL: inject("redisUrl"),
-      LOG_LEVEL: "error",
-    },
-    new AbortController().signal,
-  );
-  onTestFinished(async () => {
-    await running.close();
-    await bus.manager.streams.delete("test-start");
-  });
+  onTestFinished(async () => void (await bus.manager.streams.delete("test-start")));
+  await startTestModule(module);
   expect({ starts, isThere }).toEqual({ starts: 1, isThere: true });
 });

@@ -3,7 +3,7 @@ import { Code, ConnectError, createClient, createRouterTransport } from "@connec
 import { CustomHttpPatternSchema } from "@shop/gen/google/api/http_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { Binary } from "mongodb";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { eventHandler } from "../bus/consumer.ts";
 import { deadLetterStream } from "../bus/dead-letters.ts";
@@ -14,8 +14,8 @@ import { createOutboxUpkeep, type OutboxUpkeep } from "../outbox/upkeep.ts";
 import { measuringInterceptor } from "../rpc/measuring.ts";
 import { portOf } from "../rpc/one-port.ts";
 import { defineModule } from "../service-module.ts";
-import { startModules } from "../start-modules.ts";
 import { absentBus, openTestBus, openTestDb, silentLog } from "../testing/index.ts";
+import { startTestModule } from "../testing/start-test-module.ts";
 import { busGauges } from "./bus-gauges.ts";
 import { createMetrics, type GaugeSource, type Metrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
@@ -167,21 +167,8 @@ test("a process tells of its consumers and what they gave up, on a port of its o
     }),
   });
   const bus = await openTestBus();
-  const running = await startModules(
-    [module],
-    {
-      MONGODB_URI: inject("mongodbUri"),
-      NATS_URL: inject("natsUrl"),
-      REDIS_URL: inject("redisUrl"),
-      METRICS_PORT: String(freePort),
-      LOG_LEVEL: "error",
-    },
-    new AbortController().signal,
-  );
-  onTestFinished(async () => {
-    await running.close();
-    await bus.manager.streams.delete("test-metrics");
-  });
+  onTestFinished(async () => void (await bus.manager.streams.delete("test-metrics")));
+  await startTestModule(module, { METRICS_PORT: String(freePort) });
   await bus.send(`${deadLetterStream}.${durable}`, { id: newId("letter"), headers: {}, payload: new Uint8Array() });
   const response = await fetch(`http://127.0.0.1:${freePort}/metrics`);
   const text = await response.text();

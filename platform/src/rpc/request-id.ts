@@ -2,7 +2,9 @@ import { DomainError, invalidFields } from "../errors.ts";
 
 /** A draft of the IETF (draft-ietf-httpapi-idempotency-key-header) that payment and shop APIs follow. */
 const idempotencyKeyHeader = "idempotency-key";
-const format = /^[\x21-\x7e]{1,128}$/;
+/** What a name looks like, as a regular expression. */
+export const requestIdPattern = "^[\\x21-\\x7e]{1,128}$";
+const format = new RegExp(requestIdPattern);
 
 /**
  * How the caller names a request: by its field `request_id` (AIP-155), or by the header; undefined when it does not. Throws

@@ -1,5 +1,6 @@
 import type { AnyDesc, DescFile, DescService, JsonObject } from "@bufbuild/protobuf";
 import { reachableServices } from "../access.ts";
+import { requestIdPattern } from "../request-id.ts";
 import { type RestRoute, restRoutes } from "../rest/route.ts";
 import { type Example, operation } from "./operation.ts";
 import { openApiPath, shapeOf } from "./paths.ts";
@@ -89,7 +90,7 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
           in: "header",
           description:
             "Names the request, as the field `request_id` does: made again under the same name it is done once.",
-          schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,128}$" },
+          schema: { type: "string", pattern: requestIdPattern },
         },
         IfMatch: {
           name: "If-Match",

@@ -8,7 +8,10 @@ import type { ProductStore } from "../store/product-store.ts";
 import { adjustedEvent } from "../wire/events.ts";
 import { toStockMessage } from "../wire/stock.ts";
 
-/** Corrects what is on hand. Safe to retry under a name, as request_id or Idempotency-Key: the ledger keeps the name with the adjustment. */
+/**
+ * Corrects what is on hand. Safe to retry under a name, as request_id or Idempotency-Key: the ledger keeps the name with the
+ * adjustment.
+ */
 export function adjustStock(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;

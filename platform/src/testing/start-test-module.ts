@@ -1,0 +1,18 @@
+import { inject, onTestFinished } from "vitest";
+import type { ServiceModule } from "../service-module.ts";
+import { startModules } from "../start-modules.ts";
+
+/** Starts a module on the servers that tests share, with these settings besides; it is closed when the test ends. */
+export async function startTestModule(
+  module: ServiceModule,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const servers = {
+    MONGODB_URI: inject("mongodbUri"),
+    NATS_URL: inject("natsUrl"),
+    REDIS_URL: inject("redisUrl"),
+  };
+  const environment = { ...servers, LOG_LEVEL: "error", ...settings };
+  const running = await startModules([module], environment, new AbortController().signal);
+  onTestFinished(() => running.close());
+}
