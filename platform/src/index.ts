@@ -14,6 +14,7 @@ export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";
 export { firstIdAt, newId, newSecret } from "./ids.ts";
 export type { Job } from "./jobs.ts";
+export { FairShares } from "./limits/fair-shares.ts";
 export type { Limits } from "./limits/limits.ts";
 export { tellRateLimit } from "./limits/rate-limit-headers.ts";
 export { createLogger, type Logger } from "./log.ts";
@@ -29,7 +30,13 @@ export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./p
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";
-export { clientAddressHeader, clientAddressOf, networkOf } from "./rpc/client-address.ts";
+export {
+  clientAddressHeader,
+  clientAddressOf,
+  networkOf,
+  networksPerSite,
+  sharersOf,
+} from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { requestIdOf } from "./rpc/request-id.ts";
 export { createMessageCheck } from "./rpc/request-validator.ts";

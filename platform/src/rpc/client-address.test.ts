@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { readConfig, setting } from "../config.ts";
-import { clientOf, createAddressSeal, networkOf } from "./client-address.ts";
+import { clientOf, createAddressSeal, networkOf, sharersOf } from "./client-address.ts";
 import type { AnyRequest } from "./protocol-error.ts";
 
 const proxies = z.object({ PROXIES: setting.trustedProxies() });
@@ -62,6 +62,13 @@ test("a client is limited by its /64 of IPv6, since it has all of it, and by its
   expect(networkOf("2001:db8:1:2:3:4:5:6")).toBe("2001:db8:1:2::/64");
   expect(networkOf("::1")).toBe("0:0:0:0::/64");
   expect(networkOf("unknown")).toBe("unknown");
+});
+
+test("what is shared out counts a client by its network and by the /24 of IPv4 or /48 of IPv6 around it", () => {
+  expect(sharersOf("203.0.113.9")).toEqual(["203.0.113.9", "203.0.113.0/24"]);
+  expect(sharersOf("2001:db8:1:2:3:4:5:6")).toEqual(["2001:db8:1:2::/64", "2001:db8:1::/48"]);
+  expect(sharersOf("::1")).toEqual(["0:0:0:0::/64", "0:0:0::/48"]);
+  expect(sharersOf("unknown")).toEqual(["unknown", "unknown"]);
 });
 
 test("an address crosses to another process only under the seal of the platform", () => {

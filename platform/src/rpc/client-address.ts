@@ -65,6 +65,25 @@ export function networkOf(address: string): string {
   return `${[...groups, ...Array<string>(missing).fill("0")].slice(0, 4).join(":")}::/64`;
 }
 
+/** How many networks of {@link networkOf} a site counts as, at most, where a limit is per network. */
+export const networksPerSite = 2;
+
+/**
+ * The networks that an address is counted in where something is shared out: its own (see {@link networkOf}), and the /24 of
+ * IPv4 or /48 of IPv6 around it, which is what one customer of a provider is commonly given.
+ */
+export function sharersOf(address: string): readonly [network: string, site: string] {
+  const network = networkOf(address);
+  switch (isIP(address)) {
+    case 4:
+      return [network, `${address.slice(0, address.lastIndexOf("."))}.0/24`];
+    case 6:
+      return [network, `${network.slice(0, network.lastIndexOf(":", network.indexOf("::") - 1))}::/48`];
+    default:
+      return [network, network];
+  }
+}
+
 /** One spelling per address; undefined if it is none. */
 function normalized(text: string): string | undefined {
   const address = text.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");

@@ -34,6 +34,7 @@ async function openThings(options: Partial<Parameters<typeof createWatches>[0]> 
       revocations: nothingRevoked,
       max: 10,
       maxPerCaller: 10,
+      maxPerNetwork: 0,
       stopping: stop.signal,
       ...options,
     });
@@ -186,6 +187,36 @@ test.each<[string, (n: number) => { caller: Principal; address: string }]>([
   first.leave();
   expect(await watchAs(1).next()).toBe("opened");
   await expect(watchAs(1).next()).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
+});
+
+test("many accounts of one network get no more watches than the network, and another network's account still gets its own", async () => {
+  const { watch } = await openThings({ max: 100, maxPerCaller: 10, maxPerNetwork: 20 });
+  const watchAs = (userId: string, address: string) =>
+    watcherOf(watch, "a", { ...user, userId }, { [clientAddressHeader]: address });
+  const opened = async (userId: string, address: string, times: number) => {
+    const all = Array.from({ length: times }, () => watchAs(userId, address).next());
+    return (await Promise.allSettled(all)).filter(({ status }) => status === "fulfilled").length;
+  };
+  let taken = 0;
+  for (let n = 0; n < 5; n++) taken += await opened(`abuser_${n}`, "192.0.2.1", 10);
+  expect(taken).toBe(20);
+  // From the other addresses of its /24 it gets as much again, and no more.
+  for (let n = 5; n < 20; n++) taken += await opened(`abuser_${n}`, `192.0.2.${n}`, 10);
+  expect(taken).toBe(40);
+  expect(await opened("customer", "198.51.100.1", 10)).toBe(10);
+});
+
+test("when nearly all watches are taken the largest holders get no more, and a customer who has none does", async () => {
+  const { watch } = await openThings({ max: 100, maxPerCaller: 10 });
+  const watchAs = (userId: string, n: number) =>
+    watcherOf(watch, "a", { ...user, userId }, { [clientAddressHeader]: `10.${n}.0.1` }).next();
+  const attempts = Array.from({ length: 10 }, (_, n) => Array.from({ length: 20 }, () => watchAs(`abuser_${n}`, n)));
+  const outcomes = await Promise.allSettled(attempts.flat());
+  const taken = outcomes.filter(({ status }) => status === "fulfilled").length;
+  expect(taken).toBeGreaterThanOrEqual(90);
+  expect(taken).toBeLessThanOrEqual(95);
+  for (let n = 0; n < 2; n++) expect(await watchAs("customer", 100)).toBe("opened");
+  await expect(watchAs("abuser_0", 0)).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
 });
 
 test("a watch ends when the token expires that it was opened with", async () => {

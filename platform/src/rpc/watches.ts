@@ -3,9 +3,10 @@ import { tokenExpired, tokenRevoked } from "../auth/access-tokens.ts";
 import { actorOf } from "../auth/principal.ts";
 import type { Revocations } from "../auth/revocations.ts";
 import { DomainError } from "../errors.ts";
+import { FairShares } from "../limits/fair-shares.ts";
 import type { Changes } from "../mongo/changes.ts";
 import { callerOf } from "./access.ts";
-import { clientAddressOf, networkOf } from "./client-address.ts";
+import { clientAddressOf, networkOf, networksPerSite, sharersOf } from "./client-address.ts";
 
 /**
  * Why it is a watcher's turn: its watch has begun, its document may have changed since its last turn, or nothing has happened
@@ -25,7 +26,8 @@ export interface Watch extends AsyncIterable<Turn> {
 /**
  * Watches a document for the caller of a streaming method. Rejects, in place of a turn, when the caller has gone or its
  * deadline has passed, UNAUTHENTICATED when its token has expired or was revoked, SERVICE_STOPPING when the process drains, and
- * TOO_MANY_WATCHES before the first one, when there are as many as may be or the caller has as many as one may have. Whatever ends it, the document is let go of at that moment.
+ * TOO_MANY_WATCHES before the first one, when there are as many as may be, or the caller or its network has its share of them.
+ * Whatever ends it, the document is let go of at that moment.
  */
 export type WatchFor = (id: string, context: WatchContext) => Watch;
 
@@ -34,19 +36,25 @@ type WatchContext = Pick<HandlerContext, "signal" | "values" | "requestHeader">;
 /** A stream without news says so this often: longer than that, proxies and clients take it for dead. */
 const defaultQuietMs = 30_000;
 
-/** The watches of one kind of document in this process: `max` at the same time, `maxPerCaller` of them one caller's. */
+/**
+ * The watches of one kind of document in this process: `max` at the same time, `maxPerCaller` of them one caller's and
+ * `maxPerNetwork` one network's, whichever accounts it uses; 0 for no limit. Of the last quarter the largest holders get none.
+ */
 export function createWatches(options: {
   readonly changes: Changes;
   readonly revocations: Pick<Revocations, "whenRevoked">;
   readonly max: number;
   readonly maxPerCaller: number;
+  /** For an address of IPv4 or a /64 of IPv6; a /24 or /48 has {@link networksPerSite} times as many. */
+  readonly maxPerNetwork: number;
   /** Fires when the process begins to drain. */
   readonly stopping: AbortSignal;
   readonly quietMs?: number;
 }): WatchFor {
-  const { changes, revocations, max, maxPerCaller, stopping, quietMs = defaultQuietMs } = options;
+  const { changes, revocations, stopping, quietMs = defaultQuietMs } = options;
   const open = new Set<(reason: unknown) => void>();
-  const openBy = new Map<string, number>();
+  const { max, maxPerCaller, maxPerNetwork } = options;
+  const shares = new FairShares(max, [maxPerCaller, maxPerNetwork, maxPerNetwork * networksPerSite]);
   stopping.addEventListener("abort", () => {
     for (const end of open) end(serviceStopping());
   });
@@ -64,9 +72,8 @@ export function createWatches(options: {
     async function* turns(): AsyncGenerator<Turn> {
       if (signal.aborted) throw ConnectError.from(signal.reason);
       if (stopping.aborted) throw serviceStopping();
-      const watcher = watcherOf(context);
-      const others = openBy.get(watcher) ?? 0;
-      if (open.size >= max || others >= maxPerCaller) throw tooManyWatches();
+      const holders = holdersOf(context);
+      if (!shares.take(holders)) throw tooManyWatches();
       const caller = callerOf(context);
       const expireTime = caller.kind === "user" ? caller.token?.expireTime : undefined;
       const expiry =
@@ -77,9 +84,7 @@ export function createWatches(options: {
       // Not left to the generator alone: one whose caller does not read is never asked to finish.
       const end = (reason?: unknown) => {
         if (!open.delete(end)) return;
-        const left = openBy.get(watcher)! - 1;
-        if (left > 0) openBy.set(watcher, left);
-        else openBy.delete(watcher);
+        shares.release(holders);
         ended = { reason };
         clearTimeout(expiry);
         unwatch();
@@ -88,7 +93,6 @@ export function createWatches(options: {
         wake();
       };
       open.add(end);
-      openBy.set(watcher, others + 1);
       signal.addEventListener("abort", callerGone);
       try {
         for (;;) {
@@ -117,10 +121,11 @@ export function createWatches(options: {
   };
 }
 
-/** Whose watches count together: an account's, or those of a network that nobody is known from. */
-function watcherOf(context: WatchContext): string {
+/** Whose watches count together: an account's, or those of a network's callers without one; then those of the networks. */
+function holdersOf(context: WatchContext): readonly string[] {
   const caller = callerOf(context);
-  return caller.kind === "anonymous" ? networkOf(clientAddressOf(context)) : actorOf(caller);
+  const address = clientAddressOf(context);
+  return [caller.kind === "anonymous" ? networkOf(address) : actorOf(caller), ...sharersOf(address)];
 }
 
 function tooManyWatches(): DomainError {

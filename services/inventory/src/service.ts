@@ -58,6 +58,7 @@ export const inventory = defineModule({
       revocations,
       max: config.STOCK_WATCHES_AT_ONCE,
       maxPerCaller: config.STOCK_WATCHES_PER_CALLER,
+      maxPerNetwork: config.STOCK_WATCHES_PER_NETWORK,
       stopping,
     });
     const stock = { ledger, products, clock };

@@ -17,8 +17,19 @@ export const ordersConfig = z.object({
     100_000,
     "orders that may wait longer than a second for their stock; beyond it new ones are refused",
   ),
-  ORDER_WATCHES_AT_ONCE: setting.integer(1_000, 1, 100_000, "orders watched at the same time"),
-  ORDER_WATCHES_PER_CALLER: setting.integer(100, 1, 100_000, "orders that one caller watches at the same time"),
+  ORDER_WATCHES_AT_ONCE: setting.integer(1_000, 0, 100_000, "orders watched at the same time; 0 for no limit"),
+  ORDER_WATCHES_PER_CALLER: setting.integer(
+    100,
+    0,
+    100_000,
+    "orders that one caller watches at the same time; 0 for no limit",
+  ),
+  ORDER_WATCHES_PER_NETWORK: setting.integer(
+    250,
+    0,
+    100_000,
+    "orders that one address watches at the same time, with all its accounts; 0 for no limit",
+  ),
   AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds from one audit to the next"),
   INVENTORY_URL: setting.urls("http://127.0.0.1:5001"),
 });

@@ -74,6 +74,7 @@ export const orders = defineModule({
       revocations,
       max: config.ORDER_WATCHES_AT_ONCE,
       maxPerCaller: config.ORDER_WATCHES_PER_CALLER,
+      maxPerNetwork: config.ORDER_WATCHES_PER_NETWORK,
       stopping,
     });
     const admission = createAdmission({

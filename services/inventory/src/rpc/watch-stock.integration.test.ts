@@ -34,6 +34,7 @@ async function openWatching() {
         revocations: nothingRevoked,
         max: 100,
         maxPerCaller: 100,
+        maxPerNetwork: 0,
         stopping: stop.signal,
         quietMs: 60_000,
       }),

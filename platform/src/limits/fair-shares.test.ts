@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { FairShares } from "./fair-shares.ts";
+
+/** How much a holder gets that takes as much as it can. */
+function fill(shares: FairShares, holders: readonly unknown[], weight = 1): number {
+  let taken = 0;
+  while (taken < 10_000 && shares.take(holders, weight)) taken += weight;
+  return taken;
+}
+
+test("a holder gets no more than the limit of each of its scopes", () => {
+  const shares = new FairShares(1_000, [100, 150]);
+  expect(fill(shares, ["ann", "home"])).toBe(100);
+  expect(fill(shares, ["bob", "home"])).toBe(50);
+  expect(fill(shares, ["bob", "office"])).toBe(50);
+});
+
+test("of many holders that take all they can none is left without, nor is the one that comes last", () => {
+  const shares = new FairShares(1_000, [0]);
+  const got = Array.from({ length: 20 }, () => 0);
+  for (let round = 0; round < 1_000; round++) {
+    for (const holder of got.keys()) if (shares.take([holder])) got[holder]! += 1;
+  }
+  expect(Math.max(...got) - Math.min(...got)).toBeLessThanOrEqual(1);
+  expect(shares.used).toBeLessThan(960);
+  expect(fill(shares, ["late"])).toBeGreaterThanOrEqual(20);
+});
+
+test("of a total that is nearly taken the largest holders get nothing more, and the smallest still do", () => {
+  const shares = new FairShares(100, [0]);
+  expect(fill(shares, ["large"])).toBe(75);
+  expect(fill(shares, ["small"])).toBeGreaterThanOrEqual(12);
+  expect(shares.take(["large"])).toBe(false);
+});
+
+test("a holder weighs what it holds, and what it releases others can have", () => {
+  const shares = new FairShares(100, [60]);
+  expect(fill(shares, ["large"], 20)).toBe(60);
+  expect(shares.take(["other"], 41)).toBe(false);
+  shares.release(["large"], 20);
+  expect(shares.take(["large"], 21)).toBe(false);
+  expect(shares.take(["other"], 35)).toBe(true);
+  shares.release(["large"], 40);
+  shares.release(["other"], 35);
+  expect(shares.used).toBe(0);
+});
+
+test("a limit of 0 is none", () => {
+  const shares = new FairShares(0, [0, 0]);
+  expect(shares.take(["large", "home"], 1e12)).toBe(true);
+  expect(shares.take(["large", "home"], 1e12)).toBe(true);
+});
