@@ -1,16 +1,26 @@
-import { createServer } from "node:http";
 import type { Logger } from "../log.ts";
-import { portOf } from "../rpc/one-port.ts";
-import type { Scrape } from "./metrics.ts";
+import { reportNetworkErrors } from "../rpc/network-errors.ts";
+import { OnePortServer, portOf } from "../rpc/one-port.ts";
+import type { Metrics, Scrape } from "./metrics.ts";
 
 export interface MetricsServer {
   readonly port: number;
   close(): Promise<void>;
 }
 
-/** Serves `GET /metrics`, and nothing else, on a port of its own: what it tells is not for the public. */
-export async function serveMetrics(metrics: Scrape, host: string, port: number, log: Logger): Promise<MetricsServer> {
-  const server = createServer((request, response) => {
+/**
+ * Serves `GET /metrics`, and nothing else, on a port of its own: what it tells is not for the public.
+ *
+ * @param metrics may count what breaks on this port, too
+ */
+export async function serveMetrics(
+  metrics: Scrape & Partial<Pick<Metrics, "networkError">>,
+  host: string,
+  port: number,
+  log: Logger,
+): Promise<MetricsServer> {
+  const onNetworkError = reportNetworkErrors({ log, metrics });
+  const server = new OnePortServer({ onNetworkError }, (request, response) => {
     const isScrape = request.method === "GET" && request.url?.split("?", 1)[0] === "/metrics";
     if (!isScrape) {
       response.writeHead(404).end();

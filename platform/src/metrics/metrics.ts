@@ -9,6 +9,7 @@ import {
   Registry,
 } from "prom-client";
 import type { Logger } from "../log.ts";
+import type { NetworkError } from "../rpc/listener-guard.ts";
 
 /** One value of a gauge. */
 export interface Reading {
@@ -47,6 +48,8 @@ export interface Metrics extends Scrape {
   called(method: string, code: string, seconds: number): void;
   /** Counts a connection that was one too many of all, or of those from one address. */
   connectionRefused(limit: "total" | "address"): void;
+  /** Counts what broke on a connection, and what our own code threw while it handled one. */
+  networkError(on: NetworkError["on"], kind: NetworkError["kind"]): void;
   /** Counts an answer of a cached read, by where it came from. */
   cacheRead(read: string, source: string): void;
   add(source: GaugeSource): void;
@@ -75,6 +78,12 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     name: "shop_connections_refused_total",
     help: "Connections to the public port that were one too many: of all, or of those from one address",
     labelNames: ["limit"],
+    registers: [registry],
+  });
+  const networkErrors = new Counter({
+    name: "shop_network_errors_total",
+    help: "Errors of connections, sessions, streams and requests, and exceptions of our own that were contained in one of them",
+    labelNames: ["on", "kind"],
     registers: [registry],
   });
   const cacheReads = new Counter({
@@ -130,6 +139,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
   return {
     called: (method, code, seconds) => durations.observe({ method, code }, seconds),
     connectionRefused: (limit) => refusedConnections.inc({ limit }),
+    networkError: (on, kind) => networkErrors.inc({ on, kind }),
     cacheRead: (read, source) => cacheReads.inc({ read, source }),
     add: (source) => void sources.push(source),
     contentType: registry.contentType,

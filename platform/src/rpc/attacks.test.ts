@@ -6,6 +6,22 @@ import { setTimeout as delay } from "node:timers/promises";
 import Fastify from "fastify";
 import { afterEach, describe, expect, test } from "vitest";
 import { type OnePortOptions, onePortServerFactory, portOf } from "./one-port.ts";
+import {
+  endHeaders,
+  endStream,
+  frame,
+  frameTypes,
+  headerBlock,
+  literal,
+  noWindow,
+  opening,
+  ping,
+  preface,
+  readFrames,
+  reset,
+  settings,
+  windowUpdate,
+} from "./testing/http2-frames.ts";
 
 /** Short enough to wait for; what they are on a real port stands beside their names in one-port.ts. */
 const limits: OnePortOptions = {
@@ -94,9 +110,7 @@ describe("over HTTP/2 a connection is closed at once", () => {
     },
     {
       says: "that opens and resets 5,000 streams (rapid reset)",
-      sends: opening(
-        ...times(5_000, (id) => Buffer.concat([request(id, "/slow"), frame("rstStream", 0, id, uint32(8))])),
-      ),
+      sends: opening(...times(5_000, (id) => Buffer.concat([request(id, "/slow"), reset(id, 8)]))),
     },
     {
       says: "that makes us reset 5,000 streams (MadeYouReset)",
@@ -276,57 +290,6 @@ async function lastOf(answer: AsyncIterable<Buffer>): Promise<string | undefined
   return Buffer.concat(chunks).toString().split("\n").at(-1);
 }
 
-// HTTP/2 by hand: no client of it sends what attackers do.
-
-const frameTypes = { data: 0, headers: 1, rstStream: 3, settings: 4, ping: 6, windowUpdate: 8, continuation: 9 };
-const endStream = 1;
-const endHeaders = 4;
-
-function frame(type: keyof typeof frameTypes, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = frameTypes[type];
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-function readFrames(socket: net.Socket, seen: (type: number) => void): void {
-  let rest = Buffer.alloc(0);
-  socket.on("data", (chunk: Buffer) => {
-    rest = Buffer.concat([rest, chunk]);
-    while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
-      seen(rest[3]!);
-      rest = rest.subarray(9 + rest.readUIntBE(0, 3));
-    }
-  });
-}
-
-function preface(): Buffer {
-  return Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
-}
-
-function opening(...frames: readonly Buffer[]): Buffer {
-  return Buffer.concat([preface(), settings(), ...frames]);
-}
-
-function settings(payload = Buffer.alloc(0)): Buffer {
-  return frame("settings", 0, 0, payload);
-}
-
-/** SETTINGS_INITIAL_WINDOW_SIZE = 0 */
-function noWindow(): Buffer {
-  return settings(Buffer.from([0, 4, 0, 0, 0, 0]));
-}
-
-function ping(): Buffer {
-  return frame("ping", 0, 0, Buffer.alloc(8));
-}
-
-function windowUpdate(stream: number, bytes: number): Buffer {
-  return frame("windowUpdate", 0, stream, uint32(bytes));
-}
-
 function request(stream: number, path: string): Buffer {
   return frame("headers", endHeaders | endStream, stream, fields("GET", path));
 }
@@ -342,28 +305,7 @@ function unfinished(stream: number): Buffer {
 }
 
 function fields(method: string, path: string): Buffer {
-  const pseudo = { ":method": method, ":scheme": "http", ":path": path, ":authority": "a" };
-  return Buffer.concat(Object.entries(pseudo).map(([name, value]) => literal(name, value)));
-}
-
-/** HPACK's literal field without indexing. */
-function literal(name: string, value: string): Buffer {
-  return Buffer.concat([Buffer.from([0]), hpackText(name), hpackText(value)]);
-}
-
-function hpackText(text: string): Buffer {
-  const bytes = Buffer.from(text);
-  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
-  const length = [127];
-  let left = bytes.length - 127;
-  for (; left >= 128; left >>= 7) length.push((left & 127) | 128);
-  return Buffer.concat([Buffer.from([...length, left]), bytes]);
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
+  return headerBlock({ ":method": method, ":scheme": "http", ":path": path, ":authority": "a" });
 }
 
 /** For streams 1, 3, 5 ... */

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import { rateLimitedLog } from "../rate-limited-log.ts";
 import { networkOf, peerOf, type TrustsProxy } from "./client-address.ts";
 
 /** How many connections a port holds at the same time, whatever is said on them; 0 for as many as come. */
@@ -9,9 +10,6 @@ export interface ConnectionLimits {
   /** From one address of IPv4 or one /64 of IPv6, unless it is a trusted proxy's: behind that are many clients. */
   readonly perAddress: number;
 }
-
-/** While connections are refused, one line so often says so. */
-const logEveryMs = 10_000;
 
 /**
  * Decides about each connection before anything on it is read, by the address of whoever connects: what a proxy says about its
@@ -24,17 +22,13 @@ export function limitConnections(
 ): (socket: Socket) => boolean {
   let open = 0;
   const openFrom = new Map<string, number>();
-  let untold = 0;
-  let toldAt = Number.NEGATIVE_INFINITY;
+  const logRefusal = rateLimitedLog<{ readonly limit: string; readonly address: string }>((refusal, refused) =>
+    log.warn({ ...refusal, refused }, "too many connections"),
+  );
 
   function refused(limit: "total" | "address", address: string): void {
     metrics?.connectionRefused(limit);
-    untold++;
-    const now = performance.now();
-    if (now - toldAt < logEveryMs) return;
-    log.warn({ limit, address, refused: untold }, "too many connections");
-    untold = 0;
-    toldAt = now;
+    logRefusal({ limit, address });
   }
 
   return (socket) => {

@@ -2,6 +2,7 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
+import { contain, createListenerGuard, type ListenerGuard, type NetworkError } from "./listener-guard.ts";
 import { lookAgainMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
 import { answerUnreadable, requireOneHost } from "./unreadable-requests.ts";
 
@@ -38,6 +39,8 @@ export interface OnePortOptions {
   readonly streamResets?: { readonly burst: number; readonly perSecond: number };
   /** After `close()`, requests still running have so long to finish; then their connections are destroyed. */
   readonly closeGraceMs?: number;
+  /** Told of each error of a connection, session, stream or request, and of each exception that was contained in one. */
+  readonly onNetworkError?: (error: NetworkError) => void;
   /** HTTP/2: answers a stream itself and says so, before Node makes the objects that look like those of HTTP/1.1. */
   readonly answersStream?: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => boolean;
 }
@@ -56,6 +59,7 @@ const defaults = {
   maxHeaderBytes: 16_384,
   streamResets: { burst: 1_000, perSecond: 100 },
   closeGraceMs: 10_000,
+  onNetworkError: () => {},
   answersStream: () => false,
 };
 
@@ -87,6 +91,7 @@ type SocketListener = (this: http.Server, socket: Socket) => void;
  */
 export class OnePortServer extends http.Server {
   readonly #options: Required<OnePortOptions>;
+  readonly #guard: ListenerGuard;
   readonly #http1: SocketListener;
   readonly #http2: http2.Http2Server;
   readonly #sniffing = new Set<Socket>();
@@ -107,12 +112,23 @@ export class OnePortServer extends http.Server {
       maxHeaderSize: maxHeaderBytes,
       requireHostHeader: false, // We look ourselves.
     };
-    const http1Handler = requireOneHost(handler);
+    const guard = createListenerGuard(settled.onNetworkError);
+    const guardedHandler: http.RequestListener = (request, response) => {
+      guard("request", request);
+      guard("response", response);
+      contain(response, () => handler(request, response));
+    };
+    const http1Handler = requireOneHost(guardedHandler);
     super(http1, http1Handler);
-    this.on("clientError", answerUnreadable);
+    this.on("clientError", (error, socket) => {
+      // What broke the socket itself was reported by it.
+      if (socket.errored === null) settled.onNetworkError({ on: "connection", kind: "error", error });
+      contain(socket, () => answerUnreadable(error, socket));
+    });
     // Node would answer 417; who does not know an expectation may as well ignore it (RFC 9110 10.1.1).
     this.on("checkExpectation", http1Handler);
     this.#options = settled;
+    this.#guard = guard;
     const cutOff = setInterval(
       () => {
         this.#answers.cutOff(unreadTimeoutMs);
@@ -122,9 +138,12 @@ export class OnePortServer extends http.Server {
     ).unref();
     this.once("close", () => clearInterval(cutOff));
     this.#http1 = this.listeners("connection")[0] as SocketListener;
-    this.#http2 = this.#createHttp2(handler);
+    this.#http2 = this.#createHttp2(guardedHandler);
     this.removeAllListeners("connection");
-    this.on("connection", (socket: Socket) => this.#accept(socket));
+    this.on("connection", (socket: Socket) => {
+      guard("connection", socket);
+      contain(socket, () => this.#accept(socket));
+    });
   }
 
   override close(callback?: (error?: Error) => void): this {
@@ -185,9 +204,18 @@ export class OnePortServer extends http.Server {
     const [makeCompatible] = server.listeners("stream") as [StreamListener];
     server.removeListener("stream", makeCompatible);
     server.on("stream", (stream, headers, ...rest) => {
-      if (!this.#options.answersStream(stream, headers)) makeCompatible.call(server, stream, headers, ...rest);
+      this.#guard("stream", stream);
+      // Node announces a stream in the next tick. What came after its headers in the same packet may have reset it or broken
+      // its session by then: it has no socket and takes no answer.
+      if (stream.closed || stream.destroyed) return;
+      contain(stream, () => {
+        if (!this.#options.answersStream(stream, headers)) makeCompatible.call(server, stream, headers, ...rest);
+      });
     });
-    server.on("session", (session) => this.#watch(session));
+    server.on("session", (session) => {
+      this.#guard("session", session);
+      contain(session, () => this.#watch(session));
+    });
     return server;
   }
 
@@ -197,6 +225,7 @@ export class OnePortServer extends http.Server {
     let streams = 0;
     let used = true;
     session.on("stream", (stream) => {
+      if (stream.destroyed) return;
       streams += 1;
       used = true;
       this.#answers.watch(stream);

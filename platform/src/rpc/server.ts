@@ -24,6 +24,7 @@ import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import { compressions } from "./lean/compressions.ts";
 import { isTooLong } from "./message-sizes.ts";
+import { reportNetworkErrors } from "./network-errors.ts";
 import { NodeHeaders } from "./node-headers.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
 import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
@@ -235,6 +236,7 @@ function openPort(options: ServerOptions, greet: Greet, shortWay: ShortWay | und
   const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
     ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
+    onNetworkError: reportNetworkErrors(options),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
     ...(shortWay && { answersStream: shortWay.stream }),
   });
