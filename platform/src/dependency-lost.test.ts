@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { errors } from "@nats-io/transport-node";
 import { MongoBulkWriteError, MongoNetworkError, MongoServerError, MongoServerSelectionError } from "mongodb";
-import { ErrorCode, NatsError } from "nats";
 import { expect, test } from "vitest";
 import { isDependencyLost } from "./dependency-lost.ts";
 import { DomainError } from "./errors.ts";
@@ -17,7 +18,13 @@ test.each([
   ],
   ["a primary that stepped down", new MongoServerError({ message: "not primary", code: 10107 })],
   ["a bulk write that no single write made fail", bulk([])],
-  ["a bus that does not answer", new NatsError("timeout", ErrorCode.Timeout)],
+  ["a bus that does not answer", new errors.TimeoutError()],
+  ["a bus whose connection closed", new errors.ClosedConnectionError()],
+  ["a bus that nobody answers for", new errors.NoRespondersError("shop.test")],
+  [
+    "a stream that is not there",
+    new JetStreamApiError({ code: 404, err_code: 10059, description: "stream not found" }),
+  ],
   ["a neighbour that is down", new ConnectError("down", Code.Unavailable)],
   ["a neighbour that is too slow", new ConnectError("slow", Code.DeadlineExceeded)],
   [
@@ -40,6 +47,7 @@ test.each([
   ["a bulk write of which one write failed", bulk([{ code: 11000 }])],
   ["a refusal of a neighbour", new ConnectError("no", Code.InvalidArgument)],
   ["a rule", new DomainError("failed_precondition", "TEST", "no")],
+  ["an event that no server takes", errors.InvalidArgumentError.format("payload", "max_payload size exceeded")],
   ["a mistake in the code", new TypeError("undefined is not a function")],
 ])("%s is not", (_what, error) => {
   expect(isDependencyLost(error)).toBe(false);

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { MongoBulkWriteError, MongoError, MongoServerError } from "mongodb";
-import { NatsError } from "nats";
+import { isBusError } from "./bus/bus-errors.ts";
 import { DomainError } from "./errors.ts";
 
 /** Server errors of MongoDB that pass: no primary, stepping down, shutting down, a write concern that timed out. */
@@ -19,7 +19,7 @@ export function isDependencyLost(error: unknown): boolean {
     // Connect calls a connection that broke aborted or internal.
     return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || isSocketError(error.cause);
   }
-  if (error instanceof NatsError) return true;
+  if (isBusError(error)) return true;
   // A bulk write that no single write made fail: the connection or the write concern did (the driver wraps either).
   if (error instanceof MongoBulkWriteError && [error.writeErrors].flat().length === 0) return true;
   if (error instanceof MongoServerError) {

@@ -1,6 +1,6 @@
+import { errors } from "@nats-io/transport-node";
 import { CustomHttpPatternSchema } from "@shop/gen/google/api/http_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import { ErrorCode, NatsError } from "nats";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { eventHandler } from "./bus/consumer.ts";
@@ -31,7 +31,7 @@ test("a module that has started is not started again when its consumers can't be
             get durable() {
               if (isThere) return durable;
               isThere = true;
-              throw NatsError.errorForCode(ErrorCode.Timeout);
+              throw new errors.TimeoutError();
             },
             stream: "test-start",
             event: CustomHttpPatternSchema,

@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { jetstream } from "@nats-io/jetstream";
+import { connect, headers } from "@nats-io/transport-node";
 import { StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
-import { connect, headers } from "nats";
 import { runningProcesses } from "../setup/shop.ts";
 import { shop, unique } from "./shopping.ts";
 
@@ -17,7 +18,7 @@ export async function plantDeadLetter(consumer: string): Promise<{ deadLetterId:
     StockReservedSchema,
     create(StockReservedSchema, { orderId: "order_01h455vb4pex5vsknk084sn02q" }),
   );
-  const { seq } = await connection.jetstream().publish(`dead-letters.${consumer}`, event, { headers: told });
+  const { seq } = await jetstream(connection).publish(`dead-letters.${consumer}`, event, { headers: told });
   await connection.close();
   return { deadLetterId: String(seq) };
 }

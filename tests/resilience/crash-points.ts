@@ -153,7 +153,9 @@ function kindOfCommand(command: Command): string | undefined {
 }
 
 function patchNats(): void {
-  const { ProtocolHandler } = require("nats/lib/nats-base-client/protocol.js");
+  // The core that the client itself uses.
+  const requireOfClient = createRequire(require.resolve("@nats-io/transport-node"));
+  const { ProtocolHandler } = requireOfClient("@nats-io/nats-core/internal");
   const publish = ProtocolHandler.prototype.publish;
   ProtocolHandler.prototype.publish = function (subject: string, payload: Uint8Array, ...rest: unknown[]) {
     const kind = kindOfMessage(subject, payload);

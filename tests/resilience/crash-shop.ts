@@ -6,12 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { choosePorts, startInfra } from "@shop/tools/infra";
 import { MongoClient } from "mongodb";
-import { connect, type JetStreamManager } from "nats";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import type { Instructions, Step } from "./crash-points.ts";
@@ -141,7 +142,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
       inventory,
       buyers: buyers.map((buyer) => buyer.orders),
       mongo,
-      jetstream: await nats.jetstreamManager(),
+      jetstream: await jetstreamManager(nats),
       instruct: (service, instructions) => tell(running.get(service)!, service, instructions),
       logOf,
       stepsOf: (service) =>

@@ -1,18 +1,16 @@
 import {
-  connect,
-  Events,
-  headers,
   type JetStreamClient,
   type JetStreamManager,
-  type NatsConnection,
-  NatsError,
-  nanos,
+  jetstreamManager,
+  jetstream as jetstreamOf,
   RetentionPolicy,
   StorageType,
-} from "nats";
+} from "@nats-io/jetstream";
+import { connect, headers, type NatsConnection, nanos } from "@nats-io/transport-node";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { untilAnswered } from "../until-answered.ts";
+import { apiErrorCode } from "./bus-errors.ts";
 import { type BusMessage, createBatchPublisher, type Event } from "./event-batch.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -69,21 +67,21 @@ export async function connectBus(
     signal,
   );
   const manager = await untilAnswered(
-    () => connection.jetstreamManager({ timeout: managerTimeoutMs }),
+    () => jetstreamManager(connection, { timeout: managerTimeoutMs }),
     notThereYet,
     log,
     signal,
   );
-  const jetstream = connection.jetstream();
+  const jetstream = jetstreamOf(connection);
 
   let connected = true;
   const waitingForBack = new Set<() => void>();
   void (async () => {
     for await (const status of connection.status()) {
-      if (status.type === Events.Disconnect) {
+      if (status.type === "disconnect") {
         connected = false;
         log.warn("the bus is gone");
-      } else if (status.type === Events.Reconnect) {
+      } else if (status.type === "reconnect") {
         connected = true;
         log.info("the bus is back");
         for (const callBack of waitingForBack) callBack();
@@ -129,7 +127,7 @@ export async function connectBus(
             await manager.streams.add({ name, ...config });
           } catch (error) {
             // "stream name already in use with a different configuration": made by an older version, or just now.
-            if (!(error instanceof NatsError && error.api_error?.err_code === 10058)) throw error;
+            if (apiErrorCode(error) !== 10058) throw error;
             await manager.streams.update(name, config);
           }
         },
@@ -141,7 +139,8 @@ export async function connectBus(
     publish: createBatchPublisher(send),
     send,
     async close() {
-      await connection.drain();
+      // Nothing drains over a connection that broke.
+      await connection.drain().catch(() => connection.close());
     },
   };
 }

@@ -83,9 +83,9 @@ test("an event that never succeeds ends in the dead letters with its reason, and
   const letter = await bus.manager.streams.getMessage(deadLetterStream, {
     last_by_subj: `${deadLetterStream}.${handler.durable}`,
   });
-  expect(letter.header.get("Dead-Letter-Reason")).toBe("Error: can't be swallowed");
-  expect(letter.header.get("Dead-Letter-Event-Id")).toBe(`${handler.durable}/poison`);
-  expect(letter.header.get("Dead-Letter-Subject")).toBe(ErrorInfoSchema.typeName);
+  expect(letter!.header.get("Dead-Letter-Reason")).toBe("Error: can't be swallowed");
+  expect(letter!.header.get("Dead-Letter-Event-Id")).toBe(`${handler.durable}/poison`);
+  expect(letter!.header.get("Dead-Letter-Subject")).toBe(ErrorInfoSchema.typeName);
 }, 30_000);
 
 test("of events that travelled together only the bad one is set aside, and each of the others is handled", async () => {
@@ -103,8 +103,8 @@ test("of events that travelled together only the bad one is set aside, and each 
   const letter = await bus.manager.streams.getMessage(deadLetterStream, {
     last_by_subj: `${deadLetterStream}.${handler.durable}`,
   });
-  expect(letter.header.get("Dead-Letter-Event-Id")).toBe(poisonId);
-  expect(fromBinary(ErrorInfoSchema, letter.data).reason).toBe("poison");
+  expect(letter!.header.get("Dead-Letter-Event-Id")).toBe(poisonId);
+  expect(fromBinary(ErrorInfoSchema, letter!.data).reason).toBe("poison");
 }, 30_000);
 
 test("bytes that are no message end in the dead letters", async () => {

@@ -1,7 +1,8 @@
-import { type JsMsg, type MsgRequest, NatsError, type StoredMsg } from "nats";
+import type { JsMsg, MsgRequest, StoredMsg } from "@nats-io/jetstream";
 import { DomainError } from "../errors.ts";
 import { traceparentHeader } from "../trace.ts";
 import type { Bus } from "./bus.ts";
+import { apiErrorCode } from "./bus-errors.ts";
 import type { Event } from "./event-batch.ts";
 
 /** Keeps what could not be handled, with the reason, until an administrator looks at it. */
@@ -16,8 +17,7 @@ const header = {
   redrives: "Dead-Letter-Redrives",
 } as const;
 
-/** What JetStream says of a message and of a consumer that are not there. */
-const noMessage = 10037;
+/** What JetStream says of a consumer that is not there. */
 const noConsumer = 10014;
 
 /** An event that a consumer could not handle. */
@@ -141,8 +141,8 @@ async function isHeard(bus: Bus, { consumer, type }: DeadLetter): Promise<boolea
 }
 
 async function read(bus: Bus, place: MsgRequest): Promise<DeadLetter | undefined> {
-  const message = await unlessMissing(noMessage, () => bus.manager.streams.getMessage(deadLetterStream, place));
-  return message && toDeadLetter(message);
+  const message = await bus.manager.streams.getMessage(deadLetterStream, place);
+  return message === null ? undefined : toDeadLetter(message);
 }
 
 function toDeadLetter({ seq, subject, header: headers, time, data }: StoredMsg): DeadLetter {
@@ -163,7 +163,7 @@ async function unlessMissing<Result>(code: number, ask: () => Promise<Result>): 
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof NatsError && error.api_error?.err_code === code) return undefined;
+    if (apiErrorCode(error) === code) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
-import { headers, type JsMsg } from "nats";
+import type { JsMsg } from "@nats-io/jetstream";
+import { headers } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { type BusMessage, createBatchPublisher, type Event, eventsOf } from "./event-batch.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { JsMsg } from "@nats-io/jetstream";
 import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
-import type { JsMsg } from "nats";
 import { gather } from "../gather.ts";
 import { traceparentHeader } from "../trace.ts";
 

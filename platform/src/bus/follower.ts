@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { AckPolicy, DeliverPolicy, type JsMsg, nanos } from "nats";
+import { AckPolicy, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
 import type { Logger } from "../log.ts";
 import type { Bus } from "./bus.ts";
 import { eventsOf } from "./event-batch.ts";

@@ -1,5 +1,5 @@
+import type { JsMsg } from "@nats-io/jetstream";
 import { MoneySchema } from "@shop/gen/shop/common/v1/money_pb";
-import type { JsMsg } from "nats";
 import { expect, test, vi } from "vitest";
 import type { Bus } from "../bus/bus.ts";
 import { type Event, eventsOf } from "../bus/event-batch.ts";
