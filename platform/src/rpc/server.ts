@@ -32,6 +32,7 @@ import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { bodyOf } from "./request-body.ts";
 import { tellForwarded } from "./request-head.ts";
+import { normalizeTarget } from "./request-target.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
@@ -127,10 +128,6 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const app = Fastify({
     serverFactory: openPort(options, greet, shortWay),
     routerOptions: { maxParamLength: 16_384 },
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack();
-      writeProtocolError(request.raw, reply.raw, new ConnectError("the path is malformed", Code.InvalidArgument));
-    },
   });
   // Bodies stay unread: whoever answers reads them, and only once the caller may call.
   app.removeAllContentTypeParsers();
@@ -231,6 +228,15 @@ function takeOver(reply: FastifyReply): void {
   reply.hijack();
 }
 
+const malformedTarget = new ConnectError(
+  "the target of the request is malformed, or has dot segments or escapes that no path here needs",
+  Code.InvalidArgument,
+);
+
+function hostOf({ headers }: AnyRequest): string | undefined {
+  return (headers[":authority"] as string | undefined) ?? headers.host;
+}
+
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
 function openPort(options: ServerOptions, greet: Greet, shortWay: ShortWay | undefined): FastifyServerFactory {
   const { isPublic, trustsProxy } = options;
@@ -238,10 +244,24 @@ function openPort(options: ServerOptions, greet: Greet, shortWay: ShortWay | und
     ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
     onNetworkError: reportNetworkErrors(options),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
-    ...(shortWay && { answersStream: shortWay.stream }),
+    ...(shortWay && {
+      answersStream(stream, headers) {
+        const target = normalizeTarget(headers[":path"] ?? "", headers[":authority"] ?? headers.host);
+        // The handler below refuses it.
+        if (target === undefined) return false;
+        headers[":path"] = target;
+        return shortWay.stream(stream, headers);
+      },
+    }),
   });
   return (handle, fastifyOptions) => {
     const server = open((request, response) => {
+      const target = normalizeTarget(request.url ?? "", hostOf(request));
+      if (target === undefined) {
+        writeProtocolError(request, response, malformedTarget, greet(request));
+        return;
+      }
+      request.url = target;
       // A port that closes has Fastify end its connections, too.
       if (server.listening && shortWay?.request(request, response)) return;
       for (const [name, value] of Object.entries(greet(request))) response.setHeader(name, value);
