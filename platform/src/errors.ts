@@ -1,3 +1,8 @@
+import { cutText } from "./cut-text.ts";
+
+/** Violations that an answer names at most: more would only make it longer. */
+export const maxViolations = 20;
+
 /** What went wrong, in terms a rule can know; `rpc/errors.ts` turns it into a status code. */
 export type ErrorKind =
   | "invalid_argument"
@@ -46,8 +51,11 @@ export class DomainError extends Error {
   }
 }
 
-/** A request whose fields broke a rule that the schema can't express. */
-export function invalidFields(violations: readonly FieldViolation[]): DomainError {
+/** A request whose fields broke a rule that the schema can't express: of the violations the first 20 are told. */
+export function invalidFields(all: readonly FieldViolation[]): DomainError {
+  const violations = all
+    .slice(0, maxViolations)
+    .map((violation) => ({ ...violation, field: cutText(violation.field) }));
   const message = violations.map((violation) => `${violation.field}: ${violation.description}`).join("; ");
   return new DomainError("invalid_argument", "INVALID_FIELDS", message, { violations });
 }

@@ -9,6 +9,7 @@ export { eventHandler } from "./bus/consumer.ts";
 export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";
 export { readConfig, setting } from "./config.ts";
+export { cutText } from "./cut-text.ts";
 export { isDependencyLost } from "./dependency-lost.ts";
 export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";

@@ -3,6 +3,7 @@ import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
+import { boundedError } from "./bounded-error.ts";
 
 type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
 
@@ -24,6 +25,10 @@ const codes: Record<ErrorKind, Code> = {
  * Anything that was not thrown for the caller is hidden behind `internal`; the cause stays on the error for the log.
  */
 export function toConnectError(error: unknown, domain: string): ConnectError {
+  return boundedError(told(error, domain));
+}
+
+function told(error: unknown, domain: string): ConnectError {
   if (error instanceof DomainError) return fromDomainError(error, domain);
   if (error instanceof ConnectError) return withBadRequest(error, domain);
   if (isDependencyLost(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);

@@ -11,6 +11,7 @@ import {
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { boundedError } from "./bounded-error.ts";
 import { closeStream } from "./close-stream.ts";
 import { endInOnePiece } from "./end-in-one-piece.ts";
 import { drain } from "./rest/drain.ts";
@@ -125,7 +126,7 @@ function encode(request: AnyRequest, error: ConnectError): Encoded {
   const contentType = request.headers["content-type"] ?? "";
   const form = formOf(request, contentType);
   const known = encodings.get(error) ?? new Map<Form, Encoded>();
-  const encoded = known.get(form) ?? encodeAs(form, error);
+  const encoded = known.get(form) ?? encodeAs(form, boundedError(error));
   encodings.set(error, known.set(form, encoded));
   if (form === "connect unary" || form === "rest") return encoded;
   return { ...encoded, headers: { ...encoded.headers, "content-type": contentType } };

@@ -2,37 +2,64 @@ import { type DescMessage, getOption, type MessageShape } from "@bufbuild/protob
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, ValidationError, type Validator, Violation } from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
-import type { FieldViolation } from "../errors.ts";
+import { cutText, maxQuotedCharacters } from "../cut-text.ts";
+import { type FieldViolation, maxViolations } from "../errors.ts";
 import { matchesPattern } from "./schema-regexp.ts";
+import { measure } from "./size-rules.ts";
 import { madeOnce } from "./unchanging.ts";
 
-const validator = createValidator({ regexMatch: matchesPattern });
+const untilFirst = createValidator({ regexMatch: matchesPattern, failFast: true });
+const thorough = createValidator({ regexMatch: matchesPattern });
+
+/** A message with more values is told its first mistake only: to find them all would take as long as the caller likes. */
+const maxThoroughValues = 256;
 
 /**
- * Checks requests by the rules in the schema. Of a text that does not match its pattern protovalidate shows the pattern; here
- * the caller reads what the schema says about it in words.
+ * Checks requests by the rules in the schema, and stops at 20 violations. A field that is larger than it may be is not looked
+ * into. Of a text that does not match its pattern protovalidate shows the pattern; here the caller reads what the schema says
+ * about it in words.
  */
 export const requestValidator: Validator = {
   validate: (schema, message) =>
-    madeOnce(message, validator, () => {
-      const result = validator.validate(schema, message);
+    madeOnce(message, untilFirst, () => {
+      const result = untilFirst.validate(schema, message);
       if (result.kind !== "invalid") return result;
-      const violations = result.violations.map(inWords);
+      const violations = allViolations(schema, message, result.violations).slice(0, maxViolations).map(toldOf);
       return { ...result, violations, error: new ValidationError(violations) };
     }),
 };
 
-function inWords(violation: Violation): Violation {
-  if (violation.ruleId !== "string.pattern") return violation;
+function allViolations<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+  first: readonly Violation[],
+): readonly Violation[] {
+  const { violations, values } = measure(schema, message);
+  if (violations.length > 0) return violations;
+  if (values > maxThoroughValues) return first;
+  return thorough.validate(schema, message).violations ?? first;
+}
+
+function toldOf(violation: Violation): Violation {
+  const { message, ruleId, field, rule, forKey } = violation;
+  const path = field.some(isLongKey) ? field.map(withShortKey) : field;
+  return new Violation(inWords(violation) ?? message, ruleId, path, rule, forKey);
+}
+
+function isLongKey(element: Violation["field"][number]): boolean {
+  return element.kind === "map_sub" && typeof element.key === "string" && element.key.length > maxQuotedCharacters;
+}
+
+function withShortKey(element: Violation["field"][number]): Violation["field"][number] {
+  return element.kind === "map_sub" && typeof element.key === "string"
+    ? { ...element, key: cutText(element.key) }
+    : element;
+}
+
+function inWords(violation: Violation): string | undefined {
+  if (violation.ruleId !== "string.pattern") return undefined;
   const field = violation.field.findLast((element) => element.kind === "field");
-  const words = field && getOption(field, pattern_message);
-  return new Violation(
-    words || "has another form",
-    violation.ruleId,
-    violation.field,
-    violation.rule,
-    violation.forKey,
-  );
+  return (field && getOption(field, pattern_message)) || "has another form";
 }
 
 /**

@@ -1,7 +1,7 @@
 import { RE2JS } from "@bufbuild/re2";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { matchesPattern } from "./schema-regexp.ts";
+import { longestMatch, matchesPattern } from "./schema-regexp.ts";
 
 /** As the schema has them, and others. */
 const patterns = [
@@ -58,4 +58,16 @@ test.for([
   "^[a-z]{1,}[a-m]+$",
 ])("%s, which others try in ever more ways, is done with a long text", (pattern) => {
   expect(matchesPattern(pattern, `${"a".repeat(100_000)}!`)).toBe(false);
+});
+
+test.each([
+  ["^user_[0-7][0-9a-hjkmnp-tv-z]{25}$", 31],
+  ["^[A-Za-z0-9._-]{3,64}$", 64],
+  ["^[a-z][a-z0-9_]{0,39}$", 40],
+  ["^[A-Z]?$", 1],
+  ["^[^\\x00]*$", Number.POSITIVE_INFINITY],
+  ["^[a-z]{3,}$", Number.POSITIVE_INFINITY],
+  ["\\S", Number.POSITIVE_INFINITY],
+])("the longest text that matches %s has %d characters", (pattern, longest) => {
+  expect(longestMatch(pattern)).toBe(longest);
 });

@@ -38,3 +38,21 @@ function byRe2(pattern: string): (text: string) => boolean {
   const expression = RE2JS.compile(pattern);
   return (text) => expression.test(text);
 }
+
+const part = new RegExp(`(${item})(?:\\{(\\d{1,3})(,)?(\\d{1,3})?\\}|([*+?]))?`, "y");
+
+/**
+ * The most characters that a text which matches a pattern can have: known of rows of characters and classes from the text's
+ * beginning to its end, Infinity for every other pattern.
+ */
+export function longestMatch(pattern: string): number {
+  if (!linear.test(pattern)) return Number.POSITIVE_INFINITY;
+  let longest = 0;
+  part.lastIndex = 1;
+  for (let found = part.exec(pattern); found !== null; found = part.exec(pattern)) {
+    const [, , least, comma, most, sign] = found;
+    if (sign === "*" || sign === "+" || (comma !== undefined && most === undefined)) return Number.POSITIVE_INFINITY;
+    longest += Number(most ?? least ?? 1);
+  }
+  return longest;
+}

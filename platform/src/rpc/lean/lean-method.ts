@@ -5,6 +5,7 @@ import {
   type MethodSerializationLookup,
   type UniversalHandler,
 } from "@connectrpc/connect/protocol";
+import { boundedError } from "../bounded-error.ts";
 import { madeOnce } from "../unchanging.ts";
 import type { Compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
@@ -69,6 +70,6 @@ export function encoded({ messages }: LeanMethod, isBinary: boolean, output: Mes
 /** What the caller is told: nothing of an error that was not made for it. */
 export function toldOf(error: unknown): ConnectError {
   return error instanceof ConnectError
-    ? error
+    ? boundedError(error)
     : new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

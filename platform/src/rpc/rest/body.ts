@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { cutText } from "../../cut-text.ts";
 import { withHttpStatus } from "./http-status.ts";
 
 const inflate = promisify(gunzip);
@@ -19,7 +20,7 @@ export async function readBody(
   const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (encoding !== "identity" && encoding !== "gzip")
     throw withHttpStatus(
-      new ConnectError(`the Content-Encoding ${encoding} is not supported, use gzip`, Code.InvalidArgument),
+      new ConnectError(`the Content-Encoding ${cutText(encoding)} is not supported, use gzip`, Code.InvalidArgument),
       415,
     );
   if (Number(headers.get("content-length")) > maxBytes) throw tooLarge(maxBytes);

@@ -14,6 +14,7 @@ import {
 } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { boundedError } from "../bounded-error.ts";
 import { hasOwnJsonForm } from "./fields.ts";
 import { BadRequestSchema, RetryInfoSchema, ViolationsSchema } from "./google-types.ts";
 import { addHeaders, type RestHeaders } from "./headers.ts";
@@ -57,7 +58,7 @@ export function statusJson(reason: unknown, registry?: Registry): JsonObject {
 }
 
 function toConnectError(reason: unknown): ConnectError {
-  if (reason instanceof ConnectError) return reason;
+  if (reason instanceof ConnectError) return boundedError(reason);
   if (reason instanceof Error && reason.name === "AbortError")
     return new ConnectError("the request was canceled", Code.Canceled);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, reason);

@@ -1,9 +1,8 @@
 import { type DescMessage, fromJson, type JsonValue, type Registry } from "@bufbuild/protobuf";
+import { cutText } from "../../cut-text.ts";
+import { maxViolations } from "../../errors.ts";
 import { fieldNamed, hasOwnJsonForm } from "./fields.ts";
 import type { FieldViolation } from "./invalid-request.ts";
-
-/** More would only make the answer longer. */
-const maxViolations = 20;
 
 /**
  * Why JSON does not decode as `message`, field by field: protobuf-es stops at the first problem and does not say
@@ -41,7 +40,8 @@ function explainMessage(
   }
   for (const [key, value] of Object.entries(json)) {
     const field = fieldNamed(message, key);
-    const at = path === "" ? (field?.name ?? key) : `${path}.${field?.name ?? key}`;
+    const name = field?.name ?? cutText(key);
+    const at = path === "" ? name : `${path}.${name}`;
     if (field === undefined) {
       if (!key.startsWith("[")) violations.push({ field: at, description: "unknown field" });
     } else if (field.message === undefined || value === null) {
@@ -50,7 +50,7 @@ function explainMessage(
       explainMessage(field.message, value, at, violations, registry);
     } else if (typeof value === "object" && Array.isArray(value) === (field.fieldKind === "list")) {
       for (const [index, item] of Object.entries(value)) {
-        const itemPath = `${at}[${field.fieldKind === "list" ? index : JSON.stringify(index)}]`;
+        const itemPath = `${at}[${field.fieldKind === "list" ? index : JSON.stringify(cutText(index))}]`;
         explainMessage(field.message, item as JsonValue, itemPath, violations, registry);
       }
     } else {
@@ -85,6 +85,6 @@ function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const ofEnum = /^cannot decode enum (\S+) from JSON: (.*)$/s.exec(message);
   return ofEnum
-    ? `${ofEnum[2]} is not a value of ${ofEnum[1]}`
-    : message.replace(/^cannot decode .*? from JSON:? /, "");
+    ? `${cutText(ofEnum[2]!)} is not a value of ${ofEnum[1]}`
+    : cutText(message.replace(/^cannot decode .*? from JSON:? /, ""));
 }

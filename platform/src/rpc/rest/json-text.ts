@@ -1,4 +1,5 @@
 import type { JsonValue } from "@bufbuild/protobuf";
+import { cutText } from "../../cut-text.ts";
 import { invalidRequest } from "./invalid-request.ts";
 
 /** How deep arrays and objects may nest in a body, and names in a query; as deep as protobuf-es reads messages. */
@@ -38,7 +39,7 @@ export function parseJsonBody(bytes: Uint8Array): ParsedJson {
     if (key !== undefined)
       throw invalidRequest({
         field: "",
-        description: `the request body repeats the key ${JSON.stringify(key)}`,
+        description: `the request body repeats the key ${JSON.stringify(cutText(key))}`,
       });
     return { json, exact };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { cutText } from "../../cut-text.ts";
 import { invalidRequest } from "./invalid-request.ts";
 
 /**
@@ -21,6 +22,6 @@ function decode(text: string, field: string): string {
   try {
     return decodeURIComponent(spaced);
   } catch {
-    throw invalidRequest({ field, description: "is not valid percent-encoded UTF-8 in the query" });
+    throw invalidRequest({ field: cutText(field), description: "is not valid percent-encoded UTF-8 in the query" });
   }
 }

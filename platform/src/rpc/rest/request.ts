@@ -11,6 +11,7 @@ import {
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { cutText } from "../../cut-text.ts";
 import { explainJson } from "./explain-json.ts";
 import { fieldMaskPaths, presentPaths } from "./field-mask.ts";
 import { fieldNamed, nestedMessage } from "./fields.ts";
@@ -81,13 +82,13 @@ function decodeTree(input: DescMessage, json: JsonValue, registry: Registry | un
 }
 
 function addParameter(route: RestRoute, tree: Tree, name: string, value: string): void {
-  const unknown = () => invalidRequest({ field: name, description: "unknown query parameter" });
+  const unknown = () => invalidRequest({ field: cutText(name), description: "unknown query parameter" });
   if (route.body.kind === "message") throw unknown();
   const fields: DescField[] = [];
   let message: DescMessage | undefined = route.method.input;
   const steps = name.split(".");
   if (steps.length > maxJsonDepth)
-    throw invalidRequest({ field: name.slice(0, 200), description: `nests deeper than ${maxJsonDepth} levels` });
+    throw invalidRequest({ field: cutText(name), description: `nests deeper than ${maxJsonDepth} levels` });
   for (const step of steps) {
     const field: DescField | undefined = message && fieldNamed(message, step);
     if (field === undefined) throw unknown();
@@ -224,7 +225,7 @@ function addHttpBody(route: RestRoute, message: Message, { bytes, contentType }:
 function requireJson(contentType: string | null): void {
   if (contentType !== null && /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType)) return;
   const error = new ConnectError(
-    `the request body must be application/json, not ${contentType ?? "without a Content-Type"}`,
+    `the request body must be application/json, not ${contentType === null ? "without a Content-Type" : cutText(contentType)}`,
     Code.InvalidArgument,
   );
   throw withHttpStatus(error, 415);

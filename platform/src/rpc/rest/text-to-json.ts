@@ -1,4 +1,5 @@
 import { type DescEnum, type DescField, type DescMessage, type JsonValue, ScalarType } from "@bufbuild/protobuf";
+import { cutText } from "../../cut-text.ts";
 import { fieldMaskJson } from "./field-mask.ts";
 import { invalidRequest } from "./invalid-request.ts";
 
@@ -75,5 +76,5 @@ function wellKnown(message: DescMessage, text: string, problem: Problem): JsonVa
 const wrapper = /^google\.protobuf\.(Double|Float|U?Int64|U?Int32|Bool|String|Bytes)Value$/;
 
 function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+  return JSON.stringify(cutText(text, 60));
 }

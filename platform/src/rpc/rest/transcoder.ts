@@ -7,6 +7,7 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { cutText } from "../../cut-text.ts";
 import { unchanging } from "../unchanging.ts";
 import { readBody } from "./body.ts";
 import { namesTag } from "./entity-tag.ts";
@@ -114,7 +115,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
         case "method_not_allowed":
           return notAllowed(request, match.allow);
         case "not_found":
-          throw new ConnectError(`there is nothing at ${path.slice(0, 200)}`, Code.NotFound);
+          throw new ConnectError(`there is nothing at ${cutText(path)}`, Code.NotFound);
       }
     } catch (error) {
       return withoutBodyOnHead(request, errorResponse(error, registry));
@@ -198,7 +199,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   function notAllowed(request: RestRequest, methods: string[]): RestResponse {
     const allow = [...new Set([...methods, "OPTIONS"])].join(", ");
     if (request.method === "OPTIONS") return { status: 204, headers: { allow }, body: new Uint8Array() };
-    const error = new ConnectError(`${request.target.path.slice(0, 200)} allows ${allow}`, Code.Unimplemented, {
+    const error = new ConnectError(`${cutText(request.target.path)} allows ${allow}`, Code.Unimplemented, {
       allow,
     });
     return withoutBodyOnHead(request, errorResponse(withHttpStatus(error, 405), registry));

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { invalidFields } from "@shop/platform";
+import { cutText, invalidFields } from "@shop/platform";
 
 const localNames: ReadonlyMap<string, string> = new Map(
   ProductSchema.fields.map(({ name, localName }) => [name, localName]),
@@ -17,7 +17,7 @@ export function fieldsToRead(mask: FieldMask | undefined): ReadonlySet<string> |
   const unknown = paths.filter((path) => !localNames.has(path));
   if (unknown.length > 0) {
     throw invalidFields(
-      unknown.map((path) => ({ field: "read_mask", description: `${path} is not a field of a product` })),
+      unknown.map((path) => ({ field: "read_mask", description: `${cutText(path)} is not a field of a product` })),
     );
   }
   return new Set(["product_id", ...paths]);

@@ -1,0 +1,11 @@
+/** Characters (code points) of a caller's text that an answer repeats at most. */
+export const maxQuotedCharacters = 200;
+
+/** The first `max` characters (code points) of a text, and "..." in place of the rest. */
+export function cutText(text: string, max: number = maxQuotedCharacters): string {
+  // A character is one or two units: what is this short needs no counting.
+  if (text.length <= max) return text;
+  let end = 0;
+  for (let count = 0; count < max && end < text.length; count++) end += text.codePointAt(end)! > 0xffff ? 2 : 1;
+  return end < text.length ? `${text.slice(0, end)}...` : text;
+}

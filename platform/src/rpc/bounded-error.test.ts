@@ -1,0 +1,71 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { BadRequestSchema, ErrorInfoSchema, HelpSchema } from "@shop/gen/google/rpc/error_details_pb";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { boundedError, maxErrorBytes } from "./bounded-error.ts";
+import { errorResponse } from "./rest/error.ts";
+import { httpStatus, withHttpStatus } from "./rest/http-status.ts";
+
+/** The bytes of an error in each protocol. */
+function bytesOf(error: ConnectError): Record<string, number> {
+  const trailers = setTrailerStatus(new Headers(), error);
+  return {
+    connect: errorToJsonBytes(error, undefined).byteLength,
+    grpc: [...trailers].reduce((sum, [name, value]) => sum + name.length + value.length, 0),
+    rest: errorResponse(error).body.byteLength,
+  };
+}
+
+const text = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 2_000 }),
+  fc.constantFrom("\u0000", "a", '"', "é", "€", "😀", "\ud800").chain((unit) =>
+    fc.nat(5_000).map((count) => unit.repeat(count)),
+  ),
+);
+const violation = fc.record({ field: text, description: text, reason: fc.constant("string.pattern") });
+
+test("whatever an error says, it is told in 16 KiB in every protocol", () => {
+  fc.assert(
+    fc.property(text, fc.array(violation, { maxLength: 60 }), fc.array(text, { maxLength: 4 }), (message, fieldViolations, more) => {
+      const error = boundedError(
+        new ConnectError(message, Code.InvalidArgument, undefined, [
+          { desc: ErrorInfoSchema, value: { reason: "INVALID_FIELDS", domain: "shop.users.v1" } },
+          { desc: BadRequestSchema, value: { fieldViolations } },
+          { desc: HelpSchema, value: { links: more.map((url) => ({ url })) } },
+        ]),
+      );
+      for (const [protocol, bytes] of Object.entries(bytesOf(error))) expect(bytes, protocol).toBeLessThan(maxErrorBytes);
+      // The reason always arrives.
+      expect(error.details[0]).toMatchObject({ value: { reason: "INVALID_FIELDS" } });
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("twenty violations such as the schema has stay whole, and so does the status of HTTP", () => {
+  const fieldViolations = Array.from({ length: 30 }, (_, index) => ({
+    field: `items[${index}].product_id`,
+    description: "must be an id such as product_01h455vb4pex5vsknk084sn02q",
+    reason: "string.pattern",
+  }));
+  const details = [{ desc: BadRequestSchema, value: { fieldViolations } }];
+  const error = boundedError(withHttpStatus(new ConnectError("no", Code.InvalidArgument, undefined, details), 418));
+  expect(error.details).toMatchObject([{ value: { fieldViolations: fieldViolations.slice(0, 20) } }]);
+  expect(httpStatus(error)).toBe(418);
+});
+
+test("an error that is small stays the one it is", () => {
+  const error = new ConnectError("no", Code.NotFound);
+  expect(boundedError(error)).toBe(error);
+});
+
+test("details that came over a wire are left out where they do not fit", () => {
+  const error = new ConnectError("no", Code.NotFound);
+  error.details = [
+    { type: "acme.Small", value: new Uint8Array(10) },
+    { type: "acme.Large", value: new Uint8Array(20_000) },
+  ];
+  expect(boundedError(error).details).toMatchObject([{ type: "acme.Small" }]);
+});

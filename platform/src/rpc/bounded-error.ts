@@ -1,0 +1,95 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { cutText, maxQuotedCharacters } from "../cut-text.ts";
+import { maxViolations } from "../errors.ts";
+import { httpStatus, withHttpStatus } from "./rest/http-status.ts";
+
+type Detail = ConnectError["details"][number];
+type BadRequest = MessageInitShape<typeof BadRequestSchema>;
+type Violation = NonNullable<BadRequest["fieldViolations"]>[number];
+
+/** Bytes of an answer that tells an error, its trailers included, in every protocol. */
+export const maxErrorBytes = 16 * 1024;
+
+const maxMessageCharacters = 1_000;
+/** Percent-encoded: so gRPC sends a message, in a header. */
+const maxMessageBytes = 4_500;
+/** In the bytes that `weightOf` counts: with the longest message, less than `maxErrorBytes` in every protocol. */
+const maxDetailsWeight = 9_000;
+
+/**
+ * An error whose encodings are at most 16 KiB, in every protocol: its message is cut, of the violations the first 20 stay,
+ * and details that do not fit are left out. The error itself if it is small already.
+ */
+export function boundedError(error: ConnectError): ConnectError {
+  const message = boundedMessage(error.rawMessage);
+  const details = boundedDetails(error.details);
+  if (message === error.rawMessage && details === error.details) return error;
+  const bounded = new ConnectError(message, error.code, error.metadata, undefined, error.cause);
+  bounded.details = details;
+  return withHttpStatus(bounded, httpStatus(error));
+}
+
+function boundedMessage(said: string): string {
+  // Half a character can't be percent-encoded.
+  const message = said.toWellFormed();
+  let max = maxMessageCharacters;
+  let cut = cutText(message, max);
+  // A unit is three bytes at most, and each of them three when it is encoded.
+  while (cut.length * 9 > maxMessageBytes && encodeURIComponent(cut).length > maxMessageBytes) {
+    max = Math.floor(max / 2);
+    cut = cutText(message, max);
+  }
+  return cut;
+}
+
+function boundedDetails(details: Detail[]): Detail[] {
+  let left = maxDetailsWeight;
+  const kept: Detail[] = [];
+  for (const detail of details) {
+    const bounded = isBadRequest(detail) ? boundedBadRequest(detail, left) : detail;
+    const weight = weightOf(bounded.value);
+    if (weight > left) continue;
+    left -= weight;
+    kept.push(bounded);
+  }
+  return isSame(kept, details) ? details : kept;
+}
+
+function isBadRequest(detail: Detail): detail is { desc: typeof BadRequestSchema; value: BadRequest } {
+  return "desc" in detail && detail.desc.typeName === BadRequestSchema.typeName;
+}
+
+function boundedBadRequest(detail: Detail & { readonly value: BadRequest }, maxWeight: number): Detail {
+  const violations = detail.value.fieldViolations ?? [];
+  let left = maxWeight - weightOf({});
+  const kept: Violation[] = [];
+  for (const violation of violations.slice(0, maxViolations)) {
+    const bounded = boundedViolation(violation);
+    left -= weightOf(bounded);
+    if (left < 0) break;
+    kept.push(bounded);
+  }
+  return isSame(kept, violations) ? detail : { desc: BadRequestSchema, value: { fieldViolations: kept } };
+}
+
+function boundedViolation(violation: Violation): Violation {
+  const { field = "", description = "" } = violation;
+  const cut = { field: cutText(field, 2 * maxQuotedCharacters), description: cutText(description, 500) };
+  return cut.field === field && cut.description === description ? violation : { ...violation, ...cut };
+}
+
+function isSame<Item>(some: readonly Item[], others: readonly Item[]): boolean {
+  return some.length === others.length && some.every((item, at) => item === others[at]);
+}
+
+/** Bytes of a value in Connect's JSON, which has a detail twice, in base64 and as JSON; other protocols need fewer. */
+function weightOf(value: unknown): number {
+  if (typeof value === "string") return (4 / 3) * Buffer.byteLength(value) + Buffer.byteLength(JSON.stringify(value));
+  if (value instanceof Uint8Array) return 3 * value.byteLength + 60;
+  if (value === null || typeof value !== "object") return 20;
+  let weight = 60;
+  for (const [name, part] of Object.entries(value)) weight += 2.5 * name.length + weightOf(part);
+  return weight;
+}
