@@ -1,7 +1,4 @@
-import { cutText } from "./cut-text.ts";
-
-/** Violations that an answer names at most: more would only make it longer. */
-export const maxViolations = 20;
+import { cutText, maxViolations } from "./rpc/refusal-limits.ts";
 
 /** What went wrong, in terms a rule can know; `rpc/errors.ts` turns it into a status code. */
 export type ErrorKind =

@@ -9,7 +9,6 @@ export { eventHandler } from "./bus/consumer.ts";
 export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";
 export { readConfig, setting } from "./config.ts";
-export { cutText } from "./cut-text.ts";
 export { isDependencyLost } from "./dependency-lost.ts";
 export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";
@@ -39,11 +38,13 @@ export {
   sharersOf,
 } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
+export { cutText } from "./rpc/refusal-limits.ts";
 export { requestIdOf } from "./rpc/request-id.ts";
 export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
+export { sizesOf } from "./rpc/size-rules.ts";
 export { madeOnce, unchanging } from "./rpc/unchanging.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";
 export { run, runProcess } from "./run.ts";

@@ -1,13 +1,14 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type DescField, type DescFile, type DescMessage, getOption, hasOption } from "@bufbuild/protobuf";
+import { type DescField, type DescFile, type DescMessage, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { field as fieldRules } from "@shop/gen/buf/validate/validate_pb";
 import { http } from "@shop/gen/google/api/annotations_pb";
 import type { HttpRule } from "@shop/gen/google/api/http_pb";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
+import { sizesOf } from "@shop/platform";
 import { describe, expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
@@ -83,6 +84,10 @@ describe.each(methods)("$name", ({ method, routes }) => {
     for (const route of routes) expect(route.startsWith("GET ")).toBe(hasNone);
   });
 
+  test("bounds every text, list and map of its request", () => {
+    expect(unboundedFields(method.input)).toEqual([]);
+  });
+
   test("stands in the README of its service, and in the first one if it is for the public", () => {
     const rows = serviceRows.filter((row) => new RegExp(`[\`.]${method.name}\``).test(row));
     expect(rows).toHaveLength(1);
@@ -95,6 +100,42 @@ describe.each(methods)("$name", ({ method, routes }) => {
       ).toBe(isPublic);
     }
   });
+});
+
+/** Those whose size no rule limits, in the message and in all that it holds; also what can hold anything. */
+function unboundedFields(message: DescMessage, above: readonly DescMessage[] = []): string[] {
+  if (above.includes(message) || holdAnything.has(message.typeName)) return [message.typeName];
+  return message.fields.flatMap((field) => {
+    const { maxCount, value, key } = sizesOf(field);
+    const isRepeated = field.fieldKind === "list" || field.fieldKind === "map";
+    const lengths = [
+      ...(isText(field) ? [value] : []),
+      ...(field.fieldKind === "map" && field.mapKey === ScalarType.STRING ? [key] : []),
+    ].map(({ maxCharacters, maxBytes, maxMatch }) => Math.min(maxCharacters, maxBytes, maxMatch));
+    const isBounded = [...(isRepeated ? [maxCount] : []), ...lengths].every(Number.isFinite) && hasBoundIfMask(field);
+    const within =
+      field.message === undefined || isMask(field) ? [] : unboundedFields(field.message, [...above, message]);
+    return [...(isBounded ? [] : [field.toString()]), ...within];
+  });
+}
+
+const holdAnything = new Set(
+  ["Any", "Struct", "Value", "ListValue", "StringValue", "BytesValue"].map((name) => `google.protobuf.${name}`),
+);
+const isText = ({ scalar }: DescField) => scalar === ScalarType.STRING || scalar === ScalarType.BYTES;
+const isMask = ({ message }: DescField) => message?.typeName === "google.protobuf.FieldMask";
+
+function hasBoundIfMask(field: DescField): boolean {
+  if (!isMask(field)) return true;
+  return getOption(field, fieldRules).cel.some(({ expression }) => /^this\.paths\.size\(\) <= \d+$/.test(expression));
+}
+
+test("a field without a bound is found, wherever it is", () => {
+  // Answers have some.
+  const order = files.flatMap((file) => file.messages).find(({ name }) => name === "AuditStockResponse")!;
+  expect(unboundedFields(order).map((field) => field.replace(/^field /, ""))).toEqual(
+    expect.arrayContaining(["shop.inventory.v1.AuditStockResponse.checked", "shop.common.v1.AuditFinding.message"]),
+  );
 });
 
 test("no route belongs to two methods", () => {

@@ -8,6 +8,7 @@ import type {
   Message,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type Transport } from "@connectrpc/connect";
+import { boundedError } from "./rest/bounded-error.ts";
 import { isForwarded } from "./rest/headers.ts";
 import { once } from "./rest/once.ts";
 
@@ -88,5 +89,5 @@ function withoutConnection(error: unknown): unknown {
   pass(error.metadata, metadata);
   const anew = new ConnectError(error.rawMessage, error.code, metadata, undefined, error.cause);
   anew.details = error.details;
-  return anew;
+  return boundedError(anew);
 }

@@ -3,7 +3,7 @@ import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
-import { boundedError } from "./bounded-error.ts";
+import { boundedError } from "./rest/bounded-error.ts";
 
 type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
 

@@ -9,9 +9,11 @@ import {
 } from "@connectrpc/connect-node";
 import { callAnew } from "./anew.ts";
 import type { Caller } from "./caller.ts";
+import { checkMessages } from "./checked-messages.ts";
 import type { Neighbour } from "./clients.ts";
 import type { ForwardFailure } from "./forward.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
+import { countableMessages } from "./readable-messages.ts";
 import { bodyOf } from "./request-body.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import { invokeTransport } from "./rest/transport-invoke.ts";
@@ -65,7 +67,12 @@ export function createForeignCalls(
 
   const router = createConnectRouter({ readMaxBytes });
   callAnew(service.methods, transport)(router);
-  const handlers = new Map(router.handlers.map((handler) => [handler.method.name, handler]));
+  const handlers = new Map(
+    router.handlers.map((handler) => [
+      handler.method.name,
+      checkMessages(handler, countableMessages(handler.method, readMaxBytes)),
+    ]),
+  );
   return {
     async understands({ headers, httpVersion }) {
       const isGrpc = /^application\/grpc($|[+;])/i.test(headers["content-type"] ?? "");

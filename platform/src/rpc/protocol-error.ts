@@ -11,9 +11,9 @@ import {
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { boundedError } from "./bounded-error.ts";
 import { closeStream } from "./close-stream.ts";
 import { endInOnePiece } from "./end-in-one-piece.ts";
+import { boundedError } from "./rest/bounded-error.ts";
 import { drain } from "./rest/drain.ts";
 import { errorResponse } from "./rest/error.ts";
 

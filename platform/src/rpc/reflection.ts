@@ -15,6 +15,7 @@ import {
   type ServerReflectionRequest as ServerReflectionRequestV1Alpha,
   ServerReflection as ServerReflectionV1Alpha,
 } from "@shop/gen/grpc/reflection/v1alpha/reflection_pb";
+import { cutText } from "./refusal-limits.ts";
 import { usedTypes } from "./used-types.ts";
 
 /** What a port that answers reflection answers for besides. */
@@ -90,7 +91,7 @@ function files(schema: ShownSchema, file: DescFile | undefined, told: Set<DescFi
 }
 
 function notFound(what: string): Answer {
-  return failure(Code.NotFound, `there is no ${what.slice(0, 200)}`);
+  return failure(Code.NotFound, `there is no ${cutText(what)}`);
 }
 
 function failure(errorCode: Code, errorMessage: string): Answer {

@@ -2,8 +2,8 @@ import { type DescMessage, getOption, type MessageShape } from "@bufbuild/protob
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, ValidationError, type Validator, Violation } from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
-import { cutText, maxQuotedCharacters } from "../cut-text.ts";
-import { type FieldViolation, maxViolations } from "../errors.ts";
+import type { FieldViolation } from "../errors.ts";
+import { cutText, maxQuotedCharacters, maxViolations } from "./refusal-limits.ts";
 import { matchesPattern } from "./schema-regexp.ts";
 import { measure } from "./size-rules.ts";
 import { madeOnce } from "./unchanging.ts";

@@ -13,9 +13,9 @@ import type { FindAtHand } from "./at-hand.ts";
 import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
 import { nodeCaller } from "./caller.ts";
+import { checkMessages } from "./checked-messages.ts";
 import type { AddressSeal, TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
-import { explainJsonErrors } from "./connect-json-errors.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { createEarlyRefusals } from "./early-refusals.ts";
@@ -23,11 +23,13 @@ import { toConnectError } from "./errors.ts";
 import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import { compressions } from "./lean/compressions.ts";
+import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
 import { NodeHeaders } from "./node-headers.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
 import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
+import { readableMessages } from "./readable-messages.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { bodyOf } from "./request-body.ts";
@@ -39,7 +41,6 @@ import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { createRouting, type Destination, type Routing } from "./routing.ts";
 import { createShortWay, type ShortWay } from "./short-way.ts";
-import { blameUndecodable } from "./undecodable-messages.ts";
 
 export interface ServerOptions {
   /** Of the module whose port this is. */
@@ -116,6 +117,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     services,
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
+    checkOf: (method) => messageCheck(method, readMaxBytes),
   });
   const routing = createRouting([...services, ...own.services], transcoder);
 
@@ -152,8 +154,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       takeOver(reply);
       earlyRefusals.tell(method, refusal, request.raw, reply.raw);
     } else if (
-      isTooLong(request.headers, readMaxBytes) &&
       method.methodKind === "unary" &&
+      isTooLong(request.headers, messageCheck(method, readMaxBytes).maxBytes) &&
       !own.services.includes(method.parent)
     ) {
       const error = await tooLarge(method, request.raw, options);
@@ -280,7 +282,10 @@ function connectHandlers(
   const router = createConnectRouter({ ...routerOptions, acceptCompression: compressions });
   for (const register of routes) register(router);
   const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-  return reachable.map(explainJsonErrors).map(blameUndecodable);
+  const { readMaxBytes, jsonOptions } = routerOptions;
+  return reachable.map((handler) =>
+    checkMessages(handler, readableMessages(handler.method, readMaxBytes, jsonOptions)),
+  );
 }
 
 /** Who may not call at all is told so, whatever the body. */
@@ -294,5 +299,6 @@ async function tooLarge(
   } catch (error) {
     return toConnectError(error, method.parent.file.proto.package);
   }
-  return withHttpStatus(new ConnectError(`the body is larger than ${readMaxBytes} bytes`, Code.ResourceExhausted), 413);
+  const { maxBytes } = messageCheck(method, readMaxBytes);
+  return withHttpStatus(new ConnectError(`the body is larger than ${maxBytes} bytes`, Code.ResourceExhausted), 413);
 }

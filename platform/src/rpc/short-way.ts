@@ -9,6 +9,7 @@ import { http2Caller, nodeCaller } from "./caller.ts";
 import type { EarlyRefusals } from "./early-refusals.ts";
 import type { Greet } from "./greet.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
+import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
 import type { RemoteCalls } from "./remote-calls.ts";
@@ -51,6 +52,7 @@ export function createShortWay(port: {
   const lean = createLeanCalls({
     ...port.routerOptions,
     findAtHand,
+    checkOf: (method) => messageCheck(method, readMaxBytes),
     handlers: port.handlers,
     specs: port.specs,
     admit: (method, request) =>
@@ -58,9 +60,9 @@ export function createShortWay(port: {
   });
 
   function unaryMethod(httpMethod = "GET", url = "/", headers: IncomingHttpHeaders) {
-    if (isTooLong(headers, readMaxBytes)) return undefined;
     const destination = routing.find(httpMethod, url);
     if (destination.kind !== "method" || destination.method.methodKind !== "unary") return undefined;
+    if (isTooLong(headers, messageCheck(destination.method, readMaxBytes).maxBytes)) return undefined;
     return {
       ...destination,
       refusal: earlyRefusals.of(destination.method),

@@ -25,7 +25,7 @@ export function isUsualConnect(headers: IncomingHttpHeaders, method: LeanMethod)
     (encoding === undefined || encoding === "identity") &&
     // Of a body of unknown length, or one that waits to be asked for, others know more.
     length !== undefined &&
-    Number(length) <= method.options.readMaxBytes &&
+    Number(length) <= method.check.maxBytes &&
     headers.expect === undefined &&
     timeoutOf(headers, method).error === undefined
   );
@@ -88,7 +88,8 @@ export async function answerConnect(
   endInOnePiece(response, bytes);
 }
 
-function parsed({ messages }: LeanMethod, binary: boolean, bytes: Uint8Array): Message | undefined {
+function parsed({ messages, check }: LeanMethod, binary: boolean, bytes: Uint8Array): Message | undefined {
+  if (check.problem(bytes, binary) !== undefined) return undefined;
   try {
     return messages.getI(binary).parse(bytes);
   } catch {

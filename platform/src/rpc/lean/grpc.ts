@@ -62,7 +62,7 @@ export async function answerGrpc(
   let failure: unknown;
   try {
     await method.admit(context);
-    const bytes = await readBody(stream, method.options.readMaxBytes);
+    const bytes = await readBody(stream, method.check.maxBytes);
     if (bytes === undefined) return context.end();
     const input = parsed(method, bytes);
     if (input === undefined) {
@@ -128,12 +128,14 @@ function enveloped(flags: number, message: Uint8Array): Buffer {
 }
 
 /** The one message of a request; undefined for whatever is not one whole message as it should be. */
-function parsed({ messages, options }: LeanMethod, bytes: Uint8Array): Message | undefined {
+function parsed({ messages, check }: LeanMethod, bytes: Uint8Array): Message | undefined {
   if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);
-  if (length !== bytes.byteLength - envelopeBytes || length > options.readMaxBytes) return undefined;
+  if (length !== bytes.byteLength - envelopeBytes || length > check.maxBytes) return undefined;
+  const message = bytes.subarray(envelopeBytes);
+  if (check.problem(message, true) !== undefined) return undefined;
   try {
-    return messages.getI(true).parse(bytes.subarray(envelopeBytes));
+    return messages.getI(true).parse(message);
   } catch {
     return undefined;
   }

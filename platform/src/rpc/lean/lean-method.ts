@@ -5,7 +5,7 @@ import {
   type MethodSerializationLookup,
   type UniversalHandler,
 } from "@connectrpc/connect/protocol";
-import { boundedError } from "../bounded-error.ts";
+import type { MessageCheck } from "../refusal-limits.ts";
 import { madeOnce } from "../unchanging.ts";
 import type { Compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
@@ -15,6 +15,8 @@ import type { LazyContext } from "./lazy-context.ts";
 export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGate" | "jsonOptions"> & {
   readonly readMaxBytes: number;
   readonly maxTimeoutMs?: number;
+  /** How messages of a method are looked at before they are decoded. */
+  readonly checkOf?: (method: DescMethod) => MessageCheck;
   /** An answer that is there already, for a request that is valid: it passes no interceptor. */
   readonly findAtHand?: (method: DescMethod, input: Message) => Message | undefined;
 };
@@ -25,6 +27,7 @@ const writeMaxBytes = 0xffffffff;
 export interface LeanMethod {
   readonly desc: DescMethod;
   readonly options: CallOptions;
+  readonly check: MessageCheck;
   readonly maxTimeoutMs: number;
   readonly stock: UniversalHandler;
   readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
@@ -47,6 +50,7 @@ export function leanMethods(
     methods.set(stock.requestPath, {
       desc: spec.method,
       options,
+      check: options.checkOf?.(spec.method) ?? { maxBytes: readMaxBytes, problem: () => undefined },
       maxTimeoutMs: options.maxTimeoutMs ?? Number.MAX_SAFE_INTEGER,
       stock,
       messages: createMethodSerializationLookup(spec.method, undefined, jsonOptions, {
@@ -70,6 +74,6 @@ export function encoded({ messages }: LeanMethod, isBinary: boolean, output: Mes
 /** What the caller is told: nothing of an error that was not made for it. */
 export function toldOf(error: unknown): ConnectError {
   return error instanceof ConnectError
-    ? boundedError(error)
+    ? error
     : new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

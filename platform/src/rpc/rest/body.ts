@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { cutText } from "../../cut-text.ts";
+import { cutText } from "../refusal-limits.ts";
 import { withHttpStatus } from "./http-status.ts";
 
 const inflate = promisify(gunzip);

@@ -14,7 +14,7 @@ import {
 } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { boundedError } from "../bounded-error.ts";
+import { boundedError } from "./bounded-error.ts";
 import { hasOwnJsonForm } from "./fields.ts";
 import { BadRequestSchema, RetryInfoSchema, ViolationsSchema } from "./google-types.ts";
 import { addHeaders, type RestHeaders } from "./headers.ts";

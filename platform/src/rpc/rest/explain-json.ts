@@ -1,6 +1,5 @@
 import { type DescMessage, fromJson, type JsonValue, type Registry } from "@bufbuild/protobuf";
-import { cutText } from "../../cut-text.ts";
-import { maxViolations } from "../../errors.ts";
+import { cutText, maxViolations } from "../refusal-limits.ts";
 import { fieldNamed, hasOwnJsonForm } from "./fields.ts";
 import type { FieldViolation } from "./invalid-request.ts";
 

@@ -1,5 +1,5 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import { cutText } from "../../cut-text.ts";
+import { cutText } from "../refusal-limits.ts";
 import { invalidRequest } from "./invalid-request.ts";
 
 /** How deep arrays and objects may nest in a body, and names in a query; as deep as protobuf-es reads messages. */

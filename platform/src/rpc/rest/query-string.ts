@@ -1,5 +1,8 @@
-import { cutText } from "../../cut-text.ts";
+import { cutText } from "../refusal-limits.ts";
 import { invalidRequest } from "./invalid-request.ts";
+
+/** Of one request: more than any list of a query has items. */
+const maxParameters = 1_000;
 
 /**
  * The names and values of a raw query string (without "?"), decoded as HTML forms write them ("+" is a space),
@@ -9,6 +12,8 @@ export function parseQuery(query: string): [name: string, value: string][] {
   const parameters: [string, string][] = [];
   for (const pair of query.split("&")) {
     if (pair === "") continue;
+    if (parameters.length === maxParameters)
+      throw invalidRequest({ field: "", description: `there are more than ${maxParameters} query parameters` });
     const equals = pair.indexOf("=");
     const name = decode(equals < 0 ? pair : pair.slice(0, equals), pair);
     parameters.push([name, equals < 0 ? "" : decode(pair.slice(equals + 1), name)]);

@@ -11,7 +11,7 @@ import {
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { cutText } from "../../cut-text.ts";
+import { cutText, type MessageCheck } from "../refusal-limits.ts";
 import { explainJson } from "./explain-json.ts";
 import { fieldMaskPaths, presentPaths } from "./field-mask.ts";
 import { fieldNamed, nestedMessage } from "./fields.ts";
@@ -44,6 +44,7 @@ export type DecodedRequest = {
  * @param query raw, without "?"
  * @param body null or empty bytes for a request without one
  * @param ifMatch the header If-Match, which fills the field `etag` where the route has one
+ * @param check how the body is looked at before it is parsed
  * @throws ConnectError invalid_argument with the violations as google.rpc.BadRequest; a body of the wrong
  *   Content-Type is HTTP 415
  */
@@ -54,11 +55,12 @@ export function decodeRequest(
   body: HttpBodyBytes | null,
   registry?: Registry,
   ifMatch: string | null = null,
+  check?: MessageCheck,
 ): DecodedRequest {
   const { input } = route.method;
   const tree: Tree = { json: {}, masks: [] };
   for (const [name, value] of query === "" ? [] : parseQuery(query)) addParameter(route, tree, name, value);
-  const bodyPaths = addBody(route, tree, body);
+  const bodyPaths = addBody(route, tree, body, check);
   route.variables.forEach((variable, index) => {
     addVariable(tree, variable, variables[index] ?? "");
   });
@@ -114,7 +116,12 @@ function addParameter(route: RestRoute, tree: Tree, name: string, value: string)
   }
 }
 
-function addBody(route: RestRoute, tree: Tree, body: HttpBodyBytes | null): () => string[] {
+function addBody(
+  route: RestRoute,
+  tree: Tree,
+  body: HttpBodyBytes | null,
+  check: MessageCheck | undefined,
+): () => string[] {
   const nothing = () => [];
   if (body === null || body.bytes.length === 0) return nothing;
   if (route.body.kind === "none")
@@ -125,6 +132,8 @@ function addBody(route: RestRoute, tree: Tree, body: HttpBodyBytes | null): () =
   const target = route.body.kind === "message" ? route.method.input : route.body.field.message;
   if (isHttpBody(target)) return nothing;
   requireJson(body.contentType);
+  const problem = check?.problem(body.bytes, false);
+  if (problem !== undefined) throw invalidRequest({ field: "", description: problem });
   const parsed = parseJsonBody(body.bytes);
   if (route.body.kind === "message") {
     tree.json = normalizeJson(route.method.input, parsed);

@@ -1,5 +1,5 @@
 import { type DescEnum, type DescField, type DescMessage, type JsonValue, ScalarType } from "@bufbuild/protobuf";
-import { cutText } from "../../cut-text.ts";
+import { cutText } from "../refusal-limits.ts";
 import { fieldMaskJson } from "./field-mask.ts";
 import { invalidRequest } from "./invalid-request.ts";
 

@@ -7,7 +7,7 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { cutText } from "../../cut-text.ts";
+import { cutText, type MessageCheck } from "../refusal-limits.ts";
 import { unchanging } from "../unchanging.ts";
 import { readBody } from "./body.ts";
 import { namesTag } from "./entity-tag.ts";
@@ -77,6 +77,8 @@ export type TranscoderOptions = {
   registry?: Registry;
   /** The largest request body, before and after decompression. Default 1 MiB. */
   readMaxBytes?: number;
+  /** How messages of a method are looked at before they are decoded. */
+  checkOf?: (method: DescMethod) => MessageCheck;
   /** How long a stream may wait for its first message before the response begins; until then errors get an HTTP status. Default 250. */
   firstMessageMs?: number;
   /** How often a quiet stream of Server-Sent Events sends a sign of life. Default 15,000. */
@@ -101,7 +103,7 @@ export type Transcoder = {
  */
 export function createTranscoder(options: TranscoderOptions): Transcoder {
   const services = [...options.services];
-  const { invoke, readMaxBytes = 1024 * 1024, firstMessageMs = 250, keepAliveMs = 15_000 } = options;
+  const { invoke, checkOf, readMaxBytes = 1024 * 1024, firstMessageMs = 250, keepAliveMs = 15_000 } = options;
   const target = createTargets(createRestRoutes(services, options.rules));
   const registry = options.registry ?? registryOf(services);
   return { readMaxBytes, target, handle, respond };
@@ -188,10 +190,11 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
     const { body, headers, target } = request;
     if (target.message !== undefined && body === null) return target.message;
-    const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
+    const check = checkOf?.(route.method);
+    const bytes = body === null ? undefined : await readBody(body, headers, check?.maxBytes ?? readMaxBytes);
     const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
     const ifMatch = headers.get("if-match");
-    const { message } = decodeRequest(route, variables, target.query, content, registry, ifMatch);
+    const { message } = decodeRequest(route, variables, target.query, content, registry, ifMatch, check);
     if (target.decides && body === null) target.message = unchanging(message);
     return message;
   }

@@ -1,3 +1,17 @@
+/** Violations that an answer names at most: more would only make it longer. */
+export const maxViolations = 20;
+
+/** Bytes of an answer that tells an error, its trailers included, in every protocol. */
+export const maxErrorBytes = 16 * 1024;
+
+/** How the messages of a method are looked at before they are decoded. */
+export interface MessageCheck {
+  /** Of a message, before and after decompression. */
+  readonly maxBytes: number;
+  /** Why bytes are not decoded; undefined when they may be. */
+  problem(message: Uint8Array, isBinary: boolean): string | undefined;
+}
+
 /** Characters (code points) of a caller's text that an answer repeats at most. */
 export const maxQuotedCharacters = 200;
 

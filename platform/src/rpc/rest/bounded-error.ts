@@ -1,16 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema } from "@shop/gen/google/rpc/error_details_pb";
-import { cutText, maxQuotedCharacters } from "../cut-text.ts";
-import { maxViolations } from "../errors.ts";
-import { httpStatus, withHttpStatus } from "./rest/http-status.ts";
+import { cutText, maxQuotedCharacters, maxViolations } from "../refusal-limits.ts";
+import { BadRequestSchema } from "./google-types.ts";
+import { httpStatus, withHttpStatus } from "./http-status.ts";
 
 type Detail = ConnectError["details"][number];
 type BadRequest = MessageInitShape<typeof BadRequestSchema>;
 type Violation = NonNullable<BadRequest["fieldViolations"]>[number];
-
-/** Bytes of an answer that tells an error, its trailers included, in every protocol. */
-export const maxErrorBytes = 16 * 1024;
 
 const maxMessageCharacters = 1_000;
 /** Percent-encoded: so gRPC sends a message, in a header. */

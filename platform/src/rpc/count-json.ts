@@ -1,0 +1,41 @@
+/** How deep arrays and objects may nest: as deep as protobuf-es reads messages. */
+const maxDepth = 100;
+
+/**
+ * The values of a JSON text, as its commas and opening brackets tell; Infinity where they nest deeper than 100 levels. Counts
+ * no further than `max`. What is no JSON is counted as far as it looks like it.
+ *
+ * @param inTexts whether commas inside of texts count, too
+ */
+export function countJson(bytes: Uint8Array, max: number, inTexts: boolean): number {
+  let values = 0;
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < bytes.byteLength && values <= max; at++) {
+    const byte = bytes[at];
+    if (isText) {
+      if (byte === 0x5c) at++;
+      else if (byte === 0x22) isText = false;
+      else if (byte === 0x2c && inTexts) values++;
+      continue;
+    }
+    switch (byte) {
+      case 0x22: // "
+        isText = true;
+        break;
+      case 0x2c: // ,
+        values++;
+        break;
+      case 0x5b: // [
+      case 0x7b: // {
+        values++;
+        if (++depth > maxDepth) return Number.POSITIVE_INFINITY;
+        break;
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--;
+        break;
+    }
+  }
+  return values;
+}

@@ -1,0 +1,57 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  BatchGetProductsRequestSchema,
+  CreateProductRequestSchema,
+  DecideOrdersRequestSchema,
+  ImportProductsRequestSchema,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { createMessageCheck } from "@shop/platform";
+import { expect, test } from "vitest";
+
+const manyAttributes = () => Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`NO ${index}`, ""]));
+const times = <Item>(count: number, item: Item): Item[] => Array.from({ length: count }, () => item);
+const productMistakes = createMessageCheck(CreateProductRequestSchema);
+const decideMistakes = createMessageCheck(DecideOrdersRequestSchema);
+const aLine = { productId: "any", quantity: 0 };
+
+test("a list that is too long is said to be, and its items are not looked at", () => {
+  const request = create(BatchGetProductsRequestSchema, { productIds: times(101, "x".repeat(101)) });
+  expect(createMessageCheck(BatchGetProductsRequestSchema)(request)).toEqual([
+    { field: "product_ids", description: "must contain no more than 100 item(s)", reason: "repeated.max_items" },
+  ]);
+});
+
+test("a map that is too large is said to be, and its pairs are not looked at", () => {
+  expect(productMistakes(create(CreateProductRequestSchema, { product: { attributes: manyAttributes() } }))).toEqual([
+    { field: "product.attributes", description: "map must be at most 32 entries", reason: "map.max_pairs" },
+  ]);
+});
+
+test("a text that is too long is said to be, and is not matched with its pattern", () => {
+  expect(productMistakes(create(CreateProductRequestSchema, { product: { name: "\n".repeat(201) } }))).toEqual([
+    { field: "product.name", description: "must be at most 200 characters", reason: "string.max_len" },
+  ]);
+});
+
+test("twenty violations are found, and no more", () => {
+  const orders = times(1, { orderId: "order", lines: times(50, aLine) });
+  expect(decideMistakes(create(DecideOrdersRequestSchema, { orders }))).toHaveLength(20);
+});
+
+test("of a message with hundreds of values the first violation is told", () => {
+  const orders = times(200, { orderId: "order", lines: times(100, aLine) });
+  expect(decideMistakes(create(DecideOrdersRequestSchema, { orders }))).toMatchObject([
+    { field: "orders[0].lines[0].quantity" },
+  ]);
+});
+
+test("the key of a map is told in 200 characters", () => {
+  const attributes = { ["é".repeat(1_000)]: "red" };
+  const [mistake] = productMistakes(create(CreateProductRequestSchema, { product: { attributes } }));
+  expect(mistake?.field.match(/é/g)).toHaveLength(200);
+});
+
+test("a field that the schema leaves to its method is not measured", () => {
+  const request = create(ImportProductsRequestSchema, { product: { attributes: manyAttributes() } });
+  expect(createMessageCheck(ImportProductsRequestSchema)(request)).toEqual([]);
+});
