@@ -11,6 +11,12 @@ export const platformConfig = z.object({
   REDIS_URL: z.string().default("redis://127.0.0.1:6379").describe("redis:// URL"),
   NATS_URL: z.string().default("nats://127.0.0.1:4222").describe("nats:// URLs, comma-separated"),
   CACHE_MEMORY_MIB: setting.integer(64, 1, 16_384, "MiB of memory for answers that this process keeps"),
+  BUFFERED_MIB: setting.integer(
+    64,
+    0,
+    65_536,
+    "MiB that unfinished requests and unread answers may hold in this process; 0 for no limit",
+  ),
   NATS_REPLICAS: setting.integer(1, 1, 5, "copies of each stream: 1 to 5, at most as many as NATS servers"),
   TAKEOVER_SECONDS: setting.integer(
     5,

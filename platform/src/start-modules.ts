@@ -21,6 +21,7 @@ import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { createAuthorize, reachableServices } from "./rpc/access.ts";
 import { createFindAtHand } from "./rpc/at-hand.ts";
+import { BufferedBytes } from "./rpc/buffered-bytes.ts";
 import { createAddressSeal } from "./rpc/client-address.ts";
 import { createTransportTo } from "./rpc/clients.ts";
 import { neighbourNotReady } from "./rpc/neighbour-ready.ts";
@@ -123,6 +124,7 @@ export async function startModules(
   const answersAtHand =
     settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.atHand ?? []);
   const findAtHand = createFindAtHand(answersAtHand, metrics);
+  const bufferedBytes = new BufferedBytes(settings.BUFFERED_MIB * 1_048_576);
   const listenFor = async (module: ServiceModule) => {
     const isPublic = module.isPublic ?? false;
     const openApi = module.openApi?.(configOf(module));
@@ -134,6 +136,7 @@ export async function startModules(
       isPublic,
       trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
       connectionLimits: module.connectionLimits?.(configOf(module)),
+      bufferedBytes,
       addressSeal,
       openApi: openApi && (await readFile(openApi)),
       corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],

@@ -1,3 +1,4 @@
+import { BufferedBytes } from "./buffered-bytes.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** A port on a free number that nothing was said about: it forwards, limits, refuses, measures and tells browsers nothing. */
@@ -8,6 +9,7 @@ export const barePort = {
   trustsProxy: () => false,
   corsOrigins: [],
   connectionLimits: undefined,
+  bufferedBytes: new BufferedBytes(0),
   openApi: undefined,
   addressSeal: undefined,
   refusal: () => undefined,

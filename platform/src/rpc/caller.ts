@@ -5,6 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import type { ConnectError } from "@connectrpc/connect";
 import { closeStream } from "./close-stream.ts";
 import { endInOnePiece } from "./end-in-one-piece.ts";
+import type { Connection } from "./held-bytes.ts";
 import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
 
 /** Whoever made a request, with what was asked and the way back: what a forwarder has to know of either version of HTTP. */
@@ -15,6 +16,8 @@ export interface Caller {
   readonly headers: http.IncomingHttpHeaders;
   /** The machine at the other end of the connection. */
   readonly peer: Pick<Socket, "remoteAddress">;
+  /** Stands for the connection; undefined once that is gone. */
+  readonly connection: Connection;
   readonly hasBody: boolean;
   readonly body: Readable;
   /** Of the request; known once its body has ended. */
@@ -35,6 +38,11 @@ export interface Caller {
   discardBody(): void;
   /** The same as Node has it, for those who know nothing else; to be asked before anything is read or answered. */
   asNode(): { readonly request: AnyRequest; readonly response: AnyResponse };
+}
+
+/** Stands for the connection of a request; undefined once that is gone. */
+export function connectionOf(request: AnyRequest): Connection {
+  return "stream" in request ? request.stream.session : request.socket;
 }
 
 /** Headers that are said in every answer, unless it says otherwise. */
@@ -71,6 +79,9 @@ class NodeCaller implements Caller {
   }
   get peer() {
     return this.#request.socket;
+  }
+  get connection() {
+    return connectionOf(this.#request);
   }
   get hasBody() {
     if ("stream" in this.#request) return !this.#request.stream.endAfterHeaders;
@@ -181,6 +192,9 @@ class Http2Caller implements Caller {
   }
   get path() {
     return this.headers[":path"] ?? "/";
+  }
+  get connection() {
+    return this.#stream.session;
   }
   get hasBody() {
     return !this.#stream.endAfterHeaders;

@@ -12,6 +12,7 @@ import type { Caller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
 import type { Neighbour } from "./clients.ts";
 import type { ForwardFailure } from "./forward.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
 import { countableMessages } from "./readable-messages.ts";
 import { bodyOf } from "./request-body.ts";
@@ -24,7 +25,7 @@ export interface ForeignCalls {
   /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
   understands(request: Pick<Caller, "headers" | "httpVersion">): Promise<boolean>;
   /** Makes a call that it would not understand anew, in a protocol that it knows. Never rejects. */
-  answer(method: DescMethod, request: AnyRequest, response: AnyResponse): Promise<void>;
+  answer(method: DescMethod, request: AnyRequest, response: AnyResponse, held: HeldBytes): Promise<void>;
   /** For REST. */
   readonly invoke: RestInvoke;
   /** Ends all connections at once; calls that still run break. */
@@ -78,11 +79,11 @@ export function createForeignCalls(
       const isGrpc = /^application\/grpc($|[+;])/i.test(headers["content-type"] ?? "");
       return (isGrpc && httpVersion === 2) || (await answersHttp1());
     },
-    async answer(method, request, response) {
+    async answer(method, request, response, held) {
       const handler = handlers.get(method.name)!;
       try {
         // What it calls a parsed body is taken as it is.
-        const body = bodyOf(request, response) as unknown as JsonValue;
+        const body = bodyOf(request, response, held) as unknown as JsonValue;
         const asked = universalRequestFromNodeRequest(request, response, body, undefined);
         await universalResponseToNodeResponse(await handler(asked), response);
       } catch {

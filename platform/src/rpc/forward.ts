@@ -2,10 +2,11 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { constants } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Caller } from "./caller.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import { watchMessageSizes } from "./message-sizes.ts";
 import { endToEnd, requestHead } from "./request-head.ts";
-import { readShort } from "./short-body.ts";
+import { readShort, type ShortBody } from "./short-body.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
 import {
   type Answer,
@@ -48,6 +49,8 @@ export interface ForwardOptions {
   readonly stop?: AbortSignal;
   /** Refuses larger messages where their length is said ahead, for upstreams whose own limit is not known. */
   readonly maxMessageBytes?: number;
+  /** Counts what is kept of bodies; without it that is not limited. A request that can't be kept is refused. */
+  readonly held?: HeldBytes;
   /** What the caller is told when nobody answered; a code and a message only if absent. */
   readonly toldOf?: (failure: NoAnswer) => ConnectError;
 }
@@ -107,6 +110,7 @@ class Exchange {
   readonly #head: RequestHead;
   readonly #isUnary: boolean;
   readonly #body: RequestBody;
+  readonly #held: HeldBytes | undefined;
   readonly #onFailure: (failure: ForwardFailure) => void;
   readonly #toldOf: (failure: NoAnswer) => ConnectError;
   #call: UpstreamCall | undefined;
@@ -121,6 +125,7 @@ class Exchange {
     {
       isUnary = false,
       maxMessageBytes,
+      held,
       toldOf = (failure) => new ConnectError(bare[failure], Code.Unavailable),
     }: ForwardOptions,
   ) {
@@ -131,14 +136,30 @@ class Exchange {
       maxMessageBytes === undefined
         ? undefined
         : watchMessageSizes(caller.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
-    this.#body = new RequestBody(caller, look);
+    this.#held = held;
+    this.#body = new RequestBody(caller, look, held);
     this.#onFailure = onFailure;
     this.#toldOf = toldOf;
   }
 
   async run(upstream: Upstream): Promise<void> {
+    try {
+      await this.#run(upstream);
+    } finally {
+      this.#held?.release();
+    }
+  }
+
+  async #run(upstream: Upstream): Promise<void> {
     this.#cancelWithCaller();
-    if (this.#isUnary && !this.#over && !(await this.#body.read())) return;
+    if (this.#isUnary && !this.#over) {
+      const state = await this.#body.read();
+      if (state === "broken") return;
+      if (state === "full") {
+        if (!this.#over) this.#refuse(this.#held!.refusal());
+        return;
+      }
+    }
     let retries = 1;
     let failure: NoAnswer = "unreachable";
     const turn = [...upstream.inTurn()];
@@ -206,9 +227,9 @@ class Exchange {
     const headers = endToEnd(answer.headers);
     if (answer.headersOnly) return this.#hand(answer, headers, nothing);
     if (!this.#isUnary) return await this.#stream(answer, headers, []);
-    const { state, chunks } = await readShort(answer.body, shortMaxBytes);
+    const { state, chunks } = await readShort(answer.body, shortMaxBytes, this.#held);
     if (this.#over) return;
-    if (state === "long") return await this.#stream(answer, headers, chunks);
+    if (state === "long" || state === "full") return await this.#stream(answer, headers, chunks);
     if (state === "broken") throw brokenOff();
     this.#hand(answer, headers, joined(chunks));
   }
@@ -272,12 +293,14 @@ class RequestBody {
   readonly #caller: Caller;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
+  readonly #held: HeldBytes | undefined;
   readonly #look: (chunk: Buffer) => void;
   #call: UpstreamCall | undefined;
 
   /** @param look sees each chunk as it is sent */
-  constructor(caller: Caller, look: ((chunk: Uint8Array) => void) | undefined) {
+  constructor(caller: Caller, look: ((chunk: Uint8Array) => void) | undefined, held: HeldBytes | undefined) {
     this.#caller = caller;
+    this.#held = held;
     this.#look = look ?? ignore;
   }
 
@@ -289,15 +312,15 @@ class RequestBody {
     return this.#caller.hasBody && (!this.#caller.body.readableEnded || Object.keys(this.#caller.trailers).length > 0);
   }
 
-  /** Reads ahead until the body is whole, or long. False when it breaks off: its sender has gone. */
-  async read(): Promise<boolean> {
-    const { state, chunks } = await readShort(this.#caller.body, shortMaxBytes);
+  /** Reads ahead until the body is whole, or long, or can't be kept. It breaks off when its sender has gone. */
+  async read(): Promise<ShortBody["state"]> {
+    const { state, chunks } = await readShort(this.#caller.body, shortMaxBytes, this.#held);
     this.#kept = [...chunks];
     for (const chunk of chunks) {
       this.#keptBytes += chunk.byteLength;
       this.#look(chunk);
     }
-    return state !== "broken";
+    return state;
   }
 
   sendTo(call: UpstreamCall): void {
@@ -324,13 +347,15 @@ class RequestBody {
 
   forget(): void {
     this.#kept = undefined;
+    this.#held?.release();
     this.#caller.body.off("data", this.#keep);
   }
 
   #keep = (chunk: Buffer): void => {
     this.#keptBytes += chunk.byteLength;
-    if (this.#keptBytes > shortMaxBytes) this.forget();
-    else this.#kept?.push(chunk);
+    const kept = this.#keptBytes > shortMaxBytes || this.#held === undefined ? chunk : this.#held.keep(chunk);
+    if (this.#keptBytes > shortMaxBytes || kept === undefined) this.forget();
+    else this.#kept?.push(kept);
   };
 
   #end = (): void => {

@@ -2,6 +2,7 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
+import type { HoldBytes } from "./held-bytes.ts";
 import { contain, createListenerGuard, type ListenerGuard, type NetworkError } from "./listener-guard.ts";
 import { lookAgainMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
 import { answerUnreadable, requireOneHost } from "./unreadable-requests.ts";
@@ -21,6 +22,8 @@ export interface OnePortOptions {
    * as long as it likes.
    */
   readonly unreadTimeoutMs?: number;
+  /** Counts what waits for its reader, a few times a second; what is too much is broken off. Not limited if absent. */
+  readonly holdBytes?: HoldBytes;
   /** HTTP/1.1: a connection without a request is closed after so long. */
   readonly keepAliveMs?: number;
   /** HTTP/2: streams that one client may hold open at the same time. */
@@ -65,6 +68,8 @@ const defaults = {
 
 /** Node looks this often for requests over HTTP/1.1 that are late, and we for the rest. */
 const lookEveryMs = 5_000;
+/** What readers do not take is counted this often: a process makes no more than some tens of megabytes in that time. */
+const countEveryMs = 250;
 
 /**
  * A Fastify `serverFactory` whose one port answers HTTP/1.1 and HTTP/2 without TLS (prior knowledge, RFC 9113 3.3) with
@@ -90,14 +95,14 @@ type SocketListener = (this: http.Server, socket: Socket) => void;
  * takes milliseconds when there are none.
  */
 export class OnePortServer extends http.Server {
-  readonly #options: Required<OnePortOptions>;
+  readonly #options: Required<Omit<OnePortOptions, "holdBytes">>;
   readonly #guard: ListenerGuard;
   readonly #http1: SocketListener;
   readonly #http2: http2.Http2Server;
   readonly #sniffing = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   readonly #http2Sockets = new Set<Socket>();
-  readonly #answers = new UnreadAnswers();
+  readonly #answers: UnreadAnswers;
   readonly #requests = new UnfinishedRequests();
   #closing = false;
 
@@ -118,8 +123,13 @@ export class OnePortServer extends http.Server {
       guard("response", response);
       contain(response, () => handler(request, response));
     };
-    const http1Handler = requireOneHost(guardedHandler);
+    const answers = new UnreadAnswers(options.holdBytes);
+    const http1Handler = requireOneHost((request, response) => {
+      answers.asked(request.socket, request.headers, response);
+      guardedHandler(request, response);
+    });
     super(http1, http1Handler);
+    this.#answers = answers;
     this.on("clientError", (error, socket) => {
       // What broke the socket itself was reported by it.
       if (socket.errored === null) settled.onNetworkError({ on: "connection", kind: "error", error });
@@ -136,7 +146,11 @@ export class OnePortServer extends http.Server {
       },
       Math.min(lookEveryMs, unreadTimeoutMs, requestTimeoutMs),
     ).unref();
-    this.once("close", () => clearInterval(cutOff));
+    const count = setInterval(() => answers.bound(), countEveryMs).unref();
+    this.once("close", () => {
+      clearInterval(cutOff);
+      clearInterval(count);
+    });
     this.#http1 = this.listeners("connection")[0] as SocketListener;
     this.#http2 = this.#createHttp2(guardedHandler);
     this.removeAllListeners("connection");
@@ -224,11 +238,11 @@ export class OnePortServer extends http.Server {
     const { sniffTimeoutMs, sessionCheckMs } = this.#options;
     let streams = 0;
     let used = true;
-    session.on("stream", (stream) => {
+    session.on("stream", (stream, headers) => {
       if (stream.destroyed) return;
       streams += 1;
       used = true;
-      this.#answers.watch(stream);
+      this.#answers.watch(stream, headers);
       this.#requests.watch(stream);
       // One listener for all: a stream is short, and each costs it time.
       stream.on("close", () => {

@@ -9,6 +9,7 @@ import type { Neighbour } from "./clients.ts";
 import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer } from "./forward.ts";
+import type { HoldBytes } from "./held-bytes.ts";
 import { NodeHeaders } from "./node-headers.ts";
 import { tellForwarded } from "./request-head.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
@@ -40,6 +41,7 @@ export function createRemoteCalls(options: {
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
   readonly addressSeal: AddressSeal | undefined;
+  readonly holdBytes: HoldBytes;
   readonly stopping: AbortSignal;
   readonly log: Logger;
 }): RemoteCalls {
@@ -75,15 +77,18 @@ export function createRemoteCalls(options: {
         return;
       }
       const foreigner = foreign.get(method.parent.typeName);
+      const domain = foreigner === undefined ? method.parent.file.proto.package : undefined;
+      const held = options.holdBytes(headers, caller.connection, domain);
       if (foreigner !== undefined && !(await foreigner.understands(caller))) {
         const { request, response } = caller.asNode();
         tellForwarded(request);
-        await foreigner.answer(method, request, response);
+        await foreigner.answer(method, request, response, held);
         return;
       }
       const isUnary = method.methodKind === "unary";
       await forwarder.forward(caller, upstream, {
         isUnary,
+        held,
         // Reasons are the platform's: who speaks for others has none.
         ...(foreigner === undefined && {
           toldOf: (failure) => toConnectError(noAnswers[failure](), method.parent.file.proto.package),

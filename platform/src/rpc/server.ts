@@ -10,9 +10,10 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
 import type { FindAtHand } from "./at-hand.ts";
+import { type BufferedBytes, createHoldBytes } from "./buffered-bytes.ts";
 import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
-import { nodeCaller } from "./caller.ts";
+import { connectionOf, nodeCaller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
 import type { AddressSeal, TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
@@ -22,6 +23,7 @@ import { createEarlyRefusals } from "./early-refusals.ts";
 import { toConnectError } from "./errors.ts";
 import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
+import type { HoldBytes } from "./held-bytes.ts";
 import { compressions } from "./lean/compressions.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
@@ -58,6 +60,8 @@ export interface ServerOptions {
   readonly trustsProxy: TrustsProxy;
   /** Undefined for a port that holds as many connections as come. */
   readonly connectionLimits: ConnectionLimits | undefined;
+  /** The budget of the process for what waits in memory. */
+  readonly bufferedBytes: BufferedBytes;
   /** What the port is described by in OpenAPI, in JSON; undefined for a port that does not describe itself. */
   readonly openApi: Uint8Array | undefined;
   /** How neighbours are told who the client is. Absent when they are no parts of the platform: they can read X-Forwarded-For. */
@@ -110,7 +114,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   // Services of one module share its routes.
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
-  const remote = createRemoteCalls(options);
+  const holdBytes = createHoldBytes(options);
+  const remote = createRemoteCalls({ ...options, holdBytes });
   const specs = collectMethods(routes);
   const invokeHosted = callMethods(specs, options.routerOptions);
   const transcoder = createTranscoder({
@@ -125,10 +130,10 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const greet = createGreet(options);
   const earlyRefusals = createEarlyRefusals(options);
   const shortWay = options.leanCalls
-    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet, remote, earlyRefusals })
+    ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet, remote, earlyRefusals, holdBytes })
     : undefined;
   const app = Fastify({
-    serverFactory: openPort(options, greet, shortWay),
+    serverFactory: openPort(options, greet, holdBytes, shortWay),
     routerOptions: { maxParamLength: 16_384 },
   });
   // Bodies stay unread: whoever answers reads them, and only once the caller may call.
@@ -164,7 +169,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     }
   });
   app.addHook("preHandler", async (request, reply) => {
-    request.body = bodyOf(request.raw, reply.raw);
+    request.body = bodyOf(request.raw, reply.raw, heldFor(request));
   });
   await app.register(fastifyConnectPlugin, { routes: own.routes, readMaxBytes: ownReadMaxBytes });
   await app.register(fastifyConnectPlugin, {
@@ -181,9 +186,17 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       await remote.call(destination.method, nodeCaller(request.raw, reply.raw));
     } else {
       if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request.raw);
-      await handleNodeRequest(transcoder, request.raw, reply.raw, {}, destination.rest);
+      await handleNodeRequest(transcoder, request.raw, reply.raw, {}, destination.rest, heldFor(request));
     }
   });
+  function heldFor(request: FastifyRequest) {
+    const destination = request.getDecorator<Destination>("destination");
+    const method = destination.kind === "method" ? destination.method : undefined;
+    // Of a stream one message is read at a time.
+    const maxBytes = method?.methodKind === "unary" ? undefined : readMaxBytes;
+    const { headers } = request.raw;
+    return holdBytes(headers, connectionOf(request.raw), method?.parent.file.proto.package, maxBytes);
+  }
   function isForwarded(destination: Destination): destination is Destination & { kind: "method" } {
     if (destination.kind !== "method" || isHosted(destination.method)) return false;
     return destination.rest === undefined || !options.foreignNeighbours;
@@ -240,9 +253,15 @@ function hostOf({ headers }: AnyRequest): string | undefined {
 }
 
 /** Before anything else: where a request comes from, and what every answer says, errors of the framework included. */
-function openPort(options: ServerOptions, greet: Greet, shortWay: ShortWay | undefined): FastifyServerFactory {
+function openPort(
+  options: ServerOptions,
+  greet: Greet,
+  holdBytes: HoldBytes,
+  shortWay: ShortWay | undefined,
+): FastifyServerFactory {
   const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
+    holdBytes,
     ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
     onNetworkError: reportNetworkErrors(options),
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),

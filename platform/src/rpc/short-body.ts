@@ -1,14 +1,21 @@
 import type { Http2Stream } from "node:http2";
 import type { Readable } from "node:stream";
+import type { HeldBytes } from "./held-bytes.ts";
 
-/** What was read of a body: all of it; more than was asked for, with the rest still to come; or what came before it broke off. */
+/**
+ * What was read of a body: all of it; more than was asked for, or than could be kept, with the rest still to come; or what came
+ * before it broke off.
+ */
 export interface ShortBody {
-  readonly state: "whole" | "long" | "broken";
+  readonly state: "whole" | "long" | "full" | "broken";
   readonly chunks: readonly Buffer[];
 }
 
-/** Reads a body until its end, or until it is longer than so many bytes: then it pauses. Its errors are others' to hear. Never rejects. */
-export function readShort(body: Readable, maxBytes: number): Promise<ShortBody> {
+/**
+ * Reads a body until its end, or until it is longer than so many bytes, or than may be held: then it pauses. What was read stays
+ * held. Its errors are others' to hear. Never rejects.
+ */
+export function readShort(body: Readable, maxBytes: number, held: HeldBytes | undefined): Promise<ShortBody> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -18,11 +25,13 @@ export function readShort(body: Readable, maxBytes: number): Promise<ShortBody> 
       resolve({ state, chunks });
     };
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
+      const kept = held === undefined ? chunk : held.keep(chunk);
+      // What can't be kept is still there for whom it is passed on to.
+      chunks.push(kept ?? chunk);
       bytes += chunk.byteLength;
-      if (bytes <= maxBytes) return;
+      if (kept !== undefined && bytes <= maxBytes) return;
       body.off("data", onData).off("end", onEnd).off("close", onClose).pause();
-      settle("long");
+      settle(kept === undefined ? "full" : "long");
     };
     const onEnd = () => settle(isReset(body) ? "broken" : "whole");
     const onClose = () => {

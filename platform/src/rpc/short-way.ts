@@ -5,9 +5,10 @@ import type { MethodImplSpec } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { FindAtHand } from "./at-hand.ts";
 import { keptByAnybody } from "./cacheable.ts";
-import { http2Caller, nodeCaller } from "./caller.ts";
+import { connectionOf, http2Caller, nodeCaller } from "./caller.ts";
 import type { EarlyRefusals } from "./early-refusals.ts";
 import type { Greet } from "./greet.ts";
+import type { HoldBytes } from "./held-bytes.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
@@ -42,6 +43,7 @@ export function createShortWay(port: {
   readonly findAtHand: FindAtHand;
   readonly remote: RemoteCalls;
   readonly earlyRefusals: EarlyRefusals;
+  readonly holdBytes: HoldBytes;
   hosted(service: DescService): unknown;
 }): ShortWay {
   const { routing, transcoder, greet, corsOrigins, findAtHand, remote, earlyRefusals } = port;
@@ -55,6 +57,7 @@ export function createShortWay(port: {
     checkOf: (method) => messageCheck(method, readMaxBytes),
     handlers: port.handlers,
     specs: port.specs,
+    holdBytes: port.holdBytes,
     admit: (method, request) =>
       isUsual(request) && earlyRefusals.of(method) === undefined ? { ...greet(request), ...vary } : undefined,
   });
@@ -89,8 +92,12 @@ export function createShortWay(port: {
       }
       if (called.rest === undefined) return false;
       const message = messageAtHand(request, called.rest);
-      if (message === undefined) void handleNodeRequest(transcoder, request, response, say(), called.rest);
-      else {
+      if (message === undefined) {
+        const said = say();
+        const domain = called.method.parent.file.proto.package;
+        const held = port.holdBytes(request.headers, connectionOf(request), domain);
+        void handleNodeRequest(transcoder, request, response, said, called.rest, held);
+      } else {
         const said = { ...say(), ...keptByAnybody };
         const result = { message, header: undefined, trailer: undefined };
         answerNodeRequest(transcoder, request, response, said, called.rest, result);

@@ -3,6 +3,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { endInOnePiece } from "../end-in-one-piece.ts";
+import type { HeldBytes } from "../held-bytes.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { type Compressible, compressed } from "./compressions.ts";
@@ -41,6 +42,7 @@ export async function answerConnect(
   request: IncomingMessage,
   response: ServerResponse,
   said: OutgoingHttpHeaders,
+  held: HeldBytes,
 ): Promise<void> {
   const { headers } = request;
   const binary = isBinary[headers["content-type"]!]!;
@@ -61,7 +63,7 @@ export async function answerConnect(
   let type = binary ? "application/proto" : "application/json";
   try {
     await method.admit(context);
-    const bytes = await readBody(request);
+    const bytes = await readBody(request, Number(headers["content-length"]), held);
     if (bytes === undefined) return context.end();
     const input = parsed(method, binary, bytes);
     if (input === undefined) {
@@ -97,16 +99,30 @@ function parsed({ messages, check }: LeanMethod, binary: boolean, bytes: Uint8Ar
   }
 }
 
-/** The whole body, whose length was said ahead; undefined when its sender has gone before its end. */
-function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  return new Promise((resolve) => {
-    let body: Buffer | undefined;
-    request.on("data", (chunk: Buffer) => {
-      body = body === undefined ? chunk : Buffer.concat([body, chunk]);
-    });
-    request.on("end", () => resolve(body ?? Buffer.alloc(0)));
-    request.on("error", () => resolve(undefined));
-    request.on("close", () => resolve(undefined));
-    if (request.destroyed) resolve(undefined);
+/**
+ * The whole body, whose length was said ahead; undefined when its sender has gone before its end. Rejects when what has come of it
+ * can't be kept until the rest has.
+ */
+function readBody(request: IncomingMessage, length: number, held: HeldBytes): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const settle = (body: Buffer | undefined) => {
+      held.release();
+      resolve(body);
+    };
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.byteLength;
+      const kept = bytes < length ? held.keep(chunk) : chunk;
+      if (kept !== undefined) return void chunks.push(kept);
+      request.off("data", onData).resume();
+      held.release();
+      reject(held.refusal());
+    };
+    request.on("data", onData);
+    request.on("end", () => settle(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    request.on("error", () => settle(undefined));
+    request.on("close", () => settle(undefined));
+    if (request.destroyed) settle(undefined);
   });
 }

@@ -9,6 +9,7 @@ import {
 import type { Message } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { HeldBytes } from "../held-bytes.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
@@ -42,6 +43,7 @@ export async function answerGrpc(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   said: OutgoingHttpHeaders,
+  held: HeldBytes,
 ): Promise<void> {
   const context = createLazyContext({
     method: method.desc,
@@ -62,7 +64,7 @@ export async function answerGrpc(
   let failure: unknown;
   try {
     await method.admit(context);
-    const bytes = await readBody(stream, method.check.maxBytes);
+    const bytes = await readBody(stream, method.check.maxBytes, held);
     if (bytes === undefined) return context.end();
     const input = parsed(method, bytes);
     if (input === undefined) {
@@ -94,26 +96,53 @@ export async function answerGrpc(
   if (!stream.readableEnded) discard(stream);
 }
 
-/** The body, or as much of it as is needed to see that it is too large; undefined when its sender has gone before its end. */
-function readBody(stream: ServerHttp2Stream, readMaxBytes: number): Promise<Uint8Array | undefined> {
-  return new Promise((resolve) => {
-    let body: Buffer | undefined;
+/**
+ * The body, or as much of it as is needed to see that it is too large; undefined when its sender has gone before its end. Rejects
+ * when what has come of it can't be kept until the rest has.
+ */
+function readBody(stream: ServerHttp2Stream, readMaxBytes: number, held: HeldBytes): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) => {
+    let chunks: Buffer[] = [];
+    let bytes = 0;
+    /** What the message's own prefix says, once it is there. */
+    let said: number | undefined;
+    const settle = (body: Buffer | undefined) => {
+      held.release();
+      resolve(body);
+    };
     const onData = (chunk: Buffer) => {
-      body = body === undefined ? chunk : Buffer.concat([body, chunk]);
-      const said = body.byteLength < envelopeBytes ? 0 : body.readUInt32BE(1);
-      if (said > readMaxBytes || body.byteLength > readMaxBytes + envelopeBytes) {
+      bytes += chunk.byteLength;
+      if (said === undefined && bytes >= envelopeBytes) {
+        chunks = [joined([...chunks, chunk])];
+        said = chunks[0]!.readUInt32BE(1);
+        chunk = chunks.pop()!;
+      }
+      // The last one waits for nothing.
+      const kept = said !== undefined && bytes >= said + envelopeBytes ? chunk : held.keep(chunk);
+      if (kept === undefined) {
         stream.off("data", onData).pause();
-        resolve(body);
+        held.release();
+        reject(held.refusal());
+        return;
+      }
+      chunks.push(kept);
+      if ((said ?? 0) > readMaxBytes || bytes > readMaxBytes + envelopeBytes) {
+        stream.off("data", onData).pause();
+        settle(joined(chunks));
       }
     };
     stream.on("data", onData);
     // A stream that was reset ends like one that is complete.
-    stream.on("end", () => resolve(stream.rstCode === constants.NGHTTP2_NO_ERROR ? (body ?? nothing) : undefined));
-    stream.on("close", () => resolve(undefined));
+    stream.on("end", () => settle(stream.rstCode === constants.NGHTTP2_NO_ERROR ? joined(chunks) : undefined));
+    stream.on("close", () => settle(undefined));
     // Without a body the end may have come while access was checked.
-    if (stream.readableEnded) resolve(nothing);
-    else if (stream.destroyed) resolve(undefined);
+    if (stream.readableEnded) settle(nothing);
+    else if (stream.destroyed) settle(undefined);
   });
+}
+
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
 const nothing = Buffer.alloc(0);

@@ -9,6 +9,8 @@ import { DeadLetterService, ListDeadLettersRequestSchema } from "@shop/gen/shop/
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DomainError } from "../../errors.ts";
 import { silentLog } from "../../testing/index.ts";
+import { barePort } from "../bare-port.ts";
+import { createHoldBytes } from "../buffered-bytes.ts";
 import { collectMethods } from "../call-methods.ts";
 import { createRouterOptions } from "../router-options.ts";
 import { openTestPort } from "../testing/test-port.ts";
@@ -239,6 +241,7 @@ async function listen(waits: (context: HandlerContext) => Promise<object>) {
     specs: collectMethods([register]),
     readMaxBytes: 1_000,
     admit: () => ({}),
+    holdBytes: createHoldBytes(barePort),
   });
   const left = 418;
   const http1 = http.createServer((request, response) => {

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { MethodImplSpec } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { HoldBytes } from "../held-bytes.ts";
 import { answerConnect, isUsualConnect } from "./connect.ts";
 import { answerGrpc, isUsualGrpc } from "./grpc.ts";
 import { type CallOptions, leanMethods } from "./lean-method.ts";
@@ -20,6 +21,7 @@ export interface LeanOptions extends CallOptions {
    * answered elsewhere.
    */
   admit(method: DescMethod, request: Pick<IncomingMessage, "headers" | "socket">): OutgoingHttpHeaders | undefined;
+  readonly holdBytes: HoldBytes;
 }
 
 /** Answers the usual calls of unary methods; the answer `false` means that nothing was touched and somebody else has to. */
@@ -38,7 +40,8 @@ export function createLeanCalls(options: LeanOptions): LeanCalls {
       if (method === undefined || request.method !== "POST" || !isUsualConnect(request.headers, method)) return false;
       const said = options.admit(method.desc, request);
       if (said === undefined) return false;
-      void answerConnect(method, request, response, said).catch(() => response.destroy());
+      const held = options.holdBytes(request.headers, request.socket, domainOf(method.desc));
+      void answerConnect(method, request, response, said, held).catch(() => response.destroy());
       return true;
     },
     stream(stream, headers) {
@@ -46,8 +49,13 @@ export function createLeanCalls(options: LeanOptions): LeanCalls {
       if (method === undefined || headers[":method"] !== "POST" || !isUsualGrpc(headers, method)) return false;
       const said = options.admit(method.desc, { headers, socket: stream.session!.socket as Socket });
       if (said === undefined) return false;
-      void answerGrpc(method, stream, headers, said).catch(() => stream.destroy());
+      const held = options.holdBytes(headers, stream.session, domainOf(method.desc));
+      void answerGrpc(method, stream, headers, said, held).catch(() => stream.destroy());
       return true;
     },
   };
+}
+
+function domainOf({ parent }: DescMethod): string {
+  return parent.file.proto.package;
 }

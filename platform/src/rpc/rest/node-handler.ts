@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { endInOnePiece } from "../end-in-one-piece.ts";
+import type { HeldBytes } from "../held-bytes.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { drain } from "./drain.ts";
 import type { RestHeaders } from "./headers.ts";
@@ -20,6 +21,7 @@ const callerGone = new ConnectError("the caller has gone", Code.Canceled);
  *
  * @param said what every answer says in headers, unless this one says otherwise
  * @param target what the transcoder finds by the request's first line, for a host that has asked
+ * @param held counts what has come of a body; without it that is not limited
  */
 export async function handleNodeRequest(
   transcoder: Transcoder,
@@ -27,6 +29,7 @@ export async function handleNodeRequest(
   response: NodeResponse,
   said: RestHeaders = {},
   target: RestTarget = transcoder.target(request.method ?? "GET", request.url ?? "/"),
+  held?: HeldBytes,
 ): Promise<void> {
   let abort: AbortController | undefined;
   // Not response.writableFinished: of an HTTP/2 stream that its caller reset it says true.
@@ -40,7 +43,7 @@ export async function handleNodeRequest(
     method: request.method ?? "GET",
     target,
     headers: new NodeHeaders(request.headers),
-    body: bodyOf(request),
+    body: bodyOf(request, held),
     get signal() {
       abort ??= new AbortController();
       if (gone) abort.abort(callerGone);
@@ -76,29 +79,41 @@ export function hasBody(request: NodeRequest): boolean {
  * due, and for a small body costs as much as the rest of a request. Nothing slow may read this one: it does not hold
  * the sender back.
  */
-function bodyOf(request: NodeRequest): AsyncIterable<Uint8Array> | null {
+function bodyOf(request: NodeRequest, held: HeldBytes | undefined): AsyncIterable<Uint8Array> | null {
   if (!hasBody(request)) return null;
-  return { [Symbol.asyncIterator]: () => chunksOf(request) };
+  return { [Symbol.asyncIterator]: () => chunksOf(request, held) };
 }
 
-function chunksOf(request: NodeRequest): AsyncIterator<Uint8Array> {
+function chunksOf(request: NodeRequest, held: HeldBytes | undefined): AsyncIterator<Uint8Array> {
   const isBroken = () => request.destroyed || request.aborted;
   const chunks: Uint8Array[] = [];
   // The caller may have gone while access was checked; its events will not come again.
-  let state: "open" | "ended" | "broken" = isBroken() ? "broken" : "open";
+  let state: "open" | "ended" | "broken" | "refused" = isBroken() ? "broken" : "open";
   let wake = () => {};
-  const onData = (chunk: Uint8Array) => {
-    chunks.push(chunk);
+  const onData = (chunk: Buffer) => {
+    const kept = held === undefined ? chunk : held.keep(chunk);
+    if (kept === undefined) {
+      state = "refused";
+      chunks.length = 0;
+      stop();
+    } else chunks.push(kept);
     wake();
   };
   const onEnd = () => {
     // A reset HTTP/2 stream ends like a complete one, and half a body must not pass for a whole.
     state = isBroken() ? "broken" : "ended";
+    held?.release();
     wake();
   };
   const onBreak = () => {
     if (state === "open") state = "broken";
+    held?.release();
     wake();
+  };
+  const stop = () => {
+    request.off("data", onData).off("end", onEnd).off("close", onBreak);
+    request.pause();
+    held?.release();
   };
   request.on("data", onData).on("end", onEnd).on("error", onBreak).on("close", onBreak);
   return {
@@ -109,12 +124,12 @@ function chunksOf(request: NodeRequest): AsyncIterator<Uint8Array> {
         });
       const value = chunks.shift();
       if (value !== undefined) return { done: false, value };
+      if (state === "refused") throw held!.refusal();
       if (state === "broken") throw new ConnectError("the request broke off", Code.Canceled);
       return { done: true, value };
     },
     async return() {
-      request.off("data", onData).off("end", onEnd).off("close", onBreak);
-      request.pause();
+      stop();
       return { done: true, value: undefined };
     },
   };
