@@ -11,6 +11,7 @@ const reasons = new Map(
     ACCESS_TOKEN_MISSING: 401,
     ADMIN_REQUIRED: 403,
     DEPENDENCY_UNAVAILABLE: 503,
+    BUFFERS_FULL: 429,
     SERVICE_UNREACHABLE: 503,
     INVALID_FIELDS: 400,
     THING_NOT_FOUND: 404,
@@ -170,7 +171,7 @@ describe("answers", () => {
     const statuses = (path: string, verb: string) => Object.keys(operation(path, verb).responses).map(Number);
     expect(statuses("/things", "get")).toEqual([200, 304, 400, 500, 503, 504]);
     expect(statuses("/things/{thing_id}", "get")).toEqual([200, 304, 400, 401, 404, 500, 503, 504]);
-    expect(statuses("/things/{thing_id}", "patch")).toEqual([200, 400, 401, 403, 413, 415, 500, 503, 504]);
+    expect(statuses("/things/{thing_id}", "patch")).toEqual([200, 400, 401, 403, 413, 415, 429, 500, 503, 504]);
     const { 404: notFound, 503: unavailable } = operation("/things/{thing_id}", "get").responses;
     expect(notFound.description).toContain("- `THING_NOT_FOUND`: When it is THING_NOT_FOUND.");
     expect(unavailable.headers).toHaveProperty("Retry-After");

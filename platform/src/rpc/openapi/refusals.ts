@@ -11,6 +11,8 @@ export interface Reason {
 }
 
 const anybody = ["INVALID_FIELDS", "DEPENDENCY_UNAVAILABLE", "SERVICE_UNREACHABLE"];
+/** What requests with a body are refused for besides. */
+const withBody = ["BUFFERS_FULL"];
 const signedIn = [...anybody, "ACCESS_TOKEN_MISSING", "ACCESS_TOKEN_INVALID", "TOKEN_KEYS_UNAVAILABLE"];
 
 /** By access rule, what the platform refuses every call for that gets to a port. */
@@ -44,7 +46,8 @@ const maySucceedLater = [409, 429, 503];
 
 /** The responses by which a route refuses, by status, each with its reasons. */
 export function refusals(route: RestRoute, known: ReadonlyMap<string, Reason>): Map<number, JsonObject> {
-  const reasons = reasonsOf(route.method).map((name) => {
+  const names = [...reasonsOf(route.method), ...(route.body.kind === "none" ? [] : withBody)];
+  const reasons = names.map((name) => {
     const reason = known.get(name);
     if (reason === undefined) throw new Error(`${route.method.toString()}: nobody describes the reason ${name}`);
     return { name, ...reason };
