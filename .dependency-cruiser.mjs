@@ -12,7 +12,7 @@ const doors = [
   "^client/src/index\\.ts$",
   "^platform/src/(testing/)?index\\.ts$",
   "^platform/src/rpc/openapi/document\\.ts$",
-  "^platform/src/rpc/testing/test-port\\.ts$",
+  "^platform/src/rpc/testing/(http2-frames|test-port)\\.ts$",
   "^services/[^/]+/src/service\\.ts$",
   "^gateway/src/gateway\\.ts$",
   "^tools/src/infra/index\\.ts$",

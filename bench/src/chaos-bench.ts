@@ -41,7 +41,7 @@ interface InjectedFault {
 }
 
 /** Hits everything in turn for so many minutes, or each victim alone, while buyers buy; then says what is left of the promises. */
-export async function benchChaos({ seed, minutes, victim, buyers }: BenchSettings): Promise<string> {
+export async function benchChaos({ seed, minutes = 5, victim, buyers }: BenchSettings): Promise<string> {
   const chosen = victim === "each" ? eachAlone : [victim];
   const sections: string[] = [];
   for (const victims of chosen) {

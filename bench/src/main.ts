@@ -1,9 +1,10 @@
-// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [chaos] [mutants]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [chaos] [mutants] [fuzz]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
 import { benchCalls } from "./calls-bench.ts";
 import { benchChaos } from "./chaos-bench.ts";
 import { serveFloor } from "./floor.ts";
+import { benchFuzz } from "./fuzz-bench.ts";
 import { compareHashes } from "./hash-floor.ts";
 import { benchHttp } from "./http-bench.ts";
 import { insertOrders } from "./insert-floor.ts";
@@ -26,6 +27,7 @@ const benches = {
   "sign-ins": benchSignIns,
   chaos: benchChaos,
   mutants: benchMutants,
+  fuzz: benchFuzz,
 };
 const usual = ["start", "http"] as const;
 /** What this file does in a process of its own. */
@@ -47,7 +49,7 @@ const { positionals, values } = parseArgs({
     connections: { type: "string" },
     workers: { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
-    minutes: { type: "string", default: "5" },
+    minutes: { type: "string" },
     victim: { type: "string", default: "all" },
     buyers: { type: "string", default: "96" },
     note: { type: "string", default: "" },
@@ -65,7 +67,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
     connections: values.connections === undefined ? undefined : Number(values.connections),
     workers: Number(values.workers),
     seed: Number(values.seed),
-    minutes: Number(values.minutes),
+    minutes: values.minutes === undefined ? undefined : Number(values.minutes),
     victim: values.victim,
     buyers: Number(values.buyers),
   };
@@ -80,7 +82,8 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
-      "npm run bench -- mutants [--seed 1] [--note '...']",
+      "npm run bench -- mutants [--seed 1] [--note '...']\n" +
+      "npm run bench -- fuzz [--seed 1] [--minutes 60] [--note '...']",
   );
   process.exitCode = 1;
 }

@@ -180,7 +180,7 @@ function row(name: string, turns: readonly Turn[], ratio: string): string[] {
 
 /** What the process of the shop holds while it is read and changed for long. */
 async function soak(shop: Shop, requestsOf: () => Promise<Requests>, settings: BenchSettings): Promise<string[]> {
-  const { minutes, connections = usualConnections } = settings;
+  const { minutes = 5, connections = usualConnections } = settings;
   const pid = shop.pidOf("all-in-one");
   const rows: string[][] = [];
   for (let minute = 1; minute <= minutes; minute++) {

@@ -11,8 +11,8 @@ export interface BenchSettings {
   readonly workers: number;
   /** What the schedule of a fault run follows from. */
   readonly seed: number;
-  /** How long faults are injected. */
-  readonly minutes: number;
+  /** How long a run of minutes is, such as one that injects faults; the bench's own choice when absent. */
+  readonly minutes: number | undefined;
   /** Whom they hit: a group of tests/resilience/nemesis.ts, or `each` for one run of each group. */
   readonly victim: string;
   readonly buyers: number;

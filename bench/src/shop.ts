@@ -17,6 +17,7 @@ export interface Shop {
   /** From the command to the first 200 of `/readyz`. */
   readonly readyMs: number;
   pidOf(process: string): number;
+  portsOf(process: string): readonly number[];
   /** Of the database that this shop runs on. */
   mongoUrl(): string;
   /** Resolves once the starter has said everything: on empty data, after the sample catalogue was loaded. */
@@ -88,6 +89,7 @@ export async function startShop(dataDir: string, settings: Readonly<Record<strin
     url,
     readyMs,
     pidOf: (name) => processOf(name).pid,
+    portsOf: (name) => processOf(name).ports,
     mongoUrl: () => `mongodb://127.0.0.1:${processOf("mongodb").ports[0]}/?directConnection=true`,
     settled: () => until("the starter is done", () => said().includes("Ctrl-C stops everything")),
     async stop() {

@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { choosePorts } from "@shop/tools/infra";
+import { choosePorts, isFree } from "@shop/tools/infra";
 import type { TestProject } from "vitest/node";
 import { eventually } from "../e2e/eventually.ts";
 import { leakedSecrets } from "./leaked-secrets.ts";
@@ -26,6 +26,8 @@ export interface RunningShop {
   readonly usersUrl: string;
   readonly inventoryUrl: string;
   readonly ordersUrl: string;
+  /** Where each process tells its metrics. */
+  readonly metricsUrls: readonly string[];
   /** Where nobody listens yet: pages of `http://localhost` with this port are let in, as those of web.example are. */
   readonly pagePort: number;
   readonly dataDir: string;
@@ -77,6 +79,15 @@ function secretsLogged({ dataDir, admin, internalSecret }: RunningShop): string[
   );
 }
 
+/** The first of four free ports, since each process of the split shape takes the next one; below those that anything else chooses. */
+async function chooseMetricsPort(): Promise<number> {
+  for (;;) {
+    const first = 16_000 + 4 * Math.floor(Math.random() * 900);
+    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(first + offset)));
+    if (free.every(Boolean)) return first;
+  }
+}
+
 /** `npm start`, in the shape that the project's name ends in, on free ports and an empty folder. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shape = project.name === "e2e-split" ? "split" : "all-in-one";
@@ -88,12 +99,15 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   );
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
   const pagePort = chosen.page![0]!;
+  const metricsPort = await chooseMetricsPort();
+  const metricsPorts = shape === "split" ? [0, 1, 2, 3].map((offset) => metricsPort + offset) : [metricsPort];
   const shop: RunningShop = {
     shape,
     url: `http://127.0.0.1:${ports.GATEWAY_PORT}`,
     usersUrl: `http://127.0.0.1:${ports.USERS_PORT}`,
     inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
     ordersUrl: `http://127.0.0.1:${ports.ORDERS_PORT}`,
+    metricsUrls: metricsPorts.map((port) => `http://127.0.0.1:${port}/metrics`),
     pagePort,
     dataDir,
     admin: { username: "the.admin", password: randomBytes(12).toString("base64url") },
@@ -109,6 +123,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       env: {
         ...ownEnvironment(),
         ...ports,
+        METRICS_PORT: String(metricsPort),
         DATA_DIR: dataDir,
         ADMIN_USERNAME: shop.admin.username,
         ADMIN_PASSWORD: shop.admin.password,

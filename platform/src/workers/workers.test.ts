@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { readConfig } from "../config.ts";
 import { platformConfig } from "../platform-config.ts";
+import { endHeaders, endStream, frame, headerBlock, literal, opening, reset } from "../rpc/testing/http2-frames.ts";
 
 const program = join(import.meta.dirname, "testing/two-ports.ts");
 /** Processes start slowly where others are busy. */
@@ -90,6 +91,14 @@ async function hold(port: number): Promise<boolean> {
     socket.once("close", () => resolve(false));
     socket.on("error", () => {}); // 'close' follows.
   });
+}
+
+async function sendUntilClosed(port: number, bytes: Buffer): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {}); // 'close' follows.
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.once("data", () => socket.destroy()).write(bytes);
+  await closed;
 }
 
 async function askHttp2(port: number): Promise<number> {
@@ -186,6 +195,23 @@ test("a worker that is told to end drains, and is replaced", async () => {
   await vi.waitFor(() => expect(started.pidOf(2)).not.toBe(pid), soon);
   expect(await ask(a)).toBe("http://a.example");
   expect(started.lines("drained")).toMatchObject([{ worker: 2 }]);
+}, 30_000);
+
+test("bytes that break a connection in its first packet end no worker", async () => {
+  const started = start({});
+  const { a, b } = await untilReady(started);
+  const request = headerBlock({ ":method": "GET", ":path": "/healthz", ":scheme": "http", ":authority": "a" });
+  const expecting = Buffer.concat([request, literal("expect", "100-continue")]);
+  const packets = [
+    opening(frame("headers", endHeaders | endStream, 1, request), frame("data", 0, 0, Buffer.from("x"))),
+    opening(frame("headers", endHeaders, 1, expecting), reset(1, 8)),
+    opening(frame("headers", endHeaders, 1, expecting), frame("data", 0, 0, Buffer.from("x"))),
+  ];
+  // Each worker gets each of them: they take turns.
+  for (const packet of packets) for (const port of [a, b, a, b]) await sendUntilClosed(port, packet);
+  for (let time = 0; time < 4; time++) expect(await ask(a)).toBe("http://a.example");
+  expect(started.lines("a worker died, starting it again")).toEqual([]);
+  expect(started.lines("a worker is ready")).toHaveLength(2);
 }, 30_000);
 
 test("workers end when the process that started them is killed", async () => {
