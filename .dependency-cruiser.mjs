@@ -19,7 +19,8 @@ const doors = [
 ];
 
 /** Of the platform, what the folders that stand alone share: it knows Node and protobuf, and goes where they go. */
-const forNodeAlone = "(end-in-one-piece|held-bytes|node-headers|refusal-limits|unchanging)\\.ts$";
+const forNodeAlone =
+  "(close-stream|end-in-one-piece|held-bytes|listener-guard|node-headers|refusal-limits|unchanging)\\.ts$";
 
 const drivers = "node_modules/(mongodb|bson|redis|@redis|ioredis|@nats-io)/";
 

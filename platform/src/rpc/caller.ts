@@ -6,6 +6,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { closeStream } from "./close-stream.ts";
 import { endInOnePiece } from "./end-in-one-piece.ts";
 import type { Connection } from "./held-bytes.ts";
+import { contain, guardLike } from "./listener-guard.ts";
 import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
 
 /** Whoever made a request, with what was asked and the way back: what a forwarder has to know of either version of HTTP. */
@@ -120,7 +121,9 @@ class NodeCaller implements Caller {
     this.#response.statusCode = status;
     this.#say(headers);
     setImmediate(() => {
-      if (!this.#response.headersSent && !this.#response.destroyed) this.#response.flushHeaders();
+      contain(this.#response, () => {
+        if (!this.#response.headersSent && !this.#response.destroyed) this.#response.flushHeaders();
+      });
     });
     return this.#response;
   }
@@ -244,8 +247,8 @@ class Http2Caller implements Caller {
   }
 
   asNode() {
-    const request = new http2.Http2ServerRequest(this.#stream, this.headers, {}, []);
-    const response = new http2.Http2ServerResponse(this.#stream);
+    const request = guardLike(new http2.Http2ServerRequest(this.#stream, this.headers, {}, []), this.#stream);
+    const response = guardLike(new http2.Http2ServerResponse(this.#stream), this.#stream);
     for (const name in this.#said) response.setHeader(name, this.#said[name]!);
     return { request, response };
   }

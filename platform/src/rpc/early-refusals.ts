@@ -4,6 +4,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { DomainError } from "../errors.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { toConnectError } from "./errors.ts";
+import { contain } from "./listener-guard.ts";
 import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
 
 /** Who asks again as soon as it is refused, whatever it was told, would else take up the time of what was let in. */
@@ -38,7 +39,7 @@ export function createEarlyRefusals(port: {
       const error = told.get(refusal) ?? toConnectError(refusal, method.parent.file.proto.package);
       told.set(refusal, error);
       setTimeout(() => {
-        if (!isGone(response)) writeProtocolError(request, response, error, said);
+        if (!isGone(response)) contain(response, () => writeProtocolError(request, response, error, said));
       }, toldAfterMs);
     },
   };

@@ -4,6 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Caller } from "./caller.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import { NotConnected } from "./http2-sessions.ts";
+import { contain } from "./listener-guard.ts";
 import { watchMessageSizes } from "./message-sizes.ts";
 import { endToEnd, requestHead } from "./request-head.ts";
 import { readShort, type ShortBody } from "./short-body.ts";
@@ -334,7 +335,7 @@ class RequestBody {
     body.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
     if (this.#keptBytes > shortMaxBytes) this.forget();
     body.pipe(call.body, { end: false });
-    setImmediate(() => call.flush());
+    setImmediate(() => contain(call.body, () => call.flush()));
   }
 
   stop(): void {

@@ -1,4 +1,5 @@
 import * as http2 from "node:http2";
+import type { ListenerGuard } from "./listener-guard.ts";
 
 /** All times are in milliseconds. */
 export interface SessionOptions {
@@ -7,6 +8,7 @@ export interface SessionOptions {
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
   readonly maxSessions: number;
+  readonly guard: ListenerGuard;
 }
 
 /** The connection could not be made: nothing was sent. */
@@ -58,7 +60,7 @@ export class Http2Sessions {
   }
 
   async #connect(): Promise<void> {
-    const connection = await connect(this.#origin, this.#options.connectTimeoutMs);
+    const connection = await connect(this.#origin, this.#options);
     const session = new Session(connection, this.#options);
     const retire = () => this.#ready.delete(session);
     this.#ready.add(session);
@@ -86,6 +88,7 @@ class Session {
 
   request(headers: http2.OutgoingHttpHeaders, options: http2.ClientSessionRequestOptions): http2.ClientHttp2Stream {
     const stream = this.#connection.request(inPairs(headers), options);
+    this.#options.guard("stream", stream);
     this.open += 1;
     this.#used = true;
     stream.on("close", () => {
@@ -125,14 +128,18 @@ function inPairs(headers: http2.OutgoingHttpHeaders): string[] {
 }
 
 /** Resolves when the peer's SETTINGS have come: only then is its limit of streams known, and that it speaks HTTP/2. */
-function connect(origin: string, timeoutMs: number): Promise<http2.ClientHttp2Session> {
+function connect(
+  origin: string,
+  { connectTimeoutMs, guard }: Pick<SessionOptions, "connectTimeoutMs" | "guard">,
+): Promise<http2.ClientHttp2Session> {
   return new Promise((resolve, reject) => {
     const connection = http2.connect(origin, { settings: { enablePush: false }, maxSessionMemory: 64 });
+    guard("session", connection);
     const fail = (cause?: unknown) => {
       clearTimeout(deadline);
       reject(new NotConnected(`no HTTP/2 connection to ${origin}`, { cause }));
     };
-    const deadline = setTimeout(() => connection.destroy(new Error("timed out")), timeoutMs);
+    const deadline = setTimeout(() => connection.destroy(new Error("timed out")), connectTimeoutMs);
     // Stays attached: a session that breaks later says so through its streams and 'close'.
     connection.on("error", fail);
     connection.once("close", fail);

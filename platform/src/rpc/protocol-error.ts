@@ -13,6 +13,7 @@ import {
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { closeStream } from "./close-stream.ts";
 import { endInOnePiece } from "./end-in-one-piece.ts";
+import { containRejection } from "./listener-guard.ts";
 import { boundedError } from "./rest/bounded-error.ts";
 import { drain } from "./rest/drain.ts";
 import { errorResponse } from "./rest/error.ts";
@@ -39,7 +40,7 @@ export function writeProtocolError(
   if ("stream" in response) endOverHttp2(response, status, head, body);
   else if (isLongOverHttp1(request)) {
     response.writeHead(status, { ...head, connection: "close" });
-    void endAfterRequest(request, response, body);
+    containRejection(response, endAfterRequest(request, response, body));
     return;
   } else {
     response.writeHead(status, head);

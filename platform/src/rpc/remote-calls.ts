@@ -2,6 +2,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { internalCredentialHeader } from "../auth/internal-credential.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import type { Caller } from "./caller.ts";
 import { type AddressSeal, clientAddressHeader } from "./client-address.ts";
@@ -10,6 +11,8 @@ import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer } from "./forward.ts";
 import type { HoldBytes } from "./held-bytes.ts";
+import { createListenerGuard } from "./listener-guard.ts";
+import { reportNetworkErrors } from "./network-errors.ts";
 import { NodeHeaders } from "./node-headers.ts";
 import { tellForwarded } from "./request-head.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
@@ -44,6 +47,7 @@ export function createRemoteCalls(options: {
   readonly holdBytes: HoldBytes;
   readonly stopping: AbortSignal;
   readonly log: Logger;
+  readonly metrics: Metrics | undefined;
 }): RemoteCalls {
   const { addressSeal } = options;
   const exposed = new Set(options.services.map((service) => service.typeName));
@@ -51,6 +55,7 @@ export function createRemoteCalls(options: {
   const onFailure = ({ replica, error }: ForwardFailure) =>
     options.log.warn({ replica, err: error }, "a replica did not answer");
   const forwarder = createForwarder({
+    guard: createListenerGuard(reportNetworkErrors(options)),
     upstreams: Object.fromEntries(neighbours.map(({ service, urls }) => [service.typeName, urls])),
     // Nobody outside is a part of the platform, whatever they say.
     dropRequestHeaders: [internalCredentialHeader, clientAddressHeader],

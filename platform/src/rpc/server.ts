@@ -43,6 +43,7 @@ import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { createRouting, type Destination, type Routing } from "./routing.ts";
 import { createShortWay, type ShortWay } from "./short-way.ts";
+import { ensureUsableAuthority } from "./usable-authority.ts";
 
 export interface ServerOptions {
   /** Of the module whose port this is. */
@@ -169,6 +170,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     }
   });
   app.addHook("preHandler", async (request, reply) => {
+    ensureUsableAuthority(request.raw);
     request.body = bodyOf(request.raw, reply.raw, heldFor(request));
   });
   await app.register(fastifyConnectPlugin, { routes: own.routes, readMaxBytes: ownReadMaxBytes });

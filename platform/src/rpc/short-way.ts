@@ -10,6 +10,7 @@ import type { EarlyRefusals } from "./early-refusals.ts";
 import type { Greet } from "./greet.ts";
 import type { HoldBytes } from "./held-bytes.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
+import { containRejection } from "./listener-guard.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
@@ -87,7 +88,7 @@ export function createShortWay(port: {
       }
       if (!called.isHosted) {
         if (!mayForward(called, request.method)) return false;
-        void remote.call(called.method, nodeCaller(request, response, say()));
+        containRejection(response, remote.call(called.method, nodeCaller(request, response, say())));
         return true;
       }
       if (called.rest === undefined) return false;
@@ -96,7 +97,7 @@ export function createShortWay(port: {
         const said = say();
         const domain = called.method.parent.file.proto.package;
         const held = port.holdBytes(request.headers, connectionOf(request), domain);
-        void handleNodeRequest(transcoder, request, response, said, called.rest, held);
+        containRejection(response, handleNodeRequest(transcoder, request, response, said, called.rest, held));
       } else {
         const said = { ...say(), ...keptByAnybody };
         const result = { message, header: undefined, trailer: undefined };
@@ -115,8 +116,8 @@ export function createShortWay(port: {
         !mayForward(called, headers[":method"])
       )
         return false;
-      const said = greet({ headers, socket: stream.session!.socket as Socket });
-      void remote.call(called.method, http2Caller(stream, headers, { ...said, ...vary }));
+      const said = greet({ headers, socket: (stream.session?.socket ?? {}) as Socket });
+      containRejection(stream, remote.call(called.method, http2Caller(stream, headers, { ...said, ...vary })));
       return true;
     },
   };

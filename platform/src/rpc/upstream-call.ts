@@ -72,6 +72,7 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
       ...(head.chunked ? { "transfer-encoding": "chunked" } : {}),
     },
   });
+  replica.guard("request", request);
   const answer = new Promise<Answer>((resolve, reject) => {
     let begun = false;
     const broke = (cause?: unknown) => {
@@ -82,6 +83,7 @@ export async function callHttp1(replica: Replica, head: RequestHead): Promise<Up
     request.on("error", broke).on("close", broke);
     request.on("timeout", () => request.destroy(new Error(`nothing moved for ${replica.answerTimeoutMs} ms`)));
     request.on("response", (response) => {
+      replica.guard("response", response);
       begun = true;
       // Once the answer has begun it may be a stream, and take its time.
       request.setTimeout(0);

@@ -1,5 +1,6 @@
 import * as http from "node:http";
 import { Http2Sessions } from "./http2-sessions.ts";
+import { createListenerGuard, type ListenerGuard } from "./listener-guard.ts";
 import { Silence } from "./silence.ts";
 
 /** How connections to an upstream are kept. All times are in milliseconds. */
@@ -14,6 +15,8 @@ export interface UpstreamOptions {
   readonly pingIntervalMs?: number;
   /** HTTP/2: a PING that stays unanswered for so long means the replica is gone. */
   readonly pingTimeoutMs?: number;
+  /** Guards connections, requests and streams to the replicas. */
+  readonly guard?: ListenerGuard;
   /** HTTP/2: connections per replica; more than one only where the replica's maxConcurrentStreams is reached. */
   readonly maxSessions?: number;
 }
@@ -24,6 +27,7 @@ const defaults: Required<UpstreamOptions> = {
   answerTimeoutMs: 15_000,
   pingIntervalMs: 20_000,
   pingTimeoutMs: 10_000,
+  guard: createListenerGuard(() => {}),
   maxSessions: 64,
 };
 
@@ -62,6 +66,7 @@ export class Replica {
   readonly answerTimeoutMs: number;
   readonly http1: http.Agent;
   readonly http2: Http2Sessions;
+  readonly guard: ListenerGuard;
   readonly silence = new Silence();
   readonly #avoidMs: number;
   #avoidUntil = 0;
@@ -76,6 +81,7 @@ export class Replica {
     this.answerTimeoutMs = options.answerTimeoutMs;
     this.http1 = new http.Agent({ keepAlive: true, maxFreeSockets: 256, timeout: 60_000 });
     this.http2 = new Http2Sessions(origin, options);
+    this.guard = options.guard;
     this.#avoidMs = options.avoidMs;
   }
 

@@ -10,6 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { HeldBytes } from "../held-bytes.ts";
+import { guardLike } from "../listener-guard.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
@@ -69,8 +70,9 @@ export async function answerGrpc(
     const input = parsed(method, bytes);
     if (input === undefined) {
       context.end();
-      const request = new Http2ServerRequest(stream, headers, {}, []);
-      await answerByStock(method.stock, request, new Http2ServerResponse(stream), bytes, said);
+      const request = guardLike(new Http2ServerRequest(stream, headers, {}, []), stream);
+      const response = guardLike(new Http2ServerResponse(stream), stream);
+      await answerByStock(method.stock, request, response, bytes, said);
       if (!stream.readableEnded) discard(stream);
       return;
     }

@@ -5,6 +5,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { MethodImplSpec } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { HoldBytes } from "../held-bytes.ts";
+import { containRejection } from "../listener-guard.ts";
 import { answerConnect, isUsualConnect } from "./connect.ts";
 import { answerGrpc, isUsualGrpc } from "./grpc.ts";
 import { type CallOptions, leanMethods } from "./lean-method.ts";
@@ -41,16 +42,16 @@ export function createLeanCalls(options: LeanOptions): LeanCalls {
       const said = options.admit(method.desc, request);
       if (said === undefined) return false;
       const held = options.holdBytes(request.headers, request.socket, domainOf(method.desc));
-      void answerConnect(method, request, response, said, held).catch(() => response.destroy());
+      containRejection(response, answerConnect(method, request, response, said, held));
       return true;
     },
     stream(stream, headers) {
       const method = methods.get(headers[":path"]!);
       if (method === undefined || headers[":method"] !== "POST" || !isUsualGrpc(headers, method)) return false;
-      const said = options.admit(method.desc, { headers, socket: stream.session!.socket as Socket });
+      const said = options.admit(method.desc, { headers, socket: (stream.session?.socket ?? {}) as Socket });
       if (said === undefined) return false;
       const held = options.holdBytes(headers, stream.session, domainOf(method.desc));
-      void answerGrpc(method, stream, headers, said, held).catch(() => stream.destroy());
+      containRejection(stream, answerGrpc(method, stream, headers, said, held));
       return true;
     },
   };
