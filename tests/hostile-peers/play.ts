@@ -13,7 +13,7 @@ export interface Play {
 const stayMs = 500;
 
 /** Plays it on a connection of its own. Resolves with the number of bytes answered when that is closed; never rejects. */
-export async function play(port: number, { packets, end }: Play): Promise<number> {
+async function play(port: number, { packets, end }: Play): Promise<number> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let answered = 0;
   socket.on("error", () => {}); // 'close' follows.
