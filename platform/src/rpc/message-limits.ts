@@ -5,118 +5,95 @@ import type { MessageCheck } from "./refusal-limits.ts";
 import { hasOwnJsonForm } from "./rest/fields.ts";
 import { type Lengths, sizesOf } from "./size-rules.ts";
 
-/** What a request message of a type may cost before anything of it is decoded. */
-interface MessageLimits {
-  /** In either encoding, uncompressed. */
-  readonly maxBytes: number;
-  /** Values: scalars, messages, items, pairs, and unknown fields. */
-  readonly maxValues: number;
-  /** A FieldMask is one text in JSON, whose commas are those of a list. */
-  readonly hasMask: boolean;
-}
-
-/** However small the schema makes a message, callers of another version may send more than this one knows. */
-const leastMaxBytes = 64 * 1024;
-const leastMaxValues = 1_000;
+/** Callers of another version may send more than this one knows. */
+const spareValues = 1_000;
 /** For a schema that sets no bound: others' services, whose gateway we are. */
 const defaultMaxValues = 100_000;
 
 const maxMaskPaths = 100;
-const maxMaskBytes = 20_000;
+const maxMaskCharacters = 20_000;
 
-const limits = new WeakMap<DescMessage, MessageLimits>();
+const checks = new WeakMap<DescMessage, MessageCheck>();
 
 /**
  * Checks messages by what the sizes that their schema allows add up to: what is larger would be refused by the schema's rules,
  * once it had been decoded and validated. A message with fewer bytes than it may have values is not looked at.
- *
- * @param readMaxBytes the most that a message may have, whatever its schema says
  */
-export function messageCheck({ input }: DescMethod, readMaxBytes: number): MessageCheck {
-  const { maxBytes, maxValues, hasMask } = limitsOf(input);
+export function messageCheck({ input }: DescMethod): MessageCheck {
+  const check = checks.get(input) ?? createCheck(input);
+  checks.set(input, check);
+  return check;
+}
+
+function createCheck(message: DescMessage): MessageCheck {
+  const { values, characters, hasMask } = largest(message, new Set());
+  // A mask is one text in JSON, whose commas are those of a list.
+  const most = spareValues + values + (hasMask ? characters : 0);
+  const maxValues = Number.isFinite(most) ? most : defaultMaxValues;
+  // An integer in a text is converted before its field's rules are asked, in more than linear time.
+  const maxDigits = spareValues + characters;
+  const tooMany = `the request has more than ${maxValues} values`;
   return {
-    maxBytes: Math.min(maxBytes, readMaxBytes),
-    problem(message, isBinary) {
-      if (message.byteLength <= maxValues) return undefined;
-      const values = isBinary ? countBinary(input, message, maxValues) : countJson(message, maxValues, hasMask);
-      return values > maxValues ? `the request has more than ${maxValues} values` : undefined;
+    problem(bytes, isBinary) {
+      if (bytes.byteLength <= Math.min(maxValues, maxDigits)) return undefined;
+      if (isBinary) return countBinary(message, bytes, maxValues) > maxValues ? tooMany : undefined;
+      const count = countJson(bytes, { maxValues, maxDigits, inTexts: hasMask });
+      if (count === Number.POSITIVE_INFINITY)
+        return `the request nests too deep, or has more than ${maxDigits} digits in a row`;
+      return count > maxValues ? tooMany : undefined;
     },
   };
 }
 
-function limitsOf(message: DescMessage): MessageLimits {
-  let known = limits.get(message);
-  if (known === undefined) {
-    const { bytes, values, characters, hasMask } = largest(message, new Set());
-    const maxValues = leastMaxValues + values + (hasMask ? characters : 0);
-    known = {
-      maxBytes: Math.max(leastMaxBytes, 2 * bytes),
-      maxValues: Number.isFinite(maxValues) ? maxValues : defaultMaxValues,
-      hasMask,
-    };
-    limits.set(message, known);
-  }
-  return known;
-}
-
+/** The largest message that the schema allows; Infinity where it sets no bound. */
 interface Largest {
-  readonly bytes: number;
+  /** Fields, items, pairs, and what JSON has brackets for. */
   readonly values: number;
+  /** Of all texts. */
   readonly characters: number;
   readonly hasMask: boolean;
 }
 
-const nothing: Largest = { bytes: 0, values: 0, characters: 0, hasMask: false };
-const endless = Number.POSITIVE_INFINITY;
+const endless: Largest = { values: Number.POSITIVE_INFINITY, characters: Number.POSITIVE_INFINITY, hasMask: false };
 
 function largest(message: DescMessage, above: ReadonlySet<DescMessage>): Largest {
-  if (message.typeName === "google.protobuf.FieldMask")
-    return { bytes: maxMaskBytes, values: maxMaskPaths, characters: maxMaskBytes, hasMask: true };
-  if (message.typeName === "google.protobuf.Timestamp" || message.typeName === "google.protobuf.Duration")
-    return { ...nothing, bytes: 100, values: 4 };
-  if (above.has(message) || (hasOwnJsonForm(message) && message.fields.length !== 1))
-    return { bytes: endless, values: endless, characters: endless, hasMask: false };
+  switch (message.typeName) {
+    case "google.protobuf.FieldMask":
+      return { values: maxMaskPaths, characters: maxMaskCharacters, hasMask: true };
+    case "google.protobuf.Timestamp":
+    case "google.protobuf.Duration":
+      return { values: 4, characters: 0, hasMask: false };
+  }
+  const holdsAnything = hasOwnJsonForm(message) && message.fields.length !== 1;
+  if (holdsAnything || above.has(message)) return endless;
   const path = new Set([...above, message]);
-  return message.fields.map((field) => largestField(field, path)).reduce(plus, { ...nothing, bytes: 50, values: 2 });
+  return message.fields
+    .map((field) => largestField(field, path))
+    .reduce(plus, { values: 2, characters: 0, hasMask: false });
 }
 
 function largestField(field: DescField, above: ReadonlySet<DescMessage>): Largest {
   const { maxCount, value, key } = sizesOf(field);
-  const one = field.message === undefined ? largestText(field, value) : largest(field.message, above);
-  // Its name, quotes, a comma, blanks; in binary less.
-  const named = { ...one, bytes: one.bytes + field.name.length + 50, values: one.values + 1 };
-  if (field.fieldKind !== "list" && field.fieldKind !== "map") return named;
-  const keyBytes = field.fieldKind === "map" ? bytesOf(key) : 0;
-  const item = { ...named, bytes: named.bytes + keyBytes, values: named.values + 3 };
-  return plus(times(item, maxCount), { ...nothing, bytes: 50, values: 3 });
+  const one = field.message === undefined ? largestScalar(field.scalar, value) : largest(field.message, above);
+  if (field.fieldKind !== "list" && field.fieldKind !== "map") return { ...one, values: one.values + 1 };
+  const keyCharacters = field.fieldKind === "map" ? largestScalar(field.mapKey, key).characters : 0;
+  return {
+    values: 3 + maxCount * (one.values + 3),
+    // Nothing, however often, is nothing.
+    characters: one.characters + keyCharacters === 0 ? 0 : maxCount * (one.characters + keyCharacters),
+    hasMask: one.hasMask,
+  };
 }
 
-function largestText(field: DescField, sizes: Lengths): Largest {
-  if (field.scalar !== ScalarType.STRING && field.scalar !== ScalarType.BYTES) return { ...nothing, bytes: 80 };
-  const characters = Math.min(sizes.maxCharacters, sizes.maxBytes, sizes.maxMatch);
-  return { ...nothing, bytes: bytesOf(sizes), characters };
-}
-
-/** JSON may write every unit of a character in six bytes, and a character has two units at most. */
-function bytesOf({ maxCharacters, maxBytes, maxMatch }: Lengths): number {
-  return 12 * Math.min(maxCharacters, maxBytes, maxMatch);
+function largestScalar(type: ScalarType | undefined, { maxCharacters, maxBytes, maxMatch }: Lengths): Largest {
+  const isText = type === ScalarType.STRING || type === ScalarType.BYTES;
+  return { values: 1, characters: isText ? Math.min(maxCharacters, maxBytes, maxMatch) : 0, hasMask: false };
 }
 
 function plus(one: Largest, other: Largest): Largest {
   return {
-    bytes: one.bytes + other.bytes,
     values: one.values + other.values,
     characters: one.characters + other.characters,
     hasMask: one.hasMask || other.hasMask,
-  };
-}
-
-function times({ bytes, values, characters, hasMask }: Largest, count: number): Largest {
-  // Nothing, however often, is nothing.
-  return {
-    bytes: bytes * count,
-    values: values * count,
-    characters: characters === 0 ? 0 : characters * count,
-    hasMask,
   };
 }

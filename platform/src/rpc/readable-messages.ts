@@ -10,9 +10,9 @@ import { invalidRequest } from "./rest/invalid-request.ts";
 
 /** Refuses messages of a method that have too many values. */
 export function countableMessages(method: DescMethod, readMaxBytes: number): Refusals {
-  const { maxBytes, problem } = messageCheck(method, readMaxBytes);
+  const { problem } = messageCheck(method);
   return {
-    maxBytes,
+    maxBytes: readMaxBytes,
     of(message, isBinary) {
       const description = problem(message, isBinary);
       return description === undefined ? undefined : invalidRequest({ field: "", description });

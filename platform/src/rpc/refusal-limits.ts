@@ -6,8 +6,6 @@ export const maxErrorBytes = 16 * 1024;
 
 /** How the messages of a method are looked at before they are decoded. */
 export interface MessageCheck {
-  /** Of a message, before and after decompression. */
-  readonly maxBytes: number;
   /** Why bytes are not decoded; undefined when they may be. */
   problem(message: Uint8Array, isBinary: boolean): string | undefined;
 }

@@ -12,7 +12,7 @@ const untilFirst = createValidator({ regexMatch: matchesPattern, failFast: true 
 const thorough = createValidator({ regexMatch: matchesPattern });
 
 /** A message with more values is told its first mistake only: to find them all would take as long as the caller likes. */
-const maxThoroughValues = 256;
+const maxThoroughValues = 512;
 
 /**
  * Checks requests by the rules in the schema, and stops at 20 violations. A field that is larger than it may be is not looked

@@ -123,7 +123,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     services,
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
-    checkOf: (method) => messageCheck(method, readMaxBytes),
+    checkOf: messageCheck,
   });
   const routing = createRouting([...services, ...own.services], transcoder);
 
@@ -160,8 +160,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       takeOver(reply);
       earlyRefusals.tell(method, refusal, request.raw, reply.raw);
     } else if (
+      isTooLong(request.headers, readMaxBytes) &&
       method.methodKind === "unary" &&
-      isTooLong(request.headers, messageCheck(method, readMaxBytes).maxBytes) &&
       !own.services.includes(method.parent)
     ) {
       const error = await tooLarge(method, request.raw, options);
@@ -320,6 +320,5 @@ async function tooLarge(
   } catch (error) {
     return toConnectError(error, method.parent.file.proto.package);
   }
-  const { maxBytes } = messageCheck(method, readMaxBytes);
-  return withHttpStatus(new ConnectError(`the body is larger than ${maxBytes} bytes`, Code.ResourceExhausted), 413);
+  return withHttpStatus(new ConnectError(`the body is larger than ${readMaxBytes} bytes`, Code.ResourceExhausted), 413);
 }

@@ -55,7 +55,7 @@ export function createShortWay(port: {
   const lean = createLeanCalls({
     ...port.routerOptions,
     findAtHand,
-    checkOf: (method) => messageCheck(method, readMaxBytes),
+    checkOf: messageCheck,
     handlers: port.handlers,
     specs: port.specs,
     holdBytes: port.holdBytes,
@@ -64,9 +64,9 @@ export function createShortWay(port: {
   });
 
   function unaryMethod(httpMethod = "GET", url = "/", headers: IncomingHttpHeaders) {
+    if (isTooLong(headers, readMaxBytes)) return undefined;
     const destination = routing.find(httpMethod, url);
     if (destination.kind !== "method" || destination.method.methodKind !== "unary") return undefined;
-    if (isTooLong(headers, messageCheck(destination.method, readMaxBytes).maxBytes)) return undefined;
     return {
       ...destination,
       refusal: earlyRefusals.of(destination.method),

@@ -26,7 +26,7 @@ export function isUsualConnect(headers: IncomingHttpHeaders, method: LeanMethod)
     (encoding === undefined || encoding === "identity") &&
     // Of a body of unknown length, or one that waits to be asked for, others know more.
     length !== undefined &&
-    Number(length) <= method.check.maxBytes &&
+    Number(length) <= method.options.readMaxBytes &&
     headers.expect === undefined &&
     timeoutOf(headers, method).error === undefined
   );

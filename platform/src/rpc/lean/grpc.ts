@@ -65,15 +65,16 @@ export async function answerGrpc(
   let failure: unknown;
   try {
     await method.admit(context);
-    const bytes = await readBody(stream, method.check.maxBytes, held);
+    const bytes = await readBody(stream, method.options.readMaxBytes, held);
     if (bytes === undefined) return context.end();
     const input = parsed(method, bytes);
     if (input === undefined) {
       context.end();
       const request = guardLike(new Http2ServerRequest(stream, headers, {}, []), stream);
       const response = guardLike(new Http2ServerResponse(stream), stream);
-      await answerByStock(method.stock, request, response, bytes, said);
+      // What is left of a message that is too large: until its sender is done the answer is not complete.
       if (!stream.readableEnded) discard(stream);
+      await answerByStock(method.stock, request, response, bytes, said);
       return;
     }
     const output = encoded(method, true, await method.invoke(context, input));
@@ -159,10 +160,10 @@ function enveloped(flags: number, message: Uint8Array): Buffer {
 }
 
 /** The one message of a request; undefined for whatever is not one whole message as it should be. */
-function parsed({ messages, check }: LeanMethod, bytes: Uint8Array): Message | undefined {
+function parsed({ messages, check, options }: LeanMethod, bytes: Uint8Array): Message | undefined {
   if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);
-  if (length !== bytes.byteLength - envelopeBytes || length > check.maxBytes) return undefined;
+  if (length !== bytes.byteLength - envelopeBytes || length > options.readMaxBytes) return undefined;
   const message = bytes.subarray(envelopeBytes);
   if (check.problem(message, true) !== undefined) return undefined;
   try {

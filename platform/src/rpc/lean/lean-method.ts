@@ -50,7 +50,7 @@ export function leanMethods(
     methods.set(stock.requestPath, {
       desc: spec.method,
       options,
-      check: options.checkOf?.(spec.method) ?? { maxBytes: readMaxBytes, problem: () => undefined },
+      check: options.checkOf?.(spec.method) ?? { problem: () => undefined },
       maxTimeoutMs: options.maxTimeoutMs ?? Number.MAX_SAFE_INTEGER,
       stock,
       messages: createMethodSerializationLookup(spec.method, undefined, jsonOptions, {

@@ -190,11 +190,18 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
     const { body, headers, target } = request;
     if (target.message !== undefined && body === null) return target.message;
-    const check = checkOf?.(route.method);
-    const bytes = body === null ? undefined : await readBody(body, headers, check?.maxBytes ?? readMaxBytes);
+    const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
     const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
     const ifMatch = headers.get("if-match");
-    const { message } = decodeRequest(route, variables, target.query, content, registry, ifMatch, check);
+    const { message } = decodeRequest(
+      route,
+      variables,
+      target.query,
+      content,
+      registry,
+      ifMatch,
+      checkOf?.(route.method),
+    );
     if (target.decides && body === null) target.message = unchanging(message);
     return message;
   }
