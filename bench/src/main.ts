@@ -1,4 +1,4 @@
-// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [chaos] [mutants] [fuzz]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [chaos] [mutants] [fuzz]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
 import { benchCalls } from "./calls-bench.ts";
@@ -13,6 +13,7 @@ import { benchMutants } from "./mutants-bench.ts";
 import { benchOrders } from "./orders-bench.ts";
 import { benchOverload } from "./overload-bench.ts";
 import { benchReads } from "./reads-bench.ts";
+import { benchRefusals } from "./refusals-bench.ts";
 import { startWriting } from "./report.ts";
 import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
@@ -25,6 +26,7 @@ const benches = {
   orders: benchOrders,
   overload: benchOverload,
   "sign-ins": benchSignIns,
+  refusals: benchRefusals,
   chaos: benchChaos,
   mutants: benchMutants,
   fuzz: benchFuzz,
@@ -78,7 +80,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
