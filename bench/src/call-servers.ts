@@ -57,7 +57,7 @@ export async function servePlatform(): Promise<void> {
     routerOptions: createRouterOptions(authorize, log, undefined),
     leanCalls,
     authorize,
-    neighbours: upstream === undefined ? [] : [{ service: InventoryService, urls: [upstream] }],
+    neighbours: upstream === undefined ? [] : [{ name: "inventory", service: InventoryService, urls: [upstream] }],
     reflection: false,
     log,
   });

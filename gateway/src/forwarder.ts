@@ -18,7 +18,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     host: config.LISTEN_HOST,
     port: config.LISTEN_PORT,
     services,
-    neighbours: services.map((service) => ({ service, urls: [url] })),
+    neighbours: services.map((service) => ({ name: "upstream", service, urls: [url] })),
     foreignNeighbours: true,
     hosted: () => undefined,
     leanCalls: true,

@@ -19,10 +19,10 @@ export const gateway = defineModule({
   openApi: (config) => (config.API_DOCS ? new URL(import.meta.resolve("@shop/gen/openapi.json")) : undefined),
   port: (config) => config.GATEWAY_PORT,
   neighbours: (config) => [
-    { service: UserService, urls: config.USERS_URL },
-    { service: TokenKeyService, urls: config.USERS_URL },
-    { service: InventoryService, urls: config.INVENTORY_URL },
-    { service: OrderService, urls: config.ORDERS_URL },
-    { service: DeadLetterService, urls: config.ORDERS_URL },
+    { name: "users", service: UserService, urls: config.USERS_URL },
+    { name: "users", service: TokenKeyService, urls: config.USERS_URL },
+    { name: "inventory", service: InventoryService, urls: config.INVENTORY_URL },
+    { name: "orders", service: OrderService, urls: config.ORDERS_URL },
+    { name: "orders", service: DeadLetterService, urls: config.ORDERS_URL },
   ],
 });

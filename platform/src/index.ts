@@ -3,8 +3,20 @@ export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
 export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
 export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/access-tokens.ts";
-export { createInternalCredentials, internalCredentialHeader } from "./auth/internal-credential.ts";
 export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
+export {
+  type CredentialPurpose,
+  createServiceCredentials,
+  internalCredentialHeader,
+  type ServiceCredentials,
+} from "./auth/service-credentials.ts";
+export {
+  generateServiceKey,
+  type PrivateServiceJwk,
+  type PublicServiceJwk,
+  publicHalf,
+  readServiceKeys,
+} from "./auth/service-keys.ts";
 export { eventHandler } from "./bus/consumer.ts";
 export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";

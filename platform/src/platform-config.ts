@@ -32,10 +32,11 @@ export const platformConfig = z.object({
     .describe("whether usual unary calls take the short way past Connect's own handlers: true or false"),
   METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional().describe("TCP port of /metrics; none without it"),
   METRICS_HOST: z.string().default("127.0.0.1").describe("address to listen on for /metrics"),
-  INTERNAL_SECRET: z
+  SERVICE_KEY_FILES: z
     .string()
-    .min(32)
+    .transform((list) => list.split(",").map((path) => path.trim()))
     .optional()
-    .describe("at least 32 characters, the same for every process of the platform; random when only one process runs"),
+    .describe("paths of the private keys of the services in this process, comma-separated; random keys without it"),
+  PUBLIC_KEYS_FILE: z.string().optional().describe("path of the public keys of all services"),
 });
 export type PlatformConfig = z.output<typeof platformConfig>;

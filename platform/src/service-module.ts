@@ -21,7 +21,7 @@ import type { ConnectionLimits } from "./rpc/connection-limits.ts";
 
 /** A service as the platform runs it, alone in a process or beside others: the same code either way. */
 export interface ServiceModule<Config = unknown> {
-  /** Also the name of its database and of the stream of its events. */
+  /** Also the name of its database, of the stream of its events, and what its keys and the credentials for it are called. */
   readonly name: string;
   readonly config: ConfigSchema<Config>;
   /** The services it implements. */
@@ -34,6 +34,8 @@ export interface ServiceModule<Config = unknown> {
   corsOrigins?(config: Config): readonly string[];
   /** Of a public port: which proxies in front of it are believed when they say for whom they ask. None if absent. */
   trustsProxy?(config: Config): TrustsProxy;
+  /** Of a port that is not public: the services whose word it takes about the address of a client. None if absent. */
+  readonly forwardedBy?: readonly string[];
   /** How many connections its port holds. No limit if absent: of a port for other parts of the platform, which keep few. */
   connectionLimits?(config: Config): ConnectionLimits;
   /** The file that describes its port in OpenAPI: served there, with a page to read it and to try it out. None if absent. */

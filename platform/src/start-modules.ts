@@ -5,8 +5,9 @@ import { createClient } from "@connectrpc/connect";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { createAccessTokenVerifier } from "./auth/access-tokens.ts";
 import { followRevocations, revocationsKeptMs } from "./auth/follow-revocations.ts";
-import { createInternalCredentials } from "./auth/internal-credential.ts";
 import { createRevocations } from "./auth/revocations.ts";
+import { createServiceCredentials } from "./auth/service-credentials.ts";
+import { openServiceKeys } from "./auth/service-keys.ts";
 import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
 import { systemClock } from "./clock.ts";
@@ -22,8 +23,7 @@ import { createPageTokens } from "./paging.ts";
 import { createAuthorize, reachableServices } from "./rpc/access.ts";
 import { createFindAtHand } from "./rpc/at-hand.ts";
 import { BufferedBytes } from "./rpc/buffered-bytes.ts";
-import { createAddressSeal } from "./rpc/client-address.ts";
-import { createTransportTo } from "./rpc/clients.ts";
+import { createTransportTo, type TransportTo } from "./rpc/clients.ts";
 import { neighbourNotReady } from "./rpc/neighbour-ready.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen, type RpcServer } from "./rpc/server.ts";
@@ -52,10 +52,12 @@ export async function startModules(
   const log = createLogger(settings.LOG_LEVEL, host.logFields);
   const metrics = settings.METRICS_PORT === undefined ? undefined : createMetrics(log);
   const takeoverMs = settings.TAKEOVER_SECONDS * 1_000;
-  const secret = settings.INTERNAL_SECRET ?? host.madeUpSecret;
-  if (settings.INTERNAL_SECRET === undefined && modules.length === 1) {
-    log.warn("INTERNAL_SECRET is not set: this process can't call other processes, nor be called by them");
-  }
+  const serviceKeys = openServiceKeys(
+    modules.map(({ name }) => name),
+    settings,
+    environment,
+    log,
+  );
 
   const stopping = new AbortController();
   const started = new Map<ServiceModule, StartedModule>();
@@ -70,21 +72,30 @@ export async function startModules(
 
   // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the
   // verifier asks for them only when a token comes.
-  const credentials = createInternalCredentials(processName, secret);
-  const addressSeal = createAddressSeal(secret);
+  const credentials = createServiceCredentials(serviceKeys);
   const revocations = createRevocations({ keptMs: revocationsKeptMs });
   const fetchKeys = async () => (await tokenKeys.listTokenKeys({})).keys;
   const verifyAccessToken = createAccessTokenVerifier(fetchKeys, revocations);
-  const authorize = createAuthorize({ verifyAccessToken, internalCredentials: credentials });
-  const authorizePublic = createAuthorize({ verifyAccessToken, internalCredentials: undefined });
-  const routerOptions = createRouterOptions(authorize, log, metrics);
-  const transportTo = createTransportTo({
-    hosted: (service) => hosted(service)?.routes,
-    routerOptions,
-    neighbours,
-    credentials,
+  const authorize = createAuthorize({
+    verifyAccessToken,
+    verifyCredential(credential, { parent }) {
+      const audience = implementers.get(parent.typeName)?.name;
+      return audience === undefined ? undefined : credentials.verify(credential, audience, "call");
+    },
   });
-  const tokenKeys = createClient(TokenKeyService, transportTo(TokenKeyService));
+  const authorizePublic = createAuthorize({ verifyAccessToken, verifyCredential: undefined });
+  const routerOptions = createRouterOptions(authorize, log, metrics);
+  const transportFrom = (caller: ServiceModule): TransportTo =>
+    createTransportTo({
+      hosted(service) {
+        const routes = hosted(service)?.routes;
+        return routes && { name: implementers.get(service.typeName)!.name, routes };
+      },
+      routerOptions,
+      neighbours,
+      credentialFor: (audience) => credentials.issue(caller.name, audience, "call"),
+    });
+  const tokenKeys = createClient(TokenKeyService, transportFrom(modules[0]!)(TokenKeyService));
 
   const stateful = modules.filter((module) => module.start !== undefined);
   const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, metrics, log, signal);
@@ -94,17 +105,20 @@ export async function startModules(
   // A process without the bus forwards to others, which know.
   const stopFollowing = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
   if (backing !== undefined) {
-    const pageTokens = createPageTokens(secret);
     for (const module of stateful) {
       const context = {
         config: configOf(module),
         log: log.child({ module: module.name }),
         madeUpSecret: host.madeUpSecret,
-        pageTokens,
+        pageTokens: createPageTokens(() =>
+          settings.SERVICE_KEY_FILES === undefined
+            ? [host.madeUpSecret]
+            : serviceKeys.privateKeysOf(module.name).map(({ secret }) => secret),
+        ),
         revocations,
         stopping: stopping.signal,
         takeoverMs,
-        transportTo,
+        transportTo: transportFrom(module),
       };
       started.set(module, await startOne(module, backing, context, untilStarted));
     }
@@ -137,7 +151,11 @@ export async function startModules(
       trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
       connectionLimits: module.connectionLimits?.(configOf(module)),
       bufferedBytes,
-      addressSeal,
+      forwardingCredentialFor: (audience) => credentials.issue(module.name, audience, "forward"),
+      trustsForwarder(credential) {
+        const forwarder = credentials.verify(credential, module.name, "forward");
+        return forwarder !== undefined && (module.forwardedBy ?? []).includes(forwarder);
+      },
       openApi: openApi && (await readFile(openApi)),
       corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
       hosted: (service) => hosted(service)?.routes,
@@ -179,6 +197,7 @@ export async function startModules(
       await stopFollowing?.();
       await shownMetrics?.close();
       await backing?.close();
+      serviceKeys.close();
       log.info("drained");
     },
   };

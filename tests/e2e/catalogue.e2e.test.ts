@@ -28,8 +28,8 @@ async function importText(name: string, text: string) {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, name);
   writeFileSync(file, text);
-  const { dataDir, inventoryUrl, internalSecret } = shop;
-  const own = { DATA_DIR: dataDir, INVENTORY_URL: inventoryUrl, INTERNAL_SECRET: internalSecret };
+  const { dataDir, inventoryUrl } = shop;
+  const own = { DATA_DIR: dataDir, INVENTORY_URL: inventoryUrl };
   const env = { ...ownEnvironment(), ...own };
   const run = promisify(execFile)("npm", ["run", "--silent", "import", "--", file], { cwd: repositoryRoot, env });
   const { stdout, code = 0 } = (await run.catch((error: { stdout: string; code: number }) => error)) as {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { serviceKeyFiles } from "@shop/tools/service-keys";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
@@ -142,6 +143,7 @@ describe.each(["connect", "grpc", "grpcweb"])("buf curl, knowing the public port
 
 /** Another gateway before the services of this shop, on a port of its own. */
 async function startGateway(variables: Readonly<Record<string, string>>): Promise<number> {
+  const keys = serviceKeyFiles(shop.dataDir);
   const child = spawn(process.execPath, ["gateway/src/main.ts"], {
     cwd: repositoryRoot,
     stdio: ["ignore", "pipe", "inherit"],
@@ -151,7 +153,8 @@ async function startGateway(variables: Readonly<Record<string, string>>): Promis
       USERS_URL: shop.usersUrl,
       INVENTORY_URL: shop.inventoryUrl,
       ORDERS_URL: shop.ordersUrl,
-      INTERNAL_SECRET: shop.internalSecret,
+      SERVICE_KEY_FILES: keys.privateFile("gateway"),
+      PUBLIC_KEYS_FILE: keys.publicFile,
       ...variables,
     },
   });

@@ -3,8 +3,9 @@ import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
+import { internalCredentialHeader } from "@shop/platform";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { serviceHeaders } from "../setup/service-credentials.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import {
@@ -23,7 +24,6 @@ import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls, services } from "./schema.ts";
 import { addProduct, decided, nobody, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
-const credentials = createInternalCredentials("e2e", shop.internalSecret);
 const forgedToken = [
   "eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ",
   "eyJzdWIiOiJ1c2VyXzEiLCJyb2xlcyI6WyJhZG1pbiJdfQ",
@@ -76,7 +76,7 @@ beforeAll(async () => {
       case "forger":
         return { authorization: `Bearer ${forgedToken}`, [internalCredentialHeader]: forgedToken };
       case "platform":
-        return { [internalCredentialHeader]: await credentials.issue() };
+        return serviceHeaders(shop.dataDir, "orders", "inventory");
       case "leaver":
         return { ...(await signUp()).headers };
       default:

@@ -3,9 +3,9 @@ import { type DescField, type DescMessage, type JsonObject, type JsonValue, Scal
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { serviceHeaders } from "../setup/service-credentials.ts";
 import { runningProcesses } from "../setup/shop.ts";
 import { type AnyMethod, nameOf } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
@@ -19,10 +19,10 @@ let headers: Record<string, string>;
 let processes: unknown;
 const readProcesses = () => runningProcesses(shop.dataDir).map(({ name, pid }) => [name, pid]);
 
-// An administrator reaches the most; what is INTERNAL is reached as a part of the platform.
+// An administrator reaches the most; what is INTERNAL is reached as the service that may call it.
 async function arrive(): Promise<void> {
-  const credential = await createInternalCredentials("e2e", shop.internalSecret).issue();
-  headers = { ...(await signInAdmin()).headers, ...elsewhere, [internalCredentialHeader]: credential };
+  const credential = serviceHeaders(shop.dataDir, "orders", "inventory");
+  headers = { ...(await signInAdmin()).headers, ...elsewhere, ...credential };
 }
 
 beforeAll(async () => {

@@ -9,8 +9,8 @@ import { type AnyMethod, nameOf } from "./clients.ts";
 import { password, shop, unique } from "./shopping.ts";
 
 /**
- * Who calls. `owner` has one order, `customer` is another customer, `leaver` a new customer at each call, `platform` carries a
- * part of the platform's proof.
+ * Who calls. `owner` has one order, `customer` is another customer, `leaver` a new customer at each call, `platform` is
+ * the service orders, which calls inventory.
  */
 export type Caller = "nobody" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform";
 

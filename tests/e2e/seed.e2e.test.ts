@@ -14,7 +14,6 @@ test("the shop opens with a sample catalogue, and npm run seed adds nothing to i
       ...ownEnvironment(),
       DATA_DIR: shop.dataDir,
       INVENTORY_URL: shop.inventoryUrl,
-      INTERNAL_SECRET: shop.internalSecret,
     },
   });
   const [, created, skipped] = /(\d+) products created, (\d+) were there already/.exec(stdout) ?? [];

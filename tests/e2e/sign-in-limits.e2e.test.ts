@@ -1,6 +1,6 @@
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createInternalCredentials } from "@shop/platform";
 import { beforeAll, describe, expect, test } from "vitest";
+import { credentialsOf, serviceHeaders } from "../setup/service-credentials.ts";
 import { protocols } from "./clients.ts";
 import { password, shop, signUp, unique } from "./shopping.ts";
 
@@ -90,16 +90,21 @@ describe("the client that is limited is", () => {
     expect(await left(from(one))).toBe(perMinute - 1);
     expect(await left(from(`10.9.8.7, ${one}`), connect)).toBe(perMinute - 2);
     expect(await left(from(another))).toBe(perMinute - 1);
-    const claims = { "x-client-address": newAddress(), forwarded: `for=${newAddress()}`, "x-real-ip": newAddress() };
+    const claims = {
+      "x-client-address": newAddress(),
+      "x-forwarding-credential": credentialsOf(shop.dataDir, "gateway").issue("gateway", "users", "forward"),
+      forwarded: `for=${newAddress()}`,
+      "x-real-ip": newAddress(),
+    };
     expect(await left({ ...from(one), ...claims })).toBe(perMinute - 3);
   });
 
   test("whoever connects to a service's own port, whatever they say and whoever they are", async () => {
-    const credential = await createInternalCredentials("e2e", shop.internalSecret).issue();
+    const credential = serviceHeaders(shop.dataDir, "gateway", "users");
     const claims = [newAddress(), `${newAddress()} seal`, newAddress()];
     const lefts: number[] = [];
     for (const claim of claims) {
-      const headers = { "x-client-address": claim, "x-forwarded-for": claim, "x-internal-credential": credential };
+      const headers = { "x-client-address": claim, "x-forwarded-for": claim, ...credential };
       lefts.push(await left(headers, rest, shop.usersUrl));
     }
     // A minute may end in between, but not twice.

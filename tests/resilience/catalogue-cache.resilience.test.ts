@@ -1,16 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { type ConnectRouter, createClient } from "@connectrpc/connect";
+import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService, type Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
+import { newId, signAccessToken } from "@shop/platform";
 import { choosePorts, type Infra, startInfra } from "@shop/tools/infra";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
@@ -25,13 +27,31 @@ const productCount = 4;
 
 const root = join(import.meta.dirname, "../..");
 const dataDir = await mkdtemp(join(tmpdir(), "shop-cache-"));
-const secret = randomBytes(32).toString("base64url");
-const credentials = createInternalCredentials("test", secret);
+/** Signs the administrator's token; stands in for users, which does not run here. */
+const tokenKey = {
+  ...(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }) as Record<"kty" | "crv" | "x" | "d", string>),
+  kid: "test",
+};
+const administrator = { userId: newId("user"), roles: ["admin"], sessionId: newId("session"), version: 1 };
+const adminToken = await signAccessToken(tokenKey, administrator, new Date());
+let tokenKeysUrl: string;
 const cleanUp: (() => unknown)[] = [() => rm(dataDir, { recursive: true, force: true })];
 let servers: Infra;
 let replicas: ReturnType<typeof clientOf>[];
 
+/** Answers the public key, as users does; the answer is its URL. */
+async function serveTokenKeys(): Promise<string> {
+  const { d: _private, ...publicKey } = tokenKey;
+  const routes = (router: ConnectRouter) =>
+    router.service(TokenKeyService, { listTokenKeys: () => ({ keys: [{ ...publicKey, alg: "EdDSA", use: "sig" }] }) });
+  const server = createServer(connectNodeAdapter({ routes })).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanUp.unshift(() => void server.close().closeAllConnections());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 beforeAll(async () => {
+  tokenKeysUrl = await serveTokenKeys();
   const names = ["a", "b"];
   const ports = await choosePorts(
     join(dataDir, "service-ports.json"),
@@ -70,7 +90,7 @@ function spawnReplica(name: string, port: number, mongodbUri: string): ChildProc
       MONGODB_URI: mongodbUri,
       REDIS_URL: servers.redisUrl,
       NATS_URL: servers.natsUrl,
-      INTERNAL_SECRET: secret,
+      USERS_URL: tokenKeysUrl,
       INVENTORY_PORT: String(port),
     },
     stdio: ["ignore", output, output],
@@ -87,7 +107,7 @@ function clientOf(port: number) {
       httpVersion: "1.1",
       interceptors: [
         (next) => async (request) => {
-          request.header.set(internalCredentialHeader, await credentials.issue());
+          request.header.set("authorization", `Bearer ${adminToken}`);
           return await next(request);
         },
       ],

@@ -12,6 +12,7 @@ import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { choosePorts, startInfra } from "@shop/tools/infra";
+import { ensureServiceKeys } from "@shop/tools/service-keys";
 import { MongoClient } from "mongodb";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
@@ -62,6 +63,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   );
   const urlOf = (name: ServiceName) => `http://127.0.0.1:${ports[name]![0]}`;
   const servers = await startInfra({ dataDir, env: ownEnvironment(), avoidPorts: Object.values(ports).flat() });
+  const keys = ensureServiceKeys(dataDir);
   const username = "the.admin";
   const password = randomBytes(12).toString("base64url");
   const environment = {
@@ -69,7 +71,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     MONGODB_URI: servers.mongodbUri,
     REDIS_URL: servers.redisUrl,
     NATS_URL: servers.natsUrl,
-    INTERNAL_SECRET: randomBytes(32).toString("base64url"),
+    PUBLIC_KEYS_FILE: keys.publicFile,
     TOKEN_KEYS_SECRET: randomBytes(32).toString("base64url"),
     ADMIN_USERNAME: username,
     ADMIN_PASSWORD: password,
@@ -89,7 +91,11 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     const child = spawn(
       process.execPath,
       ["--import", join(import.meta.dirname, "crash-points.ts"), join(root, `services/${service}/src/main.ts`)],
-      { cwd: root, env: environment, stdio: ["ignore", output, output, "ipc"] },
+      {
+        cwd: root,
+        env: { ...environment, SERVICE_KEY_FILES: keys.privateFile(service) },
+        stdio: ["ignore", output, output, "ipc"],
+      },
     );
     closeSync(output);
     return child;

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, type KeptProcess, keepProcess, openRunFile, startInfra } from "@shop/tools/infra";
+import { ensureServiceKeys } from "@shop/tools/service-keys";
 import { MongoClient } from "mongodb";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { type Link, type LinkFault, openLink } from "./link.ts";
@@ -70,6 +71,7 @@ export async function startFleet(options: {
     log: () => {},
   });
 
+  const keys = ensureServiceKeys(dataDir);
   const admin = { username: "the.admin", password: randomBytes(12).toString("base64url") };
   const urlsOf = (service: string, replicas: number) =>
     replicasOf(service, replicas)
@@ -82,7 +84,7 @@ export async function startFleet(options: {
     REDIS_URL: servers.redisUrl,
     NATS_URL: servers.natsUrl,
     NATS_REPLICAS: "3",
-    INTERNAL_SECRET: randomBytes(32).toString("base64url"),
+    PUBLIC_KEYS_FILE: keys.publicFile,
     TOKEN_KEYS_SECRET: randomBytes(32).toString("base64url"),
     ADMIN_USERNAME: admin.username,
     ADMIN_PASSWORD: admin.password,
@@ -120,6 +122,7 @@ export async function startFleet(options: {
           env: {
             ...environment,
             SHOP_TEST_LINKS: JSON.stringify(linkPortsOf(name)),
+            SERVICE_KEY_FILES: keys.privateFile(service),
             [`${service.toUpperCase()}_PORT`]: String(portOf(name)),
           },
           ports: [portOf(name)],

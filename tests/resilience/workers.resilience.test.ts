@@ -54,7 +54,6 @@ beforeAll(async () => {
       MONGODB_URI: servers.mongodbUri,
       REDIS_URL: servers.redisUrl,
       NATS_URL: servers.natsUrl,
-      INTERNAL_SECRET: "",
       TOKEN_KEYS_SECRET: "",
       ADMIN_USERNAME: admin.username,
       ADMIN_PASSWORD: admin.password,

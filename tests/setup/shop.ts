@@ -9,6 +9,7 @@ import type { TestProject } from "vitest/node";
 import { eventually } from "../e2e/eventually.ts";
 import { leakedSecrets } from "./leaked-secrets.ts";
 import { ownEnvironment } from "./own-environment.ts";
+import { privateKeysIn } from "./service-credentials.ts";
 
 const repositoryRoot = join(import.meta.dirname, "../..");
 const startTimeoutMs = 180_000;
@@ -32,8 +33,6 @@ export interface RunningShop {
   readonly pagePort: number;
   readonly dataDir: string;
   readonly admin: { readonly username: string; readonly password: string };
-  /** What parts of the platform prove themselves with. */
-  readonly internalSecret: string;
 }
 
 declare module "vitest" {
@@ -66,11 +65,13 @@ export function isAlive(pid: number): boolean {
 }
 
 /** What the services have told of secrets in all that was logged. */
-function secretsLogged({ dataDir, admin, internalSecret }: RunningShop): string[] {
+function secretsLogged({ dataDir, admin }: RunningShop): string[] {
   const secrets = {
     "the administrator's password": admin.password,
     "a shopper's": password,
-    INTERNAL_SECRET: internalSecret,
+    ...Object.fromEntries(
+      Object.entries(privateKeysIn(dataDir)).map(([owner, { d }]) => [`the private key of ${owner}`, d]),
+    ),
   };
   const logs = globSync(join(dataDir, "logs/{all-in-one,gateway,users,inventory,orders}.log"));
   if (logs.length === 0) return ["no service has logged anything"];
@@ -111,7 +112,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     pagePort,
     dataDir,
     admin: { username: "the.admin", password: randomBytes(12).toString("base64url") },
-    internalSecret: randomBytes(32).toString("base64url"),
   };
 
   const starter = spawn(
@@ -127,7 +127,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         DATA_DIR: dataDir,
         ADMIN_USERNAME: shop.admin.username,
         ADMIN_PASSWORD: shop.admin.password,
-        INTERNAL_SECRET: shop.internalSecret,
         CORS_ORIGINS: `http://web.example,http://localhost:${pagePort}`,
         // What nobody sees on most days must not tell secrets either.
         LOG_LEVEL: "debug",

@@ -12,15 +12,16 @@ export interface Imported {
   readonly refused: number;
 }
 
-/** Loads a file of products into the inventory service, as a part of the platform. Safe to repeat: products are told by their SKU. */
+/** Loads a file of products into the inventory service, as the starter. Safe to repeat: products are told by their SKU. */
 export async function importFile(options: {
   readonly file: string;
   readonly inventoryUrl: string;
-  readonly internalSecret: string;
+  /** Has the key of the starter. */
+  readonly dataDir: string;
   readonly log: (line: string) => void;
 }): Promise<Imported> {
   const { file, log } = options;
-  const inventory = inventoryClient({ ...options, name: "import", timeoutMs: callTimeoutMs });
+  const inventory = inventoryClient({ ...options, timeoutMs: callTimeoutMs });
   const sum = { created: 0, updated: 0, unchanged: 0, refused: 0 };
   let rows = 0;
 

@@ -1,6 +1,5 @@
 import { loadDotEnv } from "./dot-env.ts";
 import { importFile } from "./import-file.ts";
-import { internalSecret } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 
 loadDotEnv();
@@ -15,7 +14,7 @@ try {
   const { created, updated, unchanged, refused } = await importFile({
     file,
     inventoryUrl,
-    internalSecret: internalSecret(settings.dataDir, process.env),
+    dataDir: settings.dataDir,
     log: console.log,
   });
   console.log(`${created} products created, ${updated} changed, ${unchanged} as they were, ${refused} rows refused`);

@@ -1,18 +1,26 @@
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
+import { createLogger, createServiceCredentials, internalCredentialHeader, readServiceKeys } from "@shop/platform";
+import { serviceKeyFiles } from "./service-keys.ts";
 
-/** A client of the inventory service, as the part of the platform called `name`. */
+/** A client of the inventory service, as the starter. Throws a ConfigError when its key is not in `dataDir`. */
 export function inventoryClient(options: {
-  readonly name: string;
   readonly inventoryUrl: string;
-  readonly internalSecret: string;
+  readonly dataDir: string;
   readonly timeoutMs: number;
 }): Client<typeof InventoryService> {
-  const credentials = createInternalCredentials(options.name, options.internalSecret);
+  const { privateFile, publicFile } = serviceKeyFiles(options.dataDir);
+  const credentials = createServiceCredentials(
+    readServiceKeys({
+      privateFiles: [privateFile("starter")],
+      publicFile,
+      services: ["starter"],
+      log: createLogger("error"),
+    }),
+  );
   const signed: Interceptor = (next) => async (request) => {
-    request.header.set(internalCredentialHeader, await credentials.issue());
+    request.header.set(internalCredentialHeader, credentials.issue("starter", "inventory", "call"));
     return await next(request);
   };
   const transport = createConnectTransport({

@@ -10,30 +10,18 @@ function randomSecret(bytes = 32): string {
 
 /** What `<dataDir>/secrets.json` keeps; only its owner can read it. */
 interface KeptSecrets {
-  readonly internalSecret?: string;
   readonly tokenKeysSecret?: string;
   /** Made up for the first admin, until it was shown. */
   readonly adminPassword?: string;
 }
 
-/**
- * The secret that services prove themselves to each other with: INTERNAL_SECRET of the environment, else the one made up
- * at the first start.
- */
-export function internalSecret(dataDir: string, env: NodeJS.ProcessEnv): string {
-  return env.INTERNAL_SECRET || keptSecret(dataDir, "internalSecret");
-}
-
 /** The secret that seals the keys of access tokens: TOKEN_KEYS_SECRET, else the one made up at the first start. */
 export function tokenKeysSecret(dataDir: string, env: NodeJS.ProcessEnv): string {
-  return env.TOKEN_KEYS_SECRET || keptSecret(dataDir, "tokenKeysSecret");
-}
-
-function keptSecret(dataDir: string, name: "internalSecret" | "tokenKeysSecret"): string {
+  if (env.TOKEN_KEYS_SECRET) return env.TOKEN_KEYS_SECRET;
   const kept = readSecrets(dataDir);
-  const secret = kept[name] ?? randomSecret();
-  if (kept[name] === undefined) keepSecrets(dataDir, { ...kept, [name]: secret });
-  return secret;
+  const tokenKeysSecret = kept.tokenKeysSecret ?? randomSecret();
+  if (kept.tokenKeysSecret === undefined) keepSecrets(dataDir, { ...kept, tokenKeysSecret });
+  return tokenKeysSecret;
 }
 
 /**

@@ -6,15 +6,16 @@ import { sampleCatalogue } from "./sample-catalogue.ts";
 const atOnce = 8;
 
 /**
- * Loads the sample catalogue into the inventory service, as a part of the platform. Products are told by their SKU: those
+ * Loads the sample catalogue into the inventory service, as the starter. Products are told by their SKU: those
  * that are there already are left alone, so it can be repeated.
  */
 export async function seedCatalogue(options: {
   readonly inventoryUrl: string;
-  readonly internalSecret: string;
+  /** Has the key of the starter. */
+  readonly dataDir: string;
   readonly log: (line: string) => void;
 }): Promise<{ readonly created: number; readonly skipped: number }> {
-  const inventory = inventoryClient({ ...options, name: "seed", timeoutMs: 10_000 });
+  const inventory = inventoryClient({ ...options, timeoutMs: 10_000 });
 
   const waiting = [...sampleCatalogue()];
   const total = waiting.length;

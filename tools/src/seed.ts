@@ -1,5 +1,4 @@
 import { loadDotEnv } from "./dot-env.ts";
-import { internalSecret } from "./secrets.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { readSettings } from "./settings.ts";
 
@@ -9,7 +8,7 @@ const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0
 try {
   const { created, skipped } = await seedCatalogue({
     inventoryUrl,
-    internalSecret: internalSecret(settings.dataDir, process.env),
+    dataDir: settings.dataDir,
     log: console.log,
   });
   console.log(`${created} products created, ${skipped} were there already`);

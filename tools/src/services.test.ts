@@ -1,13 +1,14 @@
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { adminPasswordToShow, internalSecret, tokenKeysSecret } from "./secrets.ts";
+import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
+import { ensureServiceKeys, keyOwners, rotateServiceKeys, serviceKeyFiles } from "./service-keys.ts";
 import { serviceEnvironment, servicesOf } from "./services.ts";
 import { readSettings } from "./settings.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const infra = { mongodbUri: "mongodb://m", redisUrl: "redis://r", natsUrl: "nats://n" };
-const secrets = { internalSecret: "s", tokenKeysSecret: "t", adminPassword: "p" };
+const secrets = { tokenKeysSecret: "t", adminPassword: "p" };
 
 test("one process hosts all four ports by default, and each service has its own when split", () => {
   const one = servicesOf(readSettings([], { USERS_PORT: "6000" }));
@@ -44,7 +45,6 @@ test("split services find each other on this machine, unless told where else", (
     MONGODB_URI: "mongodb://m",
     REDIS_URL: "redis://r",
     NATS_URL: "nats://n",
-    INTERNAL_SECRET: "s",
     TOKEN_KEYS_SECRET: "t",
     ADMIN_USERNAME: "admin",
     ADMIN_PASSWORD: "p",
@@ -53,28 +53,95 @@ test("split services find each other on this machine, unless told where else", (
   expect(serviceEnvironment(readSettings([], {}), infra, secrets)).not.toHaveProperty("USERS_URL");
 });
 
-test.each([
-  ["INTERNAL_SECRET", internalSecret],
-  ["TOKEN_KEYS_SECRET", tokenKeysSecret],
-])("%s is made up once, and only its owner can read it", (variable, secretOf) => {
+test("TOKEN_KEYS_SECRET is made up once, and only its owner can read it", () => {
   const dataDir = temporaryFolder();
-  const secret = secretOf(dataDir, {});
+  const secret = tokenKeysSecret(dataDir, {});
   expect(secret).toMatch(/^[\w-]{43}$/);
-  expect(secretOf(dataDir, {})).toBe(secret);
+  expect(tokenKeysSecret(dataDir, {})).toBe(secret);
   expect(statSync(join(dataDir, "secrets.json")).mode & 0o777).toBe(0o600);
-  expect(secretOf(dataDir, { [variable]: "given" })).toBe("given");
+  expect(tokenKeysSecret(dataDir, { TOKEN_KEYS_SECRET: "given" })).toBe("given");
+});
+
+test("each split process is given its own private key and no other one's, and no secret that all would share", () => {
+  const settings = readSettings(["--split"], { INTERNAL_SECRET: "s".repeat(32), DATA_DIR: temporaryFolder() });
+  const { publicFile, privateFile } = serviceKeyFiles(settings.dataDir);
+  for (const { name, environment } of servicesOf(settings)) {
+    expect(environment, name).toEqual({
+      SERVICE_KEY_FILES: privateFile(name as "users"),
+      PUBLIC_KEYS_FILE: publicFile,
+    });
+  }
+  expect(serviceEnvironment(settings, infra, secrets)).not.toHaveProperty("INTERNAL_SECRET");
+});
+
+const keysIn = (file: string) =>
+  (JSON.parse(readFileSync(file, "utf8")) as { keys: { kid: string; service: string; d?: string }[] }).keys;
+
+test("keys of services are made once; the private ones are their owner's alone, the public ones show nothing private", () => {
+  const dataDir = temporaryFolder();
+  const { publicFile, privateFile } = ensureServiceKeys(dataDir);
+  const contents = () => [publicFile, ...keyOwners.map(privateFile)].map((file) => readFileSync(file, "utf8"));
+  const before = contents();
+  ensureServiceKeys(dataDir);
+  expect(contents()).toEqual(before);
+  expect(keysIn(publicFile).map(({ service }) => service)).toEqual([...keyOwners]);
+  expect(keysIn(publicFile).some((key) => "d" in key)).toBe(false);
+  for (const owner of keyOwners) {
+    expect(statSync(privateFile(owner)).mode & 0o777).toBe(0o600);
+    expect(keysIn(privateFile(owner))).toEqual([expect.objectContaining({ service: owner })]);
+  }
+});
+
+test("a start that was cut short before it wrote all keys makes up for it", () => {
+  const dataDir = temporaryFolder();
+  const { publicFile, privateFile } = ensureServiceKeys(dataDir);
+  const kid = keysIn(privateFile("orders"))[0]!.kid;
+  rmSync(publicFile);
+  rmSync(privateFile("users"));
+  ensureServiceKeys(dataDir);
+  expect(keysIn(publicFile).map((key) => key.kid)).toContain(kid);
+  expect(keysIn(publicFile)).toHaveLength(keyOwners.length);
+});
+
+test("keys change in an order in which whatever is signed can be checked, also after a change that was cut short", async () => {
+  const dataDir = temporaryFolder();
+  const { publicFile, privateFile } = ensureServiceKeys(dataDir);
+  const signing = () => keysIn(privateFile("orders"))[0]!.kid;
+  const known = () => keysIn(publicFile).map(({ kid }) => kid);
+  const [first] = [signing()];
+  const cutShort = rotateServiceKeys(dataDir, {
+    untilRead: async () => {},
+    untilUnused: async () => {
+      throw new Error("killed");
+    },
+  });
+  await expect(cutShort).rejects.toThrow("killed");
+  const second = signing();
+  expect(known()).toEqual(expect.arrayContaining([first, second]));
+
+  const steps: string[] = [];
+  await rotateServiceKeys(dataDir, {
+    async untilRead() {
+      steps.push(signing());
+      expect(known()).toHaveLength(3 * keyOwners.length);
+    },
+    async untilUnused() {
+      steps.push(signing());
+      expect(known()).toEqual(expect.arrayContaining([first, second, signing()]));
+    },
+  });
+  expect(steps[0]).toBe(second);
+  expect(steps[1]).toBe(signing());
+  expect(known()).toHaveLength(keyOwners.length);
+  expect(known()).toContain(signing());
+  expect(keysIn(privateFile("orders"))).toHaveLength(1);
 });
 
 test("secrets are replaced, not rewritten: a start that is killed leaves them whole", () => {
   const dataDir = temporaryFolder();
-  const internal = internalSecret(dataDir, {});
+  const secret = tokenKeysSecret(dataDir, {});
   const before = openSync(join(dataDir, "secrets.json"), "r");
   adminPasswordToShow(dataDir);
-  expect(JSON.parse(readFileSync(before, "utf8"))).toEqual({ internalSecret: internal });
+  expect(JSON.parse(readFileSync(before, "utf8"))).toEqual({ tokenKeysSecret: secret });
   closeSync(before);
-});
-
-test("the secrets that are made up are two", () => {
-  const dataDir = temporaryFolder();
-  expect(internalSecret(dataDir, {})).not.toBe(tokenKeysSecret(dataDir, {}));
 });

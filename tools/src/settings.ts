@@ -38,7 +38,6 @@ const defaultPorts: ServicePorts = {
 
 /** In characters. The services refuse others too, but only once three servers were started. */
 const lengths = {
-  INTERNAL_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
   TOKEN_KEYS_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
   ADMIN_PASSWORD: { from: 8, to: 128 },
 };

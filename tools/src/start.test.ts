@@ -146,7 +146,6 @@ test("npm start itself names all wrong settings at once, and a wrong flag, and s
     'USERS_PORT is "0", but a port is an integer of 1 to 65535; GATEWAY_PORT and ORDERS_PORT are both 8080\n',
   );
   const weak = {
-    INTERNAL_SECRET: "s".repeat(31),
     TOKEN_KEYS_SECRET: "short",
     ADMIN_PASSWORD: "hunter2",
     ADMIN_USERNAME: "me",
@@ -155,7 +154,6 @@ test("npm start itself names all wrong settings at once, and a wrong flag, and s
   expect(refused).toMatchObject({ status: 1 });
   expect(refused.stdout).toBe(
     [
-      "INTERNAL_SECRET has 31 characters, but needs 32 characters at least",
       "TOKEN_KEYS_SECRET has 5 characters, but needs 32 characters at least",
       "ADMIN_PASSWORD has 7 characters, but needs 8 to 128 characters",
       'ADMIN_USERNAME is "me", but must be 3 to 64 of letters, digits and . _ -\n',

@@ -9,9 +9,10 @@ import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts
 import { readableLine } from "./log-lines.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
-import { adminPasswordToShow, internalSecret, tokenKeysSecret } from "./secrets.ts";
+import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
-import { type Service, serviceEnvironment } from "./services.ts";
+import { ensureServiceKeys } from "./service-keys.ts";
+import { retiredSecret, type Service, serviceEnvironment } from "./services.ts";
 import type { Settings } from "./settings.ts";
 import { stopStale } from "./stale.ts";
 import { StartError } from "./start-error.ts";
@@ -110,10 +111,11 @@ async function start(settings: Settings, services: readonly Service[], context: 
 
   const madeUp = settings.adminPassword === undefined ? adminPasswordToShow(dataDir) : undefined;
   const secrets = {
-    internalSecret: internalSecret(dataDir, env),
     tokenKeysSecret: tokenKeysSecret(dataDir, env),
     adminPassword: settings.adminPassword ?? madeUp?.password ?? "",
   };
+  if (env[retiredSecret]) print(`${retiredSecret} is no longer used: services have keys of their own, in DATA_DIR`);
+  ensureServiceKeys(dataDir);
   const serviceEnv = serviceEnvironment(settings, infra, secrets);
   const kept = services.map((service) =>
     keepProcess(
@@ -144,7 +146,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   // performance.now() counts from the start of this process.
   print(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
 
-  await seedIfEmpty(gatewayUrl, settings, secrets.internalSecret, print);
+  await seedIfEmpty(gatewayUrl, settings, print);
   const admin = await describeAdmin(gatewayUrl, settings.adminUsername, secrets.adminPassword, {
     generated: settings.adminPassword === undefined,
   }).catch((error: Error) => `unknown (${error.message})`);
@@ -189,7 +191,7 @@ function restartOnChange(
   };
 }
 
-async function seedIfEmpty(gatewayUrl: string, { ports }: Settings, secret: string, print: Print): Promise<void> {
+async function seedIfEmpty(gatewayUrl: string, { ports, dataDir }: Settings, print: Print): Promise<void> {
   try {
     const response = await fetch(`${gatewayUrl}/products?page_size=1`);
     const { products } = (await response.json()) as { products?: unknown[] };
@@ -197,7 +199,7 @@ async function seedIfEmpty(gatewayUrl: string, { ports }: Settings, secret: stri
     print("loading the sample catalogue");
     const { created } = await seedCatalogue({
       inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
-      internalSecret: secret,
+      dataDir,
       log: print,
     });
     print(`loaded ${created} products`);

@@ -24,9 +24,9 @@ export const anonymous: Principal = { kind: "anonymous" };
 /** The role that passes ACCESS_ADMIN. */
 const adminRole = "admin";
 
-/** Tells whether this is an administrator or a part of the platform itself. */
+/** Tells whether this is an account with the role of an administrator. */
 export function isAdmin(principal: Principal): boolean {
-  return principal.kind === "service" || (principal.kind === "user" && principal.roles.includes(adminRole));
+  return principal.kind === "user" && principal.roles.includes(adminRole);
 }
 
 /** How records name who did something: a user's id, or the part of the platform. */

@@ -52,7 +52,7 @@ async function openLetters() {
           DeadLetterService,
           deadLetterService({
             bus,
-            pageTokens: createPageTokens("secret"),
+            pageTokens: createPageTokens(() => ["secret"]),
             events: createRegistry(file_google_api_http),
             log: silentLog,
           }),

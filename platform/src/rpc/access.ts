@@ -1,9 +1,9 @@
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
-import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+import { Access, access, callers } from "@shop/gen/shop/common/v1/access_pb";
 import type { VerifyAccessToken } from "../auth/access-tokens.ts";
-import { type InternalCredentials, internalCredentialHeader } from "../auth/internal-credential.ts";
 import { anonymous, isAdmin, type Principal } from "../auth/principal.ts";
+import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
 
 const principalKey = createContextKey<Principal | undefined>(undefined, { description: "who calls" });
@@ -41,11 +41,29 @@ export function declaredAccessOf(method: DescMethod): Access {
   return rule;
 }
 
-/** The method's rule; throws when it has none, so that it can't be served by oversight. */
+const callerLists = new WeakMap<DescMethod, readonly string[]>();
+
+/** The services that the method names as its callers; read from its options once. */
+function declaredCallersOf(method: DescMethod): readonly string[] {
+  const known = callerLists.get(method);
+  if (known !== undefined) return known;
+  const named = hasOption(method, callers) ? getOption(method, callers) : [];
+  callerLists.set(method, named);
+  return named;
+}
+
+/**
+ * The method's rule; throws when it has none, so that it can't be served by oversight, and when its callers don't fit it: an
+ * INTERNAL method that nobody may call, or callers of a method that does not look at them.
+ */
 function accessRuleOf(method: DescMethod): Access {
   const rule = declaredAccessOf(method);
-  if (rule === Access.UNSPECIFIED) {
-    throw new Error(`${method.parent.typeName}.${method.name} declares no access rule`);
+  const name = `${method.parent.typeName}.${method.name}`;
+  if (rule === Access.UNSPECIFIED) throw new Error(`${name} declares no access rule`);
+  const hasCallers = declaredCallersOf(method).length > 0;
+  if (rule === Access.INTERNAL && !hasCallers) throw new Error(`${name} is INTERNAL and names no callers`);
+  if (rule !== Access.INTERNAL && rule !== Access.ADMIN && hasCallers) {
+    throw new Error(`${name} names callers, which only a method that is INTERNAL or ADMIN has`);
   }
   return rule;
 }
@@ -61,12 +79,18 @@ export type Authorize = (method: DescMethod, header: Headers) => Promise<Princip
 
 export function createAuthorize(options: {
   readonly verifyAccessToken: VerifyAccessToken;
-  /** Absent on a public port: there nobody is a part of the platform. */
-  readonly internalCredentials: InternalCredentials | undefined;
+  /**
+   * The service that issued the credential, for a call of this method; undefined when it is no good. Absent on a public port:
+   * there no call is a service's.
+   */
+  readonly verifyCredential: ((credential: string, method: DescMethod) => string | undefined) | undefined;
 }): Authorize {
-  async function serviceOf(header: Headers): Promise<Principal | undefined> {
-    const credential = header.get(internalCredentialHeader);
-    return credential === null ? undefined : await options.internalCredentials?.verify(credential);
+  /** The service that calls, if it may. */
+  function serviceOf(method: DescMethod, header: Headers): Principal | undefined {
+    const allowed = declaredCallersOf(method);
+    const credential = allowed.length === 0 ? null : header.get(internalCredentialHeader);
+    const name = credential === null ? undefined : options.verifyCredential?.(credential, method);
+    return name !== undefined && allowed.includes(name) ? { kind: "service", name } : undefined;
   }
 
   async function userOf(header: Headers): Promise<Principal> {
@@ -88,13 +112,15 @@ export function createAuthorize(options: {
       case Access.AUTHENTICATED:
         return await userOf(header);
       case Access.ADMIN: {
-        const principal = (await serviceOf(header)) ?? (await userOf(header));
+        const service = serviceOf(method, header);
+        if (service !== undefined) return service;
+        const principal = await userOf(header);
         if (!isAdmin(principal))
           throw new DomainError("permission_denied", "ADMIN_REQUIRED", "only an administrator can do this");
         return principal;
       }
       case Access.INTERNAL: {
-        const principal = await serviceOf(header);
+        const principal = serviceOf(method, header);
         if (principal === undefined) {
           throw new DomainError("permission_denied", "INTERNAL_ONLY", "only a part of the platform can do this");
         }

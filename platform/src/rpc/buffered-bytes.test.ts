@@ -34,7 +34,7 @@ async function openPort(options: Partial<ServerOptions> = {}) {
 /** A port that forwards to another process with a budget of its own. */
 async function openForwardingPort() {
   const behind = await openTestPort({ hosted: () => routes, isPublic: false, bufferedBytes: new BufferedBytes(0) });
-  const neighbours = [{ service: DeadLetterService, urls: [`http://127.0.0.1:${behind.port}`] }];
+  const neighbours = [{ name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${behind.port}`] }];
   return await openPort({ hosted: () => undefined, neighbours });
 }
 

@@ -15,7 +15,7 @@ const shapes = {
   "answers itself": async (service: Hosted) => urlOf(await openHost(service, true)),
   forwards: async (service: Hosted) => {
     const url = urlOf(await openHost(service, false));
-    const neighbours = services.map((one) => ({ service: one, urls: [url] }));
+    const neighbours = services.map((one) => ({ name: "test", service: one, urls: [url] }));
     return urlOf(await openTestPort({ services, neighbours, corsOrigins, hosted: () => undefined }));
   },
 };

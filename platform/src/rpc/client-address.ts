@@ -1,14 +1,15 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { isIP, type Socket } from "node:net";
 import type { HandlerContext } from "@connectrpc/connect";
-import { LRUCache } from "lru-cache";
 import type { AnyRequest } from "./protocol-error.ts";
 
 /**
- * Carries the address of the client from the public port to whoever limits by it. Every port sets it anew; between processes
- * it is signed, so that nobody who reaches a service's own port can choose it.
+ * Carries the address of the client from the public port to whatever limits by it. Every port sets it: a service's own port
+ * keeps what a request brought only when a service that forwards to it says so, by {@link forwardingCredentialHeader}.
  */
 export const clientAddressHeader = "x-client-address";
+
+/** The credential of the service that forwards the request to another one; it stands for the client's address alone. */
+export const forwardingCredentialHeader = "x-forwarding-credential";
 
 /** Whether the machine at this address, so many hops away from us, is a proxy whose word we take. */
 export type TrustsProxy = (address: string, hop: number) => boolean;
@@ -95,36 +96,4 @@ function normalized(text: string): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** Signs addresses on their way from one process of the platform to another. */
-export interface AddressSeal {
-  seal(address: string): string;
-  /** The address; undefined if no part of the platform has sealed it. */
-  open(sealed: string | undefined): string | undefined;
-}
-
-/** @param secret shared by all processes of the platform */
-export function createAddressSeal(secret: string): AddressSeal {
-  // One client makes many calls, and each crosses to a service.
-  const known = new LRUCache<string, string>({ max: 10_000 });
-
-  function seal(address: string): string {
-    const before = known.get(address);
-    if (before !== undefined) return before;
-    const mac = createHmac("sha256", secret).update(`client address ${address}`).digest("base64url");
-    const sealed = `${address} ${mac}`;
-    known.set(address, sealed);
-    return sealed;
-  }
-
-  return {
-    seal,
-    open(sealed) {
-      const address = sealed?.split(" ", 1)[0];
-      if (sealed === undefined || address === undefined || isIP(address) === 0) return undefined;
-      const [given, expected] = [Buffer.from(sealed), Buffer.from(seal(address))];
-      return given.length === expected.length && timingSafeEqual(given, expected) ? address : undefined;
-    },
-  };
 }

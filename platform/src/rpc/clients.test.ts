@@ -20,8 +20,8 @@ function callers(urls: readonly string[]) {
   const transportTo = createTransportTo({
     hosted: () => undefined,
     routerOptions: { interceptors: [], readMaxBytes: 1_024 },
-    neighbours: [{ service: TokenKeyService, urls }],
-    credentials: { issue: async () => "", verify: async () => undefined } as never,
+    neighbours: [{ name: "users", service: TokenKeyService, urls }],
+    credentialFor: () => "",
   });
   return createClient(TokenKeyService, transportTo(TokenKeyService));
 }

@@ -3,7 +3,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { type InternalCredentials, internalCredentialHeader } from "../auth/internal-credential.ts";
+import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
 import { createInMemoryTransport } from "./in-memory.ts";
@@ -19,29 +19,33 @@ const secondAskMs = 500;
 export type TransportTo = (service: DescService) => Transport;
 
 export interface Neighbour {
+  /** Of the service in the shop's own sense, the module: what credentials for it name as their audience. */
+  readonly name: string;
   readonly service: DescService;
   readonly urls: readonly string[];
 }
 
 export interface TransportOptions {
-  /** The services hosted in this process, and how to register them; asked for at the first call. */
-  hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
+  /** The services hosted in this process, by which module and how to register them; asked for at the first call. */
+  hosted(service: DescService): { readonly name: string; readonly routes: (router: ConnectRouter) => void } | undefined;
   readonly routerOptions: RouterOptions;
   readonly neighbours: readonly Neighbour[];
-  readonly credentials: InternalCredentials;
+  /** The caller's credential for a module. */
+  readonly credentialFor: (audience: string) => string;
 }
 
 export function createTransportTo(options: TransportOptions): TransportTo {
-  const interceptors = [callerInterceptor(options.credentials)];
   const made = new Map<string, Transport>();
 
   function make(service: DescService): Transport {
-    const routes = options.hosted(service);
-    if (routes !== undefined) {
-      return createInMemoryTransport(routes, options.routerOptions, { interceptors, defaultTimeoutMs });
+    const hosted = options.hosted(service);
+    if (hosted !== undefined) {
+      const interceptors = [callerInterceptor(() => options.credentialFor(hosted.name))];
+      return createInMemoryTransport(hosted.routes, options.routerOptions, { interceptors, defaultTimeoutMs });
     }
     const neighbour = options.neighbours.find((candidate) => candidate.service.typeName === service.typeName);
     if (neighbour === undefined) throw new Error(`nothing says where ${service.typeName} is`);
+    const interceptors = [callerInterceptor(() => options.credentialFor(neighbour.name))];
     return firstThatAnswers(
       neighbour.urls.map((baseUrl) =>
         createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true, interceptors, defaultTimeoutMs }),
@@ -64,9 +68,9 @@ export function createTransportTo(options: TransportOptions): TransportTo {
 }
 
 /** Says who calls and in which trace. */
-function callerInterceptor(credentials: InternalCredentials): Interceptor {
+function callerInterceptor(credential: () => string): Interceptor {
   return (next) => async (request) => {
-    request.header.set(internalCredentialHeader, await credentials.issue());
+    request.header.set(internalCredentialHeader, credential());
     const traceparent = currentTraceparent();
     if (traceparent !== undefined) request.header.set(traceparentHeader, traceparent);
     return await next(request);

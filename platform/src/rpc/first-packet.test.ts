@@ -52,7 +52,7 @@ describe.each(["hosted", "forwarded"])(
 );
 
 function neighbourAt(port: number) {
-  return { service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] };
+  return { name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] };
 }
 
 /** Sends the bytes in one packet, and leaves once they have been answered with anything. */

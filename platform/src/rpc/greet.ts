@@ -1,5 +1,11 @@
-import type { Socket } from "node:net";
-import { type AddressSeal, clientAddressHeader, clientOf, peerOf, type TrustsProxy } from "./client-address.ts";
+import { isIP, type Socket } from "node:net";
+import {
+  clientAddressHeader,
+  clientOf,
+  forwardingCredentialHeader,
+  peerOf,
+  type TrustsProxy,
+} from "./client-address.ts";
 import type { AnyRequest } from "./protocol-error.ts";
 import { securityHeaders } from "./security-headers.ts";
 
@@ -13,11 +19,13 @@ const nothing = {};
 export function createGreet(port: {
   readonly isPublic: boolean;
   readonly trustsProxy: TrustsProxy;
-  readonly addressSeal: AddressSeal | undefined;
+  readonly trustsForwarder: (credential: string) => boolean;
 }): Greet {
   if (!port.isPublic) {
     return ({ headers, socket }) => {
-      headers[clientAddressHeader] = port.addressSeal?.open(String(headers[clientAddressHeader])) ?? peerOf(socket);
+      const { [clientAddressHeader]: told, [forwardingCredentialHeader]: credential } = headers;
+      const isTold = credential !== undefined && isIP(String(told)) !== 0 && port.trustsForwarder(String(credential));
+      if (!isTold) headers[clientAddressHeader] = peerOf(socket);
       return nothing;
     };
   }

@@ -11,7 +11,7 @@ import { openTestPort } from "./testing/test-port.ts";
 async function openGateway(url: string): Promise<string> {
   const { port } = await openTestPort({
     hosted: () => undefined,
-    neighbours: [{ service: DeadLetterService, urls: [url] }],
+    neighbours: [{ name: "test", service: DeadLetterService, urls: [url] }],
   });
   return `http://127.0.0.1:${port}`;
 }

@@ -1,11 +1,11 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { internalCredentialHeader } from "../auth/internal-credential.ts";
+import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import type { Caller } from "./caller.ts";
-import { type AddressSeal, clientAddressHeader } from "./client-address.ts";
+import { clientAddressHeader, forwardingCredentialHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
@@ -43,22 +43,24 @@ export function createRemoteCalls(options: {
   readonly foreignNeighbours: boolean;
   readonly routerOptions: RouterOptions;
   readonly authorize: Authorize;
-  readonly addressSeal: AddressSeal | undefined;
   readonly holdBytes: HoldBytes;
+  /** By module. Absent where upstreams are told nothing but X-Forwarded-For. */
+  readonly forwardingCredentialFor: ((audience: string) => string) | undefined;
   readonly stopping: AbortSignal;
   readonly log: Logger;
   readonly metrics: Metrics | undefined;
 }): RemoteCalls {
-  const { addressSeal } = options;
+  const { forwardingCredentialFor } = options;
   const exposed = new Set(options.services.map((service) => service.typeName));
   const neighbours = options.neighbours.filter(({ service }) => exposed.has(service.typeName));
+  const names = new Map(neighbours.map(({ service, name }) => [service.typeName, name]));
   const onFailure = ({ replica, error }: ForwardFailure) =>
     options.log.warn({ replica, err: error }, "a replica did not answer");
   const forwarder = createForwarder({
     guard: createListenerGuard(reportNetworkErrors(options)),
     upstreams: Object.fromEntries(neighbours.map(({ service, urls }) => [service.typeName, urls])),
     // Nobody outside is a part of the platform, whatever they say.
-    dropRequestHeaders: [internalCredentialHeader, clientAddressHeader],
+    dropRequestHeaders: [internalCredentialHeader, clientAddressHeader, forwardingCredentialHeader],
     onFailure,
   });
   const foreign = new Map(
@@ -98,8 +100,11 @@ export function createRemoteCalls(options: {
         ...(foreigner === undefined && {
           toldOf: (failure) => toConnectError(noAnswers[failure](), method.parent.file.proto.package),
         }),
-        ...(addressSeal && {
-          setRequestHeaders: { [clientAddressHeader]: addressSeal.seal(String(headers[clientAddressHeader])) },
+        ...(forwardingCredentialFor && {
+          setRequestHeaders: {
+            [clientAddressHeader]: String(headers[clientAddressHeader]),
+            [forwardingCredentialHeader]: forwardingCredentialFor(names.get(method.parent.typeName)!),
+          },
         }),
         ...(!isUnary && { stop: options.stopping }),
         ...(foreigner && { maxMessageBytes: options.routerOptions.readMaxBytes }),

@@ -10,7 +10,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DomainError } from "../errors.ts";
 import { silentLog } from "../testing/index.ts";
 import { barePort } from "./bare-port.ts";
-import { createAddressSeal } from "./client-address.ts";
 import { OnePortServer, portOf } from "./one-port.ts";
 import { normalizeTarget } from "./request-target.ts";
 import { createRouterOptions } from "./router-options.ts";
@@ -52,7 +51,7 @@ beforeAll(async () => {
       name: "test",
       services,
       isPublic: true,
-      addressSeal: createAddressSeal("a secret of this test, long enough"),
+      forwardingCredentialFor: (audience) => `a credential for ${audience}`,
       hosted: () => routes,
       refusal: (method) => (method === refused ? overloaded : undefined),
       leanCalls: true,
@@ -79,7 +78,7 @@ beforeAll(async () => {
   await once(recorder.listen(0, "127.0.0.1"), "listening");
   const recorded = portOf(recorder);
   servers.push({ name: "recorder", port: recorded, close: async () => void recorder.close() });
-  const neighbours = services.map((service) => ({ service, urls: [`http://127.0.0.1:${recorded}`] }));
+  const neighbours = services.map((service) => ({ name: "test", service, urls: [`http://127.0.0.1:${recorded}`] }));
   const shapes: Record<string, Partial<ServerOptions>> = {
     "one process, fast path": {},
     "one process, fallback": { leanCalls: false },

@@ -15,7 +15,7 @@ import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
 import { connectionOf, nodeCaller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
-import type { AddressSeal, TrustsProxy } from "./client-address.ts";
+import type { TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
@@ -65,8 +65,13 @@ export interface ServerOptions {
   readonly bufferedBytes: BufferedBytes;
   /** What the port is described by in OpenAPI, in JSON; undefined for a port that does not describe itself. */
   readonly openApi: Uint8Array | undefined;
-  /** How neighbours are told who the client is. Absent when they are no parts of the platform: they can read X-Forwarded-For. */
-  readonly addressSeal: AddressSeal | undefined;
+  /**
+   * The credential, for a module, under which forwarded requests say who the client is. Absent when upstreams are no parts of
+   * the platform: they can read X-Forwarded-For.
+   */
+  readonly forwardingCredentialFor: ((audience: string) => string) | undefined;
+  /** Of a port that is not public: whether this is the credential of a service that is believed about clients' addresses. */
+  readonly trustsForwarder: (credential: string) => boolean;
   /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Why a call of a hosted method is refused before it is read; undefined when it is not. */

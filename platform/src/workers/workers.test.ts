@@ -37,7 +37,6 @@ function start(variables: Readonly<Record<string, string>>): Program {
     env: {
       PATH: process.env.PATH,
       NODE_COMPILE_CACHE: join(tmpdir(), "shop-compile-cache"),
-      INTERNAL_SECRET: "0".repeat(32),
       WORKERS: "2",
       ...variables,
     },

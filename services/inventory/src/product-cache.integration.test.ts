@@ -25,7 +25,7 @@ const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] }
 /** The catalogue as its callers see it, through a cache. */
 async function openCatalogue() {
   const inventory = await openTestInventory(await openTestCache());
-  const pageTokens = createPageTokens("a secret that is long enough for a test");
+  const pageTokens = createPageTokens(() => ["a secret that is long enough for a test"]);
   const slices = {
     create: createProduct(inventory),
     update: updateProduct(inventory),

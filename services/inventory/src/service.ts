@@ -47,8 +47,9 @@ export const inventory = defineModule({
   name: "inventory",
   config: inventoryConfig,
   implements: [InventoryService],
+  forwardedBy: ["gateway"],
   port: (config) => config.INVENTORY_PORT,
-  neighbours: (config) => [{ service: TokenKeyService, urls: config.USERS_URL }],
+  neighbours: (config) => [{ name: "users", service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping, takeoverMs }) {
     const stores = await openStores({ db, bus, cache, log });

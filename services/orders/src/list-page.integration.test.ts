@@ -10,7 +10,7 @@ test("a filter by time counts nanoseconds, though orders have whole milliseconds
   const { createTime } = await place();
   const at = timestampFromDate(createTime);
   const later = { ...at, nanos: at.nanos + 1 };
-  const pageTokens = createPageTokens("a secret that is long enough for a test");
+  const pageTokens = createPageTokens(() => ["a secret that is long enough for a test"]);
   const count = async (createTimeFrom?: Timestamp, createTimeBefore?: Timestamp) => {
     const query = { userId: "", status: OrderStatus.UNSPECIFIED, createTimeFrom, createTimeBefore };
     return (await listPage({ orders, pageTokens }, "test", { ...query, pageSize: 0, pageToken: "" })).orders.length;

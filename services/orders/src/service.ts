@@ -57,10 +57,11 @@ export const orders = defineModule({
   config: ordersConfig,
   // It hears and emits every event there is: so it can show any dead letter.
   implements: [OrderService, DeadLetterService],
+  forwardedBy: ["gateway"],
   port: (config) => config.ORDERS_PORT,
   neighbours: (config) => [
-    { service: TokenKeyService, urls: config.USERS_URL },
-    { service: InventoryService, urls: config.INVENTORY_URL },
+    { name: "users", service: TokenKeyService, urls: config.USERS_URL },
+    { name: "inventory", service: InventoryService, urls: config.INVENTORY_URL },
   ],
   emits: "shop.orders.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {

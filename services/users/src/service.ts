@@ -36,6 +36,7 @@ export const users = defineModule({
   name: "users",
   config: usersConfig,
   implements: [UserService, TokenKeyService],
+  forwardedBy: ["gateway"],
   port: (config) => config.USERS_PORT,
   neighbours: () => [],
   emits: "shop.users.v1",

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { JsonObject } from "@bufbuild/protobuf";
-import { createInternalCredentials, internalCredentialHeader } from "@shop/platform";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { serviceHeaders } from "../../setup/service-credentials.ts";
 import { nameOf } from "../clients.ts";
 import { restCalls } from "../rest-routes.ts";
 import { isInternal, methods, ownUrls } from "../schema.ts";
@@ -110,11 +110,10 @@ const callers: Record<string, Headers> = { nobody: {} };
 
 beforeAll(async () => {
   const [admin, customer] = await Promise.all([signInAdmin(), signUp()]);
-  const credential = await createInternalCredentials("e2e", shop.internalSecret).issue();
   Object.assign(callers, {
     customer: customer.headers,
     admin: admin.headers,
-    "a part of the platform": { [internalCredentialHeader]: credential },
+    "a part of the platform": serviceHeaders(shop.dataDir, "orders", "inventory"),
   });
 });
 

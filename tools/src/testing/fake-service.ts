@@ -23,7 +23,7 @@ const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => ({
   server: createServer(),
   port: Number(env[name]),
 }));
-log(40, `listening with an internal secret of ${env.INTERNAL_SECRET?.length} characters`);
+log(40, `listening with keys in ${env.SERVICE_KEY_FILES?.split(",").length} files`);
 
 process.on("SIGTERM", async () => {
   if (env.FAKE_SERVICE === "stubborn") return;

@@ -80,7 +80,7 @@ async function openPorts(): Promise<number[]> {
 /** Two ports before the same one, to which they forward: with the short way, and without. */
 async function openForwardingPorts(): Promise<number[]> {
   const { port } = await openTestPort({ hosted: () => routes, routerOptions, authorize, isPublic: false });
-  const neighbours = [{ service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] }];
+  const neighbours = [{ name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] }];
   const open = async (leanCalls: boolean) =>
     await openTestPort({ hosted: () => undefined, routerOptions, authorize, leanCalls, neighbours });
   return [(await open(true)).port, (await open(false)).port];

@@ -2,7 +2,6 @@ import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_
 import { onTestFinished } from "vitest";
 import { silentLog } from "../../testing/index.ts";
 import { barePort } from "../bare-port.ts";
-import { createAddressSeal } from "../client-address.ts";
 import { createRouterOptions } from "../router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "../server.ts";
 
@@ -14,7 +13,7 @@ export async function openTestPort(options: Partial<ServerOptions> = {}): Promis
     name: "test",
     services: [DeadLetterService],
     isPublic: true,
-    addressSeal: createAddressSeal("a secret of this test, long enough"),
+    forwardingCredentialFor: (audience) => `a credential for ${audience}`,
     hosted: () => (router) => router.service(DeadLetterService, {}),
     leanCalls: true,
     reflection: true,

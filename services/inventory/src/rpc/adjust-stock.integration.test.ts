@@ -20,7 +20,10 @@ async function openAdjusting() {
   const inventory = await openTestInventory();
   const [adjust, list] = [
     adjustStock(inventory),
-    listStockMovements({ ...inventory, pageTokens: createPageTokens("a secret that is long enough for a test") }),
+    listStockMovements({
+      ...inventory,
+      pageTokens: createPageTokens(() => ["a secret that is long enough for a test"]),
+    }),
   ];
   return {
     ...inventory,

@@ -32,7 +32,7 @@ const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] }
 
 async function openCatalogue() {
   const inventory = await openTestInventory();
-  const pageTokens = createPageTokens("a secret that is long enough for a test");
+  const pageTokens = createPageTokens(() => ["a secret that is long enough for a test"]);
   const [create_, get, update, remove, undelete, list, batchGet] = [
     createProduct(inventory),
     getProductByID(inventory),

@@ -42,7 +42,7 @@ async function openAccountCalls() {
     disable: async (caller: Caller) => await disableUser(on)(create(DisableUserRequestSchema, userId(caller)), nobody),
     enable: async (caller: Caller) => await enableUser(on)(create(EnableUserRequestSchema, userId(caller)), nobody),
     list: async (usernamePrefix: string, pageSize = 0, pageToken = "") =>
-      await listUsers({ ...on, pageTokens: createPageTokens("a secret") })(
+      await listUsers({ ...on, pageTokens: createPageTokens(() => ["a secret"]) })(
         create(ListUsersRequestSchema, { usernamePrefix, pageSize, pageToken }),
         nobody,
       ),

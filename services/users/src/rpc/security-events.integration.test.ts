@@ -33,7 +33,7 @@ const nameOf = (kind?: SecurityEventKind) => Object.entries(SecurityEventKind).f
 async function openEvents() {
   const on = await openTestUsers();
   const list = async (userId = "", pageSize = 100, pageToken = "") =>
-    await listSecurityEvents({ ...on, pageTokens: createPageTokens("a secret") })(
+    await listSecurityEvents({ ...on, pageTokens: createPageTokens(() => ["a secret"]) })(
       create(ListSecurityEventsRequestSchema, { userId, pageSize, pageToken }),
       nobody,
     );

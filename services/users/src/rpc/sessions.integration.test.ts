@@ -23,7 +23,7 @@ async function openSessionCalls() {
   const [doRefresh, doSignOut, doList] = [
     refreshToken(on),
     signOut(on),
-    listSessions({ ...on, pageTokens: createPageTokens("a secret") }),
+    listSessions({ ...on, pageTokens: createPageTokens(() => ["a secret"]) }),
   ];
   return {
     ...on,

@@ -12,7 +12,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/common/v1/access.proto.
  */
 export const file_shop_common_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChtzaG9wL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SDnNob3AuY29tbW9uLnYxKnQKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESGAoUQUNDRVNTX0FVVEhFTlRJQ0FURUQQAhIQCgxBQ0NFU1NfQURNSU4QAxITCg9BQ0NFU1NfSU5URVJOQUwQBDpQCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgOMhYuc2hvcC5jb21tb24udjEuQWNjZXNzUgZhY2Nlc3NiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChtzaG9wL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SDnNob3AuY29tbW9uLnYxKnQKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESGAoUQUNDRVNTX0FVVEhFTlRJQ0FURUQQAhIQCgxBQ0NFU1NfQURNSU4QAxITCg9BQ0NFU1NfSU5URVJOQUwQBDpQCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgOMhYuc2hvcC5jb21tb24udjEuQWNjZXNzUgZhY2Nlc3M6OgoHY2FsbGVycxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNOGAyADKAlSB2NhbGxlcnNiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * Who may call a method. A method without a rule refuses to start.
@@ -42,14 +42,14 @@ export const Access = {
   AUTHENTICATED: 2,
 
   /**
-   * An administrator, or a part of the platform itself.
+   * An administrator, or one of the method's callers.
    *
    * @generated from enum value: ACCESS_ADMIN = 3;
    */
   ADMIN: 3,
 
   /**
-   * Only a part of the platform itself; never reachable from the public port.
+   * Only the method's callers, of which it must name at least one; never reachable from the public port.
    *
    * @generated from enum value: ACCESS_INTERNAL = 4;
    */
@@ -76,4 +76,12 @@ export const AccessSchema: GenEnum<Access> = /*@__PURE__*/
  */
 export const access: GenExtension<MethodOptions, Access> = /*@__PURE__*/
   extDesc(file_shop_common_v1_access, 0);
+
+/**
+ * The services that may call a method that is INTERNAL or ADMIN, by the names that their keys carry. No other one may.
+ *
+ * @generated from extension: repeated string callers = 50003;
+ */
+export const callers: GenExtension<MethodOptions, string[]> = /*@__PURE__*/
+  extDesc(file_shop_common_v1_access, 1);
 

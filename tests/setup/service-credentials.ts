@@ -1,0 +1,39 @@
+import { existsSync, readFileSync } from "node:fs";
+import {
+  createLogger,
+  createServiceCredentials,
+  internalCredentialHeader,
+  type PrivateServiceJwk,
+  readServiceKeys,
+  type ServiceCredentials,
+} from "@shop/platform";
+import { type KeyOwner, keyOwners, serviceKeyFiles } from "@shop/tools/service-keys";
+
+const known = new Map<string, ServiceCredentials>();
+
+/** What the process of that service issues and accepts, by the keys in the DATA_DIR of a shop. */
+export function credentialsOf(dataDir: string, service: KeyOwner): ServiceCredentials {
+  const { publicFile, privateFile } = serviceKeyFiles(dataDir);
+  const privateFiles = [privateFile(service)];
+  const credentials =
+    known.get(privateFiles[0]!) ??
+    createServiceCredentials(
+      readServiceKeys({ privateFiles, publicFile, services: [service], log: createLogger("error") }),
+    );
+  known.set(privateFiles[0]!, credentials);
+  return credentials;
+}
+
+/** The header by which a service calls another one. */
+export function serviceHeaders(dataDir: string, service: KeyOwner, audience: string): Record<string, string> {
+  return { [internalCredentialHeader]: credentialsOf(dataDir, service).issue(service, audience, "call") };
+}
+
+/** The private keys of everybody in the DATA_DIR of a shop, by whose they are; those that sign. */
+export function privateKeysIn(dataDir: string): Partial<Record<KeyOwner, PrivateServiceJwk>> {
+  const { privateFile } = serviceKeyFiles(dataDir);
+  const owners = keyOwners.filter((owner) => existsSync(privateFile(owner)));
+  return Object.fromEntries(
+    owners.map((owner) => [owner, JSON.parse(readFileSync(privateFile(owner), "utf8")).keys[0]]),
+  );
+}

@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { claim } from "./claim.ts";
+import { loadDotEnv } from "./dot-env.ts";
+import { ensureServiceKeys, rotateServiceKeys } from "./service-keys.ts";
+import { readSettings } from "./settings.ts";
+
+/** Every process reads its files every two seconds; mounts of other machines may show a change later. */
+const readMs = 10_000;
+/** A credential lives a minute. */
+const unusedMs = readMs + 60_000;
+
+loadDotEnv();
+const [command, ...rest] = process.argv.slice(2);
+if ((command !== undefined && command !== "rotate") || rest.length > 0) {
+  console.error(
+    "npm run service-keys makes the keys that are missing; npm run service-keys -- rotate changes all of them",
+  );
+  process.exit(2);
+}
+const { dataDir } = readSettings([], process.env);
+ensureServiceKeys(dataDir);
+const folder = join(dataDir, "keys");
+if (command === undefined) {
+  console.log(`The keys of all services are in ${folder}`);
+} else {
+  const lock = claim(join(folder, "rotation.lock"));
+  if ("heldBy" in lock) {
+    console.error(`The keys in ${folder} are being changed already (pid ${lock.heldBy})`);
+    process.exit(1);
+  }
+  console.log(`Changing the keys in ${folder} takes ${(readMs + unusedMs) / 1000} s: the new public ones come first`);
+  await rotateServiceKeys(dataDir, {
+    untilRead: () => delay(readMs),
+    async untilUnused() {
+      console.log("The new keys sign, the old ones stay until nothing that they signed is good any more");
+      await delay(unusedMs);
+    },
+  });
+  lock.release();
+  console.log("The old keys are removed");
+}
