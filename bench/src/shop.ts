@@ -53,6 +53,12 @@ export async function startShop(dataDir: string, settings: Readonly<Record<strin
       ADMIN_PASSWORD: admin.password,
       // All of its shoppers come from one address.
       AUTH_RATE_PER_MINUTE: "1000000",
+      // One address stands for all customers, and few accounts for many.
+      PASSWORD_HASHES_PER_NETWORK: "0",
+      ORDER_LINES_PER_ACCOUNT: "0",
+      ORDER_LINES_PER_NETWORK: "0",
+      MAX_OPEN_UNITS_PER_ACCOUNT: "0",
+      MAX_OPEN_UNITS_PER_PRODUCT: "0",
       ...settings,
     },
     stdio: ["ignore", log, log],

@@ -35,6 +35,7 @@ export { type Money, sum, times } from "./money.ts";
 export { type Changes, createChanges } from "./mongo/changes.ts";
 export { isDuplicateKey } from "./mongo/duplicate-key.ts";
 export { createGroupCommit } from "./mongo/group-commit.ts";
+export { oneAtATime } from "./one-at-a-time.ts";
 export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
 export { batched, type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
 export { createOutboxUpkeep, type OutboxUpkeep } from "./outbox/upkeep.ts";

@@ -4,7 +4,17 @@ const foreign = ["MONGODB_URI", "REDIS_URL", "NATS_URL", "USERS_URL", "INVENTORY
 const runners = /^(NODE_ENV|TEST|VITEST.*|VITE_.*|MODE|DEV|PROD|SSR|BASE_URL)$/;
 
 /** Tests sign in and register as nobody does, all from one address, and many try wrong passwords. */
-const limits = { AUTH_RATE_PER_MINUTE: "1000000", SIGN_IN_FREE_FAILURES: "50" };
+const limits = {
+  AUTH_RATE_PER_MINUTE: "1000000",
+  SIGN_IN_FREE_FAILURES: "50",
+  PASSWORD_HASHES_PER_NETWORK: "0",
+  PASSWORD_HASHES_WAITING: "100",
+  // Few accounts order what many customers would.
+  ORDER_LINES_PER_ACCOUNT: "0",
+  ORDER_LINES_PER_NETWORK: "0",
+  MAX_OPEN_UNITS_PER_ACCOUNT: "0",
+  MAX_OPEN_UNITS_PER_PRODUCT: "0",
+};
 
 /** The environment of processes that are started for tests: this one's, without anything that leads out of the test. */
 export function ownEnvironment(): NodeJS.ProcessEnv {

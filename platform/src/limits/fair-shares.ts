@@ -12,17 +12,22 @@ const noLimit = 0;
  * everything each gets about 1/(n+1) of the total, and as much stays free.
  */
 export class FairShares {
-  readonly #total: number;
+  #total = 0;
   /** Until so much is taken, the scopes' own limits are all there is. */
-  readonly #unreserved: number;
+  #unreserved = 0;
   readonly #scopes: readonly { readonly max: number; readonly held: Map<unknown, number> }[];
   #used = 0;
 
   /** @param max per scope, in the order in which holders are named; 0 for no limit, as for `total` */
   constructor(total: number, max: readonly number[]) {
+    this.resize(total);
+    this.#scopes = max.map((one) => ({ max: one === noLimit ? Number.POSITIVE_INFINITY : one, held: new Map() }));
+  }
+
+  /** What is held stays held, also when it is more. */
+  resize(total: number): void {
     this.#total = total === noLimit ? Number.POSITIVE_INFINITY : total;
     this.#unreserved = total === noLimit ? this.#total : total - Math.floor(total * reservedPart);
-    this.#scopes = max.map((one) => ({ max: one === noLimit ? Number.POSITIVE_INFINITY : one, held: new Map() }));
   }
 
   get used(): number {

@@ -1,5 +1,13 @@
-import type { Clock, DomainError, Job, Logger } from "@shop/platform";
-import { ordersOverloaded } from "./domain/errors.ts";
+import {
+  type Clock,
+  type DomainError,
+  FairShares,
+  type Job,
+  type Logger,
+  networksPerSite,
+  sharersOf,
+} from "@shop/platform";
+import { orderShareExceeded, ordersOverloaded } from "./domain/errors.ts";
 import { Door } from "./door.ts";
 import type { OrderStore } from "./store/order-store.ts";
 
@@ -9,10 +17,28 @@ const tooLongMs = 1_000;
 /** More would only wait for each other: a process writes some thousands a second. */
 const maxAtOnce = 1_000;
 
+/** Of what may be undecided accounts that have not ordered before get this part; the rest is for those that have. */
+const newcomersPart = 0.8;
+/** Accounts that are remembered to have ordered. */
+const maxKnown = 100_000;
+/** An order weighs no more than this part of what may be undecided: else there would never be room for a large one. */
+const heaviestPart = 1 / 4;
+
+/** Whose order it is, and how much of one. */
+export interface OrderLoad {
+  readonly account: string;
+  /** Of the client. */
+  readonly address: string;
+  readonly lines: number;
+}
+
 /** Keeps orders from queueing: what can't be decided soon is refused at once, so that what is accepted is decided soon. */
 export interface Admission {
-  /** Places an order when there is room for it; throws ORDERS_OVERLOADED, and nothing is done, if there is none soon. */
-  admit<Placed>(place: () => Promise<Placed>): Promise<Placed>;
+  /**
+   * Places an order when there is room for it. Throws, and nothing is done, ORDERS_OVERLOADED if there is none soon, and
+   * ORDER_SHARE_EXCEEDED if its account or its network has as many lines undecided as is its share.
+   */
+  admit<Placed>(place: () => Promise<Placed>, load?: OrderLoad): Promise<Placed>;
   /** What an order that was placed now would be refused with. */
   refusal(): DomainError | undefined;
   /** Looks how far behind the stock is, while anybody asks. For every replica, so without a lease. */
@@ -22,15 +48,22 @@ export interface Admission {
 /**
  * There is no room while more than `maxBacklog` orders have waited too long for their stock, wherever they are held up: an
  * outbox, the bus, the inventory, or the way back. Before it comes to that, orders are let in more slowly. That many that are
- * stuck do neither.
+ * stuck do neither. An order weighs its lines. An account has `linesPerAccount` of them undecided in this process, a network
+ * `linesPerNetwork`, a site {@link networksPerSite} times as many, 0 for no limit; in a crowd the largest holders are refused first,
+ * and accounts that have ordered before are let in longer than others.
  */
 export function createAdmission(on: {
   readonly orders: Pick<OrderStore, "pendingSince">;
   readonly clock: Clock;
   readonly maxBacklog: number;
+  readonly linesPerAccount?: number;
+  readonly linesPerNetwork?: number;
   readonly log: Logger;
 }): Admission {
   const door = new Door();
+  const { linesPerAccount = 0, linesPerNetwork = 0 } = on;
+  const shares = new FairShares(door.most, [linesPerAccount, linesPerNetwork, linesPerNetwork * networksPerSite]);
+  const known = new Set<string>();
   // To make an error for every refusal costs more than to refuse. They differ in when to try again.
   const refusals = Array.from({ length: 64 }, ordersOverloaded);
   let placing = 0;
@@ -46,7 +79,26 @@ export function createAdmission(on: {
     return refusals[refused++ % refusals.length]!;
   }
 
-  function atTheDoor(): Promise<void> {
+  function remember(account: string): void {
+    known.delete(account);
+    known.add(account);
+    if (known.size > maxKnown) known.delete(known.values().next().value!);
+  }
+
+  /** Takes an order's share; answers how to give it back, more often than once if need be. */
+  function takeShare({ account, address, lines }: OrderLoad): () => void {
+    if (!known.has(account) && shares.used >= door.most * newcomersPart) throw nextRefusal();
+    const holders = [account, ...sharersOf(address)];
+    const weight = Math.max(1, Math.min(lines, Math.floor(door.most * heaviestPart)));
+    if (!shares.take(holders, weight)) throw orderShareExceeded();
+    let isHeld = true;
+    return () => {
+      if (isHeld) shares.release(holders, weight);
+      isHeld = false;
+    };
+  }
+
+  function atTheDoor(lines: number, decided: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const pass = () => {
         clearTimeout(timeout);
@@ -56,18 +108,25 @@ export function createAdmission(on: {
         door.leave(pass);
         reject(nextRefusal());
       }, tooLongMs);
-      door.wait(pass);
+      door.wait(pass, lines, decided);
     });
   }
 
   return {
-    async admit(place) {
+    async admit(place, load) {
       asked = true;
       if (isFull()) throw nextRefusal();
+      const lines = load?.lines ?? 1;
+      const giveBack = load === undefined ? () => {} : takeShare(load);
       placing++;
       try {
-        await atTheDoor();
-        return await place().finally(() => door.placed());
+        await atTheDoor(lines, giveBack);
+        const placed = await place().finally(() => door.placed(lines));
+        if (load !== undefined) remember(load.account);
+        return placed;
+      } catch (error) {
+        giveBack();
+        throw error;
       } finally {
         placing--;
       }
@@ -88,6 +147,7 @@ export function createAdmission(on: {
         const waitedMs = since === undefined ? 0 : on.clock().getTime() - since.getTime();
         isBehind = waitedMs > tooLongMs;
         door.adjust(performance.now(), waitedMs);
+        shares.resize(door.most);
         if (isBehind && !wasBehind) on.log.warn("too many orders wait for their stock, new ones are refused");
         if (wasBehind && !isBehind) on.log.info("orders are taken again");
       },

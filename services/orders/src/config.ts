@@ -17,6 +17,30 @@ export const ordersConfig = z.object({
     100_000,
     "orders that may wait longer than a second for their stock; beyond it new ones are refused",
   ),
+  ORDER_LINES_PER_ACCOUNT: setting.integer(
+    100,
+    0,
+    1_000_000,
+    "lines of one account's orders that may wait for their stock in a process; 0 for no limit",
+  ),
+  ORDER_LINES_PER_NETWORK: setting.integer(
+    400,
+    0,
+    1_000_000,
+    "lines of the orders from one address that may wait for their stock in a process; 0 for no limit",
+  ),
+  MAX_OPEN_UNITS_PER_ACCOUNT: setting.integer(
+    10_000,
+    0,
+    1_000_000_000,
+    "units in one account's orders that are neither final nor shipped; 0 for no limit",
+  ),
+  MAX_OPEN_UNITS_PER_PRODUCT: setting.integer(
+    1_000,
+    0,
+    1_000_000_000,
+    "units of one product in one account's orders that are neither final nor shipped; 0 for no limit",
+  ),
   ORDER_WATCHES_AT_ONCE: setting.integer(1_000, 0, 100_000, "orders watched at the same time; 0 for no limit"),
   ORDER_WATCHES_PER_CALLER: setting.integer(
     100,

@@ -34,6 +34,7 @@ import { userDeleted } from "./events/user-deleted.ts";
 import { createFollowStock } from "./follow-stock.ts";
 import { askForDecisions } from "./jobs/ask-for-decisions.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
+import { createOpenQuantities } from "./open-quantities.ts";
 import { createOrderAudit } from "./order-audit.ts";
 import { auditOrders } from "./rpc/audit-orders.ts";
 import { cancelOrder } from "./rpc/cancel-order.ts";
@@ -82,7 +83,13 @@ export const orders = defineModule({
       orders: store,
       clock,
       maxBacklog: config.ORDER_BACKLOG,
+      linesPerAccount: config.ORDER_LINES_PER_ACCOUNT,
+      linesPerNetwork: config.ORDER_LINES_PER_NETWORK,
       log,
+    });
+    const openQuantities = createOpenQuantities({
+      orders: store,
+      limits: { perAccount: config.MAX_OPEN_UNITS_PER_ACCOUNT, perProduct: config.MAX_OPEN_UNITS_PER_PRODUCT },
     });
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
@@ -101,7 +108,7 @@ export const orders = defineModule({
     return {
       routes(router) {
         router.service(OrderService, {
-          createOrder: createOrder({ orders: store, catalogue, admission, clock }),
+          createOrder: createOrder({ orders: store, catalogue, admission, openQuantities, clock }),
           getOrderByID: getOrderByID({ orders: store }),
           updateOrderStatus: updateOrderStatus({ orders: store, clock }),
           cancelOrder: cancelOrder({ orders: store, clock }),

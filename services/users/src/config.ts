@@ -36,4 +36,10 @@ export const usersConfig = z.object({
   PASSWORD_HASH_LANES: setting.integer(1, 1, 16, "lanes of a password hash"),
   PASSWORD_HASHES_AT_ONCE: setting.integer(2, 1, 64, "password hashes computed at the same time"),
   PASSWORD_HASHES_WAITING: setting.integer(50, 0, 10_000, "password hashes that may wait for their turn"),
+  PASSWORD_HASHES_PER_NETWORK: setting.integer(
+    12,
+    0,
+    10_000,
+    "password hashes that one address has computed or waiting; 0 for no limit",
+  ),
 });

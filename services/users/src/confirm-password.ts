@@ -1,4 +1,5 @@
 import type { HandlerContext } from "@connectrpc/connect";
+import { clientAddressOf } from "@shop/platform";
 import { sessionIdOf } from "./caller-session.ts";
 import { wrongPassword } from "./domain/errors.ts";
 import type { User } from "./domain/user.ts";
@@ -14,7 +15,9 @@ export async function confirmPassword(
   context: HandlerContext,
 ): Promise<void> {
   const confirmed = await on.limits.attempt(username, context, async () => {
-    if (await on.passwords.verify(passwordHash, password, context.signal)) return true;
+    // Who has a session has signed in.
+    const caller = { address: clientAddressOf(context), isKnown: true };
+    if (await on.passwords.verify(passwordHash, password, context.signal, caller)) return true;
     await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });
     return undefined;
   });

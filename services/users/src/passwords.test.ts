@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createPasswords } from "./passwords.ts";
 
 const owasp = { memoryKib: 19_456, passes: 2, lanes: 1 };
@@ -29,6 +29,40 @@ test("what exceeds the queue is refused at once, and the queue goes on", async (
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected", "rejected"]);
   expect(results[3]).toMatchObject({ reason: { kind: "resource_exhausted", reason: "SIGN_IN_BUSY" } });
   await expect(passwords.hash("correct horse")).resolves.toBeTypeOf("string");
+});
+
+describe("when one address, or many, have all the hashes computed they can,", () => {
+  const flood = async (addresses: number, limits: { waiting: number; perNetwork: number }) => {
+    const passwords = await open({ cost: { memoryKib: 8_192, passes: 1, lanes: 1 }, ...limits });
+    const refused: number[] = [];
+    const abuse = Array.from({ length: addresses * 50 }, (_, n) => {
+      const caller = { address: `10.0.${n % addresses}.1`, isKnown: false };
+      return passwords.hash("guess", undefined, caller).catch(() => refused.push(n));
+    });
+    const hashAs = (address: string, isKnown: boolean) =>
+      passwords.hash("correct horse", undefined, { address, isKnown }).then(
+        () => "hashed",
+        ({ reason }) => reason,
+      );
+    return { refused, abuse, hashAs };
+  };
+
+  test("one gets its share, the rest is refused, and a newcomer elsewhere gets in", async () => {
+    const { refused, abuse, hashAs } = await flood(1, { waiting: 39, perNetwork: 10 });
+    const newcomer = hashAs("192.0.2.1", false);
+    await Promise.all(abuse);
+    expect(refused).toHaveLength(40);
+    expect(await newcomer).toBe("hashed");
+  });
+
+  test("fifteen leave the reserve to those who have signed in before", async () => {
+    const { refused, abuse, hashAs } = await flood(15, { waiting: 49, perNetwork: 10 });
+    const [known, newcomer] = [hashAs("192.0.2.1", true), hashAs("192.0.2.2", false)];
+    await Promise.all(abuse);
+    expect(15 * 50 - refused.length).toBe(35);
+    expect(await known).toBe("hashed");
+    expect(await newcomer).toBe("SIGN_IN_BUSY");
+  });
 });
 
 test("whoever gives up leaves the queue, and the next in it comes sooner", async () => {

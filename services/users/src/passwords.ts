@@ -1,39 +1,69 @@
 import { Worker } from "node:worker_threads";
-import { newSecret } from "@shop/platform";
+import { FairShares, networksPerSite, newSecret, sharersOf } from "@shop/platform";
 import { tooManyPasswordHashes } from "./domain/errors.ts";
 import type { HashCost, PasswordAnswer, PasswordRequest } from "./password-worker.ts";
+
+/** Of what may be computed and wait callers get this part who have not signed in before; the rest is for those who have. */
+const newcomersPart = 0.7;
+
+/** For whom a hash is computed. */
+export interface HashCaller {
+  /** Of the client. */
+  readonly address: string;
+  /** Whether the account was signed in to from there before. */
+  readonly isKnown: boolean;
+}
 
 /**
  * Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. Who gives up while waiting leaves
  * the queue: `signal` is the call's, and its reason is what is thrown then.
  */
 export interface Passwords {
-  hash(password: string, signal?: AbortSignal): Promise<string>;
+  hash(password: string, signal?: AbortSignal, caller?: HashCaller): Promise<string>;
   /**
    * Computes one hash whatever happens, and answers false when there is nothing to compare it with: so that time does not tell
    * which names exist.
    */
-  verify(passwordHash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
+  verify(
+    passwordHash: string | undefined,
+    password: string,
+    signal?: AbortSignal,
+    caller?: HashCaller,
+  ): Promise<boolean>;
   /** Whether the hash was made at less than what one costs now. */
   isOutdated(passwordHash: string): boolean;
   /** Ends the threads that compute; what waits for them is never answered. */
   close(): Promise<void>;
 }
 
-/** At most `atOnce` are computed and `waiting` queued; one more is RESOURCE_EXHAUSTED. */
+/**
+ * At most `atOnce` are computed and `waiting` queued, `perNetwork` of them for one network and {@link networksPerSite} times as many
+ * for one site, 0 for no limit. One more is RESOURCE_EXHAUSTED. In a crowd the largest holders are refused first.
+ */
 export async function createPasswords(limits: {
   readonly cost: HashCost;
   readonly atOnce: number;
   readonly waiting: number;
+  readonly perNetwork?: number;
 }): Promise<Passwords> {
   const workers = Array.from({ length: limits.atOnce }, () => startWorker(limits.cost));
-  const pending = () => workers.reduce((sum, worker) => sum + worker.pending.size, 0);
+  const { perNetwork = 0 } = limits;
+  const most = limits.atOnce + limits.waiting;
+  const shares = new FairShares(most, [perNetwork, perNetwork * networksPerSite]);
   let lastId = 0;
 
   /** The hash of a password, or, given one, whether it is that of the password. */
-  async function compute<Result>(password: string, passwordHash: string | undefined, signal: AbortSignal | undefined) {
+  async function compute<Result>(
+    password: string,
+    passwordHash: string | undefined,
+    signal: AbortSignal | undefined,
+    caller: HashCaller | undefined,
+  ) {
     signal?.throwIfAborted();
-    if (pending() === limits.atOnce + limits.waiting) throw tooManyPasswordHashes();
+    const isNewcomer = caller !== undefined && !caller.isKnown;
+    if (isNewcomer && shares.used >= most * newcomersPart) throw tooManyPasswordHashes();
+    const holders = caller === undefined ? [] : sharersOf(caller.address);
+    if (!shares.take(holders)) throw tooManyPasswordHashes();
     const id = ++lastId;
     const { pending: mine, send } = workers.reduce((least, worker) =>
       worker.pending.size < least.pending.size ? worker : least,
@@ -41,11 +71,13 @@ export async function createPasswords(limits: {
     return await new Promise<Result>((resolve, reject) => {
       const leave = () => {
         mine.delete(id);
+        shares.release(holders);
         send({ leave: id });
         reject(signal?.reason);
       };
       mine.set(id, (answer) => {
         mine.delete(id);
+        shares.release(holders);
         signal?.removeEventListener("abort", leave);
         if ("error" in answer) reject(answer.error);
         else resolve(answer.result as Result);
@@ -55,11 +87,11 @@ export async function createPasswords(limits: {
     });
   }
 
-  const nobodysHash = await compute<string>(newSecret(), undefined, undefined);
+  const nobodysHash = await compute<string>(newSecret(), undefined, undefined, undefined);
   return {
-    hash: (password, signal) => compute<string>(password, undefined, signal),
-    async verify(passwordHash, password, signal) {
-      const matches = await compute<boolean>(password, passwordHash ?? nobodysHash, signal);
+    hash: (password, signal, caller) => compute<string>(password, undefined, signal, caller),
+    async verify(passwordHash, password, signal, caller) {
+      const matches = await compute<boolean>(password, passwordHash ?? nobodysHash, signal, caller);
       return matches && passwordHash !== undefined;
     },
     isOutdated(passwordHash) {

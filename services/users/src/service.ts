@@ -67,6 +67,7 @@ export const users = defineModule({
         },
         atOnce: config.PASSWORD_HASHES_AT_ONCE,
         waiting: config.PASSWORD_HASHES_WAITING,
+        perNetwork: config.PASSWORD_HASHES_PER_NETWORK,
       }),
     ]);
     const { users, sessions, userOutbox, sessionOutbox } = stores;

@@ -153,4 +153,13 @@ describe("a client can sign in and register so often a minute", () => {
     await told();
     expect(await told()).toEqual(['"client";q=2;w=60', expect.stringMatching(/^"client";r=0;t=(60|59)$/)]);
   });
+
+  test("and where an account was signed in to before it can be again, though others there used up the client's share", async () => {
+    const limits = await open({ perMinute: 10 });
+    expect(await attempt(limits, "ann", right)).toBe("in");
+    for (let n = 0; n < 20; n++) await attempt(limits, `eve_${n}`, wrong);
+    expect(await attempt(limits, "bob", right)).toBe("SIGN_IN_RATE_EXCEEDED");
+    expect(await attempt(limits, "ann", right)).toBe("in");
+    expect(await attempt(limits, "ann", right)).toBe("SIGN_IN_RATE_EXCEEDED");
+  });
 });

@@ -1,9 +1,8 @@
-import { batched, isDuplicateKey, newId, type Outbox, type PendingEvent } from "@shop/platform";
+import { batched, isDuplicateKey, newId, type Outbox, oneAtATime, type PendingEvent } from "@shop/platform";
 import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
-import { oneAtATime } from "./one-at-a-time.ts";
 import { type ProductDocument, toDocument } from "./product-document.ts";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */

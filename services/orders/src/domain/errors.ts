@@ -53,6 +53,30 @@ export function ordersOverloaded(): DomainError {
   });
 }
 
+/** More of the account's orders, or of its network's, wait for their stock than is their share. */
+export function orderShareExceeded(): DomainError {
+  return new DomainError(
+    "resource_exhausted",
+    "ORDER_SHARE_EXCEEDED",
+    "too many of your orders wait for their stock: place the next one when they are decided",
+    { retryAfterMs: 500 + Math.floor(Math.random() * 1_000) },
+  );
+}
+
+/** @param productId when it is the limit of one product */
+export function openUnitsExceeded(limit: number, productId?: string): DomainError {
+  const message = `your orders that are not shipped yet would have more than ${limit} units${productId === undefined ? "" : " of a product"}`;
+  return new DomainError("failed_precondition", "OPEN_UNITS_EXCEEDED", message, {
+    metadata: { limit: String(limit), ...(productId !== undefined && { product_id: productId }) },
+  });
+}
+
+export function accountBusy(): DomainError {
+  return new DomainError("aborted", "ACCOUNT_BUSY", "too many orders of the account are being placed at once", {
+    retryAfterMs: 100,
+  });
+}
+
 export function stockUnavailable(cause: unknown): DomainError {
   return new DomainError(
     "unavailable",

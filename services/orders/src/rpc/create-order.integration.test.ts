@@ -4,6 +4,7 @@ import { newId } from "@shop/platform";
 import { contextOf, silentLog } from "@shop/platform/testing";
 import { expect, test, vi } from "vitest";
 import { createAdmission } from "../admission.ts";
+import { createOpenQuantities } from "../open-quantities.ts";
 import { openTestOrders } from "../testing.ts";
 import { createOrder } from "./create-order.ts";
 
@@ -15,7 +16,8 @@ async function openPlacement() {
   let isSold = true;
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
   const admission = createAdmission({ orders, clock, maxBacklog: 3, log: silentLog });
-  const place = createOrder({ orders, catalogue, admission, clock });
+  const openQuantities = createOpenQuantities({ orders, limits: { perAccount: 0, perProduct: 0 } });
+  const place = createOrder({ orders, catalogue, admission, openQuantities, clock });
   const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
   const request = (quantity: number, more: { requestId?: string } = {}) =>
     create(CreateOrderRequestSchema, { items: [{ productId, quantity }], ...more });
@@ -87,7 +89,7 @@ test("a request whose first making a majority may yet lose is asked to come agai
   const { orders, request, place } = await openPlacement();
   const [find, insert] = [vi.spyOn(orders, "findByRequest"), vi.spyOn(orders, "insert")];
   // What a majority has not is refused by the primary's index, and found by nobody.
-  insert.mockResolvedValueOnce(false);
+  insert.mockResolvedValueOnce("request_made");
   find.mockResolvedValueOnce(undefined).mockResolvedValueOnce(undefined);
   await expect(place(request(1, { requestId: "one" }))).rejects.toMatchObject({
     kind: "unavailable",

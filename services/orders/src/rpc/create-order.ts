@@ -1,10 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type Clock, currentTraceId, newId, userIdOf } from "@shop/platform";
+import { type Clock, clientAddressOf, currentTraceId, newId, userIdOf } from "@shop/platform";
 import type { Admission } from "../admission.ts";
 import type { Catalogue } from "../clients/catalogue.ts";
 import { productsUnknown, requestIdReused, requestUnsettled, totalMoved } from "../domain/errors.ts";
 import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
+import type { OpenQuantities } from "../open-quantities.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { placedEvent } from "../wire/events.ts";
 import { toOrderMessage } from "../wire/order.ts";
@@ -18,6 +19,7 @@ export function createOrder(on: {
   readonly orders: OrderStore;
   readonly catalogue: Catalogue;
   readonly admission: Pick<Admission, "admit">;
+  readonly openQuantities: OpenQuantities;
   readonly clock: Clock;
 }): MethodImpl<typeof OrderService.method.createOrder> {
   /** The answer that a named request got before, if it was made before. */
@@ -38,7 +40,10 @@ export function createOrder(on: {
     }
     const { status, createTime: time } = order;
     const placed = { status, time, actor: userId, reason: "", traceId: currentTraceId() ?? "" };
-    if (await on.orders.insert(order, placed, [placedEvent(order)], name)) return order;
+    const outcome = await on.openQuantities.within(order, (at) =>
+      on.orders.insert(order, placed, [placedEvent(order)], name, at),
+    );
+    if (outcome === "inserted") return order;
 
     // The same request was made at the same moment, and was first.
     const first = await repeated(userId, name);
@@ -50,7 +55,9 @@ export function createOrder(on: {
   return async (request, context) => {
     const userId = userIdOf(context);
     const name = requestNameOf(request, context.requestHeader);
-    const order = (await repeated(userId, name)) ?? (await on.admission.admit(() => place(request, userId, name)));
+    const load = { account: userId, address: clientAddressOf(context), lines: request.items.length };
+    const order =
+      (await repeated(userId, name)) ?? (await on.admission.admit(() => place(request, userId, name), load));
     return { order: toOrderMessage(order) };
   };
 }

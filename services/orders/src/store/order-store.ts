@@ -20,8 +20,21 @@ export interface OrderDocument {
   update_time: Date;
   /** The request that placed it, when its caller named it. */
   request?: RequestName;
+  /** Its place among the orders of its account, from 1: see open-quantities.ts. */
+  place?: number;
   outbox: PendingEvent[];
 }
+
+export type InsertOutcome = "inserted" | "request_made" | "place_taken";
+
+export interface OpenQuantity {
+  /** The last one that an order of the account has taken; 0 for none. */
+  readonly place: number;
+  /** By product. */
+  readonly units: ReadonlyMap<string, number>;
+}
+
+const openStatuses: OrderStatus[] = ["pending", "confirmed"];
 
 export interface OrderFilter {
   readonly userId?: string | undefined;
@@ -33,8 +46,16 @@ export interface OrderFilter {
 }
 
 export interface OrderStore {
-  /** Commits a new order together with its events; false, and nothing done, when its request was made before. */
-  insert(order: Order, move: OrderMove, events: readonly PendingEvent[], request?: RequestName): Promise<boolean>;
+  /** Commits a new order together with its events; or does nothing, when its request was made before or its place is taken. */
+  insert(
+    order: Order,
+    move: OrderMove,
+    events: readonly PendingEvent[],
+    request?: RequestName,
+    place?: number,
+  ): Promise<InsertOutcome>;
+  /** What an account has in orders that are neither final nor shipped, as a majority of the database knows it. */
+  findOpenQuantity(userId: string): Promise<OpenQuantity>;
   /** What a user's request became, if it was made. */
   findByRequest(userId: string, requestId: string): Promise<{ order: Order; hash: string } | undefined>;
   findById(orderId: string): Promise<Order | undefined>;
@@ -67,6 +88,13 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
       unique: true,
       partialFilterExpression: { "request.id": { $exists: true } },
     },
+    {
+      key: { user_id: 1, place: -1 },
+      name: "place",
+      unique: true,
+      partialFilterExpression: { place: { $exists: true } },
+    },
+    { key: { user_id: 1 }, name: "open", partialFilterExpression: { status: { $in: openStatuses } } },
   ]);
   return orders;
 }
@@ -74,7 +102,7 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
 export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outbox): OrderStore {
   const insert = createGroupCommit(orders);
   return {
-    async insert(order, move, events, request) {
+    async insert(order, move, events, request, place) {
       const document: OrderDocument = {
         _id: order.orderId,
         user_id: order.userId,
@@ -92,16 +120,39 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         create_time: order.createTime,
         update_time: order.updateTime,
         ...(request === undefined ? {} : { request }),
+        ...(place === undefined ? {} : { place }),
         outbox: [...events],
       };
       try {
         await insert(document);
       } catch (error) {
-        if (isDuplicateKey(error, "request")) return false;
+        if (isDuplicateKey(error, "request")) return "request_made";
+        if (isDuplicateKey(error, "place")) return "place_taken";
         throw error;
       }
       void outbox.relayUncleared(events);
-      return true;
+      return "inserted";
+    },
+    async findOpenQuantity(userId) {
+      const readConcern = { level: "majority" } as const;
+      // The place first: what is inserted in between is counted, and finds its place taken.
+      const [last] = await orders
+        .find({ user_id: userId, place: { $exists: true } }, { readConcern, hint: "place" })
+        .sort({ place: -1 })
+        .limit(1)
+        .project<Pick<OrderDocument, "place">>({ place: 1 })
+        .toArray();
+      const units = await orders
+        .aggregate<{ _id: string; units: number }>(
+          [
+            { $match: { user_id: userId, status: { $in: openStatuses } } },
+            { $unwind: "$items" },
+            { $group: { _id: "$items.product_id", units: { $sum: "$items.quantity" } } },
+          ],
+          { readConcern, hint: "open" },
+        )
+        .toArray();
+      return { place: last?.place ?? 0, units: new Map(units.map(({ _id, units: sum }) => [_id, sum])) };
     },
     async findByRequest(userId, requestId) {
       const document = await orders.findOne({ user_id: userId, "request.id": requestId });
@@ -160,7 +211,7 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       await orders.updateMany(
         { user_id: owned },
         // Nobody is left to repeat a request.
-        { $set: { user_id: "", "history.$[own].actor": "" }, $unset: { request: true } },
+        { $set: { user_id: "", "history.$[own].actor": "" }, $unset: { request: true, place: true } },
         { arrayFilters: [{ "own.actor": owned }] },
       );
     },

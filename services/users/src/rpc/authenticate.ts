@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, newId } from "@shop/platform";
+import { type Clock, clientAddressOf, newId } from "@shop/platform";
 import { accountDisabled, wrongCredentials } from "../domain/errors.ts";
 import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
 import { grant } from "../grant.ts";
@@ -27,9 +27,12 @@ export function authenticate(on: {
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {
   return async (request, context) => {
-    const user = await on.limits.attempt(request.username, context, async () => {
+    const user = await on.limits.attempt(request.username, context, async (isKnown) => {
       const found = await on.users.findByUsername(request.username);
-      const matches = await on.passwords.verify(found?.passwordHash, request.password, context.signal);
+      const matches = await on.passwords.verify(found?.passwordHash, request.password, context.signal, {
+        address: clientAddressOf(context),
+        isKnown,
+      });
       if (found !== undefined && matches && !found.disabled) return found;
       await on.security.record({ kind: "sign_in_failed", userId: found?.userId ?? "", actor: "anonymous" });
       if (matches) throw accountDisabled();

@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, userIdOf } from "@shop/platform";
+import { type Clock, clientAddressOf, userIdOf } from "@shop/platform";
 import { sessionIdOf } from "../caller-session.ts";
 import { changeAccess } from "../change-access.ts";
 import { confirmPassword } from "../confirm-password.ts";
@@ -32,7 +32,10 @@ export function changePassword(on: {
     if (read === undefined || session === undefined || !isLive(session, read, on.clock())) throw sessionEnded();
     checkNewPassword("new_password", newPassword, read.username);
     await confirmPassword(on, read, oldPassword, context);
-    const passwordHash = await on.passwords.hash(newPassword, context.signal);
+    const passwordHash = await on.passwords.hash(newPassword, context.signal, {
+      address: clientAddressOf(context),
+      isKnown: true,
+    });
     const user = await changeAccess(on, read.userId, (current, now) => {
       // Somebody else was first to change it: what was checked is the password no more.
       if (current.passwordHash !== read.passwordHash) throw userBusy(read.userId);

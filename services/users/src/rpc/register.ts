@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, newId } from "@shop/platform";
+import { type Clock, clientAddressOf, newId } from "@shop/platform";
 import { newUser } from "../domain/user.ts";
 import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
@@ -18,7 +18,10 @@ export function register(on: {
     await on.limits.countClient(context);
     checkNewPassword("password", request.password, request.username);
     const userId = newId("user");
-    const passwordHash = await on.passwords.hash(request.password, context.signal);
+    const passwordHash = await on.passwords.hash(request.password, context.signal, {
+      address: clientAddressOf(context),
+      isKnown: false,
+    });
     await on.users.insert(
       newUser({ userId, username: request.username, passwordHash, roles: ["customer"], time: on.clock() }),
     );
