@@ -1,10 +1,10 @@
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
-import { currentTraceId } from "./trace.ts";
+import { callerTraceId, currentTraceId } from "./trace.ts";
 
 export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "child">;
 
 /**
- * JSON lines on standard output; every line carries `fields`, and the trace it was written in. A reader that stalls or goes holds nothing up:
+ * JSON lines on standard output; every line carries `fields`, and the trace it was written in, with that of the caller from outside. A reader that stalls or goes holds nothing up:
  * what it does not take is lost when the process exits.
  */
 export function createLogger(level: string, fields: Readonly<Record<string, unknown>> = {}): Logger {
@@ -16,7 +16,9 @@ export function createLogger(level: string, fields: Readonly<Record<string, unkn
       timestamp: stdTimeFunctions.isoTime,
       mixin: () => {
         const traceId = currentTraceId();
-        return traceId === undefined ? {} : { trace_id: traceId };
+        if (traceId === undefined) return {};
+        const callers = callerTraceId();
+        return { trace_id: traceId, ...(callers !== undefined && { caller_trace_id: callers }) };
       },
       redact: ["password", "access_token", "accessToken", "refresh_token", "refreshToken"].flatMap((secret) => [
         secret,

@@ -8,6 +8,7 @@ import { http } from "@shop/gen/google/api/annotations_pb";
 import type { HttpRule } from "@shop/gen/google/api/http_pb";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
+import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
 import { sizesOf } from "@shop/platform";
 import { describe, expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
@@ -172,3 +173,45 @@ test("a field with a pattern says in words what it takes, and so do all with tha
   const sayings = Map.groupBy(textFields, ({ pattern }) => pattern).values();
   expect([...sayings].filter((fields) => new Set(fields.map(({ words }) => words)).size > 1)).toEqual([]);
 });
+
+/** Text of requests that is looked up, compared or hashed, and kept nowhere. */
+const notKept = new Set([
+  ...["page_token", "etag", "password", "old_password", "new_password", "refresh_token"],
+  ...[
+    "AuthenticateRequest.username",
+    "ListUsersRequest.username_prefix",
+    "UserProfile.username",
+    "BatchGetProductsRequest.product_ids",
+  ],
+  ...["ListProductsRequest.name", "ListProductsRequest.category", "ListProductsRequest.query"],
+  ...["ListProductsRequest.attributes", "ListProductsRequest.order_by"],
+  // For parts of the platform alone.
+  ...["BatchGetReservationsRequest.order_ids", "WaitingOrder.order_id", "ReservationLine.product_id"],
+]);
+
+function textFieldsOf(message: DescMessage, seen = new Set<DescMessage>()): DescField[] {
+  if (seen.has(message) || message.typeName.startsWith("google.")) return [];
+  seen.add(message);
+  return message.fields.flatMap((field) => [
+    ...("scalar" in field && field.scalar === ScalarType.STRING ? [field] : []),
+    ...(field.message === undefined ? [] : textFieldsOf(field.message, seen)),
+  ]);
+}
+
+/** Patterns that name what they let in, character by character of ASCII. */
+function isAscii(pattern: string): boolean {
+  const rest = pattern.replaceAll(/\\x[2-7][0-9a-f]|\\[.[\]]/g, "x").replaceAll(/\[(?!\^)[ -~]+?\]/g, "x");
+  return /^\^[^\\[.]+\$$/.test(rest);
+}
+
+const inputs = [...new Set(allMethods.map(({ input }) => input))].flatMap((input) => textFieldsOf(input));
+
+test.each([...new Set(inputs)].map((field) => [`${field.parent.name}.${field.name}`, field] as const))(
+  "%s, text of a request, says what it may hold, or is not kept",
+  (name, field) => {
+    const pattern = getOption(field, fieldRules)?.type;
+    const isOfCodes = pattern?.case === "string" && isAscii(pattern.value.pattern);
+    const saysSo = getOption(field, text) !== Text.UNSPECIFIED;
+    expect(saysSo || isOfCodes || notKept.has(field.name) || notKept.has(name)).toBe(true);
+  },
+);

@@ -16,12 +16,19 @@ const longestDetails = 600;
  */
 export function readableLine(name: string, line: string, lowestLevel: number): string | undefined {
   const entry = parseEntry(line);
-  if (entry === undefined) return line.trim() === "" ? undefined : `${name}: ${line}`;
+  if (entry === undefined) return line.trim() === "" ? undefined : escaped(`${name}: ${line}`);
   const { level, time: _time, pid: _pid, hostname: _hostname, name: _name, msg, ...details } = entry;
   if (level < lowestLevel) return undefined;
   const rest = Object.keys(details).length === 0 ? "" : ` ${JSON.stringify(details)}`;
   const shown = rest.length > longestDetails ? `${rest.slice(0, longestDetails)}...` : rest;
-  return `${name}: ${levelNames[level] ?? level}: ${msg ?? ""}${shown}`;
+  return escaped(`${name}: ${levelNames[level] ?? level}: ${msg ?? ""}${shown}`);
+}
+
+/** What would move the cursor, colour the terminal or turn the text around is shown by its number. */
+function escaped(line: string): string {
+  return line.replace(/(?!\t)[\p{Cc}\p{Cf}\u2028\u2029\ud800-\udfff]/gu, (character) => {
+    return `\\u{${character.codePointAt(0)!.toString(16)}}`;
+  });
 }
 
 function parseEntry(line: string): ({ level: number } & Record<string, unknown>) | undefined {

@@ -1,4 +1,5 @@
 import { isIP, type Socket } from "node:net";
+import { beginTrace } from "../trace.ts";
 import {
   clientAddressHeader,
   clientOf,
@@ -31,6 +32,7 @@ export function createGreet(port: {
   }
   return (request) => {
     const { address, isHttps } = clientOf(request, port.trustsProxy);
+    beginTrace(request.headers);
     request.headers[clientAddressHeader] = address;
     return securityHeaders(isHttps);
   };

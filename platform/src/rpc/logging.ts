@@ -1,7 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { inTrace, traceparentHeader } from "../trace.ts";
+import { callerTraceparentHeader, inTrace, traceparentHeader } from "../trace.ts";
 import { whenEnded } from "./when-ended.ts";
 
 /** Codes that mean that we failed, not that the caller asked for something wrong. */
@@ -10,12 +10,14 @@ const environmentsFault = new Set([Code.Unavailable, Code.DeadlineExceeded]);
 
 /** The outermost interceptor: starts or continues the trace, and writes one line per call (debug when all is well). */
 export function loggingInterceptor(log: Logger): Interceptor {
-  return (next) => (request) =>
-    inTrace(request.header.get(traceparentHeader), async () => {
+  return (next) => (request) => {
+    const work = async () => {
       const startedAt = performance.now();
       const method = `${request.service.typeName}/${request.method.name}`;
       return await whenEnded(next, request, (error) => writeLine(log, method, performance.now() - startedAt, error));
-    });
+    };
+    return inTrace(request.header.get(traceparentHeader), work, request.header.get(callerTraceparentHeader));
+  };
 }
 
 function writeLine(log: Logger, method: string, durationMs: number, error: unknown): void {

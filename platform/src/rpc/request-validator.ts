@@ -1,9 +1,16 @@
-import { type DescMessage, getOption, type MessageShape } from "@bufbuild/protobuf";
+import { type DescMessage, getOption, type MessageShape, type MessageValidType } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
-import { createValidator, ValidationError, type Validator, Violation } from "@bufbuild/protovalidate";
+import {
+  createValidator,
+  ValidationError,
+  type ValidationResult,
+  type Validator,
+  Violation,
+} from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import type { FieldViolation } from "../errors.ts";
 import { cutText, maxQuotedCharacters, maxViolations } from "./refusal-limits.ts";
+import { textViolations } from "./request-text.ts";
 import { matchesPattern } from "./schema-regexp.ts";
 import { measure } from "./size-rules.ts";
 import { madeOnce } from "./unchanging.ts";
@@ -23,11 +30,21 @@ export const requestValidator: Validator = {
   validate: (schema, message) =>
     madeOnce(message, untilFirst, () => {
       const result = untilFirst.validate(schema, message);
+      if (result.kind === "valid") return invalidTexts(schema, message) ?? result;
       if (result.kind !== "invalid") return result;
       const violations = allViolations(schema, message, result.violations).slice(0, maxViolations).map(toldOf);
       return { ...result, violations, error: new ValidationError(violations) };
     }),
 };
+
+function invalidTexts<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+): ValidationResult<MessageValidType<Desc>, MessageShape<Desc>> | undefined {
+  const violations = textViolations(schema, message).slice(0, maxViolations);
+  if (violations.length === 0) return undefined;
+  return { kind: "invalid", message, error: new ValidationError(violations), violations };
+}
 
 function allViolations<Desc extends DescMessage>(
   schema: Desc,

@@ -7,6 +7,7 @@ import { cacheableInterceptor } from "./cacheable.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
+import { textInterceptor } from "./request-text.ts";
 import { requestValidator } from "./request-validator.ts";
 
 /** The largest message that is read: 1 MiB. */
@@ -24,7 +25,7 @@ export type RouterOptions = Pick<
 
 /**
  * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
- * then log and trace, metrics if anybody watches, what caches may keep, errors, validation, the method.
+ * then log and trace, metrics if anybody watches, what caches may keep, errors, text, validation, the method.
  */
 export function createRouterOptions(authorize: Authorize, log: Logger, metrics: Metrics | undefined): RouterOptions {
   return {
@@ -40,6 +41,7 @@ export function createRouterOptions(authorize: Authorize, log: Logger, metrics: 
       ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
       cacheableInterceptor(),
       errorsInterceptor(),
+      textInterceptor(),
       createValidateInterceptor({ validator: requestValidator }),
     ],
     jsonOptions: { ignoreUnknownFields: false },

@@ -83,7 +83,7 @@ export const users = defineModule({
       routes: (router) =>
         router
           .service(UserService, {
-            register: register({ users, passwords, limits, clock }),
+            register: register({ users, passwords, limits, clock, adminUsername: config.ADMIN_USERNAME }),
             authenticate: authenticate({ users, sessions, passwords, limits, tokenKeys, security, lifetime, clock }),
             refreshToken: refreshToken({ users, sessions, tokenKeys, security, lifetime, clock }),
             signOut: signOut({ sessions, clock }),

@@ -42,6 +42,7 @@ export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lane
     }),
     passwords: await createPasswords({ cost, atOnce: 2, waiting: 100 }),
     limits: createSignInLimits(await openTestLimits(newId("users")), { perMinute: 10_000, freeFailures: 5 }),
+    adminUsername: "admin",
     lifetime: { idleMs: 14 * dayMs, maxMs: 90 * dayMs },
     clock,
   };

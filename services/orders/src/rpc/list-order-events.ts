@@ -10,8 +10,9 @@ export function listOrderEvents(on: {
   readonly orders: OrderStore;
 }): MethodImpl<typeof OrderService.method.listOrderEvents> {
   return async ({ orderId }, context) => {
-    await readOrder(on, orderId, callerOf(context));
+    const caller = callerOf(context);
+    await readOrder(on, orderId, caller);
     const moves = await on.orders.findMoves(orderId);
-    return { events: moves.map((move, index) => toOrderEvent(move, index + 1)) };
+    return { events: moves.map((move, index) => toOrderEvent(move, index + 1, caller)) };
   };
 }

@@ -13,7 +13,8 @@ export function watchOrder(on: {
 }): MethodImpl<typeof OrderService.method.watchOrder> {
   return async function* ({ orderId, afterVersion }, context) {
     // Whose it is and what was bought never changes; the moves are read anew in every turn.
-    const order = await readOrder(on, orderId, callerOf(context));
+    const caller = callerOf(context);
+    const order = await readOrder(on, orderId, caller);
     let sent = afterVersion;
     for await (const turn of on.watch(orderId, context)) {
       const moves = turn === "quiet" ? [] : await on.orders.findMoves(orderId);
@@ -22,7 +23,7 @@ export function watchOrder(on: {
       let version = moves.length - news.length;
       for (const move of news) {
         sent = ++version;
-        yield { order: toOrderMessage(asMoved(order, move, version)), event: toOrderEvent(move, version) };
+        yield { order: toOrderMessage(asMoved(order, move, version)), event: toOrderEvent(move, version, caller) };
       }
       if (moves.length > 0 && isFinal(moves.at(-1)!.status)) return;
     }

@@ -5,6 +5,7 @@ import {
   type OrderSchema,
   OrderStatus as StatusOnTheWire,
 } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { isAdmin, type Principal } from "@shop/platform";
 import type { Order, OrderMove, OrderStatus } from "../domain/order.ts";
 
 const statuses: Readonly<Record<OrderStatus, StatusOnTheWire>> = {
@@ -36,16 +37,29 @@ export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchem
   };
 }
 
-/** `version` is the order's after the move. */
-export function toOrderEvent(move: OrderMove, version: number): MessageInitShape<typeof OrderEventSchema> {
+/**
+ * A move as `viewer` may see it: who the administrators are is told to administrators alone.
+ *
+ * @param version the order's after the move
+ */
+export function toOrderEvent(
+  move: OrderMove,
+  version: number,
+  viewer: Principal,
+): MessageInitShape<typeof OrderEventSchema> {
   return {
     version,
     status: statuses[move.status],
     time: timestampFromDate(move.time),
-    actor: move.actor,
+    actor: actorFor(viewer, move.actor),
     reason: move.reason,
     traceId: move.traceId,
   };
+}
+
+function actorFor(viewer: Principal, actor: string): string {
+  const isSomebodyElse = actor.startsWith("user_") && !(viewer.kind === "user" && viewer.userId === actor);
+  return isSomebodyElse && !isAdmin(viewer) ? "administrator" : actor;
 }
 
 /** The schema has refused every value that is not a status. */

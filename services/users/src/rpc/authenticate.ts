@@ -53,7 +53,7 @@ export function authenticate(on: {
       familyHash: hashOf(refreshToken.family),
       tokenHash: hashOf(refreshToken.secret),
       spent: [],
-      userAgent: (context.requestHeader.get("user-agent") ?? "").slice(0, maxUserAgent),
+      userAgent: userAgentOf(context.requestHeader),
       createTime: now,
       lastUseTime: now,
       expireTime: expireTimeOf(now, now, on.lifetime),
@@ -66,4 +66,9 @@ export function authenticate(on: {
     const granted = await grant(on, user, session, refreshToken, now);
     return request.refreshTokenInCookie ? inCookie(granted, context) : granted;
   };
+}
+
+/** What is shown to people later: what is no visible ASCII, as RFC 9110 5.5 wants it, is shown as "?". */
+function userAgentOf(header: Headers): string {
+  return (header.get("user-agent") ?? "").slice(0, maxUserAgent).replace(/[^ -~]/g, "?");
 }

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, clientAddressOf, newId } from "@shop/platform";
+import { type Clock, clientAddressOf, invalidFields, newId } from "@shop/platform";
+import { isReservedName } from "../domain/reserved-names.ts";
 import { newUser } from "../domain/user.ts";
 import { checkNewPassword } from "../password-rules.ts";
 import type { Passwords } from "../passwords.ts";
@@ -13,9 +14,15 @@ export function register(on: {
   readonly passwords: Passwords;
   readonly limits: SignInLimits;
   readonly clock: Clock;
+  /** Of the first administrator. */
+  readonly adminUsername: string;
 }): MethodImpl<typeof UserService.method.register> {
   return async (request, context) => {
     await on.limits.countClient(context);
+    if (isReservedName(request.username, [on.adminUsername])) {
+      const description = "is a name of the shop's own, or looks like one: choose another";
+      throw invalidFields([{ field: "username", description }]);
+    }
     checkNewPassword("password", request.password, request.username);
     const userId = newId("user");
     const passwordHash = await on.passwords.hash(request.password, context.signal, {

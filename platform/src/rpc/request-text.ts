@@ -1,0 +1,145 @@
+import { type DescField, type DescMessage, getOption, type MessageShape } from "@bufbuild/protobuf";
+import { type Path, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { Violation } from "@bufbuild/protovalidate";
+import type { Interceptor } from "@connectrpc/connect";
+import { field as fieldRules, Ignore } from "@shop/gen/buf/validate/validate_pb";
+import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
+
+/** Zero width space, word joiner, byte order mark. Joiners and marks of Persian, Indic scripts and emoji are not among them. */
+const stripped = /[\u200b\u2060\ufeff]/g;
+const invisible = /\p{Default_Ignorable_Code_Point}/u;
+const visible = /[^\s\p{Default_Ignorable_Code_Point}]/u;
+
+/** C0, DEL and C1, line and paragraph separators, and what turns the direction of the text after it (CVE-2021-42574). */
+const notInLine = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+const notInLines = /(?!\r\n)(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+
+const rules: Readonly<Partial<Record<Text, { readonly refused: RegExp; readonly words: string }>>> = {
+  [Text.LINE]: {
+    refused: notInLine,
+    words: "must be on one line, without control characters and characters that turn the direction of text",
+  },
+  [Text.LINES]: {
+    refused: notInLines,
+    words: "must not contain control characters other than line breaks and tabs, or turn the direction of text",
+  },
+};
+
+type ListValue = Iterable<unknown> & { set(index: number, value: unknown): unknown };
+
+/** A text of a message that is kept, by the option `(shop.common.v1.text)` of its field. */
+interface KeptText {
+  readonly value: string;
+  readonly kind: Text;
+  readonly path: Path;
+  replace(value: string): void;
+}
+
+/**
+ * Takes invisible characters without a meaning out of all text that is kept, in every protocol, before the rules of the schema are
+ * checked. A text of which nothing is visible becomes empty.
+ */
+export function textInterceptor(): Interceptor {
+  return (next) => async (request) => {
+    const { input } = request.method;
+    if (fieldsOf(input).length === 0) return await next(request);
+    if (!request.stream) {
+      stripTexts(input, request.message);
+      return await next(request);
+    }
+    return await next({ ...request, message: strippedEach(input, request.message) } as typeof request);
+  };
+}
+
+async function* strippedEach<Desc extends DescMessage>(schema: Desc, messages: AsyncIterable<MessageShape<Desc>>) {
+  for await (const message of messages) {
+    stripTexts(schema, message);
+    yield message;
+  }
+}
+
+function stripTexts<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
+  for (const { value, replace } of keptTexts(reflect(schema, message), [])) {
+    if (!invisible.test(value)) continue;
+    const kept = value.replace(stripped, "");
+    const shown = visible.test(kept) ? kept : "";
+    if (shown !== value) replace(shown);
+  }
+}
+
+/** What the kept texts of a message must not contain: to be asked of one that is sound otherwise, so of bounded size. */
+export function textViolations<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Violation[] {
+  if (fieldsOf(schema).length === 0) return [];
+  const violations: Violation[] = [];
+  for (const { value, kind, path } of keptTexts(reflect(schema, message), [], isChecked)) {
+    const { refused, words } = rules[kind]!;
+    // A lone surrogate has no form in UTF-8.
+    if (refused.test(value) || !value.isWellFormed()) violations.push(new Violation(words, "text", path, [], false));
+  }
+  return violations;
+}
+
+/** Not where a method checks a part of its request itself. */
+function isChecked(field: DescField): boolean {
+  return getOption(field, fieldRules).ignore !== Ignore.ALWAYS;
+}
+
+const known = new WeakMap<DescMessage, readonly DescField[]>();
+
+/** The fields with text that is kept, in themselves or further inside. */
+function fieldsOf(schema: DescMessage): readonly DescField[] {
+  const before = known.get(schema);
+  if (before !== undefined) return before;
+  // A message inside of itself ends here.
+  known.set(schema, []);
+  const fields = schema.fields.filter(
+    (field) => getOption(field, text) !== Text.UNSPECIFIED || (field.message && fieldsOf(field.message).length > 0),
+  );
+  known.set(schema, fields);
+  return fields;
+}
+
+function* keptTexts(
+  message: ReflectMessage,
+  path: Path,
+  isWanted: (field: DescField) => boolean = () => true,
+): Generator<KeptText> {
+  for (const field of fieldsOf(message.desc)) {
+    if (!message.isSet(field) || !isWanted(field)) continue;
+    const kind = getOption(field, text);
+    const at = [...path, field];
+    switch (field.fieldKind) {
+      case "scalar":
+        yield { value: message.get(field) as string, kind, path: at, replace: (value) => message.set(field, value) };
+        break;
+      case "message":
+        yield* keptTexts(message.get(field), at, isWanted);
+        break;
+      case "list": {
+        const list = message.get(field) as ListValue;
+        for (const [index, value] of [...list].entries())
+          yield* inside(value, kind, [...at, { kind: "list_sub", index }], isWanted, (one) => list.set(index, one));
+        break;
+      }
+      case "map": {
+        const map = message.get(field);
+        for (const [key, value] of [...map])
+          yield* inside(value, kind, [...at, { kind: "map_sub", key: key as string }], isWanted, (one) =>
+            map.set(key, one),
+          );
+        break;
+      }
+    }
+  }
+}
+
+function* inside(
+  value: unknown,
+  kind: Text,
+  path: Path,
+  isWanted: (field: DescField) => boolean,
+  replace: (value: string) => void,
+): Generator<KeptText> {
+  if (typeof value === "string") yield { value, kind, path, replace };
+  else yield* keptTexts(value as ReflectMessage, path, isWanted);
+}

@@ -1,0 +1,43 @@
+/** Names that others would take for the shop's own. */
+const reserved = [
+  ...["admin", "admins", "administrator", "administrators", "administration", "root", "superuser", "sysadmin", "sysop"],
+  ...["owner", "operator", "moderator", "moderators", "mod", "mods", "staff", "team", "official", "system", "service"],
+  ...["support", "help", "helpdesk", "info", "contact", "security", "abuse", "postmaster", "webmaster", "hostmaster"],
+  ...["noreply", "mailer-daemon", "shop", "store", "billing", "payments", "orders", "inventory", "users", "gateway"],
+  ...["anonymous", "nobody", "guest", "null", "undefined", "everyone", "platform"],
+];
+
+/** What letters and digits are mistaken for; letters that are mistaken for each other become one. */
+const lookAlikes: readonly (readonly [RegExp, string])[] = [
+  [/[._-]/g, ""],
+  [/rn/g, "m"],
+  [/vv/g, "w"],
+  [/[i1]/g, "l"],
+  [/0/g, "o"],
+  [/3/g, "e"],
+  [/4/g, "a"],
+  [/5/g, "s"],
+  [/7/g, "t"],
+  [/8/g, "b"],
+  [/9/g, "g"],
+];
+
+function skeletonOf(username: string): string {
+  return lookAlikes.reduce((text, [from, to]) => text.replace(from, to), username.toLowerCase());
+}
+
+const skeletons = new Set(reserved.map(skeletonOf));
+
+/**
+ * Whether a name that may be registered is, or looks like, one of the shop's own: whatever its case, its separators, digits in
+ * place of letters, and numbers ahead of it or behind it. Usernames are ASCII, so letters of other scripts need no look.
+ *
+ * @param others names besides the well-known ones, such as that of the first administrator
+ */
+export function isReservedName(username: string, others: readonly string[]): boolean {
+  const more = others.map(skeletonOf);
+  const start = username.replace(/[\d._-]+$/, "");
+  return [username, start, ...[username, start].map((name) => name.replace(/^[\d._-]+/, ""))]
+    .map(skeletonOf)
+    .some((skeleton) => skeletons.has(skeleton) || more.includes(skeleton));
+}
