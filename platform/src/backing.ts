@@ -40,10 +40,11 @@ export async function connectBacking(
     redis,
     cache,
     async missing() {
-      return [
-        ...(bus.isConnected() ? [] : ["NATS is not there"]),
-        ...((await canWrite(mongo)) ? [] : ["MongoDB has no primary"]),
-      ];
+      const [ofBus, isWritable] = await Promise.all([
+        bus.isConnected() ? bus.topology.missing() : ["NATS is not there"],
+        canWrite(mongo),
+      ]);
+      return [...ofBus, ...(isWritable ? [] : ["MongoDB has no primary"])];
     },
     async close() {
       cache.close();

@@ -3,6 +3,7 @@ export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
 export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
 export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/access-tokens.ts";
+export { revocationStream, revocationsKeptMs } from "./auth/follow-revocations.ts";
 export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
 export {
   type CredentialPurpose,
@@ -18,6 +19,7 @@ export {
   readServiceKeys,
 } from "./auth/service-keys.ts";
 export { eventHandler } from "./bus/consumer.ts";
+export { createStreamRecovery } from "./bus/stream-recovery.ts";
 export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";
 export { readConfig, setting } from "./config.ts";

@@ -10,6 +10,7 @@ import { createServiceCredentials } from "./auth/service-credentials.ts";
 import { openServiceKeys } from "./auth/service-keys.ts";
 import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
+import { keepTopology } from "./bus/keep-topology.ts";
 import { systemClock } from "./clock.ts";
 import { type HostProcess, standalone } from "./host-process.ts";
 import { startJob } from "./jobs.ts";
@@ -102,8 +103,9 @@ export async function startModules(
   // An election of MongoDB or NATS that falls into a start is no reason to die.
   const untilStarted = <Result>(start: () => Promise<Result>) =>
     untilAnswered(start, "a dependency was lost during the start, trying again", log, signal);
+  const stopKeeping = backing && keepTopology(backing.bus, log);
   // A process without the bus forwards to others, which know.
-  const stopFollowing = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
+  const follower = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
   if (backing !== undefined) {
     for (const module of stateful) {
       const context = {
@@ -130,7 +132,8 @@ export async function startModules(
       if (module !== undefined) return await module.notReady?.();
       return await neighbourNotReady(neighbours.find(({ service: { typeName } }) => typeName === service.typeName));
     });
-    const all = (await Promise.all([backing?.missing(), ...reasons])).flat();
+    const unfollowed = follower?.isFollowing() === false ? "what is revoked is not heard just now" : undefined;
+    const all = (await Promise.all([backing?.missing(), ...reasons])).flat().concat(unfollowed);
     return [...new Set(all.filter((reason) => reason !== undefined))];
   }
 
@@ -194,7 +197,8 @@ export async function startModules(
       await Promise.all(servers.map((server) => server.close()));
       await stopWork();
       await Promise.all([...started.values()].map((module) => module.close?.()));
-      await stopFollowing?.();
+      await follower?.stop();
+      await stopKeeping?.();
       await shownMetrics?.close();
       await backing?.close();
       serviceKeys.close();

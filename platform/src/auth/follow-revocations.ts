@@ -1,7 +1,7 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { AccessRevokedSchema } from "@shop/gen/shop/common/v1/access_revoked_pb";
 import type { Bus } from "../bus/bus.ts";
-import { startFollower } from "../bus/follower.ts";
+import { type Follower, startFollower } from "../bus/follower.ts";
 import type { Logger } from "../log.ts";
 import { accessTokenSeconds } from "./access-tokens.ts";
 import type { Revocations } from "./revocations.ts";
@@ -20,10 +20,9 @@ export async function ensureRevocations(bus: Bus): Promise<void> {
 }
 
 /**
- * Adds what is revoked anywhere, from now on and for as long back as it matters; resolves once it has caught up. The answer
- * stops it.
+ * Adds what is revoked anywhere, from now on and for as long back as it matters; resolves once it has caught up.
  */
-export async function followRevocations(bus: Bus, revocations: Revocations, log: Logger): Promise<() => Promise<void>> {
+export async function followRevocations(bus: Bus, revocations: Revocations, log: Logger): Promise<Follower> {
   await ensureRevocations(bus);
   return await startFollower(bus, revocationStream, AccessRevokedSchema, log, (revoked) => {
     const { userId, sessionId, version, time } = revoked;

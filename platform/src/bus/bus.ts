@@ -10,8 +10,8 @@ import { connect, headers, type NatsConnection, nanos } from "@nats-io/transport
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { untilAnswered } from "../until-answered.ts";
-import { apiErrorCode } from "./bus-errors.ts";
 import { type BusMessage, createBatchPublisher, type Event } from "./event-batch.ts";
+import { createTopology, type Topology } from "./topology.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 const retentionMs = 7 * dayMs;
@@ -27,6 +27,8 @@ export interface Bus {
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
+  /** The streams and consumers that this process needs. */
+  readonly topology: Topology;
   isConnected(): boolean;
   /** Calls back whenever the connection broke and is back. The answer ends it. */
   whenBack(callBack: () => void): () => void;
@@ -73,6 +75,7 @@ export async function connectBus(
     signal,
   );
   const jetstream = jetstreamOf(connection);
+  const topology = createTopology(manager);
 
   let connected = true;
   const waitingForBack = new Set<() => void>();
@@ -107,6 +110,7 @@ export async function connectBus(
     connection,
     jetstream,
     manager,
+    topology,
     isConnected: () => connected,
     whenBack(callBack) {
       waitingForBack.add(callBack);
@@ -121,20 +125,7 @@ export async function connectBus(
         duplicate_window: nanos(dedupeWindowMs),
         num_replicas: options.replicas,
       };
-      await untilAnswered(
-        async () => {
-          try {
-            await manager.streams.add({ name, ...config });
-          } catch (error) {
-            // "stream name already in use with a different configuration": made by an older version, or just now.
-            if (apiErrorCode(error) !== 10058) throw error;
-            await manager.streams.update(name, config);
-          }
-        },
-        notThereYet,
-        log,
-        signal,
-      );
+      await untilAnswered(() => topology.ensureStream(name, config), notThereYet, log, signal);
     },
     publish: createBatchPublisher(send),
     send,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import { AckPolicy, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import { AckPolicy, type JsMsg } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Logger } from "../log.ts";
@@ -62,11 +62,10 @@ export function eventHandler<Schema extends DescMessage>(handler: EventHandler<S
 /** Makes the durable consumer if it is missing. Before the first publish, so that nothing is missed. */
 export async function ensureConsumer(bus: Bus, handler: EventHandler, ackWaitMs = defaultAckWaitMs): Promise<void> {
   await bus.ensureStream(handler.stream, [`${handler.event.file.proto.package}.>`]);
-  await bus.manager.consumers.add(handler.stream, {
+  await bus.topology.ensureConsumer(handler.stream, {
     durable_name: handler.durable,
     filter_subject: handler.event.typeName,
     ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
     ack_wait: nanos(ackWaitMs),
     max_ack_pending: maxAckPending,
     // Naks and crashes count as deliveries: only the handler can tell what is hopeless.
@@ -115,6 +114,8 @@ async function pull(
         max_messages: prefetchedMessages,
         idle_heartbeat: heartbeatMs,
         expires: requestMs,
+        // Once it is there again it is another one.
+        abort_on_missing_resource: true,
         // Not an iterator: what that has buffered when it is closed would count as sent and not received.
         callback: (message) => worker.add(message),
       });

@@ -20,7 +20,7 @@ async function openFollowed() {
   const prefix = newId("user");
   const follow = async (on: Bus = bus) => {
     const heard: string[] = [];
-    const stop = await startFollower(on, stream, AccessRevokedSchema, silentLog, ({ userId }) => {
+    const { stop } = await startFollower(on, stream, AccessRevokedSchema, silentLog, ({ userId }) => {
       if (userId.startsWith(prefix)) heard.push(userId.slice(prefix.length));
     });
     onTestFinished(stop);

@@ -14,10 +14,16 @@ const retryMs = 250;
 /** What a dead process left behind goes after that. */
 const inactiveMs = 30_000;
 
+export interface Follower {
+  /** Whether it has heard all that there is; false from an interruption until it has caught up. */
+  isFollowing(): boolean;
+  stop(): Promise<void>;
+}
+
 /**
  * Hears every event of a stream, from its first to all that come, in every process: for what a process keeps in memory. Resolves
  * once it has heard all that was there. What may have been missed is heard again from the first, so `hear` minds neither
- * repetition nor order. The answer stops it.
+ * repetition nor order.
  */
 export async function startFollower<Schema extends DescMessage>(
   bus: Bus,
@@ -25,10 +31,16 @@ export async function startFollower<Schema extends DescMessage>(
   event: Schema,
   log: Logger,
   hear: (event: MessageShape<Schema>) => void,
-): Promise<() => Promise<void>> {
+): Promise<Follower> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const caughtUp = Promise.withResolvers<void>();
+  let isFollowing = false;
+
+  function catchUp(): void {
+    isFollowing = true;
+    caughtUp.resolve();
+  }
 
   function hearAll(message: JsMsg): void {
     try {
@@ -47,7 +59,7 @@ export async function startFollower<Schema extends DescMessage>(
       mem_storage: true,
       num_replicas: 1,
     });
-    if (num_pending === 0) caughtUp.resolve();
+    if (num_pending === 0) catchUp();
     const interrupted = Promise.withResolvers<void>();
     const end = () => interrupted.resolve();
     signal.addEventListener("abort", end);
@@ -63,7 +75,7 @@ export async function startFollower<Schema extends DescMessage>(
       callback(message) {
         if (message.info.deliverySequence !== ++delivered) return end();
         hearAll(message);
-        if (message.info.pending === 0) caughtUp.resolve();
+        if (message.info.pending === 0) catchUp();
       },
     });
     await Promise.race([interrupted.promise, messages.closed()]);
@@ -77,15 +89,20 @@ export async function startFollower<Schema extends DescMessage>(
     while (!signal.aborted) {
       try {
         await followOnce();
+        isFollowing = false;
       } catch (error) {
+        isFollowing = false;
         log.warn({ err: error, stream }, "a stream can't be followed, trying again");
       }
       await delay(retryMs, undefined, { signal }).catch(() => {});
     }
   })();
   await caughtUp.promise;
-  return async () => {
-    stopping.abort();
-    await followed;
+  return {
+    isFollowing: () => isFollowing,
+    async stop() {
+      stopping.abort();
+      await followed;
+    },
   };
 }

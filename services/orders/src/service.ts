@@ -17,6 +17,7 @@ import {
   createAuditReports,
   createOutbox,
   createOutboxUpkeep,
+  createStreamRecovery,
   createWatches,
   deadLetterService,
   defineModule,
@@ -36,6 +37,7 @@ import { askForDecisions } from "./jobs/ask-for-decisions.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
 import { createOpenQuantities } from "./open-quantities.ts";
 import { createOrderAudit } from "./order-audit.ts";
+import { recoverClosings } from "./recover-closings.ts";
 import { auditOrders } from "./rpc/audit-orders.ts";
 import { cancelOrder } from "./rpc/cancel-order.ts";
 import { createOrder } from "./rpc/create-order.ts";
@@ -104,6 +106,16 @@ export const orders = defineModule({
       decisionDeadlineMs,
     });
     const reports = createAuditReports(db, audit.name);
+    const recovery = createStreamRecovery({
+      stream: "orders",
+      db,
+      bus,
+      lease: lease("recover-stream-orders"),
+      everyMs: config.AUDIT_INTERVAL_SECONDS * 1000,
+      clock,
+      log,
+      recover: recoverClosings({ orders: store, reservations, repeat: outbox.publishNow, clock, log }),
+    });
     const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events, file_shop_users_v1_events);
     return {
       routes(router) {
@@ -152,8 +164,10 @@ export const orders = defineModule({
           handle: userDeleted({ orders: store }),
         }),
       ],
+      notReady: recovery.notReady,
       jobs: [
         admission.job,
+        recovery.job,
         outbox.sweeper({ lease: lease("sweep-orders-outbox"), afterMs: takeoverMs }),
         {
           ...askForDecisions({ orders: store, reservations, followStock, clock, log }),

@@ -1,12 +1,13 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, defineModule, outboxGauges } from "@shop/platform";
+import { accessTokenSeconds, createStreamRecovery, defineModule, outboxGauges, revocationStream } from "@shop/platform";
 import { usersConfig } from "./config.ts";
 import { keyRotation } from "./domain/token-key.ts";
 import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
 import { readTokenKeys, rotateTokenKeys } from "./jobs/rotate-token-keys.ts";
 import { openStores } from "./open-stores.ts";
 import { createPasswords } from "./passwords.ts";
+import { recoverDeletions, recoverRevocations } from "./recover-events.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { changePassword } from "./rpc/change-password.ts";
 import { deleteAccount } from "./rpc/delete-account.ts";
@@ -31,6 +32,8 @@ import { openTokenKeyStore } from "./store/token-key-store.ts";
 import { openTokenKeys } from "./token-keys.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
+/** How often revocations and deletions are published again although no stream is known to have lost them. */
+const recoverEveryMs = 60 * 60 * 1000;
 
 export const users = defineModule({
   name: "users",
@@ -78,6 +81,19 @@ export const users = defineModule({
       perMinute: config.AUTH_RATE_PER_MINUTE,
       freeFailures: config.SIGN_IN_FREE_FAILURES,
     });
+    const told = { users, sessions, publish: userOutbox.publishNow, clock };
+    const recoveryOf = (stream: string, recover: (on: typeof told, signal: AbortSignal) => Promise<void>) =>
+      createStreamRecovery({
+        stream,
+        db,
+        bus,
+        lease: lease(`recover-stream-${stream}`),
+        everyMs: recoverEveryMs,
+        clock,
+        log,
+        recover: (signal) => recover(told, signal),
+      });
+    const recoveries = [recoveryOf("users", recoverDeletions), recoveryOf(revocationStream, recoverRevocations)];
     await ensureFirstAdmin({ users, passwords, clock, log }, config);
     return {
       routes: (router) =>
@@ -105,7 +121,9 @@ export const users = defineModule({
         sessionOutbox.sweeper({ lease: lease("sweep-sessions-outbox"), afterMs: takeoverMs }),
         { ...rotateTokenKeys({ tokenKeys }), lease: lease("rotate-token-keys") },
         readTokenKeys({ tokenKeys }),
+        ...recoveries.map(({ job }) => job),
       ],
+      notReady: async () => (await Promise.all(recoveries.map((recovery) => recovery.notReady()))).find(Boolean),
       gauges: [outboxGauges("users", stores.userUpkeep), outboxGauges("users-sessions", stores.sessionUpkeep)],
       close: async () => {
         await Promise.all([userOutbox.close(), sessionOutbox.close(), passwords.close()]);

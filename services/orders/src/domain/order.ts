@@ -58,6 +58,9 @@ const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   returned: [],
 };
 
+/** Where an order no longer holds what was set aside for it. */
+export const closedStatuses = ["rejected", "cancelled", "shipped", "delivered", "returned"] as const;
+
 /** Tells whether an order that got there stays there. */
 export function isFinal(status: OrderStatus): boolean {
   return moves[status].length === 0;

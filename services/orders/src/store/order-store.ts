@@ -1,6 +1,13 @@
 import { createGroupCommit, firstIdAt, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
-import { type Order, type OrderMove, type OrderStatus, pendingVersion, type RequestName } from "../domain/order.ts";
+import {
+  closedStatuses,
+  type Order,
+  type OrderMove,
+  type OrderStatus,
+  pendingVersion,
+  type RequestName,
+} from "../domain/order.ts";
 
 interface MoneyDocument {
   currency_code: string;
@@ -65,6 +72,8 @@ export interface OrderStore {
   list(filter: OrderFilter, limit: number): Promise<Order[]>;
   /** Those that wait for their stock since before `placedBefore`, the oldest first. */
   listPending(placedBefore: Date, limit: number): Promise<Order[]>;
+  /** Those of which the stock has to hear what became of them and that moved since then, the last first, so many at a time. */
+  closedSince(since: Date, atOnce: number): AsyncIterable<readonly Order[]>;
   /** Since when the oldest but `rank` of those waits that wait for their stock; undefined when no more than `rank` do. */
   pendingSince(rank: number): Promise<Date | undefined>;
   /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
@@ -95,6 +104,8 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
       partialFilterExpression: { place: { $exists: true } },
     },
     { key: { user_id: 1 }, name: "open", partialFilterExpression: { status: { $in: openStatuses } } },
+    // For what the stock has to do at an order's end, once the stream that told it is lost. No order on its way is in it.
+    { key: { update_time: 1 }, name: "closed", partialFilterExpression: { status: { $in: [...closedStatuses] } } },
   ]);
   return orders;
 }
@@ -177,6 +188,20 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         .limit(limit)
         .toArray();
       return documents.map(fromDocument);
+    },
+    async *closedSince(since, atOnce) {
+      const closed = orders
+        .find({ status: { $in: [...closedStatuses] }, update_time: { $gte: since } })
+        .sort({ update_time: -1 })
+        .batchSize(atOnce);
+      let some: Order[] = [];
+      for await (const document of closed) {
+        some.push(fromDocument(document));
+        if (some.length < atOnce) continue;
+        yield some;
+        some = [];
+      }
+      if (some.length > 0) yield some;
     },
     async pendingSince(rank) {
       // By the index alone: ids sort by time.

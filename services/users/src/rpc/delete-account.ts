@@ -13,7 +13,7 @@ import type { UserStore } from "../store/user-store.ts";
 import { accessRevokedEvent, userDeletedEvent } from "../wire/events.ts";
 
 /** By then no service takes the account's access tokens any more, so nothing of its owner's can come after the news. */
-const toldAfterMs = 5_000;
+export const toldAfterMs = 5_000;
 
 /** Deletes the caller's account. A retry once it went through is UNAUTHENTICATED or NOT_FOUND. */
 export function deleteAccount(on: {

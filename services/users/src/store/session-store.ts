@@ -18,6 +18,8 @@ interface SessionDocument {
   outbox: PendingEvent[];
 }
 
+type EndedRow = Pick<SessionDocument, "_id" | "user_id"> & { end_time: Date };
+
 /** Sessions that were not ended. Whether one still stands depends on its account, too: see `isLive`. */
 export interface SessionStore {
   insert(session: Session): Promise<void>;
@@ -32,6 +34,10 @@ export interface SessionStore {
   rotate(read: Session, next: Pick<Session, "tokenHash" | "spent" | "lastUseTime" | "expireTime">): Promise<boolean>;
   /** Ends it, together with the events that tell of it; false, and nothing done, when it had ended. */
   end(sessionId: string, now: Date, events: readonly PendingEvent[]): Promise<boolean>;
+  /** Those that were ended before they expired, since then. */
+  endedSince(
+    since: Date,
+  ): AsyncIterable<{ readonly sessionId: string; readonly userId: string; readonly endTime: Date }>;
   /** Lets a session go on that would have ended with all others of its account. */
   keep(read: Session, userVersion: number): Promise<void>;
   /** Deletes all of a user's. */
@@ -45,6 +51,7 @@ export async function openSessions(db: Db): Promise<Collection<SessionDocument>>
     { key: { family_hash: 1 }, name: "family", unique: true },
     { key: { user_id: 1, _id: -1 }, name: "user" },
     { key: { expire_time: 1 }, name: "expiry", expireAfterSeconds: 0 },
+    { key: { end_time: 1 }, name: "ended", partialFilterExpression: { end_time: { $exists: true } } },
   ]);
   return sessions;
 }
@@ -98,6 +105,11 @@ export function createSessionStore(sessions: Collection<SessionDocument>, outbox
       if (matchedCount === 0) return false;
       void outbox.relay(sessionId, events);
       return true;
+    },
+    async *endedSince(since) {
+      const ended = sessions.find({ end_time: { $gte: since } }).project<EndedRow>({ user_id: 1, end_time: 1 });
+      for await (const { _id, user_id, end_time } of ended)
+        yield { sessionId: _id, userId: user_id, endTime: end_time };
     },
     async keep(read, userVersion) {
       await sessions.updateOne({ _id: read.sessionId, ...notEnded }, { $set: { user_version: userVersion } });

@@ -20,6 +20,8 @@ interface UserDocument {
   update_time: Date;
   /** There once the account is gone, and little else: what is left tells of it. */
   delete_time?: Date;
+  /** The last event that revoked access, for a stream that loses it. */
+  last_revocation?: PendingEvent;
   outbox: PendingEvent[];
 }
 
@@ -46,7 +48,7 @@ export interface UserStore {
   list(filter: UserFilter, limit: number): Promise<User[]>;
   hasAdmin(): Promise<boolean>;
   /**
-   * Writes `changed` over the version that was read, together with the events that tell of it; false, and nothing done, when it
+   * Writes `changed` over the version that was read, together with the events that revoke the access it had; false, and nothing done, when it
    * is no longer the version there is. Throws LAST_ADMIN when no administrator would be left.
    */
   update(read: User, changed: User, events: readonly PendingEvent[]): Promise<boolean>;
@@ -57,6 +59,13 @@ export interface UserStore {
    * once their time has come. The name is free.
    */
   remove(read: User, now: Date, events: readonly PendingEvent[], later: readonly PendingEvent[]): Promise<boolean>;
+  /** The last revocation of each account whose access was revoked since then. */
+  revokedSince(since: Date): AsyncIterable<PendingEvent>;
+  /** Accounts that were deleted since then and before that, with the version which that made. */
+  deletedSince(
+    since: Date,
+    before: Date,
+  ): AsyncIterable<Pick<User, "userId" | "version"> & { readonly deleteTime: Date }>;
 }
 
 /** The collections, with their indexes. */
@@ -65,6 +74,12 @@ export async function openUsers(db: Db) {
   const guard = db.collection<GuardDocument>("users_guard");
   await users.createIndex({ username_key: 1 }, { name: "username_key", unique: true });
   await users.createIndex({ roles: 1 }, { name: "roles" });
+  for (const [name, field] of [
+    ["revoked", "last_revocation.time"],
+    ["deleted", "delete_time"],
+  ] as const) {
+    await users.createIndex({ [field]: 1 }, { name, partialFilterExpression: { [field]: { $exists: true } } });
+  }
   // Accounts of before there were versions.
   await users.updateMany({ version: { $exists: false } }, [
     {
@@ -170,7 +185,7 @@ export function createUserStore(
     },
     async update(read, changed, events) {
       const { _id, ...fields } = toDocument(changed);
-      const update = { $set: fields, $push: { outbox: { $each: [...events] } } };
+      const update = { $set: { ...fields, ...revocationIn(events) }, $push: { outbox: { $each: [...events] } } };
       if (!(await write(read, changed, update))) return false;
       void outbox.relay(_id, events);
       return true;
@@ -183,7 +198,13 @@ export function createUserStore(
       const nothing = { username: "", display_name: "", password_hash: "", roles: [] };
       const update = {
         // Names have no colon.
-        $set: { ...nothing, username_key: `deleted:${read.userId}`, update_time: now, delete_time: now },
+        $set: {
+          ...nothing,
+          ...revocationIn(events),
+          username_key: `deleted:${read.userId}`,
+          update_time: now,
+          delete_time: now,
+        },
         $inc: { version: 1 },
         $push: { outbox: { $each: [...events, ...later] } },
       };
@@ -191,7 +212,27 @@ export function createUserStore(
       void outbox.relay(read.userId, events);
       return true;
     },
+    async *revokedSince(since) {
+      const revoked = users
+        .find({ "last_revocation.time": { $gte: since } })
+        .project<Required<Pick<UserDocument, "last_revocation">>>({ last_revocation: 1 });
+      for await (const { last_revocation } of revoked) yield last_revocation;
+    },
+    async *deletedSince(since, before) {
+      const deleted = users
+        .find({ delete_time: { $gte: since, $lt: before } })
+        .project<Pick<UserDocument, "_id" | "version"> & { delete_time: Date }>({ version: 1, delete_time: 1 });
+      for await (const { _id, version, delete_time } of deleted) {
+        yield { userId: _id, version, deleteTime: delete_time };
+      }
+    },
   };
+}
+
+/** What revokes the access of a whole account: a later one says more than all before. */
+function revocationIn(events: readonly PendingEvent[]): Pick<UserDocument, "last_revocation"> {
+  const last_revocation = events.at(-1);
+  return last_revocation === undefined ? {} : { last_revocation };
 }
 
 function toDocument(user: User): Omit<UserDocument, "outbox"> {

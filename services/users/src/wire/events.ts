@@ -8,7 +8,10 @@ import type { User } from "../domain/user.ts";
 const service = "users";
 
 /** Tells that a session has ended: its access tokens are good no more. */
-export function sessionEndedEvent({ sessionId, userId }: Session, time: Date): PendingEvent {
+export function sessionEndedEvent(
+  { sessionId, userId }: Pick<Session, "sessionId" | "userId">,
+  time: Date,
+): PendingEvent {
   const message = { userId, sessionId, time: timestampFromDate(time) };
   return pendingEvent(AccessRevokedSchema, message, { service, aggregateId: sessionId, version: 1, time });
 }
@@ -20,6 +23,6 @@ export function accessRevokedEvent({ userId, version }: Pick<User, "userId" | "v
 }
 
 /** Tells that the account is gone. To be told once nobody can act for it any more: `time` is when. */
-export function userDeletedEvent({ userId, version }: User, time: Date): PendingEvent {
+export function userDeletedEvent({ userId, version }: Pick<User, "userId" | "version">, time: Date): PendingEvent {
   return pendingEvent(UserDeletedSchema, { userId }, { service, aggregateId: userId, version: version + 1, time });
 }

@@ -1,0 +1,147 @@
+import { type ConsumerConfig, DeliverPolicy, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { apiErrorCode } from "./bus-errors.ts";
+
+/** Numbers that JetStream gives its errors. */
+const streamNotFound = 10059;
+const consumerNotFound = 10014;
+/** "stream name already in use with a different configuration": made by an older version, or just now. */
+const streamDiffers = 10058;
+/** A durable consumer of that name is there, with other settings. */
+const consumerDiffers = [10012, 10013, 10105, 10148];
+
+type StreamSettings = Partial<StreamConfig>;
+type ConsumerSettings = Partial<ConsumerConfig> & { readonly durable_name: string };
+
+/** A durable consumer that this process needs, and how far it had come when it was last seen. */
+interface NeededConsumer {
+  readonly stream: string;
+  readonly settings: ConsumerSettings;
+  /** All up to `sequence` was acknowledged, in the stream that was created then. */
+  acknowledged?: { readonly sequence: number; readonly created: string };
+}
+
+/**
+ * The streams and durable consumers that this process needs. They can disappear while it runs: somebody deletes them, or the
+ * server comes back with an empty store. Everything in here is idempotent, since every process that needs them does it.
+ */
+export interface Topology {
+  /** Creates the stream if it is missing, or gives it these settings; from then on it is needed. */
+  ensureStream(name: string, settings: StreamSettings): Promise<void>;
+  /** The same for a durable consumer, whose stream has to be there. */
+  ensureConsumer(stream: string, settings: ConsumerSettings): Promise<void>;
+  /** What is missing now, or was when `restore` last looked: as a person would say it. What can't be asked is not missing. */
+  missing(): Promise<readonly string[]>;
+  /** Looks, and creates again what is missing; tells what it was. Rejects when it can't. */
+  restore(): Promise<readonly string[]>;
+  /** When the stream was created: its identity. Undefined while that is not known. */
+  createdAt(stream: string): string | undefined;
+}
+
+export function createTopology(manager: Pick<JetStreamManager, "streams" | "consumers">): Topology {
+  const streams = new Map<string, StreamSettings>();
+  const consumers = new Map<string, NeededConsumer>();
+  const created = new Map<string, string>();
+  let foundMissing: readonly string[] = [];
+  let looking: Promise<Gaps> | undefined;
+
+  async function addStream(name: string, settings: StreamSettings): Promise<void> {
+    try {
+      created.set(name, (await manager.streams.add({ ...settings, name })).created);
+    } catch (error) {
+      if (apiErrorCode(error) !== streamDiffers) throw error;
+      created.set(name, (await manager.streams.update(name, settings)).created);
+    }
+  }
+
+  async function addConsumer({ stream, settings, acknowledged }: NeededConsumer): Promise<void> {
+    // What was acknowledged before it disappeared need not come again: a week of events would hold up those of now.
+    const isSameStream = acknowledged !== undefined && acknowledged.created === created.get(stream);
+    const start = isSameStream
+      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: acknowledged.sequence + 1 }
+      : { deliver_policy: DeliverPolicy.All };
+    try {
+      await manager.consumers.add(stream, { ...settings, ...start });
+    } catch (error) {
+      if (!consumerDiffers.includes(apiErrorCode(error) ?? 0)) throw error;
+      // Where it started, and how it acknowledges, stays as it was.
+      const { durable_name, ack_policy: _, ...changeable } = settings;
+      await manager.consumers.update(stream, durable_name, changeable);
+    }
+  }
+
+  async function look(): Promise<Gaps> {
+    const gaps: Gaps = { streams: [], consumers: [] };
+    await Promise.all(
+      [...streams.keys()].map(async (name) => {
+        const info = await answerOf(manager.streams.info(name), streamNotFound);
+        if (info === "missing") gaps.streams.push(name);
+        else if (info !== "unknown") created.set(name, info.created);
+      }),
+    );
+    await Promise.all(
+      [...consumers.values()].map(async (consumer) => {
+        const { stream, settings } = consumer;
+        if (gaps.streams.includes(stream)) return;
+        const info = await answerOf(manager.consumers.info(stream, settings.durable_name), consumerNotFound);
+        if (info === "missing") gaps.consumers.push(consumer);
+        else if (info !== "unknown") {
+          consumer.acknowledged = { sequence: info.ack_floor.stream_seq, created: created.get(stream) ?? "" };
+        }
+      }),
+    );
+    return gaps;
+  }
+
+  /** One look at a time, however many ask. */
+  function lookOnce(): Promise<Gaps> {
+    looking ??= look().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  }
+
+  return {
+    async ensureStream(name, settings) {
+      await addStream(name, settings);
+      streams.set(name, settings);
+    },
+    async ensureConsumer(stream, settings) {
+      const consumer = consumers.get(settings.durable_name) ?? { stream, settings };
+      await addConsumer(consumer);
+      consumers.set(settings.durable_name, consumer);
+    },
+    async missing() {
+      return [...new Set([...foundMissing, ...describe(await lookOnce())])];
+    },
+    async restore() {
+      const gaps = await lookOnce();
+      foundMissing = describe(gaps);
+      for (const name of gaps.streams) await addStream(name, streams.get(name)!);
+      const lostToo = [...consumers.values()].filter(({ stream }) => gaps.streams.includes(stream));
+      for (const consumer of [...gaps.consumers, ...lostToo]) await addConsumer(consumer);
+      return foundMissing;
+    },
+    createdAt: (stream) => created.get(stream),
+  };
+}
+
+interface Gaps {
+  readonly streams: string[];
+  readonly consumers: NeededConsumer[];
+}
+
+function describe(gaps: Gaps): string[] {
+  return [
+    ...gaps.streams.map((name) => `stream ${name} is missing`),
+    ...gaps.consumers.map(({ settings }) => `consumer ${settings.durable_name} is missing`),
+  ];
+}
+
+/** A server that can't answer, as in an election, has not said that something is missing. */
+async function answerOf<Info>(asked: Promise<Info>, missingCode: number): Promise<Info | "missing" | "unknown"> {
+  try {
+    return await asked;
+  } catch (error) {
+    return apiErrorCode(error) === missingCode ? "missing" : "unknown";
+  }
+}
