@@ -8,6 +8,7 @@ import { endInOnePiece } from "./end-in-one-piece.ts";
 import type { Connection } from "./held-bytes.ts";
 import { contain, guardLike } from "./listener-guard.ts";
 import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
+import { hasBody, streamHasBody } from "./rest/has-body.ts";
 
 /** Whoever made a request, with what was asked and the way back: what a forwarder has to know of either version of HTTP. */
 export interface Caller {
@@ -85,9 +86,7 @@ class NodeCaller implements Caller {
     return connectionOf(this.#request);
   }
   get hasBody() {
-    if ("stream" in this.#request) return !this.#request.stream.endAfterHeaders;
-    const { "transfer-encoding": transfer, "content-length": length } = this.#request.headers;
-    return transfer !== undefined || length !== undefined;
+    return hasBody(this.#request);
   }
   get body(): Readable {
     return this.#request;
@@ -200,7 +199,7 @@ class Http2Caller implements Caller {
     return this.#stream.session;
   }
   get hasBody() {
-    return !this.#stream.endAfterHeaders;
+    return streamHasBody(this.#stream, this.method);
   }
   get body(): Readable {
     return this.#stream;

@@ -4,7 +4,6 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Caller } from "./caller.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import { NotConnected } from "./http2-sessions.ts";
-import { contain } from "./listener-guard.ts";
 import { watchMessageSizes } from "./message-sizes.ts";
 import { endToEnd, requestHead } from "./request-head.ts";
 import { readShort, type ShortBody } from "./short-body.ts";
@@ -138,7 +137,7 @@ class Exchange {
         ? undefined
         : watchMessageSizes(caller.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
     this.#held = held;
-    this.#body = new RequestBody(caller, look, held);
+    this.#body = new RequestBody(caller, head, look, held);
     this.#onFailure = onFailure;
     this.#toldOf = toldOf;
   }
@@ -153,7 +152,7 @@ class Exchange {
 
   async #run(upstream: Upstream): Promise<void> {
     this.#cancelWithCaller();
-    if (this.#isUnary && !this.#over) {
+    if (this.#isUnary && this.#caller.hasBody && !this.#over) {
       const state = await this.#body.read();
       if (state === "broken") return;
       if (state === "full") {
@@ -209,7 +208,7 @@ class Exchange {
 
   async #attempt(replica: Replica): Promise<void> {
     const open = this.#caller.httpVersion === 2 ? callHttp2 : callHttp1;
-    const call = await open(replica, this.#head, this.#body.mayHaveTrailers);
+    const call = await open(replica, this.#head, this.#body.length);
     if (this.#over) return call.cancel(constants.NGHTTP2_CANCEL);
     this.#call = call;
     this.#body.sendTo(call);
@@ -260,7 +259,7 @@ class Exchange {
 
   /** An upstream may answer before it has read the request; then nobody wants the rest of it. */
   #finish(call: UpstreamCall): void {
-    if (this.#caller.body.readableEnded) return;
+    if (!this.#caller.hasBody || this.#caller.body.readableEnded) return;
     this.#body.stop();
     call.cancel(constants.NGHTTP2_CANCEL);
     this.#caller.discardBody();
@@ -292,6 +291,7 @@ const shortMaxBytes = 65_536;
 /** The body of a request on its way upstream; what was read of it can be sent again as long as it is short. */
 class RequestBody {
   readonly #caller: Caller;
+  readonly #head: RequestHead;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
   readonly #held: HeldBytes | undefined;
@@ -299,8 +299,14 @@ class RequestBody {
   #call: UpstreamCall | undefined;
 
   /** @param look sees each chunk as it is sent */
-  constructor(caller: Caller, look: ((chunk: Uint8Array) => void) | undefined, held: HeldBytes | undefined) {
+  constructor(
+    caller: Caller,
+    head: RequestHead,
+    look: ((chunk: Uint8Array) => void) | undefined,
+    held: HeldBytes | undefined,
+  ) {
     this.#caller = caller;
+    this.#head = head;
     this.#held = held;
     this.#look = look ?? ignore;
   }
@@ -309,8 +315,15 @@ class RequestBody {
     return this.#kept !== undefined;
   }
 
-  get mayHaveTrailers(): boolean {
-    return this.#caller.hasBody && (!this.#caller.body.readableEnded || Object.keys(this.#caller.trailers).length > 0);
+  /** Bytes of what was read, if that is all; undefined while more may come, trailers included. */
+  get length(): number | undefined {
+    if (!this.#caller.hasBody) return 0;
+    if (!this.#isWhole || Object.keys(this.#caller.trailers).length > 0) return undefined;
+    return this.#keptBytes;
+  }
+
+  get #isWhole(): boolean {
+    return this.#caller.body.readableEnded && this.#kept !== undefined;
   }
 
   /** Reads ahead until the body is whole, or long, or can't be kept. It breaks off when its sender has gone. */
@@ -327,15 +340,19 @@ class RequestBody {
   sendTo(call: UpstreamCall): void {
     this.#call = call;
     const { body } = this.#caller;
-    if (body.readableEnded && this.#kept !== undefined) {
-      call.send(joined(this.#kept), endToEnd(this.#caller.trailers));
+    if (!this.#caller.hasBody) {
+      body.resume();
+      call.send(nothing, {});
+      return;
+    }
+    if (this.#isWhole) {
+      call.send(joined(this.#kept!), this.#head.trailers());
       return;
     }
     for (const chunk of this.#kept ?? []) call.body.write(chunk);
     body.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
     if (this.#keptBytes > shortMaxBytes) this.forget();
     body.pipe(call.body, { end: false });
-    setImmediate(() => contain(call.body, () => call.flush()));
   }
 
   stop(): void {
@@ -360,7 +377,7 @@ class RequestBody {
   };
 
   #end = (): void => {
-    this.#call?.end(endToEnd(this.#caller.trailers));
+    this.#call?.end(this.#head.trailers());
   };
 }
 

@@ -4,8 +4,9 @@ import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
 import type { HoldBytes } from "./held-bytes.ts";
 import { contain, createListenerGuard, type ListenerGuard, type NetworkError } from "./listener-guard.ts";
+import { requireFraming, requireStreamFraming } from "./request-framing.ts";
 import { lookAgainMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
-import { answerUnreadable, requireOneHost } from "./unreadable-requests.ts";
+import { answerUnreadable, refuseTunnel, requireOneHost } from "./unreadable-requests.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
 export interface OnePortOptions {
@@ -118,15 +119,18 @@ export class OnePortServer extends http.Server {
       requireHostHeader: false, // We look ourselves.
     };
     const guard = createListenerGuard(settled.onNetworkError);
-    const guardedHandler: http.RequestListener = (request, response) => {
-      guard("request", request);
-      guard("response", response);
-      contain(response, () => handler(request, response));
-    };
+    const guarded =
+      (listener: http.RequestListener): http.RequestListener =>
+      (request, response) => {
+        guard("request", request);
+        guard("response", response);
+        contain(response, () => listener(request, response));
+      };
     const answers = new UnreadAnswers(options.holdBytes);
+    const framed = guarded(requireFraming(handler));
     const http1Handler = requireOneHost((request, response) => {
       answers.asked(request.socket, request.headers, response);
-      guardedHandler(request, response);
+      framed(request, response);
     });
     super(http1, http1Handler);
     this.#answers = answers;
@@ -135,6 +139,7 @@ export class OnePortServer extends http.Server {
       if (socket.errored === null) settled.onNetworkError({ on: "connection", kind: "error", error });
       contain(socket, () => answerUnreadable(error, socket));
     });
+    this.on("connect", (_request, socket) => refuseTunnel(socket));
     // Node would answer 417; who does not know an expectation may as well ignore it (RFC 9110 10.1.1).
     this.on("checkExpectation", http1Handler);
     this.#options = settled;
@@ -152,7 +157,7 @@ export class OnePortServer extends http.Server {
       clearInterval(count);
     });
     this.#http1 = this.listeners("connection")[0] as SocketListener;
-    this.#http2 = this.#createHttp2(guardedHandler);
+    this.#http2 = this.#createHttp2(guarded(handler));
     this.removeAllListeners("connection");
     this.on("connection", (socket: Socket) => {
       guard("connection", socket);
@@ -217,14 +222,17 @@ export class OnePortServer extends http.Server {
     server.on("checkExpectation", compatible);
     const [makeCompatible] = server.listeners("stream") as [StreamListener];
     server.removeListener("stream", makeCompatible);
+    const answer = requireStreamFraming((stream, headers, ...rest) => {
+      if (!this.#options.answersStream(stream, headers)) {
+        makeCompatible.call(server, stream, headers, ...rest);
+      }
+    });
     server.on("stream", (stream, headers, ...rest) => {
       this.#guard("stream", stream);
       // Node announces a stream in the next tick. What came after its headers in the same packet may have reset it or broken
       // its session by then: it has no socket and takes no answer.
       if (stream.closed || stream.destroyed) return;
-      contain(stream, () => {
-        if (!this.#options.answersStream(stream, headers)) makeCompatible.call(server, stream, headers, ...rest);
-      });
+      contain(stream, () => answer(stream, headers, ...rest));
     });
     server.on("session", (session) => {
       this.#guard("session", session);

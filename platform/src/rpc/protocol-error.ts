@@ -27,7 +27,8 @@ export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
  * response before are kept. What is left of the request's body is read and thrown away. The response must not have
  * been started.
  *
- * @param said what every answer says in headers, unless the error says otherwise
+ * @param said what every answer says in headers, unless the error says otherwise; with `connection: close`, over HTTP/1.1, the
+ * connection ends once what is left of the request is read
  */
 export function writeProtocolError(
   request: AnyRequest,
@@ -35,10 +36,32 @@ export function writeProtocolError(
   error: ConnectError,
   said: http.OutgoingHttpHeaders = {},
 ): void {
-  const { status, headers, body } = encode(request, error);
+  write(request, response, encode(request, error), said);
+}
+
+/** Whether a request is a call by one of the RPC protocols, by what it says and by its path; else it is REST. */
+export function isRpc(request: AnyRequest): boolean {
+  return formOf(request, request.headers["content-type"] ?? "") !== "rest";
+}
+
+/** Answers a call by another HTTP method than RPC protocols have, as they do: by HTTP's status alone. Else as writeProtocolError. */
+export function writeMethodNotAllowed(
+  request: AnyRequest,
+  response: AnyResponse,
+  said: http.OutgoingHttpHeaders,
+): void {
+  write(request, response, { status: 405, headers: { allow: "POST" }, body: nothing }, said);
+}
+
+function write(
+  request: AnyRequest,
+  response: AnyResponse,
+  { status, headers, body }: Encoded,
+  said: http.OutgoingHttpHeaders,
+): void {
   const head = { ...said, ...headers, "content-length": body.byteLength };
   if ("stream" in response) endOverHttp2(response, status, head, body);
-  else if (isLongOverHttp1(request)) {
+  else if (said.connection === "close" || isLongOverHttp1(request)) {
     response.writeHead(status, { ...head, connection: "close" });
     containRejection(response, endAfterRequest(request, response, body));
     return;

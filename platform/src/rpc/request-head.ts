@@ -26,7 +26,13 @@ export function endToEnd(
   headers: http.IncomingHttpHeaders,
   without?: (name: string) => boolean,
 ): http.OutgoingHttpHeaders {
-  const named = headers.connection?.toLowerCase().split(/[\s,]+/);
+  const { connection } = headers;
+  const named =
+    connection === undefined
+      ? undefined
+      : String(connection)
+          .toLowerCase()
+          .split(/[\s,]+/);
   const kept: http.OutgoingHttpHeaders = {};
   for (const name in headers) {
     if (name.startsWith(":") || hopByHop.has(name) || named?.includes(name) || without?.(name)) continue;
@@ -35,11 +41,11 @@ export function endToEnd(
   return kept;
 }
 
-/** `expect` was met by the server that read it; `host` is the connection's. */
-const notForwarded = new Set(["expect", "host"]);
+/** `expect` was met by the server that read it; `host` is the connection's, and so is the length of what is sent over it. */
+const notForwarded = new Set(["content-length", "expect", "host"]);
 const forwardedName = /^(forwarded$|x-forwarded-|x-real-ip$)/;
 
-/** What an upstream is told ahead of the body. */
+/** What an upstream is told ahead of the body: never how long that is, which the connection to it tells by what was read. */
 export function requestHead(
   caller: Caller,
   rules: {
@@ -51,10 +57,9 @@ export function requestHead(
   },
 ): RequestHead {
   const { headers } = caller;
-  const kept = endToEnd(
-    headers,
-    (name) => notForwarded.has(name) || rules.dropped.has(name) || (!rules.trustForwarded && forwardedName.test(name)),
-  );
+  const isDropped = (name: string) =>
+    notForwarded.has(name) || rules.dropped.has(name) || (!rules.trustForwarded && forwardedName.test(name));
+  const kept = endToEnd(headers, isDropped);
   if (headers.te !== undefined && /(^|,)\s*trailers\s*(;|,|$)/i.test(String(headers.te))) kept.te = "trailers";
   addForwarded(caller, kept);
   Object.assign(kept, rules.set);
@@ -63,8 +68,7 @@ export function requestHead(
     method: caller.method,
     path: caller.path,
     headers: kept,
-    hasBody: caller.hasBody,
-    chunked: headers["transfer-encoding"] !== undefined,
+    trailers: () => endToEnd(caller.trailers, isDropped),
   };
 }
 

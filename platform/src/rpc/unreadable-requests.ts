@@ -6,6 +6,7 @@ import { withHttpStatus } from "./rest/http-status.ts";
 import { alwaysSaid } from "./security-headers.ts";
 
 const garbage = refusal(400, Code.InvalidArgument, "this is not HTTP");
+const noTunnel = refusal(400, Code.InvalidArgument, "this is no proxy to other hosts");
 const noHost = refusal(400, Code.InvalidArgument, "one Host header is required");
 
 /** By the code of Node's error. */
@@ -19,8 +20,16 @@ const refusals: Readonly<Record<string, ReturnType<typeof refusal>>> = {
  * connection. Node and Fastify would answer by themselves, past everything that every answer says.
  */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  answerAndClose(refusals[error.code ?? ""] ?? garbage, socket);
+}
+
+/** For 'connect': answers CONNECT, which would make a tunnel of the connection. */
+export function refuseTunnel(socket: Duplex): void {
+  answerAndClose(noTunnel, socket);
+}
+
+function answerAndClose({ status, headers, body }: ReturnType<typeof refusal>, socket: Duplex): void {
   if (socket.writable && !isAnswering(socket)) {
-    const { status, headers, body } = refusals[error.code ?? ""] ?? garbage;
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${lines.join("")}\r\n`;
     socket.write(Buffer.concat([Buffer.from(head), body]));

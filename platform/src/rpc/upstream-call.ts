@@ -1,30 +1,29 @@
-import * as http from "node:http";
+import type * as http from "node:http";
 import * as http2 from "node:http2";
-import type { Readable, Writable } from "node:stream";
+import { PassThrough, Readable, type Writable } from "node:stream";
+import { type Dispatcher, errors } from "undici";
 import { closeStream } from "./close-stream.ts";
-import { endInOnePiece } from "./end-in-one-piece.ts";
-import { NotConnected } from "./http2-sessions.ts";
 import type { Replica } from "./upstream.ts";
 
-/** What is sent ahead of the body. Hop-by-hop fields and `host` are not among the headers; over HTTP/2 the pseudo-headers are. */
+/**
+ * What is sent ahead of the body. Hop-by-hop fields, `host` and whatever tells the length of a body are not among the headers;
+ * over HTTP/2 the pseudo-headers are.
+ */
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
   readonly headers: http.OutgoingHttpHeaders;
-  readonly hasBody: boolean;
-  /** HTTP/1.1: the length of the body is not known ahead. */
-  readonly chunked: boolean;
+  /** Known once the body has ended. */
+  trailers(): http.OutgoingHttpHeaders;
 }
 
 /** A request under way over a connection that stands; nothing of its body has been sent yet. */
 export interface UpstreamCall {
   readonly body: Writable;
-  /** Sends the whole body, in one piece with the head where the version allows. */
+  /** Sends the whole body, in one piece with the head where the version allows; over HTTP/2 with trailers, if any. */
   send(body: Buffer, trailers: http.OutgoingHttpHeaders): void;
   /** Rejects with {@link UpstreamBroke} if the upstream breaks before its answer begins. */
   readonly answer: Promise<Answer>;
-  /** Sends the head now, for a body that is slow to come. */
-  flush(): void;
   /** Ends the body. */
   end(trailers: http.OutgoingHttpHeaders): void;
   /** @param code of HTTP/2's RST_STREAM; on HTTP/1.1 the connection is closed */
@@ -56,88 +55,99 @@ export class UpstreamBroke extends Error {
   }
 }
 
-/** Rejects with {@link NotConnected} if there is no connection to be had. */
-export async function callHttp1(replica: Replica, head: RequestHead): Promise<UpstreamCall> {
-  const request = http.request({
-    agent: replica.http1,
-    host: replica.hostname,
-    port: replica.port,
-    method: head.method,
-    path: head.path,
-    timeout: replica.answerTimeoutMs,
-    headers: {
-      ...head.headers,
-      host: replica.authority,
-      // Said aloud: for methods that rarely have a body Node would send one without any framing.
-      ...(head.chunked ? { "transfer-encoding": "chunked" } : {}),
-    },
-  });
-  replica.guard("request", request);
-  const answer = new Promise<Answer>((resolve, reject) => {
-    let begun = false;
-    const broke = (cause?: unknown) => {
-      if (begun) return;
-      const retry = request.reusedSocket ? "if safe" : "never";
-      reject(new UpstreamBroke(`${replica.authority} broke the connection`, retry, cause));
-    };
-    request.on("error", broke).on("close", broke);
-    request.on("timeout", () => request.destroy(new Error(`nothing moved for ${replica.answerTimeoutMs} ms`)));
-    request.on("response", (response) => {
-      replica.guard("response", response);
-      begun = true;
-      // Once the answer has begun it may be a stream, and take its time.
-      request.setTimeout(0);
-      resolve({
-        status: response.statusCode ?? 502,
-        headers: response.headers,
-        body: response,
-        headersOnly: false,
-        trailers: () => response.trailers,
-        resetCode: () => 0,
-      });
-    });
-  });
+/** Interim answers that an upstream may give before the answer; undici ends the connection at 100 and 101, never asked for. */
+const maxInterim = 8;
+
+/**
+ * Rejects with {@link NotConnected} if there is no connection to be had. The head leaves with the first byte of the body, and
+ * how the body is framed is undici's alone: by the bytes that it is given, or in chunks. It sends no trailers.
+ *
+ * @param length of the body, which is then sent whole; undefined for one of which more is to come
+ */
+export async function callHttp1(
+  replica: Replica,
+  head: RequestHead,
+  length: number | undefined,
+): Promise<UpstreamCall> {
+  const connection = await replica.http1.take();
+  const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
   answer.catch(() => {});
-  // One that was kept stands already.
-  if (!request.reusedSocket) await connected(request, replica);
+  let body: Readable | undefined;
+  let trailers: http.IncomingHttpHeaders = {};
+  let interim = 0;
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart() {},
+    onResponseStart(controller, status) {
+      if (status < 200) {
+        if (++interim > maxInterim) connection.close();
+        return;
+      }
+      body = new Readable({ read: () => controller.resume() }).on("error", () => {});
+      replica.guard("response", body);
+      const headers = headersOf(controller.rawHeaders);
+      resolve({ status, headers, body, headersOnly: false, trailers: () => trailers, resetCode: () => 0 });
+    },
+    onResponseData(controller, chunk) {
+      if (!body!.push(chunk)) controller.pause();
+    },
+    onResponseEnd({ rawTrailers }) {
+      trailers = headersOf(rawTrailers);
+      body!.push(null);
+      connection.release();
+    },
+    onResponseError(_controller, cause) {
+      connection.close();
+      body?.destroy(cause);
+      reject(failureOf(cause, replica, connection.isReused));
+    },
+  };
+  function dispatch(content: Readable | Buffer | null): void {
+    const { method, path, headers } = head;
+    connection.client.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: content }, handler);
+  }
+  const upload = new PassThrough().on("error", () => {});
+  replica.guard("request", upload);
+  if (length === undefined) dispatch(upload);
   return {
-    body: request,
+    body: upload,
     answer,
-    send(body, trailers) {
-      request.addTrailers(trailers as http.OutgoingHttpHeaders & readonly [string, string][]);
-      endInOnePiece(request, body);
+    send(whole) {
+      if (length === undefined) upload.end(whole);
+      else dispatch(whole.byteLength === 0 ? null : whole);
     },
-    flush: () => request.flushHeaders(),
-    end(trailers) {
-      request.addTrailers(trailers as http.OutgoingHttpHeaders & readonly [string, string][]);
-      request.end();
-    },
-    cancel: () => request.destroy(),
+    end: () => upload.end(),
+    cancel: () => connection.close(),
   };
 }
 
-function connected(request: http.ClientRequest, replica: Replica): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) =>
-      reject(new NotConnected(`no HTTP/1.1 connection to ${replica.authority}`, { cause }));
-    request.once("error", fail);
-    request.once("socket", (socket) => {
-      if (!socket.connecting) return resolve();
-      const deadline = setTimeout(() => request.destroy(new Error("timed out")), replica.connectTimeoutMs);
-      socket.once("close", () => clearTimeout(deadline));
-      socket.once("connect", () => {
-        clearTimeout(deadline);
-        request.off("error", fail);
-        resolve();
-      });
-    });
-  });
+function failureOf(cause: Error, replica: Replica, isReused: boolean): Error {
+  // Nothing of it was sent, nor ever can be: a header, say, that HTTP cannot carry.
+  if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError) return cause;
+  return new UpstreamBroke(`${replica.authority} broke the connection`, isReused ? "if safe" : "never", cause);
 }
 
-/** Rejects with {@link NotConnected} if there is no connection to be had. */
-export async function callHttp2(replica: Replica, head: RequestHead, mayHaveTrailers: boolean): Promise<UpstreamCall> {
+/** As node:http has them: of one character a byte, and what is said several times as a list. */
+function headersOf(raw: Dispatcher.DispatchController["rawHeaders"]): http.IncomingHttpHeaders {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  const pairs = (raw ?? []) as readonly Buffer[];
+  for (let i = 0; i < pairs.length; i += 2) {
+    const name = pairs[i]!.toString("latin1").toLowerCase();
+    const value = pairs[i + 1]!.toString("latin1");
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat();
+  }
+  return headers;
+}
+
+/** As {@link callHttp1}. */
+export async function callHttp2(
+  replica: Replica,
+  head: RequestHead,
+  length: number | undefined,
+): Promise<UpstreamCall> {
+  const mayHaveTrailers = length === undefined;
   const stream = await replica.http2.request(head.headers, {
-    endStream: !head.hasBody,
+    endStream: length === 0,
     waitForTrailers: mayHaveTrailers,
   });
   let requestTrailers: http.OutgoingHttpHeaders = {};
@@ -174,7 +184,6 @@ export async function callHttp2(replica: Replica, head: RequestHead, mayHaveTrai
       if (body.byteLength === 0) stream.end();
       else stream.end(body);
     },
-    flush() {},
     end(trailers) {
       requestTrailers = trailers;
       stream.end();

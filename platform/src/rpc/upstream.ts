@@ -1,4 +1,4 @@
-import * as http from "node:http";
+import { Http1Connections } from "./http1-connections.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { createListenerGuard, type ListenerGuard } from "./listener-guard.ts";
 import { Silence } from "./silence.ts";
@@ -60,11 +60,7 @@ export class Upstream {
 export class Replica {
   /** `host:port` */
   readonly authority: string;
-  readonly hostname: string;
-  readonly port: string;
-  readonly connectTimeoutMs: number;
-  readonly answerTimeoutMs: number;
-  readonly http1: http.Agent;
+  readonly http1: Http1Connections;
   readonly http2: Http2Sessions;
   readonly guard: ListenerGuard;
   readonly silence = new Silence();
@@ -72,14 +68,10 @@ export class Replica {
   #avoidUntil = 0;
 
   constructor(url: string, options: Required<UpstreamOptions>) {
-    const { protocol, host, hostname, port, origin, pathname } = new URL(url);
+    const { protocol, host, origin, pathname } = new URL(url);
     if (protocol !== "http:" || pathname !== "/") throw new Error(`not of the form http://host:port: ${url}`);
     this.authority = host;
-    this.hostname = hostname.replace(/^\[|\]$/g, "");
-    this.port = port || "80";
-    this.connectTimeoutMs = options.connectTimeoutMs;
-    this.answerTimeoutMs = options.answerTimeoutMs;
-    this.http1 = new http.Agent({ keepAlive: true, maxFreeSockets: 256, timeout: 60_000 });
+    this.http1 = new Http1Connections(origin, options);
     this.http2 = new Http2Sessions(origin, options);
     this.guard = options.guard;
     this.#avoidMs = options.avoidMs;
@@ -95,7 +87,7 @@ export class Replica {
   }
 
   close(): void {
-    this.http1.destroy();
+    this.http1.close();
     this.http2.close();
   }
 }

@@ -5,6 +5,7 @@ import { endInOnePiece } from "../end-in-one-piece.ts";
 import type { HeldBytes } from "../held-bytes.ts";
 import { NodeHeaders } from "../node-headers.ts";
 import { drain } from "./drain.ts";
+import { hasBody } from "./has-body.ts";
 import type { RestHeaders } from "./headers.ts";
 import type { RestTarget } from "./target.ts";
 import type { RestResponse, RestResult, Transcoder } from "./transcoder.ts";
@@ -66,12 +67,6 @@ export function answerNodeRequest(
   const method = request.method ?? "GET";
   const answer = transcoder.respond({ method, target, headers: new NodeHeaders(request.headers) }, result);
   void write(request, response, { ...answer, headers: { ...said, ...answer.headers } }, transcoder.readMaxBytes);
-}
-
-export function hasBody(request: NodeRequest): boolean {
-  if ("stream" in request) return !request.stream.endAfterHeaders;
-  const { "content-length": length, "transfer-encoding": transfer } = request.headers;
-  return transfer !== undefined || (length !== undefined && length !== "0");
 }
 
 /**
