@@ -132,6 +132,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         LOG_LEVEL: "debug",
         // Tests say which client they are, where it matters.
         TRUSTED_PROXIES: "1",
+        // What one account is tried with that orders all it can.
+        MAX_OPEN_UNITS_PER_ACCOUNT: "1500000",
+        // A network has a quarter of it.
+        BUFFERED_MIB: "16",
         // All the time under all the tests, and nobody is to notice.
         TOKEN_KEY_SECONDS: "20",
       },

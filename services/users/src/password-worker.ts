@@ -13,6 +13,8 @@ interface PasswordJob {
   readonly password: string;
   /** What to compare the password with; without it the password is hashed. */
   readonly passwordHash: string | undefined;
+  /** Goes ahead of those that are not known. */
+  readonly isKnown: boolean;
 }
 
 /** Something to compute, or the id of what nobody waits for any more. */
@@ -26,6 +28,8 @@ export type PasswordAnswer =
 const crowd = 20;
 /** How long a lot gathers. */
 const lotMs = 200;
+/** Of so many hashes, while both wait, one is of those that are not known. */
+const turns = 4;
 
 // A thread that only computes, with a queue of its own: the next hash begins the moment the last one ends, however busy the
 // event loop that answers calls.
@@ -37,27 +41,42 @@ const parameters = {
   timeCost: cost.passes,
   parallelism: cost.lanes,
 };
-/** In the order in which they came. */
-const queue = new Map<number, PasswordJob>();
+/** Each in the order in which they came. */
+const known = new Map<number, PasswordJob>();
+const others = new Map<number, PasswordJob>();
+let turn = 0;
 let answers: PasswordAnswer[] = [];
 let lastLot = currentLot();
 
 port.on("message", (request: PasswordRequest) => {
   hear(request);
-  for (const job of queue.values()) {
-    queue.delete(job.id);
+  for (let job = takeNext(); job !== undefined; job = takeNext()) {
     answers.push(compute(job));
-    // Hears now who came or left meanwhile: no event comes before the queue is empty.
+    // Hears now who came or left meanwhile: no event comes before the queues are empty.
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
       hear(next.message);
     }
-    if (queue.size < crowd || currentLot() !== lastLot) answer();
+    const waiting = known.size + (job.isKnown ? 0 : others.size);
+    if (waiting < crowd || currentLot() !== lastLot) answer();
   }
 });
 
 function hear(request: PasswordRequest): void {
-  if ("leave" in request) queue.delete(request.leave);
-  else queue.set(request.id, request);
+  if ("leave" in request) {
+    known.delete(request.leave);
+    others.delete(request.leave);
+  } else (request.isKnown ? known : others).set(request.id, request);
+}
+
+function takeNext(): PasswordJob | undefined {
+  turn = (turn + 1) % turns;
+  const [first, second] = turn === 0 ? [others, known] : [known, others];
+  const queue = first.size > 0 ? first : second;
+  for (const job of queue.values()) {
+    queue.delete(job.id);
+    return job;
+  }
+  return undefined;
 }
 
 function compute({ id, password, passwordHash }: PasswordJob): PasswordAnswer {

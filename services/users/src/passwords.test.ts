@@ -65,6 +65,21 @@ describe("when one address, or many, have all the hashes computed they can,", ()
   });
 });
 
+test("known callers go ahead of the others that wait, but for one hash in four", async () => {
+  const dear = await (await open({ cost: { ...owasp, passes: 20 } })).hash("correct horse");
+  const passwords = await open({ cost: { memoryKib: 64, passes: 1, lanes: 1 }, waiting: 29 });
+  const ended: string[] = [];
+  const hash = (name: string) =>
+    passwords
+      .hash("correct horse", undefined, { address: "192.0.2.1", isKnown: name === "known" })
+      .then(() => ended.push(name));
+  // The first keeps the thread busy until all have come.
+  const waiting = [passwords.verify(dear, "wrong horse"), ...Array.from({ length: 12 }, () => hash("other"))];
+  await Promise.all([...waiting, ...Array.from({ length: 6 }, () => hash("known"))]);
+  expect(ended.slice(0, 8).toSorted()).toEqual([...Array(6).fill("known"), "other", "other"]);
+  expect(ended.lastIndexOf("known")).toBeGreaterThan(5);
+});
+
 test("whoever gives up leaves the queue, and the next in it comes sooner", async () => {
   const passwords = await open({ waiting: 2 });
   const impatient = new AbortController();

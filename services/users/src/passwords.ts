@@ -38,7 +38,8 @@ export interface Passwords {
 
 /**
  * At most `atOnce` are computed and `waiting` queued, `perNetwork` of them for one network and {@link networksPerSite} times as many
- * for one site, 0 for no limit. One more is RESOURCE_EXHAUSTED. In a crowd the largest holders are refused first.
+ * for one site, 0 for no limit. One more is RESOURCE_EXHAUSTED. In a crowd the largest holders are refused first, and known callers go
+ * ahead of those that wait, but for one hash in four.
  */
 export async function createPasswords(limits: {
   readonly cost: HashCost;
@@ -83,7 +84,7 @@ export async function createPasswords(limits: {
         else resolve(answer.result as Result);
       });
       signal?.addEventListener("abort", leave, { once: true });
-      send({ id, password, passwordHash });
+      send({ id, password, passwordHash, isKnown: !isNewcomer });
     });
   }
 
