@@ -96,7 +96,7 @@ export async function startShop(dataDir: string, settings: Readonly<Record<strin
     readyMs,
     pidOf: (name) => processOf(name).pid,
     portsOf: (name) => processOf(name).ports,
-    mongoUrl: () => `mongodb://127.0.0.1:${processOf("mongodb").ports[0]}/?directConnection=true`,
+    mongoUrl: () => JSON.parse(readFileSync(join(dataDir, "operator.json"), "utf8")).MONGODB_URI,
     settled: () => until("the starter is done", () => said().includes("Ctrl-C stops everything")),
     async stop() {
       process.kill(processOf("supervisor").pid, "SIGINT");

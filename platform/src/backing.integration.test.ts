@@ -2,14 +2,14 @@ import * as net from "node:net";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { connectBacking } from "./backing.ts";
 import { platformConfig } from "./platform-config.ts";
-import { silentLog } from "./testing/index.ts";
+import { serverAt, silentLog } from "./testing/index.ts";
 
 /** A way to a server that can be cut. */
 async function wayTo(url: string) {
-  const { hostname, port } = new URL(url);
+  const { address, through } = serverAt(url);
   const sockets = new Set<net.Socket>();
   const relay = net.createServer((from) => {
-    const to = net.connect(Number(port), hostname);
+    const to = net.connect(address);
     for (const socket of [from, to]) sockets.add(socket.on("error", () => {}));
     from.pipe(to).pipe(from);
   });
@@ -19,14 +19,14 @@ async function wayTo(url: string) {
     for (const socket of sockets) socket.destroy();
   }
   onTestFinished(cut);
-  return { host: `127.0.0.1:${(relay.address() as net.AddressInfo).port}`, cut };
+  return { url: through((relay.address() as net.AddressInfo).port), cut };
 }
 
 test("where MongoDB and NATS are lost, both are missing", async () => {
   const [mongo, nats] = [await wayTo(inject("mongodbUri")), await wayTo(inject("natsUrl"))];
   const settings = platformConfig.parse({
-    MONGODB_URI: `mongodb://${mongo.host}/?directConnection=true`,
-    NATS_URL: `nats://${nats.host}`,
+    MONGODB_URI: mongo.url.replace(/replicaSet=\w+/, "directConnection=true"),
+    NATS_URL: nats.url,
     REDIS_URL: inject("redisUrl"),
   });
   const backing = await connectBacking(settings, "test", undefined, silentLog, new AbortController().signal);

@@ -19,6 +19,7 @@ export {
   readServiceKeys,
 } from "./auth/service-keys.ts";
 export { eventHandler } from "./bus/consumer.ts";
+export { natsServers } from "./bus/nats-servers.ts";
 export { createStreamRecovery } from "./bus/stream-recovery.ts";
 export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";

@@ -8,7 +8,10 @@ export const platformConfig = z.object({
     .string()
     .default("mongodb://127.0.0.1:27017/?replicaSet=rs0")
     .describe("connection string of a replica set"),
-  REDIS_URL: z.string().default("redis://127.0.0.1:6379").describe("redis:// URL"),
+  REDIS_URL: z
+    .string()
+    .default("redis://127.0.0.1:6379")
+    .describe("redis:// URL, or unix:// with the path of a socket"),
   NATS_URL: z.string().default("nats://127.0.0.1:4222").describe("nats:// URLs, comma-separated"),
   CACHE_MEMORY_MIB: setting.integer(64, 1, 16_384, "MiB of memory for answers that this process keeps"),
   BUFFERED_MIB: setting.integer(

@@ -1,4 +1,4 @@
-import { createClient, defineScript } from "redis";
+import { createClient, defineScript, type RedisClientOptions } from "redis";
 import type { Logger } from "./log.ts";
 
 /** A frozen Redis takes commands and answers none: whoever waits for one, in milliseconds, must not freeze with it. */
@@ -39,14 +39,15 @@ export type Redis = ReturnType<typeof connectRedis>;
 
 /** Connects in the background and reconnects for ever; meanwhile every command fails at once. */
 export function connectRedis(url: string, log: Logger) {
+  const { socket, ...server } = redisServer(url);
   const client = createClient({
-    url,
+    ...server,
     disableOfflineQueue: true,
     // Whoever waits for a command gives up by a timer of their own; the client's is a signal a command, five seconds long.
     commandOptions: { timeout: 0 },
     // What it then keeps for a Redis that is frozen.
     commandsQueueMaxLength: 10_000,
-    socket: { connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
+    socket: { ...socket, connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
     scripts: { setIfNewer },
   });
   let reported = false;
@@ -61,4 +62,17 @@ export function connectRedis(url: string, log: Logger) {
   });
   client.connect().catch(() => {});
   return client;
+}
+
+/** `unix://user:password@/path/of.sock` (the client's own reader of URLs can't be used: its handshake refuses them), or `redis://`. */
+function redisServer(
+  url: string,
+): Pick<RedisClientOptions, "url" | "username" | "password"> & { socket?: { path: string } } {
+  const [, username, password, path] = /^unix:\/\/(?:([^:@/]*):([^@/]*)@)?(\/.*)$/.exec(url) ?? [];
+  if (path === undefined) return { url };
+  return {
+    socket: { path },
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {}),
+  };
 }

@@ -2,7 +2,7 @@ import { RepairOutcome } from "@shop/gen/shop/common/v1/audit_pb";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { MongoClient } from "mongodb";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { runningProcesses } from "../setup/shop.ts";
+import { operatorUrls } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
 import { type Account, addProduct, decided, placeOrder, shop, signInAdmin, signUp, stockOf } from "./shopping.ts";
 
@@ -27,8 +27,7 @@ async function findings(): Promise<string[]> {
 
 /** The databases of this shop, to damage them. */
 async function openMongo(): Promise<MongoClient> {
-  const [port] = runningProcesses(shop.dataDir).find(({ name }) => name === "mongodb")!.ports;
-  const client = await MongoClient.connect(`mongodb://127.0.0.1:${port}/?directConnection=true`);
+  const client = await MongoClient.connect(operatorUrls(shop.dataDir).MONGODB_URI);
   onTestFinished(() => client.close());
   return client;
 }

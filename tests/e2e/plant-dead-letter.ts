@@ -2,13 +2,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { jetstream } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
-import { runningProcesses } from "../setup/shop.ts";
+import { natsServers } from "@shop/platform";
+import { operatorUrls } from "../setup/shop.ts";
 import { shop, unique } from "./shopping.ts";
 
 /** Sets an event aside, as a consumer does that gives up. */
 export async function plantDeadLetter(consumer: string): Promise<{ deadLetterId: string }> {
-  const [port] = runningProcesses(shop.dataDir).find(({ name }) => name === "nats")!.ports;
-  const connection = await connect({ servers: `127.0.0.1:${port}` });
+  const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
   const told = headers();
   told.set("Dead-Letter-Reason", "Error: planted");
   told.set("Dead-Letter-Consumer", consumer);

@@ -3,7 +3,7 @@ import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_
 import { OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { MongoClient } from "mongodb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runningProcesses } from "../setup/shop.ts";
+import { operatorUrls } from "../setup/shop.ts";
 import { linesOf, type ProtocolClient, protocols } from "./clients.ts";
 import { eventually } from "./eventually.ts";
 import { type Account, addProduct, decided, placeOrder, shop, signInAdmin, signUp } from "./shopping.ts";
@@ -18,8 +18,7 @@ let mongo: MongoClient;
 
 beforeAll(async () => {
   [admin, buyer] = await Promise.all([signInAdmin(), signUp()]);
-  const { ports } = runningProcesses(shop.dataDir).find(({ name }) => name === "mongodb")!;
-  mongo = await MongoClient.connect(`mongodb://127.0.0.1:${ports[0]}`, { directConnection: true });
+  mongo = await MongoClient.connect(operatorUrls(shop.dataDir).MONGODB_URI);
 });
 afterAll(() => mongo.close());
 
@@ -109,7 +108,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
 async function changeStreams(namespace: string): Promise<number> {
   const operations = await mongo
     .db("admin")
-    .aggregate([{ $currentOp: { idleCursors: true } }, { $match: { ns: namespace } }])
+    .aggregate([{ $currentOp: { allUsers: true, idleCursors: true } }, { $match: { ns: namespace } }])
     .toArray();
   const cursors = operations
     .map(({ cursor }) => cursor)

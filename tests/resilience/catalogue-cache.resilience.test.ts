@@ -14,9 +14,11 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService, type Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { newId, signAccessToken } from "@shop/platform";
 import { choosePorts, type Infra, startInfra } from "@shop/tools/infra";
+import { shopAccounts } from "@shop/tools/shop-accounts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
+import { redisAddress } from "../setup/redis-address.ts";
 import { openLink } from "./link.ts";
 
 /** What the cache promises: at every replica a change is seen within this time of its answer. */
@@ -57,13 +59,19 @@ beforeAll(async () => {
     join(dataDir, "service-ports.json"),
     Object.fromEntries(names.map((name) => [name, 1])),
   );
-  servers = await startInfra({ dataDir, env: ownEnvironment(), avoidPorts: Object.values(ports).flat() });
+  servers = await startInfra({
+    dataDir,
+    accounts: shopAccounts,
+    env: ownEnvironment(),
+    avoidPorts: Object.values(ports).flat(),
+  });
   cleanUp.unshift(() => servers.stop());
   // What they read of the database arrives late, and by then may be old.
-  const links = await Promise.all(names.map(() => openLink(Number(new URL(servers.mongodbUri).port))));
+  const { MONGODB_URI } = servers.environmentOf("inventory");
+  const links = await Promise.all(names.map(() => openLink(Number(new URL(MONGODB_URI).port))));
   for (const link of links) link.suffer({ kind: "slow", delayMs: 1, jitterMs: 120, bytesPerSecond: 50_000_000 });
   cleanUp.unshift(() => Promise.all(links.map((link) => link.close())));
-  const uris = links.map((link) => `mongodb://127.0.0.1:${link.port}/?directConnection=true`);
+  const uris = links.map((link) => MONGODB_URI.replace(/@.*$/, `@127.0.0.1:${link.port}/?directConnection=true`));
   replicas = names.map((name, n) => {
     const port = ports[name]![0]!;
     const child = spawnReplica(name, port, uris[n]!);
@@ -87,9 +95,8 @@ function spawnReplica(name: string, port: number, mongodbUri: string): ChildProc
     cwd: root,
     env: {
       ...ownEnvironment(),
+      ...servers.environmentOf("inventory"),
       MONGODB_URI: mongodbUri,
-      REDIS_URL: servers.redisUrl,
-      NATS_URL: servers.natsUrl,
       USERS_URL: tokenKeysUrl,
       INVENTORY_PORT: String(port),
     },
@@ -143,8 +150,9 @@ const detailsOf = ({ description }: Product) => Number(description);
 
 /** Sends Redis a command, and waits for the answer. */
 async function tellRedis(command: string): Promise<void> {
-  const socket = connect(Number(new URL(servers.redisUrl).port), "127.0.0.1");
-  socket.write(`${command}\r\n`);
+  const { address, auth } = redisAddress(servers.redisUrl);
+  const socket = connect(address);
+  socket.write(`${auth}${command}\r\n`);
   await once(socket, "data");
   socket.destroy();
 }

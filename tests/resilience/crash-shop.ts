@@ -11,8 +11,10 @@ import { connect } from "@nats-io/transport-node";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { natsServers } from "@shop/platform";
 import { choosePorts, startInfra } from "@shop/tools/infra";
 import { ensureServiceKeys } from "@shop/tools/service-keys";
+import { shopAccounts } from "@shop/tools/shop-accounts";
 import { MongoClient } from "mongodb";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
@@ -62,15 +64,17 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     Object.fromEntries(names.map((name) => [name, 1])),
   );
   const urlOf = (name: ServiceName) => `http://127.0.0.1:${ports[name]![0]}`;
-  const servers = await startInfra({ dataDir, env: ownEnvironment(), avoidPorts: Object.values(ports).flat() });
+  const servers = await startInfra({
+    dataDir,
+    accounts: shopAccounts,
+    env: ownEnvironment(),
+    avoidPorts: Object.values(ports).flat(),
+  });
   const keys = ensureServiceKeys(dataDir);
   const username = "the.admin";
   const password = randomBytes(12).toString("base64url");
   const environment = {
     ...ownEnvironment(),
-    MONGODB_URI: servers.mongodbUri,
-    REDIS_URL: servers.redisUrl,
-    NATS_URL: servers.natsUrl,
     PUBLIC_KEYS_FILE: keys.publicFile,
     TOKEN_KEYS_SECRET: randomBytes(32).toString("base64url"),
     ADMIN_USERNAME: username,
@@ -93,7 +97,11 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
       ["--import", join(import.meta.dirname, "crash-points.ts"), join(root, `services/${service}/src/main.ts`)],
       {
         cwd: root,
-        env: { ...environment, SERVICE_KEY_FILES: keys.privateFile(service) },
+        env: {
+          ...environment,
+          ...servers.environmentOf(service),
+          SERVICE_KEY_FILES: keys.privateFile(service),
+        },
         stdio: ["ignore", output, output, "ipc"],
       },
     );
@@ -127,7 +135,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   }
 
   const mongo = new MongoClient(servers.mongodbUri, { readConcernLevel: "majority" });
-  const nats = await connect({ servers: servers.natsUrl });
+  const nats = await connect(natsServers(servers.natsUrl));
 
   async function stop(): Promise<void> {
     for (const spare of spares.values()) spare.kill("SIGKILL");

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, type KeptProcess, keepProcess, openRunFile, startInfra } from "@shop/tools/infra";
 import { ensureServiceKeys } from "@shop/tools/service-keys";
+import { shopAccounts } from "@shop/tools/shop-accounts";
 import { MongoClient } from "mongodb";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { type Link, type LinkFault, openLink } from "./link.ts";
@@ -64,6 +65,7 @@ export async function startFleet(options: {
   const portOf = (name: string) => ports[name]![0]!;
   const servers = await startInfra({
     dataDir,
+    accounts: shopAccounts,
     cluster: true,
     restart: false,
     env: ownEnvironment(),
@@ -80,9 +82,6 @@ export async function startFleet(options: {
   const environment = {
     ...ownEnvironment(),
     NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
-    MONGODB_URI: servers.mongodbUri,
-    REDIS_URL: servers.redisUrl,
-    NATS_URL: servers.natsUrl,
     NATS_REPLICAS: "3",
     PUBLIC_KEYS_FILE: keys.publicFile,
     TOKEN_KEYS_SECRET: randomBytes(32).toString("base64url"),
@@ -121,6 +120,7 @@ export async function startFleet(options: {
           cwd: root,
           env: {
             ...environment,
+            ...(service === "gateway" ? {} : servers.environmentOf(service)),
             SHOP_TEST_LINKS: JSON.stringify(linkPortsOf(name)),
             SERVICE_KEY_FILES: keys.privateFile(service),
             [`${service.toUpperCase()}_PORT`]: String(portOf(name)),
@@ -134,7 +134,7 @@ export async function startFleet(options: {
   );
   const processes = [...servers.processes, ...kept];
   const members = servers.processes.filter(({ name }) => name.startsWith("mongodb"));
-  const directly = new Map(members.map(({ name, ports: [port] }) => [name, directClient(port!)]));
+  const directly = new Map(members.map(({ name, ports: [port] }) => [name, directClient(servers.mongodbUri, port!)]));
 
   async function untilReady(name: string, signal: AbortSignal): Promise<boolean> {
     if (!names.includes(name)) return true;
@@ -212,8 +212,9 @@ function replicasOf(service: string, replicas: number): string[] {
   return replicas === 1 ? [service] : Array.from({ length: replicas }, (_, index) => `${service}-${index + 1}`);
 }
 
-function directClient(port: number): MongoClient {
-  return new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
+/** A connection to one member, with the credentials that `uri` has for all. */
+function directClient(uri: string, port: number): MongoClient {
+  return new MongoClient(uri.replace(/@.*$/, `@127.0.0.1:${port}/?directConnection=true`), {
     serverSelectionTimeoutMS: 1_000,
     maxPoolSize: 2,
   });

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, startInfra } from "@shop/tools/infra";
+import { shopAccounts } from "@shop/tools/shop-accounts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
@@ -43,7 +44,12 @@ beforeAll(async () => {
   const variables = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT", "METRICS_PORT"];
   const chosen = await choosePorts(join(dataDir, "ports.json"), Object.fromEntries(variables.map((name) => [name, 1])));
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
-  const servers = await startInfra({ dataDir, env: ownEnvironment(), avoidPorts: Object.values(chosen).flat() });
+  const servers = await startInfra({
+    dataDir,
+    accounts: shopAccounts,
+    env: ownEnvironment(),
+    avoidPorts: Object.values(chosen).flat(),
+  });
   cleanUp.unshift(() => servers.stop());
   shop = spawn(process.execPath, [join(root, "services/all-in-one/src/main.ts")], {
     cwd: root,
@@ -51,9 +57,7 @@ beforeAll(async () => {
     env: {
       ...ownEnvironment(),
       ...ports,
-      MONGODB_URI: servers.mongodbUri,
-      REDIS_URL: servers.redisUrl,
-      NATS_URL: servers.natsUrl,
+      ...servers.environmentOf("all-in-one"),
       TOKEN_KEYS_SECRET: "",
       ADMIN_USERNAME: admin.username,
       ADMIN_PASSWORD: admin.password,

@@ -54,6 +54,15 @@ export function runningProcesses(dataDir: string): readonly RunEntry[] {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { processes: RunEntry[] }).processes : [];
 }
 
+/** The URLs of the servers of a shop, with the credentials of their operator. */
+export function operatorUrls(dataDir: string): {
+  readonly MONGODB_URI: string;
+  readonly REDIS_URL: string;
+  readonly NATS_URL: string;
+} {
+  return JSON.parse(readFileSync(join(dataDir, "operator.json"), "utf8"));
+}
+
 /** Tells whether a process of that id runs. */
 export function isAlive(pid: number): boolean {
   try {

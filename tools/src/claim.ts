@@ -8,9 +8,9 @@ import { processStamp } from "./process-stamp.ts";
  * @returns the release, or the pid of the process that holds the lock.
  */
 export function claim(path: string): { readonly release: () => void } | { readonly heldBy: number } {
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}.tmp`;
-  writeFileSync(draft, JSON.stringify({ pid: process.pid, stamp: processStamp(process.pid) }));
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, stamp: processStamp(process.pid) }), { mode: 0o600 });
   try {
     for (;;) {
       try {

@@ -19,6 +19,7 @@ function keep(script: string, { restart = true, ...spec }: Partial<ProcessSpec> 
       name: "sleeper",
       command: process.execPath,
       args: ["-e", script],
+      env: { PATH: process.env.PATH },
       ports: [1234],
       logFile: join(folder, "logs", "sleeper.log"),
       ...spec,

@@ -10,8 +10,8 @@ export interface ProcessSpec {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd?: string;
-  /** The whole environment of the process; the starter's own when absent. */
-  readonly env?: NodeJS.ProcessEnv;
+  /** The whole environment of the process. There is no default: the starter's own holds secrets. */
+  readonly env: NodeJS.ProcessEnv;
   /** The TCP ports it listens on, for run.json. */
   readonly ports: readonly number[];
   /** Its stdout and stderr are appended here. */
@@ -76,14 +76,14 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
     wanted = true;
     clearTimeout(retry);
     if (child !== undefined) return Promise.resolve();
-    mkdirSync(dirname(spec.logFile), { recursive: true });
-    const file = openSync(spec.logFile, "a");
+    mkdirSync(dirname(spec.logFile), { recursive: true, mode: 0o700 });
+    const file = openSync(spec.logFile, "a", 0o600);
     const output = spec.onLine === undefined ? file : "pipe";
     const startedAt = Date.now();
     const spawned = spawn(spec.command, spec.args, {
       stdio: ["ignore", output, output],
       detached: true,
-      ...(spec.env === undefined ? {} : { env: spec.env }),
+      env: spec.env,
       ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
     });
     for (const stream of [spawned.stdout, spawned.stderr]) {

@@ -72,5 +72,5 @@ function writePublicKeys({ publicFile }: ServiceKeyFiles, keys: readonly PublicS
 }
 
 function writePrivateKeys(files: ServiceKeyFiles, owner: KeyOwner, keys: readonly PrivateServiceJwk[]): void {
-  replaceFile(files.privateFile(owner), `${JSON.stringify({ keys }, null, 2)}\n`, 0o600);
+  replaceFile(files.privateFile(owner), `${JSON.stringify({ keys }, null, 2)}\n`);
 }

@@ -7,8 +7,22 @@ import { serviceEnvironment, servicesOf } from "./services.ts";
 import { readSettings } from "./settings.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
-const infra = { mongodbUri: "mongodb://m", redisUrl: "redis://r", natsUrl: "nats://n" };
-const secrets = { tokenKeysSecret: "t", adminPassword: "p" };
+const infra = {
+  environmentOf: (account: string) => ({
+    MONGODB_URI: `mongodb://${account}@m`,
+    REDIS_URL: `redis://${account}@r`,
+    NATS_URL: `nats://${account}@n`,
+  }),
+};
+const secrets = { TOKEN_KEYS_SECRET: "t", ADMIN_USERNAME: "admin", ADMIN_PASSWORD: "p" };
+const split = (env: NodeJS.ProcessEnv) => {
+  const settings = readSettings(["--split"], env);
+  const environments = servicesOf(settings).map((service) => [
+    service.name,
+    serviceEnvironment(service, settings, infra, secrets),
+  ]);
+  return Object.fromEntries(environments) as Record<string, NodeJS.ProcessEnv>;
+};
 
 test("one process hosts all four ports by default, and each service has its own when split", () => {
   const one = servicesOf(readSettings([], { USERS_PORT: "6000" }));
@@ -32,9 +46,11 @@ test("split services tell their metrics on one port after the other, and none un
 
 test("split services find each other on this machine, unless told where else", () => {
   const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
-  const settings = readSettings(["--split"], env);
-  expect(serviceEnvironment(settings, infra, secrets)).toEqual({
-    NODE_COMPILE_CACHE: join(settings.dataDir, "compile-cache"),
+  const { publicFile, privateFile } = serviceKeyFiles(readSettings([], {}).dataDir);
+  expect(split(env).orders).toEqual({
+    SERVICE_KEY_FILES: privateFile("orders"),
+    PUBLIC_KEYS_FILE: publicFile,
+    NODE_COMPILE_CACHE: join(readSettings([], {}).dataDir, "compile-cache"),
     USERS_URL: "http://127.0.0.1:50053",
     INVENTORY_URL: "http://127.0.0.1:5001",
     ORDERS_URL: "http://a,http://b",
@@ -42,18 +58,42 @@ test("split services find each other on this machine, unless told where else", (
     USERS_PORT: "50053",
     INVENTORY_PORT: "5001",
     ORDERS_PORT: "5002",
-    MONGODB_URI: "mongodb://m",
-    REDIS_URL: "redis://r",
-    NATS_URL: "nats://n",
-    TOKEN_KEYS_SECRET: "t",
-    ADMIN_USERNAME: "admin",
-    ADMIN_PASSWORD: "p",
+    MONGODB_URI: "mongodb://orders@m",
+    REDIS_URL: "redis://orders@r",
+    NATS_URL: "nats://orders@n",
     LOG_LEVEL: "warn",
   });
-  expect(serviceEnvironment(readSettings([], {}), infra, secrets)).not.toHaveProperty("USERS_URL");
+  const settings = readSettings([], {});
+  expect(serviceEnvironment(servicesOf(settings)[0]!, settings, infra, secrets)).not.toHaveProperty("USERS_URL");
 });
 
-test("TOKEN_KEYS_SECRET is made up once, and only its owner can read it", () => {
+test("a process inherits no secret: it gets its own, and only users can sign tokens and makes the administrator", () => {
+  const inherited = {
+    ADMIN_PASSWORD: "of the starter",
+    TOKEN_KEYS_SECRET: "of the starter, 32 characters long",
+    INTERNAL_SECRET: "of the starter, 32 characters long",
+    MONGODB_URI: "mongodb://root:of-the-starter@m",
+    NPM_TOKEN: "of the starter",
+    AWS_SECRET_ACCESS_KEY: "of the starter",
+    DATABASE_URL: "postgres://me:of-the-starter@elsewhere/db",
+    TOKEN_KEY_SECONDS: "60",
+    PASSWORD_HASH_PASSES: "2",
+  };
+  const environments = split(inherited);
+  for (const environment of Object.values(environments)) {
+    expect(JSON.stringify(environment)).not.toContain("of the starter");
+    expect(JSON.stringify(environment)).not.toContain("of-the-starter");
+    expect(environment).toMatchObject({ TOKEN_KEY_SECONDS: "60", PASSWORD_HASH_PASSES: "2" });
+  }
+  const having = (variable: string) => Object.keys(environments).filter((name) => variable in environments[name]!);
+  expect(having("TOKEN_KEYS_SECRET")).toEqual(["users"]);
+  expect(having("ADMIN_PASSWORD")).toEqual(["users"]);
+  expect(having("MONGODB_URI")).toEqual(["users", "inventory", "orders"]);
+  expect(having("REDIS_URL")).toEqual(["users", "inventory", "orders"]);
+  expect(having("NATS_URL")).toEqual(["users", "inventory", "orders"]);
+});
+
+test("TOKEN_KEYS_SECRET is generated once, and only its owner can read it", () => {
   const dataDir = temporaryFolder();
   const secret = tokenKeysSecret(dataDir, {});
   expect(secret).toMatch(/^[\w-]{43}$/);
@@ -71,7 +111,8 @@ test("each split process is given its own private key and no other one's, and no
       PUBLIC_KEYS_FILE: publicFile,
     });
   }
-  expect(serviceEnvironment(settings, infra, secrets)).not.toHaveProperty("INTERNAL_SECRET");
+  for (const environment of Object.values(split({ INTERNAL_SECRET: "s".repeat(32) })))
+    expect(environment).not.toHaveProperty("INTERNAL_SECRET");
 });
 
 const keysIn = (file: string) =>

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Infra } from "./infra/index.ts";
 import { serviceKeyFiles } from "./service-keys.ts";
 import type { Settings } from "./settings.ts";
+import { shopAccounts } from "./shop-accounts.ts";
 
 /** A process of the shop. */
 export interface Service {
@@ -45,31 +46,53 @@ export function servicesOf({ split, ports, env, dataDir }: Settings): readonly S
 /** What services of earlier versions proved themselves with; none is given it any more. */
 export const retiredSecret = "INTERNAL_SECRET";
 
-/** The environment the services run in: the starter's own, and where everything is. */
+/** What only some processes may know, by the variable that they read it from. */
+export interface ServiceSecrets {
+  readonly TOKEN_KEYS_SECRET: string;
+  readonly ADMIN_USERNAME: string;
+  readonly ADMIN_PASSWORD: string;
+}
+
+/** Which of the secrets a process gets, by its name. What is not listed here gets none. */
+const secretsOf: Readonly<Record<string, readonly (keyof ServiceSecrets)[]>> = {
+  users: ["TOKEN_KEYS_SECRET", "ADMIN_USERNAME", "ADMIN_PASSWORD"],
+  "all-in-one": ["TOKEN_KEYS_SECRET", "ADMIN_USERNAME", "ADMIN_PASSWORD"],
+};
+
+/** Variables of the starter that no process inherits: each gets its own, or none. */
+const notInherited = ["MONGODB_URI", "REDIS_URL", "NATS_URL", retiredSecret, ...secretsOf["all-in-one"]!];
+/** What a secret of somebody else looks like, by its name or as credentials in a URL. */
+const secretName = /(SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|KEY|SEED)$/i;
+const urlWithPassword = /:\/\/[^/\s]*:[^/\s]*@/;
+
+/**
+ * The environment a process of the shop runs in: the starter's own without any secret, where everything is, and the secrets
+ * and credentials of this process.
+ */
 export function serviceEnvironment(
-  { split, ports, env, dataDir, adminUsername }: Settings,
-  infra: Pick<Infra, "mongodbUri" | "redisUrl" | "natsUrl">,
-  secrets: { readonly tokenKeysSecret: string; readonly adminPassword: string },
+  service: Service,
+  { split, ports, env, dataDir }: Settings,
+  infra: Pick<Infra, "environmentOf">,
+  secrets: ServiceSecrets,
 ): NodeJS.ProcessEnv {
   const neighbours = {
     USERS_URL: `http://127.0.0.1:${ports.USERS_PORT}`,
     INVENTORY_URL: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
     ORDERS_URL: `http://127.0.0.1:${ports.ORDERS_PORT}`,
   };
-  const given = Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => value !== "" && name !== retiredSecret),
+  const inherited = Object.entries(env).filter(
+    ([name, value = ""]) =>
+      value !== "" && !notInherited.includes(name) && !secretName.test(name) && !urlWithPassword.test(value),
   );
+  const hasAccount = shopAccounts.some(({ name }) => name === service.name);
   return {
     // Halves the processor time of the next start.
     NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
     ...(split ? neighbours : {}),
-    ...given,
+    ...Object.fromEntries(inherited),
     ...Object.fromEntries(Object.entries(ports).map(([variable, port]) => [variable, String(port)])),
-    MONGODB_URI: infra.mongodbUri,
-    REDIS_URL: infra.redisUrl,
-    NATS_URL: infra.natsUrl,
-    TOKEN_KEYS_SECRET: secrets.tokenKeysSecret,
-    ADMIN_USERNAME: adminUsername,
-    ADMIN_PASSWORD: secrets.adminPassword,
+    ...(hasAccount ? infra.environmentOf(service.name) : {}),
+    ...Object.fromEntries((secretsOf[service.name] ?? []).map((name) => [name, secrets[name]])),
+    ...service.environment,
   };
 }

@@ -39,7 +39,7 @@ test("one command starts the servers and the services, tells how to call them, a
       { what: `${before.name} is started again`, timeoutMs: 5_000 },
     );
     expect(after.ports).toEqual(before.ports);
-    await waitUntil(() => accepts(after.ports[0]!), { what: `${before.name} listens`, timeoutMs: 5_000 });
+    await waitUntil(() => accepts({ port: after.ports[0]! }), { what: `${before.name} listens`, timeoutMs: 5_000 });
   }
 
   const started = shop.running();

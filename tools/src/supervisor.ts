@@ -7,6 +7,7 @@ import { isFree, ServerUnavailableError, startInfra } from "./infra/index.ts";
 import { findOnPath } from "./infra/run-command.ts";
 import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts";
 import { readableLine } from "./log-lines.ts";
+import { makePrivate } from "./private-folder.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
 import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
@@ -14,6 +15,7 @@ import { seedCatalogue } from "./seed-catalogue.ts";
 import { ensureServiceKeys } from "./service-keys.ts";
 import { retiredSecret, type Service, serviceEnvironment } from "./services.ts";
 import type { Settings } from "./settings.ts";
+import { shopAccounts } from "./shop-accounts.ts";
 import { stopStale } from "./stale.ts";
 import { StartError } from "./start-error.ts";
 import { onStopSignals } from "./stop-signals.ts";
@@ -32,6 +34,9 @@ const lowestShown = { verbose: 0, usual: 40 };
  * @returns the exit code: 0 after a signal, 1 when the start failed (which was printed then)
  */
 export async function supervise(settings: Settings, services: readonly Service[], print: Print): Promise<number> {
+  // All that this process and its children write belongs to its owner alone.
+  process.umask(0o077);
+  makePrivate(settings.dataDir);
   const stopping = new AbortController();
   const lock = claim(join(settings.dataDir, "supervisor.lock"));
   if ("heldBy" in lock) {
@@ -101,6 +106,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   print("starting MongoDB, Redis and NATS");
   const infra = await startInfra({
     dataDir,
+    accounts: shopAccounts,
     log: print,
     env,
     runFile,
@@ -111,12 +117,12 @@ async function start(settings: Settings, services: readonly Service[], context: 
 
   const madeUp = settings.adminPassword === undefined ? adminPasswordToShow(dataDir) : undefined;
   const secrets = {
-    tokenKeysSecret: tokenKeysSecret(dataDir, env),
-    adminPassword: settings.adminPassword ?? madeUp?.password ?? "",
+    TOKEN_KEYS_SECRET: tokenKeysSecret(dataDir, env),
+    ADMIN_USERNAME: settings.adminUsername,
+    ADMIN_PASSWORD: settings.adminPassword ?? madeUp?.password ?? "",
   };
   if (env[retiredSecret]) print(`${retiredSecret} is no longer used: services have keys of their own, in DATA_DIR`);
   ensureServiceKeys(dataDir);
-  const serviceEnv = serviceEnvironment(settings, infra, secrets);
   const kept = services.map((service) =>
     keepProcess(
       {
@@ -124,7 +130,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
         command: process.execPath,
         args: [join(repositoryRoot, service.script)],
         cwd: repositoryRoot,
-        env: { ...serviceEnv, ...service.environment },
+        env: serviceEnvironment(service, settings, infra, secrets),
         ports: service.ports,
         logFile: join(dataDir, "logs", `${service.name}.log`),
         onLine(line) {
@@ -147,7 +153,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   print(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
 
   await seedIfEmpty(gatewayUrl, settings, print);
-  const admin = await describeAdmin(gatewayUrl, settings.adminUsername, secrets.adminPassword, {
+  const admin = await describeAdmin(gatewayUrl, settings.adminUsername, secrets.ADMIN_PASSWORD, {
     generated: settings.adminPassword === undefined,
   }).catch((error: Error) => `unknown (${error.message})`);
   signal.throwIfAborted();
@@ -223,7 +229,8 @@ function printSummary(
   print("");
   print(`  ports      ${names.join(", ")}`);
   for (const { name, pid, ports } of processes) {
-    print(`  ${name.padEnd(11)}pid ${pid}, port ${ports.join(", ")}`);
+    const where = ports.length === 0 ? "a socket in its folder" : `port ${ports.join(", ")}`;
+    print(`  ${name.padEnd(11)}pid ${pid}, ${where}`);
   }
   print(`  admin      ${admin}`);
   print(`  data       ${settings.dataDir} (logs in logs/)`);

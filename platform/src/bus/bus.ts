@@ -11,6 +11,7 @@ import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { untilAnswered } from "../until-answered.ts";
 import { type BusMessage, createBatchPublisher, type Event } from "./event-batch.ts";
+import { natsServers } from "./nats-servers.ts";
 import { createTopology, type Topology } from "./topology.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -37,6 +38,8 @@ export interface Bus {
    * events for seven days, unless told otherwise.
    */
   ensureStream(name: string, subjects: readonly string[], keptMs?: number): Promise<void>;
+  /** Creates the stream of another service if it is missing; its settings are its owner's to change. */
+  ensureStreamOfAnother(name: string, subjects: readonly string[]): Promise<void>;
   /** Resolves when the stream has stored the event, together with others of its type. Safe to retry. */
   publish(event: Event): Promise<void>;
   /** Resolves when the stream has stored the message, under a subject of its own. Safe to retry with the same id. */
@@ -50,11 +53,11 @@ export async function connectBus(
   log: Logger,
   signal: AbortSignal,
 ): Promise<Bus> {
-  const servers = options.url.split(",").map((url) => url.trim());
+  const servers = natsServers(options.url);
   const connection = await untilAnswered(
     () =>
       connect({
-        servers,
+        ...servers,
         name: options.name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
@@ -106,6 +109,18 @@ export async function connectBus(
     });
   }
 
+  async function ensureStream(name: string, subjects: readonly string[], keptMs: number, isOwn: boolean): Promise<void> {
+    const config = {
+      subjects: [...subjects],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      max_age: nanos(keptMs),
+      duplicate_window: nanos(dedupeWindowMs),
+      num_replicas: options.replicas,
+    };
+    await untilAnswered(() => topology.ensureStream(name, config, isOwn), notThereYet, log, signal);
+  }
+
   return {
     connection,
     jetstream,
@@ -116,17 +131,8 @@ export async function connectBus(
       waitingForBack.add(callBack);
       return () => void waitingForBack.delete(callBack);
     },
-    async ensureStream(name, subjects, keptMs = retentionMs) {
-      const config = {
-        subjects: [...subjects],
-        retention: RetentionPolicy.Limits,
-        storage: StorageType.File,
-        max_age: nanos(keptMs),
-        duplicate_window: nanos(dedupeWindowMs),
-        num_replicas: options.replicas,
-      };
-      await untilAnswered(() => topology.ensureStream(name, config), notThereYet, log, signal);
-    },
+    ensureStream: (name, subjects, keptMs = retentionMs) => ensureStream(name, subjects, keptMs, true),
+    ensureStreamOfAnother: (name, subjects) => ensureStream(name, subjects, retentionMs, false),
     publish: createBatchPublisher(send),
     send,
     async close() {

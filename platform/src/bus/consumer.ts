@@ -61,7 +61,7 @@ export function eventHandler<Schema extends DescMessage>(handler: EventHandler<S
 
 /** Makes the durable consumer if it is missing. Before the first publish, so that nothing is missed. */
 export async function ensureConsumer(bus: Bus, handler: EventHandler, ackWaitMs = defaultAckWaitMs): Promise<void> {
-  await bus.ensureStream(handler.stream, [`${handler.event.file.proto.package}.>`]);
+  await bus.ensureStreamOfAnother(handler.stream, [`${handler.event.file.proto.package}.>`]);
   await bus.topology.ensureConsumer(handler.stream, {
     durable_name: handler.durable,
     filter_subject: handler.event.typeName,

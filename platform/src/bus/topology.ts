@@ -10,6 +10,12 @@ const streamDiffers = 10058;
 const consumerDiffers = [10012, 10013, 10105, 10148];
 
 type StreamSettings = Partial<StreamConfig>;
+/** A stream that this process needs. */
+interface NeededStream {
+  readonly settings: StreamSettings;
+  /** Only the owner gives a stream other settings. */
+  readonly isOwn: boolean;
+}
 type ConsumerSettings = Partial<ConsumerConfig> & { readonly durable_name: string };
 
 /** A durable consumer that this process needs, and how far it had come when it was last seen. */
@@ -25,8 +31,8 @@ interface NeededConsumer {
  * server comes back with an empty store. Everything in here is idempotent, since every process that needs them does it.
  */
 export interface Topology {
-  /** Creates the stream if it is missing, or gives it these settings; from then on it is needed. */
-  ensureStream(name: string, settings: StreamSettings): Promise<void>;
+  /** Creates the stream if it is missing, or gives it these settings if it is its own; from then on it is needed. */
+  ensureStream(name: string, settings: StreamSettings, isOwn: boolean): Promise<void>;
   /** The same for a durable consumer, whose stream has to be there. */
   ensureConsumer(stream: string, settings: ConsumerSettings): Promise<void>;
   /** What is missing now, or was when `restore` last looked: as a person would say it. What can't be asked is not missing. */
@@ -38,18 +44,19 @@ export interface Topology {
 }
 
 export function createTopology(manager: Pick<JetStreamManager, "streams" | "consumers">): Topology {
-  const streams = new Map<string, StreamSettings>();
+  const streams = new Map<string, NeededStream>();
   const consumers = new Map<string, NeededConsumer>();
   const created = new Map<string, string>();
   let foundMissing: readonly string[] = [];
   let looking: Promise<Gaps> | undefined;
 
-  async function addStream(name: string, settings: StreamSettings): Promise<void> {
+  async function addStream(name: string, { settings, isOwn }: NeededStream): Promise<void> {
     try {
       created.set(name, (await manager.streams.add({ ...settings, name })).created);
     } catch (error) {
       if (apiErrorCode(error) !== streamDiffers) throw error;
-      created.set(name, (await manager.streams.update(name, settings)).created);
+      const info = await (isOwn ? manager.streams.update(name, settings) : manager.streams.info(name));
+      created.set(name, info.created);
     }
   }
 
@@ -101,9 +108,9 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
   }
 
   return {
-    async ensureStream(name, settings) {
-      await addStream(name, settings);
-      streams.set(name, settings);
+    async ensureStream(name, settings, isOwn) {
+      await addStream(name, { settings, isOwn });
+      streams.set(name, { settings, isOwn });
     },
     async ensureConsumer(stream, settings) {
       const consumer = consumers.get(settings.durable_name) ?? { stream, settings };

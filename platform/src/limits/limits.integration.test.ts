@@ -2,7 +2,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { newId } from "../ids.ts";
 import type { Redis } from "../redis.ts";
-import { openTestLimits, openTestRedis } from "../testing/index.ts";
+import { openTestLimits, openTestRedis, serverAt } from "../testing/index.ts";
 import { createLimits, type Limiter } from "./limits.ts";
 
 async function openLimiter(name: string, points: number, seconds = 60): Promise<Limiter> {
@@ -12,9 +12,9 @@ async function openLimiter(name: string, points: number, seconds = 60): Promise<
 /** A connection that stands, to a Redis that takes commands and answers none. */
 async function frozenRedis(): Promise<Redis> {
   const answers: Socket[] = [];
-  const { hostname, port } = new URL(inject("redisUrl"));
+  const { address, through } = serverAt(inject("redisUrl"));
   const link = createServer((socket) => {
-    const server = connect({ host: hostname, port: Number(port) });
+    const server = connect(address);
     answers.push(server);
     socket.pipe(server).pipe(socket);
     for (const end of [socket, server]) end.on("error", () => {});
@@ -25,7 +25,7 @@ async function frozenRedis(): Promise<Redis> {
   });
   await new Promise<void>((resolve) => link.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void link.close());
-  const redis = openTestRedis(`redis://127.0.0.1:${(link.address() as AddressInfo).port}`);
+  const redis = openTestRedis(through((link.address() as AddressInfo).port));
   await vi.waitUntil(() => redis.isReady);
   for (const server of answers) server.unpipe().pause();
   return redis;

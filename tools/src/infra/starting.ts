@@ -1,11 +1,18 @@
 import { type KeptProcess, lastLines, type ProcessSpec } from "../kept-process.ts";
 import { StartError } from "../start-error.ts";
 import { waitUntil } from "../wait.ts";
+import type { Account } from "./account.ts";
+import type { Credentials } from "./credentials.ts";
 
 /** What each server's file gets to start its members with. */
 export interface Starting {
   /** `<dataDir>`: a member keeps its data in `<dataDir>/<member>` and its log in `<dataDir>/logs/<member>.log`. */
   readonly dataDir: string;
+  /** The starter's own. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly accounts: readonly Account[];
+  readonly credentials: Credentials;
+  /** By member; none for what listens on a Unix socket. */
   readonly ports: Readonly<Record<string, readonly number[]>>;
   readonly signal: AbortSignal | undefined;
   readonly keep: (spec: Omit<ProcessSpec, "logFile">) => KeptProcess;
@@ -13,7 +20,8 @@ export interface Starting {
 
 /** A server that answers. */
 export interface StartedServer {
-  readonly url: string;
+  /** Where it is for an account, with that account's credentials; as it was given, when it runs elsewhere. */
+  urlFor(account: string): string;
   readonly members: readonly KeptProcess[];
 }
 

@@ -1,17 +1,20 @@
-import { connect } from "node:net";
+import { connect, type NetConnectOpts } from "node:net";
+
+/** Where a server of this machine listens: a port of loopback, or a Unix socket. */
+export type LocalAddress = { readonly port: number } | { readonly path: string };
 
 /**
- * Connects to a loopback port, sends `request` and reads until `expected` finds what it looks for.
- * @returns false when the port refuses, closes or stays silent for `timeoutMs`.
+ * Connects to a server of this machine, sends `request` and reads until `expected` finds what it looks for.
+ * @returns false when the server refuses, closes or stays silent for `timeoutMs`.
  */
 export function answers(
-  port: number,
+  address: LocalAddress,
   request: string,
   expected: (received: string) => boolean,
   timeoutMs = 1_000,
 ): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect({ host: "127.0.0.1", ...address } as NetConnectOpts);
     let received = "";
     const finish = (outcome: boolean) => {
       socket.destroy();
@@ -31,7 +34,7 @@ export function answers(
   });
 }
 
-/** Whether something accepts connections on the loopback port. */
-export function accepts(port: number): Promise<boolean> {
-  return answers(port, "", () => true);
+/** Whether something accepts connections there. */
+export function accepts(address: LocalAddress): Promise<boolean> {
+  return answers(address, "", () => true);
 }

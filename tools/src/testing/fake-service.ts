@@ -28,8 +28,9 @@ log(40, `listening with keys in ${env.SERVICE_KEY_FILES?.split(",").length} file
 process.on("SIGTERM", async () => {
   if (env.FAKE_SERVICE === "stubborn") return;
   await sleep(300); // as if a last request had to be answered
-  const redisUrl = new URL(env.REDIS_URL!);
-  log(40, (await accepts(Number(redisUrl.port))) ? "drained while redis was there" : "redis was gone");
+  const path = /^unix:\/\/[^/]*(.*)$/.exec(env.REDIS_URL!)?.[1];
+  const redis = path === undefined ? { port: Number(new URL(env.REDIS_URL!).port) } : { path };
+  log(40, (await accepts(redis)) ? "drained while redis was there" : "redis was gone");
   for (const listening of [server, ...others.map((other) => other.server)]) listening.close();
   server.closeAllConnections();
 });

@@ -1,0 +1,10 @@
+import type { NetConnectOpts } from "node:net";
+
+/** Where a Redis URL leads, `redis://` or `unix://`, and the command that proves who asks; empty without credentials. */
+export function redisAddress(url: string): { readonly address: NetConnectOpts; readonly auth: string } {
+  const [, user, password, path] = /^\w+:\/\/(?:([^:@/]*):([^@/]*)@)?(.*)$/.exec(url) ?? [];
+  const auth = user === undefined ? "" : `AUTH ${user} ${password}\r\n`;
+  if (path?.startsWith("/")) return { address: { path }, auth };
+  const { hostname, port } = new URL(url);
+  return { address: { host: hostname, port: Number(port) }, auth };
+}
