@@ -15,8 +15,7 @@ const doors = [
   "^platform/src/rpc/testing/(http2-frames|test-port)\\.ts$",
   "^services/[^/]+/src/service\\.ts$",
   "^gateway/src/gateway\\.ts$",
-  "^tools/src/infra/index\\.ts$",
-  "^tools/src/service-keys\\.ts$",
+  "^tools/src/(infra/index|service-keys|shop-accounts)\\.ts$",
 ];
 
 /** Of the platform, what the folders that stand alone share: it knows Node and protobuf, and goes where they go. */
