@@ -4,8 +4,9 @@ import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
+import { natsServers } from "@shop/platform";
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { runningProcesses } from "../setup/shop.ts";
+import { operatorUrls, runningProcesses } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
 import {
   type Account,
@@ -41,7 +42,7 @@ const processOf = (name: string) => runningProcesses(shop.dataDir).find((entry) 
 
 /** On a connection of its own: that of a server that is replaced is gone. */
 async function onJetStream<Result>(work: (jetstream: JetStreamManager) => Promise<Result>): Promise<Result> {
-  const connection = await connect({ servers: `127.0.0.1:${processOf("nats")!.ports[0]}` });
+  const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
   try {
     return await work(await jetstreamManager(connection));
   } finally {

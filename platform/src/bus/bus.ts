@@ -109,7 +109,12 @@ export async function connectBus(
     });
   }
 
-  async function ensureStream(name: string, subjects: readonly string[], keptMs: number, isOwn: boolean): Promise<void> {
+  async function ensureStream(
+    name: string,
+    subjects: readonly string[],
+    keptMs: number,
+    isOwn: boolean,
+  ): Promise<void> {
     const config = {
       subjects: [...subjects],
       retention: RetentionPolicy.Limits,
