@@ -18,12 +18,12 @@ import { madeOnce } from "./unchanging.ts";
 const untilFirst = createValidator({ regexMatch: matchesPattern, failFast: true });
 const thorough = createValidator({ regexMatch: matchesPattern });
 
-/** A message with more values is told its first mistake only: to find them all would take as long as the caller likes. */
-const maxThoroughValues = 512;
+/** Of a larger message not every mistake is looked for, which would take as long as its caller likes. */
+const thoroughUpTo = { values: 512, length: 16_384 };
 
 /**
- * Checks requests by the rules in the schema, and stops at 20 violations. A field that is larger than it may be is not looked
- * into. Of a text that does not match its pattern protovalidate shows the pattern; here the caller reads what the schema says
+ * Checks requests by the rules in the schema, and stops at 20 violations. Of a large message they are the fields that are larger
+ * than they may be, which are not looked into, or else the first one. Of a text that does not match its pattern protovalidate shows the pattern; here the caller reads what the schema says
  * about it in words.
  */
 export const requestValidator: Validator = {
@@ -51,10 +51,11 @@ function allViolations<Desc extends DescMessage>(
   message: MessageShape<Desc>,
   first: readonly Violation[],
 ): readonly Violation[] {
-  const { violations, values } = measure(schema, message);
-  if (violations.length > 0) return violations;
-  if (values > maxThoroughValues) return first;
-  return thorough.validate(schema, message).violations ?? first;
+  const { violations, values, length } = measure(schema, message);
+  if (values <= thoroughUpTo.values && length <= thoroughUpTo.length && violations.length < maxViolations) {
+    return thorough.validate(schema, message).violations ?? first;
+  }
+  return violations.length > 0 ? violations : first;
 }
 
 function toldOf(violation: Violation): Violation {

@@ -89,8 +89,10 @@ function limit(rule: bigint): number {
 export interface Measured {
   /** Of those fields, 20 at most. */
   readonly violations: readonly Violation[];
-  /** Values that were looked at: fields, items and pairs. All of them if nothing is too large. */
+  /** Fields, items and pairs; Infinity if a list or a map has too many, since what is in it is not counted. */
   readonly values: number;
+  /** UTF-16 units of all texts, and bytes. */
+  readonly length: number;
 }
 
 /**
@@ -106,6 +108,7 @@ export function measure(schema: DescMessage, message: Message): Measured {
 class Tape implements Measured {
   readonly violations: Violation[] = [];
   values = 0;
+  length = 0;
 
   message(message: ReflectMessage, path: PathBuilder): void {
     for (const field of message.desc.fields) {
@@ -131,6 +134,7 @@ class Tape implements Measured {
 
   #list(list: ReflectList, path: PathBuilder, { maxCount, value: most }: Sizes): void {
     if (list.size > maxCount) {
+      this.values = Number.POSITIVE_INFINITY;
       this.#violate(path, `must contain no more than ${maxCount} item(s)`, "repeated.max_items");
       return;
     }
@@ -146,6 +150,7 @@ class Tape implements Measured {
 
   #map(map: ReflectMap, path: PathBuilder, sizes: Sizes): void {
     if (map.size > sizes.maxCount) {
+      this.values = Number.POSITIVE_INFINITY;
       this.#violate(path, `map must be at most ${sizes.maxCount} entries`, "map.max_pairs");
       return;
     }
@@ -161,8 +166,10 @@ class Tape implements Measured {
 
   #lengths(value: unknown, path: PathBuilder, { maxCharacters, maxBytes }: Lengths, isKey = false): void {
     if (value instanceof Uint8Array) {
+      this.length += value.byteLength;
       if (value.byteLength > maxBytes) this.#violate(path, `must be at most ${maxBytes} bytes`, "bytes.max_len");
     } else if (typeof value === "string") {
+      this.length += value.length;
       if (isLonger(value, maxCharacters))
         this.#violate(path, `must be at most ${maxCharacters} characters`, "string.max_len", isKey);
       // No character has less than a byte.
