@@ -25,7 +25,7 @@ const doors: Files = {
 const libraries = [
   "mongodb",
   "redis",
-  "nats",
+  "@nats-io/transport-node",
   "fastify",
   "vitest",
   "@bufbuild/protobuf",

@@ -10,6 +10,7 @@ interface Story {
     products: { -readonly [Field in keyof Observed["products"][number]]: Observed["products"][number][Field] }[];
     ledger: { -readonly [Field in keyof LedgerEntry]: LedgerEntry[Field][number][] }[];
     outboxes: Record<string, number>;
+    told: Observed["told"][number][];
   };
 }
 
@@ -28,8 +29,10 @@ const order = (orderId: string, status: string, quantity: number, key?: string):
   userId: "ann",
   status,
   lines: lines(quantity),
+  path: paths[status] ?? ["PENDING", status],
   key,
 });
+const paths: Readonly<Record<string, readonly string[]>> = { SHIPPED: ["PENDING", "CONFIRMED", "SHIPPED"] };
 const move = (sequence: number, onHandDelta: number, reservedDelta: number) => ({
   product_id: "tea",
   sequence,
@@ -97,6 +100,13 @@ function goodStory(): Story {
         { moves: [moves[5]!], decisions: [], closings: [] },
       ],
       outboxes: { "orders.orders": 0, "inventory.ledger": 0 },
+      told: [
+        ...["o1", "o2", "o3", "o4", "o5", "o6"].map((orderId) => ({ orderId, status: "PENDING" })),
+        ...["o1", "o3"].map((orderId) => ({ orderId, status: "CONFIRMED" })),
+        ...["o4", "o6"].map((orderId) => ({ orderId, status: "REJECTED" })),
+        ...["o2", "o5"].map((orderId) => ({ orderId, status: "CANCELLED" })),
+        { orderId: "o3", status: "SHIPPED" },
+      ],
     },
   };
 }
@@ -104,6 +114,12 @@ function goodStory(): Story {
 /** Each kind of damage, and what the checker calls it. */
 const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])[] = [
   ["an accepted order is not there", "lost", ({ observed }) => void observed.orders.shift()],
+  ["no event tells of an order's confirmation", "untold", ({ observed }) => void observed.told.splice(6, 1)],
+  [
+    "an event tells of what never was",
+    "untrue",
+    ({ observed }) => void observed.told.push({ orderId: "o1", status: "SHIPPED" }),
+  ],
   ["an order never ends", "stuck", ({ observed }) => void Object.assign(observed.orders[0]!, { status: "PENDING" })],
   [
     "one key got two answers",

@@ -7,6 +7,8 @@ export interface Observed {
   readonly orders: readonly ObservedOrder[];
   readonly products: readonly ObservedProduct[];
   readonly ledger: readonly LedgerEntry[];
+  /** The changes of orders' statuses that the stream tells of. */
+  readonly told: readonly { readonly orderId: string; readonly status: string }[];
   /** Documents that still carry events, by collection. */
   readonly outboxes: Readonly<Record<string, number>>;
 }
@@ -17,6 +19,8 @@ export interface ObservedOrder {
   /** Without its prefix: "CONFIRMED". */
   readonly status: string;
   readonly lines: readonly Line[];
+  /** All that it has been, as its document has it. */
+  readonly path: readonly string[];
   /** The name of the request that placed it, as its document has it. */
   readonly key?: string | undefined;
 }
@@ -60,7 +64,9 @@ export type ProblemKind =
   | "balance"
   | "decision"
   | "orphan"
-  | "outbox";
+  | "outbox"
+  | "untold"
+  | "untrue";
 
 export interface Problem {
   readonly kind: ProblemKind;
@@ -77,6 +83,7 @@ export function check(history: History, observed: Observed): Problem[] {
     ...checkMoves(history, observed),
     ...checkStock(history, observed),
     ...checkDecisions(observed),
+    ...checkTold(observed),
     ...Object.entries(observed.outboxes)
       .filter(([, left]) => left > 0)
       .map(([about, left]): Problem => ({ kind: "outbox", about, what: `${left} documents still carry events` })),
@@ -291,6 +298,21 @@ function checkDecisions({ orders, ledger }: Observed): Problem[] {
     if (!known.has(orderId)) problems.push({ kind: "orphan", about: orderId, what: "is in the ledger and no order" });
   }
   return problems;
+}
+
+/** Every change of an order's status was published, and nothing else of it. */
+function checkTold({ orders, told }: Observed): Problem[] {
+  const happened = new Set(orders.flatMap(({ orderId, path }) => path.map((status) => `${orderId} ${status}`)));
+  const published = new Set(told.map(({ orderId, status }) => `${orderId} ${status}`));
+  const about = (change: string) => change.split(" ")[0]!;
+  return [
+    ...[...happened.difference(published)].map(
+      (change): Problem => ({ kind: "untold", about: about(change), what: `no event says ${change}` }),
+    ),
+    ...[...published.difference(happened)].map(
+      (change): Problem => ({ kind: "untrue", about: about(change), what: `an event says ${change}, which never was` }),
+    ),
+  ];
 }
 
 function inOrderOfSteps(steps: readonly string[]): string {

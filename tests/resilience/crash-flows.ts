@@ -600,6 +600,7 @@ async function countOnTheirWay({ mongo, jetstream }: CrashShop): Promise<number>
       .countDocuments({ "outbox.0": { $exists: true } });
   const counts = await Promise.all([
     unpublished("orders", "orders"),
+    unpublished("orders", "decisions"),
     unpublished("inventory", "ledger"),
     unheard("orders"),
     unheard("inventory"),

@@ -126,7 +126,7 @@ function statementsOf(command: Command, field: string): readonly Command[] {
 }
 
 /** What jobs keep for themselves. */
-const jobsOwn = ["leases", "audits"];
+const jobsOwn = ["leases", "audits", "stream_epochs"];
 
 /** `insert orders`; undefined for what is no step: greetings, leases, and what jobs look for when the clock tells them. */
 function kindOfCommand(command: Command): string | undefined {

@@ -18,6 +18,7 @@ export interface Fleet {
   /** The public port. */
   readonly url: string;
   readonly mongodbUri: string;
+  readonly natsUrl: string;
   readonly admin: { readonly username: string; readonly password: string };
   /** The servers and the services. Nothing is started again by itself. */
   readonly processes: readonly KeptProcess[];
@@ -188,6 +189,7 @@ export async function startFleet(options: {
   return {
     url: `http://127.0.0.1:${portOf("gateway")}`,
     mongodbUri: servers.mongodbUri,
+    natsUrl: servers.natsUrl,
     admin,
     processes,
     process(name) {

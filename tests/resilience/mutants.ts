@@ -35,6 +35,17 @@ export const circumstances = {
     stock: 200,
     habits: { thinkMs: 20, keyless: 0.5 },
   },
+  "a bus out of reach": {
+    faultSeconds: 25,
+    faults: {
+      victims: ["orders-1>nats", "orders-2>nats"],
+      // For longer than an order waits before it is decided by a call.
+      actions: ["reset"],
+      forMs: { least: 6_000, most: 7_500 },
+    },
+    stock: 300,
+    habits: { thinkMs: 20 },
+  },
 } as const satisfies Readonly<
   Record<string, Required<Pick<RunSettings, "faultSeconds" | "faults" | "stock" | "habits">>>
 >;
@@ -159,11 +170,27 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "the stock's answer moves an order from wherever it is",
-    file: "services/orders/src/store/order-store.ts",
-    from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
-    to: "{ _id: { $in: [...orderIds] } }",
+    file: "services/orders/src/store/decision-store.ts",
+    from: "{ _id: { $in: order_ids }, version: pendingVersion }",
+    to: "{ _id: { $in: order_ids } }",
+    also: {
+      from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
+      to: "{ _id: { $in: [...orderIds] } }",
+    },
     under: "a crowd in a hurry",
     breaks: ["move lost", "decision"],
+  },
+  {
+    name: "an outbox is emptied although its event was not published",
+    file: "services/orders/src/store/decision-store.ts",
+    from: "$set: { status: move.status, status_reason: move.reason, update_time: move.time },",
+    to: "$set: { status: move.status, status_reason: move.reason, update_time: move.time, outbox: [] },",
+    also: {
+      from: "...(placed_event_ids.length === 0 ? {} : { $pull: { outbox: { id: { $in: placed_event_ids } } } }),",
+      to: "",
+    },
+    under: "a bus out of reach",
+    breaks: ["untold"],
   },
 ];
 

@@ -27,6 +27,7 @@ const links = [
   "orders-1>mongodb",
   "orders-2>mongodb",
   "inventory-2>mongodb",
+  "orders-1>nats",
   "orders-2>nats",
   "inventory-1>nats",
   "inventory-1>redis",

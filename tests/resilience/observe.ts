@@ -1,4 +1,9 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import type { StockMovement } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import type { MongoClient } from "mongodb";
 import type { Account } from "./buyers.ts";
@@ -9,6 +14,7 @@ const productsAtOnce = 8;
 /** Collections whose documents carry the events that are still to be published. */
 const outboxes = [
   ["orders", "orders"],
+  ["orders", "decisions"],
   ["inventory", "ledger"],
 ] as const;
 
@@ -24,7 +30,12 @@ export async function countEntries(mongo: MongoClient): Promise<number> {
 }
 
 /** Reads everything that the checker wants to know: through the public API as an administrator, and the ledger as it lies. */
-export async function observe(admin: Account, mongo: MongoClient, productIds: readonly string[]): Promise<Observed> {
+export async function observe(
+  admin: Account,
+  mongo: MongoClient,
+  natsUrl: string,
+  productIds: readonly string[],
+): Promise<Observed> {
   const ledger = await mongo
     .db("inventory")
     .collection<LedgerEntry>("ledger")
@@ -35,7 +46,42 @@ export async function observe(admin: Account, mongo: MongoClient, productIds: re
     products: await readProducts(admin, mongo, productIds),
     ledger,
     outboxes: await countOutboxes(mongo),
+    told: await readTold(natsUrl),
   };
+}
+
+/** What each event says that an order has become. */
+const statusOf: Readonly<Record<string, string>> = {
+  OrderPlaced: "PENDING",
+  OrderConfirmed: "CONFIRMED",
+  OrderRejected: "REJECTED",
+  OrderShipped: "SHIPPED",
+  OrderDelivered: "DELIVERED",
+  OrderCancelled: "CANCELLED",
+  OrderReturned: "RETURNED",
+};
+
+async function readTold(natsUrl: string): Promise<Observed["told"]> {
+  const connection = await connect({ servers: natsUrl.split(",") });
+  try {
+    const { state } = await (await jetstreamManager(connection)).streams.info("orders");
+    const told: { orderId: string; status: string }[] = [];
+    if (state.messages === 0) return told;
+    const consumer = await jetstream(connection).consumers.get("orders");
+    for await (const { headers, subject, data, seq } of await consumer.consume()) {
+      const name = subject.split(".").at(-1)!;
+      const isBatch = headers?.get("Content-Type").includes("EventBatch") ?? false;
+      const payloads = isBatch ? fromBinary(EventBatchSchema, data).events.map(({ payload }) => payload) : [data];
+      for (const payload of payloads) {
+        // All of them begin with the order's id.
+        told.push({ orderId: fromBinary(OrderPlacedSchema, payload).orderId, status: statusOf[name] ?? name });
+      }
+      if (seq >= state.last_seq) break;
+    }
+    return told;
+  } finally {
+    await connection.close();
+  }
 }
 
 /** An order that the stock has answered; times are of the services' clock, in milliseconds. */
@@ -78,15 +124,17 @@ async function readOrders(admin: Account, mongo: MongoClient): Promise<ObservedO
   // The API does not say how a request was named.
   const named = await mongo
     .db("orders")
-    .collection<{ _id: string; request?: { id: string } }>("orders")
-    .find({}, { projection: { "request.id": 1 } })
+    .collection<{ _id: string; request?: { id: string }; history: { status: string }[] }>("orders")
+    .find({}, { projection: { "request.id": 1, "history.status": 1 } })
     .toArray();
   const keys = new Map(named.map(({ _id, request }) => [_id, request?.id]));
+  const paths = new Map(named.map(({ _id, history }) => [_id, history.map(({ status }) => status.toUpperCase())]));
   return orders.map(({ orderId, userId, status, items }) => ({
     orderId,
     userId,
     status: Object.entries(OrderStatus).find(([, value]) => value === status)![0],
     lines: items.map(({ productId, quantity }) => ({ productId, quantity })),
+    path: paths.get(orderId) ?? [],
     key: keys.get(orderId),
   }));
 }

@@ -66,7 +66,7 @@ export async function runChaos(settings: RunSettings): Promise<RunResult> {
     log(`${settings.products} products are there, ${settings.buyers} buyers come`);
     const havoc = await shopUnderFaults(fleet, admin, recorder, random, settings, () => unleash(fleet, faults, log));
     log("the faults are over");
-    const ended = await converge(admin, mongo, recorder.history, havoc.lastHitAt, log);
+    const ended = await converge(admin, mongo, fleet.natsUrl, recorder.history, havoc.lastHitAt, log);
     return {
       seed,
       havoc,
@@ -125,6 +125,7 @@ async function shopUnderFaults(
 async function converge(
   admin: Account,
   mongo: MongoClient,
+  natsUrl: string,
   history: History,
   lastHitAt: number,
   log: (line: string) => void,
@@ -141,7 +142,7 @@ async function converge(
       const quiet = Date.now() - entriesSince > 1_000 && (await isQuiet(admin, mongo));
       if (isLate || quiet) {
         const askedAt = Date.now();
-        const observed = await observe(admin, mongo, productIds);
+        const observed = await observe(admin, mongo, natsUrl, productIds);
         const problems = check(history, observed);
         if (problems.length === 0) return { observed, problems, convergedMs: askedAt - lastHitAt };
         if (isLate || problems.some(({ kind }) => forGood.includes(kind))) {

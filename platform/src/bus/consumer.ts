@@ -49,9 +49,10 @@ export interface EventHandler<Schema extends DescMessage = DescMessage> {
   readonly lease?: Lease;
   /**
    * The effect. It comes again whenever that is in doubt, and in any order, so it is idempotent by a key of its own; it
-   * resolves only once it is committed. A rejection means that nothing, or only some of it, was done.
+   * resolves only once it is committed. A rejection means that nothing, or only some of it, was done. `ids` are those of the
+   * events, in the same order.
    */
-  handle(events: readonly MessageShape<Schema>[]): Promise<void>;
+  handle(events: readonly MessageShape<Schema>[], ids: readonly string[]): Promise<void>;
 }
 
 /** Keeps an inferred handler's types, and hides them from lists of handlers. */
@@ -268,7 +269,8 @@ class BatchWorker {
     for (let attempt = 0; ; attempt++) {
       try {
         const messages = events.map(({ payload }) => fromBinary(this.#handler.event, payload));
-        return await inTrace(events[0]?.traceparent, () => this.#handler.handle(messages));
+        const ids = events.map(({ id }) => id);
+        return await inTrace(events[0]?.traceparent, () => this.#handler.handle(messages, ids));
       } catch (error) {
         if (!isDependencyLost(error)) throw error;
         if (this.#stopping.signal.aborted) throw new HandedBack();

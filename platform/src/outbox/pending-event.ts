@@ -1,4 +1,5 @@
-import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import { Binary } from "mongodb";
 import { type BusMessage, batchMessage, type Event, inParts, toMessage } from "../bus/event-batch.ts";
 import { currentTraceparent } from "../trace.ts";
@@ -55,6 +56,25 @@ export function batched(events: readonly PendingEvent[]): PendingEvent[] {
       return { id, type, payload: new Binary(payload), batch: part.length, time: pending.time };
     }),
   );
+}
+
+/** Events that were packed by `batched`, one by one again. */
+export function unbatched(pending: readonly PendingEvent[]): PendingEvent[] {
+  return pending.flatMap((packed) => {
+    if (packed.batch === undefined) return [packed];
+    return fromBinary(EventBatchSchema, packed.payload.buffer).events.map(({ id, payload, traceparent }) => ({
+      id,
+      type: packed.type,
+      payload: new Binary(payload),
+      ...(traceparent === "" ? {} : { traceparent }),
+      time: packed.time,
+    }));
+  });
+}
+
+/** The id of the aggregate that an event tells of. */
+export function aggregateIdOf({ id }: Pick<PendingEvent, "id">): string {
+  return id.split("/")[2] ?? "";
 }
 
 /** What the bus is sent in place of a batch; undefined for what is one event. */

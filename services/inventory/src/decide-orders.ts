@@ -16,15 +16,21 @@ export interface Decided {
  * Sets stock aside for orders, all lines of each or none, as many at a time as an entry of the ledger holds. Idempotent by the
  * ledger's decision keys: an order that comes again gets the answer it got.
  */
-export type DecideOrders = (orders: readonly WaitingOrder[]) => Promise<Decided>;
+export type DecideOrders = (orders: readonly PlacedOrder[]) => Promise<Decided>;
+
+/** An order that waits, and the id of the event that said so; none when it was a call. */
+export interface PlacedOrder extends WaitingOrder {
+  readonly placedEventId?: string;
+}
 
 export function createDecideOrders(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
   readonly clock: Clock;
 }): DecideOrders {
-  async function decideEntry(orders: readonly WaitingOrder[]): Promise<Decided> {
+  async function decideEntry(orders: readonly PlacedOrder[]): Promise<Decided> {
     const before: Decision[] = [];
+    const placedEventIds = new Map(orders.map(({ orderId, placedEventId }) => [orderId, placedEventId]));
     let waiting = orders;
     for (;;) {
       const productIds = [...new Set(waiting.flatMap((order) => order.lines.map((line) => line.productId)))];
@@ -38,7 +44,9 @@ export function createDecideOrders(on: {
 
       const plan = decide(balances, waiting);
       const now = on.clock();
-      const events = plan.decisions.flatMap((decision) => decisionEvents(decision, now));
+      const events = plan.decisions.flatMap((decision) =>
+        decisionEvents(decision, placedEventIds.get(decision.orderId) ?? "", now),
+      );
       const isFirst = await on.ledger.append({ kind: "decided", plan, events, actor: "inventory", time: now });
       if (isFirst) return { before, now: plan.decisions };
       // Somebody was first: at deciding some of these orders, or at moving some of these products.

@@ -56,7 +56,7 @@ async function openAudit() {
     },
     async order(productId: string, quantity: number) {
       const orderId = newId("order");
-      await place([create(OrderPlacedSchema, { orderId, lines: [{ productId, quantity }] })]);
+      await place([create(OrderPlacedSchema, { orderId, lines: [{ productId, quantity }] })], [newId("event")]);
       return orderId;
     },
     cancelled: (orderId: string) => cancel([create(OrderCancelledSchema, { orderId })]),

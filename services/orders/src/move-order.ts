@@ -2,7 +2,7 @@ import { type Clock, currentTraceId } from "@shop/platform";
 import { orderBusy, orderNotFound } from "./domain/errors.ts";
 import type { Order, OrderStatus } from "./domain/order.ts";
 import type { OrderStore } from "./store/order-store.ts";
-import { moveEvents } from "./wire/events.ts";
+import { moveEvent } from "./wire/events.ts";
 
 const attempts = 5;
 
@@ -28,7 +28,7 @@ export async function moveOrder(
     const intent = decide(order);
     if (intent === undefined) return order;
     const move = { ...intent, time: on.clock(), traceId: currentTraceId() ?? "" };
-    const moved = await on.orders.move(order, move, moveEvents(order, move));
+    const moved = await on.orders.move(order, move, [moveEvent(order, move)]);
     if (moved !== undefined) return moved;
   }
   throw orderBusy(orderId);

@@ -13,7 +13,7 @@ import { moveOrder } from "./move-order.ts";
 import { createOrderAudit, type OrderPlace } from "./order-audit.ts";
 import { repairOrders } from "./rpc/repair-orders.ts";
 import { createOrderAuditStore } from "./store/order-audit-store.ts";
-import type { OrderDocument } from "./store/order-store.ts";
+import type { OrderDocument } from "./store/order-document.ts";
 import { openTestOrders } from "./testing.ts";
 import { placedEvent } from "./wire/events.ts";
 

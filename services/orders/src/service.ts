@@ -48,6 +48,7 @@ import { listOrders } from "./rpc/list-orders.ts";
 import { repairOrders } from "./rpc/repair-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
 import { watchOrder } from "./rpc/watch-order.ts";
+import { createDecisionStore, openDecisions } from "./store/decision-store.ts";
 import { createOrderAuditStore } from "./store/order-audit-store.ts";
 import { followMoves } from "./store/order-changes.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
@@ -72,6 +73,11 @@ export const orders = defineModule({
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
     const upkeep = createOutboxUpkeep(documents, outbox);
+    const decisionDocuments = openDecisions(db);
+    await ensureOutboxIndex(decisionDocuments);
+    const decisionOutbox = createOutbox(decisionDocuments, bus, log, { deletesPublished: true });
+    const decisionUpkeep = createOutboxUpkeep(decisionDocuments, decisionOutbox);
+    const decisions = createDecisionStore({ decisions: decisionDocuments, orders: documents, outbox: decisionOutbox });
     const store = createOrderStore(documents, outbox);
     const watch = createWatches({
       changes: followMoves(documents, log),
@@ -96,7 +102,7 @@ export const orders = defineModule({
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
     const reservations = createReservations(inventory);
-    const followStock = createFollowStock({ orders: store, clock });
+    const followStock = createFollowStock({ decisions, clock });
     const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
     const audit = createOrderAudit({
       store: createOrderAuditStore(documents),
@@ -169,6 +175,11 @@ export const orders = defineModule({
         admission.job,
         recovery.job,
         outbox.sweeper({ lease: lease("sweep-orders-outbox"), afterMs: takeoverMs }),
+        decisionOutbox.sweeper({
+          lease: lease("sweep-decisions-outbox"),
+          afterMs: takeoverMs,
+          before: decisions.resume,
+        }),
         {
           ...askForDecisions({ orders: store, reservations, followStock, clock, log }),
           lease: lease("ask-for-decisions"),
@@ -191,9 +202,15 @@ export const orders = defineModule({
           log,
         }),
       ],
-      gauges: [outboxGauges("orders", upkeep), auditGauges("orders", reports)],
+      gauges: [
+        outboxGauges("orders", upkeep),
+        outboxGauges("orders-decisions", decisionUpkeep),
+        auditGauges("orders", reports),
+      ],
       refusal: (method) => (method === OrderService.method.createOrder ? admission.refusal() : undefined),
-      close: () => outbox.close(),
+      close: async () => {
+        await Promise.all([outbox.close(), decisionOutbox.close()]);
+      },
     };
   },
 });

@@ -1,6 +1,8 @@
 import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, newId, type PendingEvent } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
 import type { Order } from "./domain/order.ts";
+import { createFollowStock } from "./follow-stock.ts";
+import { createDecisionStore, openDecisions } from "./store/decision-store.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
 import { placedEvent } from "./wire/events.ts";
 
@@ -11,7 +13,11 @@ export async function openTestOrders() {
   const documents = await openOrders(db);
   await ensureOutboxIndex(documents);
   const outbox = createOutbox(documents, bus, silentLog);
+  const decisionDocuments = openDecisions(db);
+  const decisionOutbox = createOutbox(decisionDocuments, bus, silentLog, { deletesPublished: true });
+  const decisions = createDecisionStore({ decisions: decisionDocuments, orders: documents, outbox: decisionOutbox });
   const orders = createOrderStore(documents, outbox);
+  const clock = () => new Date();
 
   /** Places an order as CreateOrder does. */
   async function place(createTime = new Date()): Promise<Order> {
@@ -42,6 +48,9 @@ export async function openTestOrders() {
     place,
     repeat,
     repeated,
-    clock: () => new Date(),
+    clock,
+    decisions,
+    decisionDocuments,
+    followStock: createFollowStock({ decisions, clock }),
   };
 }

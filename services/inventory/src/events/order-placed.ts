@@ -8,10 +8,16 @@ export function orderPlaced(on: {
   readonly decide: DecideOrders;
   readonly repeat: Outbox["publishNow"];
   readonly clock: Clock;
-}): (events: readonly OrderPlaced[]) => Promise<void> {
-  return async (events) => {
-    const { before } = await on.decide(events);
+}): (events: readonly OrderPlaced[], ids: readonly string[]) => Promise<void> {
+  return async (events, ids) => {
+    const placed = events.map(({ orderId, lines }, index) => ({ orderId, lines, placedEventId: ids[index]! }));
+    const { before } = await on.decide(placed);
+    const placedEventIds = new Map(placed.map(({ orderId, placedEventId }) => [orderId, placedEventId]));
     const now = on.clock();
-    await on.repeat(before.flatMap((decision) => decisionEvents(decision, now, now.getTime())));
+    await on.repeat(
+      before.flatMap((decision) =>
+        decisionEvents(decision, placedEventIds.get(decision.orderId) ?? "", now, now.getTime()),
+      ),
+    );
   };
 }

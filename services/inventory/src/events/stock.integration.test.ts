@@ -28,7 +28,11 @@ async function openStock() {
     };
     const place = orderPlaced({ ...inventory, repeat });
     return {
-      placed: (...orders: OrderPlaced[]) => place(orders),
+      placed: (...orders: OrderPlaced[]) =>
+        place(
+          orders,
+          orders.map(({ orderId }) => `orders/OrderPlaced/${orderId}/1/0`),
+        ),
       cancelled: close("released"),
       shipped: close("shipped"),
       returned: close("returned"),

@@ -49,7 +49,10 @@ const place = (
         lines: lines.map(([product, quantity]) => ({ productId: real.productIds[product]!, quantity })),
       }),
     );
-    await orderPlaced({ ...real.inventory, repeat: async () => {} })(events);
+    await orderPlaced({ ...real.inventory, repeat: async () => {} })(
+      events,
+      events.map(({ orderId }) => `orders/OrderPlaced/${orderId}/1/0`),
+    );
     for (const { orderId, lines } of new Map(events.map((event) => [event.orderId, event])).values()) {
       if (model.orders.has(orderId)) continue;
       const wanted = new Map<string, number>();

@@ -15,14 +15,22 @@ const decided = 1;
 const closed = 2;
 const returned = 3;
 
-/** Tells what was decided for an order; nothing when it was called off before. `n` makes a repetition an event of its own. */
-export function decisionEvents({ orderId, outcome, reason = "" }: Decision, time: Date, n = 0): PendingEvent[] {
+/**
+ * Tells what was decided for an order, and which OrderPlaced that answers, if it was one; nothing when it was called off
+ * before. `n` makes a repetition an event of its own.
+ */
+export function decisionEvents(
+  { orderId, outcome, reason = "" }: Decision,
+  placedEventId: string,
+  time: Date,
+  n = 0,
+): PendingEvent[] {
   const about = { service, aggregateId: orderId, version: decided, n, time };
   switch (outcome) {
     case "reserved":
-      return [pendingEvent(StockReservedSchema, { orderId }, about)];
+      return [pendingEvent(StockReservedSchema, { orderId, placedEventId }, about)];
     case "refused":
-      return [pendingEvent(StockRejectedSchema, { orderId, reason }, about)];
+      return [pendingEvent(StockRejectedSchema, { orderId, reason, placedEventId }, about)];
     case "void":
       return [];
   }

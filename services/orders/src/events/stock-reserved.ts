@@ -5,5 +5,5 @@ import type { FollowStock } from "../follow-stock.ts";
 export function stockReserved(on: {
   readonly followStock: FollowStock;
 }): (events: readonly StockReserved[]) => Promise<void> {
-  return (events) => on.followStock.confirm(events.map(({ orderId }) => orderId));
+  return (events) => on.followStock.confirm(events);
 }

@@ -1,22 +1,29 @@
 import { create } from "@bufbuild/protobuf";
 import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
+import { aggregateIdOf, batched, newId, unbatched } from "@shop/platform";
 import { silentLog } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import type { Order } from "../domain/order.ts";
-import { createFollowStock } from "../follow-stock.ts";
 import { askForDecisions } from "../jobs/ask-for-decisions.ts";
+import { toMoveDocument } from "../store/order-document.ts";
 import { openTestOrders } from "../testing.ts";
+import { moveEvent, placedEvent } from "../wire/events.ts";
 import { stockRejected } from "./stock-rejected.ts";
 import { stockReserved } from "./stock-reserved.ts";
 
 async function openEffects() {
   const test = await openTestOrders();
-  const followStock = createFollowStock(test);
+  const { followStock } = test;
   const [reserve, reject] = [stockReserved({ followStock }), stockRejected({ followStock })];
   return {
     ...test,
-    followStock,
-    reserved: (...orders: Order[]) => reserve(orders.map(({ orderId }) => create(StockReservedSchema, { orderId }))),
+    reserved: (...orders: Order[]) =>
+      reserve(
+        orders.map((order) =>
+          create(StockReservedSchema, { orderId: order.orderId, placedEventId: placedEvent(order).id }),
+        ),
+      ),
+    reservedByCall: (order: Order) => reserve([create(StockReservedSchema, { orderId: order.orderId })]),
     rejected: (order: Order, reason: string) =>
       reject([create(StockRejectedSchema, { orderId: order.orderId, reason })]),
     stateOf: async ({ orderId }: Order) => {
@@ -34,12 +41,41 @@ test("an order whose stock is reserved ten times is confirmed once", async () =>
   expect(await stateOf(another)).toEqual({ status: "confirmed", moves: ["pending", "confirmed"] });
 });
 
-test("an order that is decided has nothing left to tell", async () => {
-  const { documents, place, reserved } = await openEffects();
-  const order = await place();
-  expect((await documents.findOne({ _id: order.orderId }))?.outbox).toHaveLength(1);
-  await reserved(order);
-  expect((await documents.findOne({ _id: order.orderId }))?.outbox).toEqual([]);
+test("an order leaves its OrderPlaced in the outbox until an answer names it, and so says that it was published", async () => {
+  const { documents, place, reserved, reservedByCall } = await openEffects();
+  const [told, untold] = [await place(), await place()];
+  await reserved(told);
+  await reservedByCall(untold);
+  const idsIn = async ({ orderId }: Order) => (await documents.findOne({ _id: orderId }))?.outbox.map(({ id }) => id);
+  expect(await idsIn(told)).toEqual([]);
+  expect(await idsIn(untold)).toEqual([placedEvent(untold).id]);
+});
+
+test("of a decision that a crash left behind each order that it moves is told once, and one that was called off is not", async () => {
+  const { orders, place, decisions, decisionDocuments, stateOf } = await openEffects();
+  const [left, cancelled] = [await place(), await place()];
+  const move = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
+  const cancel = { ...move, status: "cancelled" } as const;
+  await orders.move(cancelled, cancel, []);
+  const document = {
+    _id: newId("decision"),
+    order_ids: [left.orderId, cancelled.orderId],
+    placed_event_ids: [],
+    move: toMoveDocument(move),
+    outbox: batched([moveEvent(left, move), moveEvent(cancelled, move)]),
+  };
+  await decisionDocuments.insertOne(document);
+  for (let again = 0; again < 2; again++) {
+    const resumed = await decisions.resume([document]);
+    expect(resumed.flatMap(({ outbox }) => unbatched(outbox)).map(aggregateIdOf)).toEqual([left.orderId]);
+  }
+  expect((await stateOf(left)).moves).toEqual(["pending", "confirmed"]);
+  expect((await stateOf(cancelled)).moves).toEqual(["pending", "cancelled"]);
+
+  const vain = { ...document, _id: newId("decision"), order_ids: [cancelled.orderId] };
+  await decisionDocuments.insertOne(vain);
+  expect(await decisions.resume([vain])).toEqual([]);
+  expect(await decisionDocuments.findOne({ _id: vain._id })).toBeNull();
 });
 
 test("a rejected order says why", async () => {

@@ -30,7 +30,7 @@ export function askForDecisions(on: {
       const decisions = await on.reservations.decide(waiting);
       // One that was called off has ended before.
       const decidedAs = (wanted: StockDecision["outcome"]) => decisions.filter(({ outcome }) => outcome === wanted);
-      await on.followStock.confirm(decidedAs("reserved").map(({ orderId }) => orderId));
+      await on.followStock.confirm(decidedAs("reserved"));
       await on.followStock.reject(decidedAs("refused"));
     },
   };

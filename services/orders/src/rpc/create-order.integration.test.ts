@@ -11,7 +11,7 @@ import { createOrder } from "./create-order.ts";
 const price = { currencyCode: "EUR", minorUnits: 250n };
 
 async function openPlacement() {
-  const { orders, documents, clock, place: placeAt } = await openTestOrders();
+  const { orders, documents, clock, followStock, place: placeAt } = await openTestOrders();
   const [productId, userId] = [newId("product"), newId("user")];
   let isSold = true;
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
@@ -24,6 +24,7 @@ async function openPlacement() {
   return {
     documents,
     orders,
+    followStock,
     request,
     userId,
     admission,
@@ -37,10 +38,9 @@ async function openPlacement() {
 }
 
 test("the same request again is the same order with the same answer, also after it has moved and the product is gone", async () => {
-  const { documents, orders, request, place, stopSelling } = await openPlacement();
+  const { documents, followStock, request, place, stopSelling } = await openPlacement();
   const first = await place(request(2, { requestId: "one" }));
-  const confirm = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
-  await orders.movePending([first.orderId!], confirm);
+  await followStock.confirm([{ orderId: first.orderId! }]);
   stopSelling();
   expect(await place(request(2, { requestId: "one" }))).toEqual(first);
   expect(await documents.countDocuments()).toBe(1);
@@ -116,7 +116,7 @@ test("a request that was refused leaves its name free", async () => {
 });
 
 test("while too many orders wait for their stock new ones are refused with a time to try again, repeated ones answered", async () => {
-  const { admission, orders, request, place, placeAt } = await openPlacement();
+  const { admission, followStock, request, place, placeAt } = await openPlacement();
   const look = () => admission.job.run(new AbortController().signal);
   const first = await place(request(1, { requestId: "one" }));
   const old = new Date(Date.now() - 5_000);
@@ -134,8 +134,7 @@ test("while too many orders wait for their stock new ones are refused with a tim
   });
   expect(await place(request(1, { requestId: "one" }))).toEqual(first);
 
-  const decided = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
-  await orders.movePending([stuck!.orderId], decided);
+  await followStock.confirm([{ orderId: stuck!.orderId }]);
   await look();
   await place(request(1));
 });

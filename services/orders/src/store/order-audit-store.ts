@@ -1,6 +1,6 @@
 import type { Collection, Filter } from "mongodb";
 import type { AuditedOrder } from "../domain/order-audit.ts";
-import { fromDocument, type OrderDocument } from "./order-store.ts";
+import { fromDocument, type OrderDocument } from "./order-document.ts";
 
 /** What the audit reads of orders, by index. */
 export interface OrderAuditStore {

@@ -1,6 +1,6 @@
 import { type Changes, createChanges, type Logger } from "@shop/platform";
 import type { Collection } from "mongodb";
-import type { OrderDocument } from "./order-store.ts";
+import type { OrderDocument } from "./order-document.ts";
 
 /** Wakes who waits for an order to move; not when its outbox empties. */
 export function followMoves(orders: Collection<OrderDocument>, log: Logger): Changes {

@@ -1,36 +1,7 @@
 import { createGroupCommit, firstIdAt, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
-import {
-  closedStatuses,
-  type Order,
-  type OrderMove,
-  type OrderStatus,
-  pendingVersion,
-  type RequestName,
-} from "../domain/order.ts";
-
-interface MoneyDocument {
-  currency_code: string;
-  minor_units: bigint;
-}
-
-export interface OrderDocument {
-  _id: string;
-  user_id: string;
-  status: OrderStatus;
-  status_reason: string;
-  items: { product_id: string; name: string; quantity: number; unit_price: MoneyDocument }[];
-  total: MoneyDocument;
-  version: number;
-  history: { status: OrderStatus; time: Date; actor: string; reason: string; trace_id: string }[];
-  create_time: Date;
-  update_time: Date;
-  /** The request that placed it, when its caller named it. */
-  request?: RequestName;
-  /** Its place among the orders of its account, from 1: see open-quantities.ts. */
-  place?: number;
-  outbox: PendingEvent[];
-}
+import { closedStatuses, type Order, type OrderMove, type OrderStatus, type RequestName } from "../domain/order.ts";
+import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";
 
 export type InsertOutcome = "inserted" | "request_made" | "place_taken";
 
@@ -78,8 +49,6 @@ export interface OrderStore {
   pendingSince(rank: number): Promise<Date | undefined>;
   /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
   move(read: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<Order | undefined>;
-  /** Moves those of the orders that are pending; the others have an answer already. */
-  movePending(orderIds: readonly string[], move: OrderMove): Promise<void>;
   /** Takes out of the users' orders whose they are, and what they did with them. */
   forgetOwners(userIds: readonly string[]): Promise<void>;
 }
@@ -224,13 +193,6 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
       void outbox.relay(read.orderId, events);
       return fromDocument(document);
     },
-    async movePending(orderIds, move) {
-      if (orderIds.length === 0) return;
-      const { $set, $push, $inc } = toUpdate(move, []);
-      // Whoever decided them has heard that they were placed: nobody needs to be told again.
-      const update = { $set: { ...$set, outbox: [] }, $push: { history: $push.history }, $inc };
-      await orders.updateMany({ _id: { $in: [...orderIds] }, version: pendingVersion }, update);
-    },
     async forgetOwners(userIds) {
       const owned = { $in: [...userIds] };
       await orders.updateMany(
@@ -271,27 +233,4 @@ function toUpdate(move: OrderMove, events: readonly PendingEvent[]) {
     $push: { history: toMoveDocument(move), outbox: { $each: [...events] } },
     $inc: { version: 1 },
   } satisfies UpdateFilter<OrderDocument>;
-}
-
-function toMoveDocument({ status, time, actor, reason, traceId }: OrderMove): OrderDocument["history"][number] {
-  return { status, time, actor, reason, trace_id: traceId };
-}
-
-export function fromDocument(document: OrderDocument): Order {
-  return {
-    orderId: document._id,
-    userId: document.user_id,
-    status: document.status,
-    statusReason: document.status_reason,
-    items: document.items.map(({ product_id, name, quantity, unit_price }) => ({
-      productId: product_id,
-      name,
-      quantity,
-      unitPrice: { currencyCode: unit_price.currency_code, minorUnits: BigInt(unit_price.minor_units) },
-    })),
-    total: { currencyCode: document.total.currency_code, minorUnits: BigInt(document.total.minor_units) },
-    version: document.version,
-    createTime: document.create_time,
-    updateTime: document.update_time,
-  };
 }

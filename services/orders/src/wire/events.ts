@@ -1,49 +1,81 @@
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   OrderCancelledSchema,
+  OrderConfirmedSchema,
+  OrderDeliveredSchema,
   OrderPlacedSchema,
+  OrderRejectedSchema,
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
 import { type PendingEvent, pendingEvent } from "@shop/platform";
-import type { Order, OrderMove } from "../domain/order.ts";
+import type { Order, OrderMove, OrderStatus } from "../domain/order.ts";
 
 const service = "orders";
 
+/** Every change of an order's status is an event of a type of its own. */
+const schemas = {
+  pending: OrderPlacedSchema,
+  confirmed: OrderConfirmedSchema,
+  rejected: OrderRejectedSchema,
+  shipped: OrderShippedSchema,
+  delivered: OrderDeliveredSchema,
+  cancelled: OrderCancelledSchema,
+  returned: OrderReturnedSchema,
+} satisfies Readonly<Record<OrderStatus, DescMessage>>;
+
 /** Tells that an order waits for its stock. `n` makes a repetition an event of its own. */
 export function placedEvent(order: Order, n = 0): PendingEvent {
-  const lines = order.items.map(({ productId, quantity }) => ({ productId, quantity }));
-  const about = { service, aggregateId: order.orderId, version: order.version, n, time: order.createTime };
-  return pendingEvent(OrderPlacedSchema, { orderId: order.orderId, lines }, about);
+  return statusEvent(order, { status: "pending", time: order.createTime, reason: "" }, order.version, n);
 }
 
-/** Tells once more, of an order that has ended so, what the stock has to do. `time` makes it an event of its own. */
+/** Tells of a move that makes the order the version after the one that was read. */
+export function moveEvent(read: Order, move: Pick<OrderMove, "status" | "time" | "reason">): PendingEvent {
+  return statusEvent(read, move, read.version + 1);
+}
+
+/**
+ * Tells once more what the stock has to do for an order that has ended. `time` makes it an event of its own. Of an order
+ * that is not there only the id is known.
+ */
 export function closedEvent(
-  { orderId, version }: Pick<Order, "orderId" | "version">,
+  order: Pick<Order, "orderId" | "version"> & Partial<Order>,
   status: "cancelled" | "shipped" | "returned",
   time: Date,
 ): PendingEvent {
-  const about = { service, aggregateId: orderId, version, n: time.getTime(), time };
-  switch (status) {
-    case "cancelled":
-      return pendingEvent(OrderCancelledSchema, { orderId }, about);
-    case "shipped":
-      return pendingEvent(OrderShippedSchema, { orderId }, about);
-    case "returned":
-      return pendingEvent(OrderReturnedSchema, { orderId }, about);
-  }
+  const move = { status, time: order.updateTime ?? time, reason: order.statusReason ?? "" };
+  return { ...statusEvent(order, move, order.version, time.getTime()), time };
 }
 
-/** Tells of a move, if anybody needs to know: the stock does, when an order is called off, leaves or comes back. */
-export function moveEvents({ orderId, version }: Order, move: OrderMove): PendingEvent[] {
-  const about = { service, aggregateId: orderId, version: version + 1, time: move.time };
-  switch (move.status) {
-    case "shipped":
-      return [pendingEvent(OrderShippedSchema, { orderId }, about)];
-    case "cancelled":
-      return [pendingEvent(OrderCancelledSchema, { orderId, reason: move.reason }, about)];
-    case "returned":
-      return [pendingEvent(OrderReturnedSchema, { orderId }, about)];
-    default:
-      return [];
-  }
+function statusEvent(
+  order: Pick<Order, "orderId"> & Partial<Order>,
+  { status, time, reason }: Pick<OrderMove, "status" | "time" | "reason">,
+  version: number,
+  n = 0,
+): PendingEvent {
+  const { orderId, userId = "", items = [], total } = order;
+  const facts = {
+    orderId,
+    userId,
+    lines: items.map(({ productId, quantity, name, unitPrice }) => ({
+      productId,
+      quantity,
+      productName: name,
+      unitPrice: { ...unitPrice },
+    })),
+    ...(total && { total: { ...total } }),
+    version,
+    time: timestampFromDate(time),
+    reason,
+  };
+  // Those that give no reason pass it over.
+  const message: MessageInitShape<typeof OrderCancelledSchema> = facts;
+  return pendingEvent<DescMessage>(schemas[status], message as MessageInitShape<DescMessage>, {
+    service,
+    aggregateId: orderId,
+    version,
+    n,
+    time,
+  });
 }

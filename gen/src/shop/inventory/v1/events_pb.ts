@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/events.proto.
  */
 export const file_shop_inventory_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIiEKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkiMQoNU3RvY2tSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNU3RvY2tSZWxlYXNlZBIQCghvcmRlcl9pZBgBIAEoCSIgCgxTdG9ja1NoaXBwZWQSEAoIb3JkZXJfaWQYASABKAkiIQoNU3RvY2tSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCSI6Cg1TdG9ja0FkanVzdGVkEhIKCnByb2R1Y3RfaWQYASABKAkSFQoNb25faGFuZF9kZWx0YRgCIAEoBWIGcHJvdG8z");
+  fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIjoKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkSFwoPcGxhY2VkX2V2ZW50X2lkGAIgASgJIkoKDVN0b2NrUmVqZWN0ZWQSEAoIb3JkZXJfaWQYASABKAkSDgoGcmVhc29uGAIgASgJEhcKD3BsYWNlZF9ldmVudF9pZBgDIAEoCSIhCg1TdG9ja1JlbGVhc2VkEhAKCG9yZGVyX2lkGAEgASgJIiAKDFN0b2NrU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCSIhCg1TdG9ja1JldHVybmVkEhAKCG9yZGVyX2lkGAEgASgJIjoKDVN0b2NrQWRqdXN0ZWQSEgoKcHJvZHVjdF9pZBgBIAEoCRIVCg1vbl9oYW5kX2RlbHRhGAIgASgFYgZwcm90bzM");
 
 /**
  * Inventory set aside all lines of an order.
@@ -24,6 +24,13 @@ export type StockReserved = Message<"shop.inventory.v1.StockReserved"> & {
    * @generated from field: string order_id = 1;
    */
   orderId: string;
+
+  /**
+   * The id of the OrderPlaced event that it answers, which therefore was published; empty when it was decided by a call.
+   *
+   * @generated from field: string placed_event_id = 2;
+   */
+  placedEventId: string;
 };
 
 /**
@@ -52,6 +59,13 @@ export type StockRejected = Message<"shop.inventory.v1.StockRejected"> & {
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * The id of the OrderPlaced event that it answers, which therefore was published; empty when it was decided by a call.
+   *
+   * @generated from field: string placed_event_id = 3;
+   */
+  placedEventId: string;
 };
 
 /**

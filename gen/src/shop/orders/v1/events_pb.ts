@@ -4,13 +4,59 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Money } from "../../common/v1/money_pb.ts";
+import { file_shop_common_v1_money } from "../../common/v1/money_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file shop/orders/v1/events.proto.
  */
 export const file_shop_orders_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("ChtzaG9wL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNob3Aub3JkZXJzLnYxIkkKC09yZGVyUGxhY2VkEhAKCG9yZGVyX2lkGAEgASgJEigKBWxpbmVzGAIgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJMaW5lIjEKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIiAKDE9yZGVyU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCSIyCg5PcmRlckNhbmNlbGxlZBIQCghvcmRlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoNT3JkZXJSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCWIGcHJvdG8z");
+  fileDesc("ChtzaG9wL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNob3Aub3JkZXJzLnYxInIKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFEhQKDHByb2R1Y3RfbmFtZRgDIAEoCRIpCgp1bml0X3ByaWNlGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkiuwEKC09yZGVyUGxhY2VkEhAKCG9yZGVyX2lkGAEgASgJEigKBWxpbmVzGAIgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJMaW5lEg8KB3VzZXJfaWQYAyABKAkSJAoFdG90YWwYBCABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leRIPCgd2ZXJzaW9uGAUgASgFEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIr4BCg5PcmRlckNvbmZpcm1lZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoNT3JkZXJSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkivAEKDE9yZGVyU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK+AQoOT3JkZXJEZWxpdmVyZWQSEAoIb3JkZXJfaWQYASABKAkSKAoFbGluZXMYAiADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckxpbmUSDwoHdXNlcl9pZBgDIAEoCRIkCgV0b3RhbBgEIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5Eg8KB3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizgEKDk9yZGVyQ2FuY2VsbGVkEhAKCG9yZGVyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsaW5lcxgHIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZSK9AQoNT3JkZXJSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_shop_common_v1_money]);
+
+/**
+ * What an order holds of one product.
+ *
+ * @generated from message shop.orders.v1.OrderLine
+ */
+export type OrderLine = Message<"shop.orders.v1.OrderLine"> & {
+  /**
+   * The product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int32 quantity = 2;
+   */
+  quantity: number;
+
+  /**
+   * What the product was called when the order was placed.
+   *
+   * @generated from field: string product_name = 3;
+   */
+  productName: string;
+
+  /**
+   * The price of one.
+   *
+   * @generated from field: shop.common.v1.Money unit_price = 4;
+   */
+  unitPrice?: Money | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderLine.
+ * Use `create(OrderLineSchema)` to create a new message.
+ */
+export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_events, 0);
 
 /**
  * An order was accepted and waits for its stock.
@@ -31,6 +77,34 @@ export type OrderPlaced = Message<"shop.orders.v1.OrderPlaced"> & {
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
 };
 
 /**
@@ -38,35 +112,126 @@ export type OrderPlaced = Message<"shop.orders.v1.OrderPlaced"> & {
  * Use `create(OrderPlacedSchema)` to create a new message.
  */
 export const OrderPlacedSchema: GenMessage<OrderPlaced> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_events, 0);
+  messageDesc(file_shop_orders_v1_events, 1);
 
 /**
- * What an order needs of one product.
+ * The stock of an order is set aside.
  *
- * @generated from message shop.orders.v1.OrderLine
+ * @generated from message shop.orders.v1.OrderConfirmed
  */
-export type OrderLine = Message<"shop.orders.v1.OrderLine"> & {
+export type OrderConfirmed = Message<"shop.orders.v1.OrderConfirmed"> & {
   /**
-   * The product.
+   * The order.
    *
-   * @generated from field: string product_id = 1;
+   * @generated from field: string order_id = 1;
    */
-  productId: string;
+  orderId: string;
 
   /**
-   * How many.
+   * What was ordered, a line per product.
    *
-   * @generated from field: int32 quantity = 2;
+   * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
-  quantity: number;
+  lines: OrderLine[];
+
+  /**
+   * Whose order it is; empty once the account is deleted.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
 };
 
 /**
- * Describes the message shop.orders.v1.OrderLine.
- * Use `create(OrderLineSchema)` to create a new message.
+ * Describes the message shop.orders.v1.OrderConfirmed.
+ * Use `create(OrderConfirmedSchema)` to create a new message.
  */
-export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_events, 1);
+export const OrderConfirmedSchema: GenMessage<OrderConfirmed> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_events, 2);
+
+/**
+ * The stock did not suffice: the order has ended, and nothing is set aside for it.
+ *
+ * @generated from message shop.orders.v1.OrderRejected
+ */
+export type OrderRejected = Message<"shop.orders.v1.OrderRejected"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What was ordered, a line per product.
+   *
+   * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
+   */
+  lines: OrderLine[];
+
+  /**
+   * Whose order it is; empty once the account is deleted.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Why, for the shopper to read.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderRejected.
+ * Use `create(OrderRejectedSchema)` to create a new message.
+ */
+export const OrderRejectedSchema: GenMessage<OrderRejected> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_events, 3);
 
 /**
  * The order left the house: what was set aside for it is gone.
@@ -80,6 +245,41 @@ export type OrderShipped = Message<"shop.orders.v1.OrderShipped"> & {
    * @generated from field: string order_id = 1;
    */
   orderId: string;
+
+  /**
+   * What was ordered, a line per product.
+   *
+   * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
+   */
+  lines: OrderLine[];
+
+  /**
+   * Whose order it is; empty once the account is deleted.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
 };
 
 /**
@@ -87,7 +287,63 @@ export type OrderShipped = Message<"shop.orders.v1.OrderShipped"> & {
  * Use `create(OrderShippedSchema)` to create a new message.
  */
 export const OrderShippedSchema: GenMessage<OrderShipped> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_events, 2);
+  messageDesc(file_shop_orders_v1_events, 4);
+
+/**
+ * The order has arrived.
+ *
+ * @generated from message shop.orders.v1.OrderDelivered
+ */
+export type OrderDelivered = Message<"shop.orders.v1.OrderDelivered"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What was ordered, a line per product.
+   *
+   * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
+   */
+  lines: OrderLine[];
+
+  /**
+   * Whose order it is; empty once the account is deleted.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderDelivered.
+ * Use `create(OrderDeliveredSchema)` to create a new message.
+ */
+export const OrderDeliveredSchema: GenMessage<OrderDelivered> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_events, 5);
 
 /**
  * The order was called off: what was set aside for it, if anything, is to be freed.
@@ -108,6 +364,41 @@ export type OrderCancelled = Message<"shop.orders.v1.OrderCancelled"> & {
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * Whose order it is; empty once the account is deleted.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * What was ordered, a line per product.
+   *
+   * @generated from field: repeated shop.orders.v1.OrderLine lines = 7;
+   */
+  lines: OrderLine[];
 };
 
 /**
@@ -115,7 +406,7 @@ export type OrderCancelled = Message<"shop.orders.v1.OrderCancelled"> & {
  * Use `create(OrderCancelledSchema)` to create a new message.
  */
 export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_events, 3);
+  messageDesc(file_shop_orders_v1_events, 6);
 
 /**
  * The order came back: what was shipped of it is on hand again.
@@ -129,6 +420,41 @@ export type OrderReturned = Message<"shop.orders.v1.OrderReturned"> & {
    * @generated from field: string order_id = 1;
    */
   orderId: string;
+
+  /**
+   * What was ordered, a line per product.
+   *
+   * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
+   */
+  lines: OrderLine[];
+
+  /**
+   * Whose order it is; empty once the account is deleted.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The sum of all lines.
+   *
+   * @generated from field: shop.common.v1.Money total = 4;
+   */
+  total?: Money | undefined;
+
+  /**
+   * The order's version after this change.
+   *
+   * @generated from field: int32 version = 5;
+   */
+  version: number;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 6;
+   */
+  time?: Timestamp | undefined;
 };
 
 /**
@@ -136,5 +462,5 @@ export type OrderReturned = Message<"shop.orders.v1.OrderReturned"> & {
  * Use `create(OrderReturnedSchema)` to create a new message.
  */
 export const OrderReturnedSchema: GenMessage<OrderReturned> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_events, 4);
+  messageDesc(file_shop_orders_v1_events, 7);
 
