@@ -53,22 +53,20 @@ describe("a request in the body of another one is never carried out:", () => {
   test("no product is deleted by an administrator's next call, and every caller gets the answer to its own", async () => {
     const admin = await signInAdmin();
     const { productId } = await addProduct(admin);
-    // The head is open: what comes next over the same connection ends it, with its credentials.
-    const half = `DELETE /products/${productId} HTTP/1.1\r\nHost: shop\r\nX-Rest: `;
+    // The head is open: what comes next over the same connection ends it, with its host and its credentials.
+    const half = `DELETE /products/${productId} HTTP/1.1\r\nX-Rest: `;
     const statuses: number[][] = [];
     for (const disguise of disguises) {
       for (const method of ["GET", "HEAD", "OPTIONS"]) {
         statuses.push(await statusesOf(shop.url, withBody(`${method} /products?page_size=1`, disguise, half)));
+        const answers = await Promise.all(
+          Array.from({ length: rounds }, async () => {
+            const answer = await fetch(`${shop.url}/products/${productId}`, { headers: admin.headers });
+            return [answer.status, await answer.json()];
+          }),
+        );
+        for (const answer of answers) expect(answer).toMatchObject([200, { product_id: productId }]);
       }
-      const answers = await Promise.all(
-        Array.from({ length: rounds }, async () => {
-          const answer = await fetch(`${shop.url}/products/${productId}`, {
-            headers: { ...admin.headers, "x-n": unique("n") },
-          });
-          return [answer.status, await answer.json()];
-        }),
-      );
-      for (const answer of answers) expect(answer).toMatchObject([200, { product_id: productId }]);
     }
     expect(statuses).toEqual(statuses.map(() => [400]));
   });
