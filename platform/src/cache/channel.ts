@@ -6,7 +6,7 @@ const silenceMs = 1_000;
 
 /** What processes tell each other, by Redis. Messages get lost while it is away: whoever relies on them asks `covers`. */
 export interface Channel {
-  /** Names the time since the connection last broke. */
+  /** Names the time since the connection last broke, or was whole again. */
   readonly session: number;
   /** Whether nothing that was said since `session` is missing, as of a second ago at most. */
   covers(session: number): boolean;
@@ -29,6 +29,8 @@ export function openChannel(redis: Redis, name: string, heard: (message: string)
   }
   // The client that speaks reports what is wrong with Redis.
   ears.on("error", broke).on("reconnecting", broke).on("end", broke);
+  // What was said between the attempt to connect and the subscription, which is in place when it is ready, is missing too.
+  ears.on("ready", broke);
   // One command subscribes to both, after a reconnection too: no beat can come before the rest is heard.
   const subscribed = ears.connect().then(() =>
     ears.subscribe([name, beats], (message, channel) => {
@@ -36,7 +38,7 @@ export function openChannel(redis: Redis, name: string, heard: (message: string)
       else heardAt = Number(message);
     }),
   );
-  subscribed.catch(() => {});
+  subscribed.then(broke).catch(() => {});
   const beat = setInterval(() => {
     if (redis.isReady) redis.publish(beats, String(performance.now())).catch(() => {});
   }, beatMs);
