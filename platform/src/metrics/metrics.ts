@@ -48,6 +48,8 @@ export interface Metrics extends Scrape {
   called(method: string, code: string, seconds: number): void;
   /** Counts a connection that was one too many of all, or of those from one address. */
   connectionRefused(limit: "total" | "address"): void;
+  /** Counts a request that was refused, and an answer that was broken off, for want of room in memory. */
+  bytesRefused(what: "request" | "answer"): void;
   /** Counts what broke on a connection, and what our own code threw while it handled one. */
   networkError(on: NetworkError["on"], kind: NetworkError["kind"]): void;
   /** Counts an answer of a cached read, by where it came from. */
@@ -78,6 +80,12 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     name: "shop_connections_refused_total",
     help: "Connections to the public port that were one too many: of all, or of those from one address",
     labelNames: ["limit"],
+    registers: [registry],
+  });
+  const refusedBytes = new Counter({
+    name: "shop_bytes_refused_total",
+    help: "Requests refused, and answers broken off, because more of them would have waited in memory than may",
+    labelNames: ["what"],
     registers: [registry],
   });
   const networkErrors = new Counter({
@@ -139,6 +147,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
   return {
     called: (method, code, seconds) => durations.observe({ method, code }, seconds),
     connectionRefused: (limit) => refusedConnections.inc({ limit }),
+    bytesRefused: (what) => refusedBytes.inc({ what }),
     networkError: (on, kind) => networkErrors.inc({ on, kind }),
     cacheRead: (read, source) => cacheReads.inc({ read, source }),
     add: (source) => void sources.push(source),

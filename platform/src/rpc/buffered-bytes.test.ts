@@ -5,6 +5,8 @@ import { connect } from "node:net";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createMetrics } from "../metrics/metrics.ts";
+import { silentLog } from "../testing/index.ts";
 import { BufferedBytes } from "./buffered-bytes.ts";
 import type { ServerOptions } from "./server.ts";
 import { openTestPort } from "./testing/test-port.ts";
@@ -176,11 +178,13 @@ describe.each(ways.filter(([way]) => /fast path|REST/.test(way)))(
   },
 );
 
-test("who is refused is told the reason and when to try again", async () => {
-  const port = await openPort();
+test("who is refused is told the reason and when to try again, and is counted", async () => {
+  const metrics = createMetrics(silentLog);
+  const port = await openPort({ metrics });
   const { refused } = await abuse(port, [ways[0]![1], inJson], [bodyBytes, 24]);
   expect(refused[0]).toMatchObject({ status: 429, text: expect.stringContaining("BUFFERS_FULL") });
   expect(refused[0]!.text).toContain("RetryInfo");
+  expect(await metrics.text()).toContain(`shop_bytes_refused_total{what="request"} ${refused.length}\n`);
 });
 
 test("what a body held is free again when it ends, and when its sender goes away", async () => {
@@ -228,8 +232,9 @@ describe("unread answers", () => {
     await expectCustomerIsAnswered(port);
   });
 
-  test("of many requests sent ahead over HTTP/1.1 the connection is cut off, and another reader gets its answer", async () => {
-    const { port, bufferedBytes } = await openPort();
+  test("of many requests sent ahead over HTTP/1.1 the connection is cut off and counted, and another reader gets its answer", async () => {
+    const metrics = createMetrics(silentLog);
+    const { port, bufferedBytes } = await openPort({ metrics });
     const socket = connect({ port, host: "127.0.0.1" });
     onTestFinished(() => void socket.destroy());
     socket.on("error", () => {});
@@ -240,6 +245,7 @@ describe("unread answers", () => {
     const nudge = setInterval(() => socket.write("\r\n"), 50);
     onTestFinished(() => clearInterval(nudge));
     await cut;
+    expect(await metrics.text()).toContain('shop_bytes_refused_total{what="answer"} 1\n');
     await vi.waitFor(() => expect(bufferedBytes.used).toBe(0));
     await expectCustomerIsAnswered(port);
   });

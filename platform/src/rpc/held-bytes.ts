@@ -13,7 +13,9 @@ export interface HeldBytes {
   /** Holds so much from now on; false, and nothing is changed, when that is more than there is for it. */
   resize(bytes: number): boolean;
   release(): void;
-  /** What a request is refused with that can't be kept. */
+  /** Releases and counts an answer that is broken off because it can't be kept. */
+  breakOff(): void;
+  /** Counts a request that can't be kept, and answers what it is refused with. */
   refusal(): ConnectError;
 }
 

@@ -66,7 +66,9 @@ export class UnreadAnswers {
         continue;
       }
       on.held ??= this.#holdBytes(on.headers, "session" in answer ? answer.session : answer, undefined);
-      if (!on.held.resize(bytes)) cutOff(answer);
+      if (on.held.resize(bytes)) continue;
+      on.held.breakOff();
+      cutOff(answer);
     }
   }
 
