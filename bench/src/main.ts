@@ -1,8 +1,9 @@
-// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [chaos] [mutants] [fuzz]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [chaos] [mutants] [fuzz]`: measures, start and http when none is named, and writes what came out to bench/results/.
 import { parseArgs } from "node:util";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
 import { benchCalls } from "./calls-bench.ts";
 import { benchChaos } from "./chaos-bench.ts";
+import { benchFairShares } from "./fair-shares-bench.ts";
 import { serveFloor } from "./floor.ts";
 import { benchFuzz } from "./fuzz-bench.ts";
 import { compareHashes } from "./hash-floor.ts";
@@ -27,6 +28,7 @@ const benches = {
   overload: benchOverload,
   "sign-ins": benchSignIns,
   refusals: benchRefusals,
+  "fair-shares": benchFairShares,
   chaos: benchChaos,
   mutants: benchMutants,
   fuzz: benchFuzz,
@@ -80,7 +82,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
