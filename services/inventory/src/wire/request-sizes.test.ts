@@ -27,10 +27,17 @@ test("a map that is too large is said to be, and its pairs are not looked at", (
   ]);
 });
 
-test("a text that is too long is said to be, and is not matched with its pattern", () => {
-  expect(productMistakes(create(CreateProductRequestSchema, { product: { name: "\n".repeat(201) } }))).toEqual([
+test("a text that is far too long is said to be, and is not matched with its pattern", () => {
+  expect(productMistakes(create(CreateProductRequestSchema, { product: { name: "\n".repeat(16_385) } }))).toEqual([
     { field: "product.name", description: "must be at most 200 characters", reason: "string.max_len" },
   ]);
+});
+
+test("a text that is a little too long does not hide the mistakes of other fields", () => {
+  const mistakes = productMistakes(
+    create(CreateProductRequestSchema, { product: { name: "n".repeat(201), stock: -1 } }),
+  );
+  expect(mistakes.map(({ field }) => field)).toEqual(expect.arrayContaining(["product.name", "product.stock"]));
 });
 
 test("twenty violations are found, and no more", () => {
