@@ -6,8 +6,9 @@ import { connect } from "@nats-io/transport-node";
 import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import { file_shop_orders_v1_events, type OrderConfirmedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { natsServers } from "@shop/platform";
 import { expect, test } from "vitest";
-import { runningProcesses } from "../setup/shop.ts";
+import { operatorUrls, runningProcesses } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
 import { type Account, addProduct, decided, placeOrder, shop, signInAdmin, signUp, statusName } from "./shopping.ts";
 
@@ -46,7 +47,7 @@ function listen(port: number): Promise<Server> {
 
 /** What a consumer that begins now is given of some orders: type and content of each event, without repetitions. */
 async function eventsOf(orderIds: readonly string[]) {
-  const connection = await connect({ servers: `127.0.0.1:${natsOf()!.ports[0]}` });
+  const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
   try {
     const { state } = await (await jetstreamManager(connection)).streams.info("orders");
     const consumer = await jetstream(connection).consumers.get("orders");

@@ -5,6 +5,7 @@ import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import type { StockMovement } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { natsServers } from "@shop/platform";
 import type { MongoClient } from "mongodb";
 import type { Account } from "./buyers.ts";
 import type { LedgerEntry, Observed, ObservedOrder, ObservedProduct } from "./checker.ts";
@@ -62,7 +63,7 @@ const statusOf: Readonly<Record<string, string>> = {
 };
 
 async function readTold(natsUrl: string): Promise<Observed["told"]> {
-  const connection = await connect({ servers: natsUrl.split(",") });
+  const connection = await connect(natsServers(natsUrl));
   try {
     const { state } = await (await jetstreamManager(connection)).streams.info("orders");
     const told: { orderId: string; status: string }[] = [];
