@@ -397,27 +397,43 @@ async function leaveBehind(shop: CrashShop, service: "orders" | "inventory"): Pr
     .updateMany({ "outbox.0": { $exists: true } }, { $set: { "outbox.$[].time": new Date(Date.now() - 60_000) } });
 }
 
+/** Steps of following a decision, which has flows of its own. */
+const following =
+  "find pending orders|find moved orders|\\w+ decisions|publish Order(Confirmed|Rejected)|update orders|ack";
+
 /** Every way that is enumerated. */
 export const flows: readonly Flow[] = [
   {
     name: "place",
     service: "orders",
     has: ["insert orders", "publish OrderPlaced"],
-    except: /^(update|ack)/,
+    except: new RegExp(`^(${following})`),
     prepare: sold,
   },
   {
     name: "confirm",
     service: "orders",
-    has: ["update orders", "ack orders-stock-reserved"],
-    except: /^(?!update|ack)/,
+    has: [
+      "insert decisions",
+      "update orders",
+      "publish OrderConfirmed",
+      "delete decisions",
+      "ack orders-stock-reserved",
+    ],
+    except: new RegExp(`^(?!${following})`),
     prepare: sold,
   },
   {
     name: "reject",
     service: "orders",
-    has: ["update orders", "ack orders-stock-rejected"],
-    except: /^(?!update|ack)/,
+    has: [
+      "insert decisions",
+      "update orders",
+      "publish OrderRejected",
+      "delete decisions",
+      "ack orders-stock-rejected",
+    ],
+    except: new RegExp(`^(?!${following})`),
     prepare: soldOut,
   },
   {
@@ -469,7 +485,7 @@ export const flows: readonly Flow[] = [
     service: "orders",
     has: ["insert orders", "publish OrderPlaced"],
     // Confirming; and reading, as in placing one.
-    except: /^(update|ack|find)/,
+    except: new RegExp(`^(${following}|find)`),
     together: { reads: "find orders", count: 3 },
     prepare: placingTogether,
   },
@@ -492,9 +508,9 @@ export const flows: readonly Flow[] = [
   {
     name: "ask for the decision",
     service: "orders",
-    has: ["look for late orders", "update orders"],
+    has: ["look for late orders", "insert decisions", "update orders", "publish OrderConfirmed"],
     // Hearing of it besides, and looking for more.
-    except: /^(ack|sweep|look for late orders .|update orders .)/,
+    except: /^(ack|sweep|.* \(\d+\)$)/,
     startsDead: true,
     prepare: leavingUnanswered,
   },
@@ -512,7 +528,7 @@ export const flows: readonly Flow[] = [
     service: "orders",
     has: ["sweep orders", "publish OrderPlaced", "clear outbox of orders"],
     // Confirming, and looking for more.
-    except: /^(update|ack|look|sweep orders .)/,
+    except: new RegExp(`^(${following}|look|sweep orders .)`),
     startsDead: true,
     prepare: leavingOrders,
   },

@@ -135,6 +135,9 @@ function kindOfCommand(command: Command): string | undefined {
   const kind = typeof command[verb] === "string" ? `${verb} ${command[verb]}` : verb;
   if (verb === "find") {
     const filter = command.filter as object;
+    // What a decision asks: which of its orders still wait, and which it has moved.
+    if ("version" in filter) return kind.replace("find", "find pending");
+    if ("history.1.status" in filter) return kind.replace("find", "find moved");
     if ("outbox.0" in filter) return instructions.withSweeps ? kind.replace("find", "sweep") : undefined;
     // Only jobs read in ascending order of ids; only audits ask for ids alone.
     const { sort, projection } = command as { sort?: object | Map<string, unknown>; projection?: object };
@@ -147,7 +150,8 @@ function kindOfCommand(command: Command): string | undefined {
   }
   if (verb === "update") {
     const changes = statementsOf(command, "updates").map(({ u }) => u as object);
-    if (changes.every((change) => "$pull" in change)) return kind.replace("update", "clear outbox of");
+    if (changes.every((change) => Object.keys(change).join() === "$pull"))
+      return kind.replace("update", "clear outbox of");
   }
   return kind;
 }
