@@ -71,14 +71,17 @@ function publishRights(service: ServiceOnServers): string[] {
   ];
 }
 
-/** Orders answers for the dead letters of all: it reads them, takes them away, and publishes again what was consumed. */
+/**
+ * Orders answers for the dead letters of all: it reads them, takes them away, and publishes again what is still consumed. It may
+ * ask for any consumer, since a dead letter may name one that is gone.
+ */
 function deadLetterRights(services: readonly ServiceOnServers[]): string[] {
   const consumed = services.flatMap(({ consumes }) => consumes);
   return [
     api(`STREAM.MSG.GET.${deadLetters}`),
     api(`STREAM.MSG.DELETE.${deadLetters}`),
     api("STREAM.NAMES"),
-    ...consumed.flatMap(({ stream, event, durable }) => [event, api(`CONSUMER.INFO.${stream}.${durable}`)]),
+    ...consumed.flatMap(({ stream, event }) => [event, api(`CONSUMER.INFO.${stream}.*`)]),
   ];
 }
 
