@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { choosePorts, isFree } from "@shop/tools/infra";
 import type { TestProject } from "vitest/node";
 import { eventually } from "../e2e/eventually.ts";
@@ -73,6 +74,13 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+const services = new Set(["all-in-one", "gateway", "users", "inventory", "orders"]);
+
+/** Has the services give up the memory that they hold no longer. */
+export function collectGarbage(dataDir: string): void {
+  for (const { name, pid } of runningProcesses(dataDir)) if (services.has(name)) process.kill(pid, "SIGUSR2");
+}
+
 /** What the services have told of secrets in all that was logged. */
 function secretsLogged({ dataDir, admin }: RunningShop): string[] {
   const secrets = {
@@ -132,6 +140,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       env: {
         ...ownEnvironment(),
         ...ports,
+        NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --import=${pathToFileURL(join(import.meta.dirname, "collect-on-signal.ts"))}`,
         METRICS_PORT: String(metricsPort),
         DATA_DIR: dataDir,
         ADMIN_USERNAME: shop.admin.username,
