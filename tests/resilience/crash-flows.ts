@@ -509,9 +509,8 @@ export const flows: readonly Flow[] = [
     name: "ask for the decision",
     service: "orders",
     has: ["look for late orders", "insert decisions", "update orders", "publish OrderConfirmed"],
-    // Hearing of it besides, and looking for more. Dying before it looks for orders that moved did not converge in one run, for a
-    // reason that is still to be found.
-    except: /^(ack|sweep|find moved orders$|.* \(\d+\)$)/,
+    // Hearing of it besides, and looking for more.
+    except: /^(ack|sweep|.* \(\d+\)$)/,
     startsDead: true,
     prepare: leavingUnanswered,
   },
