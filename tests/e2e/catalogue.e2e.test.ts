@@ -215,3 +215,36 @@ test("an archived product is read, but neither found nor ordered; active again, 
   expect((await move("PRODUCT_STATE_ACTIVE")).status).toBe(200);
   expect((await decided(buyer, await placeOrder(buyer, [product!, 1]))).status).toBe(2);
 });
+
+test("products are found as shoppers type them: without accents and marks, joined or split, in the middle, and with a typing error", async () => {
+  const category = unique("Épicerie");
+  const names = ["Straße Łódź", "Οδυσσέας", "Màu Đỏ", "كِتَاب", "Levi's T-Shirt", "日本茶ギフト", "Thermomètre"];
+  const price = { currencyCode: "EUR", minorUnits: 1n };
+  for (const name of names) await admin.inventory.createProduct({ product: { name, category, price } });
+  const namesOf = async (filters: Filters) => {
+    const { products } = await nobody.inventory.listProducts({ category, ...filters });
+    return products.map(({ name }) => name);
+  };
+  const queries: Readonly<Record<string, readonly string[]>> = {
+    "Straße Łódź": ["strasse", "STRASSE", "lodz", "stra\u200bsse"],
+    Οδυσσέας: ["ΟΔΥΣ", "οδυσσεας"],
+    "Màu Đỏ": ["mau do"],
+    كِتَاب: ["كتاب"],
+    "Levi's T-Shirt": ["levis", "levi’s", "tshirt", "t shirt", "tshirts"],
+    日本茶ギフト: ["本茶", "ぎふ"],
+    Thermomètre: ["termometre", "THERMOMETER"],
+  };
+  for (const [name, typed] of Object.entries(queries))
+    for (const query of typed) expect(await namesOf({ query }), query).toEqual([name]);
+
+  for (const blank of ["", "  ", "\u00a0\u3000", "\u200b"]) {
+    expect((await namesOf({ query: blank })).toSorted(), JSON.stringify(blank)).toEqual(names.toSorted());
+    expect(await namesOf({ name: blank }), JSON.stringify(blank)).toHaveLength(names.length);
+  }
+  expect(await namesOf({ category: category.toUpperCase().replace("É", "e") })).toHaveLength(names.length);
+  expect(await namesOf({ currencyCode: "EUR", minPrice: 2n })).toEqual([]);
+  const rest = await fetch(
+    `${shop.url}/products?query=${encodeURIComponent("ΟΔΥΣ")}&category=${encodeURIComponent(category)}`,
+  );
+  expect(((await rest.json()) as { products: unknown[] }).products).toHaveLength(1);
+});

@@ -5,6 +5,7 @@ import { createProductSearch } from "./store/product-search.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
 import { createStockAuditStore } from "./store/stock-audit-store.ts";
 import { createStockHistory } from "./store/stock-history.ts";
+import { openVocabulary } from "./store/vocabulary.ts";
 
 /** Opens the service's stores on a database, with their indexes; the ledger publishes once the cache shows what it tells. */
 export async function openStores({
@@ -13,23 +14,26 @@ export async function openStores({
   cache,
   log,
 }: Pick<ModuleContext<unknown>, "db" | "bus" | "cache" | "log">) {
-  const productDocuments = await openProducts(db);
+  const vocabulary = await openVocabulary(db);
+  const productDocuments = await openProducts(db, vocabulary, log);
   const ledgerDocuments = await openLedger(db);
   await ensureOutboxIndex(ledgerDocuments);
   const outbox = createOutbox(ledgerDocuments, bus, log);
   const upkeep = createOutboxUpkeep(ledgerDocuments, outbox);
-  const products = createProductStore(productDocuments);
+  const products = createProductStore(productDocuments, vocabulary);
   const productCache = createProductCache(cache);
   const ledger = createLedgerStore({
     client: db.client,
     ledger: ledgerDocuments,
     products: productDocuments,
+    vocabulary,
     outbox,
     shown: productCache.moved,
   });
   return {
     products,
-    search: createProductSearch(productDocuments),
+    search: createProductSearch({ products: productDocuments, vocabulary }),
+    vocabulary,
     productCache,
     productDocuments,
     ledger,

@@ -4,7 +4,8 @@ import { foldText } from "./fold-text.ts";
 
 const everyCharacter = function* () {
   for (let codePoint = 0; codePoint <= 0x10ffff; codePoint++) {
-    if (codePoint < 0xd800 || codePoint > 0xdfff) yield String.fromCodePoint(codePoint);
+    const character = String.fromCodePoint(codePoint);
+    if (!/[\p{Cs}\p{Co}\p{Cn}]/u.test(character)) yield character;
   }
 };
 

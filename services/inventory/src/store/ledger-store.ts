@@ -4,6 +4,7 @@ import { skuTaken } from "../domain/errors.ts";
 import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-document.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */
 export interface LedgerEntryDocument {
@@ -28,6 +29,14 @@ export interface LedgerEntryDocument {
   reason?: string;
   create_time: Date;
   outbox: PendingEvent[];
+}
+
+/** What an entry tells of one product. */
+interface MovementDocument extends Pick<LedgerEntryDocument, "kind" | "actor" | "reason" | "create_time"> {
+  readonly move: LedgerEntryDocument["moves"][number];
+  /** The orders with a line of it that were decided, and all that were closed. */
+  readonly decided: readonly string[];
+  readonly closed: readonly string[];
 }
 
 export interface LedgerEntry {
@@ -94,11 +103,12 @@ export function createLedgerStore(on: {
   readonly client: MongoClient;
   readonly ledger: Collection<LedgerEntryDocument>;
   readonly products: Collection<ProductDocument>;
+  readonly vocabulary: Pick<Vocabulary, "learn">;
   readonly outbox: Outbox;
   /** Resolves when everybody who asks is shown these products' new balances; before that no event tells of them. */
   shown(changed: readonly ProductRevision[]): Promise<void>;
 }): LedgerStore {
-  const { client, ledger, products, outbox, shown } = on;
+  const { client, ledger, products, vocabulary, outbox, shown } = on;
 
   /**
    * Applies moves, one of each product, to the balances that stand right before them; answers how many did. By one command
@@ -187,6 +197,7 @@ export function createLedgerStore(on: {
         actor,
         time: first.createTime,
       });
+      await vocabulary.learn(added.map(({ details }) => details));
       try {
         await client.withSession((session) =>
           session.withTransaction(async () => {
@@ -229,10 +240,26 @@ export function createLedgerStore(on: {
 
     async movementsOf(productId, sequence, limit) {
       const sequences = Array.from({ length: Math.min(limit, sequence) }, (_, index) => sequence - index);
+      const ofProduct = { $filter: { input: "$moves", cond: { $eq: ["$$this.product_id", productId] }, limit: 1 } };
+      const decided = { $filter: { input: "$decisions", cond: { $in: [productId, "$$this.lines.product_id"] } } };
+      // An entry tells of a thousand orders: what is not asked for stays in the database.
       const entries = await ledger
-        .find({ keys: { $in: sequences.map((place) => moveKey(productId, place)) } })
+        .aggregate<MovementDocument>([
+          { $match: { keys: { $in: sequences.map((place) => moveKey(productId, place)) } } },
+          {
+            $project: {
+              kind: 1,
+              actor: 1,
+              reason: 1,
+              create_time: 1,
+              move: { $first: ofProduct },
+              decided: { $map: { input: decided, in: "$$this.order_id" } },
+              closed: "$closings.order_id",
+            },
+          },
+        ])
         .toArray();
-      return entries.map((entry) => toMovement(entry, productId)).sort((a, b) => b.move.sequence - a.move.sequence);
+      return entries.map(toMovement).sort((a, b) => b.move.sequence - a.move.sequence);
     },
 
     async findAdjustment(productId, requestId) {
@@ -269,21 +296,19 @@ function toEntryDocument({ kind, plan, events, actor, reason, requestId, time }:
   };
 }
 
-function toMovement(entry: LedgerEntryDocument, productId: string): Movement {
-  const move = entry.moves.find((candidate) => candidate.product_id === productId)!;
-  const decided = entry.decisions.filter(({ lines }) => lines.some((line) => line.product_id === productId));
+function toMovement({ kind, move, decided, closed, actor, reason = "", create_time }: MovementDocument): Movement {
   return {
-    kind: entry.kind,
+    kind,
     move: {
-      productId,
+      productId: move.product_id,
       sequence: move.sequence,
       onHandDelta: move.on_hand_delta,
       reservedDelta: move.reserved_delta,
     },
-    orderIds: [...decided, ...entry.closings].map(({ order_id }) => order_id),
-    actor: entry.actor,
-    reason: entry.reason ?? "",
-    time: entry.create_time,
+    orderIds: [...decided, ...closed],
+    actor,
+    reason,
+    time: create_time,
   };
 }
 

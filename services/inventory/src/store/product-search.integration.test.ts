@@ -1,11 +1,13 @@
-import { type Plan, watchPlans } from "@shop/platform/testing";
+import { newId } from "@shop/platform";
+import { type Plan, silentLog, watchPlans } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import type { Listing, ListingOrder, ListingPlace } from "../domain/listing.ts";
 import { newProduct, type ProductDetails } from "../domain/product.ts";
 import { openTestInventory } from "../testing.ts";
 import { toDocument } from "./product-document.ts";
 import { createProductSearch } from "./product-search.ts";
-import { openProducts } from "./product-store.ts";
+import { createProductStore, openProducts } from "./product-store.ts";
+import { openVocabulary } from "./vocabulary.ts";
 
 const everything: Listing = {
   query: undefined,
@@ -32,7 +34,7 @@ const idOf = (index: number) => `product_${String(index).padStart(26, "0")}`;
 
 async function openSearch() {
   const opened = await openTestInventory();
-  const { search, productDocuments } = opened;
+  const { search, productDocuments, vocabulary } = opened;
   let count = 0;
 
   /** Puts products straight into the database, the newest last. */
@@ -41,6 +43,7 @@ async function openSearch() {
     const documents = products.map(({ stock = 1, ...details }) =>
       toDocument(newProduct(idOf(count++), { ...plain, ...details }, stock, now)),
     );
+    await vocabulary.learn(documents);
     await productDocuments.insertMany(documents, { ordered: false });
   }
 
@@ -74,6 +77,11 @@ const filters: Readonly<Record<string, Partial<Listing>>> = {
   },
 };
 
+const sorted = {
+  documents: expect.toSatisfy((count: number) => count <= 500),
+  prices: expect.toSatisfy((range: Listing["prices"]) => range !== undefined && ("from" in range || "to" in range)),
+};
+
 test("every shape of a listing is read in the order of an index, its next page too, and categories are counted by one", async () => {
   const { fill, search, productDocuments } = await openSearch();
   const plansOf = watchPlans(productDocuments);
@@ -101,11 +109,12 @@ test("every shape of a listing is read in the order of an index, its next page t
         });
         expect(after, `${says}, by ${order}: found nothing`).toBeDefined();
         expect(plans.length).toBeGreaterThanOrEqual(3);
-        for (const { stages } of plans) {
+        for (const { stages, documents } of plans) {
           const says = `${JSON.stringify(filter, (_, value) => (typeof value === "bigint" ? Number(value) : value))} ${order}: ${stages}`;
           expect(stages, says).toContain("IXSCAN");
           expect(stages, says).not.toContain("COLLSCAN");
-          expect(stages, says).not.toContain("SORT");
+          // Few products of a price range are sorted; everything else comes in the order of an index.
+          if (stages.includes("SORT")) expect({ documents, prices: listing.prices }, says).toMatchObject(sorted);
         }
         seen.push(...plans.flatMap(({ stages }) => stages));
       }
@@ -115,7 +124,7 @@ test("every shape of a listing is read in the order of an index, its next page t
 }, 120_000);
 
 test("of 100,000 products page 1,000 costs what page 1 does, in every order; what takes too long is refused", async () => {
-  const { fill, search, productDocuments, db } = await openSearch();
+  const { fill, search, productDocuments, vocabulary, db } = await openSearch();
   await productDocuments.dropIndexes();
   for (let from = 0; from < 100_000; from += 10_000) {
     await fill(
@@ -127,8 +136,8 @@ test("of 100,000 products page 1,000 costs what page 1 does, in every order; wha
       })),
     );
   }
-  await openProducts(db);
-  const hurried = createProductSearch(productDocuments, 1);
+  await openProducts(db, vocabulary, silentLog);
+  const hurried = createProductSearch({ products: productDocuments, vocabulary, maxTimeMs: 1 });
   await expect(hurried.countCategories(everything)).rejects.toMatchObject({ reason: "SEARCH_TOO_BROAD" });
   const plansOf = watchPlans(productDocuments);
   const pageSize = 100;
@@ -166,6 +175,92 @@ test("of 100,000 products page 1,000 costs what page 1 does, in every order; wha
   }
 }, 300_000);
 
+test("a price filter that matches nothing, or little, reads as much of 20,000 products as of 1,000, with any other filter, in any order", async () => {
+  const { fill, search, productDocuments } = await openSearch();
+  const plansOf = watchPlans(productDocuments);
+  const filled = async (from: number, until: number) =>
+    await fill(
+      Array.from({ length: until - from }, (_, index) => ({
+        name: `Red Kettle ${(from + index).toString(36)}`,
+        description: "Boils water",
+        category: `Category ${(from + index) % 4}`,
+        attributes: { color: "red" },
+        // Between the prices there are gaps, and each category has prices that no other has.
+        price: { currencyCode: "EUR", minorUnits: BigInt(100 * ((from + index) % 400)) },
+        stock: index % 3,
+      })),
+    );
+  const ranges: readonly NonNullable<Listing["prices"]>[] = [
+    { ...euros, from: 1_000_000n },
+    { ...euros, from: 101n, to: 199n },
+    { currencyCode: "USD" },
+    { currencyCode: "USD", from: 100n },
+  ];
+  const others: readonly Partial<Listing>[] = [
+    {},
+    { query: "kettle" },
+    { query: "ket" },
+    { query: "red kettle" },
+    { query: "water" },
+    { query: "kettel" },
+    { name: "kettle" },
+    { category: "Category 3" },
+    { attributes: ["color:red"] },
+    { category: "Category 3", query: "kettle" },
+    { category: "Category 3", query: "red kettle", attributes: ["color:red"], name: "ket" },
+  ];
+  const shapes = others.flatMap((other) =>
+    [false, true].flatMap((inStock) =>
+      orders.flatMap((order) => [
+        ...ranges.map((prices): Listing => ({ ...everything, ...other, inStock, order, prices })),
+        // What other categories have.
+        ...(other.category === undefined
+          ? []
+          : [{ ...everything, ...other, inStock, order, prices: { ...euros, from: 20_000n, to: 20_000n } }]),
+      ]),
+    ),
+  );
+  const costs = async () => {
+    const costs: { keys: number; documents: number }[] = [];
+    for (const listing of shapes) {
+      const plans = await plansOf(async () => {
+        expect(await search.list(listing, undefined, 21)).toEqual([]);
+        const { counts } = await search.countCategories({ ...listing, prices: ranges[0] });
+        expect(counts).toEqual([]);
+      });
+      costs.push({
+        keys: plans.reduce((sum, { keys }) => sum + keys, 0),
+        documents: plans.reduce((sum, { documents }) => sum + documents, 0),
+      });
+    }
+    return costs;
+  };
+  await filled(0, 1_000);
+  const few = await costs();
+  await filled(1_000, 20_000);
+  const many = await costs();
+  for (const [index, listing] of shapes.entries()) {
+    const says = JSON.stringify(listing, (_, value) => (typeof value === "bigint" ? Number(value) : value));
+    expect(many[index]!.documents, says).toBe(0);
+    expect(many[index]!.keys, says).toBeLessThanOrEqual(2 * few[index]!.keys + 1);
+    expect(many[index]!.keys, says).toBeLessThan(100);
+  }
+
+  // Fifty products have one of these prices.
+  for (const order of orders) {
+    const listing: Listing = { ...everything, order, query: "kettle", prices: { ...euros, from: 1_050n, to: 1_150n } };
+    const plans = await plansOf(async () => expect(await search.list(listing, undefined, 21)).toHaveLength(21));
+    expect(
+      plans.reduce((sum, { keys }) => sum + keys, 0),
+      order,
+    ).toBeLessThan(400);
+    expect(
+      plans.reduce((sum, { documents }) => sum + documents, 0),
+      order,
+    ).toBeLessThanOrEqual(100);
+  }
+}, 300_000);
+
 test("what fits best comes first: that SKU, the words in the name, the beginnings of words, then descriptions; each once", async () => {
   const { fill, names } = await openSearch();
   await fill([
@@ -199,23 +294,117 @@ test("what fits best comes first: that SKU, the words in the name, the beginning
   expect(await names({ query: "jar" })).toEqual(["Jar"]);
 });
 
-test("case, accents and variants of letters do not matter, and text without words finds nothing", async () => {
+/** What finds what: a name, and all that it is found by. */
+const found: Readonly<Record<string, readonly string[]>> = {
+  "Crème Brûlée Torch": ["creme", "CRÈME brulee", "bru", "cre\u0300me", "cremebrulee"],
+  "Ｆｕｌｌ width": ["full", "FULL", "fullwidth"],
+  Straße: ["strasse", "STRASSE", "straße", "STRAẞE", "stra"],
+  Οδυσσέας: ["ΟΔΥΣ", "οδυς", "οδυσσεας", "ΟΔΥΣΣΕΑΣ"],
+  Łódź: ["lodz", "ŁÓDŹ", "lod"],
+  Smørrebrød: ["smorrebrod", "SMØRRE"],
+  "Màu Đỏ": ["mau do", "MÀU ĐỎ", "do mau"],
+  "Чёрный чай": ["черный", "ЧЕРНЫЙ ЧАЙ"],
+  "Kılıç İstanbul": ["kilic", "KILIÇ", "istanbul"],
+  "كِتَابٌ جديد": ["كتاب", "كـتاب", "كِتَاب"],
+  ספר: ["סֵפֶר", "ספר"],
+  שָׁלוֹם: ["שלום", "שלו"],
+  "हिन्दी किताब": ["हिन्दी", "किताब"],
+  "Levi's 501": ["levis", "levi's", "levi’s", "levi", "LEVI`S", "leviʼs 501"],
+  "Cotton T-Shirt": ["tshirt", "t-shirt", "t shirt", "T‑SHIRT", "shirt", "tshi"],
+  "Linen Tshirt": ["tshirt", "t-shirt", "t shirt"],
+  "Wool T Shirt": ["tshirt", "t-shirt", "t shirt"],
+  "Wi-Fi Router": ["wifi", "wi-fi", "wi fi", "WiFi router"],
+  "AC/DC Adapter": ["acdc", "ac dc", "ac/dc"],
+  "U.S.A. Flag": ["usa", "u.s.a.", "U.S.A flag"],
+  "Ear­phones\u200b": ["earphones", "ear\u200bphones", "ear\u00adpho"],
+  日本茶ギフトセット: ["日本", "日本茶", "本茶", "茶", "ギフト", "ぎふと", "ｾｯﾄ", "フトセ"],
+  用于iPhone15的保护壳: ["保护壳", "护壳", "iphone", "iphone15", "iphone 15"],
+  กาแฟสดคั่วบด: ["กาแฟ", "แฟสด", "คั่วบด"],
+};
+
+test("case, accents, marks, punctuation and invisible characters do not matter, and scripts without blanks are found in the middle", async () => {
   const { fill, names } = await openSearch();
-  await fill([
-    { name: "Crème Brûlée Torch" },
-    { name: "Ｆｕｌｌ width" },
-    { name: "ΚΑΦΕΣ ελληνικός" },
-    { name: "日本茶" },
-  ]);
-  for (const query of ["creme", "CRÈME brulee", "bru", "cre\u0300me"])
-    expect(await names({ query }), query).toHaveLength(1);
-  expect(await names({ query: "full" })).toEqual(["Ｆｕｌｌ width"]);
-  expect(await names({ query: "ελληνικος" })).toHaveLength(1);
-  expect(await names({ query: "日本" })).toEqual(["日本茶"]);
-  for (const query of ["%", ".*", "$", "^", "\\", "  "]) {
+  await fill(Object.keys(found).map((name) => ({ name })));
+  for (const [name, queries] of Object.entries(found)) {
+    for (const query of queries) {
+      expect(await names({ query }), query).toContain(name);
+      expect(await names({ name: query }), query).toContain(name);
+    }
+  }
+  expect(await names({ query: "茶本" })).toEqual([]);
+  expect(await names({ query: "shirts wifi" })).toEqual([]);
+  for (const query of ["%", ".*", "$", "^", "\\", "'"]) {
     expect(await names({ query }), query).toEqual([]);
     expect(await names({ name: query }), query).toEqual([]);
   }
+});
+
+test("a word of a description is found joined or split by punctuation, and a part of a SKU with or without its dashes", async () => {
+  const { fill, names } = await openSearch();
+  await fill([
+    { name: "Band", description: "As seen at Rock'n'Roll nights, via Wi-Fi" },
+    { name: "Bolt", sku: "AB-12-c" },
+  ]);
+  for (const query of ["rock'n'roll", "rocknroll", "wifi", "wi-fi", "wi fi"])
+    expect(await names({ query }), query).toEqual(["Band"]);
+  for (const query of ["AB-12-C", "ab12c", "ab 12 c", "ab_12.c", "ab12", "12"])
+    expect(await names({ query }), query).toEqual(["Bolt"]);
+});
+
+test("one typing error in a word of five letters or more still finds the product, after all that has the word itself", async () => {
+  const { fill, names, search } = await openSearch();
+  const euro = (minorUnits: bigint) => ({ price: { currencyCode: "EUR", minorUnits } });
+  await fill([
+    { name: "Thermometer", ...euro(1n) },
+    { name: "Termometer", ...euro(2n) },
+    { name: "Digital Thermometer", description: "With a battery", ...euro(3n) },
+    { name: "Θερμόμετρο" },
+    { name: "Lamp" },
+    { name: "Ladle 12345" },
+  ]);
+  for (const query of ["themometer", "thermommeter", "thermoneter", "thermoemter", "thermometre", "THERMOMETÉRS"])
+    expect(await names({ query }), query).toEqual(["Digital Thermometer", "Thermometer"]);
+  expect(await names({ query: "θερμομτρο" })).toEqual(["Θερμόμετρο"]);
+  expect(await names({ query: "batery" })).toEqual(["Digital Thermometer"]);
+  expect(await names({ query: "digitl thermometer" })).toEqual(["Digital Thermometer"]);
+  expect(await names({ query: "digitl termometre" })).toEqual([]);
+  expect(await names({ query: "termometer" })).toEqual(["Termometer", "Digital Thermometer", "Thermometer"]);
+  expect(await names({ query: "thermometer" })).toEqual(["Digital Thermometer", "Thermometer", "Termometer"]);
+  expect(await names({ query: "termometer", order: "price" })).toEqual(["Termometer"]);
+  expect(await names({ query: "themometer", order: "price" })).toEqual(["Thermometer", "Digital Thermometer"]);
+  expect((await search.countCategories({ ...everything, query: "themometer" })).counts).toHaveLength(1);
+  for (const query of ["thxrmomxter", "lmap", "12346", "ladle 12346"])
+    expect(await names({ query }), query).toEqual([]);
+
+  for (const order of ["relevance", "price"] as const) {
+    const query = order === "relevance" ? "termometer" : "themometer";
+    const paged: string[] = [];
+    let after: ListingPlace | undefined;
+    for (;;) {
+      const page = await search.list({ ...everything, query, order }, after, 1);
+      if (page.length === 0) break;
+      paged.push(...page.map(({ product }) => product.details.name));
+      after = page.at(-1)!.place;
+    }
+    expect(paged).toEqual(await names({ query, order }));
+  }
+});
+
+test("a product's words are corrected from the moment it can be found, when it is added, changed or put back", async () => {
+  const { ledger, products, productDocuments, names, db } = await openSearch();
+  const added = newProduct(newId("product"), { ...plain, name: "Colander" }, 1, new Date());
+  await ledger.insertProducts([added], "test");
+  expect(await names({ query: "colandre" })).toEqual(["Colander"]);
+  const changed = await products.update(added, { ...added.details, name: "Strainer" }, new Date());
+  expect(await names({ query: "straimer" })).toEqual(["Strainer"]);
+  await products.updateMany([{ read: changed!, details: { ...added.details, name: "Drainer" } }], new Date());
+  expect(await names({ query: "drianer" })).toEqual(["Drainer"]);
+  await products.remove(added.productId, undefined, new Date());
+  expect(await names({ query: "drianer" })).toEqual([]);
+  await db.collection("words").deleteMany({});
+  const vocabulary = await openVocabulary(db);
+  await createProductStore(productDocuments, vocabulary).restore(added.productId, new Date());
+  expect(await names({ query: "drianer" })).toEqual(["Drainer"]);
 });
 
 test("each filter leaves out what does not fit it, and all of them what does not fit all", async () => {
@@ -229,8 +418,10 @@ test("each filter leaves out what does not fit it, and all of them what does not
     { name: "E", category: "Cups", attributes: red, state: "archived" },
   ]);
   expect(await names({ category: "Cups" })).toEqual(["C", "B", "A"]);
-  expect(await names({ category: "cups" })).toEqual([]);
+  expect(await names({ category: "cups" })).toEqual(["C", "B", "A"]);
+  expect(await names({ category: "Cup" })).toEqual([]);
   expect(await names({ attributes: ["color:red", "size:m"] })).toEqual(["D", "B", "A"]);
+  expect(await names({ attributes: ["color:RED"] })).toEqual(["D", "B", "A"]);
   expect(await names({ attributes: ["color:red", "size:l"] })).toEqual([]);
   expect(await names({ inStock: true })).toEqual(["D", "C", "B"]);
   expect(await names({ prices: euros })).toEqual(["D", "B", "A"]);
@@ -319,15 +510,60 @@ test("categories are counted over what fits every other filter, the largest firs
 });
 
 test("products of a release that knew no search are found, once the service has started", async () => {
-  const { productDocuments, names, db, products } = await openSearch();
+  const { productDocuments, names, db, products, vocabulary } = await openSearch();
   const { terms, name_key, in_stock, state, image_url, attributes, ...earlier } = toDocument(
     newProduct(idOf(1), { ...plain, name: "Old $kettle" }, 3, new Date()),
   );
   const gone = { ...earlier, _id: idOf(2), active: false };
   await productDocuments.insertMany([earlier, gone] as never);
   expect(await names({})).toEqual([]);
-  await openProducts(db);
+  await openProducts(db, vocabulary, silentLog);
   expect(await names({ query: "kettle", inStock: true })).toEqual(["Old $kettle"]);
   expect((await products.restore(idOf(2), new Date()))?.details.name).toBe("Old $kettle");
   expect(await names({})).toHaveLength(2);
+});
+
+test("products of a release that folded text otherwise are indexed again at a start, which goes on where one broke off", async () => {
+  const { productDocuments, names, search, db, vocabulary } = await openSearch();
+  const products = Array.from({ length: 1_100 }, (_, index) => {
+    const details = { ...plain, name: `Straße ${index}`, category: "Cups" };
+    const archived = index === 1_099;
+    return {
+      ...toDocument(newProduct(idOf(index), details, 1, new Date())),
+      state: archived ? ("archived" as const) : ("active" as const),
+      terms: archived ? [] : ["*", "c:Cups", "w:straße", `w:${index}`],
+      name_key: `straße ${index}`,
+    };
+  });
+  await productDocuments.insertMany(products);
+  expect(await names({ query: "strasse" })).toEqual([]);
+
+  let batches = 0;
+  const dying = {
+    async learn(some: Parameters<typeof vocabulary.learn>[0]) {
+      if (batches++ > 0) throw new Error("the process dies");
+      await vocabulary.learn(some);
+    },
+  };
+  await expect(openProducts(db, dying, silentLog)).rejects.toThrow("the process dies");
+  expect(await productDocuments.countDocuments({ terms: "*" })).toBe(599);
+
+  const learned: number[] = [];
+  const counting = {
+    async learn(some: Parameters<typeof vocabulary.learn>[0]) {
+      learned.push(some.length);
+      await vocabulary.learn(some);
+    },
+  };
+  await Promise.all([openProducts(db, counting, silentLog), openProducts(db, vocabulary, silentLog)]);
+  expect(Math.max(...learned)).toBeLessThanOrEqual(500);
+  expect(await productDocuments.countDocuments({ terms: "*" })).toBe(0);
+  expect(await search.list({ ...everything, query: "STRASSE", category: "cups" }, undefined, 2_000)).toHaveLength(
+    1_099,
+  );
+  expect(await names({ query: "strase", category: "CUPS" })).toHaveLength(100);
+
+  const written = learned.length;
+  await openProducts(db, counting, silentLog);
+  expect(learned).toHaveLength(written);
 });

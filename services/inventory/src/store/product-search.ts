@@ -5,14 +5,19 @@ import type { Product } from "../domain/product.ts";
 import {
   type AnyOf,
   anywhere,
+  anywhereCorrected,
+  askedWords,
   attributeTerm,
+  type Corrections,
   categoryTerm,
+  correctedTier,
   everyProduct,
   inName,
   type TermQuery,
   tiersOf,
 } from "../domain/search-terms.ts";
 import { fromDocument, type ProductDocument } from "./product-document.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 type ProductFilter = Filter<ProductDocument>;
 
@@ -23,13 +28,18 @@ export interface Listed {
 }
 
 /**
- * Finds products by their terms: pages are read in the order of an index, from where the one before ended. Throws
- * SEARCH_TOO_BROAD when that takes too long: where nearly every product fits a part of what is asked for, and none all of it.
+ * Finds products by their terms: pages are read in the order of an index, from where the one before ended. Words with a typing
+ * error find what they may be meant to be: after all else when the best come first, and in any other order only where there is
+ * nothing else. Throws SEARCH_TOO_BROAD when that takes too long: where nearly every product fits a part of what is asked for,
+ * and none all of it.
  */
 export interface ProductSearch {
   /** What comes after a place, or from the start. */
   list(listing: Listing, after: ListingPlace | undefined, limit: number): Promise<Listed[]>;
-  /** By category, of what fits all of a listing but its category. Counts 10,000 products at most. */
+  /**
+   * By category, of what fits all of a listing but its category; with typing errors corrected only where nothing else does.
+   * Counts 10,000 products at most.
+   */
   countCategories(listing: Listing): Promise<CategoryCounts>;
 }
 
@@ -41,13 +51,14 @@ const keysOf = {
   name: ["name_key", "_id"],
   price: [...prices, "_id"],
 } as const;
+type SearchIndex = keyof typeof keysOf;
 
 export const searchIndexes: readonly IndexDescription[] = Object.entries(keysOf).map(([name, keys]) => {
   const fields = new Set<string>(["terms", "in_stock", ...keys, ...prices]);
   return { name, key: Object.fromEntries([...fields].map((field) => [field, 1])) };
 });
 
-const sortings: Readonly<Record<ListingOrder, { readonly index: keyof typeof keysOf; readonly direction: 1 | -1 }>> = {
+const sortings: Readonly<Record<ListingOrder, { readonly index: SearchIndex; readonly direction: 1 | -1 }>> = {
   // The newest of a tier are the first of it.
   relevance: { index: "newest", direction: -1 },
   newest: { index: "newest", direction: -1 },
@@ -61,42 +72,108 @@ const sortings: Readonly<Record<ListingOrder, { readonly index: keyof typeof key
 const maxQueryMs = 2_000;
 const maxCounted = 10_000;
 const maxCategories = 100;
+/** Products of a price range up to which they are read by their price and sorted, rather than looked for in another order. */
+const maxSorted = 500;
 
-export function createProductSearch(products: Collection<ProductDocument>, maxTimeMS = maxQueryMs): ProductSearch {
+export function createProductSearch(on: {
+  readonly products: Collection<ProductDocument>;
+  readonly vocabulary: Vocabulary;
+  readonly maxTimeMs?: number;
+}): ProductSearch {
+  const { products, vocabulary, maxTimeMs: maxTimeMS = maxQueryMs } = on;
+
+  /** How many products of these prices have one of these terms, up to `most`. Reads keys of an index alone. */
+  async function countPriced(listing: Listing, terms: AnyOf, most: number): Promise<number> {
+    const filter = { $and: [hasOne(terms), ...stockAndPrices(listing)] };
+    const [counted] = await products
+      .aggregate<{ count: number }>([{ $match: filter }, { $limit: most }, { $count: "count" }], {
+        hint: "price",
+        maxTimeMS,
+      })
+      .toArray();
+    return counted?.count ?? 0;
+  }
+
+  /**
+   * The index to read a tier by; undefined when there is nothing in it. A range of prices that holds little is read by its prices:
+   * any other index would be searched from one end to the other for it.
+   */
+  async function indexFor(listing: Listing, terms: TermQuery): Promise<SearchIndex | undefined> {
+    const { index } = sortings[listing.order];
+    if (listing.prices === undefined) return index;
+    const fewest = async (most: number) =>
+      Math.min(...(await Promise.all(termsIn(listing, terms).map((anyOf) => countPriced(listing, anyOf, most)))));
+    if ((await fewest(1)) === 0) return undefined;
+    return index === "price" || (await fewest(maxSorted + 1)) <= maxSorted ? "price" : index;
+  }
+
+  async function listTier(
+    listing: Listing,
+    { terms, tier }: { readonly terms: TermQuery; readonly tier: number },
+    after: ListingPlace | undefined,
+    limit: number,
+  ): Promise<Listed[]> {
+    const hint = await indexFor(listing, terms).catch(explain);
+    if (hint === undefined) return [];
+    const { index, direction } = sortings[listing.order];
+    const keys = keysOf[index].filter((key) => !isFixed(key, listing.prices));
+    const found: Listed[] = [];
+    for (const { range, sort } of rangesAfter(keys, direction, after?.values)) {
+      if (found.length === limit) break;
+      const filter: ProductFilter = { $and: [...conditions(listing, terms), range] };
+      const documents = await products
+        .find(filter, { hint, maxTimeMS })
+        .sort(sort)
+        .limit(limit - found.length)
+        .toArray()
+        .catch(explain);
+      found.push(...documents.map((document) => toListed(document, keys, tier)));
+    }
+    return found;
+  }
+
+  async function countByCategory(listing: Listing, all: readonly AnyOf[]) {
+    const filter = { $and: conditions({ ...listing, category: undefined }, { all, none: [] }) };
+    return await products
+      .aggregate<{ _id: string; count: number }>(
+        [{ $match: filter }, { $limit: maxCounted + 1 }, { $group: { _id: "$category", count: { $sum: 1 } } }],
+        { hint: listing.prices === undefined ? "newest" : "price", maxTimeMS },
+      )
+      .toArray()
+      .catch(explain);
+  }
+
+  /** What the words of a query may be meant to be; undefined when it has none that could be mistyped. */
+  async function correctionsFor({ query }: Listing): Promise<Corrections | undefined> {
+    const corrections = query === undefined ? undefined : await vocabulary.correct(askedWords(query));
+    return corrections?.size ? corrections : undefined;
+  }
+
   return {
     async list(listing, after, limit) {
-      const { index, direction } = sortings[listing.order];
-      const keys = keysOf[index].filter((key) => !isFixed(key, listing.prices));
+      const tiers = tiersOfListing(listing);
       const found: Listed[] = [];
-      for (const [tier, terms] of tiersOfListing(listing).entries()) {
-        if (tier < (after?.tier ?? 0)) continue;
-        const values = tier === after?.tier ? after.values : undefined;
-        for (const { range, sort } of rangesAfter(keys, direction, values)) {
-          if (found.length === limit) return found;
-          const filter: ProductFilter = { $and: [...conditions(listing, terms), range] };
-          const documents = await products
-            .find(filter, { hint: index, maxTimeMS })
-            .sort(sort)
-            .limit(limit - found.length)
-            .toArray()
-            .catch(explain);
-          found.push(...documents.map((document) => toListed(document, keys, tier)));
-        }
-      }
+      const add = async (terms: TermQuery, tier: number) => {
+        if (found.length === limit || tier < (after?.tier ?? 0)) return;
+        const from = tier === after?.tier ? after : undefined;
+        found.push(...(await listTier(listing, { terms, tier }, from, limit - found.length)));
+      };
+      for (const [tier, terms] of tiers.entries()) await add(terms, tier);
+
+      const isElsewhere = found.length > 0 || (after !== undefined && after.tier < tiers.length);
+      if (found.length === limit || (listing.order !== "relevance" && isElsewhere)) return found;
+      const corrections = await correctionsFor(listing);
+      if (corrections !== undefined) await add(correctedTier(listing.query!, corrections), tiers.length);
       return found;
     },
 
     async countCategories(listing) {
       const everywhere = listing.query === undefined ? [] : anywhere(listing.query);
       if (everywhere === undefined) return { counts: [], isPartial: false };
-      const filter = { $and: conditions({ ...listing, category: undefined }, { all: everywhere, none: [] }) };
-      const groups = await products
-        .aggregate<{ _id: string; count: number }>(
-          [{ $match: filter }, { $limit: maxCounted + 1 }, { $group: { _id: "$category", count: { $sum: 1 } } }],
-          { hint: "newest", maxTimeMS },
-        )
-        .toArray()
-        .catch(explain);
+      let groups = await countByCategory(listing, everywhere);
+      const corrections = groups.length === 0 ? await correctionsFor(listing) : undefined;
+      if (corrections !== undefined)
+        groups = await countByCategory(listing, anywhereCorrected(listing.query!, corrections));
       const counts = groups
         .map(({ _id: category, count }) => ({ category, count }))
         .sort((a, b) => b.count - a.count || (a.category < b.category ? -1 : 1));
@@ -120,20 +197,28 @@ function tiersOfListing({ query, order }: Listing): readonly TermQuery[] {
   return all === undefined ? [] : [{ all, none: [] }];
 }
 
-/** What fits a listing, in a tier of it. A term and a value for the stock are there in any case: both lead every index. */
-function conditions(listing: Listing, { all, none }: TermQuery): ProductFilter[] {
-  const { name, category, attributes, prices, inStock } = listing;
+/** What a product has to have to be in a tier of a listing. One list at least: terms lead every index. */
+function termsIn({ name, category, attributes }: Listing, { all }: TermQuery): AnyOf[] {
   const terms: AnyOf[] = [
     ...(category === undefined ? [] : [[categoryTerm(category)]]),
     ...attributes.map((attribute) => [attributeTerm(attribute)]),
     ...(name === undefined ? [] : (inName(name) ?? [[]])),
     ...all,
   ];
+  return terms.length === 0 ? [[everyProduct]] : terms;
+}
+
+/** A value for the stock is there in any case: it comes second in every index. */
+function stockAndPrices({ inStock, prices }: Listing): ProductFilter[] {
+  return [{ in_stock: inStock || { $in: [true, false] } }, ...(prices === undefined ? [] : [priceFilter(prices)])];
+}
+
+/** What fits a listing, in a tier of it. */
+function conditions(listing: Listing, terms: TermQuery): ProductFilter[] {
   return [
-    ...(terms.length === 0 ? [[everyProduct]] : terms).map(hasOne),
-    ...none.map((better): ProductFilter => ({ $nor: [{ $and: better.map(hasOne) }] })),
-    { in_stock: inStock || { $in: [true, false] } },
-    ...(prices === undefined ? [] : [priceFilter(prices)]),
+    ...termsIn(listing, terms).map(hasOne),
+    ...terms.none.map((better): ProductFilter => ({ $nor: [{ $and: better.map(hasOne) }] })),
+    ...stockAndPrices(listing),
   ];
 }
 

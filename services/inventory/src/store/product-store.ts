@@ -1,8 +1,9 @@
-import { isDuplicateKey } from "@shop/platform";
-import type { Collection, Db } from "mongodb";
+import { isDuplicateKey, type Logger } from "@shop/platform";
+import type { Collection, Db, Filter } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Balances } from "../domain/ledger.ts";
 import type { Product, ProductDetails } from "../domain/product.ts";
+import { earlierMarks } from "../domain/search-terms.ts";
 import {
   balanceFromDocument,
   detailsToDocument,
@@ -13,6 +14,7 @@ import {
   partOf,
 } from "./product-document.ts";
 import { searchIndexes } from "./product-search.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 /** The catalogue. What was taken out of it can't be found here; its stock is still the ledger's. */
 export interface ProductStore {
@@ -48,44 +50,80 @@ const among = {
   all: {},
 } as const;
 
-/** The collection, with its indexes. The ledger projects into it. */
-export async function openProducts(db: Db): Promise<Collection<ProductDocument>> {
+/**
+ * The collection, with its indexes and what each product is found by. The ledger projects into it. What an earlier release wrote
+ * is brought up to date; a start that was interrupted goes on there.
+ */
+export async function openProducts(
+  db: Db,
+  vocabulary: Pick<Vocabulary, "learn">,
+  log: Logger,
+): Promise<Collection<ProductDocument>> {
   const products = db.collection<ProductDocument>("products");
   await products.createIndexes([
     { key: { sku: 1 }, name: "sku", unique: true, partialFilterExpression: { sku: { $exists: true } } },
     ...searchIndexes,
   ]);
-  await completeEarlier(products);
+  // Of a release that knew no search.
+  await indexAgain(products, { in_stock: { $exists: false } }, vocabulary, log);
+  // Of one that computed terms otherwise: as a rule an index says at once that there are none.
+  await indexAgain(products, { terms: { $in: [...earlierMarks] } }, vocabulary, log);
   return products;
 }
 
-const completedAtOnce = 500;
+const indexedAtOnce = 500;
 
-/** Products of a release that knew no search: they could not be found. Safe to repeat, and at several replicas at once. */
-async function completeEarlier(products: Collection<ProductDocument>): Promise<void> {
-  for (;;) {
-    const earlier = await products
-      .find({ in_stock: { $exists: false } })
-      .limit(completedAtOnce)
-      .toArray();
-    if (earlier.length === 0) return;
-    await products.bulkWrite(
-      earlier.map(({ _id, version, active, ...document }) => {
+/**
+ * Computes again what products of an earlier release are found by. One that is done no longer fits `earlier`, so an interrupted
+ * run goes on with those that are left. Safe to repeat, at several replicas at once, and while products change.
+ */
+async function indexAgain(
+  products: Collection<ProductDocument>,
+  earlier: Filter<ProductDocument>,
+  vocabulary: Pick<Vocabulary, "learn">,
+  log: Logger,
+): Promise<void> {
+  // Those that change meanwhile are found by another pass.
+  for (let count = 0; ; ) {
+    const before = count;
+    for await (const found of inBatches(products.find(earlier).batchSize(indexedAtOnce), indexedAtOnce)) {
+      if (count === 0)
+        log.info({}, "products of an earlier release are indexed for search before this service answers");
+      const described = found.map(({ _id, version, active, ...document }) => {
         const defaults = { image_url: "", attributes: {}, state: "active" } as const;
         const { details } = fromDocument({ ...defaults, ...document, _id, version, active });
-        const { terms, ...described } = detailsToDocument(details);
-        const inStock = { $gt: [{ $subtract: ["$balance.on_hand", "$balance.reserved"] }, 0] };
-        const fields = { ...described, terms: active ? terms : [] };
-        return {
-          updateOne: {
-            filter: { _id, version, in_stock: { $exists: false } },
-            update: [{ $set: { ...literals(fields), in_stock: inStock } }],
-          },
-        };
-      }),
-      { ordered: false },
-    );
+        return { _id, version, active, details };
+      });
+      await vocabulary.learn(described.map(({ details }) => details));
+      await products.bulkWrite(
+        described.map(({ _id, version, active, details }) => {
+          const { terms, ...rest } = detailsToDocument(details);
+          const inStock = { $gt: [{ $subtract: ["$balance.on_hand", "$balance.reserved"] }, 0] };
+          const fields = { ...rest, terms: active ? terms : [] };
+          return {
+            updateOne: {
+              filter: { _id, version, ...earlier },
+              update: [{ $set: { ...literals(fields), in_stock: inStock } }],
+            },
+          };
+        }),
+        { ordered: false },
+      );
+      count += found.length;
+    }
+    if (count === before) return;
+    log.info({ products: count }, "products of an earlier release were indexed for search");
   }
+}
+
+async function* inBatches<Item>(items: AsyncIterable<Item>, size: number): AsyncIterable<readonly Item[]> {
+  let batch: Item[] = [];
+  for await (const item of items) {
+    if (batch.push(item) < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** Values of a pipeline as they are, whatever they look like. */
@@ -93,7 +131,10 @@ function literals(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, { $literal: value }]));
 }
 
-export function createProductStore(products: Collection<ProductDocument>): ProductStore {
+export function createProductStore(
+  products: Collection<ProductDocument>,
+  vocabulary: Pick<Vocabulary, "learn">,
+): ProductStore {
   return {
     async findById(productId) {
       const document = await products.findOne({ _id: productId, active: true });
@@ -110,6 +151,7 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
       return documents.map(fromDocument);
     },
     async update(read, details, now) {
+      await vocabulary.learn([details]);
       try {
         const document = await products.findOneAndUpdate(isStill(read), changeTo(details, now), {
           returnDocument: "after",
@@ -122,6 +164,7 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
     },
     async updateMany(changes, now) {
       if (changes.length === 0) return 0;
+      await vocabulary.learn(changes.map(({ details }) => details));
       const { matchedCount } = await products.bulkWrite(
         changes.map(({ read, details }) => ({
           updateOne: { filter: isStill(read), update: changeTo(details, now) },
@@ -156,6 +199,7 @@ export function createProductStore(products: Collection<ProductDocument>): Produ
         if (document === null) return undefined;
         const { deleted_sku: sku, version } = document;
         const { details } = fromDocument({ ...document, ...(sku !== undefined && { sku }) });
+        await vocabulary.learn([details]);
         try {
           const restored = await products.findOneAndUpdate(
             { _id: productId, active: false, version },

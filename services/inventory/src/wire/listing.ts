@@ -1,19 +1,25 @@
 import type { ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { invalidFields } from "@shop/platform";
+import { foldText } from "../domain/fold-text.ts";
 import type { Listing, ListingOrder, PriceRange } from "../domain/listing.ts";
 
 /** What is asked for, whatever page of it. Throws INVALID_ARGUMENT for prices without a currency or in the wrong order. */
 export function toListing(request: ListProductsRequest): Listing {
   const { query, name, category, attributes, inStock, orderBy } = request;
   return {
-    query: query || undefined,
-    name: name || undefined,
-    category: category || undefined,
+    query: unlessBlank(query),
+    name: unlessBlank(name),
+    category: unlessBlank(category),
     attributes: [...new Set(attributes)],
     prices: toPriceRange(request),
     inStock,
     order: (orderBy || "relevance") as ListingOrder,
   };
+}
+
+/** What is not visible asks for nothing. */
+function unlessBlank(text: string): string | undefined {
+  return foldText(text) === "" ? undefined : text;
 }
 
 /** The fields that say which products, in which order: a page token belongs to them. */

@@ -192,14 +192,14 @@ export type ListProductsRequest = Message<"shop.inventory.v1.ListProductsRequest
   pageToken: string;
 
   /**
-   * Only products in whose name each of these words, whatever its case, begins a word.
+   * Only products in whose name each of these words begins a word. Compared as in query; blanks alone ask for nothing.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * Only products of this category.
+   * Only products of this category, whatever its case and accents.
    *
    * @generated from field: string category = 4;
    */
@@ -207,14 +207,17 @@ export type ListProductsRequest = Message<"shop.inventory.v1.ListProductsRequest
 
   /**
    * Only products that fit what somebody types, up to 8 words: each of them begins a word of the name or of the SKU, or is a
-   * word of the description. Case and accents do not matter.
+   * word of the description. Case, accents, vowel marks and invisible characters do not matter, nor whether a word is written
+   * as one or split by punctuation or a blank: "tshirt" finds "T-Shirt". Chinese, Japanese and Thai are found by any part. One
+   * typing error in a word of five letters or more is corrected: with another order_by only if nothing has the words
+   * themselves. Blanks alone ask for nothing.
    *
    * @generated from field: string query = 5;
    */
   query: string;
 
   /**
-   * Only products with all of these attributes, each written as "color:red".
+   * Only products with all of these attributes, each written as "color:red", whatever the case and accents of the values.
    *
    * @generated from field: repeated string attributes = 6;
    */
@@ -1538,8 +1541,9 @@ export const InventoryService: GenService<{
    * Finds products that can be bought, a page at a time: those that fit every filter, or all of them.
    *
    * With a query the best come first: the product of that SKU, then those whose name has all of its words, then those whose
-   * name or SKU has words that begin so, then those that tell of them in their description. A page token stays good while
-   * products come and go: none that stays as it is comes twice or is missed.
+   * name or SKU has words that begin so, then those that tell of them in their description, and last those that are found only
+   * once a typing error is corrected. A page token stays good while products come and go: none that stays as it is comes twice
+   * or is missed.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ListProducts
    */

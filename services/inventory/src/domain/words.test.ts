@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { joinedCompounds, joinedPairs, wordsOf } from "./words.ts";
+
+const textsOf = (text: string) => wordsOf(text).map((word) => word.text);
+
+test("words stand between blanks and punctuation, apostrophes of every kind included", () => {
+  for (const apostrophe of ["'", "’", "‘", "`", "´", "ʼ", "ʻ", "＇", "′", "ʹ"])
+    expect(textsOf(`Levi${apostrophe}s jeans`), apostrophe).toEqual(["levi", "s", "jeans"]);
+  expect(textsOf("T-Shirt/Wi‑Fi—3.5mm_R&B")).toEqual(["t", "shirt", "wi", "fi", "3", "5mm", "r", "b"]);
+  expect(textsOf("Ear\u200bphones ke\u00adttle\u2060s")).toEqual(["earphones", "kettles"]);
+});
+
+test("what punctuation separates is written as one, and so are neighbours", () => {
+  expect(joinedCompounds(wordsOf("Levi's U.S.A. tea cup"))).toEqual(["levis", "usa"]);
+  expect(joinedPairs(wordsOf("a-b c"))).toEqual(["ab", "bc"]);
+});
+
+test("scripts without blanks are read as pairs of characters, and what is mixed with them as words", () => {
+  expect(textsOf("日本茶")).toEqual(["日本", "本茶"]);
+  expect(wordsOf("日本茶", { tails: true }).map(({ text }) => text)).toEqual(["日本", "本茶", "茶"]);
+  expect(textsOf("茶")).toEqual(["茶"]);
+  expect(textsOf("用iPhone15壳")).toEqual(["用", "iphone15", "壳"]);
+  expect(textsOf("ラーメン")).toEqual(["らー", "ーめ", "めん"]);
+  expect(textsOf("กาแฟ")).toEqual(["กา", "าแ", "แฟ"]);
+  expect(joinedPairs(wordsOf("用iPhone15壳"))).toEqual([]);
+  expect(textsOf("한국어 사전")).toEqual(["한국어", "사전"]);
+});
