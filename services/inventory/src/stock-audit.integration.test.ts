@@ -3,16 +3,16 @@ import { RepairOutcome } from "@shop/gen/shop/common/v1/audit_pb";
 import { RepairStockRequestSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderCancelledSchema, OrderPlacedSchema, OrderShippedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { auditJob, createAuditReports, type Finding, type Job, newId, pendingEvent } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, silentLog, watchPlans } from "@shop/platform/testing";
 import { expect, test } from "vitest";
-import { adjust } from "./domain/ledger.ts";
+import { adjust, decide } from "./domain/ledger.ts";
 import { stockInvariants } from "./domain/stock-audit.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
 import { repairStock } from "./rpc/repair-stock.ts";
 import { createStockAudit, type StockPlace } from "./stock-audit.ts";
 import type { LedgerEntryDocument } from "./store/ledger-store.ts";
-import { openTestInventory } from "./testing.ts";
+import { newProduct, openTestInventory } from "./testing.ts";
 
 type World = Awaited<ReturnType<typeof openAudit>>;
 
@@ -333,6 +333,65 @@ test("a product with thousands of movements is checked in parts, to its end", as
     }),
   ]);
 }, 60_000);
+
+test("a part reads an entry once, however many of its products moved in it, and no more entries than have 2,000 lines or so", async () => {
+  const world = await openAudit();
+  const products = Array.from({ length: 600 }, () => newProduct(newId("product"), 1));
+  await world.ledger.insertProducts(products, "test");
+  const plansOf = watchPlans(world.ledgerDocuments);
+  let part = await world.audit.part(undefined);
+  expect(part.checked).toEqual({ products: 250, movements: 250 });
+  const plans = await plansOf(async () => {
+    part = await world.audit.part(part.next);
+  });
+  expect(plans.reduce((sum, { documents }) => sum + documents, 0)).toBe(1);
+
+  const decisions = Array.from({ length: 900 }, () => ({
+    order_id: newId("order"),
+    outcome: "void" as const,
+    lines: [],
+  }));
+  const large = Array.from({ length: 4 }, (_, index) =>
+    entry({
+      kind: "decided",
+      decisions: decisions.map(({ order_id, ...rest }) => ({ ...rest, order_id: `${order_id}${index}` })),
+      keys: decisions.map(({ order_id }) => `${order_id}${index}:decision`),
+    }),
+  );
+  await world.ledgerDocuments.insertMany(large);
+  const entries: number[] = [];
+  for (let place: StockPlace | undefined = { phase: "entries" }; place?.phase === "entries"; ) {
+    const { checked, next, findings } = await world.audit.part(place);
+    expect(findings).toEqual([]);
+    entries.push(checked.entries!);
+    place = next;
+  }
+  expect(entries).toEqual([3, 2]);
+});
+
+test("a page of movements reads an entry for each, and names the orders of its product alone", async () => {
+  const world = await openAudit();
+  const [productId, other] = [await world.addProduct(1_000), await world.addProduct(1_000)];
+  const orders: string[] = [];
+  for (let index = 0; index < 30; index++) {
+    const lines = [productId, other].map((id) => ({
+      orderId: newId("order"),
+      lines: [{ productId: id, quantity: 1 }],
+    }));
+    const plan = decide(await world.products.balancesOf([productId, other], "sold"), lines);
+    await world.ledger.append({ kind: "decided", plan, events: [], actor: "test", time: new Date() });
+    orders.unshift(lines[0]!.orderId);
+  }
+  const plansOf = watchPlans(world.ledgerDocuments);
+  const [plan] = await plansOf(async () => {
+    const movements = await world.ledger.movementsOf(productId, 31, 20);
+    expect(movements.map(({ move, orderIds }) => [move.sequence, orderIds])).toEqual(
+      orders.slice(0, 20).map((orderId, index) => [31 - index, [orderId]]),
+    );
+  });
+  expect(plan!.documents).toBe(20);
+  expect(plan!.keys).toBeLessThanOrEqual(41);
+});
 
 test("a balance is mended while its product moves on", async () => {
   const world = await openAudit();

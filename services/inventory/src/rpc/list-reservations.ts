@@ -14,9 +14,8 @@ export function listReservations(on: {
   return async ({ pageToken }) => {
     const query = ["ListReservations"];
     const after = pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query);
-    const entries = await on.store.listEntries(after, entriesPerPage);
+    const { entries, isLast } = await on.store.listEntries(after, entriesPerPage);
     const reserved = entries.flatMap(({ decisions }) => decisions).filter(({ outcome }) => outcome === "reserved");
-    const isLast = entries.length < entriesPerPage;
     return {
       orderIds: reserved.map(({ orderId }) => orderId),
       nextPageToken: isLast ? "" : on.pageTokens.seal(entries.at(-1)!.entryId, query),

@@ -2,7 +2,7 @@ import type { Collection } from "mongodb";
 import type { Closing, Decision, Move } from "../domain/ledger.ts";
 import type { Balance } from "../domain/product.ts";
 import type { Reservation, WrittenEntry } from "../domain/stock-audit.ts";
-import type { LedgerEntryDocument } from "./ledger-store.ts";
+import { type LedgerEntryDocument, moveKey } from "./ledger-store.ts";
 import { balanceToDocument, type ProductDocument } from "./product-document.ts";
 
 /** A product's balance, as it was read. */
@@ -11,24 +11,42 @@ export interface StockBalance {
   readonly balance: Balance;
 }
 
+/** Places among a product's movements, both ends included. */
+export interface PlaceRange {
+  readonly productId: string;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Entries of the ledger in their order, and whether there are no more. */
+export interface EntryPage {
+  readonly entries: readonly WrittenEntry[];
+  readonly isLast: boolean;
+}
+
 /** What the audit reads, and the one thing that it mends: all of it in small bites, by index. */
 export interface StockAuditStore {
   /** By id, those after `after`. */
   listBalances(after: string | undefined, limit: number): Promise<StockBalance[]>;
   findBalance(productId: string): Promise<Balance | undefined>;
   knownProducts(productIds: readonly string[]): Promise<Set<string>>;
-  /** A product's moves of these places; those that nobody took are missing. */
-  movesOf(productId: string, from: number, until: number): Promise<Move[]>;
-  /** When the move at that place was made; undefined when there is none. */
-  moveTime(productId: string, sequence: number): Promise<Date | undefined>;
-  /** In the order of the ledger, those after `after`. */
-  listEntries(after: string | undefined, limit: number): Promise<WrittenEntry[]>;
+  /** The moves of these places, by product; places that were not taken are missing. Reads an entry once for 500 places. */
+  movesOf(places: readonly PlaceRange[]): Promise<ReadonlyMap<string, readonly Move[]>>;
+  /** When the moves at these places were made, by product; those that are not there are missing. */
+  moveTimes(places: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Date>>;
+  /** In the order of the ledger, those after `after`: as many as that, fewer if they tell of more than `maxLines` together. */
+  listEntries(after: string | undefined, limit: number, maxLines?: number): Promise<EntryPage>;
   findEntry(entryId: string): Promise<WrittenEntry | undefined>;
   /** What was decided for orders and what became of it; orders that were not decided are missing. */
   reservationsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Reservation>>;
   /** Writes a balance over the one that was read; false, and nothing done, when it is no longer that. */
   replaceBalance(productId: string, read: Balance, balance: Balance): Promise<boolean>;
 }
+
+/** Keys asked for by one query. */
+const keysAtOnce = 500;
+/** Entries that come over the wire together; the largest have a thousand lines. */
+const entriesPerBatch = 20;
 
 export function createStockAuditStore(
   ledger: Collection<LedgerEntryDocument>,
@@ -58,26 +76,57 @@ export function createStockAuditStore(
         .toArray();
       return new Set(documents.map(({ _id }) => _id));
     },
-    async movesOf(productId, from, until) {
-      const keys = Array.from({ length: until - from + 1 }, (_, index) => `${productId}:${from + index}`);
-      const entries = await ledger
-        .find({ keys: { $in: keys } })
-        .project<Pick<LedgerEntryDocument, "moves">>({ moves: { $elemMatch: { product_id: productId } } })
-        .toArray();
-      return entries.flatMap((entry) => (entry.moves ?? []).map(toMove));
+    async movesOf(places) {
+      const moves = new Map<string, Move[]>();
+      for (const keys of inChunks(places.flatMap(keysOf))) {
+        const wanted = new Set(keys);
+        const productIds = keys.map((key) => key.slice(0, key.indexOf(":"))).sort();
+        for await (const entry of ledger.aggregate<Pick<LedgerEntryDocument, "moves">>([
+          { $match: { keys: { $in: keys } } },
+          {
+            $project: { moves: { $filter: { input: "$moves", cond: isBetween(productIds[0]!, productIds.at(-1)!) } } },
+          },
+        ])) {
+          for (const move of entry.moves.map(toMove)) {
+            if (!wanted.has(moveKey(move.productId, move.sequence))) continue;
+            const known = moves.get(move.productId);
+            if (known === undefined) moves.set(move.productId, [move]);
+            else known.push(move);
+          }
+        }
+      }
+      return moves;
     },
-    async moveTime(productId, sequence) {
-      const entry = await ledger.findOne({ keys: `${productId}:${sequence}` }, { projection: { create_time: 1 } });
-      return entry?.create_time;
+    async moveTimes(places) {
+      const times = new Map<string, Date>();
+      for (const keys of inChunks([...places].map(([productId, sequence]) => moveKey(productId, sequence)))) {
+        const wanted = new Map(keys.map((key) => [key, key.slice(0, key.indexOf(":"))]));
+        const entries = ledger
+          .find({ keys: { $in: keys } })
+          .project<Pick<LedgerEntryDocument, "keys" | "create_time">>({ keys: 1, create_time: 1 });
+        for await (const entry of entries) {
+          for (const productId of entry.keys.map((key) => wanted.get(key))) {
+            if (productId !== undefined) times.set(productId, entry.create_time);
+          }
+        }
+      }
+      return times;
     },
-    async listEntries(after, limit) {
-      const entries = await ledger
+    async listEntries(after, limit, maxLines = Number.POSITIVE_INFINITY) {
+      const entries: WrittenEntry[] = [];
+      let lines = 0;
+      const found = ledger
         .find(after === undefined ? {} : { _id: { $gt: after } })
         .sort({ _id: 1 })
         .limit(limit)
-        .project<LedgerEntryDocument>(entryFields)
-        .toArray();
-      return entries.map(toEntry);
+        .batchSize(entriesPerBatch)
+        .project<LedgerEntryDocument>(entryFields);
+      for await (const entry of found) {
+        entries.push(toEntry(entry));
+        lines += entry.moves.length + entry.decisions.length + entry.closings.length;
+        if (lines >= maxLines) return { entries, isLast: false };
+      }
+      return { entries, isLast: entries.length < limit };
     },
     async findEntry(entryId) {
       const entry = await ledger.findOne({ _id: entryId }, { projection: entryFields });
@@ -85,19 +134,26 @@ export function createStockAuditStore(
     },
     async reservationsOf(orderIds) {
       const wanted = new Set(orderIds);
-      const entries = await ledger
-        .find({ keys: { $in: orderIds.flatMap((orderId) => steps.map((step) => `${orderId}:${step}`)) } })
-        .project<Pick<LedgerEntryDocument, "decisions" | "closings">>({ decisions: 1, closings: 1 })
-        .toArray();
       const closings = new Map<string, Set<Closing["outcome"]>>();
-      for (const { order_id, outcome } of entries.flatMap((entry) => entry.closings)) {
-        closings.set(order_id, (closings.get(order_id) ?? new Set()).add(outcome));
+      const decisions = new Map<string, Decision>();
+      for (const keys of inChunks(orderIds.flatMap((orderId) => steps.map((step) => `${orderId}:${step}`)))) {
+        const entries = ledger
+          .find({ keys: { $in: keys } })
+          .project<Pick<LedgerEntryDocument, "decisions" | "closings">>({ decisions: 1, closings: 1 });
+        // One after the other: an entry may tell of a thousand orders, of which one is wanted.
+        for await (const entry of entries) {
+          for (const { order_id, outcome } of entry.closings) {
+            if (wanted.has(order_id)) closings.set(order_id, (closings.get(order_id) ?? new Set()).add(outcome));
+          }
+          for (const decision of entry.decisions) {
+            if (wanted.has(decision.order_id)) decisions.set(decision.order_id, toDecision(decision));
+          }
+        }
       }
-      const decisions = entries.flatMap((entry) => entry.decisions).filter(({ order_id }) => wanted.has(order_id));
       return new Map(
-        decisions.map((decision) => [
-          decision.order_id,
-          { decision: toDecision(decision), closings: closings.get(decision.order_id) ?? new Set() },
+        [...decisions].map(([orderId, decision]) => [
+          orderId,
+          { decision, closings: closings.get(orderId) ?? new Set() },
         ]),
       );
     },
@@ -118,6 +174,21 @@ export function createStockAuditStore(
       return result.matchedCount === 1;
     },
   };
+}
+
+function inChunks(keys: readonly string[]): string[][] {
+  const chunks: string[][] = [];
+  for (let from = 0; from < keys.length; from += keysAtOnce) chunks.push(keys.slice(from, from + keysAtOnce));
+  return chunks;
+}
+
+function keysOf({ productId, from, until }: PlaceRange): string[] {
+  return Array.from({ length: until - from + 1 }, (_, index) => moveKey(productId, from + index));
+}
+
+/** A comparison for each move rather than with each product that is wanted: those of a part of the audit are neighbours. */
+function isBetween(first: string, last: string) {
+  return { $and: [{ $gte: ["$$this.product_id", first] }, { $lte: ["$$this.product_id", last] }] };
 }
 
 function toBalance({ on_hand, reserved, sequence }: ProductDocument["balance"]): Balance {

@@ -57,3 +57,22 @@ test("orders of a time are found without going through those before or after", a
     expect(plan!.keys, JSON.stringify(filter)).toBeLessThanOrEqual(3);
   }
 });
+
+test("orders before a time cost a page, though as many as ever were placed in the minute after it", async () => {
+  const { documents, orders, place } = await openTestOrders();
+  const plansOf = watchPlans(documents);
+  const userId = newId("user");
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  for (let index = 0; index < 300; index++) {
+    vi.setSystemTime(firstDay + index * 50);
+    await place();
+  }
+  await documents.updateMany({}, { $set: { user_id: userId } });
+  const createdBefore = new Date(firstDay + 30 * 50);
+  for (const filter of [{ createdBefore }, { createdBefore, userId }, { createdBefore, status: "pending" as const }]) {
+    const [plan] = await plansOf(async () => expect(await orders.list(filter, 20)).toHaveLength(20));
+    expect(plan!.documents, JSON.stringify(filter)).toBeLessThanOrEqual(20 + 3);
+    expect(plan!.keys, JSON.stringify(filter)).toBeLessThanOrEqual(20 + 4);
+  }
+});
