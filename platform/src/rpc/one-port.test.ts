@@ -4,10 +4,12 @@ import * as http2 from "node:http2";
 import * as net from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import cors from "@fastify/cors";
 import Fastify, { type FastifyInstance } from "fastify";
 import { afterEach, expect, test } from "vitest";
 import { type OnePortOptions, onePortServerFactory, portOf } from "./one-port.ts";
+import { endHeaders, endStream, frame, frameTypes, headerBlock, opening, readFrames } from "./testing/http2-frames.ts";
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -185,6 +187,25 @@ test("close() gives up after the grace on an HTTP/2 client that does not close i
   await app.close();
 });
 
+// Node neither writes nor reads any more then: it never learns that the client has gone, and does not end the session.
+test("an HTTP/2 client that broke the protocol after a GOAWAY, with a request under way, is forgotten when it has gone", async () => {
+  const { app, port, endlessRequests } = await start({ sessionCheckMs: 50 });
+  const socket = connect(port);
+  const request = { ":method": "GET", ":scheme": "http", ":path": "/never", ":authority": "a" };
+  socket.write(opening(frame("headers", endHeaders | endStream, 1, headerBlock(request))));
+  await expect.poll(endlessRequests, { interval: 5 }).toBe(1);
+  const refused = new Promise<void>((resolve) => {
+    readFrames(socket, (type) => {
+      if (type === frameTypes.goaway) resolve();
+    });
+  });
+  socket.write(Buffer.concat([frame("goaway", 0, 0, Buffer.alloc(8)), frame("pushPromise", endHeaders, 7)]));
+  await refused;
+  socket.destroy();
+  const connections = promisify(app.server.getConnections).bind(app.server);
+  await expect.poll(() => connections()).toBe(0);
+});
+
 test("HTTP/2 clients are told how many streams and how much header they may send", async () => {
   const { port } = await start();
   const session = connect2(port);
@@ -198,7 +219,7 @@ function preface(): string {
 
 async function start(
   options: OnePortOptions = {},
-): Promise<{ app: FastifyInstance; port: number; slowRequests: () => number }> {
+): Promise<{ app: FastifyInstance; port: number; slowRequests: () => number; endlessRequests: () => number }> {
   const app = Fastify({ serverFactory: onePortServerFactory(options) });
   await app.register(cors);
   app.get("/hello", (request) => ({ version: request.raw.httpVersion }));
@@ -209,10 +230,14 @@ async function start(
     await delay(100);
     return JSON.stringify("slow");
   });
-  app.get("/never", () => new Promise(() => {}));
+  let never = 0;
+  app.get("/never", () => {
+    never++;
+    return new Promise(() => {});
+  });
   await app.listen({ host: "127.0.0.1", port: 0 });
   cleanUp.push(() => app.close());
-  return { app, port: portOf(app.server), slowRequests: () => slow };
+  return { app, port: portOf(app.server), slowRequests: () => slow, endlessRequests: () => never };
 }
 
 function connect(port: number): net.Socket {

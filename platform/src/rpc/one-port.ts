@@ -29,7 +29,10 @@ export interface OnePortOptions {
   readonly keepAliveMs?: number;
   /** HTTP/2: streams that one client may hold open at the same time. */
   readonly maxConcurrentStreams?: number;
-  /** HTTP/2: how often a connection is asked by PING whether it lives; one that had no stream since is closed. */
+  /**
+   * HTTP/2: how often a connection is asked by PING whether it lives; one that had no stream since is closed, and one whose peer
+   * said so long ago that it is leaving (GOAWAY).
+   */
   readonly sessionCheckMs?: number;
   /** HTTP/2: a PING that stays unanswered for so long means the peer is gone. */
   readonly pingTimeoutMs?: number;
@@ -261,10 +264,15 @@ export class OnePortServer extends http.Server {
     });
     const greeting = setTimeout(() => session.destroy(), sniffTimeoutMs);
     session.once("remoteSettings", () => clearTimeout(greeting));
+    let wasClosed = false;
     const check = setInterval(() => {
-      if (streams > 0) this.#askWhetherAlive(session);
+      // After a GOAWAY Node sends no PING; and when an error followed it reads no more either, and never learns that the peer
+      // has gone.
+      if (wasClosed) session.destroy();
+      else if (streams > 0) this.#askWhetherAlive(session);
       else if (!used) session.destroy();
       used = false;
+      wasClosed = session.closed;
     }, sessionCheckMs);
     this.#sessions.add(session);
     session.once("close", () => {
