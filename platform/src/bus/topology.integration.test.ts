@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { LocalizedMessageSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { HealthCheckRequestSchema } from "@shop/gen/grpc/health/v1/health_pb";
 import { expect, onTestFinished, test } from "vitest";
 import { newId } from "../ids.ts";
 import { createLease } from "../mongo/lease.ts";
@@ -7,8 +7,8 @@ import { openTestBus, openTestDb, silentLog } from "../testing/index.ts";
 import { ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
 import { createStreamRecovery } from "./stream-recovery.ts";
 
-// Any message will do for an event; no other test has this one.
-const event = LocalizedMessageSchema;
+// Any message will do for an event. A stream takes those of a whole package: no other test has one of this package.
+const event = HealthCheckRequestSchema;
 const stream = "test-topology";
 
 async function openTopology() {
@@ -20,13 +20,17 @@ async function openTopology() {
     stream,
     event,
     maxBatch: 10,
-    handle: async (messages) => void heard.push(...messages.map(({ message }) => message)),
+    handle: async (messages) => void heard.push(...messages.map(({ service }) => service)),
   });
   await ensureConsumer(bus, handler);
   const stop = await startConsumer(bus, handler, silentLog);
   onTestFinished(stop);
   const say = (message: string) =>
-    bus.publish({ id: newId("event"), type: event.typeName, payload: toBinary(event, create(event, { message })) });
+    bus.publish({
+      id: newId("event"),
+      type: event.typeName,
+      payload: toBinary(event, create(event, { service: message })),
+    });
   const untilHeard = (...messages: string[]) =>
     expect.poll(() => heard, { timeout: 15_000 }).toEqual(expect.arrayContaining(messages));
   const acknowledged = async () => (await bus.manager.consumers.info(stream, handler.durable)).ack_floor.stream_seq;
