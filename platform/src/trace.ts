@@ -42,7 +42,7 @@ function traceIdOf(traceparent: string | null | undefined): string | undefined {
  * the id that audits are searched by. Changes `headers`; costs nothing where a caller says nothing.
  */
 export function beginTrace(headers: Record<string, string | string[] | undefined>): void {
-  delete headers[callerTraceparentHeader];
+  if (headers[callerTraceparentHeader] !== undefined) delete headers[callerTraceparentHeader];
   const said = headers[traceparentHeader];
   if (said === undefined) return;
   headers[traceparentHeader] = newTraceparent(newTraceId());

@@ -45,13 +45,15 @@ function guardedEmit(on: NetworkObject, report: (error: NetworkError) => void): 
     report({ on, kind: "exception", error });
     end(object);
   }
-  function emit(this: EventEmitter, ...event: Parameters<Emit>): boolean {
+  function emit(this: EventEmitter, event: string | symbol, ...rest: unknown[]): boolean {
     try {
-      if (event[0] === "error") {
-        report({ on, kind: "error", error: event[1] });
+      // Most events carry nothing: they are passed on without an array.
+      if (rest.length === 0) return unguarded.call(this, event);
+      if (event === "error") {
+        report({ on, kind: "error", error: rest[0] });
         if (this.listenerCount("error") === 0) return false;
       }
-      return Reflect.apply(unguarded, this, event);
+      return unguarded.call(this, event, ...rest);
     } catch (error) {
       caught(this, error);
       return true;

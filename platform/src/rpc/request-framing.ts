@@ -8,6 +8,7 @@ import {
   writeMethodNotAllowed,
   writeProtocolError,
 } from "./protocol-error.ts";
+import { hopByHop } from "./request-head.ts";
 import { announcesBody, mayHaveBody } from "./rest/has-body.ts";
 import { alwaysSaid } from "./security-headers.ts";
 
@@ -17,14 +18,7 @@ import { alwaysSaid } from "./security-headers.ts";
  */
 const connectionOptions: ReadonlySet<string> = new Set([
   "close",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "upgrade",
+  ...[...hopByHop].filter((name) => name !== "connection" && name !== "transfer-encoding"),
 ]);
 
 interface Head {

@@ -4,7 +4,7 @@ import type { AnyRequest } from "./protocol-error.ts";
 import type { RequestHead } from "./upstream-call.ts";
 
 /** RFC 9110 7.6.1. `trailer` only announces, and Node refuses it where it cannot send any. */
-const hopByHop = new Set([
+export const hopByHop: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
   "keep-alive",
