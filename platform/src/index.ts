@@ -40,15 +40,8 @@ export { isDuplicateKey } from "./mongo/duplicate-key.ts";
 export { createGroupCommit } from "./mongo/group-commit.ts";
 export { oneAtATime } from "./one-at-a-time.ts";
 export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
-export {
-  aggregateIdOf,
-  batched,
-  type PendingEvent,
-  pendingEvent,
-  unbatched,
-  type WithOutbox,
-} from "./outbox/pending-event.ts";
-export { createOutboxUpkeep, type OutboxUpkeep } from "./outbox/upkeep.ts";
+export { batched, eventIdOf, type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
+export { createOutboxUpkeep, type OutboxLag, type OutboxUpkeep, type StuckDocument } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";

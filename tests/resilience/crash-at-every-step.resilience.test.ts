@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
-import { endLeases, type Flow, flows, type Journey, type Outcome, observe } from "./crash-flows.ts";
+import { endLeases, expectTold, type Flow, flows, type Journey, type Outcome, observe } from "./crash-flows.ts";
 import type { CrashPoint, Instructions, Step } from "./crash-points.ts";
 import { type CrashShop, startCrashShop } from "./crash-shop.ts";
 
@@ -76,10 +76,19 @@ async function becomes(
   );
 }
 
-async function prepare(shop: CrashShop, flow: Flow): Promise<{ journey: Journey; before: Outcome }> {
+interface Prepared {
+  readonly journey: Journey;
+  readonly before: Outcome;
+  /** The first message of the stream of orders that may tell of it. */
+  readonly firstSeq: number;
+}
+
+async function prepare(shop: CrashShop, flow: Flow): Promise<Prepared> {
   await shop.recover();
+  const { state } = await shop.jetstream.streams.info("orders");
   const journey = await flow.prepare(shop);
-  return { journey, before: await observe(shop, journey.name, { asPublic: !flow.startsDead }) };
+  const before = await observe(shop, journey.name, { asPublic: !flow.startsDead });
+  return { journey, before, firstSeq: state.last_seq + 1 };
 }
 
 async function setOut(shop: CrashShop, flow: Flow, instructions: Instructions): Promise<void> {
@@ -137,7 +146,7 @@ describe("wherever a service dies, what was accepted reaches its end, and nothin
       { timeout: 4 * convergeMs },
       async ({ step, done }) => {
         await inShop(async (shop) => {
-          const { journey, before } = await prepare(shop, flow);
+          const { journey, before, firstSeq } = await prepare(shop, flow);
           await setOut(shop, flow, { crash: { step, done } });
           const wasAccepted = journey.act().then(
             () => true,
@@ -157,6 +166,7 @@ describe("wherever a service dies, what was accepted reaches its end, and nothin
           // The same request again.
           await eventually(journey.act, { timeoutMs: convergeMs });
           await becomes(shop, journey, ends);
+          await expectTold(shop, journey, firstSeq);
         });
       },
     );

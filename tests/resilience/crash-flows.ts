@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { expect } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
 import type { Instructions } from "./crash-points.ts";
 import type { CrashShop, ServiceName } from "./crash-shop.ts";
+import { eventsOfOrders } from "./observe.ts";
 
 /** What there is of each of the two products that a flow has for itself. */
 const stocked = 5;
@@ -33,6 +35,8 @@ export interface Journey {
   readonly outcome: Outcome;
   /** Ends that are as good, once a crash has let something else come first. */
   readonly orElse?: readonly Outcome[];
+  /** Whether the flow begins with an OrderPlaced that is lost for good. */
+  readonly losesPlaced?: boolean;
   /** What there may be besides of what was not accepted, until it is asked for again. */
   readonly partly?: readonly Outcome[];
 }
@@ -353,6 +357,7 @@ async function leavingLost(shop: CrashShop, waitedMs: number): Promise<string> {
 async function leavingUnanswered(shop: CrashShop): Promise<Journey> {
   return {
     name: await leavingLost(shop, 60_000),
+    losesPlaced: true,
     async act() {},
     outcome: outcome(
       [["pending", "confirmed"]],
@@ -373,7 +378,32 @@ async function leavingUndecided(shop: CrashShop): Promise<Journey> {
     .db("orders")
     .collection<LeaseRow>("leases")
     .insertOne({ _id: "ask-for-decisions", holder: elsewhere, expire_time: new Date(Date.now() + 600_000) });
-  return { name, async act() {}, outcome: calledOff };
+  return { name, losesPlaced: true, async act() {}, outcome: calledOff };
+}
+
+/** An order that is confirmed, and whose event orders died with. */
+async function leavingDecided(shop: CrashShop): Promise<Journey> {
+  const { name, place } = await twoProducts(shop);
+  await shop.instruct("orders", { hold: "publish OrderConfirmed" });
+  await place();
+  await eventually(async () => {
+    const { orders, onTheirWay } = await observe(shop, name, { asPublic: false });
+    // The decision, which stands for it.
+    expect([orders, onTheirWay]).toEqual([[["pending", "confirmed"]], 1]);
+  });
+  await leaveBehind(shop, "orders");
+  return {
+    name,
+    async act() {},
+    outcome: outcome(
+      [["pending", "confirmed"]],
+      [
+        [stocked, 1],
+        [stocked, 2],
+      ],
+      [...received, "reserved"],
+    ),
+  };
 }
 
 /** Lets so much time pass that whoever starts next has what a dead process of this service held. */
@@ -398,8 +428,7 @@ async function leaveBehind(shop: CrashShop, service: "orders" | "inventory"): Pr
 }
 
 /** Steps of following a decision, which has flows of its own. */
-const following =
-  "find pending orders|find moved orders|\\w+ decisions|publish Order(Confirmed|Rejected)|update orders|ack";
+const following = "find changed orders|\\w+ decisions|publish Order(Confirmed|Rejected)|update orders|ack";
 
 /** Every way that is enumerated. */
 export const flows: readonly Flow[] = [
@@ -515,6 +544,15 @@ export const flows: readonly Flow[] = [
     prepare: leavingUnanswered,
   },
   {
+    name: "complete a decision",
+    service: "orders",
+    has: ["update orders", "find changed orders", "publish OrderConfirmed", "delete decisions"],
+    // Looking for more.
+    except: /^(find orders|sweep|look)/,
+    startsDead: true,
+    prepare: leavingDecided,
+  },
+  {
     name: "cancel the undecided",
     service: "orders",
     has: ["look for late orders", "findAndModify orders", "publish OrderCancelled"],
@@ -604,19 +642,36 @@ export async function observe(shop: CrashShop, name: string, { asPublic = true }
   };
 }
 
+/**
+ * Compares what the stream says of a journey's orders, from its message `firstSeq` on, with their histories. An event may have
+ * come twice.
+ */
+export async function expectTold(
+  shop: CrashShop,
+  { name, losesPlaced = false }: Journey,
+  firstSeq: number,
+): Promise<void> {
+  const orders = shop.mongo.db("orders").collection<OrderRow>("orders");
+  const placed = await orders.find({ "request.id": new RegExp(`^${name}`) }).toArray();
+  const changes = placed.flatMap(({ _id, history }) => history.map(({ status }) => `${_id} ${status.toUpperCase()}`));
+  const happened = changes.filter((change) => !(losesPlaced && change.endsWith(" PENDING")));
+  const ids = new Set(placed.map(({ _id }) => _id));
+  const told = (await eventsOfOrders(shop.nats, firstSeq)).filter(({ orderId }) => ids.has(orderId));
+  expect(new Set(told.map(({ orderId, status }) => `${orderId} ${status}`))).toEqual(new Set(happened));
+}
+
 async function countOnTheirWay({ mongo, jetstream }: CrashShop): Promise<number> {
   const unheard = async (stream: string) => {
     const consumers = await jetstream.consumers.list(stream).next();
-    return consumers.reduce((sum, { num_pending, num_ack_pending }) => sum + num_pending + num_ack_pending, 0);
+    return consumers
+      .filter(({ config }) => config.durable_name !== undefined)
+      .reduce((sum, { num_pending, num_ack_pending }) => sum + num_pending + num_ack_pending, 0);
   };
-  const unpublished = (db: string, collection: string) =>
-    mongo
-      .db(db)
-      .collection(collection)
-      .countDocuments({ "outbox.0": { $exists: true } });
+  const unpublished = (db: string, collection: string, filter: object = { "outbox.0": { $exists: true } }) =>
+    mongo.db(db).collection(collection).countDocuments(filter);
   const counts = await Promise.all([
     unpublished("orders", "orders"),
-    unpublished("orders", "decisions"),
+    unpublished("orders", "decisions", {}),
     unpublished("inventory", "ledger"),
     unheard("orders"),
     unheard("inventory"),

@@ -135,9 +135,8 @@ function kindOfCommand(command: Command): string | undefined {
   const kind = typeof command[verb] === "string" ? `${verb} ${command[verb]}` : verb;
   if (verb === "find") {
     const filter = command.filter as object;
-    // What a decision asks: which of its orders still wait, and which it has moved.
-    if ("version" in filter) return kind.replace("find", "find pending");
-    if ("history.1.status" in filter) return kind.replace("find", "find moved");
+    // What a decision asks: which orders it has changed.
+    if ("history.1.time" in filter) return kind.replace("find", "find changed");
     if ("outbox.0" in filter) return instructions.withSweeps ? kind.replace("find", "sweep") : undefined;
     // Only jobs read in ascending order of ids; only audits ask for ids alone.
     const { sort, projection } = command as { sort?: object | Map<string, unknown>; projection?: object };

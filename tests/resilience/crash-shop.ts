@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
@@ -40,6 +40,7 @@ export interface CrashShop {
   /** Clients of some who only buy. */
   readonly buyers: readonly Client<typeof OrderService>[];
   readonly mongo: MongoClient;
+  readonly nats: NatsConnection;
   readonly jetstream: JetStreamManager;
   /** Tells a service what to do from its next step on. */
   instruct(service: ServiceName, instructions: Instructions): Promise<void>;
@@ -156,6 +157,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
       inventory,
       buyers: buyers.map((buyer) => buyer.orders),
       mongo,
+      nats,
       jetstream: await jetstreamManager(nats),
       instruct: (service, instructions) => tell(running.get(service)!, service, instructions),
       logOf,

@@ -171,12 +171,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the stock's answer moves an order from wherever it is",
     file: "services/orders/src/store/decision-store.ts",
-    from: "{ _id: { $in: order_ids }, version: pendingVersion }",
-    to: "{ _id: { $in: order_ids } }",
-    also: {
-      from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
-      to: "{ _id: { $in: [...orderIds] } }",
-    },
+    from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
+    to: "{ _id: { $in: [...orderIds] } }",
     under: "a crowd in a hurry",
     breaks: ["move lost", "decision"],
   },
@@ -186,9 +182,17 @@ export const mutants: readonly Mutant[] = [
     from: "$set: { status: move.status, status_reason: move.reason, update_time: move.time },",
     to: "$set: { status: move.status, status_reason: move.reason, update_time: move.time, outbox: [] },",
     also: {
-      from: "...(placed_event_ids.length === 0 ? {} : { $pull: { outbox: { id: { $in: placed_event_ids } } } }),",
+      from: "...(publishedTypes.length === 0 ? {} : { $pull: { outbox: { type: { $in: [...publishedTypes] } } } }),",
       to: "",
     },
+    under: "a bus out of reach",
+    breaks: ["untold"],
+  },
+  {
+    name: "a decision is deleted before its events are published",
+    file: "services/orders/src/follow-stock.ts",
+    from: "    await publish(batched(",
+    to: "    await decisions.remove(decision.decisionId);\n    await publish(batched(",
     under: "a bus out of reach",
     breaks: ["untold"],
   },

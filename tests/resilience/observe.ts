@@ -1,9 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import type { StockMovement } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { natsServers } from "@shop/platform";
 import type { MongoClient } from "mongodb";
@@ -12,11 +12,12 @@ import type { LedgerEntry, Observed, ObservedOrder, ObservedProduct } from "./ch
 
 const pageSize = 100;
 const productsAtOnce = 8;
-/** Collections whose documents carry the events that are still to be published. */
+const withEvents = { "outbox.0": { $exists: true } };
+/** Collections, and which of their documents stand for events that are still to be published. */
 const outboxes = [
-  ["orders", "orders"],
-  ["orders", "decisions"],
-  ["inventory", "ledger"],
+  ["orders", "orders", withEvents],
+  ["orders", "decisions", {}],
+  ["inventory", "ledger", withEvents],
 ] as const;
 
 /** Tells whether anything is still on its way: orders that wait, events that were not published. */
@@ -51,6 +52,8 @@ export async function observe(
   };
 }
 
+const schemas = new Map(file_shop_orders_v1_events.messages.map((schema) => [schema.typeName, schema]));
+
 /** What each event says that an order has become. */
 const statusOf: Readonly<Record<string, string>> = {
   OrderPlaced: "PENDING",
@@ -65,24 +68,35 @@ const statusOf: Readonly<Record<string, string>> = {
 async function readTold(natsUrl: string): Promise<Observed["told"]> {
   const connection = await connect(natsServers(natsUrl));
   try {
-    const { state } = await (await jetstreamManager(connection)).streams.info("orders");
-    const told: { orderId: string; status: string }[] = [];
-    if (state.messages === 0) return told;
-    const consumer = await jetstream(connection).consumers.get("orders");
-    for await (const { headers, subject, data, seq } of await consumer.consume()) {
-      const name = subject.split(".").at(-1)!;
-      const isBatch = headers?.get("Content-Type").includes("EventBatch") ?? false;
-      const payloads = isBatch ? fromBinary(EventBatchSchema, data).events.map(({ payload }) => payload) : [data];
-      for (const payload of payloads) {
-        // All of them begin with the order's id.
-        told.push({ orderId: fromBinary(OrderPlacedSchema, payload).orderId, status: statusOf[name] ?? name });
-      }
-      if (seq >= state.last_seq) break;
-    }
-    return told;
+    return await eventsOfOrders(connection);
   } finally {
     await connection.close();
   }
+}
+
+/** What the stream of orders says, from its message `firstSeq` on. */
+export async function eventsOfOrders(connection: NatsConnection, firstSeq = 1): Promise<Observed["told"]> {
+  const { state } = await (await jetstreamManager(connection)).streams.info("orders");
+  const told: { orderId: string; status: string }[] = [];
+  if (state.messages === 0 || state.last_seq < firstSeq) return told;
+  const consumer = await jetstream(connection).consumers.get("orders", {
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: firstSeq,
+  });
+  const messages = await consumer.consume();
+  for await (const { headers, subject, data, seq } of messages) {
+    const name = subject.split(".").at(-1)!;
+    const isBatch = headers?.get("Content-Type").includes("EventBatch") ?? false;
+    const payloads = isBatch ? fromBinary(EventBatchSchema, data).events.map(({ payload }) => payload) : [data];
+    for (const payload of payloads) {
+      const { orderId } = fromBinary(schemas.get(subject)!, payload) as unknown as { orderId: string };
+      told.push({ orderId, status: statusOf[name] ?? name });
+    }
+    if (seq >= state.last_seq) break;
+  }
+  await messages.close();
+  await consumer.delete();
+  return told;
 }
 
 /** An order that the stock has answered; times are of the services' clock, in milliseconds. */
@@ -107,8 +121,7 @@ export async function decidedOrders(mongo: MongoClient): Promise<Decided[]> {
 
 async function countOutboxes(mongo: MongoClient): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
-  for (const [database, collection] of outboxes) {
-    const left = { "outbox.0": { $exists: true } };
+  for (const [database, collection, left] of outboxes) {
     counts[`${database}.${collection}`] = await mongo.db(database).collection(collection).countDocuments(left);
   }
   return counts;

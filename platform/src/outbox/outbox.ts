@@ -15,8 +15,8 @@ interface SweeperOptions<Document extends WithOutbox> {
   readonly lease: Lease;
   /** Younger events, in milliseconds, are left to the writer that committed them. */
   readonly afterMs: number;
-  /** Sees the documents first, and answers those that are to be published. */
-  before?(documents: readonly Document[]): Promise<readonly Document[]>;
+  /** Sees the documents first. */
+  before?(documents: readonly Document[]): Promise<void>;
 }
 
 /** Publishes what documents of one collection carry in their outbox. */
@@ -44,12 +44,10 @@ export async function ensureOutboxIndex<Document extends WithOutbox>(collection:
   );
 }
 
-/** `deletesPublished`: the documents are there for their events alone, and go with them. */
 export function createOutbox<Document extends WithOutbox>(
   documents: Collection<Document>,
   bus: Bus,
   log: Logger,
-  { deletesPublished = false }: { readonly deletesPublished?: boolean } = {},
 ): Outbox<Document> {
   // The driver's types can't see through the type parameter that every document here carries an outbox.
   const collection = documents as unknown as Collection<WithOutbox>;
@@ -67,13 +65,11 @@ export function createOutbox<Document extends WithOutbox>(
     const documentIds = cleared.map(([documentId]) => documentId);
     const eventIds = cleared.flatMap(([, ids]) => ids);
     try {
-      if (deletesPublished) await collection.deleteMany({ _id: { $in: documentIds } }, { writeConcern });
-      else
-        await collection.updateMany(
-          { _id: { $in: documentIds } },
-          { $pull: { outbox: { id: { $in: eventIds } } } },
-          { writeConcern },
-        );
+      await collection.updateMany(
+        { _id: { $in: documentIds } },
+        { $pull: { outbox: { id: { $in: eventIds } } } },
+        { writeConcern },
+      );
     } catch (error) {
       log.warn({ err: error }, "published events were not cleared, they will come again");
     }
@@ -123,9 +119,8 @@ export function createOutbox<Document extends WithOutbox>(
         .limit(sweepBatch)
         .toArray();
       if (left.length === 0 || signal.aborted) return;
-      const found = left as unknown as readonly Document[];
-      const documents = before === undefined ? found : await before(found);
-      await Promise.all(documents.map((document) => publish(document._id, document.outbox)));
+      await before?.(left as unknown as readonly Document[]);
+      await Promise.all(left.map((document) => publish(document._id, document.outbox)));
       // The next look is by majority: it would find, and publish, all of it again.
       await clear({ w: "majority" });
       log.info({ documents: left.length }, "the sweeper published what was left");

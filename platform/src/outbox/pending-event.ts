@@ -1,5 +1,4 @@
-import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Binary } from "mongodb";
 import { type BusMessage, batchMessage, type Event, inParts, toMessage } from "../bus/event-batch.ts";
 import { currentTraceparent } from "../trace.ts";
@@ -21,24 +20,29 @@ export interface WithOutbox {
   outbox: PendingEvent[];
 }
 
-/**
- * An event about version `version` of an aggregate. `n` tells apart events of one type about one version; `service` is the
- * name of whoever emits.
- */
+/** Which event of its type it is: about version `version` of an aggregate. `n` tells apart events of one type about one version. */
+interface EventKey {
+  /** The name of the publishing service. */
+  readonly service: string;
+  readonly aggregateId: string;
+  readonly version: number;
+  readonly n?: number;
+}
+
+/** The id of an event: the same key is the same event. */
+export function eventIdOf(schema: DescMessage, { service, aggregateId, version, n = 0 }: EventKey): string {
+  return `${service}/${schema.name}/${aggregateId}/${version}/${n}`;
+}
+
+/** An event about a version of an aggregate, ready to be committed with it. */
 export function pendingEvent<Schema extends DescMessage>(
   schema: Schema,
   message: MessageInitShape<Schema>,
-  about: {
-    readonly service: string;
-    readonly aggregateId: string;
-    readonly version: number;
-    readonly n?: number;
-    readonly time: Date;
-  },
+  about: EventKey & { readonly time: Date },
 ): PendingEvent {
   const traceparent = currentTraceparent();
   return {
-    id: `${about.service}/${schema.name}/${about.aggregateId}/${about.version}/${about.n ?? 0}`,
+    id: eventIdOf(schema, about),
     type: schema.typeName,
     payload: new Binary(toBinary(schema, create(schema, message))),
     ...(traceparent === undefined ? {} : { traceparent }),
@@ -56,25 +60,6 @@ export function batched(events: readonly PendingEvent[]): PendingEvent[] {
       return { id, type, payload: new Binary(payload), batch: part.length, time: pending.time };
     }),
   );
-}
-
-/** Events that were packed by `batched`, one by one again. */
-export function unbatched(pending: readonly PendingEvent[]): PendingEvent[] {
-  return pending.flatMap((packed) => {
-    if (packed.batch === undefined) return [packed];
-    return fromBinary(EventBatchSchema, packed.payload.buffer).events.map(({ id, payload, traceparent }) => ({
-      id,
-      type: packed.type,
-      payload: new Binary(payload),
-      ...(traceparent === "" ? {} : { traceparent }),
-      time: packed.time,
-    }));
-  });
-}
-
-/** The id of the aggregate that an event tells of. */
-export function aggregateIdOf({ id }: Pick<PendingEvent, "id">): string {
-  return id.split("/")[2] ?? "";
 }
 
 /** What the bus is sent in place of a batch; undefined for what is one event. */

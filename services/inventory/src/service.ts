@@ -134,7 +134,6 @@ export const inventory = defineModule({
           async before(entries) {
             const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
             await ledger.catchUp(productIds);
-            return entries;
           },
         }),
         auditJob({

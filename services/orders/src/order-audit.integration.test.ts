@@ -58,6 +58,7 @@ async function openAudit() {
     store: createOrderAuditStore(shop.documents),
     reservations,
     upkeep: shop.upkeep,
+    decisions: shop.decisions,
     clock,
     decisionDeadlineMs: 120_000,
   });
@@ -263,6 +264,20 @@ const damages: readonly Damage[] = [
       await drained();
       await documents.updateOne({ _id: order.orderId }, { $set: { outbox: [placedEvent(order, 7)] } });
       return order.orderId;
+    },
+  },
+  {
+    says: "a decision whose events do not leave",
+    invariant: "ORDER_EVENT_UNPUBLISHED",
+    repeats: "nothing",
+    async plant({ place, reserve, decisions, drained }) {
+      const order = await place();
+      reserve(order, { outcome: RESERVED });
+      const move = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
+      const [decision] = await decisions.insert([{ orderIds: [order.orderId], move, publishedTypes: [] }]);
+      await decisions.apply(decision!);
+      await drained();
+      return decision!.decisionId;
     },
   },
 ];

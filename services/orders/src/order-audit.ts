@@ -1,4 +1,4 @@
-import type { Audit, AuditPart, Clock, FindingTarget, OutboxUpkeep } from "@shop/platform";
+import type { Audit, AuditPart, Clock, FindingTarget, OutboxUpkeep, StuckDocument } from "@shop/platform";
 import type { Reservations } from "./clients/reservations.ts";
 import {
   type AuditedOrder,
@@ -8,6 +8,7 @@ import {
   type OrderFinding,
   orderInvariants,
 } from "./domain/order-audit.ts";
+import type { DecisionStore } from "./store/decision-store.ts";
 import type { OrderAuditStore } from "./store/order-audit-store.ts";
 
 /** What happened more recently than this may be on its way. */
@@ -32,10 +33,11 @@ export function createOrderAudit(on: {
   readonly store: OrderAuditStore;
   readonly reservations: Reservations;
   readonly upkeep: OutboxUpkeep;
+  readonly decisions: Pick<DecisionStore, "stuck">;
   readonly clock: Clock;
   readonly decisionDeadlineMs: number;
 }): Audit<OrderPlace> {
-  const { store, reservations, upkeep, clock, decisionDeadlineMs } = on;
+  const { store, reservations, upkeep, decisions, clock, decisionDeadlineMs } = on;
   const graceEnd = () => new Date(clock().getTime() - graceMs);
 
   async function check(orders: readonly AuditedOrder[]): Promise<OrderFinding[]> {
@@ -89,14 +91,15 @@ export function createOrderAudit(on: {
   }
 
   async function outboxPart(): Promise<AuditPart<OrderPlace>> {
-    const stuck = await upkeep.stuck(graceEnd(), maxStuck);
-    return { findings: stuck.map(unpublished), checked: {}, next: undefined };
+    const before = graceEnd();
+    const stuck = await Promise.all([upkeep.stuck(before, maxStuck), decisions.stuck(before, maxStuck)]);
+    return { findings: stuck.flat().map(unpublished), checked: {}, next: undefined };
   }
 
   async function findAll({ invariant, subject }: FindingTarget): Promise<OrderFinding[]> {
     if (invariant === "ORDER_EVENT_UNPUBLISHED") {
-      const stuck = await upkeep.findStuck(subject, graceEnd());
-      return stuck === undefined ? [] : [unpublished(stuck)];
+      const stuck = [await upkeep.findStuck(subject, graceEnd()), ...(await decisions.stuck(graceEnd(), maxStuck))];
+      return stuck.filter((one) => one?.id === subject).map((one) => unpublished(one!));
     }
     if (invariant === "RESERVATION_WITHOUT_ORDER") return await checkStrays(await store.unknown([subject]));
     return await check(await store.findByIds([subject]));
@@ -117,11 +120,12 @@ function isSame(one: FindingTarget, other: FindingTarget): boolean {
   return one.invariant === other.invariant && one.subject === other.subject;
 }
 
-function unpublished({ id, events, since }: Awaited<ReturnType<OutboxUpkeep["stuck"]>>[number]): OrderFinding {
+/** The subject is an order; or a decision on orders, of which some may still be pending. */
+function unpublished({ id, events, since }: StuckDocument): OrderFinding {
   return {
     invariant: "ORDER_EVENT_UNPUBLISHED",
     subject: id,
-    message: `${events} events of the order have not left`,
+    message: `${events} events have not been published`,
     facts: { events: String(events), since: since.toISOString() },
     repairable: true,
   };

@@ -35,6 +35,7 @@ import { userDeleted } from "./events/user-deleted.ts";
 import { createFollowStock } from "./follow-stock.ts";
 import { askForDecisions } from "./jobs/ask-for-decisions.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
+import { completeDecisions } from "./jobs/complete-decisions.ts";
 import { createOpenQuantities } from "./open-quantities.ts";
 import { createOrderAudit } from "./order-audit.ts";
 import { recoverClosings } from "./recover-closings.ts";
@@ -52,6 +53,7 @@ import { createDecisionStore, openDecisions } from "./store/decision-store.ts";
 import { createOrderAuditStore } from "./store/order-audit-store.ts";
 import { followMoves } from "./store/order-changes.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
+import { createRecentOrders } from "./store/recent-orders.ts";
 
 /** Orders moved by one bulk write at most. */
 const maxBatch = 1_024;
@@ -73,12 +75,9 @@ export const orders = defineModule({
     await ensureOutboxIndex(documents);
     const outbox = createOutbox(documents, bus, log);
     const upkeep = createOutboxUpkeep(documents, outbox);
-    const decisionDocuments = openDecisions(db);
-    await ensureOutboxIndex(decisionDocuments);
-    const decisionOutbox = createOutbox(decisionDocuments, bus, log, { deletesPublished: true });
-    const decisionUpkeep = createOutboxUpkeep(decisionDocuments, decisionOutbox);
-    const decisions = createDecisionStore({ decisions: decisionDocuments, orders: documents, outbox: decisionOutbox });
-    const store = createOrderStore(documents, outbox);
+    const decisions = createDecisionStore(openDecisions(db), documents);
+    const recent = createRecentOrders();
+    const store = createOrderStore(documents, outbox, recent);
     const watch = createWatches({
       changes: followMoves(documents, log),
       revocations,
@@ -102,12 +101,13 @@ export const orders = defineModule({
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
     const reservations = createReservations(inventory);
-    const followStock = createFollowStock({ decisions, clock });
+    const followStock = createFollowStock({ decisions, recent, publish: outbox.publishNow, clock, log });
     const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
     const audit = createOrderAudit({
       store: createOrderAuditStore(documents),
       reservations,
       upkeep,
+      decisions,
       clock,
       decisionDeadlineMs,
     });
@@ -141,6 +141,8 @@ export const orders = defineModule({
             reservations,
             repeat: outbox.publishNow,
             upkeep,
+            decisions,
+            followStock,
             clock,
             log,
           }),
@@ -175,11 +177,10 @@ export const orders = defineModule({
         admission.job,
         recovery.job,
         outbox.sweeper({ lease: lease("sweep-orders-outbox"), afterMs: takeoverMs }),
-        decisionOutbox.sweeper({
-          lease: lease("sweep-decisions-outbox"),
-          afterMs: takeoverMs,
-          before: decisions.resume,
-        }),
+        {
+          ...completeDecisions({ decisions, followStock, afterMs: takeoverMs, log }),
+          lease: lease("complete-decisions"),
+        },
         {
           ...askForDecisions({ orders: store, reservations, followStock, clock, log }),
           lease: lease("ask-for-decisions"),
@@ -204,12 +205,12 @@ export const orders = defineModule({
       ],
       gauges: [
         outboxGauges("orders", upkeep),
-        outboxGauges("orders-decisions", decisionUpkeep),
+        outboxGauges("orders-decisions", decisions),
         auditGauges("orders", reports),
       ],
       refusal: (method) => (method === OrderService.method.createOrder ? admission.refusal() : undefined),
       close: async () => {
-        await Promise.all([outbox.close(), decisionOutbox.close()]);
+        await Promise.all([outbox.close(), followStock.close()]);
       },
     };
   },

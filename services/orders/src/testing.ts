@@ -4,6 +4,7 @@ import type { Order } from "./domain/order.ts";
 import { createFollowStock } from "./follow-stock.ts";
 import { createDecisionStore, openDecisions } from "./store/decision-store.ts";
 import { createOrderStore, openOrders } from "./store/order-store.ts";
+import { createRecentOrders } from "./store/recent-orders.ts";
 import { placedEvent } from "./wire/events.ts";
 
 /** The orders' store on a database of its own. */
@@ -14,9 +15,9 @@ export async function openTestOrders() {
   await ensureOutboxIndex(documents);
   const outbox = createOutbox(documents, bus, silentLog);
   const decisionDocuments = openDecisions(db);
-  const decisionOutbox = createOutbox(decisionDocuments, bus, silentLog, { deletesPublished: true });
-  const decisions = createDecisionStore({ decisions: decisionDocuments, orders: documents, outbox: decisionOutbox });
-  const orders = createOrderStore(documents, outbox);
+  const decisions = createDecisionStore(decisionDocuments, documents);
+  const recent = createRecentOrders();
+  const orders = createOrderStore(documents, outbox, recent);
   const clock = () => new Date();
 
   /** Places an order as CreateOrder does. */
@@ -51,6 +52,7 @@ export async function openTestOrders() {
     clock,
     decisions,
     decisionDocuments,
-    followStock: createFollowStock({ decisions, clock }),
+    recent,
+    followStock: createFollowStock({ decisions, recent, publish: outbox.publishNow, clock, log: silentLog }),
   };
 }

@@ -1,22 +1,44 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
-import { aggregateIdOf, batched, newId, unbatched } from "@shop/platform";
+import { type OrderConfirmed, OrderConfirmedSchema } from "@shop/gen/shop/orders/v1/events_pb";
+import type { PendingEvent } from "@shop/platform";
 import { silentLog } from "@shop/platform/testing";
-import { expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Order } from "../domain/order.ts";
+import { createFollowStock } from "../follow-stock.ts";
 import { askForDecisions } from "../jobs/ask-for-decisions.ts";
-import { toMoveDocument } from "../store/order-document.ts";
+import { completeDecisions } from "../jobs/complete-decisions.ts";
 import { openTestOrders } from "../testing.ts";
-import { moveEvent, placedEvent } from "../wire/events.ts";
+import { placedEvent, placedType } from "../wire/events.ts";
 import { stockRejected } from "./stock-rejected.ts";
 import { stockReserved } from "./stock-reserved.ts";
 
 async function openEffects() {
   const test = await openTestOrders();
-  const { followStock } = test;
+  const confirmed: OrderConfirmed[] = [];
+  const followWith = (changed: Partial<Parameters<typeof createFollowStock>[0]> = {}) =>
+    createFollowStock({
+      ...test,
+      publish: async (events) => void confirmed.push(...messagesOf(events)),
+      log: silentLog,
+      ...changed,
+    });
+  const followStock = followWith();
   const [reserve, reject] = [stockReserved({ followStock }), stockRejected({ followStock })];
   return {
     ...test,
+    followStock,
+    followWith,
+    /** The OrderConfirmed that were published, once there are so many and no decision is left. */
+    told: async (count: number) =>
+      await vi.waitFor(async () => {
+        expect(confirmed).toHaveLength(count);
+        expect(await test.decisionDocuments.countDocuments()).toBe(0);
+        return confirmed;
+      }),
+    reserve,
     reserved: (...orders: Order[]) =>
       reserve(
         orders.map((order) =>
@@ -31,6 +53,17 @@ async function openEffects() {
       return { status: document.status, moves: document.history.map(({ status }) => status) };
     },
   };
+}
+
+/** Events as they are published, those that are packed together one by one. */
+function messagesOf(events: readonly PendingEvent[]): MessageShape<typeof OrderConfirmedSchema>[] {
+  return events
+    .flatMap(({ batch, payload }) =>
+      batch === undefined
+        ? [payload.buffer]
+        : fromBinary(EventBatchSchema, payload.buffer).events.map((one) => one.payload),
+    )
+    .map((payload) => fromBinary(OrderConfirmedSchema, payload));
 }
 
 test("an order whose stock is reserved ten times is confirmed once", async () => {
@@ -51,31 +84,126 @@ test("an order leaves its OrderPlaced in the outbox until an answer names it, an
   expect(await idsIn(untold)).toEqual([placedEvent(untold).id]);
 });
 
-test("of a decision that a crash left behind each order that it moves is told once, and one that was called off is not", async () => {
-  const { orders, place, decisions, decisionDocuments, stateOf } = await openEffects();
-  const [left, cancelled] = [await place(), await place()];
-  const move = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
-  const cancel = { ...move, status: "cancelled" } as const;
-  await orders.move(cancelled, cancel, []);
-  const document = {
-    _id: newId("decision"),
-    order_ids: [left.orderId, cancelled.orderId],
-    placed_event_ids: [],
-    move: toMoveDocument(move),
-    outbox: batched([moveEvent(left, move), moveEvent(cancelled, move)]),
-  };
-  await decisionDocuments.insertOne(document);
-  for (let again = 0; again < 2; again++) {
-    const resumed = await decisions.resume([document]);
-    expect(resumed.flatMap(({ outbox }) => unbatched(outbox)).map(aggregateIdOf)).toEqual([left.orderId]);
-  }
-  expect((await stateOf(left)).moves).toEqual(["pending", "confirmed"]);
-  expect((await stateOf(cancelled)).moves).toEqual(["pending", "cancelled"]);
+test("an answer to a repetition of OrderPlaced does not say that the first one was published", async () => {
+  const { documents, place, reserve } = await openEffects();
+  const order = await place();
+  const repetition = placedEvent(order, 7).id;
+  await reserve([create(StockReservedSchema, { orderId: order.orderId, placedEventId: repetition })]);
+  expect((await documents.findOne({ _id: order.orderId }))?.outbox.map(({ id }) => id)).toEqual([
+    placedEvent(order).id,
+  ]);
+});
 
-  const vain = { ...document, _id: newId("decision"), order_ids: [cancelled.orderId] };
-  await decisionDocuments.insertOne(vain);
-  expect(await decisions.resume([vain])).toEqual([]);
-  expect(await decisionDocuments.findOne({ _id: vain._id })).toBeNull();
+test("an event of a decision holds what was ordered, whether this process placed the order or another one", async () => {
+  const { place, recent, reserved, told } = await openEffects();
+  const orders = [await place(), await place(), await place()];
+  recent.take([orders[1]!.orderId]);
+  await reserved(...orders);
+  const events = await told(orders.length);
+  for (const { orderId, userId, items, total } of orders) {
+    expect(events.find((event) => event.orderId === orderId)).toMatchObject({
+      userId,
+      lines: items.map(({ productId, quantity, name, unitPrice }) => ({
+        productId,
+        quantity,
+        productName: name,
+        unitPrice,
+      })),
+      total,
+      version: 2,
+    });
+  }
+});
+
+test("orders that are decided by an event and by a call at once are told as their histories say", async () => {
+  const { documents, place, followWith, decisionDocuments } = await openEffects();
+  const published: OrderConfirmed[] = [];
+  const publish = async (events: readonly PendingEvent[]) => void published.push(...messagesOf(events));
+  const deciders = [1, 2, 3].map((second) => followWith({ publish, clock: () => new Date(second * 1_000) }));
+  const orders = await Promise.all(Array.from({ length: 5 }, () => place()));
+  const parts = [orders.slice(0, 3), orders.slice(1, 4), orders];
+  await Promise.all(deciders.map((followStock, index) => followStock.confirm(parts[index]!)));
+  await vi.waitFor(async () => expect(await decisionDocuments.countDocuments()).toBe(0));
+  const told = published.map(({ orderId, time }) => [orderId, timestampDate(time!)] as const);
+  const histories = await documents.find().sort({ _id: 1 }).toArray();
+  expect(told.toSorted()).toEqual(histories.map(({ _id, history }) => [_id, history[1]!.time]));
+});
+
+describe("a decision is completed that was left behind", () => {
+  const move = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
+
+  async function leave() {
+    const test = await openEffects();
+    const { orders, place, decisions, decisionDocuments } = test;
+    const [left, cancelled] = [await place(), await place()];
+    await orders.move(cancelled, { ...move, status: "cancelled" }, []);
+    const orderIds = [left.orderId, cancelled.orderId];
+    const [decision] = await decisions.insert([{ orderIds, move, publishedTypes: [placedType] }]);
+    return {
+      ...test,
+      left,
+      cancelled,
+      decision: decision!,
+      sweep: () => completeDecisions({ ...test, afterMs: -1_000, log: silentLog }).run(new AbortController().signal),
+      async expectCompleted() {
+        expect(await decisionDocuments.countDocuments()).toBe(0);
+        expect((await test.stateOf(left)).moves).toEqual(["pending", "confirmed"]);
+        expect((await test.stateOf(cancelled)).moves).toEqual(["pending", "cancelled"]);
+      },
+    };
+  }
+
+  test("before it changed its orders: of those that it changes each is told, of one that was cancelled nothing", async () => {
+    const { left, sweep, told, expectCompleted } = await leave();
+    await sweep();
+    expect((await told(1)).map(({ orderId }) => orderId)).toEqual([left.orderId]);
+    await expectCompleted();
+  });
+
+  test("after it changed its orders, and they changed again", async () => {
+    const { left, decision, decisions, orders, sweep, told, expectCompleted, stateOf } = await leave();
+    await decisions.apply(decision);
+    await sweep();
+    expect((await told(1)).map(({ orderId, version }) => [orderId, version])).toEqual([[left.orderId, 2]]);
+    await expectCompleted();
+    await orders.move((await orders.findById(left.orderId))!, { ...move, status: "shipped" }, []);
+    const [again] = await decisions.insert([decision]);
+    await sweep();
+    expect((await told(2)).map(({ orderId, version }) => [orderId, version])).toEqual([
+      [left.orderId, 2],
+      [left.orderId, 2],
+    ]);
+    expect([again!.orderIds, (await stateOf(left)).status]).toEqual([decision.orderIds, "shipped"]);
+  });
+
+  test("while the bus is away it stays, with its event", async () => {
+    const { left, decisions, followWith, sweep, told, decisionDocuments, expectCompleted } = await leave();
+    const followStock = followWith({ publish: () => Promise.reject(new Error("no bus")) });
+    const job = completeDecisions({ decisions, followStock, afterMs: -1_000, log: silentLog });
+    await expect(job.run(new AbortController().signal)).rejects.toThrow("no bus");
+    await followStock.confirm([left]);
+    expect(await decisionDocuments.countDocuments()).toBe(2);
+    await sweep();
+    expect((await told(1)).map(({ orderId }) => orderId)).toEqual([left.orderId]);
+    await expectCompleted();
+  });
+
+  test("by another process that died then: the one that hung meanwhile tells of it", async () => {
+    const { place, decisions, followWith, told, stateOf } = await openEffects();
+    const order = await place();
+    const followStock = followWith({
+      decisions: {
+        ...decisions,
+        async apply(decision) {
+          await decisions.apply(decision);
+          return await decisions.apply(decision);
+        },
+      },
+    });
+    await followStock.confirm([order]);
+    expect((await told(1)).map(({ orderId }) => orderId)).toEqual([order.orderId]);
+    expect((await stateOf(order)).moves).toEqual(["pending", "confirmed"]);
+  });
 });
 
 test("a rejected order says why", async () => {

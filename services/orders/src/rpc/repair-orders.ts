@@ -14,8 +14,10 @@ import {
 } from "@shop/platform";
 import type { Reservations } from "../clients/reservations.ts";
 import { missingStep } from "../domain/order-audit.ts";
+import type { FollowStock } from "../follow-stock.ts";
 import { moveOrder } from "../move-order.ts";
 import type { OrderPlace } from "../order-audit.ts";
+import type { DecisionStore } from "../store/decision-store.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { closedEvent, placedEvent } from "../wire/events.ts";
 
@@ -29,6 +31,8 @@ export function repairOrders(on: {
   readonly reservations: Reservations;
   readonly repeat: Outbox["publishNow"];
   readonly upkeep: OutboxUpkeep;
+  readonly decisions: Pick<DecisionStore, "find">;
+  readonly followStock: Pick<FollowStock, "complete">;
   readonly clock: Clock;
   readonly log: Logger;
 }): MethodImpl<typeof OrderService.method.repairOrders> {
@@ -42,6 +46,12 @@ export function repairOrders(on: {
   async function announce(orderId: string): Promise<void> {
     const order = await on.orders.findById(orderId);
     if (order !== undefined) await on.repeat([placedEvent(order, on.clock().getTime())]);
+  }
+
+  /** `subject` is an order, or a decision on orders. */
+  async function publish(subject: string): Promise<void> {
+    const decision = await on.decisions.find(subject);
+    await (decision === undefined ? on.upkeep.republish(subject) : on.followStock.complete(decision));
   }
 
   async function cancelPending(orderId: string): Promise<void> {
@@ -66,7 +76,7 @@ export function repairOrders(on: {
           apply: () => on.repeat([closedEvent({ orderId: subject, version: 0 }, "cancelled", on.clock())]),
         };
       case "ORDER_EVENT_UNPUBLISHED":
-        return { action: "publish the events of the order", apply: () => on.upkeep.republish(subject) };
+        return { action: "publish the events", apply: () => publish(subject) };
       default:
         return undefined;
     }

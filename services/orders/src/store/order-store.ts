@@ -2,6 +2,7 @@ import { createGroupCommit, firstIdAt, isDuplicateKey, type Outbox, type Pending
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
 import { closedStatuses, type Order, type OrderMove, type OrderStatus, type RequestName } from "../domain/order.ts";
 import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";
+import type { RecentOrders } from "./recent-orders.ts";
 
 export type InsertOutcome = "inserted" | "request_made" | "place_taken";
 
@@ -79,7 +80,11 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
   return orders;
 }
 
-export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outbox): OrderStore {
+export function createOrderStore(
+  orders: Collection<OrderDocument>,
+  outbox: Outbox,
+  recent: Pick<RecentOrders, "add">,
+): OrderStore {
   const insert = createGroupCommit(orders);
   return {
     async insert(order, move, events, request, place) {
@@ -110,6 +115,7 @@ export function createOrderStore(orders: Collection<OrderDocument>, outbox: Outb
         if (isDuplicateKey(error, "place")) return "place_taken";
         throw error;
       }
+      recent.add(order);
       void outbox.relayUncleared(events);
       return "inserted";
     },

@@ -9,8 +9,8 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { type PendingEvent, pendingEvent } from "@shop/platform";
-import type { Order, OrderMove, OrderStatus } from "../domain/order.ts";
+import { eventIdOf, type PendingEvent, pendingEvent } from "@shop/platform";
+import { type Order, type OrderMove, type OrderStatus, pendingVersion } from "../domain/order.ts";
 
 const service = "orders";
 
@@ -24,6 +24,14 @@ const schemas = {
   cancelled: OrderCancelledSchema,
   returned: OrderReturnedSchema,
 } satisfies Readonly<Record<OrderStatus, DescMessage>>;
+
+/** The type of the event that tells that an order waits for its stock. */
+export const placedType = OrderPlacedSchema.typeName;
+
+/** The id of that event, as it was committed with the order. */
+export function placedEventId(orderId: string): string {
+  return eventIdOf(OrderPlacedSchema, { service, aggregateId: orderId, version: pendingVersion });
+}
 
 /** Tells that an order waits for its stock. `n` makes a repetition an event of its own. */
 export function placedEvent(order: Order, n = 0): PendingEvent {
