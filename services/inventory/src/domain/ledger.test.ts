@@ -57,7 +57,7 @@ test("closing takes its quantities from the decision, and passes over orders tha
   expect(close(balances, decisions, "released")).toEqual({
     moves: [{ productId: "p", sequence: 10, onHandDelta: 0, reservedDelta: -2 }],
     decisions: [],
-    closings: [{ orderId: "a", outcome: "released" }],
+    closings: [{ orderId: "a", outcome: "released", productIds: ["p"] }],
   });
   expect(close(balances, decisions, "shipped").moves).toEqual([
     { productId: "p", sequence: 10, onHandDelta: -2, reservedDelta: -2 },

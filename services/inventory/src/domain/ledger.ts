@@ -26,6 +26,8 @@ export interface Decision {
 export interface Closing {
   readonly orderId: string;
   readonly outcome: "released" | "shipped" | "returned";
+  /** Whose stock it moves; absent from what is read back. */
+  readonly productIds?: readonly string[];
 }
 
 /** One product's part in an entry. `sequence` is the place it claims among the product's movements. */
@@ -104,7 +106,10 @@ export function close(balances: Balances, decisions: readonly Decision[], outcom
   const moves = sumByProduct(held.flatMap((decision) => decision.lines)).map(({ productId, quantity }) =>
     nextMove(balances, productId, onHand * quantity, reserved * quantity),
   );
-  return { moves, decisions: [], closings: held.map(({ orderId }) => ({ orderId, outcome })) };
+  const closings = held.map(({ orderId, lines }) => {
+    return { orderId, outcome, productIds: lines.map(({ productId }) => productId) };
+  });
+  return { moves, decisions: [], closings };
 }
 
 /** The most of a product that there can be. */
@@ -122,6 +127,15 @@ export function adjust(balances: Balances, productId: string, onHandDelta: numbe
 /** Calls orders off before they were decided: whoever decides them later finds that it is done. */
 export function voidOrders(orderIds: readonly string[]): EntryPlan {
   return { moves: [], decisions: orderIds.map((orderId) => ({ orderId, outcome: "void", lines: [] })), closings: [] };
+}
+
+/** The orders that each product of an entry is moved for. */
+export function ordersServed({ moves, decisions, closings }: EntryPlan): Map<string, string[]> {
+  const served = new Map(moves.map(({ productId }) => [productId, [] as string[]]));
+  for (const { orderId, lines } of decisions) for (const { productId } of lines) served.get(productId)?.push(orderId);
+  for (const { orderId, productIds = [] } of closings)
+    for (const productId of productIds) served.get(productId)?.push(orderId);
+  return served;
 }
 
 /** An entry holds at most so many lines, so that it stays well below the size of a document. */

@@ -1,7 +1,15 @@
 import { batched, isDuplicateKey, newId, type Outbox, oneAtATime, type PendingEvent } from "@shop/platform";
 import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
-import type { Closing, Decision, EntryKind, EntryPlan, Move, Movement } from "../domain/ledger.ts";
+import {
+  type Closing,
+  type Decision,
+  type EntryKind,
+  type EntryPlan,
+  type Move,
+  type Movement,
+  ordersServed,
+} from "../domain/ledger.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-document.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -23,6 +31,8 @@ export interface LedgerEntryDocument {
     reason?: string;
   }[];
   closings: { order_id: string; outcome: Closing["outcome"] }[];
+  /** The orders that each product is moved for, so that a page of movements need not go through a thousand decisions. */
+  served?: { product_id: string; order_ids: string[] }[];
   /** Who moved it: a user's id, or the part of the platform that did. */
   actor: string;
   /** In an administrator's words. */
@@ -31,13 +41,11 @@ export interface LedgerEntryDocument {
   outbox: PendingEvent[];
 }
 
-/** What an entry tells of one product. */
-interface MovementDocument extends Pick<LedgerEntryDocument, "kind" | "actor" | "reason" | "create_time"> {
-  readonly move: LedgerEntryDocument["moves"][number];
-  /** The orders with a line of it that were decided, and all that were closed. */
-  readonly decided: readonly string[];
-  readonly closed: readonly string[];
-}
+/** What an entry tells of one product: one move, and the orders that it serves unless an earlier release wrote it. */
+type MovementDocument = Pick<
+  LedgerEntryDocument,
+  "_id" | "kind" | "moves" | "served" | "actor" | "reason" | "create_time"
+>;
 
 export interface LedgerEntry {
   readonly kind: EntryKind;
@@ -156,6 +164,24 @@ export function createLedgerStore(on: {
     await shown([...changed.values()]);
   }
 
+  /** The orders that entries of an earlier release serve: those with a line of the product, and all that they close. */
+  async function servedByEarlier(
+    productId: string,
+    entries: readonly Pick<LedgerEntryDocument, "_id">[],
+  ): Promise<ReadonlyMap<string, string[]>> {
+    if (entries.length === 0) return new Map();
+    const told = await ledger
+      .find({ _id: { $in: entries.map(({ _id }) => _id) } })
+      .project<Pick<LedgerEntryDocument, "_id" | "decisions" | "closings">>({ decisions: 1, closings: 1 })
+      .toArray();
+    return new Map(
+      told.map(({ _id, decisions, closings }) => {
+        const decided = decisions.filter(({ lines }) => lines.some(({ product_id }) => product_id === productId));
+        return [_id, [...decided, ...closings].map(({ order_id }) => order_id)];
+      }),
+    );
+  }
+
   return {
     inTurn: oneAtATime(),
 
@@ -240,26 +266,23 @@ export function createLedgerStore(on: {
 
     async movementsOf(productId, sequence, limit) {
       const sequences = Array.from({ length: Math.min(limit, sequence) }, (_, index) => sequence - index);
-      const ofProduct = { $filter: { input: "$moves", cond: { $eq: ["$$this.product_id", productId] }, limit: 1 } };
-      const decided = { $filter: { input: "$decisions", cond: { $in: [productId, "$$this.lines.product_id"] } } };
-      // An entry tells of a thousand orders: what is not asked for stays in the database.
+      const ofProduct = { $elemMatch: { product_id: productId } };
       const entries = await ledger
-        .aggregate<MovementDocument>([
-          { $match: { keys: { $in: sequences.map((place) => moveKey(productId, place)) } } },
-          {
-            $project: {
-              kind: 1,
-              actor: 1,
-              reason: 1,
-              create_time: 1,
-              move: { $first: ofProduct },
-              decided: { $map: { input: decided, in: "$$this.order_id" } },
-              closed: "$closings.order_id",
-            },
-          },
-        ])
+        .find({ keys: { $in: sequences.map((place) => moveKey(productId, place)) } })
+        .project<MovementDocument>({
+          kind: 1,
+          actor: 1,
+          reason: 1,
+          create_time: 1,
+          moves: ofProduct,
+          served: ofProduct,
+        })
         .toArray();
-      return entries.map(toMovement).sort((a, b) => b.move.sequence - a.move.sequence);
+      const earlier = entries.filter(({ kind, served }) => served === undefined && !isWithoutOrders.has(kind));
+      const served = await servedByEarlier(productId, earlier);
+      return entries
+        .map((entry) => toMovement(entry, entry.served?.[0]?.order_ids ?? served.get(entry._id) ?? []))
+        .sort((a, b) => b.move.sequence - a.move.sequence);
     },
 
     async findAdjustment(productId, requestId) {
@@ -289,6 +312,9 @@ function toEntryDocument({ kind, plan, events, actor, reason, requestId, time }:
       ...(reason === undefined ? {} : { reason }),
     })),
     closings: plan.closings.map(({ orderId, outcome }) => ({ order_id: orderId, outcome })),
+    ...(plan.decisions.length + plan.closings.length === 0
+      ? {}
+      : { served: Array.from(ordersServed(plan), ([product_id, order_ids]) => ({ product_id, order_ids })) }),
     actor,
     ...(reason === undefined ? {} : { reason }),
     create_time: time,
@@ -296,7 +322,11 @@ function toEntryDocument({ kind, plan, events, actor, reason, requestId, time }:
   };
 }
 
-function toMovement({ kind, move, decided, closed, actor, reason = "", create_time }: MovementDocument): Movement {
+const isWithoutOrders: ReadonlySet<EntryKind> = new Set(["received", "adjusted"]);
+
+function toMovement(entry: MovementDocument, orderIds: readonly string[]): Movement {
+  const { kind, moves, actor, reason = "", create_time } = entry;
+  const move = moves[0]!;
   return {
     kind,
     move: {
@@ -305,7 +335,7 @@ function toMovement({ kind, move, decided, closed, actor, reason = "", create_ti
       onHandDelta: move.on_hand_delta,
       reservedDelta: move.reserved_delta,
     },
-    orderIds: [...decided, ...closed],
+    orderIds,
     actor,
     reason,
     time: create_time,

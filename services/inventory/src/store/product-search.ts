@@ -101,20 +101,18 @@ export function createProductSearch(on: {
   async function indexFor(listing: Listing, terms: TermQuery): Promise<SearchIndex | undefined> {
     const { index } = sortings[listing.order];
     if (listing.prices === undefined) return index;
-    const fewest = async (most: number) =>
-      Math.min(...(await Promise.all(termsIn(listing, terms).map((anyOf) => countPriced(listing, anyOf, most)))));
+    const counts = (most: number) => termsIn(listing, terms).map((anyOf) => countPriced(listing, anyOf, most));
+    const fewest = async (most: number) => Math.min(...(await Promise.all(counts(most)).catch(explain)));
     if ((await fewest(1)) === 0) return undefined;
     return index === "price" || (await fewest(maxSorted + 1)) <= maxSorted ? "price" : index;
   }
 
   async function listTier(
     listing: Listing,
-    { terms, tier }: { readonly terms: TermQuery; readonly tier: number },
+    { terms, tier, hint }: { readonly terms: TermQuery; readonly tier: number; readonly hint: SearchIndex },
     after: ListingPlace | undefined,
     limit: number,
   ): Promise<Listed[]> {
-    const hint = await indexFor(listing, terms).catch(explain);
-    if (hint === undefined) return [];
     const { index, direction } = sortings[listing.order];
     const keys = keysOf[index].filter((key) => !isFixed(key, listing.prices));
     const found: Listed[] = [];
@@ -153,17 +151,20 @@ export function createProductSearch(on: {
     async list(listing, after, limit) {
       const tiers = tiersOfListing(listing);
       const found: Listed[] = [];
-      const add = async (terms: TermQuery, tier: number) => {
-        if (found.length === limit || tier < (after?.tier ?? 0)) return;
+      const add = async (terms: TermQuery, tier: number, hint: SearchIndex | undefined) => {
+        if (hint === undefined || found.length === limit || tier < (after?.tier ?? 0)) return;
         const from = tier === after?.tier ? after : undefined;
-        found.push(...(await listTier(listing, { terms, tier }, from, limit - found.length)));
+        found.push(...(await listTier(listing, { terms, tier, hint }, from, limit - found.length)));
       };
-      for (const [tier, terms] of tiers.entries()) await add(terms, tier);
+      const hints = await Promise.all(tiers.map((terms) => indexFor(listing, terms)));
+      for (const [tier, terms] of tiers.entries()) await add(terms, tier, hints[tier]);
 
       const isElsewhere = found.length > 0 || (after !== undefined && after.tier < tiers.length);
       if (found.length === limit || (listing.order !== "relevance" && isElsewhere)) return found;
       const corrections = await correctionsFor(listing);
-      if (corrections !== undefined) await add(correctedTier(listing.query!, corrections), tiers.length);
+      if (corrections === undefined) return found;
+      const corrected = correctedTier(listing.query!, corrections);
+      await add(corrected, tiers.length, await indexFor(listing, corrected));
       return found;
     },
 
