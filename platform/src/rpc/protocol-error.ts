@@ -44,13 +44,17 @@ export function isRpc(request: AnyRequest): boolean {
   return formOf(request, request.headers["content-type"] ?? "") !== "rest";
 }
 
-/** Answers a call by another HTTP method than RPC protocols have, as they do: by HTTP's status alone. Else as writeProtocolError. */
+/**
+ * Answers a call by another HTTP method than its RPC path takes, as RPC protocols do: by HTTP's status alone. Else as
+ * writeProtocolError.
+ */
 export function writeMethodNotAllowed(
   request: AnyRequest,
   response: AnyResponse,
-  said: http.OutgoingHttpHeaders,
+  allowed: readonly string[],
+  said: http.OutgoingHttpHeaders = {},
 ): void {
-  write(request, response, { status: 405, headers: { allow: "POST" }, body: nothing }, said);
+  write(request, response, { status: 405, headers: { allow: allowed.join(", ") }, body: nothing }, said);
 }
 
 function write(

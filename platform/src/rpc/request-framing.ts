@@ -136,7 +136,7 @@ function refuse(
 ): void {
   const said = { ...alwaysSaid, ...ofConnection };
   // No RPC protocol has it, and each says of that what HTTP does.
-  if (request.method === "DELETE" && isRpc(request)) writeMethodNotAllowed(request, response, said);
+  if (request.method === "DELETE" && isRpc(request)) writeMethodNotAllowed(request, response, ["POST"], said);
   else writeProtocolError(request, response, new ConnectError(fault, Code.InvalidArgument), said);
 }
 

@@ -25,12 +25,13 @@ import { createGreet, type Greet } from "./greet.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import type { HoldBytes } from "./held-bytes.ts";
 import { compressions } from "./lean/compressions.ts";
+import { containRejection } from "./listener-guard.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
 import { NodeHeaders } from "./node-headers.ts";
 import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, writeProtocolError } from "./protocol-error.ts";
+import { type AnyRequest, type AnyResponse, writeMethodNotAllowed, writeProtocolError } from "./protocol-error.ts";
 import { readableMessages } from "./readable-messages.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
@@ -41,7 +42,7 @@ import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
-import { createRouting, type Destination, type Routing } from "./routing.ts";
+import { allowedInstead, createRouting, type Destination, type Routing } from "./routing.ts";
 import { createShortWay, type ShortWay } from "./short-way.ts";
 import { ensureUsableAuthority } from "./usable-authority.ts";
 
@@ -130,7 +131,9 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     readMaxBytes,
     checkOf: messageCheck,
   });
-  const routing = createRouting([...services, ...own.services], transcoder);
+  /** What is read by GET besides the methods of services: health and documentation. */
+  const pages = new Set<string>();
+  const routing = createRouting([...services, ...own.services], transcoder, pages);
 
   const handlers = connectHandlers(options, routes, routing);
   const greet = createGreet(options);
@@ -139,13 +142,26 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     ? createShortWay({ ...options, handlers, specs, routing, transcoder, greet, remote, earlyRefusals, holdBytes })
     : undefined;
   const app = Fastify({
-    serverFactory: openPort(options, greet, holdBytes, shortWay),
+    serverFactory: openPort(options, greet, holdBytes, shortWay, answerWithoutFastify),
     routerOptions: { maxParamLength: 16_384 },
   });
   // Bodies stay unread: whoever answers reads them, and only once the caller may call.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));
+  app.setErrorHandler((error: Partial<FastifyError>, request, reply) => {
+    takeOver(reply);
+    const { statusCode = 500, message = "" } = error;
+    if (statusCode >= 500) log.error({ err: error }, "a request failed");
+    const told =
+      statusCode >= 500
+        ? new ConnectError("internal error", Code.Internal)
+        : withHttpStatus(new ConnectError(message, Code.InvalidArgument), statusCode);
+    writeProtocolError(request.raw, reply.raw, told);
+  });
   await allowOrigins(app, options.corsOrigins);
+  app.addHook("onRoute", ({ method, url }) => {
+    if (method === "GET") pages.add(url);
+  });
   addHealth(app, options);
   if (options.openApi !== undefined) addApiDocs(app, options.openApi);
   app.decorateRequest("destination");
@@ -155,6 +171,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     request.setDecorator<Destination>("destination", destination);
     if (destination.kind !== "method") return;
     const { method } = destination;
+    const allowed = allowedInstead(destination, request.method);
+    if (allowed !== undefined) {
+      takeOver(reply);
+      writeMethodNotAllowed(request.raw, reply.raw, allowed);
+      return;
+    }
     // Compressed as the caller likes; REST is not.
     if (options.isPublic && request.method === "GET" && destination.rest === undefined && isPublicRead(method)) {
       const others = reply.getHeader("vary");
@@ -176,7 +198,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   });
   app.addHook("preHandler", async (request, reply) => {
     ensureUsableAuthority(request.raw);
-    request.body = bodyOf(request.raw, reply.raw, heldFor(request));
+    const held = heldFor(request.raw, request.getDecorator<Destination>("destination"));
+    request.body = bodyOf(request.raw, reply.raw, held);
   });
   await app.register(fastifyConnectPlugin, { routes: own.routes, readMaxBytes: ownReadMaxBytes });
   await app.register(fastifyConnectPlugin, {
@@ -186,23 +209,35 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   // Everything else: REST, and what is hosted elsewhere.
   app.setNotFoundHandler(async (request: FastifyRequest, reply: FastifyReply) => {
     takeOver(reply);
-    const destination = request.getDecorator<Destination>("destination");
-    if (destination.kind === "no_method") {
-      writeProtocolError(request.raw, reply.raw, new ConnectError("there is no such method", Code.Unimplemented));
-    } else if (isForwarded(destination)) {
-      await remote.call(destination.method, nodeCaller(request.raw, reply.raw));
-    } else {
-      if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request.raw);
-      await handleNodeRequest(transcoder, request.raw, reply.raw, {}, destination.rest, heldFor(request));
-    }
+    await answer(request.raw, reply.raw, request.getDecorator<Destination>("destination"));
   });
-  function heldFor(request: FastifyRequest) {
-    const destination = request.getDecorator<Destination>("destination");
+
+  async function answer(request: AnyRequest, response: AnyResponse, destination: Destination): Promise<void> {
+    if (destination.kind === "no_method") {
+      writeProtocolError(request, response, new ConnectError("there is no such method", Code.Unimplemented));
+    } else if (isForwarded(destination)) {
+      await remote.call(destination.method, nodeCaller(request, response));
+    } else {
+      if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request);
+      await handleNodeRequest(transcoder, request, response, {}, destination.rest, heldFor(request, destination));
+    }
+  }
+
+  /** Answers a request by an unusual HTTP method, of which Fastify would say something of its own. */
+  function answerWithoutFastify(request: AnyRequest, response: AnyResponse): boolean {
+    const method = request.method ?? "GET";
+    if (routedMethods.has(method)) return false;
+    const destination = routing.find(method, request.url ?? "/");
+    const allowed = allowedInstead(destination, method);
+    if (allowed === undefined) containRejection(response, answer(request, response, destination));
+    else writeMethodNotAllowed(request, response, allowed);
+    return true;
+  }
+  function heldFor(request: AnyRequest, destination: Destination) {
     const method = destination.kind === "method" ? destination.method : undefined;
     // Of a stream one message is read at a time.
     const maxBytes = method?.methodKind === "unary" ? undefined : readMaxBytes;
-    const { headers } = request.raw;
-    return holdBytes(headers, connectionOf(request.raw), method?.parent.file.proto.package, maxBytes);
+    return holdBytes(request.headers, connectionOf(request), method?.parent.file.proto.package, maxBytes);
   }
   function isForwarded(destination: Destination): destination is Destination & { kind: "method" } {
     if (destination.kind !== "method" || isHosted(destination.method)) return false;
@@ -265,6 +300,7 @@ function openPort(
   greet: Greet,
   holdBytes: HoldBytes,
   shortWay: ShortWay | undefined,
+  answerWithoutFastify: (request: AnyRequest, response: AnyResponse) => boolean,
 ): FastifyServerFactory {
   const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
@@ -293,6 +329,7 @@ function openPort(
       // A port that closes has Fastify end its connections, too.
       if (server.listening && shortWay?.request(request, response)) return;
       for (const [name, value] of Object.entries(greet(request))) response.setHeader(name, value);
+      if (answerWithoutFastify(request, response)) return;
       handle(request, response);
     }, fastifyOptions);
     return server;

@@ -24,6 +24,9 @@ describe("what is no request is answered once, as all is, and its connection is 
     ["garbage", "\x00\x01garbage\r\n\r\n", 400, 3],
     ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, 3],
     ["a version that is none", "GET /hello HTTP/3.0\r\nHost: a\r\n\r\n", 400, 3],
+    ["a method that Node does not know", "BREW /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501, 12],
+    ["a method in small letters", "get /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501, 12],
+    ["a method that is no token", "G(T /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, 3],
     ["a broken preface", "PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n", 400, 3],
     [
       "a length and chunks",

@@ -6,6 +6,9 @@ import { withHttpStatus } from "./rest/http-status.ts";
 import { alwaysSaid } from "./security-headers.ts";
 
 const garbage = refusal(400, Code.InvalidArgument, "this is not HTTP");
+const unknownMethod = refusal(501, Code.Unimplemented, "this HTTP method is not known here");
+/** A request line that is sound but for its method, which Node's parser has to know to read on. */
+const soundLine = /^[\w!#$%&'*+.^`|~-]+ \S+ HTTP\/1\.[01]\r?\n/;
 const noTunnel = refusal(400, Code.InvalidArgument, "this is no proxy to other hosts");
 const noHost = refusal(400, Code.InvalidArgument, "one Host header is required");
 
@@ -19,8 +22,10 @@ const refusals: Readonly<Record<string, ReturnType<typeof refusal>>> = {
  * For 'clientError': answers what did not become a request of HTTP/1.1, unless another answer is under way, and closes its
  * connection. Node and Fastify would answer by themselves, past everything that every answer says.
  */
-export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  answerAndClose(refusals[error.code ?? ""] ?? garbage, socket);
+export function answerUnreadable(error: NodeJS.ErrnoException & { readonly rawPacket?: Buffer }, socket: Duplex): void {
+  const { code = "", rawPacket } = error;
+  const isUnknown = code === "HPE_INVALID_METHOD" && soundLine.test(rawPacket?.toString("latin1") ?? "");
+  answerAndClose(isUnknown ? unknownMethod : (refusals[code] ?? garbage), socket);
 }
 
 /** For 'connect': answers CONNECT, which would make a tunnel of the connection. */

@@ -48,11 +48,11 @@ describe("match", () => {
     expect(lookUp(routes, "PURGE /a/1")).toBe("/a/{x} x=1");
   });
 
-  it("takes a known verb as text where its template does not fit, or not for the HTTP method", () => {
+  it("takes a known verb as text only where its template does not fit the path, whatever the HTTP method", () => {
     const routes = blankRoutes("GET /a/{x}:v", "GET /b/{y}", "POST /c/{x}:v", "GET /c/{y}", "GET /{name=**}:w");
     expect(lookUp(routes, "GET /b/1:v")).toBe("/b/{y} y=1:v");
     expect(lookUp(routes, "POST /c/1:v")).toBe("/c/{x}:v x=1");
-    expect(lookUp(routes, "GET /c/1:v")).toBe("/c/{y} y=1:v");
+    expect(lookUp(routes, "GET /c/1:v")).toBe("405 POST");
     expect(lookUp(routes, "GET /c/1%3Av")).toBe("/c/{y} y=1%3Av");
     expect(lookUp(routes, "POST /c/1:w")).toBe("405 GET,HEAD");
     expect(lookUp(routes, "GET /:w")).toBe("404");

@@ -16,8 +16,9 @@ export type RestRoutes = {
    * Finds the route of a request from its method and its raw path (percent-encoded, without the query), in
    * time linear in the path. Never throws: captures are decoded only by decodeRequest.
    *
-   * Literals go before `*` before `**`, from left to right, and a verb before its text as part of a segment;
-   * among the templates that fit the path, the first that has the HTTP method answers. HEAD falls back to GET.
+   * Literals go before `*` before `**`, from left to right; among the templates that fit the path, the first that has
+   * the HTTP method answers. HEAD falls back to GET. A verb is text of its segment only where no template with that
+   * verb fits the path, whatever the HTTP method.
    */
   match(httpMethod: string, rawPath: string): RouteMatch;
 };
@@ -53,7 +54,7 @@ export function createRestRoutes(services: Iterable<DescService>, rules?: readon
     const segments = splitPath(rawPath);
     if (segments === undefined) return notFound;
     const search = { httpMethod, segments, verb: "", allow: undefined };
-    const route = findWithVerb(search) ?? find(root, 0, search);
+    const route = findWithVerb(search) ?? (search.allow === undefined ? find(root, 0, search) : undefined);
     if (route !== undefined) return { kind: "match", route, variables: captures(route, search.segments) };
     return search.allow === undefined ? notFound : { kind: "method_not_allowed", allow: [...search.allow].sort() };
   }

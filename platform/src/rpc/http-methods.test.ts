@@ -1,0 +1,66 @@
+import { connect } from "node:http2";
+import { text } from "node:stream/consumers";
+import { expect, test } from "vitest";
+import { openTestPort } from "./testing/test-port.ts";
+
+const rpc = "/shop.common.v1.DeadLetterService";
+const status = (code: number) => ({ code, message: expect.any(String), details: [] });
+
+/** What is answered in either version of HTTP: status, Allow and the body, as JSON unless it is empty. */
+async function ask(port: number, method: string, path: string) {
+  const session = connect(`http://127.0.0.1:${port}`);
+  const stream = session.request({ ":method": method, ":path": path, "content-type": "text/plain" });
+  stream.end();
+  const head = new Promise<Record<string, unknown>>((resolve) => stream.once("response", resolve));
+  const [headers, body] = [await head, await text(stream)];
+  session.close();
+  return { status: headers[":status"], allow: headers.allow, body: body && JSON.parse(body) };
+}
+
+test.each([
+  ["a page", "/healthz", "GET, HEAD, OPTIONS"],
+  ["the documentation", "/docs", "GET, HEAD, OPTIONS"],
+  ["a route", "/admin/dead-letters", "GET, HEAD, OPTIONS"],
+  ["a route with a verb", "/admin/dead-letters/1:redrive", "OPTIONS, POST"],
+  ["a route with a verb whose colon is escaped", "/admin/dead-letters/1%3Aredrive", "OPTIONS, POST"],
+])(
+  "%s refuses other HTTP methods with 405, Allow and google.rpc.Status, also those that no server knows",
+  async (_, path, allow) => {
+    const { port } = await openTestPort({ openApi: new TextEncoder().encode("{}") });
+    for (const method of ["PUT", "PATCH", "TRACE", "PROPFIND", "QUERY", "BREW", "get"]) {
+      const answer = await ask(port, method, path);
+      expect({ ...answer, allow: String(answer.allow).split(", ").toSorted().join(", ") }).toEqual({
+        status: 405,
+        allow,
+        body: status(12),
+      });
+    }
+    expect((await ask(port, "OPTIONS", path)).status).toBe(204);
+  },
+);
+
+test("the path of an RPC says in Allow by which HTTP methods it is called", async () => {
+  const { port } = await openTestPort();
+  for (const method of ["PUT", "OPTIONS", "QUERY", "BREW"]) {
+    const refused = { status: 405, body: "" };
+    expect(await ask(port, method, `${rpc}/ListDeadLetters`)).toEqual({ ...refused, allow: "GET, POST" });
+    expect(await ask(port, method, `${rpc}/RedriveDeadLetter`)).toEqual({ ...refused, allow: "POST" });
+  }
+  expect(await ask(port, "GET", `${rpc}/RedriveDeadLetter`)).toMatchObject({ status: 405, allow: "POST" });
+});
+
+test("where there is nothing, an HTTP method that no server knows is answered as any other", async () => {
+  const { port } = await openTestPort();
+  for (const method of ["GET", "PROPFIND", "QUERY", "BREW"])
+    expect(await ask(port, method, "/nothing")).toEqual({ status: 404, allow: undefined, body: status(5) });
+});
+
+test("what Fastify refuses by itself is told as google.rpc.Status", async () => {
+  const { port } = await openTestPort();
+  const answer = await fetch(`http://127.0.0.1:${port}/nothing`, {
+    method: "POST",
+    headers: { "content-type": "no type" },
+    body: "x",
+  });
+  expect(await answer.json()).toEqual(status(expect.any(Number)));
+});
