@@ -19,6 +19,10 @@ export const forwarderConfig = z
       .transform((list) => list.split(",").map((name) => name.trim()))
       .describe("full names of services, comma-separated"),
     READ_MAX_BYTES: setting.integer(1024 * 1024, 1, 2 ** 31 - 1, "bytes that a message may have"),
+    JSON_NAMES: z
+      .enum(["proto", "lowerCamelCase"])
+      .default("proto")
+      .describe("how REST calls the fields of answers: proto, or lowerCamelCase"),
     REFLECTION: setting.flag(true).describe("whether gRPC reflection is answered: true or false"),
     LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
   })

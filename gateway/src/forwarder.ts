@@ -25,6 +25,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     authorize: async () => ({ kind: "anonymous" }),
     routerOptions: { interceptors: [], readMaxBytes: config.READ_MAX_BYTES },
     isPublic: true,
+    jsonNames: config.JSON_NAMES,
     reflection: config.REFLECTION,
     missing: async () => ((await accepts(url)) ? [] : [`nobody answers at ${url}`]),
     stopping: stopping.signal,

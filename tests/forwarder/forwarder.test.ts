@@ -219,6 +219,24 @@ describe("the program", () => {
     expect(await startProgram(file).catch(String)).toContain("DESCRIPTOR_SET (");
   });
 
+  test("answers REST in the JSON names that its operator chooses, details of errors and streams included", async () => {
+    const camel = await startProgram({ ...variables(), JSON_NAMES: "lowerCamelCase" });
+    const read = async (path: string) => (await (await fetch(camel.url + path)).json()) as Record<string, JsonValue>;
+    expect(await read("/v1/notes/7")).toEqual({ name: "notes/7", text: "read me", author: "", deadlineMs: "0" });
+    expect(await read("/v1/notes/7?nonsense=1")).toMatchObject({
+      details: [{ fieldViolations: [{ field: "nonsense" }] }],
+    });
+    const leave = new AbortController();
+    const { body } = await fetch(`${camel.url}/v1/notes:follow`, { signal: leave.signal });
+    const first = await body!.getReader().read();
+    expect(JSON.parse(Buffer.from(first.value!).toString().split("\n")[0]!)).toHaveProperty("deadlineMs");
+    leave.abort();
+    camel.process.kill("SIGTERM");
+    expect(await camel.exited).toBe(0);
+    const strange = startProgram({ ...variables(), JSON_NAMES: "snake" });
+    expect(await strange.catch(String)).toContain("JSON_NAMES (");
+  });
+
   test("drains on SIGTERM: what runs is finished, nothing new is taken, and it exits with 0", async () => {
     const draining = await startProgram(variables());
     const open = createGrpcTransport({ baseUrl: draining.url });

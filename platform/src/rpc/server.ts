@@ -85,6 +85,8 @@ export interface ServerOptions {
    * understand are then decoded here and made anew.
    */
   readonly foreignNeighbours: boolean;
+  /** How REST calls the fields of its answers; "proto" if absent. */
+  readonly jsonNames?: "proto" | "lowerCamelCase";
   /** Whether callers can ask what the services are. */
   readonly reflection: boolean;
   readonly routerOptions: RouterOptions;
@@ -130,6 +132,8 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
     checkOf: messageCheck,
+    resumptionOf: declaredResumptionOf,
+    ...(options.jsonNames && { jsonNames: options.jsonNames }),
   });
   /** What is read by GET besides the methods of services: health and documentation. */
   const pages = new Set<string>();

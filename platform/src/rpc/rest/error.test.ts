@@ -8,7 +8,7 @@ import { withHttpStatus } from "./http-status.ts";
 import { testMessage } from "./testdata/descriptors.ts";
 
 function answer(error: unknown, registry = createRegistry()) {
-  const { status, headers, body } = errorResponse(error, registry);
+  const { status, headers, body } = errorResponse(error, { registry, useProtoFieldName: true });
   return { status, headers, json: JSON.parse(new TextDecoder().decode(body)) as JsonObject };
 }
 

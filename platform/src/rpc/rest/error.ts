@@ -8,7 +8,6 @@ import {
   type Message,
   type MessageInitShape,
   type MessageShape,
-  type Registry,
   toBinary,
   toJson,
 } from "@bufbuild/protobuf";
@@ -19,6 +18,7 @@ import { hasOwnJsonForm } from "./fields.ts";
 import { BadRequestSchema, RetryInfoSchema, ViolationsSchema } from "./google-types.ts";
 import { addHeaders, type RestHeaders } from "./headers.ts";
 import { httpStatus } from "./http-status.ts";
+import { type JsonForm, plainForm } from "./json-form.ts";
 
 /** The whole answer to a failed request, in JSON bytes. */
 type ErrorResponse = { status: number; headers: RestHeaders; body: Uint8Array };
@@ -32,14 +32,14 @@ const encoder = new TextEncoder();
  * Never throws, whatever the error or its details are. What is not a ConnectError is answered as internal without
  * its message, which nobody wrote for a caller.
  */
-export function errorResponse(reason: unknown, registry?: Registry): ErrorResponse {
+export function errorResponse(reason: unknown, form = plainForm): ErrorResponse {
   const error = toConnectError(reason);
   const headers: RestHeaders = { "content-type": "application/json" };
   addHeaders(headers, error.metadata);
   if (error.code === Code.Unauthenticated) headers["www-authenticate"] ??= "Bearer";
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== undefined) headers["retry-after"] ??= String(retryAfter);
-  const body = encoder.encode(JSON.stringify(statusJson(error, registry)));
+  const body = encoder.encode(JSON.stringify(statusJson(error, form)));
   headers["content-length"] = String(body.byteLength);
   return { status: httpStatus(error), headers, body };
 }
@@ -48,12 +48,12 @@ export function errorResponse(reason: unknown, registry?: Registry): ErrorRespon
  * google.rpc.Status as JSON. buf.validate.Violations are told as google.rpc.BadRequest. A detail whose type the
  * registry does not know keeps its type and its bytes: `{"@type": ..., "value": "<base64>"}`.
  */
-export function statusJson(reason: unknown, registry?: Registry): JsonObject {
+export function statusJson(reason: unknown, form = plainForm): JsonObject {
   const error = toConnectError(reason);
   return {
     code: error.code,
     message: error.rawMessage,
-    details: error.details.map((detail) => detailJson(detail, registry)),
+    details: error.details.map((detail) => detailJson(detail, form)),
   };
 }
 
@@ -66,13 +66,13 @@ function toConnectError(reason: unknown): ConnectError {
 
 type Detail = ConnectError["details"][number];
 
-function detailJson(detail: Detail, registry: Registry | undefined): JsonValue {
+function detailJson(detail: Detail, form: JsonForm): JsonValue {
   const typeName = "desc" in detail ? detail.desc.typeName : detail.type;
   try {
     const violations = decodeDetail(detail, ViolationsSchema);
-    if (violations !== undefined) return anyJson(BadRequestSchema, toBadRequest(violations), registry);
-    const desc = "desc" in detail ? detail.desc : (registry?.getMessage(typeName) ?? ownTypes.get(typeName));
-    if (desc !== undefined) return anyJson(desc, decodeAs(detail, desc), registry);
+    if (violations !== undefined) return anyJson(BadRequestSchema, toBadRequest(violations), form);
+    const desc = "desc" in detail ? detail.desc : (form.registry?.getMessage(typeName) ?? ownTypes.get(typeName));
+    if (desc !== undefined) return anyJson(desc, decodeAs(detail, desc), form);
   } catch {
     // Undecodable bytes, or an Any inside that the registry does not know: told as bytes, like an unknown type.
   }
@@ -90,8 +90,8 @@ function detailBytes(detail: Detail): Uint8Array {
 
 const ownTypes = new Map<string, DescMessage>([BadRequestSchema, RetryInfoSchema].map((desc) => [desc.typeName, desc]));
 
-function anyJson(desc: DescMessage, message: Message, registry: Registry | undefined): JsonValue {
-  const json = toJson(desc, message, { useProtoFieldName: true, ...(registry && { registry }) });
+function anyJson(desc: DescMessage, message: Message, { useProtoFieldName, registry }: JsonForm): JsonValue {
+  const json = toJson(desc, message, { useProtoFieldName, ...(registry && { registry }) });
   const type = { "@type": typeUrl(desc.typeName) };
   return hasOwnJsonForm(desc) ? { ...type, value: json } : { ...type, ...(json as JsonObject) };
 }

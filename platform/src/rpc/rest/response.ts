@@ -4,13 +4,13 @@ import {
   type JsonObject,
   type JsonValue,
   type Message,
-  type Registry,
   toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { madeOnce } from "../unchanging.ts";
 import { entityTag } from "./entity-tag.ts";
 import { hasOwnJsonForm } from "./fields.ts";
+import type { JsonForm } from "./json-form.ts";
 import type { RestRoute } from "./route.ts";
 
 /** A body, what its bytes are, and for GET the entity tag that its message gives it. */
@@ -19,19 +19,19 @@ type Content = { contentType: string; bytes: Uint8Array; entityTag?: string };
 const encoder = new TextEncoder();
 
 /**
- * The HTTP body of a response message: JSON with proto field names in which zeros and empty lists are present, of
+ * The HTTP body of a response message: JSON in which zeros and empty lists are present, of
  * the whole message or of the rule's `response_body`; or the bytes of a google.api.HttpBody as they are.
  *
  * @throws Error for what JSON cannot express: an Any that the registry does not know.
  */
-export function encodeResponse(route: RestRoute, message: Message, registry?: Registry): Content {
+export function encodeResponse(route: RestRoute, message: Message, form: JsonForm): Content {
   return madeOnce(message, route, () => {
     const raw = httpBody(route, message);
     if (raw !== undefined) {
       const contentType = raw.contentType || "application/octet-stream";
       return { contentType, bytes: raw.data, ...tagged(route, raw.data, undefined) };
     }
-    const json = responseJson(route, message, registry);
+    const json = responseJson(route, message, form);
     const bytes = encoder.encode(JSON.stringify(json));
     return { contentType: "application/json", bytes, ...tagged(route, bytes, (Object(json) as JsonObject).etag) };
   });
@@ -42,13 +42,13 @@ function tagged({ httpMethod }: RestRoute, bytes: Uint8Array, own: JsonValue | u
 }
 
 /** The JSON of a response message or of the rule's `response_body` in it. */
-export function responseJson(route: RestRoute, message: Message, registry?: Registry): JsonValue {
+export function responseJson(route: RestRoute, message: Message, form: JsonForm): JsonValue {
   const { method, responseBody: field } = route;
-  if (field === undefined) return messageJson(method.output, message, registry);
+  if (field === undefined) return messageJson(method.output, message, form);
   if (field.fieldKind === "message" && !hasOwnJsonForm(field.message))
-    return messageJson(field.message, fieldMessage(method.output, message, field), registry);
-  const json = messageJson(method.output, message, registry) as JsonObject;
-  return json[field.name] ?? null;
+    return messageJson(field.message, fieldMessage(method.output, message, field), form);
+  const json = messageJson(method.output, message, form) as JsonObject;
+  return json[form.useProtoFieldName ? field.name : field.jsonName] ?? null;
 }
 
 /** Whether the route answers with the bytes of a google.api.HttpBody. */
@@ -68,10 +68,6 @@ function fieldMessage(output: DescMessage, message: Message, field: DescField & 
   return reflect(output, message, false).get(field).message;
 }
 
-function messageJson(desc: DescMessage, message: Message, registry: Registry | undefined): JsonValue {
-  return toJson(desc, message, {
-    useProtoFieldName: true,
-    alwaysEmitImplicit: true,
-    ...(registry && { registry }),
-  });
+function messageJson(desc: DescMessage, message: Message, { useProtoFieldName, registry }: JsonForm): JsonValue {
+  return toJson(desc, message, { useProtoFieldName, alwaysEmitImplicit: true, ...(registry && { registry }) });
 }

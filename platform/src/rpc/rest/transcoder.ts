@@ -16,6 +16,7 @@ import { file_google_rpc_error_details, type HttpRule } from "./google-types.ts"
 import { addHeaders, type RestHeaders } from "./headers.ts";
 import { httpStatus, withHttpStatus } from "./http-status.ts";
 import { preconditionFailed } from "./if-match.ts";
+import type { JsonForm } from "./json-form.ts";
 import { decodeRequest } from "./request.ts";
 import { encodeResponse } from "./response.ts";
 import { encodeStream } from "./response-stream.ts";
@@ -75,6 +76,8 @@ export type TranscoderOptions = {
   rules?: readonly HttpRule[];
   /** Types for google.protobuf.Any and error details; by default all of the services' files, with google.rpc's details. */
   registry?: Registry;
+  /** Whether answers call fields as the proto file does, or in lowerCamelCase. Requests may do either. Default "proto". */
+  jsonNames?: "proto" | "lowerCamelCase";
   /** The largest request body, before and after decompression. Default 1 MiB. */
   readMaxBytes?: number;
   /** How messages of a method are looked at before they are decoded. */
@@ -106,6 +109,12 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   const { invoke, checkOf, readMaxBytes = 1024 * 1024, firstMessageMs = 250, keepAliveMs = 15_000 } = options;
   const target = createTargets(createRestRoutes(services, options.rules));
   const registry = options.registry ?? registryOf(services);
+  const form: JsonForm = { registry, useProtoFieldName: options.jsonNames !== "lowerCamelCase" };
+  const resumptions = new Map<DescMethod, Resumption>();
+  for (const method of services.flatMap((service) => service.methods)) {
+    const paths = options.resumptionOf?.(method);
+    if (paths !== undefined) resumptions.set(method, resumptionOf(method, paths));
+  }
   return { readMaxBytes, target, handle, respond };
 
   async function handle(request: RestRequest): Promise<RestResponse> {
@@ -120,7 +129,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
           throw new ConnectError(`there is nothing at ${cutText(path)}`, Code.NotFound);
       }
     } catch (error) {
-      return withoutBodyOnHead(request, errorResponse(error, registry));
+      return withoutBodyOnHead(request, errorResponse(error, form));
     }
   }
 
@@ -158,7 +167,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     if (match.kind !== "match") throw new Error(`${request.target.path} is answered by no method`);
     const { route } = match;
     const headers = headersOf(result);
-    const { contentType, bytes, entityTag } = encodeResponse(route, result.message as Message, registry);
+    const { contentType, bytes, entityTag } = encodeResponse(route, result.message as Message, form);
     if (entityTag !== undefined) {
       const tag = [headers.etag ?? entityTag].flat()[0]!;
       headers.etag = tag;
@@ -212,7 +221,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     const error = new ConnectError(`${cutText(request.target.path)} allows ${allow}`, Code.Unimplemented, {
       allow,
     });
-    return withoutBodyOnHead(request, errorResponse(withHttpStatus(error, 405), registry));
+    return withoutBodyOnHead(request, errorResponse(withHttpStatus(error, 405), form));
   }
 }
 
