@@ -23,7 +23,7 @@ export function updateProduct(on: {
       const read = await on.products.findById(productId);
       if (read === undefined) throw productNotFound(productId);
       if (etag !== "" && etag !== etagOf(read)) throw productChanged(productId, etagOf(read));
-      const details = applyChanges(read.details, product!, updateMask);
+      const details = applyChanges(read, product!, updateMask);
       if (details === read.details) return { product: toProductMessage(read) };
       const updated = await on.products.update(read, details, on.clock());
       if (updated !== undefined) {

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { expect, test } from "vitest";
+import { toProductMessage } from "./product.ts";
 import { applyChanges } from "./product-changes.ts";
 
 const details = {
@@ -13,11 +14,19 @@ const details = {
   attributes: { color: "red", power: "2 kW" },
   state: "active" as const,
 };
+const asRead = {
+  productId: "product_01h455vb4pex5vsknk084sn02q",
+  version: 3,
+  createTime: new Date(0),
+  updateTime: new Date(1),
+  details,
+  balance: { onHand: 9, reserved: 2, sequence: 3 },
+};
 const mask = (...paths: string[]) => ({ $typeName: "google.protobuf.FieldMask" as const, paths });
 
 test("only what the mask names changes", () => {
   const product = create(ProductSchema, { name: "Pot", description: "", category: "Else" });
-  expect(applyChanges(details, product, mask("name", "description"))).toEqual({
+  expect(applyChanges(asRead, product, mask("name", "description"))).toEqual({
     ...details,
     name: "Pot",
     description: "",
@@ -26,7 +35,7 @@ test("only what the mask names changes", () => {
 
 test("a part of the price can change alone", () => {
   const product = create(ProductSchema, { price: { minorUnits: 5n } });
-  expect(applyChanges(details, product, mask("price.minor_units")).price).toEqual({
+  expect(applyChanges(asRead, product, mask("price.minor_units")).price).toEqual({
     currencyCode: "EUR",
     minorUnits: 5n,
   });
@@ -34,7 +43,7 @@ test("a part of the price can change alone", () => {
 
 test("without a mask the fields that are set change", () => {
   const product = create(ProductSchema, { productId: "product_x", category: "Else" });
-  expect(applyChanges(details, product, undefined)).toEqual({ ...details, category: "Else" });
+  expect(applyChanges(asRead, product, undefined)).toEqual({ ...details, category: "Else" });
 });
 
 test.each([
@@ -42,12 +51,23 @@ test.each([
   ["no_such_field", "product.no_such_field"],
   ["name", "product.name"],
 ])("a mask of %s that leaves no valid product is refused", (path, field) => {
-  expect(() => applyChanges(details, create(ProductSchema, {}), mask(path))).toThrow(
+  expect(() => applyChanges(asRead, create(ProductSchema, {}), mask(path))).toThrow(
     expect.objectContaining({ kind: "invalid_argument", facts: { violations: [expect.objectContaining({ field })] } }),
+  );
+});
+
+test("a product as it was read can be sent back whole: its stock is no change while it is what is stored", () => {
+  const product = create(ProductSchema, { ...toProductMessage(asRead), name: "Pot" });
+  const everything = mask(...ProductSchema.fields.map(({ name }) => name));
+  expect(applyChanges(asRead, product, everything)).toEqual({ ...details, name: "Pot" });
+  expect(applyChanges(asRead, product, undefined)).toEqual({ ...details, name: "Pot" });
+  const moved = { ...asRead, balance: { onHand: 9, reserved: 3, sequence: 4 } };
+  expect(() => applyChanges(moved, product, everything)).toThrow(
+    expect.objectContaining({ facts: { violations: [expect.objectContaining({ field: "product.stock" })] } }),
   );
 });
 
 test("naming the product or its version changes nothing", () => {
   const product = create(ProductSchema, { productId: "product_x", etag: "v1" });
-  expect(applyChanges(details, product, mask("product_id", "etag"))).toEqual(details);
+  expect(applyChanges(asRead, product, mask("product_id", "etag"))).toEqual(details);
 });

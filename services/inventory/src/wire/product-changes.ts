@@ -1,7 +1,7 @@
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import { type Product as ProductOnTheWire, ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type FieldViolation, invalidFields } from "@shop/platform";
-import type { ProductDetails } from "../domain/product.ts";
+import { available, type Product, type ProductDetails } from "../domain/product.ts";
 import { missingDetails, toDetails } from "./product.ts";
 
 type Change = (details: ProductDetails, to: ProductDetails) => ProductDetails;
@@ -23,15 +23,18 @@ const changes: Readonly<Record<string, Change>> = {
   state: (details, to) => ({ ...details, state: to.state }),
 };
 
-/** Paths that say which product and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). */
+/**
+ * Paths that say which product and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). Stock
+ * is the server's too, but an update that asks for another one is refused: it was meant to set it.
+ */
 const unchanging = new Set(["product_id", "etag", "create_time", "update_time"]);
 
 /**
- * Applies an update mask (AIP-161) to details. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a path
- * that can't be changed, and for a result that is not a complete product.
+ * Applies an update mask (AIP-161) to a product's details. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a
+ * path that can't be changed, unless the product has that value already, and for a result that is not a complete product.
  */
 export function applyChanges(
-  details: ProductDetails,
+  { details, balance }: Pick<Product, "details" | "balance">,
   product: ProductOnTheWire,
   mask: FieldMask | undefined,
 ): ProductDetails {
@@ -39,7 +42,7 @@ export function applyChanges(
   const violations: FieldViolation[] = [];
   let changed = details;
   for (const path of mask?.paths ?? pathsThatAreSet(product)) {
-    if (unchanging.has(path)) continue;
+    if (unchanging.has(path) || (path === "stock" && product.stock === available(balance))) continue;
     const change = changes[path];
     if (path === "state" && product.state === ProductState.UNSPECIFIED)
       violations.push({ field: "product.state", description: "is required" });

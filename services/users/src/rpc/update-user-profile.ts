@@ -17,9 +17,9 @@ export function updateUserProfile(on: {
     const { userId, etag } = profile!;
     if (userId === "") throw invalidFields([{ field: "profile.user_id", description: "is required" }]);
     if (userId !== userIdOf(context)) throw userNotFound(userId);
-    const changes = profileChanges(profile!, updateMask);
     const user = await changeUser(on, userId, (read) => {
       if (etag !== "" && etag !== etagOf(read)) throw userChanged(userId, etagOf(read));
+      const changes = profileChanges(read, profile!, updateMask);
       const isSo = changes.displayName === undefined || changes.displayName === read.displayName;
       return isSo ? undefined : { user: asChanged(read, changes, on.clock()), events: [] };
     });
