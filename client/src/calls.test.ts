@@ -72,6 +72,23 @@ describe("a call is repeated", () => {
     expect(request.requestId).toBe("");
   });
 
+  test("for whatever else can be made once under a name", async () => {
+    const names: string[] = [];
+    const answer = ({ requestId }: { requestId: string }) => {
+      names.push(requestId);
+      if (names.length % 2 !== 0) throw unavailable();
+      return {};
+    };
+    const shop = shopOf({
+      users: { register: answer },
+      inventory: { createProduct: answer, adjustStock: answer },
+    });
+    await shop.users.register({ username: "ada" });
+    await shop.inventory.createProduct({ product: { name: "Teapot" } });
+    await shop.inventory.adjustStock({ onHandDelta: 1 });
+    expect([names.length, new Set(names).size, names.includes("")]).toEqual([6, 3, false]);
+  });
+
   test("for an order under the name that its caller gave, in the request or as Idempotency-Key", async () => {
     const names: string[] = [];
     const { orders } = shopOf({

@@ -1,8 +1,7 @@
-import { create, type DescMethod, getOption, isMessage, type Message } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescMethod, getOption, type Message, ScalarType } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
-import { CreateOrderRequestSchema, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { isLost, isUnauthenticated, retryAfterMs } from "./errors.ts";
 import { pause, pauseMs, unlessAborted } from "./pause.ts";
@@ -39,7 +38,7 @@ export function withCallRules(transport: Transport, caller: Caller | undefined, 
   return {
     async unary(method, givenSignal, timeoutMs, givenHeader, input, contextValues) {
       const header = new Headers(givenHeader);
-      const message = nameRequest(create(method.input, input), header);
+      const message = nameRequest(method.input, create(method.input, input), header);
       const userId = callerOf(method, header);
       const deadline = startDeadline(timeoutMs ?? rules.timeoutMs, givenSignal);
       const { signal } = deadline;
@@ -96,22 +95,26 @@ function needsToken(method: DescMethod): boolean {
 }
 
 /**
- * Whether the method can be made twice without harm: the schema says so; or the call has a name (CreateOrder); or the same
+ * Whether the method can be made twice without harm: the schema says so; or the call has a name (CreateOrder, CreateProduct ...); or the same
  * answer comes again (RefreshToken, for ten seconds).
  */
 function isRepeatable(method: DescMethod): boolean {
   return (
     method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN ||
-    method === OrderService.method.createOrder ||
+    hasName(method.input) ||
     method === UserService.method.refreshToken
   );
 }
 
-/** Gives an order that has no name one: all attempts of a call are then the same order (AIP-155). */
-function nameRequest<Request extends Message>(request: Request, header: Headers): Request {
-  if (!isMessage(request, CreateOrderRequestSchema) || request.requestId || header.has("idempotency-key"))
-    return request;
-  return { ...request, requestId: randomName() };
+/** Whether requests have names (AIP-155). */
+function hasName({ field }: DescMessage): boolean {
+  return field.requestId?.scalar === ScalarType.STRING;
+}
+
+/** Gives a request that could have a name, and has none, one: all attempts of a call then have one effect. */
+function nameRequest<Request extends Message>(schema: DescMessage, request: Request, header: Headers): Request {
+  const isNamed = (request as { requestId?: string }).requestId || header.has("idempotency-key");
+  return !hasName(schema) || isNamed ? request : { ...request, requestId: randomName() };
 }
 
 /** 128 random bits. crypto.randomUUID is missing in pages that came without TLS. */

@@ -1,8 +1,10 @@
-import type { JsonObject } from "@bufbuild/protobuf";
+import type { DescMethodUnary, JsonObject } from "@bufbuild/protobuf";
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { describe, expect, test } from "vitest";
 import { protocols } from "./clients.ts";
-import { addProduct, decided, shop, signInAdmin, signUp, statusName, stockOf, unique } from "./shopping.ts";
+import { addProduct, decided, password, shop, signInAdmin, signUp, statusName, stockOf, unique } from "./shopping.ts";
 
 const admin = await signInAdmin();
 const method = OrderService.method.createOrder;
@@ -49,6 +51,70 @@ test("a name that was used in one protocol is known in all of them, as header an
   }
   await decided(buyer, first.order!);
   expect(await stockOf(product)).toBe(9);
+});
+
+describe("whatever a method makes under an Idempotency-Key is made once, quoted or bare,", () => {
+  test.for(Object.entries(protocols))("in %s", async ([, connect]) => {
+    const client = connect(shop.url);
+    const make = async (method: DescMethodUnary, request: JsonObject, headers: Record<string, string>) => {
+      const key = unique("key");
+      const keys = Array.from({ length: 4 }, (_, index) => (index % 2 === 0 ? key : `"${key}"`));
+      return await Promise.all(
+        keys.map((each) => client.call({ method, request, headers: { ...headers, "idempotency-key": each } })),
+      );
+    };
+    const price = { currencyCode: "EUR", minorUnits: "100" };
+    const product = { name: unique("Pot"), category: "Kitchen", price, sku: unique("POT") };
+    const stocked = await addProduct(admin, { stock: 1 });
+    const adjustment = { productId: stocked.productId, onHandDelta: 5, reason: "counted" };
+    for (const answers of [
+      await make(InventoryService.method.createProduct, { product }, admin.headers),
+      await make(InventoryService.method.adjustStock, adjustment, admin.headers),
+      await make(UserService.method.register, { username: unique("twin"), password }, {}),
+    ]) {
+      expect(answers[0]).toHaveProperty("message");
+      for (const answer of answers) expect(answer).toEqual(answers[0]);
+    }
+    expect(await stockOf(stocked)).toBe(6);
+    client.close();
+  });
+});
+
+test("methods that make nothing ignore an Idempotency-Key, whatever it says", async () => {
+  const buyer = await signUp();
+  const product = await addProduct(admin);
+  for (const connect of Object.values(protocols)) {
+    const client = connect(shop.url);
+    const headers = { ...buyer.headers, "idempotency-key": "no key at all" };
+    for (const [method, request] of [
+      [UserService.method.authenticate, { username: buyer.username, password }],
+      [UserService.method.updateUserProfile, { profile: { userId: buyer.userId }, updateMask: "" }],
+      [InventoryService.method.getProductByID, { productId: product.productId }],
+    ] as const)
+      expect(await client.call({ method, request, headers })).toHaveProperty("message");
+    client.close();
+  }
+});
+
+test("a product that was read can be edited and sent back as it is, by PATCH", async () => {
+  const { productId } = await addProduct(admin, { stock: 7, sku: unique("SKU"), attributes: { color: "red" } });
+  const url = `${shop.url}/products/${productId}`;
+  const read = (await (await fetch(url)).json()) as JsonObject;
+  const headers = { ...admin.headers, "content-type": "application/json" };
+  const patch = async (body: JsonObject) => {
+    const answer = await fetch(url, { method: "PATCH", headers, body: JSON.stringify(body) });
+    return { status: answer.status, body: (await answer.json()) as JsonObject };
+  };
+  expect(await patch({ ...read, name: "Another name" })).toMatchObject({
+    status: 200,
+    body: { name: "Another name", stock: 7, attributes: { color: "red" } },
+  });
+  expect((await patch({ name: "Yet another", stock: 8 })).status).toBe(400);
+
+  const profileUrl = `${shop.url}/profile/${admin.userId}`;
+  const profile = (await (await fetch(profileUrl, { headers })).json()) as JsonObject;
+  const answer = await fetch(profileUrl, { method: "PATCH", headers, body: JSON.stringify(profile) });
+  expect(answer.status).toBe(200);
 });
 
 test("an order that is cancelled by its owner gives its stock back, and returning goods does too", async () => {

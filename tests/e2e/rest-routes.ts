@@ -57,9 +57,10 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
   }),
   "shop.users.v1.UserService/ListSecurityEvents": (query) => ({ verb: "GET", path: "/admin/security-events", query }),
   "shop.common.v1.TokenKeyService/ListTokenKeys": () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
-  "shop.inventory.v1.InventoryService/CreateProduct": ({ product }) => ({
+  "shop.inventory.v1.InventoryService/CreateProduct": ({ product, ...query }) => ({
     verb: "POST",
     path: "/products",
+    query,
     body: (product ?? {}) as JsonObject,
     answers: "product",
   }),

@@ -7,6 +7,7 @@ import { cacheableInterceptor } from "./cacheable.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
+import { idempotencyInterceptor } from "./request-id.ts";
 import { textInterceptor } from "./request-text.ts";
 import { requestValidator } from "./request-validator.ts";
 
@@ -25,7 +26,7 @@ export type RouterOptions = Pick<
 
 /**
  * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
- * then log and trace, metrics if anybody watches, what caches may keep, errors, text, validation, the method.
+ * then log and trace, metrics if anybody watches, what caches may keep, errors, names of requests, text, validation, the method.
  */
 export function createRouterOptions(authorize: Authorize, log: Logger, metrics: Metrics | undefined): RouterOptions {
   return {
@@ -41,6 +42,7 @@ export function createRouterOptions(authorize: Authorize, log: Logger, metrics: 
       ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
       cacheableInterceptor(),
       errorsInterceptor(),
+      idempotencyInterceptor(),
       textInterceptor(),
       createValidateInterceptor({ validator: requestValidator }),
     ],

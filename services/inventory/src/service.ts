@@ -71,7 +71,7 @@ export const inventory = defineModule({
     return {
       routes: (router) =>
         router.service(InventoryService, {
-          createProduct: createProduct({ ledger, cache: productCache, clock }),
+          createProduct: createProduct({ ledger, products, cache: productCache, clock }),
           listProducts: listProducts({ search, cache: productCache, pageTokens }),
           getProductByID: getProductByID({ products, cache: productCache }),
           updateProduct: updateProduct({ products, cache: productCache, clock }),

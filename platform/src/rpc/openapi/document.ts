@@ -1,6 +1,6 @@
 import type { AnyDesc, DescFile, DescService, JsonObject } from "@bufbuild/protobuf";
 import { reachableServices } from "../access.ts";
-import { requestIdPattern } from "../request-id.ts";
+import { idempotencyKeyPattern } from "../request-id.ts";
 import { type RestRoute, restRoutes } from "../rest/route.ts";
 import { type Example, operation } from "./operation.ts";
 import { openApiPath, shapeOf } from "./paths.ts";
@@ -89,8 +89,9 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
           name: "Idempotency-Key",
           in: "header",
           description:
-            "Names the request, as the field `request_id` does: made again under the same name it is done once.",
-          schema: { type: "string", pattern: requestIdPattern },
+            "Names the request, as the field `request_id` does: made again under the same name it is done once. Bare, or in " +
+            "quotes, which are no part of it. Operations that do not list this header ignore it.",
+          schema: { type: "string", pattern: idempotencyKeyPattern },
         },
         IfMatch: {
           name: "If-Match",

@@ -64,7 +64,7 @@ export function operation(
 
 /** Whether a request can be named (AIP-155): by a header as well. */
 function isNamed({ method }: RestRoute): boolean {
-  return method.input.fields.some(({ name }) => name === "request_id");
+  return requestIdField(method) !== undefined;
 }
 
 function pathParameters({ parameters }: OpenApiPath, examples: readonly Example[], schemas: Schemas) {

@@ -45,10 +45,3 @@ export function stockHistoryTooLong(productId: string, sequence: number): Domain
     { metadata: { product_id: productId, sequence: String(sequence) } },
   );
 }
-
-export function adjustmentReused(requestId: string): DomainError {
-  return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another adjustment was made under that request_id", {
-    metadata: { request_id: requestId },
-    violations: [{ field: "request_id", description: "belongs to another adjustment" }],
-  });
-}

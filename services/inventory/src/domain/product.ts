@@ -36,6 +36,14 @@ export interface Product {
   readonly updateTime: Date;
 }
 
+/** Names the request that made a product, among those of its caller. */
+export interface ProductRequest {
+  readonly actor: string;
+  readonly id: string;
+  /** Of what was asked for: the same name for something else is a mistake. */
+  readonly hash: string;
+}
+
 /** Which state of a product it is: both only grow. Who knows of one change alone leaves the other at 0. */
 export interface ProductRevision {
   readonly productId: string;

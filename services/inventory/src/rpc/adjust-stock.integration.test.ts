@@ -65,17 +65,6 @@ test("an adjustment that is repeated under its name is made once, also when its 
   expect(await stockOf(productId)).toEqual({ onHand: 20, reserved: 0 });
 });
 
-test("the Idempotency-Key header names an adjustment as its field does", async () => {
-  const { adjust, addProduct, stockOf } = await openAdjusting();
-  const productId = await addProduct(10);
-  const named = adminWith({ "idempotency-key": "delivery-1" });
-  await adjust(productId, 5, "", named);
-  await adjust(productId, 5, "", named);
-  await adjust(productId, 5, "delivery-1");
-  await expect(adjust(productId, 5, "delivery-2", named)).rejects.toMatchObject({ reason: "REQUEST_IDS_DIFFER" });
-  expect(await stockOf(productId)).toEqual({ onHand: 15, reserved: 0 });
-});
-
 test("adjustments of many at once add up", async () => {
   const { adjust, addProduct, stockOf, ledgerSumOf } = await openAdjusting();
   const productId = await addProduct(0);

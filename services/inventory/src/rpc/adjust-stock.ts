@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { actorOf, type Clock, callerOf, requestIdOf } from "@shop/platform";
-import { adjustmentReused, productNotFound, stockOutOfBounds } from "../domain/errors.ts";
+import { actorOf, type Clock, callerOf, requestIdReused } from "@shop/platform";
+import { productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
@@ -9,7 +9,7 @@ import { adjustedEvent } from "../wire/events.ts";
 import { toStockMessage } from "../wire/stock.ts";
 
 /**
- * Corrects what is on hand. Safe to retry under a name, as request_id or Idempotency-Key: the ledger keeps the name with the
+ * Corrects what is on hand. Safe to retry under a request_id: the ledger keeps the name with the
  * adjustment.
  */
 export function adjustStock(on: {
@@ -27,8 +27,7 @@ export function adjustStock(on: {
 
   /** Returns once it is in the ledger, by this call or by one before. */
   async function makeAdjustment(
-    { productId, onHandDelta, reason }: AdjustStockRequest,
-    requestId: string | undefined,
+    { productId, onHandDelta, reason, requestId }: AdjustStockRequest,
     actor: string,
   ): Promise<void> {
     for (;;) {
@@ -38,7 +37,7 @@ export function adjustStock(on: {
 
       const made = requestId && (await on.ledger.findAdjustment(productId, requestId));
       if (made === onHandDelta) return;
-      if (requestId && made !== undefined) throw adjustmentReused(requestId);
+      if (requestId && made !== undefined) throw requestIdReused(requestId);
 
       const plan = adjust(balances, productId, onHandDelta);
       if (plan === undefined) throw stockOutOfBounds(productId, balance);
@@ -59,8 +58,7 @@ export function adjustStock(on: {
   }
 
   return async (request, context) => {
-    const requestId = requestIdOf(request.requestId, context.requestHeader);
-    await on.ledger.inTurn(() => makeAdjustment(request, requestId, actorOf(callerOf(context))));
+    await on.ledger.inTurn(() => makeAdjustment(request, actorOf(callerOf(context))));
     return { stock: await stockNow(request.productId) };
   };
 }

@@ -77,6 +77,55 @@ async function openCatalogue() {
   };
 }
 
+async function openNaming() {
+  const { db, update, remove, ...inventory } = await openCatalogue();
+  const createNamed = createProduct(inventory);
+  return {
+    update,
+    remove,
+    documents: db.collection("products"),
+    async create(requestId: string, init: Init = {}, context = admin) {
+      const price = { currencyCode: "EUR", minorUnits: 100n };
+      const product = { name: "Kettle", category: "Kitchen", price, stock: 3, ...init };
+      const request = create(CreateProductRequestSchema, { product, requestId });
+      return (await createNamed(request, context)).product as Product;
+    },
+  };
+}
+
+test("a named request makes one product and has one answer, also at once, and when the product has changed or is gone", async () => {
+  const { create: createNamed, remove, update, documents } = await openNaming();
+  const answers = await Promise.all(Array.from({ length: 8 }, () => createNamed("one", { sku: "K-1" })));
+  const [first] = answers as [Product];
+  for (const answer of answers) expect(answer).toEqual(first);
+  await update(first, { name: "Pot" }, "name");
+  expect(await createNamed("one", { sku: "K-1" })).toEqual(first);
+  await remove(first);
+  expect(await createNamed("one", { sku: "K-1" })).toEqual(first);
+  expect(await documents.countDocuments()).toBe(1);
+});
+
+test("a name stands for what is asked for; for something else it is refused, and it is its caller's own", async () => {
+  const { create: createNamed, documents } = await openNaming();
+  const first = await createNamed("one", { attributes: { a: "1", b: "2" } });
+  expect(await createNamed("one", { attributes: { b: "2", a: "1" }, state: ProductState.ACTIVE, etag: "v9" })).toEqual(
+    first,
+  );
+  for (const other of [{ stock: 4 }, { attributes: { a: "1" } }, { name: "Pot", attributes: { a: "1", b: "2" } }])
+    await expect(createNamed("one", other)).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
+  await createNamed("one", {}, contextOf({ kind: "user", userId: "user_other", roles: ["admin"] }));
+  await createNamed("");
+  await createNamed("");
+  expect(await documents.countDocuments()).toBe(4);
+});
+
+test("a request that was refused leaves its name free", async () => {
+  const { create: createNamed } = await openNaming();
+  await createNamed("one", { sku: "K-1" });
+  await expect(createNamed("two", { sku: "K-1" })).rejects.toMatchObject({ reason: "SKU_TAKEN" });
+  expect((await createNamed("two", { sku: "K-2" })).sku).toBe("K-2");
+});
+
 test("every field that a product has can be read alone", async () => {
   const { add, read } = await openCatalogue();
   const product = await add({

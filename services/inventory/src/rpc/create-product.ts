@@ -1,25 +1,68 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { actorOf, type Clock, callerOf, invalidFields, newId } from "@shop/platform";
-import { newProduct } from "../domain/product.ts";
+import {
+  actorOf,
+  type Clock,
+  callerOf,
+  DomainError,
+  invalidFields,
+  newId,
+  requestIdReused,
+  requestUnsettled,
+} from "@shop/platform";
+import { newProduct, type Product, type ProductDetails, type ProductRequest } from "../domain/product.ts";
 import type { ProductCache } from "../product-cache.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
+import type { ProductStore } from "../store/product-store.ts";
 import { missingDetails, toDetails, toProductMessage } from "../wire/product.ts";
+import { productRequestOf } from "../wire/product-request.ts";
 
-/** Adds a product; its stock is the first received movement. A retry after a lost answer is safe with a SKU: SKU_TAKEN. */
+/**
+ * Adds a product; its stock is the first received movement. Safe to retry when the request is named: the product itself is the
+ * claim on the name, and the same request gets the same answer, whatever became of the product since.
+ */
 export function createProduct(on: {
   readonly ledger: LedgerStore;
+  readonly products: ProductStore;
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.createProduct> {
-  return async (request, context) => {
-    const wanted = request.product!;
+  /** The product as the request made it, if it was made before. */
+  async function repeated(
+    request: ProductRequest | undefined,
+    details: ProductDetails,
+    stock: number,
+  ): Promise<Product | undefined> {
+    const made = request && (await on.products.findByRequest(request));
+    if (made === undefined) return undefined;
+    if (made.hash !== request?.hash) throw requestIdReused(request?.id ?? "");
+    return newProduct(made.productId, details, stock, made.createTime);
+  }
+
+  return async ({ product, requestId }, context) => {
+    const wanted = product!;
     const details = toDetails(wanted);
     const missing = missingDetails(details);
     if (missing.length > 0) throw invalidFields(missing);
-    const product = newProduct(newId("product"), details, wanted.stock, on.clock());
-    await on.ledger.insertProducts([product], actorOf(callerOf(context)));
-    await on.cache.changed(product);
-    return { product: toProductMessage(product) };
+    const actor = actorOf(callerOf(context));
+    const request = productRequestOf(requestId, wanted, actor);
+    const before = await repeated(request, details, wanted.stock);
+    if (before !== undefined) return { product: toProductMessage(before) };
+
+    const added = newProduct(newId("product"), details, wanted.stock, on.clock());
+    let taken: unknown;
+    const outcome = await on.ledger.insertProducts([added], actor, request).catch((error: unknown) => {
+      // Perhaps by the same request, made at the same moment.
+      if (request === undefined || !(error instanceof DomainError && error.reason === "SKU_TAKEN")) throw error;
+      taken = error;
+      return "request_made" as const;
+    });
+    if (outcome === "inserted") {
+      await on.cache.changed(added);
+      return { product: toProductMessage(added) };
+    }
+    const first = await repeated(request, details, wanted.stock);
+    if (first === undefined) throw taken ?? requestUnsettled();
+    return { product: toProductMessage(first) };
   };
 }

@@ -1,4 +1,12 @@
-import { batched, isDuplicateKey, newId, type Outbox, oneAtATime, type PendingEvent } from "@shop/platform";
+import {
+  batched,
+  isDuplicateKey,
+  newId,
+  type Outbox,
+  oneAtATime,
+  type PendingEvent,
+  storedRequestIds,
+} from "@shop/platform";
 import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import {
@@ -10,7 +18,7 @@ import {
   type Movement,
   ordersServed,
 } from "../domain/ledger.ts";
-import type { Product, ProductRevision } from "../domain/product.ts";
+import type { Product, ProductRequest, ProductRevision } from "../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-document.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -71,8 +79,15 @@ export interface LedgerStore {
    * else claimed one of its places first: then read what they decided, and decide the rest again.
    */
   append(entry: LedgerEntry): Promise<boolean>;
-  /** Commits new products together with their first received stock, all or none. Throws SKU_TAKEN. */
-  insertProducts(products: readonly Product[], actor: string): Promise<void>;
+  /**
+   * Commits new products together with their first received stock, all or none. A product that a named request asks for is the
+   * claim on the name: "request_made", and nothing done, when there is one. Throws SKU_TAKEN.
+   */
+  insertProducts(
+    products: readonly Product[],
+    actor: string,
+    request?: ProductRequest,
+  ): Promise<"inserted" | "request_made">;
   /** What was decided for these orders; those that were not decided are missing. */
   decisionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Decision>>;
   /** What has become of what was set aside for these orders; those that hold it still are missing. */
@@ -207,9 +222,9 @@ export function createLedgerStore(on: {
       return true;
     },
 
-    async insertProducts(added, actor) {
+    async insertProducts(added, actor, request) {
       const [first] = added;
-      if (first === undefined) return;
+      if (first === undefined) return "inserted";
       const received = toEntryDocument({
         kind: "received",
         plan: {
@@ -227,11 +242,18 @@ export function createLedgerStore(on: {
       try {
         await client.withSession((session) =>
           session.withTransaction(async () => {
-            await products.insertMany(added.map(toDocument), { session });
+            await products.insertMany(
+              added.map((product) => ({ ...toDocument(product), ...(request && { request }) })),
+              {
+                session,
+              },
+            );
             await ledger.insertOne(received, { session });
           }),
         );
+        return "inserted";
       } catch (error) {
+        if (isDuplicateKey(error, "request")) return "request_made";
         if (isDuplicateKey(error, "sku")) throw skuTaken(takenSku(error) ?? first.details.sku ?? "");
         throw error;
       }
@@ -286,7 +308,9 @@ export function createLedgerStore(on: {
     },
 
     async findAdjustment(productId, requestId) {
-      const entry = await ledger.findOne({ keys: requestKey(productId, requestId) });
+      const entry = await ledger.findOne({
+        keys: { $in: storedRequestIds(requestId).map((id) => requestKey(productId, id)) },
+      });
       return entry?.moves[0]?.on_hand_delta;
     },
 

@@ -1,4 +1,11 @@
-import { available, type Balance, type Product, type ProductDetails, type ProductState } from "../domain/product.ts";
+import {
+  available,
+  type Balance,
+  type Product,
+  type ProductDetails,
+  type ProductRequest,
+  type ProductState,
+} from "../domain/product.ts";
 import { nameKeyOf, termsOf } from "../domain/search-terms.ts";
 
 export interface ProductDocument {
@@ -27,6 +34,8 @@ export interface ProductDocument {
   create_time: Date;
   update_time: Date;
   delete_time?: Date;
+  /** The request that made it, when its caller named it. */
+  request?: ProductRequest;
 }
 
 export function toDocument(product: Product): ProductDocument {

@@ -2,7 +2,7 @@ import { isDuplicateKey, type Logger } from "@shop/platform";
 import type { Collection, Db, Filter } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Balances } from "../domain/ledger.ts";
-import type { Product, ProductDetails } from "../domain/product.ts";
+import type { Product, ProductDetails, ProductRequest } from "../domain/product.ts";
 import { earlierMarks } from "../domain/search-terms.ts";
 import {
   balanceFromDocument,
@@ -21,6 +21,8 @@ export interface ProductStore {
   findById(productId: string): Promise<Product | undefined>;
   /** Those of them that can be bought; if `fields` are given, with what these are made of, and empty otherwise. */
   findSold(productIds: readonly string[], fields?: ReadonlySet<string>): Promise<Product[]>;
+  /** What a named request made, also when it has left the catalogue since. */
+  findByRequest(request: Pick<ProductRequest, "actor" | "id">): Promise<MadeProduct | undefined>;
   findBySkus(skus: readonly string[]): Promise<Product[]>;
   /**
    * Writes new details over a version that was read; undefined when it is no longer the version there is. Throws SKU_TAKEN.
@@ -37,6 +39,12 @@ export interface ProductStore {
   restore(productId: string, now: Date): Promise<Product | undefined>;
   /** What can be promised is sold; what is in the catalogue may be archived; what was promised may have left it since. */
   balancesOf(productIds: readonly string[], among: "sold" | "catalogue" | "all"): Promise<Balances>;
+}
+
+/** What is known of how a product began. */
+export interface MadeProduct extends Pick<Product, "productId" | "createTime"> {
+  /** Of what was asked for. */
+  readonly hash: string;
 }
 
 export interface ProductChange {
@@ -62,6 +70,13 @@ export async function openProducts(
   const products = db.collection<ProductDocument>("products");
   await products.createIndexes([
     { key: { sku: 1 }, name: "sku", unique: true, partialFilterExpression: { sku: { $exists: true } } },
+    // The product is the claim: kept as long as the product itself.
+    {
+      key: { "request.actor": 1, "request.id": 1 },
+      name: "request",
+      unique: true,
+      partialFilterExpression: { "request.id": { $exists: true } },
+    },
     ...searchIndexes,
   ]);
   // Of a release that knew no search.
@@ -145,6 +160,19 @@ export function createProductStore(
       if (fields === undefined) return (await sold.toArray()).map(fromDocument);
       const parts = await sold.project<ProductPart>(partOf(fields)).toArray();
       return parts.map(fromPart);
+    },
+    async findByRequest({ actor, id }) {
+      const document = await products.findOne(
+        { "request.actor": actor, "request.id": id },
+        { projection: { create_time: 1, request: 1 } },
+      );
+      return (
+        document?.request && {
+          productId: document._id,
+          createTime: document.create_time,
+          hash: document.request.hash,
+        }
+      );
     },
     async findBySkus(skus) {
       const documents = await products.find({ sku: { $in: [...skus] } }, { hint: "sku" }).toArray();

@@ -15,18 +15,25 @@ const states: Readonly<Record<ProductState, StateOnTheWire>> = {
 };
 
 export function toProductMessage(product: Product): MessageInitShape<typeof ProductSchema> {
-  const { name, description, category, price, sku, imageUrl, attributes, state } = product.details;
   return {
+    ...toDetailsMessage(product.details),
     productId: product.productId,
+    stock: available(product.balance),
+    etag: etagOf(product),
+    createTime: timestampFromDate(product.createTime),
+    updateTime: timestampFromDate(product.updateTime),
+  };
+}
+
+/** What of a product its owner decides, but for its stock. */
+export function toDetailsMessage(details: ProductDetails) {
+  const { name, description, category, price, sku, imageUrl, attributes, state } = details;
+  return {
     name,
     description,
     category,
     price: { currencyCode: price.currencyCode, minorUnits: price.minorUnits },
-    stock: available(product.balance),
     sku: sku ?? "",
-    etag: etagOf(product),
-    createTime: timestampFromDate(product.createTime),
-    updateTime: timestampFromDate(product.updateTime),
     imageUrl,
     attributes: { ...attributes },
     state: states[state],

@@ -89,19 +89,6 @@ export function stockUnavailable(cause: unknown): DomainError {
   );
 }
 
-export function requestUnsettled(): DomainError {
-  return new DomainError("unavailable", "REQUEST_UNSETTLED", "the same request is being made just now", {
-    retryAfterMs: 500,
-  });
-}
-
-export function requestIdReused(requestId: string): DomainError {
-  return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another request was made under that request_id", {
-    metadata: { request_id: requestId },
-    violations: [{ field: "request_id", description: "belongs to another request" }],
-  });
-}
-
 /** `total` is what the order would cost now. */
 export function totalMoved({ minorUnits, currencyCode }: Money): DomainError {
   const message = `the order costs ${minorUnits} minor units of ${currencyCode} now`;

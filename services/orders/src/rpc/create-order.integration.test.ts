@@ -1,4 +1,5 @@
-import { create } from "@bufbuild/protobuf";
+import { createHash } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { newId } from "@shop/platform";
 import { contextOf, silentLog } from "@shop/platform/testing";
@@ -18,7 +19,7 @@ async function openPlacement() {
   const admission = createAdmission({ orders, clock, maxBacklog: 3, log: silentLog });
   const openQuantities = createOpenQuantities({ orders, limits: { perAccount: 0, perProduct: 0 } });
   const place = createOrder({ orders, catalogue, admission, openQuantities, clock });
-  const caller = (id: string, headers = {}) => contextOf({ kind: "user", userId: id, roles: ["customer"] }, headers);
+  const caller = (id: string) => contextOf({ kind: "user", userId: id, roles: ["customer"] });
   const request = (quantity: number, more: { requestId?: string } = {}) =>
     create(CreateOrderRequestSchema, { items: [{ productId, quantity }], ...more });
   return {
@@ -32,8 +33,7 @@ async function openPlacement() {
     stopSelling() {
       isSold = false;
     },
-    place: async (asked: CreateOrderRequest, as = userId, headers = {}) =>
-      (await place(asked, caller(as, headers))).order!,
+    place: async (asked: CreateOrderRequest, as = userId) => (await place(asked, caller(as))).order!,
   };
 }
 
@@ -54,16 +54,20 @@ test("of many that come at once with one name one is made, and all get its answe
   expect((await documents.findOne())?.outbox.length).toBeLessThanOrEqual(1);
 });
 
-test("the Idempotency-Key header names a request as its field does", async () => {
-  const { request, place, userId } = await openPlacement();
-  const first = await place(request(1), userId, { "idempotency-key": "one" });
-  expect(await place(request(1, { requestId: "one" }))).toEqual(first);
-  await expect(place(request(1, { requestId: "two" }), userId, { "idempotency-key": "one" })).rejects.toMatchObject({
-    reason: "REQUEST_IDS_DIFFER",
-  });
-  await expect(place(request(1), userId, { "idempotency-key": "o n e" })).rejects.toMatchObject({
-    facts: { violations: [{ field: "Idempotency-Key" }] },
-  });
+test("a name stands for what is asked for, however its lines are written, and is known if an earlier release stored it", async () => {
+  const { documents, request, place } = await openPlacement();
+  const lines = (requestId: string, ...quantities: number[]) =>
+    create(CreateOrderRequestSchema, { items: quantities.flatMap((each) => request(each).items), requestId });
+  const first = await place(lines("one", 1, 1));
+  for (const split of [[2], [1, 1]]) expect(await place(lines("one", ...split))).toEqual(first);
+  await expect(place(lines("one", 1, 2))).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
+
+  // As it was stored before: of the lines as they came, and with the quotes of the header.
+  const asSent = toBinary(CreateOrderRequestSchema, lines("", 1, 1));
+  const stored = { id: '"one"', hash: createHash("sha256").update(asSent).digest("base64") };
+  await documents.updateOne({ _id: first.orderId! }, { $set: { request: stored } });
+  expect(await place(lines("one", 1, 1))).toEqual(first);
+  expect(await documents.countDocuments()).toBe(1);
 });
 
 test("another request under the same name is refused, and places nothing", async () => {

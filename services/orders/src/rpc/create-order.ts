@@ -1,15 +1,23 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type Clock, clientAddressOf, currentTraceId, newId, userIdOf } from "@shop/platform";
+import {
+  type Clock,
+  clientAddressOf,
+  currentTraceId,
+  newId,
+  requestIdReused,
+  requestUnsettled,
+  userIdOf,
+} from "@shop/platform";
 import type { Admission } from "../admission.ts";
 import type { Catalogue } from "../clients/catalogue.ts";
-import { productsUnknown, requestIdReused, requestUnsettled, totalMoved } from "../domain/errors.ts";
+import { productsUnknown, totalMoved } from "../domain/errors.ts";
 import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
 import type { OpenQuantities } from "../open-quantities.ts";
 import type { OrderStore } from "../store/order-store.ts";
 import { placedEvent } from "../wire/events.ts";
 import { toOrderMessage } from "../wire/order.ts";
-import { requestNameOf } from "../wire/request-name.ts";
+import { asksForTheSame, requestNameOf } from "../wire/request-name.ts";
 
 /**
  * Places an order at the catalogue's prices. Once it has answered, the order reaches an end state whatever dies. Safe to
@@ -23,9 +31,10 @@ export function createOrder(on: {
   readonly clock: Clock;
 }): MethodImpl<typeof OrderService.method.createOrder> {
   /** The answer that a named request got before, if it was made before. */
-  async function repeated(userId: string, request: RequestName | undefined): Promise<Order | undefined> {
-    const made = request && (await on.orders.findByRequest(userId, request.id));
-    if (made !== undefined && made.hash !== request?.hash) throw requestIdReused(request?.id ?? "");
+  async function repeated(userId: string, request: CreateOrderRequest): Promise<Order | undefined> {
+    const { requestId } = request;
+    const made = requestId === "" ? undefined : await on.orders.findByRequest(userId, requestId);
+    if (made !== undefined && !asksForTheSame(request, made.hash)) throw requestIdReused(requestId);
     return made && asAccepted(made.order);
   }
 
@@ -46,7 +55,7 @@ export function createOrder(on: {
     if (outcome === "inserted") return order;
 
     // The same request was made at the same moment, and was first.
-    const first = await repeated(userId, name);
+    const first = await repeated(userId, request);
     // A primary refuses what it has itself, though a majority has not: whether that is kept is settled in a moment.
     if (first === undefined) throw requestUnsettled();
     return first;
@@ -54,10 +63,10 @@ export function createOrder(on: {
 
   return async (request, context) => {
     const userId = userIdOf(context);
-    const name = requestNameOf(request, context.requestHeader);
+    const name = requestNameOf(request);
     const load = { account: userId, address: clientAddressOf(context), lines: request.items.length };
     const order =
-      (await repeated(userId, name)) ?? (await on.admission.admit(() => place(request, userId, name), load));
+      (await repeated(userId, request)) ?? (await on.admission.admit(() => place(request, userId, name), load));
     return { order: toOrderMessage(order) };
   };
 }

@@ -1,4 +1,11 @@
-import { createGroupCommit, firstIdAt, isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
+import {
+  createGroupCommit,
+  firstIdAt,
+  isDuplicateKey,
+  type Outbox,
+  type PendingEvent,
+  storedRequestIds,
+} from "@shop/platform";
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
 import { closedStatuses, type Order, type OrderMove, type OrderStatus, type RequestName } from "../domain/order.ts";
 import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";
@@ -141,7 +148,10 @@ export function createOrderStore(
       return { place: last?.place ?? 0, units: new Map(units.map(({ _id, units: sum }) => [_id, sum])) };
     },
     async findByRequest(userId, requestId) {
-      const document = await orders.findOne({ user_id: userId, "request.id": requestId });
+      const document = await orders.findOne({
+        user_id: userId,
+        "request.id": { $in: storedRequestIds(requestId) },
+      });
       return document?.request && { order: fromDocument(document), hash: document.request.hash };
     },
     async findById(orderId) {

@@ -30,6 +30,37 @@ test("of 50 who register one name at once, however they spell it, one gets it", 
   expect(await on.userDocuments.countDocuments()).toBe(1);
 });
 
+test("a named request registers one account, also at once, and anything else under its name is refused", async () => {
+  const on = await openTestUsers();
+  const registering = register(on);
+  const named = async (requestId: string, username = "some.name", password = "correct horse") =>
+    (await registering(create(RegisterRequestSchema, { username, password, requestId }), nobody)).userId;
+  const ids = await Promise.all(Array.from({ length: 8 }, () => named("one")));
+  expect(new Set(ids).size).toBe(1);
+  expect(await named("one", "SOME.name")).toBe(ids[0]);
+
+  const reused = { reason: "REQUEST_ID_REUSED" };
+  await expect(named("one", "other.name")).rejects.toMatchObject(reused);
+  await expect(named("one", "some.name", "wrong horse")).rejects.toMatchObject(reused);
+  await expect(named("two")).rejects.toMatchObject({ reason: "USERNAME_TAKEN" });
+  await named("two", "other.name");
+  expect(await on.userDocuments.countDocuments()).toBe(2);
+  expect(JSON.stringify(await on.userDocuments.findOne({ request_id: "one" }))).not.toContain("correct horse");
+});
+
+test("trying passwords under the name of a request is slowed down as signing in is", async () => {
+  const on = await openTestUsers();
+  const named = async (password: string) =>
+    (await register(on)(create(RegisterRequestSchema, { username: "some.name", password, requestId: "one" }), nobody))
+      .userId;
+  await named("correct horse");
+  const reasons: string[] = [];
+  for (let attempt = 0; attempt < 7; attempt++)
+    reasons.push(await named(`wrong horse ${attempt}`).then(String, (error) => error.reason));
+  expect(reasons).toContain("SIGN_IN_SLOWED_DOWN");
+  expect(new Set(reasons)).toEqual(new Set(["REQUEST_ID_REUSED", "SIGN_IN_SLOWED_DOWN"]));
+});
+
 test.each([
   ["in another case", "KELVIN.mass"],
   ["in full width", "ｋｅｌｖｉｎ.ｍａｓｓ"],

@@ -22,6 +22,8 @@ interface UserDocument {
   delete_time?: Date;
   /** The last event that revoked access, for a stream that loses it. */
   last_revocation?: PendingEvent;
+  /** Names the request that registered it, among all of them, when its caller did. */
+  request_id?: string;
   outbox: PendingEvent[];
 }
 
@@ -40,8 +42,13 @@ export interface UserFilter {
 
 /** The accounts that are not deleted. */
 export interface UserStore {
-  /** Throws USERNAME_TAKEN when another account has the name: the unique index decides, not a look before. */
-  insert(user: User): Promise<void>;
+  /**
+   * Commits a new account. One that a named request asks for is the claim on that name: "request_made", and nothing done, when there is
+   * one. Throws USERNAME_TAKEN when another account has the username: unique indexes decide, not a look before.
+   */
+  insert(user: User, requestId?: string): Promise<"inserted" | "request_made">;
+  /** What a named request registered; of an account that was deleted since, nothing but its id. */
+  findByRequest(requestId: string): Promise<User | undefined>;
   findByUsername(username: string): Promise<User | undefined>;
   findById(userId: string): Promise<User | undefined>;
   /** By name, without regard to case. */
@@ -74,6 +81,10 @@ export async function openUsers(db: Db) {
   const guard = db.collection<GuardDocument>("users_guard");
   await users.createIndex({ username_key: 1 }, { name: "username_key", unique: true });
   await users.createIndex({ roles: 1 }, { name: "roles" });
+  await users.createIndex(
+    { request_id: 1 },
+    { name: "request", unique: true, partialFilterExpression: { request_id: { $exists: true } } },
+  );
   for (const [name, field] of [
     ["revoked", "last_revocation.time"],
     ["deleted", "delete_time"],
@@ -151,13 +162,23 @@ export function createUserStore(
   }
 
   return {
-    async insert(user) {
+    async insert(user, requestId) {
       try {
-        await users.insertOne({ ...toDocument(user), outbox: [] });
+        await users.insertOne({
+          ...toDocument(user),
+          ...(requestId !== undefined && { request_id: requestId }),
+          outbox: [],
+        });
+        return "inserted";
       } catch (error) {
+        if (isDuplicateKey(error, "request")) return "request_made";
         if (isDuplicateKey(error, "username_key")) throw usernameTaken();
         throw error;
       }
+    },
+    async findByRequest(requestId) {
+      const document = await users.findOne({ request_id: requestId });
+      return document === null ? undefined : fromDocument(document);
     },
     findByUsername: (username) => byName.load(usernameKey(username)),
     async findById(userId) {

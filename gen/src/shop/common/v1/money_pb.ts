@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
+import { file_shop_common_v1_currency } from "./currency_pb.ts";
 import { file_shop_common_v1_pattern_message } from "./pattern_message_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/common/v1/money.proto.
  */
 export const file_shop_common_v1_money: GenFile = /*@__PURE__*/
-  fileDesc("ChpzaG9wL2NvbW1vbi92MS9tb25leS5wcm90bxIOc2hvcC5jb21tb24udjEikgEKBU1vbmV5EmQKDWN1cnJlbmN5X2NvZGUYASABKAlCTbpIEdgBAXIMMgpeW0EtWl17M30kirUYNW11c3QgYmUgYSBjdXJyZW5jeSBvZiBJU08gNDIxNzogdGhyZWUgY2FwaXRhbCBsZXR0ZXJzEiMKC21pbm9yX3VuaXRzGAIgASgDQg66SAsiCRiAoJSljR0oAGIGcHJvdG8z", [file_buf_validate_validate, file_shop_common_v1_pattern_message]);
+  fileDesc("ChpzaG9wL2NvbW1vbi92MS9tb25leS5wcm90bxIOc2hvcC5jb21tb24udjEilgEKBU1vbmV5EmgKDWN1cnJlbmN5X2NvZGUYASABKAlCUbpIEdgBAXIMMgpeW0EtWl17M30kirUYNW11c3QgYmUgYSBjdXJyZW5jeSBvZiBJU08gNDIxNzogdGhyZWUgY2FwaXRhbCBsZXR0ZXJzmLUYARIjCgttaW5vcl91bml0cxgCIAEoA0IOukgLIgkYgKCUpY0dKABiBnByb3RvMw", [file_buf_validate_validate, file_shop_common_v1_currency, file_shop_common_v1_pattern_message]);
 
 /**
  * An amount of money: an integer of minor units and a currency, never a floating point number.
@@ -28,7 +29,8 @@ export type Money = Message<"shop.common.v1.Money"> & {
   currencyCode: string;
 
   /**
-   * The amount in the smallest unit of the currency: 1299 for 12.99 EUR. At most 10^12.
+   * The amount in the smallest unit of the currency, by the exponent that ISO 4217 gives it: 1299 for 12.99 EUR, 1299 for 1299 JPY,
+   * 1299 for 1.299 KWD. At most 10^12.
    *
    * @generated from field: int64 minor_units = 2;
    */

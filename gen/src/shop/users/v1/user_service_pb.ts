@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/users/v1/user_service.proto.
  */
 export const file_shop_users_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSLFAwoLVXNlclByb2ZpbGUSdgoHdXNlcl9pZBgBIAEoCUJlukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESGgoIdXNlcm5hbWUYAiABKAlCCLpIBXIDKIACEiwKBXJvbGVzGAMgAygOMhMuc2hvcC51c2Vycy52MS5Sb2xlQgi6SAWSAQIQFBIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASaQoMZGlzcGxheV9uYW1lGAUgASgJQlO6SBlyFxhkMhNeW15ceDAwLVx4MWZceDdmXSokirUYL211c3QgYmUgb24gb25lIGxpbmUsIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzkLUYARIVCgRldGFnGAYgASgJQge6SARyAhhAEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkaXNhYmxlZBgIIAEoCCKQAQoPUmVnaXN0ZXJSZXF1ZXN0El8KCHVzZXJuYW1lGAEgASgJQk26SBpyGDIWXltBLVphLXowLTkuXy1dezMsNjR9JIq1GCxtdXN0IGJlIDMgdG8gNjQgb2YgbGV0dGVycywgZGlnaXRzIGFuZCAuIF8gLRIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAASIjChBSZWdpc3RlclJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkicgoTQXV0aGVudGljYXRlUmVxdWVzdBIcCgh1c2VybmFtZRgBIAEoCUIKukgHcgUQASiAAhIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQASiAARIfChdyZWZyZXNoX3Rva2VuX2luX2Nvb2tpZRgDIAEoCCK8AQoUQXV0aGVudGljYXRlUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYBCABKAUSFQoNcmVmcmVzaF90b2tlbhgFIAEoCRIiChpyZWZyZXNoX2V4cGlyZXNfaW5fc2Vjb25kcxgGIAEoBRISCgpzZXNzaW9uX2lkGAcgASgJIjYKE1JlZnJlc2hUb2tlblJlcXVlc3QSHwoNcmVmcmVzaF90b2tlbhgBIAEoCUIIukgFcgMogAIivAEKFFJlZnJlc2hUb2tlblJlc3BvbnNlEg8KB3VzZXJfaWQYASABKAkSFAoMYWNjZXNzX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAQgASgFEhUKDXJlZnJlc2hfdG9rZW4YBSABKAkSIgoacmVmcmVzaF9leHBpcmVzX2luX3NlY29uZHMYBiABKAUSEgoKc2Vzc2lvbl9pZBgHIAEoCSKRAQoOU2lnbk91dFJlcXVlc3QSfwoKc2Vzc2lvbl9pZBgBIAEoCUJrukgs2AEBcicyJV5zZXNzaW9uX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHNlc3Npb25fMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiEQoPU2lnbk91dFJlc3BvbnNlIo8BChhTaWduT3V0RXZlcnl3aGVyZVJlcXVlc3QScwoHdXNlcl9pZBgBIAEoCUJiukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiGwoZU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSLXAQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEg8KB2N1cnJlbnQYAiABKAgSEgoKdXNlcl9hZ2VudBgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AciWQoUTGlzdFNlc3Npb25zUmVzcG9uc2USKAoIc2Vzc2lvbnMYASADKAsyFi5zaG9wLnVzZXJzLnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIowBChVHZXRVc2VyUHJvZmlsZVJlcXVlc3QScwoHdXNlcl9pZBgBIAEoCUJiukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiRQoWR2V0VXNlclByb2ZpbGVSZXNwb25zZRIrCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZSLXAQoYVXBkYXRlVXNlclByb2ZpbGVSZXF1ZXN0EjMKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlQga6SAPIAQEShQEKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0JUukhRugFOChRmaWVsZF9tYXNrLm1heF9wYXRocxIcbXVzdCBuYW1lIGF0IG1vc3QgMTAwIGZpZWxkcxoYdGhpcy5wYXRocy5zaXplKCkgPD0gMTAwIkgKGVVwZGF0ZVVzZXJQcm9maWxlUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiWwoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EiAKDG9sZF9wYXNzd29yZBgBIAEoCUIKukgHcgUQASiAARIgCgxuZXdfcGFzc3dvcmQYAiABKAlCCrpIB3IFEAgogAEiXgoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZRIUCgxhY2Nlc3NfdG9rZW4YASABKAkSEgoKdG9rZW5fdHlwZRgCIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYAyABKAUiNAoURGVsZXRlQWNjb3VudFJlcXVlc3QSHAoIcGFzc3dvcmQYASABKAlCCrpIB3IFEAEogAEiFwoVRGVsZXRlQWNjb3VudFJlc3BvbnNlInEKEExpc3RVc2Vyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSIQoPdXNlcm5hbWVfcHJlZml4GAMgASgJQgi6SAVyAyiAAiJXChFMaXN0VXNlcnNSZXNwb25zZRIpCgV1c2VycxgBIAMoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsEBCg9TZXRSb2xlc1JlcXVlc3QScwoHdXNlcl9pZBgBIAEoCUJiukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESOQoFcm9sZXMYAiADKA4yEy5zaG9wLnVzZXJzLnYxLlJvbGVCFbpIEpIBDwgBEBQYASIHggEEEAEgACI/ChBTZXRSb2xlc1Jlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIokBChJEaXNhYmxlVXNlclJlcXVlc3QScwoHdXNlcl9pZBgBIAEoCUJiukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiQgoTRGlzYWJsZVVzZXJSZXNwb25zZRIrCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZSKIAQoRRW5hYmxlVXNlclJlcXVlc3QScwoHdXNlcl9pZBgBIAEoCUJiukgmciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiQQoSRW5hYmxlVXNlclJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIsgBCg1TZWN1cml0eUV2ZW50EhkKEXNlY3VyaXR5X2V2ZW50X2lkGAEgASgJEi4KBGtpbmQYAiABKA4yIC5zaG9wLnVzZXJzLnYxLlNlY3VyaXR5RXZlbnRLaW5kEg8KB3VzZXJfaWQYAyABKAkSDQoFYWN0b3IYBCABKAkSEgoKc2Vzc2lvbl9pZBgFIAEoCRIOCgZkZXRhaWwYBiABKAkSKAoEdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizwEKGUxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSdgoHdXNlcl9pZBgDIAEoCUJlukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEibAoaTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2USNQoPc2VjdXJpdHlfZXZlbnRzGAEgAygLMhwuc2hvcC51c2Vycy52MS5TZWN1cml0eUV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIRCg1ST0xFX0NVU1RPTUVSEAESDgoKUk9MRV9BRE1JThACKrsDChFTZWN1cml0eUV2ZW50S2luZBIjCh9TRUNVUklUWV9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASIQodU0VDVVJJVFlfRVZFTlRfS0lORF9TSUdORURfSU4QARImCiJTRUNVUklUWV9FVkVOVF9LSU5EX1NJR05fSU5fRkFJTEVEEAISLAooU0VDVVJJVFlfRVZFTlRfS0lORF9SRUZSRVNIX1RPS0VOX1JFVVNFRBADEi0KKVNFQ1VSSVRZX0VWRU5UX0tJTkRfU0lHTkVEX09VVF9FVkVSWVdIRVJFEAQSKAokU0VDVVJJVFlfRVZFTlRfS0lORF9QQVNTV09SRF9DSEFOR0VEEAUSKAokU0VDVVJJVFlfRVZFTlRfS0lORF9QQVNTV09SRF9SRUZVU0VEEAYSIQodU0VDVVJJVFlfRVZFTlRfS0lORF9ST0xFU19TRVQQBxIgChxTRUNVUklUWV9FVkVOVF9LSU5EX0RJU0FCTEVEEAgSHwobU0VDVVJJVFlfRVZFTlRfS0lORF9FTkFCTEVEEAkSHwobU0VDVVJJVFlfRVZFTlRfS0lORF9ERUxFVEVEEAoyqxUKC1VzZXJTZXJ2aWNlErcBCghSZWdpc3RlchIeLnNob3AudXNlcnMudjEuUmVnaXN0ZXJSZXF1ZXN0Gh8uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlc3BvbnNlImqItRgBkrUYE1BBU1NXT1JEX1RPT19DT01NT06StRgOVVNFUk5BTUVfVEFLRU6StRgMU0lHTl9JTl9CVVNZkrUYFVNJR05fSU5fUkFURV9FWENFRURFRILT5JMCDjoBKiIJL3JlZ2lzdGVyEt8BCgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIoUBiLUYAZK1GBFXUk9OR19DUkVERU5USUFMU5K1GBBBQ0NPVU5UX0RJU0FCTEVEkrUYDFNJR05fSU5fQlVTWZK1GBVTSUdOX0lOX1JBVEVfRVhDRUVERUSStRgTU0lHTl9JTl9TTE9XRURfRE9XToLT5JMCEjoBKiINL2F1dGhlbnRpY2F0ZRKSAQoMUmVmcmVzaFRva2VuEiIuc2hvcC51c2Vycy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSI5iLUYAZK1GBVSRUZSRVNIX1RPS0VOX0lOVkFMSUSC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEn8KB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiNYi1GAKStRgRU0VTU0lPTl9OT1RfRk9VTkSC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EroBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIlKItRgCkrUYDlVTRVJfTk9UX0ZPVU5EkrUYCVVTRVJfQlVTWYLT5JMCKToBKiIkL3Byb2ZpbGUve3VzZXJfaWR9OnNpZ25PdXRFdmVyeXdoZXJlEoMBCgxMaXN0U2Vzc2lvbnMSIi5zaG9wLnVzZXJzLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIiqQAgGItRgCkrUYDlVTRVJfTk9UX0ZPVU5EgtPkkwILEgkvc2Vzc2lvbnMSmwEKDkdldFVzZXJQcm9maWxlEiQuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlcXVlc3QaJS5zaG9wLnVzZXJzLnYxLkdldFVzZXJQcm9maWxlUmVzcG9uc2UiPJACAYi1GAKStRgOVVNFUl9OT1RfRk9VTkSC0+STAh1iB3Byb2ZpbGUSEi9wcm9maWxlL3t1c2VyX2lkfRLPAQoRVXBkYXRlVXNlclByb2ZpbGUSJy5zaG9wLnVzZXJzLnYxLlVwZGF0ZVVzZXJQcm9maWxlUmVxdWVzdBooLnNob3AudXNlcnMudjEuVXBkYXRlVXNlclByb2ZpbGVSZXNwb25zZSJniLUYApK1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mStRgMVVNFUl9DSEFOR0VEgtPkkwIuOgdwcm9maWxlYgdwcm9maWxlMhovcHJvZmlsZS97cHJvZmlsZS51c2VyX2lkfRKfAgoOQ2hhbmdlUGFzc3dvcmQSJC5zaG9wLnVzZXJzLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBolLnNob3AudXNlcnMudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSK/AYi1GAKStRgTUEFTU1dPUkRfVE9PX0NPTU1PTpK1GA1TRVNTSU9OX0VOREVEkrUYDldST05HX1BBU1NXT1JEkrUYDlVTRVJfTk9UX0ZPVU5EkrUYCVVTRVJfQlVTWZK1GAxTSUdOX0lOX0JVU1mStRgVU0lHTl9JTl9SQVRFX0VYQ0VFREVEkrUYE1NJR05fSU5fU0xPV0VEX0RPV06C0+STAhw6ASoiFy9wcm9maWxlOmNoYW5nZVBhc3N3b3JkEvoBCg1EZWxldGVBY2NvdW50EiMuc2hvcC51c2Vycy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBokLnNob3AudXNlcnMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIp0BiLUYApK1GApMQVNUX0FETUlOkrUYDldST05HX1BBU1NXT1JEkrUYDlVTRVJfTk9UX0ZPVU5EkrUYCVVTRVJfQlVTWZK1GAxTSUdOX0lOX0JVU1mStRgVU0lHTl9JTl9SQVRFX0VYQ0VFREVEkrUYE1NJR05fSU5fU0xPV0VEX0RPV06C0+STAhQ6ASoiDy9wcm9maWxlOmRlbGV0ZRJrCglMaXN0VXNlcnMSHy5zaG9wLnVzZXJzLnYxLkxpc3RVc2Vyc1JlcXVlc3QaIC5zaG9wLnVzZXJzLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIhuQAgGItRgDgtPkkwIOEgwvYWRtaW4vdXNlcnMSsQEKCFNldFJvbGVzEh4uc2hvcC51c2Vycy52MS5TZXRSb2xlc1JlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlNldFJvbGVzUmVzcG9uc2UiZIi1GAOStRgKTEFTVF9BRE1JTpK1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mC0+STAi06ASpiB3Byb2ZpbGUiHy9hZG1pbi91c2Vycy97dXNlcl9pZH06c2V0Um9sZXMSuQEKC0Rpc2FibGVVc2VyEiEuc2hvcC51c2Vycy52MS5EaXNhYmxlVXNlclJlcXVlc3QaIi5zaG9wLnVzZXJzLnYxLkRpc2FibGVVc2VyUmVzcG9uc2UiY4i1GAOStRgKTEFTVF9BRE1JTpK1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mC0+STAiw6ASpiB3Byb2ZpbGUiHi9hZG1pbi91c2Vycy97dXNlcl9pZH06ZGlzYWJsZRKnAQoKRW5hYmxlVXNlchIgLnNob3AudXNlcnMudjEuRW5hYmxlVXNlclJlcXVlc3QaIS5zaG9wLnVzZXJzLnYxLkVuYWJsZVVzZXJSZXNwb25zZSJUiLUYA5K1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mC0+STAis6ASpiB3Byb2ZpbGUiHS9hZG1pbi91c2Vycy97dXNlcl9pZH06ZW5hYmxlEpABChJMaXN0U2VjdXJpdHlFdmVudHMSKC5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QaKS5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIiWQAgGItRgDgtPkkwIYEhYvYWRtaW4vc2VjdXJpdHktZXZlbnRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_pattern_message, file_shop_common_v1_reasons, file_shop_common_v1_text]);
+  fileDesc("CiBzaG9wL3VzZXJzL3YxL3VzZXJfc2VydmljZS5wcm90bxINc2hvcC51c2Vycy52MSLFAwoLVXNlclByb2ZpbGUSdgoHdXNlcl9pZBgBIAEoCUJlukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESGgoIdXNlcm5hbWUYAiABKAlCCLpIBXIDKIACEiwKBXJvbGVzGAMgAygOMhMuc2hvcC51c2Vycy52MS5Sb2xlQgi6SAWSAQIQFBIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASaQoMZGlzcGxheV9uYW1lGAUgASgJQlO6SBlyFxhkMhNeW15ceDAwLVx4MWZceDdmXSokirUYL211c3QgYmUgb24gb25lIGxpbmUsIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzkLUYARIVCgRldGFnGAYgASgJQge6SARyAhhAEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkaXNhYmxlZBgIIAEoCCKEAgoPUmVnaXN0ZXJSZXF1ZXN0El8KCHVzZXJuYW1lGAEgASgJQk26SBpyGDIWXltBLVphLXowLTkuXy1dezMsNjR9JIq1GCxtdXN0IGJlIDMgdG8gNjQgb2YgbGV0dGVycywgZGlnaXRzIGFuZCAuIF8gLRIcCghwYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAARJyCgpyZXF1ZXN0X2lkGAMgASgJQl66SBhyFjIUXltceDIxLVx4N2VdezAsMTI4fSSKtRg/bXVzdCBiZSBhdCBtb3N0IDEyOCB2aXNpYmxlIGNoYXJhY3RlcnMgb2YgQVNDSUksIHdpdGhvdXQgYmxhbmtzIiMKEFJlZ2lzdGVyUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSJyChNBdXRoZW50aWNhdGVSZXF1ZXN0EhwKCHVzZXJuYW1lGAEgASgJQgq6SAdyBRABKIACEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBRABKIABEh8KF3JlZnJlc2hfdG9rZW5faW5fY29va2llGAMgASgIIrwBChRBdXRoZW50aWNhdGVSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEhQKDGFjY2Vzc190b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgEIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAUgASgJEiIKGnJlZnJlc2hfZXhwaXJlc19pbl9zZWNvbmRzGAYgASgFEhIKCnNlc3Npb25faWQYByABKAkiNgoTUmVmcmVzaFRva2VuUmVxdWVzdBIfCg1yZWZyZXNoX3Rva2VuGAEgASgJQgi6SAVyAyiAAiK8AQoUUmVmcmVzaFRva2VuUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCRIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIaChJleHBpcmVzX2luX3NlY29uZHMYBCABKAUSFQoNcmVmcmVzaF90b2tlbhgFIAEoCRIiChpyZWZyZXNoX2V4cGlyZXNfaW5fc2Vjb25kcxgGIAEoBRISCgpzZXNzaW9uX2lkGAcgASgJInQKGUNyZWF0ZVN0cmVhbVRpY2tldFJlcXVlc3QSVwoEcGF0aBgBIAEoCUJJukgXchUY9AMyEF4vWyEiJCYtOz1ALX5dKySKtRgrbXVzdCBiZSB0aGUgcGF0aCBvZiBhIHN0cmVhbSwgd2l0aG91dCBxdWVyeSJIChpDcmVhdGVTdHJlYW1UaWNrZXRSZXNwb25zZRIOCgZ0aWNrZXQYASABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAIgASgFIpEBCg5TaWduT3V0UmVxdWVzdBJ/CgpzZXNzaW9uX2lkGAEgASgJQmu6SCzYAQFyJzIlXnNlc3Npb25fWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgc2Vzc2lvbl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSIRCg9TaWduT3V0UmVzcG9uc2UijwEKGFNpZ25PdXRFdmVyeXdoZXJlUmVxdWVzdBJzCgd1c2VyX2lkGAEgASgJQmK6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDVtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgdXNlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSIbChlTaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlItcBCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHY3VycmVudBgCIAEoCBISCgp1c2VyX2FnZW50GAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoTTGlzdFNlc3Npb25zUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoByJZChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIoCghzZXNzaW9ucxgBIAMoCzIWLnNob3AudXNlcnMudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKFUdldFVzZXJQcm9maWxlUmVxdWVzdBJzCgd1c2VyX2lkGAEgASgJQmK6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDVtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgdXNlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSJFChZHZXRVc2VyUHJvZmlsZVJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlItcBChhVcGRhdGVVc2VyUHJvZmlsZVJlcXVlc3QSMwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGVCBrpIA8gBARKFAQoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQlS6SFG6AU4KFGZpZWxkX21hc2subWF4X3BhdGhzEhxtdXN0IG5hbWUgYXQgbW9zdCAxMDAgZmllbGRzGhh0aGlzLnBhdGhzLnNpemUoKSA8PSAxMDAiSAoZVXBkYXRlVXNlclByb2ZpbGVSZXNwb25zZRIrCgdwcm9maWxlGAEgASgLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZSJbChVDaGFuZ2VQYXNzd29yZFJlcXVlc3QSIAoMb2xkX3Bhc3N3b3JkGAEgASgJQgq6SAdyBRABKIABEiAKDG5ld19wYXNzd29yZBgCIAEoCUIKukgHcgUQCCiAASJeChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCRISCgp0b2tlbl90eXBlGAIgASgJEhoKEmV4cGlyZXNfaW5fc2Vjb25kcxgDIAEoBSI0ChREZWxldGVBY2NvdW50UmVxdWVzdBIcCghwYXNzd29yZBgBIAEoCUIKukgHcgUQASiAASIXChVEZWxldGVBY2NvdW50UmVzcG9uc2UicQoQTGlzdFVzZXJzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoBxIhCg91c2VybmFtZV9wcmVmaXgYAyABKAlCCLpIBXIDKIACIlcKEUxpc3RVc2Vyc1Jlc3BvbnNlEikKBXVzZXJzGAEgAygLMhouc2hvcC51c2Vycy52MS5Vc2VyUHJvZmlsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiwQEKD1NldFJvbGVzUmVxdWVzdBJzCgd1c2VyX2lkGAEgASgJQmK6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDVtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgdXNlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycRI5CgVyb2xlcxgCIAMoDjITLnNob3AudXNlcnMudjEuUm9sZUIVukgSkgEPCAEQFBgBIgeCAQQQASAAIj8KEFNldFJvbGVzUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiiQEKEkRpc2FibGVVc2VyUmVxdWVzdBJzCgd1c2VyX2lkGAEgASgJQmK6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDVtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgdXNlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSJCChNEaXNhYmxlVXNlclJlc3BvbnNlEisKB3Byb2ZpbGUYASABKAsyGi5zaG9wLnVzZXJzLnYxLlVzZXJQcm9maWxlIogBChFFbmFibGVVc2VyUmVxdWVzdBJzCgd1c2VyX2lkGAEgASgJQmK6SCZyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDVtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgdXNlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSJBChJFbmFibGVVc2VyUmVzcG9uc2USKwoHcHJvZmlsZRgBIAEoCzIaLnNob3AudXNlcnMudjEuVXNlclByb2ZpbGUiyAEKDVNlY3VyaXR5RXZlbnQSGQoRc2VjdXJpdHlfZXZlbnRfaWQYASABKAkSLgoEa2luZBgCIAEoDjIgLnNob3AudXNlcnMudjEuU2VjdXJpdHlFdmVudEtpbmQSDwoHdXNlcl9pZBgDIAEoCRINCgVhY3RvchgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEg4KBmRldGFpbBgGIAEoCRIoCgR0aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLPAQoZTGlzdFNlY3VyaXR5RXZlbnRzUmVxdWVzdBIcCglwYWdlX3NpemUYASABKAVCCbpIBhoEGGQoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxjoBxJ2Cgd1c2VyX2lkGAMgASgJQmW6SCnYAQFyJDIiXnVzZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDVtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgdXNlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSJsChpMaXN0U2VjdXJpdHlFdmVudHNSZXNwb25zZRI1Cg9zZWN1cml0eV9ldmVudHMYASADKAsyHC5zaG9wLnVzZXJzLnYxLlNlY3VyaXR5RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIOCgpST0xFX0FETUlOEAIquwMKEVNlY3VyaXR5RXZlbnRLaW5kEiMKH1NFQ1VSSVRZX0VWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIhCh1TRUNVUklUWV9FVkVOVF9LSU5EX1NJR05FRF9JThABEiYKIlNFQ1VSSVRZX0VWRU5UX0tJTkRfU0lHTl9JTl9GQUlMRUQQAhIsCihTRUNVUklUWV9FVkVOVF9LSU5EX1JFRlJFU0hfVE9LRU5fUkVVU0VEEAMSLQopU0VDVVJJVFlfRVZFTlRfS0lORF9TSUdORURfT1VUX0VWRVJZV0hFUkUQBBIoCiRTRUNVUklUWV9FVkVOVF9LSU5EX1BBU1NXT1JEX0NIQU5HRUQQBRIoCiRTRUNVUklUWV9FVkVOVF9LSU5EX1BBU1NXT1JEX1JFRlVTRUQQBhIhCh1TRUNVUklUWV9FVkVOVF9LSU5EX1JPTEVTX1NFVBAHEiAKHFNFQ1VSSVRZX0VWRU5UX0tJTkRfRElTQUJMRUQQCBIfChtTRUNVUklUWV9FVkVOVF9LSU5EX0VOQUJMRUQQCRIfChtTRUNVUklUWV9FVkVOVF9LSU5EX0RFTEVURUQQCjKcFwoLVXNlclNlcnZpY2USjwIKCFJlZ2lzdGVyEh4uc2hvcC51c2Vycy52MS5SZWdpc3RlclJlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlJlZ2lzdGVyUmVzcG9uc2UiwQGItRgBkrUYE1BBU1NXT1JEX1RPT19DT01NT06StRgOVVNFUk5BTUVfVEFLRU6StRgSUkVRVUVTVF9JRFNfRElGRkVSkrUYEVJFUVVFU1RfSURfUkVVU0VEkrUYEVJFUVVFU1RfVU5TRVRUTEVEkrUYDFNJR05fSU5fQlVTWZK1GBVTSUdOX0lOX1JBVEVfRVhDRUVERUSStRgTU0lHTl9JTl9TTE9XRURfRE9XToLT5JMCDjoBKiIJL3JlZ2lzdGVyEt8BCgxBdXRoZW50aWNhdGUSIi5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkF1dGhlbnRpY2F0ZVJlc3BvbnNlIoUBiLUYAZK1GBFXUk9OR19DUkVERU5USUFMU5K1GBBBQ0NPVU5UX0RJU0FCTEVEkrUYDFNJR05fSU5fQlVTWZK1GBVTSUdOX0lOX1JBVEVfRVhDRUVERUSStRgTU0lHTl9JTl9TTE9XRURfRE9XToLT5JMCEjoBKiINL2F1dGhlbnRpY2F0ZRKSAQoMUmVmcmVzaFRva2VuEiIuc2hvcC51c2Vycy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiMuc2hvcC51c2Vycy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSI5iLUYAZK1GBVSRUZSRVNIX1RPS0VOX0lOVkFMSUSC0+STAhY6ASoiES9zZXNzaW9uczpyZWZyZXNoEpYBChJDcmVhdGVTdHJlYW1UaWNrZXQSKC5zaG9wLnVzZXJzLnYxLkNyZWF0ZVN0cmVhbVRpY2tldFJlcXVlc3QaKS5zaG9wLnVzZXJzLnYxLkNyZWF0ZVN0cmVhbVRpY2tldFJlc3BvbnNlIiuItRgCgtPkkwIhOgEqIhwvc2Vzc2lvbnM6Y3JlYXRlU3RyZWFtVGlja2V0En8KB1NpZ25PdXQSHS5zaG9wLnVzZXJzLnYxLlNpZ25PdXRSZXF1ZXN0Gh4uc2hvcC51c2Vycy52MS5TaWduT3V0UmVzcG9uc2UiNYi1GAKStRgRU0VTU0lPTl9OT1RfRk9VTkSC0+STAhY6ASoiES9zZXNzaW9uczpzaWduT3V0EroBChFTaWduT3V0RXZlcnl3aGVyZRInLnNob3AudXNlcnMudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0Giguc2hvcC51c2Vycy52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIlKItRgCkrUYDlVTRVJfTk9UX0ZPVU5EkrUYCVVTRVJfQlVTWYLT5JMCKToBKiIkL3Byb2ZpbGUve3VzZXJfaWR9OnNpZ25PdXRFdmVyeXdoZXJlEoMBCgxMaXN0U2Vzc2lvbnMSIi5zaG9wLnVzZXJzLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIy5zaG9wLnVzZXJzLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIiqQAgGItRgCkrUYDlVTRVJfTk9UX0ZPVU5EgtPkkwILEgkvc2Vzc2lvbnMSmwEKDkdldFVzZXJQcm9maWxlEiQuc2hvcC51c2Vycy52MS5HZXRVc2VyUHJvZmlsZVJlcXVlc3QaJS5zaG9wLnVzZXJzLnYxLkdldFVzZXJQcm9maWxlUmVzcG9uc2UiPJACAYi1GAKStRgOVVNFUl9OT1RfRk9VTkSC0+STAh1iB3Byb2ZpbGUSEi9wcm9maWxlL3t1c2VyX2lkfRLPAQoRVXBkYXRlVXNlclByb2ZpbGUSJy5zaG9wLnVzZXJzLnYxLlVwZGF0ZVVzZXJQcm9maWxlUmVxdWVzdBooLnNob3AudXNlcnMudjEuVXBkYXRlVXNlclByb2ZpbGVSZXNwb25zZSJniLUYApK1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mStRgMVVNFUl9DSEFOR0VEgtPkkwIuOgdwcm9maWxlYgdwcm9maWxlMhovcHJvZmlsZS97cHJvZmlsZS51c2VyX2lkfRKfAgoOQ2hhbmdlUGFzc3dvcmQSJC5zaG9wLnVzZXJzLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBolLnNob3AudXNlcnMudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSK/AYi1GAKStRgTUEFTU1dPUkRfVE9PX0NPTU1PTpK1GA1TRVNTSU9OX0VOREVEkrUYDldST05HX1BBU1NXT1JEkrUYDlVTRVJfTk9UX0ZPVU5EkrUYCVVTRVJfQlVTWZK1GAxTSUdOX0lOX0JVU1mStRgVU0lHTl9JTl9SQVRFX0VYQ0VFREVEkrUYE1NJR05fSU5fU0xPV0VEX0RPV06C0+STAhw6ASoiFy9wcm9maWxlOmNoYW5nZVBhc3N3b3JkEvoBCg1EZWxldGVBY2NvdW50EiMuc2hvcC51c2Vycy52MS5EZWxldGVBY2NvdW50UmVxdWVzdBokLnNob3AudXNlcnMudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIp0BiLUYApK1GApMQVNUX0FETUlOkrUYDldST05HX1BBU1NXT1JEkrUYDlVTRVJfTk9UX0ZPVU5EkrUYCVVTRVJfQlVTWZK1GAxTSUdOX0lOX0JVU1mStRgVU0lHTl9JTl9SQVRFX0VYQ0VFREVEkrUYE1NJR05fSU5fU0xPV0VEX0RPV06C0+STAhQ6ASoiDy9wcm9maWxlOmRlbGV0ZRJrCglMaXN0VXNlcnMSHy5zaG9wLnVzZXJzLnYxLkxpc3RVc2Vyc1JlcXVlc3QaIC5zaG9wLnVzZXJzLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIhuQAgGItRgDgtPkkwIOEgwvYWRtaW4vdXNlcnMSsQEKCFNldFJvbGVzEh4uc2hvcC51c2Vycy52MS5TZXRSb2xlc1JlcXVlc3QaHy5zaG9wLnVzZXJzLnYxLlNldFJvbGVzUmVzcG9uc2UiZIi1GAOStRgKTEFTVF9BRE1JTpK1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mC0+STAi06ASpiB3Byb2ZpbGUiHy9hZG1pbi91c2Vycy97dXNlcl9pZH06c2V0Um9sZXMSuQEKC0Rpc2FibGVVc2VyEiEuc2hvcC51c2Vycy52MS5EaXNhYmxlVXNlclJlcXVlc3QaIi5zaG9wLnVzZXJzLnYxLkRpc2FibGVVc2VyUmVzcG9uc2UiY4i1GAOStRgKTEFTVF9BRE1JTpK1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mC0+STAiw6ASpiB3Byb2ZpbGUiHi9hZG1pbi91c2Vycy97dXNlcl9pZH06ZGlzYWJsZRKnAQoKRW5hYmxlVXNlchIgLnNob3AudXNlcnMudjEuRW5hYmxlVXNlclJlcXVlc3QaIS5zaG9wLnVzZXJzLnYxLkVuYWJsZVVzZXJSZXNwb25zZSJUiLUYA5K1GA5VU0VSX05PVF9GT1VORJK1GAlVU0VSX0JVU1mC0+STAis6ASpiB3Byb2ZpbGUiHS9hZG1pbi91c2Vycy97dXNlcl9pZH06ZW5hYmxlEpABChJMaXN0U2VjdXJpdHlFdmVudHMSKC5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QaKS5zaG9wLnVzZXJzLnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIiWQAgGItRgDgtPkkwIYEhYvYWRtaW4vc2VjdXJpdHktZXZlbnRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_pattern_message, file_shop_common_v1_reasons, file_shop_common_v1_text]);
 
 /**
  * An account as its owner sees it.
@@ -109,6 +109,14 @@ export type RegisterRequest = Message<"shop.users.v1.RegisterRequest"> & {
    * @generated from field: string password = 2;
    */
   password: string;
+
+  /**
+   * Names this request among all that register: the same one again is the same account (AIP-155). Make it
+   * random: other people's names count, too. Up to 128 visible characters.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -322,6 +330,55 @@ export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@_
   messageDesc(file_shop_users_v1_user_service, 6);
 
 /**
+ * The request of CreateStreamTicket.
+ *
+ * @generated from message shop.users.v1.CreateStreamTicketRequest
+ */
+export type CreateStreamTicketRequest = Message<"shop.users.v1.CreateStreamTicketRequest"> & {
+  /**
+   * The path of the stream, without a query, such as /orders/order_01h455vb4pex5vsknk084sn02q:watch.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message shop.users.v1.CreateStreamTicketRequest.
+ * Use `create(CreateStreamTicketRequestSchema)` to create a new message.
+ */
+export const CreateStreamTicketRequestSchema: GenMessage<CreateStreamTicketRequest> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 7);
+
+/**
+ * The answer of CreateStreamTicket.
+ *
+ * @generated from message shop.users.v1.CreateStreamTicketResponse
+ */
+export type CreateStreamTicketResponse = Message<"shop.users.v1.CreateStreamTicketResponse"> & {
+  /**
+   * For the query parameter access_ticket.
+   *
+   * @generated from field: string ticket = 1;
+   */
+  ticket: string;
+
+  /**
+   * Seconds until it expires.
+   *
+   * @generated from field: int32 expires_in_seconds = 2;
+   */
+  expiresInSeconds: number;
+};
+
+/**
+ * Describes the message shop.users.v1.CreateStreamTicketResponse.
+ * Use `create(CreateStreamTicketResponseSchema)` to create a new message.
+ */
+export const CreateStreamTicketResponseSchema: GenMessage<CreateStreamTicketResponse> = /*@__PURE__*/
+  messageDesc(file_shop_users_v1_user_service, 8);
+
+/**
  * The request of SignOut.
  *
  * @generated from message shop.users.v1.SignOutRequest
@@ -340,7 +397,7 @@ export type SignOutRequest = Message<"shop.users.v1.SignOutRequest"> & {
  * Use `create(SignOutRequestSchema)` to create a new message.
  */
 export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 7);
+  messageDesc(file_shop_users_v1_user_service, 9);
 
 /**
  * The answer of SignOut.
@@ -355,7 +412,7 @@ export type SignOutResponse = Message<"shop.users.v1.SignOutResponse"> & {
  * Use `create(SignOutResponseSchema)` to create a new message.
  */
 export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 8);
+  messageDesc(file_shop_users_v1_user_service, 10);
 
 /**
  * The request of SignOutEverywhere.
@@ -376,7 +433,7 @@ export type SignOutEverywhereRequest = Message<"shop.users.v1.SignOutEverywhereR
  * Use `create(SignOutEverywhereRequestSchema)` to create a new message.
  */
 export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 9);
+  messageDesc(file_shop_users_v1_user_service, 11);
 
 /**
  * The answer of SignOutEverywhere.
@@ -391,7 +448,7 @@ export type SignOutEverywhereResponse = Message<"shop.users.v1.SignOutEverywhere
  * Use `create(SignOutEverywhereResponseSchema)` to create a new message.
  */
 export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 10);
+  messageDesc(file_shop_users_v1_user_service, 12);
 
 /**
  * A sign-in that goes on.
@@ -447,7 +504,7 @@ export type Session = Message<"shop.users.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 11);
+  messageDesc(file_shop_users_v1_user_service, 13);
 
 /**
  * The request of ListSessions.
@@ -475,7 +532,7 @@ export type ListSessionsRequest = Message<"shop.users.v1.ListSessionsRequest"> &
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 12);
+  messageDesc(file_shop_users_v1_user_service, 14);
 
 /**
  * The answer of ListSessions.
@@ -503,7 +560,7 @@ export type ListSessionsResponse = Message<"shop.users.v1.ListSessionsResponse">
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 13);
+  messageDesc(file_shop_users_v1_user_service, 15);
 
 /**
  * The request of GetUserProfile.
@@ -524,7 +581,7 @@ export type GetUserProfileRequest = Message<"shop.users.v1.GetUserProfileRequest
  * Use `create(GetUserProfileRequestSchema)` to create a new message.
  */
 export const GetUserProfileRequestSchema: GenMessage<GetUserProfileRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 14);
+  messageDesc(file_shop_users_v1_user_service, 16);
 
 /**
  * The answer of GetUserProfile.
@@ -545,7 +602,7 @@ export type GetUserProfileResponse = Message<"shop.users.v1.GetUserProfileRespon
  * Use `create(GetUserProfileResponseSchema)` to create a new message.
  */
 export const GetUserProfileResponseSchema: GenMessage<GetUserProfileResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 15);
+  messageDesc(file_shop_users_v1_user_service, 17);
 
 /**
  * The request of UpdateUserProfile.
@@ -573,7 +630,7 @@ export type UpdateUserProfileRequest = Message<"shop.users.v1.UpdateUserProfileR
  * Use `create(UpdateUserProfileRequestSchema)` to create a new message.
  */
 export const UpdateUserProfileRequestSchema: GenMessage<UpdateUserProfileRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 16);
+  messageDesc(file_shop_users_v1_user_service, 18);
 
 /**
  * The answer of UpdateUserProfile.
@@ -594,7 +651,7 @@ export type UpdateUserProfileResponse = Message<"shop.users.v1.UpdateUserProfile
  * Use `create(UpdateUserProfileResponseSchema)` to create a new message.
  */
 export const UpdateUserProfileResponseSchema: GenMessage<UpdateUserProfileResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 17);
+  messageDesc(file_shop_users_v1_user_service, 19);
 
 /**
  * The request of ChangePassword.
@@ -622,7 +679,7 @@ export type ChangePasswordRequest = Message<"shop.users.v1.ChangePasswordRequest
  * Use `create(ChangePasswordRequestSchema)` to create a new message.
  */
 export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 18);
+  messageDesc(file_shop_users_v1_user_service, 20);
 
 /**
  * The answer of ChangePassword.
@@ -657,7 +714,7 @@ export type ChangePasswordResponse = Message<"shop.users.v1.ChangePasswordRespon
  * Use `create(ChangePasswordResponseSchema)` to create a new message.
  */
 export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 19);
+  messageDesc(file_shop_users_v1_user_service, 21);
 
 /**
  * The request of DeleteAccount.
@@ -678,7 +735,7 @@ export type DeleteAccountRequest = Message<"shop.users.v1.DeleteAccountRequest">
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 20);
+  messageDesc(file_shop_users_v1_user_service, 22);
 
 /**
  * The answer of DeleteAccount.
@@ -693,7 +750,7 @@ export type DeleteAccountResponse = Message<"shop.users.v1.DeleteAccountResponse
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 21);
+  messageDesc(file_shop_users_v1_user_service, 23);
 
 /**
  * The request of ListUsers.
@@ -728,7 +785,7 @@ export type ListUsersRequest = Message<"shop.users.v1.ListUsersRequest"> & {
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 22);
+  messageDesc(file_shop_users_v1_user_service, 24);
 
 /**
  * The answer of ListUsers.
@@ -756,7 +813,7 @@ export type ListUsersResponse = Message<"shop.users.v1.ListUsersResponse"> & {
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 23);
+  messageDesc(file_shop_users_v1_user_service, 25);
 
 /**
  * The request of SetRoles.
@@ -784,7 +841,7 @@ export type SetRolesRequest = Message<"shop.users.v1.SetRolesRequest"> & {
  * Use `create(SetRolesRequestSchema)` to create a new message.
  */
 export const SetRolesRequestSchema: GenMessage<SetRolesRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 24);
+  messageDesc(file_shop_users_v1_user_service, 26);
 
 /**
  * The answer of SetRoles.
@@ -805,7 +862,7 @@ export type SetRolesResponse = Message<"shop.users.v1.SetRolesResponse"> & {
  * Use `create(SetRolesResponseSchema)` to create a new message.
  */
 export const SetRolesResponseSchema: GenMessage<SetRolesResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 25);
+  messageDesc(file_shop_users_v1_user_service, 27);
 
 /**
  * The request of DisableUser.
@@ -826,7 +883,7 @@ export type DisableUserRequest = Message<"shop.users.v1.DisableUserRequest"> & {
  * Use `create(DisableUserRequestSchema)` to create a new message.
  */
 export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 26);
+  messageDesc(file_shop_users_v1_user_service, 28);
 
 /**
  * The answer of DisableUser.
@@ -847,7 +904,7 @@ export type DisableUserResponse = Message<"shop.users.v1.DisableUserResponse"> &
  * Use `create(DisableUserResponseSchema)` to create a new message.
  */
 export const DisableUserResponseSchema: GenMessage<DisableUserResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 27);
+  messageDesc(file_shop_users_v1_user_service, 29);
 
 /**
  * The request of EnableUser.
@@ -868,7 +925,7 @@ export type EnableUserRequest = Message<"shop.users.v1.EnableUserRequest"> & {
  * Use `create(EnableUserRequestSchema)` to create a new message.
  */
 export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 28);
+  messageDesc(file_shop_users_v1_user_service, 30);
 
 /**
  * The answer of EnableUser.
@@ -889,7 +946,7 @@ export type EnableUserResponse = Message<"shop.users.v1.EnableUserResponse"> & {
  * Use `create(EnableUserResponseSchema)` to create a new message.
  */
 export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 29);
+  messageDesc(file_shop_users_v1_user_service, 31);
 
 /**
  * Something that matters for the security of an account.
@@ -952,7 +1009,7 @@ export type SecurityEvent = Message<"shop.users.v1.SecurityEvent"> & {
  * Use `create(SecurityEventSchema)` to create a new message.
  */
 export const SecurityEventSchema: GenMessage<SecurityEvent> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 30);
+  messageDesc(file_shop_users_v1_user_service, 32);
 
 /**
  * The request of ListSecurityEvents.
@@ -987,7 +1044,7 @@ export type ListSecurityEventsRequest = Message<"shop.users.v1.ListSecurityEvent
  * Use `create(ListSecurityEventsRequestSchema)` to create a new message.
  */
 export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 31);
+  messageDesc(file_shop_users_v1_user_service, 33);
 
 /**
  * The answer of ListSecurityEvents.
@@ -1015,7 +1072,7 @@ export type ListSecurityEventsResponse = Message<"shop.users.v1.ListSecurityEven
  * Use `create(ListSecurityEventsResponseSchema)` to create a new message.
  */
 export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_users_v1_user_service, 32);
+  messageDesc(file_shop_users_v1_user_service, 34);
 
 /**
  * What an account may do.
@@ -1162,7 +1219,9 @@ export const SecurityEventKindSchema: GenEnum<SecurityEventKind> = /*@__PURE__*/
  */
 export const UserService: GenService<{
   /**
-   * Creates an account with the role customer. ALREADY_EXISTS when the name is taken, whatever its case.
+   * Creates an account with the role customer. ALREADY_EXISTS when the name is taken, whatever its case. With a request_id, or an
+   * Idempotency-Key header, it can be repeated safely: the same name and password are the same account, anything else is
+   * INVALID_ARGUMENT.
    *
    * @generated from rpc shop.users.v1.UserService.Register
    */
@@ -1193,6 +1252,18 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof RefreshTokenRequestSchema;
     output: typeof RefreshTokenResponseSchema;
+  },
+  /**
+   * Makes a ticket that opens one stream in place of the access token: for a browser's EventSource, which can't send headers. It is good
+   * for GET of that path with the query parameter access_ticket, as often as the stream breaks off, and until the access token that it
+   * was asked for with expires or is revoked.
+   *
+   * @generated from rpc shop.users.v1.UserService.CreateStreamTicket
+   */
+  createStreamTicket: {
+    methodKind: "unary";
+    input: typeof CreateStreamTicketRequestSchema;
+    output: typeof CreateStreamTicketResponseSchema;
   },
   /**
    * Ends the caller's session, or another one of theirs. Its access tokens are refused everywhere within 5 seconds.

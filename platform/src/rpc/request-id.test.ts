@@ -1,0 +1,68 @@
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { createRouterTransport } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { errorsInterceptor } from "./errors.ts";
+import { idempotencyInterceptor, idempotencyKeyPattern } from "./request-id.ts";
+import { testService } from "./rest/testdata/descriptors.ts";
+
+const library = testService("library.v1.LibraryService");
+const [createShelf, getShelf] = [library.method.createShelf, library.method.getShelf] as DescMethodUnary[];
+
+/** The request that the method sees. */
+async function seenBy(method: DescMethodUnary, fields: object, key: string | undefined) {
+  let seen: unknown;
+  const see = (request: Message) => {
+    seen = request;
+    return {};
+  };
+  const transport = createRouterTransport(
+    (router) => router.service(library, { createShelf: see, getShelf: see } as never),
+    { router: { interceptors: [errorsInterceptor(), idempotencyInterceptor()] } },
+  );
+  const header = new Headers(key === undefined ? {} : { "idempotency-key": key });
+  await transport.unary(method, undefined, undefined, header, create(method.input, fields as never));
+  return seen as { readonly requestId: string; readonly name: string };
+}
+
+const named = async (key: string | undefined, requestId = "") =>
+  (await seenBy(createShelf!, { requestId }, key)).requestId;
+
+const longest = "k".repeat(128);
+
+test("the header Idempotency-Key names a request as its field does", async () => {
+  expect(await named("one")).toBe("one");
+  expect(await named(undefined, "one")).toBe("one");
+  expect(await named("one", "one")).toBe("one");
+  expect(await named(undefined)).toBe("");
+  await expect(named("one", "two")).rejects.toThrow("name different requests");
+});
+
+test("a key in quotes, as the draft has it, is the bare key", async () => {
+  expect(await named('"one"')).toBe("one");
+  expect(await named('"one"', "one")).toBe("one");
+  expect(await named(String.raw`"a\"b\\c"`)).toBe(String.raw`a"b\c`);
+  expect(await named(`"${longest}"`)).toBe(longest);
+});
+
+describe("what is no key is refused", () => {
+  test.each([
+    ["a blank", "o n e"],
+    ["a blank in quotes", '"o n e"'],
+    ["several", "one, two"],
+    ["nothing in quotes", '""'],
+    ["a quote that stays open", '"one'],
+    ["a quote that was not opened", '"on"e"'],
+    ["an escape of something else", String.raw`"o\ne"`],
+    ["parameters", '"one";v=1'],
+    ["too many characters", `${longest}k`],
+    ["too many characters in quotes", `"${longest}k"`],
+    ["other letters", "cl\u00e9"],
+  ])("%s", async (_what, key) => {
+    expect(new RegExp(idempotencyKeyPattern).test(key)).toBe(false);
+    await expect(named(key)).rejects.toThrow("Idempotency-Key");
+  });
+});
+
+test("methods whose requests have no names ignore it, whatever it says", async () => {
+  expect((await seenBy(getShelf!, { name: "shelves/1" }, "o n e")).name).toBe("shelves/1");
+});
