@@ -73,3 +73,34 @@ test("an ADMIN method is no service's unless it names that one", async () => {
     name: "starter",
   });
 });
+
+test.each([
+  ["Bearer token", "token"],
+  ["bearer    token", "token"],
+  ["BEARER token  ", "token"],
+])("%j carries a token", async (authorization, token) => {
+  const seen: string[] = [];
+  const authorize = createAuthorize({
+    verifyCredential: undefined,
+    async verifyAccessToken(given) {
+      seen.push(given);
+      return { kind: "anonymous" };
+    },
+  });
+  await authorize(methodWith(Access.AUTHENTICATED, []), new Headers({ authorization }));
+  expect(seen).toEqual([token]);
+});
+
+test.each(["Bearer", "Bearer ", "Bearertoken", "Bearer\ttoken", "Bearer a b", "Basic token", ""])(
+  "%j carries none",
+  async (authorization) => {
+    const authorize = createAuthorize({
+      verifyCredential: undefined,
+      verifyAccessToken: () => Promise.reject(new Error("asked")),
+    });
+    const header = new Headers({ authorization });
+    await expect(authorize(methodWith(Access.AUTHENTICATED, []), header)).rejects.toMatchObject({
+      reason: "ACCESS_TOKEN_MISSING",
+    });
+  },
+);

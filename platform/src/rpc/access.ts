@@ -74,6 +74,9 @@ export function reachableServices(services: readonly DescService[], isPublic: bo
   return services.map((service) => ({ ...service, methods: service.methods.filter(isReachable) }));
 }
 
+/** RFC 6750 2.1 as RFC 9110 11.4 writes it: one blank or more, and the scheme in any case. */
+const bearer = /^bearer +(\S+) *$/i;
+
 /** Decides whether the caller that the headers show may call the method; throws a DomainError if not. */
 export type Authorize = (method: DescMethod, header: Headers) => Promise<Principal>;
 

@@ -7,7 +7,12 @@ import {
   type UniversalServerRequest,
   type UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
-import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import {
+  codeToHttpStatus,
+  errorToJsonBytes,
+  parseTimeout as parseConnectTimeout,
+} from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import { compressions } from "./lean/compressions.ts";
 import { cutText, maxQuotedCharacters } from "./refusal-limits.ts";
 import { once } from "./rest/once.ts";
@@ -16,6 +21,8 @@ import { once } from "./rest/once.ts";
 export interface Refusals {
   /** Of a message, before and after decompression. */
   readonly maxBytes: number;
+  /** Of a deadline: one that is further away is brought this near. */
+  readonly maxTimeoutMs: number;
   /** Why a message is refused; undefined when it is not. */
   of(message: Uint8Array, isBinary: boolean): ConnectError | undefined;
 }
@@ -27,7 +34,7 @@ export interface Refusals {
 export function checkMessages(handler: UniversalHandler, refusals: Refusals): UniversalHandler {
   const { protocolNames, service, method, requestPath, supportedContentType, allowedMethods } = handler;
   const checking = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
-    const header = withShortValues(request.header);
+    const header = withShortTimeouts(withShortValues(request.header), refusals.maxTimeoutMs);
     if (request.method === "GET") return await checkedGet(handler, { ...request, header }, refusals);
     if (!isStream(request.body)) return await handler({ ...request, header });
     return await handler({ ...request, header, body: checkedBody(header, request.body, refusals) });
@@ -55,6 +62,22 @@ function withShortValues(header: Headers): Headers {
   if (long.length === 0) return header;
   const short = new Headers(header);
   for (const name of long) short.set(name, cutText(header.get(name)!));
+  return short;
+}
+
+const timeouts = [
+  { name: "grpc-timeout", parse: parseGrpcTimeout, unit: "m" },
+  { name: "connect-timeout-ms", parse: parseConnectTimeout, unit: "" },
+];
+
+/** Connect refuses a deadline beyond the limit; a caller who would wait longer may as well wait that long. */
+function withShortTimeouts(header: Headers, maxTimeoutMs: number): Headers {
+  const long = timeouts.filter(
+    ({ name, parse }) => (parse(header.get(name), maxTimeoutMs).timeoutMs ?? 0) > maxTimeoutMs,
+  );
+  if (long.length === 0) return header;
+  const short = new Headers(header);
+  for (const { name, unit } of long) short.set(name, `${maxTimeoutMs}${unit}`);
   return short;
 }
 

@@ -14,7 +14,7 @@ import type { Neighbour } from "./clients.ts";
 import type { ForwardFailure } from "./forward.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
-import { countableMessages } from "./readable-messages.ts";
+import { plainMessages } from "./readable-messages.ts";
 import { bodyOf } from "./request-body.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import { invokeTransport } from "./rest/transport-invoke.ts";
@@ -71,7 +71,7 @@ export function createForeignCalls(
   const handlers = new Map(
     router.handlers.map((handler) => [
       handler.method.name,
-      checkMessages(handler, countableMessages(handler.method, readMaxBytes)),
+      checkMessages(handler, plainMessages(handler.method, readMaxBytes)),
     ]),
   );
   return {

@@ -1,4 +1,11 @@
-import { type DescMethod, fromBinary, fromJson, type JsonReadOptions, type JsonValue } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  fromJson,
+  type JsonReadOptions,
+  type JsonValue,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema } from "@shop/gen/google/rpc/error_details_pb";
 import type { Refusals } from "./checked-messages.ts";
@@ -7,16 +14,30 @@ import { messageCheck } from "./message-limits.ts";
 import { cutText } from "./refusal-limits.ts";
 import { explainJson } from "./rest/explain-json.ts";
 import { invalidRequest } from "./rest/invalid-request.ts";
+import { parseJsonBody } from "./rest/json-text.ts";
+import { isStrict } from "./rest/strict-json.ts";
+import type { RouterOptions } from "./router-options.ts";
 
-/** Refuses messages of a method that have too many values. */
-export function countableMessages(method: DescMethod, readMaxBytes: number): Refusals {
-  const { problem } = messageCheck(method);
+/** Of a service whose limit is not known: as long as a timer of Node can be. */
+const anyTimeoutMs = 2 ** 31 - 1;
+
+/** Refuses messages of a method that have too many values, and JSON that JavaScript would read more into than it says. */
+export function plainMessages(method: DescMethod, readMaxBytes: number): Refusals {
+  const refusalOf = countableMessages(method);
   return {
     maxBytes: readMaxBytes,
-    of(message, isBinary) {
-      const description = problem(message, isBinary);
-      return description === undefined ? undefined : invalidRequest({ field: "", description });
-    },
+    maxTimeoutMs: anyTimeoutMs,
+    of: (message, isBinary) =>
+      refusalOf(message, isBinary) ??
+      (isBinary ? undefined : unreadableJson(method.input, message, { ignoreUnknownFields: true })),
+  };
+}
+
+function countableMessages(method: DescMethod): Refusals["of"] {
+  const { problem } = messageCheck(method);
+  return (message, isBinary) => {
+    const description = problem(message, isBinary);
+    return description === undefined ? undefined : invalidRequest({ field: "", description });
   };
 }
 
@@ -27,13 +48,17 @@ export function countableMessages(method: DescMethod, readMaxBytes: number): Ref
  */
 export function readableMessages(
   method: DescMethod,
-  readMaxBytes: number,
-  jsonOptions: Partial<JsonReadOptions> | undefined,
+  {
+    readMaxBytes,
+    maxTimeoutMs = anyTimeoutMs,
+    jsonOptions,
+  }: Pick<RouterOptions, "readMaxBytes" | "maxTimeoutMs" | "jsonOptions">,
 ): Refusals {
-  const { maxBytes, of: countOut } = countableMessages(method, readMaxBytes);
+  const countOut = countableMessages(method);
   const domain = method.parent.file.proto.package;
   return {
-    maxBytes,
+    maxBytes: readMaxBytes,
+    maxTimeoutMs,
     of(message, isBinary) {
       const refusal = countOut(message, isBinary) ?? undecodable(method, message, isBinary, jsonOptions);
       return refusal && toConnectError(refusal, domain);
@@ -47,22 +72,31 @@ function undecodable(
   isBinary: boolean,
   jsonOptions: Partial<JsonReadOptions> | undefined,
 ): ConnectError | undefined {
-  let json: JsonValue | undefined;
+  if (!isBinary) return unreadableJson(input, message, jsonOptions);
   try {
-    if (isBinary) fromBinary(input, message);
-    else {
-      json = JSON.parse(new TextDecoder().decode(message)) as JsonValue;
-      fromJson(input, json, jsonOptions);
-    }
+    fromBinary(input, message);
     return undefined;
   } catch (error) {
-    const problem = cutText((error as Error).message);
-    if (isBinary) return new ConnectError(`parse binary: ${problem}`, Code.InvalidArgument);
-    const fieldViolations =
-      json === undefined
-        ? [{ field: "", description: "the request body is not valid JSON" }]
-        : explainJson(input, json, error, undefined);
-    const details = [{ desc: BadRequestSchema, value: { fieldViolations } }];
-    return new ConnectError(problem, Code.InvalidArgument, undefined, details);
+    return new ConnectError(`parse binary: ${cutText((error as Error).message)}`, Code.InvalidArgument);
+  }
+}
+
+function unreadableJson(
+  input: DescMessage,
+  message: Uint8Array,
+  jsonOptions: Partial<JsonReadOptions> | undefined,
+): ConnectError | undefined {
+  let json: JsonValue | undefined;
+  try {
+    json = parseJsonBody(message).json;
+    if (!isStrict(input, json)) return invalidRequest(...explainJson(input, json, undefined, undefined));
+    fromJson(input, json, jsonOptions);
+    return undefined;
+  } catch (error) {
+    if (json === undefined) return error as ConnectError;
+    const details = [
+      { desc: BadRequestSchema, value: { fieldViolations: explainJson(input, json, error, undefined) } },
+    ];
+    return new ConnectError(cutText((error as Error).message), Code.InvalidArgument, undefined, details);
   }
 }

@@ -10,6 +10,7 @@ import {
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import type { FieldViolation } from "../errors.ts";
 import { cutText, maxQuotedCharacters, maxViolations } from "./refusal-limits.ts";
+import { currencyViolations } from "./request-currencies.ts";
 import { textViolations } from "./request-text.ts";
 import { matchesPattern } from "./schema-regexp.ts";
 import { measure } from "./size-rules.ts";
@@ -30,18 +31,20 @@ export const requestValidator: Validator = {
   validate: (schema, message) =>
     madeOnce(message, untilFirst, () => {
       const result = untilFirst.validate(schema, message);
-      if (result.kind === "valid") return invalidTexts(schema, message) ?? result;
+      if (result.kind === "valid") return invalidOtherwise(schema, message) ?? result;
       if (result.kind !== "invalid") return result;
       const violations = allViolations(schema, message, result.violations).slice(0, maxViolations).map(toldOf);
       return { ...result, violations, error: new ValidationError(violations) };
     }),
 };
 
-function invalidTexts<Desc extends DescMessage>(
+/** Rules of the platform's own, of a message that is sound otherwise. */
+function invalidOtherwise<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): ValidationResult<MessageValidType<Desc>, MessageShape<Desc>> | undefined {
-  const violations = textViolations(schema, message).slice(0, maxViolations);
+  const broken = [...textViolations(schema, message), ...currencyViolations(schema, message)];
+  const violations = broken.slice(0, maxViolations);
   if (violations.length === 0) return undefined;
   return { kind: "invalid", message, error: new ValidationError(violations), violations };
 }

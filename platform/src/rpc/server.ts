@@ -131,6 +131,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     services,
     invoke: (method, call) => (isHosted(method) ? invokeHosted(method, call) : remote.invoke(method, call)),
     readMaxBytes,
+    ...(options.routerOptions.maxTimeoutMs && { maxTimeoutMs: options.routerOptions.maxTimeoutMs }),
     checkOf: messageCheck,
     resumptionOf: declaredResumptionOf,
     ...(options.jsonNames && { jsonNames: options.jsonNames }),
@@ -349,10 +350,7 @@ function connectHandlers(
   const router = createConnectRouter({ ...routerOptions, acceptCompression: compressions });
   for (const register of routes) register(router);
   const reachable = router.handlers.filter((handler) => routing.isReachable(handler.method));
-  const { readMaxBytes, jsonOptions } = routerOptions;
-  return reachable.map((handler) =>
-    checkMessages(handler, readableMessages(handler.method, readMaxBytes, jsonOptions)),
-  );
+  return reachable.map((handler) => checkMessages(handler, readableMessages(handler.method, routerOptions)));
 }
 
 /** Who may not call at all is told so, whatever the body. */

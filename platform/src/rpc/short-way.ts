@@ -17,6 +17,7 @@ import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
 import type { RemoteCalls } from "./remote-calls.ts";
 import { hasBody } from "./rest/has-body.ts";
 import { answerNodeRequest, handleNodeRequest } from "./rest/node-handler.ts";
+import { decodeJson } from "./rest/strict-json.ts";
 import type { RestTarget } from "./rest/target.ts";
 import type { Transcoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
@@ -57,6 +58,7 @@ export function createShortWay(port: {
     ...port.routerOptions,
     findAtHand,
     checkOf: messageCheck,
+    decodeJson,
     handlers: port.handlers,
     specs: port.specs,
     holdBytes: port.holdBytes,

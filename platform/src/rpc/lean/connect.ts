@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Message } from "@bufbuild/protobuf";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { endInOnePiece } from "../end-in-one-piece.ts";
@@ -8,7 +7,7 @@ import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { type Compressible, compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
-import { encoded, type LeanMethod, toldOf } from "./lean-method.ts";
+import { capped, decoded, encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
 
 /** Whether a message is binary, by the types that a unary call of the Connect protocol has. */
@@ -33,7 +32,7 @@ export function isUsualConnect(headers: IncomingHttpHeaders, method: LeanMethod)
 }
 
 function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTimeoutMs }: LeanMethod) {
-  return text === undefined ? {} : parseTimeout(String(text), maxTimeoutMs);
+  return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
 /** Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered, or nobody waits; never rejects. */
@@ -65,7 +64,7 @@ export async function answerConnect(
     await method.admit(context);
     const bytes = await readBody(request, Number(headers["content-length"]), held);
     if (bytes === undefined) return context.end();
-    const input = parsed(method, binary, bytes);
+    const input = decoded(method, binary, bytes);
     if (input === undefined) {
       context.end();
       return await answerByStock(method.stock, request, response, bytes, said);
@@ -88,15 +87,6 @@ export async function answerConnect(
   head["content-length"] = bytes.byteLength;
   response.writeHead(status, head);
   endInOnePiece(response, bytes);
-}
-
-function parsed({ messages, check }: LeanMethod, binary: boolean, bytes: Uint8Array): Message | undefined {
-  if (check.problem(bytes, binary) !== undefined) return undefined;
-  try {
-    return messages.getI(binary).parse(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /**

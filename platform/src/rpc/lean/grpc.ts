@@ -15,7 +15,7 @@ import { NodeHeaders } from "../node-headers.ts";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";
-import { encoded, type LeanMethod, toldOf } from "./lean-method.ts";
+import { capped, decoded, encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
 
 /** Before each message: a byte of flags, and its length in four. */
@@ -35,7 +35,7 @@ export function isUsualGrpc(headers: IncomingHttpHeaders, method: LeanMethod): b
 }
 
 function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs }: LeanMethod) {
-  return text === undefined ? {} : parseTimeout(String(text), maxTimeoutMs);
+  return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
 /** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered, or nobody waits; never rejects. */
@@ -160,17 +160,11 @@ function enveloped(flags: number, message: Uint8Array): Buffer {
 }
 
 /** The one message of a request; undefined for whatever is not one whole message as it should be. */
-function parsed({ messages, check, options }: LeanMethod, bytes: Uint8Array): Message | undefined {
+function parsed(method: LeanMethod, bytes: Uint8Array): Message | undefined {
   if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);
-  if (length !== bytes.byteLength - envelopeBytes || length > options.readMaxBytes) return undefined;
-  const message = bytes.subarray(envelopeBytes);
-  if (check.problem(message, true) !== undefined) return undefined;
-  try {
-    return messages.getI(true).parse(message);
-  } catch {
-    return undefined;
-  }
+  if (length !== bytes.byteLength - envelopeBytes || length > method.options.readMaxBytes) return undefined;
+  return decoded(method, true, bytes.subarray(envelopeBytes));
 }
 
 const fine: OutgoingHttpHeaders = { "grpc-status": "0" };

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import * as http from "node:http";
 import * as http2 from "node:http2";
+import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
@@ -46,6 +47,7 @@ const scenarios: Record<string, (context: HandlerContext) => unknown> = {
   fails: () => {
     throw new Error("a secret");
   },
+  deadline: (context) => ({ nextPageToken: `${Math.round((context.timeoutMs() ?? 0) / 60_000)} minutes` }),
   asks: (context) => ({
     nextPageToken: JSON.stringify({
       ...{ header: context.requestHeader.get("X-Asked"), all: [...context.requestHeader.keys()].length > 3 },
@@ -164,7 +166,10 @@ describe.each([
     ["a caller who may not, whatever the body", { ...json, authorization: "Bearer bad" }, Buffer.from("{")],
     ["a deadline", { ...json, ...asked, "connect-timeout-ms": "5000" }, inJson({ pageToken: "asks" })],
     ["a deadline that is none", { ...json, "connect-timeout-ms": "soon" }, inJson({})],
-    ["a deadline that is too far", { ...json, "connect-timeout-ms": "9999999999" }, inJson({})],
+    ["a deadline that is too far", { ...json, "connect-timeout-ms": "9999999999" }, inJson({ pageToken: "deadline" })],
+    ["a text that is no integer", json, inJson({ pageSize: "0x1" })],
+    ["a key that comes twice", json, Buffer.from('{"pageSize": 1, "pageSize": 2}')],
+    ["a text that is no UTF-8", json, Buffer.from([...Buffer.from('{"pageToken": "'), 0xff, ...Buffer.from('"}')])],
     ["an unknown content type", { "content-type": "text/plain" }, inJson({})],
     ["chunks", { ...json, "transfer-encoding": "chunked" }, inJson({})],
   ])("over HTTP/1.1: %s", async (_what, headers, body) => {
@@ -186,6 +191,7 @@ describe.each([
     ],
     ["a deadline", { ...grpc, ...asked, "grpc-timeout": "5S" }, encodeEnvelope(0, inProto("asks"))],
     ["a deadline that is none", { ...grpc, "grpc-timeout": "soon" }, encodeEnvelope(0, inProto(""))],
+    ["a deadline that is too far", { ...grpc, "grpc-timeout": "99999999H" }, encodeEnvelope(0, inProto("deadline"))],
     ["no message", grpc, new Uint8Array()],
     ["half a message", grpc, encodeEnvelope(0, inProto("headers")).subarray(0, 8)],
     ["two messages", grpc, Buffer.concat([encodeEnvelope(0, inProto("")), encodeEnvelope(0, inProto(""))])],
@@ -224,6 +230,53 @@ describe.each([
     const [lean, stock] = await openBoth();
     const ask = async (port: number) => await askHttp1(port, headers, new Uint8Array(), { method, path: target });
     expect(await ask(lean!)).toEqual(await ask(stock!));
+  });
+});
+
+describe.each([
+  ["here", openPorts],
+  ["where the call is forwarded to", openForwardingPorts],
+])("%s", (_where, openBoth) => {
+  test("a deadline beyond the limit of an hour is brought within it, in every protocol", async () => {
+    const web = { "content-type": "application/grpc-web+proto", "grpc-timeout": "99999999H" };
+    const far = { ...json, "connect-timeout-ms": "9999999999" };
+    for (const port of await openBoth()) {
+      const answers = [
+        await askHttp1(port, far, inJson({ pageToken: "deadline" })),
+        await askHttp1(port, { ...far, "content-encoding": "gzip" }, gzipSync(inJson({ pageToken: "deadline" }))),
+        await askHttp1(port, web, encodeEnvelope(0, inProto("deadline"))),
+        await askGrpc(port, { ...grpc, "grpc-timeout": "99999999H" }, encodeEnvelope(0, inProto("deadline"))),
+        await askHttp1(port, { "connect-timeout-ms": "9999999999" }, new Uint8Array(), {
+          method: "GET",
+          path: "/admin/dead-letters?page_token=deadline",
+        }),
+      ];
+      for (const { status, body } of answers)
+        expect([status, body]).toEqual([200, expect.stringContaining("60 minutes")]);
+    }
+  });
+
+  test("a text that is no integer is refused, and told with its field, in every protocol that has JSON", async () => {
+    for (const port of await openBoth()) {
+      for (const text of ["0x1", "1e3", " 1", "", "+1", "01"]) {
+        const wrong = inJson({ pageSize: text });
+        const query = `page_size=${encodeURIComponent(text)}`;
+        const answers = [
+          await askHttp1(port, json, wrong),
+          await askHttp1(port, { ...json, "content-encoding": "gzip" }, gzipSync(wrong)),
+          await askHttp1(port, {}, new Uint8Array(), { method: "GET", path: `/admin/dead-letters?${query}` }),
+          await askHttp1(port, {}, new Uint8Array(), {
+            method: "GET",
+            path: `${path}?connect=v1&encoding=json&message=${encodeURIComponent(String(wrong))}`,
+          }),
+        ];
+        for (const { status, body } of answers)
+          expect([status, body]).toEqual([
+            400,
+            expect.stringContaining(`expected an integer, got ${JSON.stringify(JSON.stringify(text)).slice(1, -1)}`),
+          ]);
+      }
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-import type { DescMessage, DescMethod, Message } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethod, JsonReadOptions, Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouterOptions, type MethodImplSpec } from "@connectrpc/connect";
 import {
   createMethodSerializationLookup,
@@ -17,6 +17,12 @@ export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGa
   readonly maxTimeoutMs?: number;
   /** How messages of a method are looked at before they are decoded. */
   readonly checkOf?: (method: DescMethod) => MessageCheck;
+  /** How messages of a method are decoded from JSON; throws where they are none. By default as Connect does it. */
+  readonly decodeJson?: (
+    message: DescMessage,
+    bytes: Uint8Array,
+    options: Partial<JsonReadOptions> | undefined,
+  ) => Message;
   /** An answer that is there already, for a request that is valid: it passes no interceptor. */
   readonly findAtHand?: (method: DescMethod, input: Message) => Message | undefined;
 };
@@ -65,10 +71,34 @@ export function leanMethods(
   return methods;
 }
 
+/** The message in these bytes; undefined for what is none, and for what is refused before. */
+export function decoded(
+  { desc, options, messages, check }: LeanMethod,
+  isBinary: boolean,
+  bytes: Uint8Array,
+): Message | undefined {
+  if (check.problem(bytes, isBinary) !== undefined) return undefined;
+  try {
+    const { decodeJson, jsonOptions } = options;
+    return isBinary || decodeJson === undefined
+      ? messages.getI(isBinary).parse(bytes)
+      : decodeJson(desc.input, bytes, jsonOptions);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The bytes of an answer. */
 export function encoded({ messages }: LeanMethod, isBinary: boolean, output: Message): Compressible {
   const codec = messages.getO(isBinary);
   return madeOnce(output, codec, () => ({ bytes: codec.serialize(output) }));
+}
+
+type Timeout = { readonly timeoutMs?: number; readonly error?: ConnectError | undefined };
+
+/** A deadline that was parsed, brought within the limit; Connect calls one beyond it an error. */
+export function capped(timeout: Timeout, maxTimeoutMs: number): Timeout {
+  return (timeout.timeoutMs ?? 0) > maxTimeoutMs ? { timeoutMs: maxTimeoutMs } : timeout;
 }
 
 /** What the caller is told: nothing of an error that was not made for it. */

@@ -2,11 +2,13 @@ import { type DescMessage, fromJson, type JsonValue, type Registry } from "@bufb
 import { cutText, maxViolations } from "../refusal-limits.ts";
 import { fieldNamed, hasOwnJsonForm } from "./fields.ts";
 import type { FieldViolation } from "./invalid-request.ts";
+import { ownFormProblem, scalarProblem } from "./strict-json.ts";
 
 /**
- * Why JSON does not decode as `message`, field by field: protobuf-es stops at the first problem and does not say
- * where in the message it is. Called only after decoding failed, so it may cost a second pass.
+ * Why JSON does not decode as `message`, or is not strict, field by field: protobuf-es stops at the first problem and does
+ * not say where in the message it is. Called only after decoding failed, so it may cost a second pass.
  *
+ * @param error of protobuf-es, if it has tried
  * @returns at least one violation, with `error` told as it stands if no single field is at fault.
  */
 export function explainJson(
@@ -30,7 +32,9 @@ function explainMessage(
 ): void {
   if (violations.length >= maxViolations) return;
   if (hasOwnJsonForm(message)) {
-    attempt(message, json, path, violations, registry);
+    const problem = ownFormProblem(message, json);
+    if (problem === undefined) attempt(message, json, path, violations, registry);
+    else violations.push({ field: path, description: problem });
     return;
   }
   if (json === null || typeof json !== "object" || Array.isArray(json)) {
@@ -44,7 +48,9 @@ function explainMessage(
     if (field === undefined) {
       if (!key.startsWith("[")) violations.push({ field: at, description: "unknown field" });
     } else if (field.message === undefined || value === null) {
-      attempt(message, { [key]: value }, at, violations, registry);
+      const problem = value === null ? undefined : scalarProblem(field, value);
+      if (problem === undefined) attempt(message, { [key]: value }, at, violations, registry);
+      else violations.push({ field: at, description: problem });
     } else if (field.fieldKind === "message") {
       explainMessage(field.message, value, at, violations, registry);
     } else if (typeof value === "object" && Array.isArray(value) === (field.fieldKind === "list")) {

@@ -22,6 +22,7 @@ import { maxJsonDepth, parseJsonBody } from "./json-text.ts";
 import { normalizeFieldJson, normalizeJson } from "./normalize-json.ts";
 import { parseQuery } from "./query-string.ts";
 import type { PathVariable, RestRoute } from "./route.ts";
+import { isStrict } from "./strict-json.ts";
 import { textToJson } from "./text-to-json.ts";
 
 /** The bytes of an HTTP body, after any Content-Encoding, and their Content-Type. */
@@ -77,7 +78,7 @@ type Tree = { json: JsonValue; masks: { fields: readonly DescField[]; paths: str
 
 function decodeTree(input: DescMessage, json: JsonValue, registry: Registry | undefined): Message {
   try {
-    return fromJson(input, json, { registry });
+    if (isStrict(input, json)) return fromJson(input, json, { registry });
   } catch (error) {
     throw invalidRequest(...explainJson(input, json, error, registry));
   }

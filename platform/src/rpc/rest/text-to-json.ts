@@ -2,11 +2,12 @@ import { type DescEnum, type DescField, type DescMessage, type JsonValue, Scalar
 import { cutText } from "../refusal-limits.ts";
 import { fieldMaskJson } from "./field-mask.ts";
 import { invalidRequest } from "./invalid-request.ts";
+import { valueProblem } from "./strict-json.ts";
 
 /**
  * The protobuf JSON of a value that a URL carries as text, for a scalar, an enum (name or number), or a message
  * whose JSON is a single value (Timestamp, Duration, FieldMask, wrappers; Struct, Value and ListValue as JSON
- * text). For a repeated field, the JSON of one item. 64-bit integers stay text, so that no digit is lost.
+ * text). For a repeated field, the JSON of one item. Numbers stay text, so that no digit is lost.
  *
  * @param path names the value in the error, an invalid_argument.
  */
@@ -22,9 +23,6 @@ export function textToJson(field: DescField, text: string, path: string): JsonVa
 
 type Problem = (description: string) => Error;
 
-const integer = /^-?\d+$/;
-const number = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
-
 function scalar(type: ScalarType, text: string, problem: Problem): JsonValue {
   switch (type) {
     case ScalarType.STRING:
@@ -35,19 +33,16 @@ function scalar(type: ScalarType, text: string, problem: Problem): JsonValue {
     case ScalarType.BYTES:
       // A "+" of standard base64 that the caller did not encode arrives as a space, which base64 never has.
       return text.replaceAll(" ", "+");
-    case ScalarType.DOUBLE:
-    case ScalarType.FLOAT:
-      if (/^(NaN|-?Infinity)$/.test(text)) return text;
-      if (!number.test(text)) throw problem(`expected a number, got ${quote(text)}`);
-      return Number(text);
-    default:
-      if (!integer.test(text)) throw problem(`expected an integer, got ${quote(text)}`);
+    default: {
+      const description = valueProblem(type, text);
+      if (description !== undefined) throw problem(description);
       return text;
+    }
   }
 }
 
 function enumValue(desc: DescEnum, text: string, problem: Problem): JsonValue {
-  if (integer.test(text)) return Number(text);
+  if (valueProblem(ScalarType.INT32, text) === undefined) return Number(text);
   if (desc.values.some((value) => value.name === text)) return text;
   throw problem(`${quote(text)} is not a value of ${desc.typeName}`);
 }

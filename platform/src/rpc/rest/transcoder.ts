@@ -80,6 +80,8 @@ export type TranscoderOptions = {
   jsonNames?: "proto" | "lowerCamelCase";
   /** The largest request body, before and after decompression. Default 1 MiB. */
   readMaxBytes?: number;
+  /** The longest deadline; one that is further away is brought this near. By default as long as a timer of Node can be. */
+  maxTimeoutMs?: number;
   /** How messages of a method are looked at before they are decoded. */
   checkOf?: (method: DescMethod) => MessageCheck;
   /** How long a stream may wait for its first message before the response begins; until then errors get an HTTP status. Default 250. */
@@ -106,6 +108,7 @@ export type Transcoder = {
  */
 export function createTranscoder(options: TranscoderOptions): Transcoder {
   const services = [...options.services];
+  const { maxTimeoutMs = 2 ** 31 - 1 } = options;
   const { invoke, checkOf, readMaxBytes = 1024 * 1024, firstMessageMs = 250, keepAliveMs = 15_000 } = options;
   const target = createTargets(createRestRoutes(services, options.rules));
   const registry = options.registry ?? registryOf(services);
@@ -152,7 +155,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       get signal() {
         return request.signal;
       },
-      timeoutMs: timeoutMs(request.headers),
+      timeoutMs: timeoutMs(request.headers, maxTimeoutMs),
     }).catch((error: unknown) => {
       const told = keepHttpStatus(error, decoding.failure);
       const isConditional = route.etag !== undefined && request.headers.has("if-match");
@@ -245,12 +248,12 @@ function headersOf({ header, trailer }: RestResult): RestHeaders {
 }
 
 /** The deadline that a caller asks for with the header of the Connect protocol. */
-function timeoutMs(headers: Headers): number | undefined {
+function timeoutMs(headers: Headers, maxTimeoutMs: number): number | undefined {
   const text = headers.get("connect-timeout-ms");
   if (text === null) return undefined;
   if (!/^\d{1,10}$/.test(text))
     throw new ConnectError("Connect-Timeout-Ms must be an integer of at most 10 digits", Code.InvalidArgument);
-  return Number(text);
+  return Math.min(Number(text), maxTimeoutMs);
 }
 
 function registryOf(services: readonly DescService[]): Registry {
