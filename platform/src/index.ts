@@ -2,7 +2,7 @@ export type { Audit, AuditPart, Finding, FindingTarget } from "./audit/audit.ts"
 export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
 export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
-export { accessTokenSeconds, type SigningKey, signAccessToken } from "./auth/access-tokens.ts";
+export { accessTokenSeconds, type SigningKey, signAccessToken, signStreamTicket } from "./auth/access-tokens.ts";
 export { revocationStream, revocationsKeptMs } from "./auth/follow-revocations.ts";
 export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
 export {
@@ -55,7 +55,7 @@ export {
 } from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { cutText } from "./rpc/refusal-limits.ts";
-export { requestIdOf } from "./rpc/request-id.ts";
+export { requestIdReused, requestUnsettled, storedRequestIds } from "./rpc/request-id.ts";
 export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";

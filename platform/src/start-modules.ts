@@ -171,6 +171,7 @@ export async function startModules(
       findAtHand,
       routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
       authorize: isPublic ? authorizePublic : authorize,
+      streamTickets: true,
       missing,
       stopping: stopping.signal,
       log,

@@ -1,9 +1,9 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 
 /** What a server gives out: another one each time, but the same wherever it is the same in the example. */
-const given = /(^|_)(id|subject|etag|token|actor)$/;
+const given = /(^|_)(id|subject|etag|token|ticket|actor)$/;
 /** What depends on whatever else is in the shop. */
-const anyNumber = /^(checked|refresh_expires_in_seconds)$/;
+const anyNumber = /^(checked|(refresh_)?expires_in_seconds)$/;
 const anyLength = /^(findings|keys)$/;
 /** What nobody has to send again. */
 const anyText = /(^|_)(user_agent|trace_id|event_id|next_page_token|time)$/;

@@ -10,7 +10,7 @@ async function preflight(origin: string, { method, path }: typeof grpcWeb): Prom
     headers: {
       origin,
       "access-control-request-method": method,
-      "access-control-request-headers": "authorization,content-type,x-grpc-web,idempotency-key",
+      "access-control-request-headers": "authorization,content-type,x-grpc-web,idempotency-key,last-event-id",
     },
   });
   expect(response.status).toBe(204);

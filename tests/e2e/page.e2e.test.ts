@@ -1,14 +1,23 @@
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import { join } from "node:path";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type BuildOptions, build } from "esbuild";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findChromium, launchChromium } from "./chromium.ts";
 import { eventually } from "./eventually.ts";
 import { readmeExamples } from "./readme-examples.ts";
-import { type Account, addProduct, decided, password, shop, signInAdmin, unique } from "./shopping.ts";
+import { bundle, servePage } from "./served-page.ts";
+import {
+  type Account,
+  addProduct,
+  decided,
+  password,
+  placeOrder,
+  shop,
+  signInAdmin,
+  signUp as signUpBuyer,
+  unique,
+} from "./shopping.ts";
 
 /** Another origin than the page's, and the same site: so the cookie of SameSite=Strict is sent. */
 const shopUrl = shop.url.replace("127.0.0.1", "localhost");
@@ -21,26 +30,6 @@ if (executable === undefined && !isCi) {
   console.warn("page.e2e.test.ts is skipped: there is no Chromium on PATH, nor in CHROMIUM (apt-get install chromium)");
 }
 
-async function bundle(from: Pick<BuildOptions, "entryPoints" | "stdin">): Promise<string> {
-  const { outputFiles } = await build({ ...from, bundle: true, write: false, platform: "browser", format: "esm" });
-  return outputFiles![0]!.text;
-}
-
-/** Serves one page, whose script is ours. */
-async function servePage(port: number): Promise<Server> {
-  const script = await bundle({ entryPoints: [join(import.meta.dirname, "page-script.ts")] });
-  const server = createServer(({ url }, response) => {
-    const isScript = url === "/script.js";
-    response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
-    response.end(
-      isScript ? script : '<!doctype html><title>Shop</title><script type="module" src="script.js"></script>',
-    );
-  });
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
-  return server;
-}
-
 // With CI set a missing Chromium is a failure: beforeAll says so.
 describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of another origin", () => {
   let server: Server;
@@ -51,7 +40,11 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
 
   beforeAll(async () => {
     if (executable === undefined) throw new Error("there is no Chromium: apt-get install chromium, or set CHROMIUM");
-    [server, browser, admin] = await Promise.all([servePage(shop.pagePort), launchChromium(executable), signInAdmin()]);
+    [server, browser, admin] = await Promise.all([
+      servePage(shop.pagePort, join(import.meta.dirname, "page-script.ts")),
+      launchChromium(executable),
+      signInAdmin(),
+    ]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -150,6 +143,31 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
       await open(protocol);
       expect(await page.evaluate(async () => (await globalThis.shop.session.resume()) ?? "nobody")).toBe("nobody");
     });
+  });
+
+  test("follows an order by EventSource with a ticket, goes on where it broke off, and stops at the end", async () => {
+    const buyer = await signUpBuyer();
+    const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
+    const path = `/orders/${orderId}:watch`;
+    const { ticket } = await buyer.users.createStreamTicket({ path });
+    const heard = page.evaluate(async (url) => {
+      const source = new EventSource(url);
+      const ids: string[] = [];
+      let connections = 0;
+      source.onopen = () => connections++;
+      source.onmessage = ({ lastEventId }) => void (ids.at(-1) === lastEventId || ids.push(lastEventId));
+      // Only an answer that is no stream closes it for good: else it connects again, and asks for what follows.
+      await new Promise<void>((resolve) => {
+        source.onerror = () => source.readyState === EventSource.CLOSED && resolve();
+      });
+      return { ids, connections };
+    }, `${shopUrl}${path}?access_ticket=${ticket}`);
+    const { SHIPPED, DELIVERED, RETURNED } = OrderStatus;
+    for (const status of [SHIPPED, DELIVERED, RETURNED]) await admin.orders.updateOrderStatus({ orderId, status });
+    const { ids, connections } = await heard;
+    expect(ids.at(-1)).toBe("5");
+    expect(ids).toEqual(ids.toSorted());
+    expect(connections).toBe(1);
   });
 
   test("that is not let in gets no answer", async () => {

@@ -17,6 +17,11 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
   "shop.users.v1.UserService/Register": (body) => ({ verb: "POST", path: "/register", body }),
   "shop.users.v1.UserService/Authenticate": (body) => ({ verb: "POST", path: "/authenticate", body }),
   "shop.users.v1.UserService/RefreshToken": (body) => ({ verb: "POST", path: "/sessions:refresh", body }),
+  "shop.users.v1.UserService/CreateStreamTicket": (body) => ({
+    verb: "POST",
+    path: "/sessions:createStreamTicket",
+    body,
+  }),
   "shop.users.v1.UserService/SignOut": (body) => ({ verb: "POST", path: "/sessions:signOut", body }),
   "shop.users.v1.UserService/SignOutEverywhere": ({ user_id, ...body }) => ({
     verb: "POST",

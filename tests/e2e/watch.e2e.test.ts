@@ -126,11 +126,60 @@ describe("REST", () => {
     for await (const line of linesOf(response.body!)) {
       if (line === "") continue;
       lines.push(line);
-      if (lines.length === 1) await ship(orderId, SHIPPED, DELIVERED, RETURNED);
+      if (lines.length === 3) await ship(orderId, SHIPPED, DELIVERED, RETURNED);
     }
     const versions = lines.flatMap((line) => /"version":(\d+).*"event"/.exec(line)?.[1] ?? []);
     expect(versions).toEqual(["2", "3", "4", "5"]);
+    expect(lines.flatMap((line) => /^id: (\d+)$/.exec(line)?.[1] ?? [])).toEqual(versions);
+    expect(lines[0]).toMatch(/^retry: \d+$/);
     expect(lines.slice(-2)).toEqual(["event: end", "data: {}"]);
+    expect(response.headers.get("x-accel-buffering")).toBe("no");
+
+    const resume = async (path: string, lastEventId: string) => {
+      const resumed = { ...headers, "last-event-id": lastEventId };
+      const { status, body } = await fetch(`${shop.url}${path}`, { headers: resumed });
+      const rest = body === null ? [] : await Array.fromAsync(linesOf(body));
+      return { status, ids: rest.flatMap((line) => /^id: (\d+)$/.exec(line)?.[1] ?? []) };
+    };
+    const path = `/orders/${orderId}:watch`;
+    expect(await resume(`${path}?after_version=1`, "3")).toEqual({ status: 200, ids: ["4", "5"] });
+    expect(await resume(path, "5")).toEqual({ status: 204, ids: [] });
+    for (const wrong of ["five", "0x3", "-1", "99999999999"]) expect((await resume(path, wrong)).status).toBe(400);
+  });
+
+  test("lets a ticket in the query in, to the stream it is for and to nothing else, and until its owner signs out", async () => {
+    const shopper = await signUp();
+    const { orderId } = await decided(shopper, await placeOrder(shopper, [await addProduct(admin), 1]));
+    const path = `/orders/${orderId}:watch`;
+    const { ticket, expiresInSeconds } = await shopper.users.createStreamTicket({ path });
+    expect(expiresInSeconds).toBeGreaterThan(500);
+    const ask = async (target: string, init: RequestInit = {}) => {
+      const leave = new AbortController();
+      const response = await fetch(`${shop.url}${target}`, { ...init, signal: leave.signal });
+      const line = response.ok ? (await linesOf(response.body!).next()).value : undefined;
+      leave.abort();
+      return [response.status, line && (JSON.parse(String(line)) as { order: { order_id: string } }).order.order_id];
+    };
+    const inQuery = `access_ticket=${ticket}`;
+    expect(await ask(`${path}?${inQuery}`)).toEqual([200, orderId]);
+    expect(await ask(`${path}?after_version=1&${inQuery}`)).toEqual([200, orderId]);
+    // As the path is normalized, not as it is written.
+    expect(await ask(`/orders/${orderId}%3Awatch?${inQuery}`)).toEqual([200, orderId]);
+
+    const other = await decided(shopper, await placeOrder(shopper, [await addProduct(admin), 1]));
+    for (const [target, init] of [
+      [`/orders/${other.orderId}:watch?${inQuery}`],
+      [`/orders/${other.orderId}:watch`, { headers: { authorization: `Ticket ${path} ${ticket}` } }],
+      [`/orders/${orderId}?${inQuery}`],
+      [`/orders?${inQuery}`],
+      ["/orders", { headers: { authorization: `Bearer ${ticket}` } }],
+      [`${path}?access_ticket=none`],
+      [`${path}?access_ticket=${shopper.headers.authorization.slice("Bearer ".length)}`],
+    ] as const)
+      expect(await ask(target, init)).toEqual([401, undefined]);
+
+    await shopper.users.signOut({});
+    await eventually(async () => expect((await ask(`${path}?${inQuery}`))[0]).toBe(401));
   });
 
   test("says by its status that an order is not there", async () => {

@@ -9,7 +9,7 @@ import {
   UnsecuredJWT,
 } from "jose";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createAccessTokenVerifier, type SigningKey, signAccessToken } from "./access-tokens.ts";
+import { createAccessTokenVerifier, type SigningKey, signAccessToken, signStreamTicket } from "./access-tokens.ts";
 import { createRevocations } from "./revocations.ts";
 
 async function makeKey(kid: string): Promise<SigningKey> {
@@ -154,7 +154,7 @@ describe("a token that was remembered is refused once", () => {
     const revocations = createRevocations({ keptMs: 600_000 });
     const verify = verifier(revocations);
     const tokens = await Promise.all([account, another].map((subject) => signAccessToken(key, subject, now())));
-    await Promise.all(tokens.map(verify));
+    await Promise.all(tokens.map((token) => verify(token)));
     revocations.add({ userId: "user_1", sessionId, version, time: now() });
     const outcomes = tokens.map((token) =>
       verify(token).then(
@@ -164,4 +164,18 @@ describe("a token that was remembered is refused once", () => {
     );
     expect(await Promise.all(outcomes)).toEqual(expected);
   });
+});
+
+test("a ticket is its owner's for one path and as long as the token it was asked for with, and no access token", async () => {
+  const verify = verifier();
+  const token = await signAccessToken(key, account, new Date(seconds * 1000));
+  const user = await verify(token);
+  if (user.kind !== "user" || user.token === undefined) throw new Error("no user");
+  const ticket = await signStreamTicket(key, { ...user, token: user.token }, "/orders/1:watch");
+  for (let time = 0; time < 2; time++) {
+    expect(await verify(ticket, "/orders/1:watch")).toEqual(user);
+    await expect(verify(ticket, "/orders/2:watch")).rejects.toThrow(refused);
+    await expect(verify(ticket)).rejects.toThrow(refused);
+    await expect(verify(token, "/orders/1:watch")).rejects.toThrow(refused);
+  }
 });

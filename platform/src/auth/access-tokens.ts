@@ -1,7 +1,7 @@
 import { type CryptoKey, errors, importJWK, type JWK, jwtVerify, SignJWT } from "jose";
 import { LRUCache } from "lru-cache";
 import { DomainError } from "../errors.ts";
-import type { Principal } from "./principal.ts";
+import type { Principal, TokenFacts } from "./principal.ts";
 import type { Revocations } from "./revocations.ts";
 
 /** How long an access token is good for, in seconds. */
@@ -9,6 +9,7 @@ export const accessTokenSeconds = 600;
 
 const algorithm = "EdDSA";
 const tokenType = "at+jwt";
+const ticketType = "stream-ticket+jwt";
 const issuer = "shop";
 const audience = "shop";
 const rememberedTokens = 10_000;
@@ -42,24 +43,51 @@ function importOnce(key: SigningKey): ReturnType<typeof importJWK> {
 
 /** Signs an access token (RFC 7519, RFC 9068). */
 export async function signAccessToken(key: SigningKey, subject: TokenSubject, now: Date): Promise<string> {
-  const { userId, roles, sessionId, version } = subject;
   const issuedAt = Math.floor(now.getTime() / 1000);
-  return await new SignJWT({ roles, sid: sessionId, ver: version })
-    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ: tokenType })
+  return await sign(key, tokenType, subject, {}, issuedAt, issuedAt + accessTokenSeconds);
+}
+
+/**
+ * Signs a ticket, which opens streams at this path in place of the access token that it is asked for with, for as long as that.
+ *
+ * @param path normalized, without a query
+ */
+export async function signStreamTicket(
+  key: SigningKey,
+  { userId, roles, token }: Extract<Principal, { kind: "user" }> & { readonly token: TokenFacts },
+  path: string,
+): Promise<string> {
+  const { sessionId, version, issueTime, expireTime } = token;
+  const [issuedAt, expiresAt] = [issueTime, expireTime].map((time) => Math.floor(time.getTime() / 1000));
+  return await sign(key, ticketType, { userId, roles, sessionId, version }, { path }, issuedAt!, expiresAt!);
+}
+
+async function sign(
+  key: SigningKey,
+  typ: string,
+  { userId, roles, sessionId, version }: TokenSubject,
+  claims: Readonly<Record<string, string>>,
+  issuedAt: number,
+  expiresAt: number,
+): Promise<string> {
+  return await new SignJWT({ ...claims, roles, sid: sessionId, ver: version })
+    .setProtectedHeader({ alg: algorithm, kid: key.kid, typ })
     .setIssuer(issuer)
     .setAudience(audience)
     .setSubject(userId)
     .setJti(crypto.randomUUID())
     .setIssuedAt(issuedAt)
-    .setExpirationTime(issuedAt + accessTokenSeconds)
+    .setExpirationTime(expiresAt)
     .sign(await importOnce(key));
 }
 
 /**
  * Checks an access token and answers whose it is. Throws UNAUTHENTICATED when the token is not good, and UNAVAILABLE when
  * that can't be known because the public keys can't be had.
+ *
+ * @param streamPath where the token is to be a ticket: the path of the request
  */
-export type VerifyAccessToken = (token: string) => Promise<Principal>;
+export type VerifyAccessToken = (token: string, streamPath?: string) => Promise<Principal>;
 
 type User = Extract<Principal, { kind: "user" }>;
 
@@ -112,16 +140,17 @@ export function createAccessTokenVerifier(
     return fetched;
   }
 
-  async function check(text: string): Promise<User> {
+  async function check(text: string, streamPath: string | undefined): Promise<User> {
     try {
       const { payload } = await jwtVerify(text, (header) => keyOf(header.kid), {
         algorithms: [algorithm],
-        typ: tokenType,
+        typ: streamPath === undefined ? tokenType : ticketType,
         issuer,
         audience,
         requiredClaims: ["sub", "sid", "ver", "jti", "iat", "exp"],
       });
       if (payload.iat! > Date.now() / 1000 + maxClockSkewSeconds) throw badToken("it is not valid yet");
+      if (streamPath !== undefined && payload.path !== streamPath) throw badToken("it is a ticket for another stream");
       const roles = Array.isArray(payload.roles) ? payload.roles.map(String) : [];
       const expireTime = new Date(payload.exp! * 1000);
       const token = {
@@ -132,7 +161,7 @@ export function createAccessTokenVerifier(
       };
       const principal = { kind: "user", userId: payload.sub!, roles, token } as const;
       const ttl = expireTime.getTime() - Date.now();
-      if (ttl > 0) remembered.set(text, principal, { ttl });
+      if (ttl > 0) remembered.set(nameOf(text, streamPath), principal, { ttl });
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw tokenExpired();
@@ -141,12 +170,16 @@ export function createAccessTokenVerifier(
     }
   }
 
-  return async (text) => {
-    const user = remembered.get(text) ?? (await check(text));
+  return async (text, streamPath) => {
+    const user = remembered.get(nameOf(text, streamPath)) ?? (await check(text, streamPath));
     // Remembered or not: it may have been revoked since.
     if (revocations.isRevoked(user)) throw tokenRevoked();
     return user;
   };
+}
+
+function nameOf(text: string, streamPath: string | undefined): string {
+  return streamPath === undefined ? text : `${streamPath} ${text}`;
 }
 
 /** What a caller is told whose token was good when the call began, and is no more. */

@@ -5,6 +5,7 @@ import type { VerifyAccessToken } from "../auth/access-tokens.ts";
 import { anonymous, isAdmin, type Principal } from "../auth/principal.ts";
 import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
+import { ticketIn } from "./stream-tickets.ts";
 
 const principalKey = createContextKey<Principal | undefined>(undefined, { description: "who calls" });
 
@@ -96,9 +97,12 @@ export function createAuthorize(options: {
     return name !== undefined && allowed.includes(name) ? { kind: "service", name } : undefined;
   }
 
-  async function userOf(header: Headers): Promise<Principal> {
-    const [scheme, token] = header.get("authorization")?.split(" ") ?? [];
-    if (scheme?.toLowerCase() !== "bearer" || !token) {
+  async function userOf(method: DescMethod, header: Headers): Promise<Principal> {
+    // Every request whose method streams has had its ticket moved: what it says of its path is true.
+    const found = method.methodKind === "server_streaming" ? ticketIn(header) : undefined;
+    if (found !== undefined) return await options.verifyAccessToken(found.ticket, found.path);
+    const token = bearer.exec(header.get("authorization") ?? "")?.[1];
+    if (token === undefined) {
       throw new DomainError(
         "unauthenticated",
         "ACCESS_TOKEN_MISSING",
@@ -113,11 +117,11 @@ export function createAuthorize(options: {
       case Access.PUBLIC:
         return anonymous;
       case Access.AUTHENTICATED:
-        return await userOf(header);
+        return await userOf(method, header);
       case Access.ADMIN: {
         const service = serviceOf(method, header);
         if (service !== undefined) return service;
-        const principal = await userOf(header);
+        const principal = await userOf(method, header);
         if (!isAdmin(principal))
           throw new DomainError("permission_denied", "ADMIN_REQUIRED", "only an administrator can do this");
         return principal;

@@ -10,6 +10,7 @@ const allowedHeaders = [
   "Idempotency-Key",
   "If-Match",
   "If-None-Match",
+  "Last-Event-ID",
   traceparentHeader,
 ];
 const exposedHeaders = [

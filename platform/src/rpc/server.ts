@@ -1,9 +1,10 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { Health } from "@shop/gen/grpc/health/v1/health_pb";
-import Fastify, { type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
+import { resumption } from "@shop/gen/shop/common/v1/resumption_pb";
+import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -44,6 +45,7 @@ import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { allowedInstead, createRouting, type Destination, type Routing } from "./routing.ts";
 import { createShortWay, type ShortWay } from "./short-way.ts";
+import { moveTicket } from "./stream-tickets.ts";
 import { ensureUsableAuthority } from "./usable-authority.ts";
 
 export interface ServerOptions {
@@ -95,6 +97,8 @@ export interface ServerOptions {
   /** Answers that the usual unary calls of hosted methods need not wait for. */
   readonly findAtHand: FindAtHand;
   readonly authorize: Authorize;
+  /** Whether tickets open streams (stream-tickets.ts); not in front of others' services, whose queries are their own. */
+  readonly streamTickets?: boolean;
   /** What keeps services from doing their work, as a person would say it; nothing when they can. */
   missing(services: readonly DescService[]): Promise<readonly string[]>;
   /** Fires before `close()`: streams that are forwarded end then, since they might never end by themselves. */
@@ -262,6 +266,13 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   };
 }
 
+function declaredResumptionOf(method: DescMethod) {
+  return hasOption(method, resumption) ? getOption(method, resumption) : undefined;
+}
+
+/** By any other HTTP method nothing is called, unless a rule of google.api.http names it. */
+const routedMethods: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
+
 /** What these are asked is short. */
 const ownReadMaxBytes = 65_536;
 
@@ -331,6 +342,8 @@ function openPort(
         return;
       }
       request.url = target;
+      if (options.streamTickets) moveTicket(request);
+      if (isGrpcWebText(request)) answerAsBinary(request, response);
       // A port that closes has Fastify end its connections, too.
       if (server.listening && shortWay?.request(request, response)) return;
       for (const [name, value] of Object.entries(greet(request))) response.setHeader(name, value);

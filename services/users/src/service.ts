@@ -10,6 +10,7 @@ import { createPasswords } from "./passwords.ts";
 import { recoverDeletions, recoverRevocations } from "./recover-events.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { changePassword } from "./rpc/change-password.ts";
+import { createStreamTicket } from "./rpc/create-stream-ticket.ts";
 import { deleteAccount } from "./rpc/delete-account.ts";
 import { disableUser } from "./rpc/disable-user.ts";
 import { enableUser } from "./rpc/enable-user.ts";
@@ -102,6 +103,7 @@ export const users = defineModule({
             register: register({ users, passwords, limits, clock, adminUsername: config.ADMIN_USERNAME }),
             authenticate: authenticate({ users, sessions, passwords, limits, tokenKeys, security, lifetime, clock }),
             refreshToken: refreshToken({ users, sessions, tokenKeys, security, lifetime, clock }),
+            createStreamTicket: createStreamTicket({ tokenKeys, clock }),
             signOut: signOut({ sessions, clock }),
             signOutEverywhere: signOutEverywhere({ users, security, clock }),
             listSessions: listSessions({ users, sessions, pageTokens, clock }),

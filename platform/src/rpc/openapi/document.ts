@@ -106,6 +106,20 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
           description: "The `ETag` of an answer that is known: if it is the same still, it is not sent again.",
           schema: { type: "string" },
         },
+        LastEventId: {
+          name: "Last-Event-ID",
+          in: "header",
+          description:
+            "The `id` of the last Server-Sent Event that came: the stream goes on after it, and where nothing can follow the answer " +
+            "is 204. An EventSource sends it by itself.",
+          schema: { type: "string" },
+        },
+        AccessTicket: {
+          name: "access_ticket",
+          in: "query",
+          description: "A ticket for this stream, in place of the access token: an EventSource can't send headers.",
+          schema: { type: "string" },
+        },
         Timeout: {
           name: "Connect-Timeout-Ms",
           in: "header",

@@ -1,5 +1,14 @@
-import { type DescMessage, type DescMethod, getOption, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  type DescMethod,
+  getOption,
+  hasOption,
+  type JsonObject,
+  type JsonValue,
+} from "@bufbuild/protobuf";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+import { resumption } from "@shop/gen/shop/common/v1/resumption_pb";
+import { requestIdField } from "../request-id.ts";
 import { nestedMessage } from "../rest/fields.ts";
 import { answersHttpBody } from "../rest/response.ts";
 import type { RestRoute } from "../rest/route.ts";
@@ -54,12 +63,18 @@ export function operation(
       ...queryParameters(route, examples, schemas),
       ...(route.etag === undefined ? [] : [{ $ref: "#/components/parameters/IfMatch" }]),
       ...(isNamed(route) ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
+      ...(isResumed(route) ? [{ $ref: "#/components/parameters/LastEventId" }] : []),
+      ...(isStreamed(method) && rule !== Access.PUBLIC ? [{ $ref: "#/components/parameters/AccessTicket" }] : []),
       ...(isTagged(route) ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
       { $ref: "#/components/parameters/Timeout" },
     ],
     ...(body && { requestBody: body }),
     responses: responses(route, examples, context),
   };
+}
+
+function isStreamed({ methodKind }: DescMethod): boolean {
+  return methodKind === "server_streaming";
 }
 
 /** Whether a request can be named (AIP-155): by a header as well. */
@@ -183,6 +198,10 @@ function responses(route: RestRoute, examples: readonly Example[], { reasons, sc
   return { "200": { ...ok, headers: headersOfRead }, "304": known, ...Object.fromEntries(others) };
 }
 
+function isResumed({ method }: RestRoute): boolean {
+  return hasOption(method, resumption);
+}
+
 function streamed(schema: JsonObject, examples: readonly Example[], schemas: Schemas): JsonObject {
   const failed = schemas.define("StreamError", {
     type: "object",
@@ -193,7 +212,7 @@ function streamed(schema: JsonObject, examples: readonly Example[], schemas: Sch
   return {
     description:
       "A stream: JSON texts as they come, one a line. With `Accept: text/event-stream` they come as Server-Sent Events, " +
-      "whose last one is called `end`, or `error`.",
+      "whose last one is called `end`, or `failure`.",
     content: {
       "application/x-ndjson": {
         // Of a line: OpenAPI 3.1 has no word for a stream.

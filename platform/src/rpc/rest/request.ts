@@ -46,6 +46,7 @@ export type DecodedRequest = {
  * @param body null or empty bytes for a request without one
  * @param ifMatch the header If-Match, which fills the field `etag` where the route has one
  * @param check how the body is looked at before it is parsed
+ * @param lastEvent what the header Last-Event-ID says, and the field that takes it: it is later than what the URL says
  * @throws ConnectError invalid_argument with the violations as google.rpc.BadRequest; a body of the wrong
  *   Content-Type is HTTP 415
  */
@@ -57,6 +58,7 @@ export function decodeRequest(
   registry?: Registry,
   ifMatch: string | null = null,
   check?: MessageCheck,
+  lastEvent?: { readonly field: DescField; readonly value: string },
 ): DecodedRequest {
   const { input } = route.method;
   const tree: Tree = { json: {}, masks: [] };
@@ -66,6 +68,7 @@ export function decodeRequest(
     addVariable(tree, variable, variables[index] ?? "");
   });
   if (route.etag !== undefined && ifMatch !== null) addEtag(tree, route.etag, ifMatch);
+  if (lastEvent !== undefined) setText(tree, lastEvent.field, lastEvent.value);
   const message = decodeTree(input, tree.json, registry);
   for (const { fields, paths } of tree.masks) setFieldMask(input, message, fields, paths);
   // An empty file is a file: only without a type there is none.
@@ -82,6 +85,7 @@ function decodeTree(input: DescMessage, json: JsonValue, registry: Registry | un
   } catch (error) {
     throw invalidRequest(...explainJson(input, json, error, registry));
   }
+  throw invalidRequest(...explainJson(input, json, undefined, registry));
 }
 
 function addParameter(route: RestRoute, tree: Tree, name: string, value: string): void {
@@ -165,6 +169,13 @@ function addVariable(tree: Tree, { name, parents, field, multiSegment }: PathVar
   const json = textToJson(field, decodeVariable(raw, multiSegment, name), name);
   if (field.name !== field.jsonName) delete holder[field.name];
   holder[field.jsonName] = json;
+}
+
+function setText(tree: Tree, field: DescField, value: string): void {
+  const json = textToJson(field, value, "Last-Event-ID");
+  if (!isObject(tree.json)) return;
+  if (field.name !== field.jsonName) delete tree.json[field.name];
+  tree.json[field.jsonName] = json;
 }
 
 function addEtag(tree: Tree, path: readonly DescField[], ifMatch: string): void {

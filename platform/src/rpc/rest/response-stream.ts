@@ -1,12 +1,17 @@
-import type { Message, Registry } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { statusJson } from "./error.ts";
+import type { JsonForm } from "./json-form.ts";
 import { answersHttpBody, encodeResponse, responseJson } from "./response.ts";
+import type { Resumption } from "./resumption.ts";
 import type { RestRoute } from "./route.ts";
 
 /** How the messages of a stream follow each other in one HTTP body. */
 type StreamFormat = {
   contentType: string;
-  message(json: string): string;
+  /** What the body begins with. */
+  start: string;
+  /** @param id the message's place in the stream, if it has one */
+  message(json: string, id: string | undefined): string;
   error(json: string): string;
   end: string;
   /** Sent while the stream is quiet, so that proxies and clients see it alive; "" where the format has no room for it. */
@@ -15,6 +20,7 @@ type StreamFormat = {
 
 const ndjson: StreamFormat = {
   contentType: "application/x-ndjson",
+  start: "",
   message: (json) => `${json}\n`,
   error: (json) => `{"error":${json}}\n`,
   end: "",
@@ -22,11 +28,17 @@ const ndjson: StreamFormat = {
   keepAlive: "",
 };
 
+/** How long an EventSource waits before it connects again. */
+const retryMs = 2_000;
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html */
 const serverSentEvents: StreamFormat = {
   contentType: "text/event-stream",
-  message: (json) => `data: ${json}\n\n`,
-  error: (json) => `event: error\ndata: ${json}\n\n`,
-  // An EventSource reconnects whenever the body ends: this event tells it that all was said.
+  start: `retry: ${retryMs}\n\n`,
+  message: (json, id) => `${id === undefined ? "" : `id: ${id}\n`}data: ${json}\n\n`,
+  // Not "error": an EventSource dispatches an event of that name itself whenever the connection is lost.
+  error: (json) => `event: failure\ndata: ${json}\n\n`,
+  // An EventSource reconnects whenever the body ends: this event tells it that all was said. If it comes again, it is told 204.
   end: "event: end\ndata: {}\n\n",
   keepAlive: ": keep-alive\n\n",
 };
@@ -51,6 +63,9 @@ function acceptWeight(accept: string, mediaType: string): number {
 /** A response that has begun: the bytes are made as the consumer asks for them. */
 type StreamingContent = { contentType: string; body: AsyncIterable<Uint8Array> };
 
+/** What tells an EventSource not to connect again. */
+type NothingFollows = "nothing follows";
+
 const encoder = new TextEncoder();
 
 /**
@@ -58,47 +73,65 @@ const encoder = new TextEncoder();
  * line or event. Waits for the first message, so that an error in its place is thrown and gets its HTTP status, but
  * not longer than `firstMessageMs`: a watch that is quiet must still answer. Returning the body early returns the
  * messages' iterator.
+ *
+ * @returns "nothing follows" where an EventSource asks and the stream ends, within `firstMessageMs`, without a message, or
+ *   with nothing but one that has no place in it
  */
 export async function encodeStream(
   route: RestRoute,
   messages: AsyncIterable<Message>,
   options: {
     accept: string | null;
-    registry: Registry | undefined;
+    form: JsonForm;
+    resumption: Resumption | undefined;
     firstMessageMs: number;
     keepAliveMs: number;
   },
-): Promise<StreamingContent> {
-  const { registry } = options;
+): Promise<StreamingContent | NothingFollows> {
+  const { form, resumption, firstMessageMs, keepAliveMs } = options;
   const iterator = messages[Symbol.asyncIterator]();
   const first = iterator.next();
-  const early = await within(first, options.firstMessageMs);
+  const early = await within(first, firstMessageMs);
   if (answersHttpBody(route)) {
     // The type of the bytes is only known from the first message, so nothing can be answered before it.
     const result = early ?? (await first);
-    const contentType = result.done ? "application/octet-stream" : encodeResponse(route, result.value).contentType;
-    return { contentType, body: rawBody(route, iterator, result) };
+    const contentType = result.done
+      ? "application/octet-stream"
+      : encodeResponse(route, result.value, form).contentType;
+    return { contentType, body: rawBody(route, iterator, result, form) };
   }
   const format = streamFormat(options.accept);
-  const encode = (message: Message) => format.message(JSON.stringify(responseJson(route, message, registry)));
-  const fail = (error: unknown) => format.error(JSON.stringify(statusJson(error, registry)));
-  return {
-    contentType: format.contentType,
-    body: textBody(iterator, first, format, encode, fail, options.keepAliveMs),
-  };
+  const encode = (message: Message) =>
+    format.message(JSON.stringify(responseJson(route, message, form)), resumption?.idOf(message));
+  const fail = (error: unknown) => format.error(JSON.stringify(statusJson(error, form)));
+  const read = [first];
+  if (format === serverSentEvents && early !== undefined) {
+    if (early.done) return "nothing follows";
+    if (resumption !== undefined && resumption.idOf(early.value) === undefined) {
+      const second = iterator.next();
+      // Its failure is told where it is read again.
+      second.catch(() => undefined);
+      read.push(second);
+      const result = await within(second, firstMessageMs).catch(() => undefined);
+      if (result?.done) return "nothing follows";
+    }
+  }
+  return { contentType: format.contentType, body: textBody(iterator, read, format, encode, fail, keepAliveMs) };
 }
 
+/** @param read what was asked of the iterator before, one at least */
 async function* textBody(
   iterator: AsyncIterator<Message>,
-  first: Promise<IteratorResult<Message>>,
+  read: Promise<IteratorResult<Message>>[],
   format: StreamFormat,
   encode: (message: Message) => string,
   fail: (error: unknown) => string,
   keepAliveMs: number,
 ): AsyncGenerator<Uint8Array> {
-  let next = first;
+  let next = read.shift()!;
   let finished = false;
   try {
+    if (format.start !== "") yield encoder.encode(format.start);
     while (true) {
       let result = await within(next, keepAliveMs);
       while (result === undefined) {
@@ -107,7 +140,7 @@ async function* textBody(
       }
       if (result.done) break;
       yield encoder.encode(encode(result.value));
-      next = iterator.next();
+      next = read.shift() ?? iterator.next();
     }
     finished = true;
     if (format.end !== "") yield encoder.encode(format.end);
@@ -123,10 +156,11 @@ async function* rawBody(
   route: RestRoute,
   iterator: AsyncIterator<Message>,
   first: IteratorResult<Message>,
+  form: JsonForm,
 ): AsyncGenerator<Uint8Array> {
   let result = first;
   try {
-    for (; !result.done; result = await iterator.next()) yield encodeResponse(route, result.value).bytes;
+    for (; !result.done; result = await iterator.next()) yield encodeResponse(route, result.value, form).bytes;
   } finally {
     if (!result.done) abandon(iterator, undefined);
   }

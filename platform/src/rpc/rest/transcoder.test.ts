@@ -77,7 +77,9 @@ const transport = createRouterTransport((router) => {
   router.service(library, implementation as never);
 });
 
-function transcoder(invoke: RestInvoke = invokeTransport(transport)) {
+const transcoderInvoke = invokeTransport(transport);
+
+function transcoder(invoke: RestInvoke = transcoderInvoke) {
   return createTranscoder({
     services: [library],
     invoke,
@@ -397,9 +399,10 @@ describe("server streams", () => {
     const response = await handle(line, sse);
     expect(response.headers["content-type"]).toBe("text/event-stream");
     const events = (await text(response)).split("\n\n");
-    expect(events[0]).toMatch(/^data: \{"name":"1",.*\}$/);
-    expect(events[1]).toMatch(/^data: \{"name":"2",.*"a\\n\\nb".*\}$/);
-    expect(events.slice(2)).toEqual(["event: end\ndata: {}", ""]);
+    expect(events[0]).toBe("retry: 2000");
+    expect(events[1]).toMatch(/^data: \{"name":"1",.*\}$/);
+    expect(events[2]).toMatch(/^data: \{"name":"2",.*"a\\n\\nb".*\}$/);
+    expect(events.slice(3)).toEqual(["event: end\ndata: {}", ""]);
   });
 
   it.each([
@@ -418,7 +421,7 @@ describe("server streams", () => {
     const response = await handle(line, { headers: accept === undefined ? {} : { accept } });
     const type = format === "events" ? "text/event-stream" : "application/x-ndjson";
     expect(response.headers["content-type"]).toBe(type);
-    expect(await text(response)).toMatch(format === "events" ? /^data: \{/ : /^\{/);
+    expect(await text(response)).toMatch(format === "events" ? /^retry: \d+\n\ndata: \{/ : /^\{/);
   });
 
   it("answer an error before the first message with its HTTP status", async () => {
@@ -430,7 +433,79 @@ describe("server streams", () => {
     const lines = (await text(await handle("GET /v1/shelves/failing/books:watch"))).trimEnd().split("\n");
     expect(JSON.parse(lines[1] ?? "")).toEqual({ error: { code: 14, message: "lost", details: [] } });
     const events = (await text(await handle("GET /v1/shelves/failing/books:watch", sse))).split("\n\n");
-    expect(events[1]).toBe('event: error\ndata: {"code":14,"message":"lost","details":[]}');
+    expect(events[2]).toBe('event: failure\ndata: {"code":14,"message":"lost","details":[]}');
+  });
+
+  it("are not held back by proxies", async () => {
+    for (const init of [sse, {}])
+      expect((await handle(line, init)).headers).toMatchObject({
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+      });
+  });
+
+  describe("that can be resumed", () => {
+    /** Answers the messages whose names are given, or, with a name as place, those after it; "" is a message without a place. */
+    const resumable = (...names: string[]) => {
+      const asked: string[] = [];
+      const to = createTranscoder({
+        services: [library],
+        resumptionOf: ({ name }) => (name === "WatchBooks" ? { id: "name", after: "parent" } : undefined),
+        firstMessageMs: 60,
+        keepAliveMs: 30,
+        invoke: async (method, call) => {
+          const { parent } = (await call.message()) as Message & { parent: string };
+          asked.push(parent);
+          return {
+            header: undefined,
+            trailer: undefined,
+            message: (async function* () {
+              for (const name of names) yield create(method.output, { name } as never);
+            })(),
+          };
+        },
+      });
+      return { to, asked };
+    };
+    const watch = async (lastEventId: string | undefined, ...names: string[]) => {
+      const { to, asked } = resumable(...names);
+      const headers = { ...sse.headers, ...(lastEventId !== undefined && { "last-event-id": lastEventId }) };
+      const response = await handle(line, { headers }, to);
+      return { status: response.status, asked: asked[0], events: (await text(response)).split("\n\n").slice(1, -1) };
+    };
+
+    it("name each message's place, where it has one", async () => {
+      const { events } = await watch(undefined, "1", "", "2");
+      expect(events.map((event) => /^id: (.*)\ndata: /.exec(event)?.[1])).toEqual(["1", undefined, "2", undefined]);
+    });
+
+    it("go on after the last event, which is later than what the URL says", async () => {
+      expect((await watch(undefined, "1")).asked).toBe("shelves/1");
+      expect((await watch("", "1")).asked).toBe("shelves/1");
+      expect((await watch("shelves/7", "1")).asked).toBe("shelves/7");
+    });
+
+    it("are not remembered with the place of one of their readers", async () => {
+      const { to, asked } = resumable("1");
+      for (const last of ["shelves/7", "", "shelves/8", ""])
+        await text(await handle(line, { headers: { ...sse.headers, "last-event-id": last } }, to));
+      expect(asked).toEqual(["shelves/7", "shelves/1", "shelves/8", "shelves/1"]);
+    });
+
+    it.each([[[]], [[""]]])("answer 204 where nothing follows but %j, and an EventSource stops", async (names) => {
+      expect(await watch("shelves/7", ...names)).toMatchObject({ status: 204, events: [] });
+    });
+
+    it("lose nothing where something follows what has no place", async () => {
+      const { events } = await watch("shelves/7", "", "2");
+      expect(events.map((event) => /^id: (.*)\n/.exec(event)?.[1])).toEqual([undefined, "2", undefined]);
+    });
+
+    it("are refused at start where the paths are not the messages'", () => {
+      const wrong = { id: "nothing", after: "parent" };
+      const open = () => createTranscoder({ services: [library], invoke: transcoderInvoke, resumptionOf: () => wrong });
+      expect(open).toThrow("has no field nothing");
+    });
   });
 
   it("begin without a message when the stream is quiet, and show signs of life", async () => {
@@ -446,7 +521,7 @@ describe("server streams", () => {
     const response = await handle(line, sse, quiet);
     expect(response.status).toBe(200);
     const body = await text(response);
-    expect(body).toMatch(/^(: keep-alive\n\n)+data: /);
+    expect(body).toMatch(/^retry: \d+\n\n(: keep-alive\n\n)+data: /);
     expect(body).toContain('"name":"1"');
   });
 

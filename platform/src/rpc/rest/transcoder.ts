@@ -20,6 +20,7 @@ import type { JsonForm } from "./json-form.ts";
 import { decodeRequest } from "./request.ts";
 import { encodeResponse } from "./response.ts";
 import { encodeStream } from "./response-stream.ts";
+import { type Resumption, type ResumptionPaths, resumptionOf } from "./resumption.ts";
 import type { RestRoute } from "./route.ts";
 import { createRestRoutes } from "./route-trie.ts";
 import { createTargets, type RestTarget } from "./target.ts";
@@ -84,6 +85,8 @@ export type TranscoderOptions = {
   maxTimeoutMs?: number;
   /** How messages of a method are looked at before they are decoded. */
   checkOf?: (method: DescMethod) => MessageCheck;
+  /** How the streams of a method are resumed by Last-Event-ID; undefined where they are not. */
+  resumptionOf?: (method: DescMethod) => ResumptionPaths | undefined;
   /** How long a stream may wait for its first message before the response begins; until then errors get an HTTP status. Default 250. */
   firstMessageMs?: number;
   /** How often a quiet stream of Server-Sent Events sends a sign of life. Default 15,000. */
@@ -193,15 +196,21 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       return { status: 200, headers, body: new Uint8Array() };
     }
     const accept = request.headers.get("accept");
-    const content = await encodeStream(route, messages, { accept, registry, firstMessageMs, keepAliveMs });
-    headers["content-type"] = content.contentType;
+    const resumption = resumptions.get(route.method);
+    const content = await encodeStream(route, messages, { accept, form, resumption, firstMessageMs, keepAliveMs });
     headers["cache-control"] ??= "no-store";
+    if (content === "nothing follows") return { status: 204, headers, body: new Uint8Array() };
+    headers["content-type"] = content.contentType;
+    // What nginx, and those that follow it, would hold back until there is more.
+    headers["x-accel-buffering"] = "no";
     return { status: 200, headers, body: content.body };
   }
 
   async function decode(request: RestRequest, route: RestRoute, variables: readonly string[]): Promise<Message> {
     const { body, headers, target } = request;
-    if (target.message !== undefined && body === null) return target.message;
+    const resumption = resumptions.get(route.method);
+    const lastEventId = (resumption && headers.get("last-event-id")) ?? "";
+    if (target.message !== undefined && body === null && lastEventId === "") return target.message;
     const bytes = body === null ? undefined : await readBody(body, headers, readMaxBytes);
     const content = { bytes: bytes ?? new Uint8Array(), contentType: headers.get("content-type") };
     const ifMatch = headers.get("if-match");
@@ -213,8 +222,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       registry,
       ifMatch,
       checkOf?.(route.method),
+      resumption && lastEventId !== "" ? { field: resumption.after, value: lastEventId } : undefined,
     );
-    if (target.decides && body === null) target.message = unchanging(message);
+    if (target.decides && body === null && lastEventId === "") target.message = unchanging(message);
     return message;
   }
 

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import type { AnyRequest } from "./protocol-error.ts";
+import { moveTicket, ticketIn } from "./stream-tickets.ts";
+
+function moved(url: string, authorization?: string, method = "GET") {
+  const request = { method, url, headers: authorization === undefined ? {} : { authorization } };
+  moveTicket(request as unknown as AnyRequest);
+  const headers = new Headers(request.headers as Record<string, string>);
+  return { url: request.url, found: ticketIn(headers), authorization: headers.get("authorization") };
+}
+
+const path = "/orders/1:watch";
+
+test.each([
+  [`${path}?access_ticket=abc`, path],
+  [`${path}?access_ticket=abc&after_version=1`, `${path}?after_version=1`],
+  [`${path}?after_version=1&access_ticket=abc`, `${path}?after_version=1`],
+  [`${path}?a=1&access_ticket=abc&b=2`, `${path}?a=1&b=2`],
+])("a ticket in the query of %s goes where access is decided", (url, left) => {
+  expect(moved(url)).toMatchObject({ url: left, found: { path, ticket: "abc" } });
+});
+
+test("an access token goes before a ticket, which leaves the query nevertheless", () => {
+  expect(moved(`${path}?access_ticket=abc`, "Bearer token")).toEqual({
+    url: path,
+    found: undefined,
+    authorization: "Bearer token",
+  });
+});
+
+test.each([
+  ["Ticket abc", path],
+  ["Ticket /orders/2:watch abc", path],
+  ["ticket   /orders/2:watch   abc", path],
+  ["Ticket /orders/2:watch abc", `${path}?after=access_ticket`],
+  ["Ticket /orders/2:watch abc", `${path}?xaccess_ticket=other`],
+])("a header %j counts for the path that is asked for: %s", (authorization, url) => {
+  expect(moved(url, authorization)).toMatchObject({ url, found: { path, ticket: "abc" } });
+});
+
+test("another name, another HTTP method and other schemes carry no ticket", () => {
+  for (const url of [path, `${path}?ticket=abc`, `${path}?my_access_ticket=abc`])
+    expect(moved(url)).toMatchObject({ url, found: undefined });
+  expect(moved(`${path}?access_ticket=abc`, undefined, "POST")).toMatchObject({ found: undefined });
+  expect(moved(path, "Bearer /orders/2:watch abc")).toMatchObject({ found: undefined });
+});
