@@ -20,6 +20,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { StatusSchema } from "@shop/gen/google/rpc/status_pb";
+import { fetchAsText } from "./grpc-web-text.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
 
 const timeoutMs = 20_000;
@@ -78,6 +79,8 @@ export const protocols: Readonly<Record<string, (baseUrl: string) => ProtocolCli
   "Connect-Web in binary": (baseUrl) =>
     overTransport("Connect-Web in binary", createConnectTransport({ baseUrl, useBinaryFormat: true })),
   "Connect-Web's gRPC-Web": (baseUrl) => overTransport("Connect-Web's gRPC-Web", createGrpcWebTransport({ baseUrl })),
+  "gRPC-Web in text": (baseUrl) =>
+    overTransport("gRPC-Web in text", createGrpcWebTransport({ baseUrl, fetch: fetchAsText })),
   "connect-node's gRPC": (baseUrl) => overTransport("connect-node's gRPC", createGrpcTransport({ baseUrl })),
   "grpc-js": (baseUrl) => overGrpcJs(baseUrl),
   "fetch of REST": (baseUrl) => overRest(baseUrl),

@@ -23,6 +23,7 @@ import { allowOrigins } from "./cors.ts";
 import { createEarlyRefusals } from "./early-refusals.ts";
 import { toConnectError } from "./errors.ts";
 import { createGreet, type Greet } from "./greet.ts";
+import { answerAsBinary, isGrpcWebText } from "./grpc-web-text.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import type { HoldBytes } from "./held-bytes.ts";
 import { compressions } from "./lean/compressions.ts";
@@ -327,8 +328,8 @@ function openPort(
     ...(shortWay && {
       answersStream(stream, headers) {
         const target = normalizeTarget(headers[":path"] ?? "", headers[":authority"] ?? headers.host);
-        // The handler below refuses it.
-        if (target === undefined) return false;
+        // The handler below refuses it, or lets it be answered as binary.
+        if (target === undefined || isGrpcWebText({ headers })) return false;
         headers[":path"] = target;
         return shortWay.stream(stream, headers);
       },
