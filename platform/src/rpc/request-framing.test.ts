@@ -51,7 +51,7 @@ async function askHonestly(): Promise<void> {
 const withBody = (line: string, headers: string, body = smuggled) =>
   `${line} HTTP/1.1\r\nHost: a\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
 
-describe("a request whose end or meaning another server could see elsewhere is answered once, with 400, and reaches nobody:", () => {
+describe("a request whose end or meaning another server could see elsewhere is answered once, with an error, and reaches nobody:", () => {
   const names = [
     ..."content-length transfer-encoding host authorization content-type content-encoding cookie expect connection".split(
       " ",
@@ -97,12 +97,15 @@ describe("a request whose end or meaning another server could see elsewhere is a
     ["HTTP/2.0 as a version of lines", `GET ${list} HTTP/2.0\r\nHost: a\r\n\r\n`],
     ["CONNECT", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"],
     ["an unknown method", `FETCH ${list} HTTP/1.1\r\nHost: a\r\n\r\n`],
+    ["no Host", `GET ${list} HTTP/1.1\r\n\r\n`],
+    ["two Hosts", `GET ${list} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`],
   ])("%s", async ([, bytes]) => {
     for (const to of [port, ownPort]) {
       // What follows on the connection is not taken for a request either.
       const answers = await talk(to, `${bytes}GET ${list}?page_token=next HTTP/1.1\r\nHost: a\r\n\r\n`);
       // No RPC protocol has DELETE: each says so as HTTP does.
-      expect(statuses(answers), answers).toEqual([bytes.startsWith(`DELETE ${rpc}`) ? 405 : 400]);
+      const status = bytes.startsWith(`DELETE ${rpc}`) ? 405 : bytes.startsWith("FETCH") ? 501 : 400;
+      expect(statuses(answers), answers).toEqual([status]);
       expect(answers).toMatch(/\r\nconnection: close\r\n/i);
     }
     expect(upstream.requests).toEqual([]);

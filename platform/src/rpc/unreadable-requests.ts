@@ -52,12 +52,16 @@ function isAnswering(socket: Duplex & { readonly _httpMessage?: http.ServerRespo
  * might each believe another one. Of several, Node shows only the first.
  */
 export function requireOneHost(handler: http.RequestListener): http.RequestListener {
+  const closing = new WeakSet<object>();
   return (request, response) => {
+    // What came after a request that closes the connection, in the same packet, is taken for nothing.
+    if (closing.has(request.socket)) return;
     const hosts = hostsOf(request);
     if (hosts === 1 || (hosts === 0 && request.httpVersion === "1.0")) {
       handler(request, response);
       return;
     }
+    closing.add(request.socket);
     response.writeHead(noHost.status, noHost.headers).end(noHost.body);
   };
 }
