@@ -32,6 +32,9 @@ import type { ServiceModule, StartedModule } from "./service-module.ts";
 import { readSettings } from "./settings.ts";
 import { untilAnswered } from "./until-answered.ts";
 
+/** A call that waits for the keys of access tokens has to end in time itself. */
+const keysTimeoutMs = 2_000;
+
 /** Modules that run in this process. */
 export interface RunningModules {
   /** Stops taking calls, finishes those in hand, then the events in hand, then lets go of the servers. */
@@ -75,7 +78,7 @@ export async function startModules(
   // verifier asks for them only when a token comes.
   const credentials = createServiceCredentials(serviceKeys);
   const revocations = createRevocations({ keptMs: revocationsKeptMs });
-  const fetchKeys = async () => (await tokenKeys.listTokenKeys({})).keys;
+  const fetchKeys = async () => (await tokenKeys.listTokenKeys({}, { timeoutMs: keysTimeoutMs })).keys;
   const verifyAccessToken = createAccessTokenVerifier(fetchKeys, revocations);
   const authorize = createAuthorize({
     verifyAccessToken,

@@ -1,8 +1,9 @@
-import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { InventoryService, type Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type Order, OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { isAlive, type RunEntry, runningProcesses } from "../setup/shop.ts";
-import { type CallFailed, protocols } from "./clients.ts";
+import { type Call, type CallFailed, protocols } from "./clients.ts";
 import { eventually } from "./eventually.ts";
 import { refusalOf } from "./refusal.ts";
 import {
@@ -10,12 +11,14 @@ import {
   addProduct,
   decided,
   nobody,
+  password,
   placeOrder,
   shop,
   signIn,
   signInAdmin,
   signUp,
   stockOf,
+  unique,
 } from "./shopping.ts";
 
 // Kills processes of the shop that runs for this project, and only those: by their ids in its own run.json.
@@ -317,6 +320,81 @@ describe("watches of an order end at once, and go on where they were,", () => {
       const rest = await Array.fromAsync(watch(client, 2));
       expect(rest, client.name).toMatchObject([{ order: { version: 3, status: "ORDER_STATUS_CANCELLED" } }]);
       client.close();
+    }
+  });
+});
+
+describe("while a part hangs, every unary call through the gateway ends in time, in every protocol,", () => {
+  const mostMs = { read: 5_000, write: 6_000 };
+  const parts = ["mongodb", "nats", "redis", ...(shop.shape === "split" ? ["users", "inventory", "orders"] : [])];
+
+  test.for(parts)("%s", { timeout: 120_000 }, async (part) => {
+    const buyer = await signUp();
+    const product = await addProduct(admin, { stock: 1_000 });
+    const { productId } = product;
+    const { orderId } = await placeOrder(buyer, [product, 1]);
+    const mine = buyer.headers;
+    // Not yet cached, or not any more when they are asked for.
+    const uncached = await addProduct(admin);
+    const calls: Record<keyof typeof mostMs, Call[]> = {
+      read: [
+        { method: UserService.method.getUserProfile, request: { userId: buyer.userId }, headers: mine },
+        { method: InventoryService.method.getProductByID, request: { productId: uncached.productId } },
+        { method: InventoryService.method.getProductByID, request: { productId } },
+        { method: InventoryService.method.listProducts, request: { query: unique("word") } },
+        { method: OrderService.method.getOrdersByUser, request: {}, headers: mine },
+        { method: OrderService.method.getOrderByID, request: { orderId }, headers: mine },
+      ],
+      write: [
+        {
+          method: UserService.method.updateUserProfile,
+          request: { profile: { userId: buyer.userId, displayName: "Ada" }, updateMask: "displayName" },
+          headers: mine,
+        },
+        { method: UserService.method.authenticate, request: { username: buyer.username, password } },
+        {
+          method: InventoryService.method.adjustStock,
+          request: { productId, onHandDelta: 1, reason: "counted again" },
+          headers: admin.headers,
+        },
+        { method: OrderService.method.createOrder, request: { items: [{ productId, quantity: 1 }] }, headers: mine },
+      ],
+    };
+    const clients = Object.values(protocols).map((protocol) => protocol(shop.url));
+    const measure = async (kind: keyof typeof mostMs, client: (typeof clients)[number], call: Call) => {
+      const startedAt = performance.now();
+      const outcome = await client.call(call);
+      const tookMs = performance.now() - startedAt;
+      const error = "error" in outcome ? outcome.error : undefined;
+      return { what: `${kind} ${call.method.name} by ${client.name}`, kind, tookMs, error };
+    };
+
+    const { pid } = processOf(part);
+    process.kill(pid, "SIGSTOP");
+    try {
+      const all = clients.flatMap((client) =>
+        (["read", "write"] as const).flatMap((kind) => calls[kind].map((call) => measure(kind, client, call))),
+      );
+      const ends = await Promise.all(all);
+      expect(ends.filter(({ kind, tookMs }) => tookMs > mostMs[kind])).toEqual([]);
+      expect(ends.filter(({ kind, error }) => kind === "read" && error?.message.includes("may have"))).toEqual([]);
+      const codes = ["Unavailable", "ResourceExhausted", "Aborted"];
+      expect(ends.filter(({ error }) => error !== undefined && !codes.includes(error.code))).toEqual([]);
+      if (!["nats", "redis"].includes(part)) expect(ends.filter(({ error }) => error !== undefined)).not.toEqual([]);
+
+      // A deadline of the caller's own is kept, too.
+      const startedAt = performance.now();
+      const headers = { ...mine, "content-type": "application/json", "connect-timeout-ms": "800" };
+      const body = JSON.stringify({ userId: buyer.userId });
+      const [overRest, overConnect] = await Promise.all([
+        fetch(`${shop.url}/profile/${buyer.userId}`, { headers }),
+        fetch(`${shop.url}/${UserService.typeName}/GetUserProfile`, { method: "POST", headers, body }),
+      ]);
+      expect(performance.now() - startedAt).toBeLessThan(1_500);
+      if (["users", "mongodb"].includes(part)) expect([overRest.status, overConnect.status]).toEqual([504, 504]);
+    } finally {
+      process.kill(pid, "SIGCONT");
+      for (const client of clients) client.close();
     }
   });
 });

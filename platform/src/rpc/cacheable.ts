@@ -1,19 +1,15 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import { Access } from "@shop/gen/shop/common/v1/access_pb";
 import { declaredAccessOf } from "./access.ts";
+import { isRead } from "./deadlines.ts";
 
 /** In seconds: so long whoever reads over HTTP may keep an answer to anybody, and give it once more while asking again. */
 export const keptByAnybody = { "cache-control": "public, max-age=1, stale-while-revalidate=5" };
 
 /** Whether answers to a method are the same for everybody and change nothing. */
 export function isPublicRead(method: DescMethod): boolean {
-  return (
-    method.methodKind === "unary" &&
-    method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS &&
-    declaredAccessOf(method) === Access.PUBLIC
-  );
+  return method.methodKind === "unary" && isRead(method) && declaredAccessOf(method) === Access.PUBLIC;
 }
 
 /** Lets caches keep what GET reads for anybody, unless the method itself says how long. Errors are not kept. */

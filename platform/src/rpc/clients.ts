@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
+import { isRead } from "./deadlines.ts";
 import { createInMemoryTransport } from "./in-memory.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { Silence } from "./silence.ts";
@@ -99,7 +99,7 @@ function firstThatAnswers(transports: readonly Transport[]): Transport {
       const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
       const ask = ({ transport, silence }: Replica) => silence.during(transport.unary(method, either, ...rest));
       const answer = ask(first);
-      if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return await answer;
+      if (!isRead(method)) return await answer;
       try {
         const late = delay(secondAskMs, "late" as const, { signal: done.signal });
         const soon = await Promise.race([answer, late]);

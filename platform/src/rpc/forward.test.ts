@@ -517,6 +517,107 @@ test("an upstream that takes a request and never answers is `unavailable` after 
   expect((await send("HTTP/1.1", { path: "/slowly" })).body).toBe("ab");
 });
 
+const impatient = { callerMs: undefined, mostMs: 300 };
+
+test.each(versions)(
+  "on %s, a unary call to an upstream that hangs ends in time, and is not sent again",
+  async (version) => {
+    const asked = vi.fn();
+    const { send } = await gatewayTo(asked, {}, { isUnary: true, waitLimits: impatient });
+    const startedAt = performance.now();
+    const answers = await Promise.all([
+      send(version, { headers: { "content-type": "application/json" } }),
+      send(version, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }),
+    ]);
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect(answers).toMatchObject([unanswered, unanswered]);
+    expect(asked).toHaveBeenCalledTimes(2);
+  },
+);
+
+test.each(versions)("on %s, a unary call whose answer stops halfway ends in time", async (version) => {
+  const short = await gatewayTo((_, response) => response.write("{"), {}, { isUnary: true, waitLimits: impatient });
+  expect(await short.send(version, { headers: { "content-type": "application/json" } })).toMatchObject(unanswered);
+  const long = await gatewayTo(
+    (_, response) => response.write("a".repeat(200_000)),
+    {},
+    { isUnary: true, waitLimits: impatient },
+  );
+  const startedAt = performance.now();
+  await expect(long.send(version, {})).rejects.toThrow();
+  expect(performance.now() - startedAt).toBeLessThan(1_500);
+});
+
+test.each(versions)("on %s, a unary call with a long answer is as slow as its caller reads", async (version) => {
+  const length = 4_000_000;
+  const { open } = await gatewayTo(
+    (_, response) => response.end("a".repeat(length)),
+    {},
+    { isUnary: true, waitLimits: { callerMs: undefined, mostMs: 500 } },
+  );
+  const { body } = await open(version, {});
+  let read = 0;
+  for await (const chunk of body) {
+    if (read === 0) await delay(1_500);
+    read += String(chunk).length;
+  }
+  expect(read).toBe(length);
+});
+
+test.each(versions)("on %s, a unary call with a long request is as slow as its caller sends", async (version) => {
+  const { ask } = await gatewayTo(
+    async (request, response) => response.end(String((await text(request)).length)),
+    {},
+    { isUnary: true, waitLimits: { callerMs: undefined, mostMs: 500 } },
+  );
+  const call = ask(version);
+  for (let part = 0; part < 6; part++) {
+    call.write("a".repeat(20_000));
+    await delay(250);
+  }
+  call.end("a");
+  expect(await call.answer).toBe("120001");
+});
+
+test.each(versions)(
+  "on %s, a unary call to an upstream that takes no more of its request ends in time",
+  async (version) => {
+    const { ask } = await gatewayTo(
+      (request) => void request.pause(),
+      {},
+      { isUnary: true, waitLimits: { callerMs: undefined, mostMs: 500 } },
+    );
+    const call = ask(version);
+    const startedAt = performance.now();
+    const writing = setInterval(() => call.write("a".repeat(1_000_000)), 20);
+    cleanUp.push(() => clearInterval(writing));
+    await Promise.race([call.answer, call.closed]);
+    clearInterval(writing);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
+  },
+);
+
+test.each(versions)(
+  "on %s, a unary call ends at its caller's deadline, also before it is forwarded",
+  async (version) => {
+    for (const callerMs of [200, -1]) {
+      const { send } = await gatewayTo(() => {}, {}, { isUnary: true, waitLimits: { callerMs, mostMs: 5_000 } });
+      const { body } = await send(version, { headers: { "content-type": "application/json" } });
+      // DEADLINE_EXCEEDED, as REST tells it.
+      expect(JSON.parse(body).code).toBe(4);
+    }
+  },
+);
+
+test("a deadline that is longer than any timer is none", async () => {
+  const { send } = await gatewayTo(
+    (_, response) => setTimeout(() => response.end("there"), 50),
+    {},
+    { isUnary: true, waitLimits: { callerMs: 1e15, mostMs: undefined } },
+  );
+  expect((await send("HTTP/1.1", {})).body).toBe("there");
+});
+
 test.each(kinds)(
   "on %s, for %s, replicas take turns, and one that refuses is passed over",
   async (version, _, isUnary) => {

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { constants } from "node:http2";
+import type { Readable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Caller } from "./caller.ts";
 import type { HeldBytes } from "./held-bytes.ts";
@@ -40,6 +41,8 @@ export interface ForwardOptions {
    * long. A request is sent upstream once it is whole, and an answer begins once it is.
    */
   readonly isUnary?: boolean;
+  /** Of a unary call, from when its request has been read. Without it the call may take as long as it likes. */
+  readonly waitLimits?: WaitLimits;
   /** Set on the forwarded request, in place of what the caller sent under these (lower-case) names. */
   readonly setRequestHeaders?: Readonly<Record<string, string>>;
   /**
@@ -55,7 +58,15 @@ export interface ForwardOptions {
   readonly toldOf?: (failure: NoAnswer) => ConnectError;
 }
 
-/** Why there is no answer: nothing was sent to anybody, or to a replica that may have done what was asked. */
+/** How long an answer is waited for, in milliseconds. */
+export interface WaitLimits {
+  /** The caller's own deadline, which ends the call with DEADLINE_EXCEEDED. */
+  readonly callerMs: number | undefined;
+  /** The longest that the call may take: then it counts as unanswered. Undefined without a limit. */
+  readonly mostMs: number | undefined;
+}
+
+/** Why there is no answer: no replica was sent anything, or one was, which may have done what was asked. */
 export type NoAnswer = "unreachable" | "unanswered";
 
 const bare: Readonly<Record<NoAnswer, string>> = {
@@ -113,6 +124,11 @@ class Exchange {
   readonly #held: HeldBytes | undefined;
   readonly #onFailure: (failure: ForwardFailure) => void;
   readonly #toldOf: (failure: NoAnswer) => ConnectError;
+  readonly #waitLimits: WaitLimits | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  #failure: NoAnswer = "unreachable";
+  /** An answer that is being handed over as it comes. */
+  #streamed: { isStalled(): boolean } | undefined;
   #call: UpstreamCall | undefined;
   #answer: Answer | undefined;
   /** The answer was handed over whole, or the caller has gone. */
@@ -124,6 +140,7 @@ class Exchange {
     onFailure: (failure: ForwardFailure) => void,
     {
       isUnary = false,
+      waitLimits,
       maxMessageBytes,
       held,
       toldOf = (failure) => new ConnectError(bare[failure], Code.Unavailable),
@@ -132,6 +149,7 @@ class Exchange {
     this.#caller = caller;
     this.#head = head;
     this.#isUnary = isUnary;
+    this.#waitLimits = waitLimits;
     const look =
       maxMessageBytes === undefined
         ? undefined
@@ -146,6 +164,7 @@ class Exchange {
     try {
       await this.#run(upstream);
     } finally {
+      clearTimeout(this.#deadline);
       this.#held?.release();
     }
   }
@@ -160,8 +179,8 @@ class Exchange {
         return;
       }
     }
+    this.#limitWait();
     let retries = 1;
-    let failure: NoAnswer = "unreachable";
     const turn = [...upstream.inTurn()];
     for (let replica = turn.shift(); replica !== undefined && !this.#over; replica = turn.shift()) {
       try {
@@ -170,6 +189,7 @@ class Exchange {
         if (this.#over) return;
         this.#onFailure({ replica: replica.authority, error });
         this.#body.stop();
+        this.#call = undefined;
         if (this.#answer !== undefined) return this.#reset(this.#answer.resetCode());
         if (error instanceof NotConnected) {
           replica.avoid();
@@ -178,12 +198,49 @@ class Exchange {
         if (!(error instanceof UpstreamBroke)) {
           return this.#refuse(new ConnectError("the request cannot be forwarded", Code.Internal));
         }
-        if (error.retry !== "always") failure = "unanswered";
+        if (error.retry !== "always") this.#failure = "unanswered";
         if (retries-- <= 0 || !this.#mayRetry(error)) break;
         turn.push(replica);
       }
     }
-    if (!this.#over) this.#refuse(this.#toldOf(failure));
+    if (!this.#over) this.#refuse(this.#toldOf(this.#failure));
+  }
+
+  /** Ends the wait for an answer at the caller's deadline, or when it has taken too long for any call. */
+  #limitWait(): void {
+    if (this.#waitLimits === undefined) return;
+    const { callerMs = longestTimerMs, mostMs = longestTimerMs } = this.#waitLimits;
+    const isCallers = callerMs <= mostMs;
+    const waitMs = Math.max(0, Math.min(callerMs, mostMs, longestTimerMs));
+    this.#deadline = setTimeout(() => this.#giveUp(isCallers), waitMs);
+    const { hasBody, body } = this.#caller;
+    if (isCallers || !hasBody || body.readableEnded) return;
+    // The upstream has its time once it has the whole of a long request.
+    body.once("end", () => {
+      clearTimeout(this.#deadline);
+      if (!this.#over) this.#deadline = setTimeout(() => this.#giveUp(isCallers), waitMs);
+    });
+  }
+
+  /** Whether more of the request is to come, and the upstream takes what comes. */
+  get #waitsForRequest(): boolean {
+    const { hasBody, body } = this.#caller;
+    return hasBody && !body.readableEnded && !body.isPaused();
+  }
+
+  #giveUp(isCallers: boolean): void {
+    if (this.#over) return;
+    // What is long crosses as it comes, perhaps from a caller that sends or reads slowly: the upstream is not to blame for that.
+    if (!isCallers && (this.#waitsForRequest || this.#streamed?.isStalled() === false)) {
+      this.#deadline = setTimeout(() => this.#giveUp(isCallers), stalledAfterMs);
+      return;
+    }
+    this.#body.stop();
+    const failure = this.#call === undefined ? this.#failure : "unanswered";
+    this.#call?.cancel(constants.NGHTTP2_CANCEL);
+    if (this.#streamed !== undefined) this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+    else if (isCallers) this.#refuse(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+    else this.#refuse(this.#toldOf(failure));
   }
 
   breakOff(): void {
@@ -244,6 +301,7 @@ class Exchange {
   #stream(answer: Answer, headers: OutgoingHttpHeaders, read: readonly Buffer[]): Promise<void> {
     const writable = this.#caller.begin(answer.status, headers);
     for (const chunk of read) writable.write(chunk);
+    if (this.#waitLimits !== undefined) this.#streamed = watchStall(answer.body);
     answer.body.pipe(writable, { end: false });
     return new Promise((resolve, reject) => {
       const broke = () => reject(brokenOff());
@@ -283,6 +341,19 @@ class Exchange {
     this.#over = true;
     this.#caller.reset(code || constants.NGHTTP2_INTERNAL_ERROR);
   }
+}
+
+/** The longest delay of Node's timers: 25 days. */
+const longestTimerMs = 2 ** 31 - 1;
+/** An answer is stalled when nothing more of it has come for this time although its reader is ready. */
+const stalledAfterMs = 250;
+
+function watchStall(body: Readable): { isStalled(): boolean } {
+  let movedAt = performance.now();
+  body.on("data", () => {
+    movedAt = performance.now();
+  });
+  return { isStalled: () => !body.isPaused() && performance.now() - movedAt > stalledAfterMs };
 }
 
 /** A message up to this size is short: kept until its answer begins, so that it can be sent again; or given in one piece. */

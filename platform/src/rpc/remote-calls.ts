@@ -1,4 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -7,9 +8,10 @@ import type { Authorize } from "./access.ts";
 import type { Caller } from "./caller.ts";
 import { clientAddressHeader, forwardingCredentialHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
+import { callerTimeoutMs, forwardingTimeoutMs, unansweredMessage } from "./deadlines.ts";
 import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
-import { createForwarder, type ForwardFailure, type NoAnswer } from "./forward.ts";
+import { createForwarder, type ForwardFailure, type NoAnswer, type WaitLimits } from "./forward.ts";
 import type { HoldBytes } from "./held-bytes.ts";
 import { createListenerGuard } from "./listener-guard.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
@@ -29,12 +31,12 @@ export interface RemoteCalls {
   close(): void;
 }
 
-const noAnswers: Readonly<Record<NoAnswer, () => DomainError>> = {
+const noAnswers: Readonly<Record<NoAnswer, (method: DescMethod) => DomainError>> = {
   unreachable: () =>
     new DomainError("unavailable", "SERVICE_UNREACHABLE", "the service cannot be reached, nothing was done", {
       retryAfterMs: 1_000,
     }),
-  unanswered: () => dependencyLost("the service did not answer, and may have done what was asked"),
+  unanswered: (method) => dependencyLost(unansweredMessage(method)),
 };
 
 export function createRemoteCalls(options: {
@@ -74,6 +76,7 @@ export function createRemoteCalls(options: {
       return forwarder.upstreams[typeName] !== undefined && !(isRest && foreign.has(typeName));
     },
     async call(method, caller) {
+      const arrivedAt = performance.now();
       const { headers } = caller;
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
@@ -96,10 +99,12 @@ export function createRemoteCalls(options: {
       await forwarder.forward(caller, upstream, {
         isUnary,
         held,
-        // Reasons are the platform's: who speaks for others has none.
-        ...(foreigner === undefined && {
-          toldOf: (failure) => toConnectError(noAnswers[failure](), method.parent.file.proto.package),
-        }),
+        ...(isUnary && { waitLimits: waitLimitsFor(performance.now() - arrivedAt) }),
+        toldOf(failure) {
+          const told = noAnswers[failure](method);
+          // Reasons are the platform's: those of other services are their own.
+          return domain === undefined ? new ConnectError(told.message, Code.Unavailable) : toConnectError(told, domain);
+        },
         ...(forwardingCredentialFor && {
           setRequestHeaders: {
             [clientAddressHeader]: String(headers[clientAddressHeader]),
@@ -109,6 +114,15 @@ export function createRemoteCalls(options: {
         ...(!isUnary && { stop: options.stopping }),
         ...(foreigner && { maxMessageBytes: options.routerOptions.readMaxBytes }),
       });
+
+      function waitLimitsFor(spentMs: number): WaitLimits {
+        const callerMs = callerTimeoutMs(headers);
+        return {
+          callerMs: callerMs === undefined ? undefined : callerMs - spentMs,
+          // How long a service of others may take is not known here.
+          mostMs: foreigner === undefined ? forwardingTimeoutMs(method) - spentMs : undefined,
+        };
+      }
     },
     async invoke(method, call) {
       await options.authorize(method, call.header);

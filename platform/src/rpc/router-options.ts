@@ -4,6 +4,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type Authorize, rememberCaller } from "./access.ts";
 import { cacheableInterceptor } from "./cacheable.ts";
+import { deadlineInterceptor } from "./deadlines.ts";
 import { errorsInterceptor, toConnectError } from "./errors.ts";
 import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
@@ -26,7 +27,7 @@ export type RouterOptions = Pick<
 
 /**
  * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
- * then log and trace, metrics if anybody watches, what caches may keep, errors, names of requests, text, validation, the method.
+ * then log and trace, metrics if anybody watches, what caches may keep, errors, deadlines, names of requests, text, validation, the method.
  */
 export function createRouterOptions(authorize: Authorize, log: Logger, metrics: Metrics | undefined): RouterOptions {
   return {
@@ -42,6 +43,7 @@ export function createRouterOptions(authorize: Authorize, log: Logger, metrics: 
       ...(metrics === undefined ? [] : [measuringInterceptor(metrics)]),
       cacheableInterceptor(),
       errorsInterceptor(),
+      deadlineInterceptor(),
       idempotencyInterceptor(),
       textInterceptor(),
       createValidateInterceptor({ validator: requestValidator }),

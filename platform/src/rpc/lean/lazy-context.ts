@@ -7,6 +7,8 @@ const callEnded = new ConnectError("the call has ended", Code.Canceled);
 const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 
 const noDeadline = () => undefined;
+/** The longest delay of Node's timers, 25 days: a longer one would be none at all. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** What a call comes from. */
 export interface CallSource {
@@ -54,7 +56,7 @@ export function createLazyContext(source: CallSource): LazyContext {
       const timeIsUp = () => abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
       const left = deadline - Date.now();
       if (left <= 0) timeIsUp();
-      else timer = setTimeout(timeIsUp, left);
+      else timer = setTimeout(timeIsUp, Math.min(left, longestTimerMs));
     }
     source.onCallerGone(() => abort(callerGone));
     return controller;

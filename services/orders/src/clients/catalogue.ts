@@ -18,6 +18,8 @@ export interface Catalogue {
   offers(productIds: readonly string[]): Promise<ReadonlyMap<string, Offer>>;
 }
 
+/** What is left of the time that a call may take is for storing the order. */
+const timeoutMs = 3_000;
 /** So long at most an order waits for the call before its own. */
 const gatherMs = 20;
 
@@ -56,7 +58,7 @@ async function askFor(
   productIds: readonly string[],
 ): Promise<ReadonlyMap<string, Offer>> {
   const { products } = await askInventory(
-    inventory.batchGetProducts({ productIds: [...productIds], readMask: offered }),
+    inventory.batchGetProducts({ productIds: [...productIds], readMask: offered }, { timeoutMs }),
     "BatchGetProducts",
     catalogueUnavailable,
   );
