@@ -1,4 +1,5 @@
-// `npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [chaos] [mutants] [fuzz]`: measures, start and http when none is named, and writes what came out to bench/results/.
+// `npm run bench -- [start] [http] [reads] ...`: measures, start and http when none is named, and prints what came out; with
+// `--record` also writes it to bench/results/.
 import { parseArgs } from "node:util";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
 import { benchCalls } from "./calls-bench.ts";
@@ -15,9 +16,10 @@ import { benchOrders } from "./orders-bench.ts";
 import { benchOverload } from "./overload-bench.ts";
 import { benchReads } from "./reads-bench.ts";
 import { benchRefusals } from "./refusals-bench.ts";
-import { startWriting } from "./report.ts";
+import { startReport } from "./report.ts";
 import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
+import { benchStorm } from "./storm-bench.ts";
 
 const benches = {
   start: benchStart,
@@ -30,6 +32,7 @@ const benches = {
   refusals: benchRefusals,
   "fair-shares": benchFairShares,
   chaos: benchChaos,
+  storm: benchStorm,
   mutants: benchMutants,
   fuzz: benchFuzz,
 };
@@ -57,6 +60,7 @@ const { positionals, values } = parseArgs({
     victim: { type: "string", default: "all" },
     buyers: { type: "string", default: "96" },
     note: { type: "string", default: "" },
+    record: { type: "boolean", default: false },
   },
 });
 const part = parts[positionals[0] ?? ""];
@@ -77,17 +81,19 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   };
   for (const name of chosen) {
     const isPart = name === "chaos" && values.victim !== "all";
-    const write = startWriting(isPart ? `${name}-${values.victim}` : name, values.note);
-    write(await benches[name](settings));
+    const report = startReport(isPart ? `${name}-${values.victim}` : name, values.note, { record: values.record });
+    report(await benches[name](settings));
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32] [--note '...']\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
-      "mongo-primary|mongo-secondary|nats|redis|links] [--note '...']\n" +
-      "npm run bench -- mutants [--seed 1] [--note '...']\n" +
-      "npm run bench -- fuzz [--seed 1] [--minutes 60] [--note '...']",
+      "mongo-primary|mongo-secondary|nats|redis|links]\n" +
+      "npm run bench -- storm [--minutes 1]\n" +
+      "npm run bench -- mutants [--seed 1]\n" +
+      "npm run bench -- fuzz [--seed 1] [--minutes 60]\n" +
+      "each with --record to write the result to bench/results/, and --note '...' to say more in it",
   );
   process.exitCode = 1;
 }

@@ -3,8 +3,15 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 
-/** Notes the date, the commit and how busy the machine is; the answer writes `results/<date>-<name>.md`. */
-export function startWriting(name: string, note: string): (text: string) => void {
+/**
+ * Notes the date, the commit and how busy the machine is. The answer prints a result, and writes it to
+ * `results/<date>-<name>.md` if it is to be recorded.
+ */
+export function startReport(
+  name: string,
+  note: string,
+  { record }: { readonly record: boolean },
+): (text: string) => void {
   const now = new Date().toISOString();
   const facts = [
     `- ${now.slice(0, 16).replace("T", " ")} UTC, commit ${commit()}, Node ${process.version}`,
@@ -16,11 +23,13 @@ export function startWriting(name: string, note: string): (text: string) => void
     ...(note === "" ? [] : [`- ${note}`]),
   ];
   return (text) => {
+    console.log(`\n${text}\n\n${facts.join("\n")}`);
+    if (!record) return;
     const folder = join(import.meta.dirname, "../results");
     const file = join(folder, `${now.slice(0, 10)}-${name}.md`);
     mkdirSync(folder, { recursive: true });
     writeFileSync(file, `# ${name}\n\n${facts.join("\n")}\n\n${text}\n`);
-    console.log(`\n${text}\n\nwritten to ${file}`);
+    console.log(`\nwritten to ${file}`);
   };
 }
 

@@ -17,6 +17,8 @@ export interface Shop {
   /** From the command to the first 200 of `/readyz`. */
   readonly readyMs: number;
   pidOf(process: string): number;
+  /** Undefined while it does not run. */
+  findPid(process: string): number | undefined;
   portsOf(process: string): readonly number[];
   /** Of the database that this shop runs on. */
   mongoUrl(): string;
@@ -32,8 +34,12 @@ interface RunningProcess {
   readonly ports: readonly number[];
 }
 
-/** Starts the shop in one process with the data in `dataDir`, and with these settings besides. */
-export async function startShop(dataDir: string, settings: Readonly<Record<string, string>> = {}): Promise<Shop> {
+/** Starts the shop, in one process unless the flags say otherwise, with the data in `dataDir`, and with these settings besides. */
+export async function startShop(
+  dataDir: string,
+  settings: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
+): Promise<Shop> {
   const names = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
   const chosen = await choosePorts(
     join(dataDir, "bench-ports.json"),
@@ -43,7 +49,7 @@ export async function startShop(dataDir: string, settings: Readonly<Record<strin
   const logFile = join(dataDir, "bench-start.log");
   const log = openSync(logFile, "w");
   const startedAt = performance.now();
-  const starter = spawn("npm", ["start"], {
+  const starter = spawn("npm", ["start", "--", ...flags], {
     cwd: repositoryRoot,
     env: {
       ...process.env,
@@ -82,11 +88,14 @@ export async function startShop(dataDir: string, settings: Readonly<Record<strin
   });
   const readyMs = performance.now() - startedAt;
 
-  function processOf(name: string): RunningProcess {
+  function find(name: string): RunningProcess | undefined {
     const { processes } = JSON.parse(readFileSync(join(dataDir, "run.json"), "utf8")) as {
       processes: readonly RunningProcess[];
     };
-    const found = processes.find((candidate) => candidate.name === name);
+    return processes.find((candidate) => candidate.name === name);
+  }
+  function processOf(name: string): RunningProcess {
+    const found = find(name);
     if (found === undefined) throw new Error(`no ${name} runs`);
     return found;
   }
@@ -95,6 +104,7 @@ export async function startShop(dataDir: string, settings: Readonly<Record<strin
     url,
     readyMs,
     pidOf: (name) => processOf(name).pid,
+    findPid: (name) => find(name)?.pid,
     portsOf: (name) => processOf(name).ports,
     mongoUrl: () => JSON.parse(readFileSync(join(dataDir, "operator.json"), "utf8")).MONGODB_URI,
     settled: () => until("the starter is done", () => said().includes("Ctrl-C stops everything")),

@@ -9,9 +9,10 @@ export async function withShop<Result>(
   productCount: number,
   work: (shop: Shop, shopping: Shopping, productIds: readonly string[]) => Promise<Result>,
   env: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
 ): Promise<Result> {
   const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
-  const shop = await startShop(dataDir, env);
+  const shop = await startShop(dataDir, env, flags);
   try {
     await shop.settled();
     const shopping = new Shopping(shop.url);

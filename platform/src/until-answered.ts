@@ -2,7 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isDependencyLost } from "./dependency-lost.ts";
 import type { Logger } from "./log.ts";
 
-const retryMs = 500;
+/** Between two attempts: what was killed is often back in a moment. */
+const retryMs = { first: 50, most: 500 };
 
 /** Attempts until the servers it needs let it, or `signal` fires; `why` is logged with each attempt in vain. */
 export async function untilAnswered<Result>(
@@ -11,14 +12,14 @@ export async function untilAnswered<Result>(
   log: Logger,
   signal: AbortSignal,
 ): Promise<Result> {
-  for (;;) {
+  for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.most)) {
     try {
       return await attempt();
     } catch (error) {
       signal.throwIfAborted();
       if (!isDependencyLost(error)) throw error;
       log.warn({ err: error }, why);
-      await delay(retryMs, undefined, { signal });
+      await delay(waitMs, undefined, { signal });
     }
   }
 }

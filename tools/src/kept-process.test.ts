@@ -1,5 +1,9 @@
+import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { choosePorts } from "./infra/ports.ts";
+import { accepts } from "./infra/tcp.ts";
 import { keepProcess, lastLines, type ProcessSpec } from "./kept-process.ts";
 import { processStamp } from "./process-stamp.ts";
 import { openRunFile } from "./run-file.ts";
@@ -9,6 +13,11 @@ import { waitUntil } from "./wait.ts";
 vi.setConfig({ testTimeout: 20_000 });
 
 const asleep = "setInterval(() => {}, 1000); console.log('up')";
+
+async function freePort(): Promise<number> {
+  const { it } = await choosePorts(join(temporaryFolder(), "ports.json"), { it: 1 });
+  return it![0]!;
+}
 
 function keep(script: string, { restart = true, ...spec }: Partial<ProcessSpec> & { restart?: boolean } = {}) {
   const folder = temporaryFolder();
@@ -49,6 +58,36 @@ test("run.json lists a process exactly while it runs, through death and restart"
 
   await kept.stop(5_000);
   expect(recorded()).toEqual([]);
+});
+
+test("a process that dies after it was ready is started again at once, each time", async () => {
+  const port = await freePort();
+  const listening = `require("node:net").createServer().listen(${port}, "127.0.0.1"); ${asleep}`;
+  const { kept, lines } = keep(listening, { ports: [port] });
+  await kept.start();
+  for (let death = 1; death <= 4; death++) {
+    await waitUntil(() => accepts({ port }), { what: "it listens", timeoutMs: 5_000 });
+    // Longer than the shortest life that is restarted at once, and than it takes to be noticed.
+    await sleep(600);
+    const killedAt = performance.now();
+    kept.kill("SIGKILL");
+    await waitUntil(() => kept.deaths === death && kept.pid, { what: "it runs again", timeoutMs: 5_000, everyMs: 2 });
+    expect(performance.now() - killedAt).toBeLessThan(1_000);
+  }
+  expect(new Set(lines)).toEqual(new Set(["sleeper: died (SIGKILL), starting it again"]));
+});
+
+test("a process that is never ready, since another one has its port, is not started again at once", async () => {
+  const port = await freePort();
+  const other = createServer().listen(port, "127.0.0.1");
+  onTestFinished(() => void other.close());
+  const { kept, lines } = keep("setTimeout(() => process.exit(3), 300)", { ports: [port] });
+  await kept.start();
+  await waitUntil(() => kept.deaths >= 2, { what: "it died twice", timeoutMs: 5_000 });
+  expect(lines).toEqual([
+    "sleeper: died (code 3), starting it again in 0.2 s",
+    "sleeper: died (code 3), starting it again in 0.4 s",
+  ]);
 });
 
 test("a process that keeps dying is started again after longer and longer waits", async () => {

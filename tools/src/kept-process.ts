@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
+import { accepts, type LocalAddress } from "./infra/tcp.ts";
 import type { RunFile } from "./run-file.ts";
 
 /** A process to run, and to run again when it dies. */
@@ -14,6 +15,8 @@ export interface ProcessSpec {
   readonly env: NodeJS.ProcessEnv;
   /** The TCP ports it listens on, for run.json. */
   readonly ports: readonly number[];
+  /** Where it takes connections once it is ready; by default on its ports on 127.0.0.1. */
+  readonly addresses?: readonly LocalAddress[];
   /** Its stdout and stderr are appended here. */
   readonly logFile: string;
   /** Sees every line of its output too. Without it the process writes to the file by itself. */
@@ -23,8 +26,8 @@ export interface ProcessSpec {
 export interface Keeping {
   readonly runFile: RunFile;
   readonly log: (line: string) => void;
-  /** Whether a process that dies unasked is started again. */
-  readonly restart: boolean;
+  /** Whether a process that dies unasked is started again; "once ready": only if it was ready, as trying again would not help. */
+  readonly restart: boolean | "once ready";
   /** Once aborted, nothing is started again: everything is being stopped. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -48,7 +51,9 @@ export interface KeptProcess {
 
 const firstBackoffMs = 200;
 const longestBackoffMs = 5_000;
-const healthyAfterMs = 60_000;
+/** One that had served is started again at once, but not more often than this. */
+const shortestLifeMs = 500;
+const probeEveryMs = 50;
 
 /** Every child of this process, so that none outlives it, however it exits (SIGKILL excepted: see stale.ts). */
 const living = new Set<ChildProcess>();
@@ -61,15 +66,15 @@ export function killEverything(): void {
 
 /**
  * Describes a process that `start` runs in its own process group (a Ctrl-C in the terminal does not reach it), recorded
- * in run.json for as long as it runs. A restart waits 0.2 s, twice as long after each quick death, 5 s at most; a
- * minute of health starts that anew.
+ * in run.json for as long as it runs. One that dies after it was ready is started again at once. One that dies before is
+ * started again after 0.2 s, and twice as long after each such death in a row, 5 s at most: trying again may not help.
  */
 export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }: Keeping): KeptProcess {
   let child: ChildProcess | undefined;
   let exited: Promise<void> = Promise.resolve();
   let wanted = false;
   let deaths = 0;
-  let quickDeaths = 0;
+  let deathsBeforeReady = 0;
   let retry: NodeJS.Timeout | undefined;
 
   function start(): Promise<void> {
@@ -79,7 +84,7 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
     mkdirSync(dirname(spec.logFile), { recursive: true, mode: 0o700 });
     const file = openSync(spec.logFile, "a", 0o600);
     const output = spec.onLine === undefined ? file : "pipe";
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     const spawned = spawn(spec.command, spec.args, {
       stdio: ["ignore", output, output],
       detached: true,
@@ -100,31 +105,39 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
 
     child = spawned;
     living.add(spawned);
+    const readiness = watchReadiness(spec.addresses ?? spec.ports.map((port) => ({ port })));
     runFile.add({ name: spec.name, pid: spawned.pid, ports: spec.ports });
     exited = new Promise((resolve) => {
       spawned.once("exit", (code, signal) => {
         child = undefined;
         living.delete(spawned);
         runFile.remove(spawned.pid!);
-        if (wanted) died(Date.now() - startedAt, signal ?? `code ${code}`);
+        const wasReady = readiness.end();
+        if (wanted) died(wasReady, performance.now() - startedAt, signal ?? `code ${code}`);
         resolve();
       });
     });
     return Promise.resolve();
   }
 
-  function died(afterMs: number, how: string): void {
+  function died(wasReady: boolean, afterMs: number, how: string): void {
     deaths += 1;
-    quickDeaths = afterMs >= healthyAfterMs ? 1 : quickDeaths + 1;
+    deathsBeforeReady = wasReady ? 0 : deathsBeforeReady + 1;
     if (!restart || signal?.aborted) {
       log(`${spec.name}: died (${how})`);
       return;
     }
-    const waitMs = Math.min(firstBackoffMs * 2 ** (quickDeaths - 1), longestBackoffMs);
-    log(`${spec.name}: died (${how}), starting it again in ${waitMs / 1000} s`);
+    if (restart === "once ready" && !wasReady) {
+      log(`${spec.name}: died (${how}) before it was ready, waiting for the next save`);
+      return;
+    }
+    const waitMs = wasReady
+      ? Math.max(0, shortestLifeMs - afterMs)
+      : Math.min(firstBackoffMs * 2 ** (deathsBeforeReady - 1), longestBackoffMs);
+    log(`${spec.name}: died (${how}), starting it again${wasReady ? "" : ` in ${waitMs / 1000} s`}`);
     retry = setTimeout(() => {
       if (signal?.aborted) return;
-      start().catch((error: Error) => died(0, error.message));
+      start().catch((error: Error) => died(false, 0, error.message));
     }, waitMs);
   }
 
@@ -156,6 +169,32 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
     stop,
     kill: (signal) => {
       child?.kill(signal);
+    },
+  };
+}
+
+/**
+ * Notices when a process that was just started takes connections at all of these addresses. It must have been seen not to:
+ * another process that listens there already, and of which this one is about to die, would pass for it.
+ */
+function watchReadiness(addresses: readonly LocalAddress[]): { end(): boolean } {
+  let wasRefused = false;
+  let isReady = false;
+  let ended = false;
+  let timer: NodeJS.Timeout | undefined;
+  async function probe(): Promise<void> {
+    const accepted = (await Promise.all(addresses.map(accepts))).every(Boolean);
+    if (ended) return;
+    isReady = wasRefused && accepted;
+    wasRefused ||= !accepted;
+    if (!isReady) timer = setTimeout(() => void probe(), probeEveryMs).unref();
+  }
+  void probe();
+  return {
+    end() {
+      ended = true;
+      clearTimeout(timer);
+      return isReady;
     },
   };
 }

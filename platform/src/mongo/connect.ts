@@ -21,6 +21,8 @@ export async function connectMongo(
     // A server that hangs rather than dies is noticed by its heartbeat, after these two together.
     connectTimeoutMS: 3_000,
     heartbeatFrequencyMS: 2_000,
+    // While commands wait for a primary.
+    minHeartbeatFrequencyMS: 100,
     socketTimeoutMS: 30_000,
     maxPoolSize: 64,
     writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },

@@ -29,10 +29,10 @@ export class StartFailed extends Error {
   }
 }
 
-/** The next one is started so long after a death, and after twice as long if that one dies soon, too. */
+/** How long after a worker died before it was ready the next one is started; twice as long after each such death in a row. */
 const backoffMs = { first: 200, most: 5_000 };
-/** Who dies later has not died soon. */
-const healthyAfterMs = 60_000;
+/** A worker that was ready is replaced at once, but not more often than this. */
+const shortestLifeMs = 500;
 const metricsTimeoutMs = 2_000;
 
 /** Keeps one worker: a process that runs what this one runs, with its number. */
@@ -43,12 +43,13 @@ export function keepWorker(number: number, madeUpSecret: string, log: Logger): K
   let worker: Worker | undefined;
   let isStopping = false;
   let wasReady = false;
-  let earlyDeaths = 0;
+  let deathsBeforeReady = 0;
   let retry: NodeJS.Timeout | undefined;
   let asked: PromiseWithResolvers<MetricValues | undefined> | undefined;
 
   function spawn(): void {
     const startedAt = performance.now();
+    let isReady = false;
     const spawned = cluster.fork();
     worker = spawned;
     closeHandedOver(spawned.process);
@@ -56,15 +57,15 @@ export function keepWorker(number: number, madeUpSecret: string, log: Logger): K
     spawned.on("message", (message: FromWorker) => {
       if (message.kind === "metrics") asked?.resolve(message.values);
       if (message.kind !== "ready") return;
-      wasReady = true;
+      isReady = wasReady = true;
       log.info({ worker: number, pid: spawned.process.pid }, "a worker is ready");
       firstReady.resolve(message.ports);
     });
     spawned.once("exit", (code: number | null, signal: string | null) =>
-      ended(spawned, code, signal ?? `code ${code}`, startedAt),
+      ended(spawned, code, signal ?? `code ${code}`, performance.now() - startedAt, isReady),
     );
     // It could not be spawned.
-    spawned.once("error", (error) => ended(spawned, null, error.message, startedAt));
+    spawned.once("error", (error) => ended(spawned, null, error.message, 0, false));
   }
 
   function send(message: ToWorker): void {
@@ -72,7 +73,7 @@ export function keepWorker(number: number, madeUpSecret: string, log: Logger): K
     worker?.send(message, () => {});
   }
 
-  function ended(which: Worker, code: number | null, how: string, startedAt: number): void {
+  function ended(which: Worker, code: number | null, how: string, afterMs: number, isReady: boolean): void {
     if (worker !== which) return;
     worker = undefined;
     asked?.resolve(undefined);
@@ -86,8 +87,10 @@ export function keepWorker(number: number, madeUpSecret: string, log: Logger): K
       firstReady.reject(new StartFailed(number, code));
       return;
     }
-    earlyDeaths = performance.now() - startedAt < healthyAfterMs ? earlyDeaths + 1 : 1;
-    const waitMs = Math.min(backoffMs.first * 2 ** (earlyDeaths - 1), backoffMs.most);
+    deathsBeforeReady = isReady ? 0 : deathsBeforeReady + 1;
+    const waitMs = isReady
+      ? Math.max(0, Math.ceil(shortestLifeMs - afterMs))
+      : Math.min(backoffMs.first * 2 ** (deathsBeforeReady - 1), backoffMs.most);
     log.error({ ...facts, restart_ms: waitMs }, "a worker died, starting it again");
     retry = setTimeout(spawn, waitMs);
   }

@@ -25,7 +25,7 @@ export async function startRedis(source: ServerSource, starting: Starting): Prom
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const port = starting.ports.redis?.[0];
   const address: LocalAddress = port === undefined ? { path: redisSocket(dataDir) } : { port };
-  const own = { name: "redis", ports: port === undefined ? [] : [port] };
+  const own = { name: "redis", ports: port === undefined ? [] : [port], addresses: [address] };
   const configFile = join(folder, "redis.conf");
   if (!docker) replaceFile(configFile, redisConfig(folder, address, accounts, credentials));
   const member = keep(

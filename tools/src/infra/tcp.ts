@@ -1,7 +1,7 @@
 import { connect, type NetConnectOpts } from "node:net";
 
-/** Where a server of this machine listens: a port of loopback, or a Unix socket. */
-export type LocalAddress = { readonly port: number } | { readonly path: string };
+/** Where a server of this machine listens: a port, of 127.0.0.1 unless another host is named, or a Unix socket. */
+export type LocalAddress = { readonly port: number; readonly host?: string } | { readonly path: string };
 
 /**
  * Connects to a server of this machine, sends `request` and reads until `expected` finds what it looks for.
