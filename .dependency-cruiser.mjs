@@ -13,8 +13,8 @@ const doors = [
   "^platform/src/(testing/)?index\\.ts$",
   "^platform/src/rpc/openapi/document\\.ts$",
   "^platform/src/rpc/testing/(http2-frames|test-port)\\.ts$",
-  "^services/[^/]+/src/service\\.ts$",
-  "^gateway/src/gateway\\.ts$",
+  "^services/[^/]+/src/(config|service)\\.ts$",
+  "^gateway/src/(config|gateway)\\.ts$",
   "^tools/src/(infra/index|service-keys|shop-accounts)\\.ts$",
 ];
 

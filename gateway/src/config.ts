@@ -4,16 +4,7 @@ import { z } from "zod";
 /** The environment of the gateway. */
 export const gatewayConfig = z.object({
   GATEWAY_PORT: setting.port(8080),
-  CORS_ORIGINS: z
-    .string()
-    .default("")
-    .transform((list) =>
-      list
-        .split(",")
-        .map((origin) => origin.trim())
-        .filter((origin) => origin !== ""),
-    )
-    .describe("origins that browsers may call from, comma-separated; * for any"),
+  CORS_ORIGINS: setting.origins(),
   TRUSTED_PROXIES: setting.trustedProxies(),
   CONNECTIONS_AT_ONCE: setting.integer(10_000, 0, 1_000_000, "connections at the same time; 0 for no limit"),
   CONNECTIONS_PER_ADDRESS: setting.integer(

@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { createFileRegistry, type DescService, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { checkRestRoutes, setting } from "@shop/platform";
+import { checkRestRoutes, isBaseUrl, setting } from "@shop/platform";
 import { z } from "zod";
 
 /** The environment of the forwarder. */
 export const forwarderConfig = z
   .object({
-    LISTEN_HOST: z.string().default("127.0.0.1").describe("address to listen on"),
+    LISTEN_HOST: setting.host("127.0.0.1", "address to listen on"),
     LISTEN_PORT: setting.port(8080),
     UPSTREAM_URL: z
       .string()
-      .refine(isOrigin, "not of the form http://host:port")
+      .refine(isBaseUrl, "not of the form http://host:port")
       .describe("where the services are: http://host:port"),
     DESCRIPTOR_SET: z.string().transform(readDescriptorSet).describe("path of a file that `buf build` wrote"),
     SERVICES: z
@@ -24,7 +24,7 @@ export const forwarderConfig = z
       .default("proto")
       .describe("how REST calls the fields of answers: proto, or lowerCamelCase"),
     REFLECTION: setting.flag(true).describe("whether gRPC reflection is answered: true or false"),
-    LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("debug, info, warn or error"),
+    LOG_LEVEL: setting.logLevel(),
   })
   .refine((config) => whatIsWrong(config) === undefined, {
     path: ["SERVICES"],
@@ -58,10 +58,6 @@ export function servicesOf(registry: FileRegistry, names: readonly string[]): De
     throw new Error(`DESCRIPTOR_SET has no ${unknown.join(", ")}; it has ${known.join(", ") || "no service"}`);
   }
   return names.map((name) => registry.getService(name)!);
-}
-
-function isOrigin(url: string): boolean {
-  return URL.canParse(url) && /^http:\/\/[^/?#@]+\/?$/.test(url);
 }
 
 function readDescriptorSet(path: string, context: z.RefinementCtx): FileRegistry {

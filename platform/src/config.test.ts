@@ -3,6 +3,8 @@ import { z } from "zod";
 import { readConfig, setting } from "./config.ts";
 
 const schema = z.object({
+  ORIGINS: setting.origins(),
+  HOST: setting.host("127.0.0.1", "where"),
   PORT: setting.port(80),
   RETRIES: setting.integer(3, 1, 9, "retries"),
   DEBUG: setting.flag(false),
@@ -11,6 +13,8 @@ const schema = z.object({
 
 test("absent and empty variables take their defaults", () => {
   expect(readConfig({ it: schema }, { RETRIES: "" }).it).toEqual({
+    ORIGINS: [],
+    HOST: "127.0.0.1",
     PORT: 80,
     RETRIES: 3,
     DEBUG: false,
@@ -34,3 +38,58 @@ test("every bad variable is told at once, with its unit", () => {
     );
   expect(read).toThrow(/PORT \(TCP port\)[\s\S]*RETRIES \(retries\)[\s\S]*WAIT \(seconds\)/);
 });
+
+test.each(["0x10", "1e1", "5.0", " 5", "-1", "10", "٣"])("%j is no integer of 1 to 9", (text) => {
+  expect(() => readConfig({ it: schema }, { RETRIES: text })).toThrow(`"${text}" is not an integer of 1 to 9`);
+});
+
+test.each([
+  "https://shop.example",
+  "http://localhost:5173",
+  "http://[::1]:3000",
+  "https://xn--strae-oqa.example",
+  "capacitor://localhost",
+  "chrome-extension://abcdefghijklmnop",
+  "*",
+])("%s is an origin that a browser may send", (origin) => {
+  expect(readConfig({ it: schema }, { ORIGINS: `${origin}, https://b.example` }).it.ORIGINS).toContain(origin);
+});
+
+test.each([
+  ["https://shop.example/", "write https://shop.example"],
+  ["https://shop.example/path", "write https://shop.example"],
+  ["https://shop.example?a", "write https://shop.example"],
+  ["https://shop.example:443", "write https://shop.example"],
+  ["https://Shop.Example", "write https://shop.example"],
+  ["https://straße.example", "write https://xn--strae-oqa.example"],
+  ["https://me@shop.example", "write https://shop.example"],
+  ["shop.example", "has no scheme"],
+  ["localhost:5173", "has no scheme"],
+  ["//shop.example", "has no scheme"],
+  ["null", "has no scheme"],
+  ["https://*.shop.example", "a host is named in full"],
+  ["https://", "is no origin"],
+])("%s is an origin that no browser sends", (origin, said) => {
+  expect(() => readConfig({ it: schema }, { ORIGINS: origin })).toThrow(said);
+});
+
+test.each(["::1", "0.0.0.0", "::", "192.168.1.20", "localhost", "shop-1.internal", "fe80::1%eth0"])(
+  "%s is a host",
+  (host) => {
+    expect(readConfig({ it: schema }, { HOST: host }).it.HOST).toBe(host);
+  },
+);
+
+test.each(["http://localhost", "[::1]", "localhost:80", "256.1.1.1", "1234", "a b", "-a", ":::1", "127.0.0.1/8"])(
+  "%s is no host",
+  (host) => {
+    expect(() => readConfig({ it: schema }, { HOST: host })).toThrow("neither an IP address nor the name of a host");
+  },
+);
+
+test.each(["http://a:1/path", "https://a:1", "a:1", "http://", "http://a:1?x", "http://me@a:1", "http://a:1,"])(
+  "%s is no base URL",
+  (url) => {
+    expect(() => readConfig({ it: schema }, { URLS: url })).toThrow("is not of the form http://host:port");
+  },
+);

@@ -9,24 +9,73 @@ export type ConfigSchema<Config> = z.ZodType<Config>;
 /** What the environment says is wrong, every variable at once. */
 export class ConfigError extends Error {}
 
-const integer = (from: number, to: number) => z.coerce.number().int().min(from).max(to);
+/** Decimal digits and nothing else: `0x10`, `1e3` or blanks are mistakes. */
+const integer = (from: number, to: number) =>
+  z
+    .string()
+    .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= from && Number(text) <= to, {
+      error: ({ input }) => `"${input}" is not an integer of ${from} to ${to}`,
+    })
+    .transform(Number);
 
 /** Kinds of variables that several modules share. An empty string counts as absent: that is how shells unset. */
 export const setting = {
-  port: (fallback: number) => integer(0, 65_535).default(fallback).describe("TCP port"),
+  port: (fallback: number) => integer(0, 65_535).prefault(String(fallback)).describe("TCP port"),
+  optionalPort: (what: string) => integer(1, 65_535).optional().describe(what),
+  /** An IP address or the name of a host to listen on, without scheme, brackets and port. */
+  host: (fallback: string, what: string) =>
+    z
+      .string()
+      .refine(isHost, {
+        error: ({ input }) => `"${input}" is neither an IP address nor the name of a host (without scheme and port)`,
+      })
+      .default(fallback)
+      .describe(what),
+  /** Origins of web pages, as browsers send them in `Origin`, comma-separated; or `*`. */
+  origins: () =>
+    z
+      .string()
+      .default("")
+      .transform((list, context) => {
+        const origins = list
+          .split(",")
+          .map((origin) => origin.trim())
+          .filter((origin) => origin !== "");
+        for (const origin of origins) {
+          const problem = originProblem(origin);
+          if (problem !== undefined) context.addIssue({ code: "custom", message: `"${origin}" ${problem}` });
+        }
+        return origins;
+      })
+      .describe("origins that browsers may call from, comma-separated; * for any"),
   integer: (fallback: number, from: number, to: number, unit: string) =>
-    integer(from, to).default(fallback).describe(unit),
+    integer(from, to).prefault(String(fallback)).describe(unit),
   text: (fallback: string) => z.string().default(fallback),
+  logLevel: () =>
+    z
+      .enum(["debug", "info", "warn", "error"], { error: ({ input }) => `"${input}" is no log level` })
+      .default("info")
+      .describe("debug, info, warn or error"),
   optionalText: () => z.string().optional(),
-  flag: (fallback: boolean) => z.stringbool().prefault(String(fallback)).describe("true or false"),
+  flag: (fallback: boolean) =>
+    z
+      .stringbool({ error: ({ input }) => `"${input}" is neither true nor false` })
+      .prefault(String(fallback))
+      .describe("true or false"),
   /** One base URL or several, separated by commas: the replicas of one service. */
   urls: (fallback: string) =>
     z
       .string()
       .default(fallback)
-      .transform((list) => list.split(",").map((url) => url.trim().replace(/\/+$/, "")))
-      .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
-      .describe("base URLs, comma-separated"),
+      .transform((list, context) => {
+        const urls = list.split(",").map((url) => url.trim());
+        for (const url of urls) {
+          if (!isBaseUrl(url))
+            context.addIssue({ code: "custom", message: `"${url}" is not of the form http://host:port` });
+        }
+        return urls.map((url) => url.replace(/\/$/, ""));
+      })
+      .describe("base URLs, http://host:port, comma-separated"),
   /** Processes among which a process shares its work out. */
   workers: () =>
     z
@@ -49,6 +98,29 @@ export const setting = {
       })
       .describe("a number of proxies, or networks such as 10.0.0.0/8, comma-separated"),
 };
+
+function isHost(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  // Four numbers that are no address are no name either.
+  return /^(?!.*\.\d+$)(?!\d+$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(text);
+}
+
+/** Whether it is `http://host:port`, with a slash at the end at most. */
+export function isBaseUrl(url: string): boolean {
+  return URL.canParse(url) && /^http:\/\/[^/?#@\s]+\/?$/.test(url);
+}
+
+/** Why no browser sends this as `Origin` (RFC 6454 6.2); undefined when one may. */
+function originProblem(origin: string): string | undefined {
+  if (origin === "*") return undefined;
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(origin)) return "has no scheme: an origin is of the form https://host:port";
+  if (!URL.canParse(origin)) return "is no origin: one is of the form https://host:port";
+  const url = new URL(origin);
+  // Those of apps and extensions have an origin that URL calls "null".
+  const sent = /^https?:$/.test(url.protocol) ? url.origin : `${url.protocol}//${url.host}`;
+  if (url.host === "" || url.host.includes("*")) return "matches no page: a host is named in full";
+  return origin === sent ? undefined : `matches no page: write ${sent}`;
+}
 
 /** An address counts as a network of its own. False if it is neither. */
 function addNetwork(networks: BlockList, network: string): boolean {

@@ -23,7 +23,7 @@ export { natsServers } from "./bus/nats-servers.ts";
 export { createStreamRecovery } from "./bus/stream-recovery.ts";
 export type { Cache, CachedRead } from "./cache/cache.ts";
 export type { Clock } from "./clock.ts";
-export { readConfig, setting } from "./config.ts";
+export { ConfigError, isBaseUrl, readConfig, setting } from "./config.ts";
 export { isDependencyLost } from "./dependency-lost.ts";
 export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";
@@ -43,6 +43,7 @@ export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts
 export { batched, eventIdOf, type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
 export { createOutboxUpkeep, type OutboxLag, type OutboxUpkeep, type StuckDocument } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
+export { platformConfig } from "./platform-config.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";

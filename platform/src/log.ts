@@ -13,6 +13,7 @@ export function createLogger(level: string, fields: Readonly<Record<string, unkn
     {
       level,
       base: fields,
+      formatters: { level: (level) => ({ level }) },
       timestamp: stdTimeFunctions.isoTime,
       mixin: () => {
         const traceId = currentTraceId();

@@ -141,8 +141,8 @@ const planted: readonly Planted[] = [
     rule: "packages-through-their-doors",
     when: "all-in-one reaches into a service",
     files: {
-      "services/orders/src/config.ts": "export const ordersConfig = {};",
-      "services/all-in-one/src/main.ts": 'export { ordersConfig } from "../../orders/src/config.ts";',
+      "services/orders/src/admission.ts": "export const admission = {};",
+      "services/all-in-one/src/main.ts": 'export { admission } from "../../orders/src/admission.ts";',
     },
   },
   {

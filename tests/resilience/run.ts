@@ -161,7 +161,7 @@ function loggedErrors(folder: string): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const file of readdirSync(folder)) {
     for (const line of readFileSync(join(folder, file), "utf8").split("\n")) {
-      if (!line.startsWith('{"level":50') && !line.startsWith('{"level":60')) continue;
+      if (!/^\{"level":"(error|fatal)"/.test(line)) continue;
       const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
       const what = `${file.replace(/(-\d)?\.log$/, "")}: ${msg}: ${err?.message ?? ""}`.slice(0, 200);
       counts[what] = (counts[what] ?? 0) + 1;

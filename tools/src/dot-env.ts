@@ -1,9 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { repositoryRoot } from "./repository-root.ts";
+import { StartError } from "./start-error.ts";
 
-/** Adds the variables of the repository's `.env`, where there is one, to those that are not set. */
+/**
+ * Adds the variables of the repository's `.env`, where there is one, to those that are not set.
+ * @throws StartError when it can't be read
+ */
 export function loadDotEnv(): void {
   const file = join(repositoryRoot, ".env");
-  if (existsSync(file)) process.loadEnvFile(file);
+  if (!existsSync(file)) return;
+  try {
+    process.loadEnvFile(file);
+  } catch (error) {
+    throw new StartError(`${file} can't be read: ${(error as Error).message}`);
+  }
 }

@@ -6,9 +6,11 @@ export interface Example {
 
 const listProducts = "shop.inventory.v1.InventoryService/ListProducts";
 
-/** One call over each protocol, all of which answer the same three products. */
-export function examples(gatewayPort: number, { grpcurl }: { readonly grpcurl: boolean }): readonly Example[] {
-  const address = `127.0.0.1:${gatewayPort}`;
+/**
+ * One call over each protocol, all of which answer the same three products.
+ * @param address of the gateway, `host:port`
+ */
+export function examples(address: string, { grpcurl }: { readonly grpcurl: boolean }): readonly Example[] {
   const withGrpcurl: Example = {
     title: "gRPC, with grpcurl",
     command: `grpcurl -plaintext -d '{"page_size":3}' ${address} ${listProducts}`,

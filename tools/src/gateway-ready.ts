@@ -21,7 +21,8 @@ export async function untilGatewayReady(
   let answer = "nothing listens there yet";
   let nextProgress = Date.now() + progressEveryMs;
   const check = async () => {
-    if (Date.now() > nextProgress) {
+    // Of one that has died, that was said.
+    if (Date.now() > nextProgress && services.every(({ pid }) => pid !== undefined)) {
       nextProgress += progressEveryMs;
       options.print(`waiting for ${gatewayUrl}/readyz: ${answer}`);
     }

@@ -1,27 +1,25 @@
-/** pino's numbers: see https://getpino.io/#/docs/api?id=logger-level */
-const levelNames: Readonly<Record<number, string>> = {
-  10: "trace",
-  20: "debug",
-  30: "info",
-  40: "warn",
-  50: "error",
-  60: "fatal",
-};
+/** From the least to the most severe. */
+const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+export type Level = (typeof levels)[number];
 const longestDetails = 600;
 
 /**
  * A line of a process's output as the terminal shows it, behind the name of the process.
- * JSON lines of pino become readable, and those below `lowestLevel` (pino's number) are not shown; any other line is.
+ * JSON lines of the log become readable, and those below `lowestLevel` are not shown. Any other line is, but for where in Node's
+ * own code an error was thrown.
  * @returns undefined for a line that is not shown
  */
-export function readableLine(name: string, line: string, lowestLevel: number): string | undefined {
+export function readableLine(name: string, line: string, lowestLevel: Level): string | undefined {
   const entry = parseEntry(line);
-  if (entry === undefined) return line.trim() === "" ? undefined : escaped(`${name}: ${line}`);
+  if (entry === undefined) {
+    const isHidden = line.trim() === "" || /^\s+at .*\bnode:internal\//.test(line);
+    return isHidden ? undefined : escaped(`${name}: ${line}`);
+  }
   const { level, time: _time, pid: _pid, hostname: _hostname, name: _name, msg, ...details } = entry;
-  if (level < lowestLevel) return undefined;
+  if (levels.indexOf(level) < levels.indexOf(lowestLevel)) return undefined;
   const rest = Object.keys(details).length === 0 ? "" : ` ${JSON.stringify(details)}`;
   const shown = rest.length > longestDetails ? `${rest.slice(0, longestDetails)}...` : rest;
-  return escaped(`${name}: ${levelNames[level] ?? level}: ${msg ?? ""}${shown}`);
+  return escaped(`${name}: ${level}: ${msg ?? ""}${shown}`);
 }
 
 /** What would move the cursor, colour the terminal or turn the text around is shown by its number. */
@@ -31,11 +29,11 @@ function escaped(line: string): string {
   });
 }
 
-function parseEntry(line: string): ({ level: number } & Record<string, unknown>) | undefined {
+function parseEntry(line: string): ({ level: Level } & Record<string, unknown>) | undefined {
   if (!line.startsWith("{")) return undefined;
   try {
-    const entry = JSON.parse(line) as { level?: unknown };
-    return typeof entry.level === "number" ? (entry as { level: number }) : undefined;
+    const entry = JSON.parse(line) as { level: Level };
+    return levels.includes(entry.level) ? entry : undefined;
   } catch {
     return undefined;
   }

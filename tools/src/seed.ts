@@ -1,10 +1,12 @@
 import { loadDotEnv } from "./dot-env.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { readSettings } from "./settings.ts";
+import { orExit } from "./start-error.ts";
 
-loadDotEnv();
-const settings = readSettings(process.argv.slice(2), process.env);
-const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0.1:${settings.ports.INVENTORY_PORT}`;
+orExit(loadDotEnv);
+const settings = orExit(() => readSettings(process.argv.slice(2), process.env));
+const inventoryUrl =
+  process.env.INVENTORY_URL?.split(",")[0] || `http://${settings.host}:${settings.ports.INVENTORY_PORT}`;
 try {
   const { created, skipped } = await seedCatalogue({
     inventoryUrl,

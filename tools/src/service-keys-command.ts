@@ -2,15 +2,17 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { claim } from "./claim.ts";
 import { loadDotEnv } from "./dot-env.ts";
+import { openDataDir } from "./private-folder.ts";
 import { ensureServiceKeys, rotateServiceKeys } from "./service-keys.ts";
 import { readSettings } from "./settings.ts";
+import { orExit } from "./start-error.ts";
 
 /** Every process reads its files every two seconds; mounts of other machines may show a change later. */
 const readMs = 10_000;
 /** A credential lives a minute. */
 const unusedMs = readMs + 60_000;
 
-loadDotEnv();
+orExit(loadDotEnv);
 const [command, ...rest] = process.argv.slice(2);
 if ((command !== undefined && command !== "rotate") || rest.length > 0) {
   console.error(
@@ -18,7 +20,8 @@ if ((command !== undefined && command !== "rotate") || rest.length > 0) {
   );
   process.exit(2);
 }
-const { dataDir } = readSettings([], process.env);
+const { dataDir } = orExit(() => readSettings([], process.env));
+orExit(() => openDataDir(dataDir));
 ensureServiceKeys(dataDir);
 const folder = join(dataDir, "keys");
 if (command === undefined) {

@@ -71,14 +71,14 @@ const urlWithPassword = /:\/\/[^/\s]*:[^/\s]*@/;
  */
 export function serviceEnvironment(
   service: Service,
-  { split, ports, env, dataDir }: Settings,
+  { split, ports, host, env, dataDir }: Settings,
   infra: Pick<Infra, "environmentOf">,
   secrets: ServiceSecrets,
 ): NodeJS.ProcessEnv {
   const neighbours = {
-    USERS_URL: `http://127.0.0.1:${ports.USERS_PORT}`,
-    INVENTORY_URL: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
-    ORDERS_URL: `http://127.0.0.1:${ports.ORDERS_PORT}`,
+    USERS_URL: `http://${host}:${ports.USERS_PORT}`,
+    INVENTORY_URL: `http://${host}:${ports.INVENTORY_PORT}`,
+    ORDERS_URL: `http://${host}:${ports.ORDERS_PORT}`,
   };
   const inherited = Object.entries(env).filter(
     ([name, value = ""]) =>

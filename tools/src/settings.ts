@@ -1,6 +1,8 @@
-import { resolve } from "node:path";
+import { isIPv6 } from "node:net";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { repositoryRoot } from "./repository-root.ts";
+import { readServiceSettings } from "./service-settings.ts";
 import { StartError } from "./start-error.ts";
 
 /** The services' ports by the variable that sets them; each port is an integer of 1 to 65535. */
@@ -17,9 +19,16 @@ export interface Settings {
   readonly split: boolean;
   /** Restart the services when their source changes. */
   readonly watch: boolean;
+  /** The folders of that source, absolute. */
+  readonly sources: readonly string[];
   /** Show everything the services log, not only warnings and errors. */
   readonly verbose: boolean;
   readonly ports: ServicePorts;
+  readonly listenHost: string;
+  /** `listenHost` as this machine reaches it, to be put into a URL: an address that stands for all of them is 127.0.0.1. */
+  readonly host: string;
+  /** Whether the gateway describes itself at `/docs`. */
+  readonly apiDocs: boolean;
   /** Absolute. Databases, logs, secrets and run.json live here. */
   readonly dataDir: string;
   readonly adminUsername: string;
@@ -73,17 +82,36 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   if (env.ADMIN_USERNAME && !/^[A-Za-z0-9._-]{3,64}$/.test(env.ADMIN_USERNAME)) {
     problems.push(`ADMIN_USERNAME is "${env.ADMIN_USERNAME}", but must be 3 to 64 of letters, digits and . _ -`);
   }
-  if (problems.length > 0) throw new StartError(problems.join("; "));
+  if (Number(env.NATS_REPLICAS) > 1 && !env.NATS_URL) {
+    problems.push(
+      `NATS_REPLICAS is ${env.NATS_REPLICAS}, but one NATS server is started here: set NATS_URL to a cluster`,
+    );
+  }
+  const named = new Set(problems.map((problem) => problem.split(" ", 1)[0]));
+  const services = readServiceSettings(env);
+  problems.push(...services.problems.filter((problem) => !named.has(problem.split(" ", 1)[0])));
+  if (problems.length > 0 || services.settings === undefined) throw new StartError(problems.join("\n"));
+  const { LISTEN_HOST: listenHost, LOG_LEVEL: logLevel } = services.settings.platform;
 
   return {
     ...flags,
-    verbose: flags.verbose || env.LOG_LEVEL === "debug" || env.LOG_LEVEL === "trace",
+    sources: ["platform", "gen", "services", "gateway"].map((name) => join(repositoryRoot, name)),
+    verbose: flags.verbose || logLevel === "debug",
     ports,
+    listenHost,
+    host: reachableHost(listenHost),
+    apiDocs: services.settings.gateway.API_DOCS,
     dataDir: resolve(repositoryRoot, env.DATA_DIR || ".data"),
     adminUsername: env.ADMIN_USERNAME || "admin",
     adminPassword: env.ADMIN_PASSWORD || undefined,
     env,
   };
+}
+
+/** Where a listener on all addresses is reached; otherwise where it listens, an IPv6 address in brackets. */
+function reachableHost(listenHost: string): string {
+  if (listenHost === "0.0.0.0" || listenHost === "::") return "127.0.0.1";
+  return isIPv6(listenHost) ? `[${listenHost}]` : listenHost;
 }
 
 function readFlags(args: readonly string[]): Pick<Settings, "split" | "watch" | "verbose"> {

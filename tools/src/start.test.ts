@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { accepts } from "./infra/tcp.ts";
 import { processStamp } from "./process-stamp.ts";
 import { freeShopPorts, noServers, startFakeShop } from "./testing/fake-shop.ts";
@@ -143,7 +145,7 @@ test("npm start itself names all wrong settings at once, and a wrong flag, and s
   const wrong = start([], { USERS_PORT: "0", ORDERS_PORT: "8080" });
   expect(wrong).toMatchObject({ status: 1 });
   expect(wrong.stdout).toBe(
-    'USERS_PORT is "0", but a port is an integer of 1 to 65535; GATEWAY_PORT and ORDERS_PORT are both 8080\n',
+    'USERS_PORT is "0", but a port is an integer of 1 to 65535\nGATEWAY_PORT and ORDERS_PORT are both 8080\n',
   );
   const weak = {
     TOKEN_KEYS_SECRET: "short",
@@ -157,7 +159,97 @@ test("npm start itself names all wrong settings at once, and a wrong flag, and s
       "TOKEN_KEYS_SECRET has 5 characters, but needs 32 characters at least",
       "ADMIN_PASSWORD has 7 characters, but needs 8 to 128 characters",
       'ADMIN_USERNAME is "me", but must be 3 to 64 of letters, digits and . _ -\n',
-    ].join("; "),
+    ].join("\n"),
   );
   expect(start(["--spilt"], {}).stdout).toContain("Unknown option '--spilt'");
 });
+
+test("in watch mode every save starts the services again and says when they are ready, and a mistake waits for the save that mends it", async () => {
+  const sources = temporaryFolder();
+  const file = join(sources, "service.ts");
+  const replace = (text: string) => {
+    writeFileSync(`${file}~`, text);
+    renameSync(`${file}~`, file);
+  };
+  const service = (version: number) => `import { createServer } from "node:http";
+    for (const name of ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"]) createServer().listen(Number(process.env[name]));
+    createServer((request, response) => {
+      response.end(request.url === "/version" ? "${version}" : JSON.stringify({ products: [{}] }));
+    }).listen(Number(process.env.GATEWAY_PORT));
+    process.on("SIGTERM", () => process.exit(0));`;
+  writeFileSync(file, service(1));
+  const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SOURCES: sources }, ["--watch"]);
+  await shop.untilPrinted("Ctrl-C stops everything");
+  const version = async () => await (await fetch(`http://127.0.0.1:${shop.ports.GATEWAY_PORT}/version`)).text();
+  const times = (text: string) => shop.output().split(text).length - 1;
+  const untilReadyAgain = (count: number) =>
+    waitUntil(() => times("ready again in") === count, {
+      what: `it is ready for the ${count}th time`,
+      timeoutMs: 10_000,
+    });
+
+  for (const number of [2, 3]) {
+    replace(service(number));
+    await untilReadyAgain(number - 1);
+    expect(await version()).toBe(String(number));
+  }
+  replace("export const broken = {");
+  await shop.untilPrinted("before it was ready, waiting for the next save");
+  expect(shop.output()).toContain(`${file}:1`);
+  expect(shop.output()).not.toMatch(/^all-in-one: +at /m);
+  replace(service(4));
+  await untilReadyAgain(3);
+  expect(await version()).toBe("4");
+  expect(times("waiting for the next save")).toBe(1);
+  expect(shop.output()).not.toContain("starting it again");
+});
+
+describe("a setting that can't be right is one line, before anything is started:", () => {
+  const file = import.meta.filename;
+  const start = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, [join(import.meta.dirname, "start.ts")], { env, encoding: "utf8", timeout: 20_000 });
+
+  test.each([
+    ["DATA_DIR", file, "which is not a folder"],
+    ["DATA_DIR", join(file, "within"), "which is not a folder, or in something that is none"],
+    ["DATA_DIR", "/proc/nothing", "which can't be made where it is"],
+    ["LISTEN_HOST", "http://127.0.0.1", "neither an IP address nor the name of a host"],
+    ["LISTEN_HOST", "[::1]", "neither an IP address nor the name of a host"],
+    ["LISTEN_HOST", "127.0.0.1:80", "neither an IP address nor the name of a host"],
+    ["LISTEN_HOST", "256.1.1.1", "neither an IP address nor the name of a host"],
+    ["LISTEN_HOST", "203.0.113.7", "which is no address of this machine"],
+    ["CORS_ORIGINS", "https://a.example,https://b.example/", "write https://b.example"],
+    ["USERS_URL", "https://users", "not of the form http://host:port"],
+    ["ORDER_BACKLOG", "0x10", "not an integer of 1 to 100000"],
+    ["CACHE_MEMORY_MIB", "64MB", "not an integer of 1 to 16384"],
+    ["METRICS_PORT", "http", "not an integer of 1 to 65535"],
+    ["WORKERS", "many", "WORKERS"],
+    ["LOG_LEVEL", "loud", "no log level"],
+    ["NATS_REPLICAS", "3", "one NATS server is started here"],
+    ["REFLECTION", "perhaps", "neither true nor false"],
+    ["TRUSTED_PROXIES", "10.0.0.0/99", "neither a count nor a network"],
+    ["MONGODB_URI", "localhost:27017", "not a connection string"],
+    ["REDIS_URL", "localhost", "neither of the form redis://"],
+    ["NATS_URL", "http://localhost:4222", "not a list of nats://"],
+  ])("%s=%s", (name, value, said) => {
+    const { status, stdout, stderr } = start({ DATA_DIR: temporaryFolder(), [name]: value });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
+    expect(stdout).toMatch(/^[A-Z_]+ .*\n$/);
+    expect(stdout).toContain(name);
+    expect(stdout).toContain(said);
+  });
+});
+
+test.each(["::1", "0.0.0.0", "::", lanAddress()])("with LISTEN_HOST=%s it becomes ready there", async (host) => {
+  const shop = await startFakeShop(temporaryFolder(), { ...noServers, LISTEN_HOST: host });
+  await shop.untilPrinted("Ctrl-C stops everything");
+  const reached = host === "::1" ? "[::1]" : host === lanAddress() ? host : "127.0.0.1";
+  expect(shop.output()).toContain(`The shop is open at http://${reached}:${shop.ports.GATEWAY_PORT}`);
+  expect(shop.output()).toContain(`http://${reached}:${shop.ports.GATEWAY_PORT}/docs`);
+});
+
+/** One that others reach this machine by; where there is none, one of loopback that is not the usual one. */
+function lanAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  return addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.2";
+}

@@ -7,8 +7,8 @@ import { supervise } from "./supervisor.ts";
 import { terminal } from "./terminal.ts";
 
 const print = terminal();
-loadDotEnv();
 try {
+  loadDotEnv();
   const settings = readSettings(process.argv.slice(2), process.env);
   process.exitCode = await supervise(settings, servicesOf(settings), print);
 } catch (error) {

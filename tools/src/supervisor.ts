@@ -1,13 +1,13 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describeAdmin } from "./admin.ts";
 import { claim } from "./claim.ts";
 import { examples } from "./examples.ts";
 import { untilGatewayReady } from "./gateway-ready.ts";
-import { isFree, ServerUnavailableError, startInfra } from "./infra/index.ts";
+import { isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
 import { findOnPath } from "./infra/run-command.ts";
 import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts";
 import { readableLine } from "./log-lines.ts";
-import { makePrivate } from "./private-folder.ts";
+import { openDataDir } from "./private-folder.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
 import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
@@ -25,8 +25,8 @@ import { watchSource } from "./watch-source.ts";
 /** How long a service may take to answer what it accepted before it is killed. */
 const drainGraceMs = 15_000;
 const killedExitCode = 130;
-/** pino's numbers of the lowest level that the terminal shows. */
-const lowestShown = { verbose: 0, usual: 40 };
+/** The lowest level that the terminal shows. */
+const lowestShown = { verbose: "trace", usual: "warn" } as const;
 
 /**
  * Runs the shop until a signal ends it: the three servers, then the services; starts again whatever dies; at the end
@@ -36,7 +36,7 @@ const lowestShown = { verbose: 0, usual: 40 };
 export async function supervise(settings: Settings, services: readonly Service[], print: Print): Promise<number> {
   // All that this process and its children write belongs to its owner alone.
   process.umask(0o077);
-  makePrivate(settings.dataDir);
+  openDataDir(settings.dataDir);
   const stopping = new AbortController();
   const lock = claim(join(settings.dataDir, "supervisor.lock"));
   if ("heldBy" in lock) {
@@ -128,26 +128,27 @@ async function start(settings: Settings, services: readonly Service[], context: 
       {
         name: service.name,
         command: process.execPath,
-        args: [join(repositoryRoot, service.script)],
+        args: [resolve(repositoryRoot, service.script)],
         cwd: repositoryRoot,
         env: serviceEnvironment(service, settings, infra, secrets),
         ports: service.ports,
+        addresses: service.ports.map((port) => ({ port, host: settings.host.replace(/^\[|\]$/g, "") })),
         logFile: join(dataDir, "logs", `${service.name}.log`),
         onLine(line) {
           const shown = readableLine(service.name, line, settings.verbose ? lowestShown.verbose : lowestShown.usual);
           if (shown !== undefined) print(shown);
         },
       },
-      { runFile, log: print, restart: true, signal },
+      { runFile, log: print, restart: settings.watch ? "once ready" : true, signal },
     ),
   );
   const stopServices = () => Promise.all(kept.map((service) => service.stop(drainGraceMs)));
   running.add(stopServices);
   print(`starting ${services.map(({ name }) => name).join(", ")}`);
   await Promise.all(kept.map((service) => service.start()));
-  if (settings.watch) running.add(restartOnChange(stopServices, kept, print, signal));
-
-  const gatewayUrl = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
+  const gatewayUrl = `http://${settings.host}:${ports.GATEWAY_PORT}`;
+  if (settings.watch)
+    running.add(await restartOnChange(settings.sources, gatewayUrl, kept, { stopServices, print, signal }));
   await untilGatewayReady(gatewayUrl, kept, { print, signal, patient: settings.watch });
   // performance.now() counts from the start of this process.
   print(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
@@ -161,10 +162,14 @@ async function start(settings: Settings, services: readonly Service[], context: 
   madeUp?.wasShown();
 }
 
-async function refuseTakenPorts({ ports }: Settings): Promise<void> {
+async function refuseTakenPorts({ ports, listenHost }: Settings): Promise<void> {
+  const problem = await listenProblem(0, listenHost);
+  if (problem !== undefined) {
+    throw new StartError(`LISTEN_HOST is "${listenHost}", which is no address of this machine (${problem})`);
+  }
   const taken: string[] = [];
   for (const [variable, port] of Object.entries(ports)) {
-    const free = await isFree(port as number).catch((error: NodeJS.ErrnoException) => {
+    const free = await isFree(port as number, listenHost).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EACCES") throw error;
       throw new StartError(`${variable}: port ${port} may not be used without more rights; set another`);
     });
@@ -175,36 +180,57 @@ async function refuseTakenPorts({ ports }: Settings): Promise<void> {
   throw new StartError(`${which} already taken: stop what listens there, or set the variable to a free port`);
 }
 
-/** @returns what ends the watching and the restart under way */
-function restartOnChange(
-  stopServices: () => Promise<unknown>,
+/**
+ * Starts the services again whenever a source was saved, and says when they are ready.
+ * @returns what ends the watching and the restart under way
+ */
+async function restartOnChange(
+  sources: readonly string[],
+  gatewayUrl: string,
   kept: readonly KeptProcess[],
-  print: Print,
-  signal: AbortSignal,
-): () => Promise<void> {
+  options: {
+    readonly stopServices: () => Promise<unknown>;
+    readonly print: Print;
+    readonly signal: AbortSignal;
+  },
+): Promise<() => Promise<void>> {
+  const { stopServices, print, signal } = options;
   let turn: Promise<unknown> = Promise.resolve();
-  const folders = ["platform", "gen", "services", "gateway"].map((name) => join(repositoryRoot, name));
-  const endWatch = watchSource(folders, () => {
-    turn = turn.then(async () => {
-      print("the source changed, starting the services again");
-      await stopServices();
-      if (!signal.aborted) await Promise.all(kept.map((service) => service.start()));
-    });
+  let latest = new AbortController();
+
+  async function startAgain(superseded: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    print("the source changed, starting the services again");
+    await stopServices();
+    if (signal.aborted) return;
+    await Promise.all(kept.map((service) => service.start()));
+    // Not waited for: the next save may be the one that makes them ready.
+    void untilGatewayReady(gatewayUrl, kept, { print, signal: superseded, patient: true }).then(
+      () => print(`ready again in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`),
+      () => {},
+    );
+  }
+
+  const endWatch = await watchSource(sources, () => {
+    latest.abort();
+    latest = new AbortController();
+    const superseded = AbortSignal.any([signal, latest.signal]);
+    turn = turn.then(() => (superseded.aborted ? undefined : startAgain(superseded)));
   });
   return async () => {
-    endWatch();
+    await endWatch();
     await turn;
   };
 }
 
-async function seedIfEmpty(gatewayUrl: string, { ports, dataDir }: Settings, print: Print): Promise<void> {
+async function seedIfEmpty(gatewayUrl: string, { ports, host, dataDir }: Settings, print: Print): Promise<void> {
   try {
     const response = await fetch(`${gatewayUrl}/products?page_size=1`);
     const { products } = (await response.json()) as { products?: unknown[] };
     if (!response.ok || (products?.length ?? 0) > 0) return;
     print("loading the sample catalogue");
     const { created } = await seedCatalogue({
-      inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
+      inventoryUrl: `http://${host}:${ports.INVENTORY_PORT}`,
       dataDir,
       log: print,
     });
@@ -234,9 +260,10 @@ function printSummary(
   }
   print(`  admin      ${admin}`);
   print(`  data       ${settings.dataDir} (logs in logs/)`);
+  if (settings.apiDocs) print(`  docs       ${gatewayUrl}/docs`);
   print("");
   const grpcurl = findOnPath("grpcurl", settings.env.PATH) !== undefined;
-  for (const { title, command } of examples(settings.ports.GATEWAY_PORT, { grpcurl })) {
+  for (const { title, command } of examples(new URL(gatewayUrl).host, { grpcurl })) {
     print(`# ${title}`);
     print(command);
     print("");

@@ -1,27 +1,32 @@
-import { existsSync, watch } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { watch } from "chokidar";
 
 const quietMs = 250;
 
 /**
- * Calls `changed` once the sources in these folders were written to and then left alone for a quarter of a second.
+ * Calls `changed` once the sources in these folders were written to, replaced or removed, and then left alone for a quarter of a
+ * second. Resolves when they are watched.
  * @returns what ends the watching
  */
-export function watchSource(folders: readonly string[], changed: () => void): () => void {
+export async function watchSource(folders: readonly string[], changed: () => void): Promise<() => Promise<void>> {
   let timer: NodeJS.Timeout | undefined;
-  const watchers = folders.filter(existsSync).map((folder) =>
-    watch(folder, { recursive: true }, (_event, file) => {
-      if (file === null || !isSource(join(folder, file))) return;
-      clearTimeout(timer);
-      timer = setTimeout(changed, quietMs);
-    }),
-  );
-  return () => {
+  const watcher = watch(folders.filter(existsSync), {
+    ignoreInitial: true,
+    ignored: (path, stats) =>
+      /[\\/](node_modules|\.turbo)$/.test(path) || (stats?.isFile() === true && !isSource(path)),
+  });
+  watcher.on("all", (_event, path) => {
+    if (!isSource(path)) return;
     clearTimeout(timer);
-    for (const watcher of watchers) watcher.close();
+    timer = setTimeout(changed, quietMs);
+  });
+  await new Promise<void>((resolve) => watcher.once("ready", resolve));
+  return async () => {
+    clearTimeout(timer);
+    await watcher.close();
   };
 }
 
 function isSource(path: string): boolean {
-  return /\.(ts|json)$/.test(path) && !/\.test\.ts$/.test(path) && !path.includes("node_modules");
+  return /\.(ts|js|json|html)$/.test(path) && !/\.test\.ts$/.test(path);
 }

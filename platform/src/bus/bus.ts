@@ -7,9 +7,11 @@ import {
   StorageType,
 } from "@nats-io/jetstream";
 import { connect, headers, type NatsConnection, nanos } from "@nats-io/transport-node";
+import { ConfigError } from "../config.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { untilAnswered } from "../until-answered.ts";
+import { apiErrorCode } from "./bus-errors.ts";
 import { type BusMessage, createBatchPublisher, type Event } from "./event-batch.ts";
 import { natsServers } from "./nats-servers.ts";
 import { createTopology, type Topology } from "./topology.ts";
@@ -19,6 +21,8 @@ const retentionMs = 7 * dayMs;
 /** JetStream forgets the ids it has seen after this; effects are idempotent anyway. */
 const dedupeWindowMs = 10 * 60 * 1000;
 const publishTimeoutMs = 5_000;
+/** JetStream's number of "replicas > 1 not supported in non-clustered mode". */
+const replicasNotSupported = 10074;
 const notThereYet = "NATS is not there yet, trying again";
 /** A request to a cluster that elects a leader just then is lost: asked again soon, a start does not wait for it. */
 const managerTimeoutMs = 2_000;
@@ -123,7 +127,15 @@ export async function connectBus(
       duplicate_window: nanos(dedupeWindowMs),
       num_replicas: options.replicas,
     };
-    await untilAnswered(() => topology.ensureStream(name, config, isOwn), notThereYet, log, signal);
+    const ensure = async () => {
+      try {
+        await topology.ensureStream(name, config, isOwn);
+      } catch (error) {
+        if (apiErrorCode(error) !== replicasNotSupported) throw error;
+        throw new ConfigError(`NATS_REPLICAS is ${options.replicas}, but that NATS is a single server`);
+      }
+    };
+    await untilAnswered(ensure, notThereYet, log, signal);
   }
 
   return {

@@ -1,4 +1,5 @@
 import type { Logger } from "../log.ts";
+import { listenFailure } from "../rpc/listen-failure.ts";
 import { reportNetworkErrors } from "../rpc/network-errors.ts";
 import { OnePortServer, portOf } from "../rpc/one-port.ts";
 import type { Metrics, Scrape } from "./metrics.ts";
@@ -35,7 +36,7 @@ export async function serveMetrics(
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(port, host, resolve);
+    server.once("error", (error) => reject(listenFailure(error, "/metrics", host, port))).listen(port, host, resolve);
   });
   return {
     port: portOf(server),

@@ -27,6 +27,7 @@ import { answerAsBinary, isGrpcWebText } from "./grpc-web-text.ts";
 import { addHealth, healthRoutes } from "./health.ts";
 import type { HoldBytes } from "./held-bytes.ts";
 import { compressions } from "./lean/compressions.ts";
+import { listenFailure } from "./listen-failure.ts";
 import { containRejection } from "./listener-guard.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
@@ -254,7 +255,9 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     return destination.rest === undefined || !options.foreignNeighbours;
   }
 
-  await app.listen({ host: options.host, port: options.port });
+  await app.listen({ host: options.host, port: options.port }).catch((error) => {
+    throw listenFailure(error, options.name, options.host, options.port);
+  });
   const port = portOf(app.server);
   log.debug({ port }, "listening");
   return {

@@ -18,7 +18,7 @@ export { type KeptProcess, keepProcess } from "../kept-process.ts";
 export { openRunFile } from "../run-file.ts";
 export type { Account } from "./account.ts";
 export { goProgram } from "./go-program.ts";
-export { choosePorts, isFree } from "./ports.ts";
+export { choosePorts, isFree, listenProblem } from "./ports.ts";
 export { ServerUnavailableError } from "./resolve-server.ts";
 
 export interface InfraOptions {

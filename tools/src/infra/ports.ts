@@ -7,12 +7,12 @@ const lowestPort = 20_000;
 const highestPort = 32_000;
 
 /**
- * Whether a server could listen on `port` now: nothing does, on loopback, on all addresses or on IPv6.
+ * Whether a server could listen on `port` now: nothing does, on loopback, on all addresses, on IPv6 or on `own`.
  * @throws Error (EACCES) when the port is privileged.
  */
-export async function isFree(port: number): Promise<boolean> {
+export async function isFree(port: number, own = "127.0.0.1"): Promise<boolean> {
   // A wildcard listener and a loopback listener can coexist on some systems, so each address is asked.
-  for (const host of ["127.0.0.1", "0.0.0.0", "::"]) {
+  for (const host of new Set(["127.0.0.1", "0.0.0.0", "::", own])) {
     const problem = await listenProblem(port, host);
     if (problem === "EADDRINUSE") return false;
     if (problem === "EACCES") throw Object.assign(new Error(`port ${port} needs more rights`), { code: problem });
@@ -20,7 +20,8 @@ export async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-function listenProblem(port: number, host: string): Promise<string | undefined> {
+/** The code of the error with which nothing can listen there now; undefined when something can. Port 0 is any. */
+export function listenProblem(port: number, host: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));

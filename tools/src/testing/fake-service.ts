@@ -4,11 +4,11 @@ import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { accepts } from "../infra/tcp.ts";
 
-const log = (level: number, msg: string) => console.log(JSON.stringify({ level, msg }));
+const log = (level: string, msg: string) => console.log(JSON.stringify({ level, msg }));
 const { env } = process;
 
 if (env.FAKE_SERVICE === "broken") {
-  log(50, "cannot read my configuration");
+  log("error", "cannot read my configuration");
   process.exit(1);
 }
 
@@ -23,18 +23,18 @@ const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => ({
   server: createServer(),
   port: Number(env[name]),
 }));
-log(40, `listening with keys in ${env.SERVICE_KEY_FILES?.split(",").length} files`);
+log("warn", `listening with keys in ${env.SERVICE_KEY_FILES?.split(",").length} files`);
 
 process.on("SIGTERM", async () => {
   if (env.FAKE_SERVICE === "stubborn") return;
   await sleep(300); // as if a last request had to be answered
   const path = /^unix:\/\/[^/]*(.*)$/.exec(env.REDIS_URL!)?.[1];
   const redis = path === undefined ? { port: Number(new URL(env.REDIS_URL!).port) } : { path };
-  log(40, (await accepts(redis)) ? "drained while redis was there" : "redis was gone");
+  log("warn", (await accepts(redis)) ? "drained while redis was there" : "redis was gone");
   for (const listening of [server, ...others.map((other) => other.server)]) listening.close();
   server.closeAllConnections();
 });
 
 // Last: whoever can connect may ask it to stop.
-for (const other of others) other.server.listen(other.port);
-server.listen(Number(env.GATEWAY_PORT));
+for (const other of others) other.server.listen(other.port, env.LISTEN_HOST);
+server.listen(Number(env.GATEWAY_PORT), env.LISTEN_HOST);

@@ -41,9 +41,13 @@ export async function freeShopPorts(dataDir: string): Promise<Record<string, num
 }
 
 /** Starts it on free ports; whatever it still runs at the end of the test is stopped. */
-export async function startFakeShop(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<FakeShop> {
+export async function startFakeShop(
+  dataDir: string,
+  env: NodeJS.ProcessEnv = {},
+  flags: readonly string[] = [],
+): Promise<FakeShop> {
   const ports = await freeShopPorts(dataDir);
-  const child = spawn(process.execPath, [join(import.meta.dirname, "fake-start.ts")], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "fake-start.ts"), ...flags], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env.PATH,

@@ -3,7 +3,14 @@ import { readSettings } from "../settings.ts";
 import { supervise } from "../supervisor.ts";
 import { terminal } from "../terminal.ts";
 
-const settings = readSettings(process.argv.slice(2), process.env);
-const ports = Object.values(settings.ports);
-const service = { name: "all-in-one", script: "tools/src/testing/fake-service.ts", ports };
-process.exitCode = await supervise(settings, [service], terminal());
+const { env } = process;
+const read = readSettings(process.argv.slice(2), env);
+// A copy of it that is about to be edited.
+const copy = env.FAKE_SOURCES;
+const settings = { ...read, sources: copy === undefined ? [] : [copy] };
+const script = copy === undefined ? "tools/src/testing/fake-service.ts" : `${copy}/service.ts`;
+process.exitCode = await supervise(
+  settings,
+  [{ name: "all-in-one", script, ports: Object.values(settings.ports) }],
+  terminal(),
+);

@@ -1,0 +1,26 @@
+import { gatewayConfig } from "@shop/gateway/config";
+import { inventoryConfig } from "@shop/inventory/config";
+import { ordersConfig } from "@shop/orders/config";
+import { ConfigError, platformConfig, readConfig } from "@shop/platform";
+import { usersConfig } from "@shop/users/config";
+
+const schemas = {
+  platform: platformConfig,
+  gateway: gatewayConfig,
+  users: usersConfig,
+  inventory: inventoryConfig,
+  orders: ordersConfig,
+};
+
+/**
+ * What the processes of the shop will read from this environment, or what they would refuse, one line for each variable. Asked
+ * before anything is started: a service would say it in its log, three servers later.
+ */
+export function readServiceSettings(env: NodeJS.ProcessEnv) {
+  try {
+    return { settings: readConfig(schemas, env), problems: [] };
+  } catch (error) {
+    if (error instanceof ConfigError) return { problems: error.message.split("\n") };
+    throw error;
+  }
+}
