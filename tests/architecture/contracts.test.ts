@@ -179,6 +179,7 @@ const notKept = new Set([
   ...["page_token", "etag", "password", "old_password", "new_password", "refresh_token"],
   ...[
     "AuthenticateRequest.username",
+    "ResetPasswordRequest.username",
     "ListUsersRequest.username_prefix",
     "UserProfile.username",
     "BatchGetProductsRequest.product_ids",

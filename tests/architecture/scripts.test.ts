@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
-const names = ["start", "dev", "generate", "check", "test", "bench", "seed", "import", "service-keys"];
+const names = ["start", "dev", "generate", "check", "test", "bench", "seed", "import", "admin", "service-keys"];
 
 function scriptsOf(manifest: string): string[] {
   const { scripts = {} } = JSON.parse(readFileSync(join(repositoryRoot, manifest), "utf8")) as {

@@ -77,6 +77,8 @@ beforeAll(async () => {
         return { authorization: `Bearer ${forgedToken}`, [internalCredentialHeader]: forgedToken };
       case "platform":
         return serviceHeaders(shop.dataDir, "orders", "inventory");
+      case "starter":
+        return serviceHeaders(shop.dataDir, "starter", "users");
       case "leaver":
         return { ...(await signUp()).headers };
       default:

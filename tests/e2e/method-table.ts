@@ -12,7 +12,7 @@ import { password, shop, unique } from "./shopping.ts";
  * Who calls. `owner` has one order, `customer` is another customer, `leaver` a new customer at each call, `platform` is
  * the service orders, which calls inventory.
  */
-export type Caller = "nobody" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform";
+export type Caller = "nobody" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform" | "starter";
 
 /** What is there before the rows are tried. All JSON is canonical protobuf JSON. */
 export interface World {
@@ -74,6 +74,7 @@ export const mayCall: Readonly<Record<string, "anybody" | "accounts" | "admins" 
   "shop.users.v1.UserService/SetRoles": "admins",
   "shop.users.v1.UserService/DisableUser": "admins",
   "shop.users.v1.UserService/EnableUser": "admins",
+  "shop.users.v1.UserService/ResetPassword": "platform",
   "shop.users.v1.UserService/ListSecurityEvents": "admins",
   "shop.common.v1.TokenKeyService/ListTokenKeys": "anybody",
   "shop.inventory.v1.InventoryService/CreateProduct": "admins",
@@ -146,6 +147,7 @@ export const invalidRequests: Readonly<Record<string, JsonObject>> = {
   "shop.users.v1.UserService/SetRoles": { userId: "none" },
   "shop.users.v1.UserService/DisableUser": { userId: "none" },
   "shop.users.v1.UserService/EnableUser": { userId: "none" },
+  "shop.users.v1.UserService/ResetPassword": {},
   "shop.users.v1.UserService/ListSecurityEvents": { pageSize: -1 },
   "shop.common.v1.TokenKeyService/ListTokenKeys": {},
   "shop.inventory.v1.InventoryService/CreateProduct": { product: {} },
@@ -503,6 +505,20 @@ const accounts: readonly Row[] = [
     says: "does not leave the shop without an administrator",
     request: () => ({ password: shop.admin.password }),
     refuses: { code: "FailedPrecondition", reason: "LAST_ADMIN" },
+  },
+  {
+    method: UserService.method.resetPassword,
+    as: "starter",
+    says: "gives an account another password",
+    request: async (world) => ({ username: (await world.newAccount()).username, newPassword: "one that is known" }),
+    answers: () => ({ profile: profile(idOf("user")) }),
+  },
+  {
+    method: UserService.method.resetPassword,
+    as: "starter",
+    says: "does not know an account that is not there",
+    request: () => ({ username: "nobody-has-this-name", newPassword: "one that is known" }),
+    refuses: notFound("USER_NOT_FOUND"),
   },
   {
     method: UserService.method.listUsers,

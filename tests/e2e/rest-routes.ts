@@ -60,6 +60,12 @@ export const restCalls: Readonly<Record<string, (request: JsonObject) => RestCal
     body,
     answers: "profile",
   }),
+  "shop.users.v1.UserService/ResetPassword": (body) => ({
+    verb: "POST",
+    path: "/admin/users:resetPassword",
+    body,
+    answers: "profile",
+  }),
   "shop.users.v1.UserService/ListSecurityEvents": (query) => ({ verb: "GET", path: "/admin/security-events", query }),
   "shop.common.v1.TokenKeyService/ListTokenKeys": () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
   "shop.inventory.v1.InventoryService/CreateProduct": ({ product, ...query }) => ({

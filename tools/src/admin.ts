@@ -22,6 +22,6 @@ export async function describeAdmin(
   }
   if (response.status !== 401) return `${username} (signing in to check the password answered ${response.status})`;
   return generated
-    ? "exists already; its password is not kept here (docs/runbook.md says how to make another)"
+    ? "exists already; its password is not kept here (npm run admin -- reset-password makes another)"
     : `exists already, but ${username} with the password of ADMIN_PASSWORD cannot sign in`;
 }

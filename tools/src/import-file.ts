@@ -1,4 +1,4 @@
-import { inventoryClient } from "./inventory-client.ts";
+import { inventoryClient } from "./internal-clients.ts";
 import { type ProductRow, productRows } from "./product-rows.ts";
 
 /** Rows of a call: each answers how far it is. */

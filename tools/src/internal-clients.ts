@@ -1,8 +1,11 @@
-import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createLogger, createServiceCredentials, internalCredentialHeader, readServiceKeys } from "@shop/platform";
 import { serviceKeyFiles } from "./service-keys.ts";
+
+const usersTimeoutMs = 10_000;
 
 /** A client of the inventory service, as the starter. Throws a ConfigError when its key is not in `dataDir`. */
 export function inventoryClient(options: {
@@ -10,6 +13,24 @@ export function inventoryClient(options: {
   readonly dataDir: string;
   readonly timeoutMs: number;
 }): Client<typeof InventoryService> {
+  return createClient(
+    InventoryService,
+    starterTransport({ ...options, service: "inventory", url: options.inventoryUrl }),
+  );
+}
+
+/** A client of the users service, as the starter. Throws a ConfigError when its key is not in `dataDir`. */
+export function usersClient(url: string, dataDir: string): Client<typeof UserService> {
+  return createClient(UserService, starterTransport({ service: "users", url, dataDir, timeoutMs: usersTimeoutMs }));
+}
+
+/** Calls a service at its own port, with credentials that the starter's key signs. */
+function starterTransport(options: {
+  readonly service: string;
+  readonly url: string;
+  readonly dataDir: string;
+  readonly timeoutMs: number;
+}): Transport {
   const { privateFile, publicFile } = serviceKeyFiles(options.dataDir);
   const credentials = createServiceCredentials(
     readServiceKeys({
@@ -20,14 +41,13 @@ export function inventoryClient(options: {
     }),
   );
   const signed: Interceptor = (next) => async (request) => {
-    request.header.set(internalCredentialHeader, credentials.issue("starter", "inventory", "call"));
+    request.header.set(internalCredentialHeader, credentials.issue("starter", options.service, "call"));
     return await next(request);
   };
-  const transport = createConnectTransport({
-    baseUrl: options.inventoryUrl,
+  return createConnectTransport({
+    baseUrl: options.url,
     defaultTimeoutMs: options.timeoutMs,
     httpVersion: "1.1",
     interceptors: [signed],
   });
-  return createClient(InventoryService, transport);
 }

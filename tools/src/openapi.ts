@@ -45,7 +45,7 @@ const introduction = `Everything here can be called by Connect, gRPC and gRPC-We
 Sign in by \`POST /authenticate\` and send the access token along: \`Authorization: Bearer <access_token>\`. On the page at
 \`/docs\`, executing that operation signs the page in.
 
-Fields that are not needed are left out. Integers of 64 bits are text. Fields and parameters that are unknown are refused.
+A request can leave out whatever is not required; an answer has every field, but for messages that are not there. Integers of 64 bits are text. Fields and parameters that are unknown are refused.
 
 What makes something honours \`Idempotency-Key\`: made again under the same key it is made once. Operations that do not list that
 header, such as signing in, refreshing, reading and changing, ignore it.`;

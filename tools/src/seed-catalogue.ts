@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { inventoryClient } from "./inventory-client.ts";
+import { inventoryClient } from "./internal-clients.ts";
 import { sampleCatalogue } from "./sample-catalogue.ts";
 
 /** Products that are created at the same time. */

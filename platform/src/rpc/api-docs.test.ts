@@ -66,3 +66,22 @@ test("a port that is not described has neither", async () => {
     expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(404);
   }
 });
+
+test("a browser that asks for / is led to the page, and no other client is", async () => {
+  const { port } = await openTestPort({ openApi });
+  const ask = async (accept: string) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept }, redirect: "manual" });
+    await answer.arrayBuffer();
+    return [answer.status, answer.headers.get("location")];
+  };
+  expect(await ask("text/html,application/xhtml+xml,*/*;q=0.8")).toEqual([302, "/docs"]);
+  for (const accept of ["*/*", "application/json"]) expect(await ask(accept)).toEqual([404, null]);
+  const followed = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept: "text/html" } });
+  expect(await followed.text()).toContain("<!doctype html>");
+});
+
+test("a port that does not describe itself leads no browser anywhere", async () => {
+  const { port } = await openTestPort();
+  const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept: "text/html" }, redirect: "manual" });
+  expect(answer.status).toBe(404);
+});

@@ -27,9 +27,15 @@ const pagePolicy = [
 
 /**
  * Serves a description of the port, `GET /openapi.json`, and a page to read it and to try it out, `GET /docs`. Everything comes
- * from files that are read once, and is kept by browsers as long as it does not change.
+ * from files that are read once, and is kept by browsers as long as it does not change. A browser that asks for `/` is led to
+ * the page; for anything else there is nothing at `/`.
  */
 export function addApiDocs(app: FastifyInstance, openApi: Uint8Array): void {
+  // No route: for other clients it is a path like any other that is not there.
+  app.addHook("onRequest", async (request, reply) => {
+    const isPage = /^(GET|HEAD)$/.test(request.method) && /\btext\/html\b/i.test(request.headers.accept ?? "");
+    if (isPage && /^\/(\?|$)/.test(request.url)) return reply.redirect("/docs", 302);
+  });
   serve(app, { path: "/openapi.json", contentType: "application/json", content: openApi }, {});
   for (const page of pages()) serve(app, page, { "content-security-policy": pagePolicy });
 }

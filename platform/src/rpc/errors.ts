@@ -96,21 +96,24 @@ function fromDomainError(error: DomainError, domain: string): ConnectError {
  */
 function withBadRequest(error: ConnectError, domain: string): ConnectError {
   if (error.code !== Code.InvalidArgument || error.findDetails(ErrorInfoSchema).length > 0) return error;
-  const violations = error.findDetails(ViolationsSchema).flatMap((detail) => detail.violations);
-  const details =
-    violations.length === 0
-      ? error.details
-      : [
-          badRequest(
-            violations.map((violation) => ({
-              field: fieldPath(violation.field?.elements ?? []),
-              description: violation.message,
-              reason: violation.ruleId,
-            })),
-          ),
-        ];
+  const broken = error.findDetails(ViolationsSchema).flatMap((detail) => detail.violations);
   const info = { desc: ErrorInfoSchema, value: { reason: "INVALID_FIELDS", domain } };
-  return new ConnectError(error.rawMessage, error.code, undefined, [info, ...outgoing(details)], error);
+  if (broken.length === 0) {
+    return new ConnectError(error.rawMessage, error.code, undefined, [info, ...outgoing(error.details)], error);
+  }
+  const violations = broken.map((violation) => ({
+    field: fieldPath(violation.field?.elements ?? []),
+    description: violation.message,
+    reason: violation.ruleId,
+  }));
+  // Protovalidate's own message also has the names of rules, which say nothing to a person.
+  const [{ field, description }] = violations as [FieldViolation];
+  const more = violations.length - 1;
+  const message = [
+    field === "" ? description : `${field}: ${description}`,
+    ...(more === 0 ? [] : [`and ${more} more violation${more === 1 ? "" : "s"}`]),
+  ].join(", ");
+  return new ConnectError(message, error.code, undefined, [info, badRequest(violations)], error);
 }
 
 /** Only details that are still to be encoded can be sent; those that came over a wire are another service's words. */

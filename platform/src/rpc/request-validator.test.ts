@@ -7,7 +7,7 @@ import { openTestPort } from "./testing/test-port.ts";
 
 const words = "must be a number of at most 15 digits";
 const violation = { field: "dead_letter_id", description: words, reason: "string.pattern" };
-const message = `dead_letter_id: ${words} [string.pattern]`;
+const message = `dead_letter_id: ${words}`;
 
 test.for([
   ["Connect", (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
@@ -37,7 +37,6 @@ test("other rules, and their messages, stay", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/admin/dead-letters?page_size=101&consumer=%20`);
   expect(await answer.json()).toMatchObject({
-    message:
-      "page_size: must be greater than or equal to 0 and less than or equal to 100 [int32.gte_lte], and 1 more violation",
+    message: "page_size: must be greater than or equal to 0 and less than or equal to 100, and 1 more violation",
   });
 });

@@ -14,7 +14,12 @@ export interface SecurityLog {
   record(happened: Happened): Promise<void>;
 }
 
-const alarming: ReadonlySet<SecurityEventKind> = new Set(["refresh_token_reused", "roles_set", "disabled"]);
+const alarming: ReadonlySet<SecurityEventKind> = new Set([
+  "refresh_token_reused",
+  "roles_set",
+  "disabled",
+  "password_reset",
+]);
 
 /** Events are kept in the database for `keptMs`. */
 export function createSecurityLog(on: {

@@ -21,6 +21,7 @@ import { listTokenKeys } from "./rpc/list-token-keys.ts";
 import { listUsers } from "./rpc/list-users.ts";
 import { refreshToken } from "./rpc/refresh-token.ts";
 import { register } from "./rpc/register.ts";
+import { resetPassword } from "./rpc/reset-password.ts";
 import { setRoles } from "./rpc/set-roles.ts";
 import { signOut } from "./rpc/sign-out.ts";
 import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
@@ -115,6 +116,7 @@ export const users = defineModule({
             setRoles: setRoles({ users, security, clock }),
             disableUser: disableUser({ users, security, clock }),
             enableUser: enableUser({ users, security, clock }),
+            resetPassword: resetPassword({ users, passwords, security, clock }),
             listSecurityEvents: listSecurityEvents({ events: securityEvents, pageTokens }),
           })
           .service(TokenKeyService, { listTokenKeys: listTokenKeys({ tokenKeys }) }),

@@ -9,7 +9,8 @@ export type SecurityEventKind =
   | "roles_set"
   | "disabled"
   | "enabled"
-  | "deleted";
+  | "deleted"
+  | "password_reset";
 
 export interface SecurityEvent {
   readonly eventId: string;

@@ -6,6 +6,7 @@ import {
   EnableUserRequestSchema,
   ListUsersRequestSchema,
   RefreshTokenRequestSchema,
+  ResetPasswordRequestSchema,
   Role,
   SetRolesRequestSchema,
 } from "@shop/gen/shop/users/v1/user_service_pb";
@@ -19,6 +20,7 @@ import { disableUser } from "./disable-user.ts";
 import { enableUser } from "./enable-user.ts";
 import { listUsers } from "./list-users.ts";
 import { refreshToken } from "./refresh-token.ts";
+import { resetPassword } from "./reset-password.ts";
 import { setRoles } from "./set-roles.ts";
 
 type Caller = { userId?: string; sessionId?: string; refreshToken?: string };
@@ -41,6 +43,8 @@ async function openAccountCalls() {
       await setRoles(on)(create(SetRolesRequestSchema, { ...userId(caller), roles }), nobody),
     disable: async (caller: Caller) => await disableUser(on)(create(DisableUserRequestSchema, userId(caller)), nobody),
     enable: async (caller: Caller) => await enableUser(on)(create(EnableUserRequestSchema, userId(caller)), nobody),
+    resetPassword: async (username: string, newPassword: string) =>
+      await resetPassword(on)(create(ResetPasswordRequestSchema, { username, newPassword }), nobody),
     list: async (usernamePrefix: string, pageSize = 0, pageToken = "") =>
       await listUsers({ ...on, pageTokens: createPageTokens(() => ["a secret"]) })(
         create(ListUsersRequestSchema, { usernamePrefix, pageSize, pageToken }),
@@ -59,6 +63,31 @@ test("a new password takes the place of the old one, and only the session that c
   await expect(refresh(laptop)).rejects.toMatchObject({ reason: "REFRESH_TOKEN_INVALID" });
   await expect(signIn(phone.username)).rejects.toMatchObject({ reason: "WRONG_CREDENTIALS" });
   await refresh(await signIn(phone.username, "battery staple"));
+});
+
+test("a lost password is replaced, all sessions end, and every account keeps its roles", async () => {
+  const { signUp, signIn, setRoles, resetPassword, refresh, list } = await openAccountCalls();
+  const [lost, other] = [await signUp(), await signUp()];
+  for (const caller of [lost, other]) await setRoles(caller, ADMIN);
+  const again = await signIn(lost.username);
+  for (let attempt = 0; attempt < 2; attempt++) await resetPassword(lost.username.toUpperCase(), "battery staple");
+  for (const caller of [lost, again]) {
+    await expect(refresh(caller)).rejects.toMatchObject({ reason: "REFRESH_TOKEN_INVALID" });
+  }
+  await expect(signIn(lost.username)).rejects.toMatchObject({ reason: "WRONG_CREDENTIALS" });
+  await refresh(await signIn(lost.username, "battery staple"));
+  await refresh(other);
+  const roles = [(await list(lost.username)).users![0], (await list(other.username)).users![0]].map(
+    (user) => user!.roles,
+  );
+  expect(roles).toEqual([[ADMIN], [ADMIN]]);
+});
+
+test("a lost password is not replaced by one that attackers try first, nor that of an account that is not there", async () => {
+  const { signUp, resetPassword } = await openAccountCalls();
+  const { username } = await signUp();
+  await expect(resetPassword(username, "password")).rejects.toMatchObject({ reason: "PASSWORD_TOO_COMMON" });
+  await expect(resetPassword(`${username}-not`, "battery staple")).rejects.toMatchObject({ reason: "USER_NOT_FOUND" });
 });
 
 test("a wrong old password changes nothing", async () => {

@@ -14,6 +14,7 @@ const kinds: Readonly<Record<SecurityEventKind, KindOnTheWire>> = {
   disabled: KindOnTheWire.DISABLED,
   enabled: KindOnTheWire.ENABLED,
   deleted: KindOnTheWire.DELETED,
+  password_reset: KindOnTheWire.PASSWORD_RESET,
 };
 
 export function toSecurityEventMessage(event: SecurityEvent): MessageInitShape<typeof SecurityEventSchema> {

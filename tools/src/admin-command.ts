@@ -1,0 +1,35 @@
+import { randomBytes } from "node:crypto";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
+import { loadDotEnv } from "./dot-env.ts";
+import { usersClient } from "./internal-clients.ts";
+import { readSettings } from "./settings.ts";
+import { orExit } from "./start-error.ts";
+
+// `npm run admin -- reset-password [username]`: replaces the password of an administrator who has lost it.
+orExit(loadDotEnv);
+const [command, username = process.env.ADMIN_USERNAME || "admin", ...rest] = process.argv.slice(2);
+if (command !== "reset-password" || rest.length > 0) {
+  console.error(
+    "npm run admin -- reset-password [username] gives an account (admin, or ADMIN_USERNAME) a new password",
+  );
+  process.exit(2);
+}
+const { host, ports, dataDir } = orExit(() => readSettings([], process.env));
+const usersUrl = process.env.USERS_URL?.split(",")[0] || `http://${host}:${ports.USERS_PORT}`;
+const password = randomBytes(15).toString("base64url");
+try {
+  const { profile } = await usersClient(usersUrl, dataDir).resetPassword({ username, newPassword: password });
+  console.log(`${profile!.username} / ${password}   (made up now and shown this once)`);
+  console.log("All of its sessions have ended.");
+  if (!profile!.roles.includes(Role.ADMIN)) console.log("It is not an administrator's account.");
+  if (profile!.disabled) console.log("The account is disabled: another administrator has to enable it.");
+} catch (error) {
+  const { code, rawMessage } = ConnectError.from(error);
+  if (code === Code.NotFound) console.error(`There is no account called ${username}`);
+  else {
+    console.error(`The password could not be reset at ${usersUrl}: ${rawMessage}`);
+    console.error("Is the shop running (npm start) with the same DATA_DIR?");
+  }
+  process.exitCode = 1;
+}
