@@ -17,7 +17,7 @@ export async function confirmPassword(
   const confirmed = await on.limits.attempt(username, context, async () => {
     // Who has a session has signed in.
     const caller = { address: clientAddressOf(context), isKnown: true };
-    if (await on.passwords.verify(passwordHash, password, context.signal, caller)) return true;
+    if ((await on.passwords.verify(passwordHash, password, context.signal, caller)).matches) return true;
     await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });
     return undefined;
   });

@@ -20,3 +20,15 @@ test.each(["correct horse battery staple", "ada.lovelace!", "passwort mit Umlaut
   "%s is taken",
   (password) => expect(check(password)).not.toThrow(),
 );
+
+test.each([
+  ["eight that are four once composed", "e\u0301".repeat(4)],
+  ["half of a surrogate pair", "correct horse\ud800"],
+])("%s are refused", (_what, password) => {
+  expect(check(password)).toThrow(
+    expect.objectContaining({
+      reason: "INVALID_FIELDS",
+      facts: { violations: [expect.objectContaining({ field: "password" })] },
+    }),
+  );
+});

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { hashSync } from "@node-rs/argon2";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createPasswords } from "./passwords.ts";
 
@@ -18,9 +19,9 @@ test("passwords are hashed with Argon2id at the given cost", async () => {
 test("only the right password of a known account matches", async () => {
   const passwords = await open();
   const hash = await passwords.hash("correct horse");
-  expect(await passwords.verify(hash, "correct horse")).toBe(true);
-  expect(await passwords.verify(hash, "wrong horse")).toBe(false);
-  expect(await passwords.verify(undefined, "correct horse")).toBe(false);
+  expect(await passwords.verify(hash, "correct horse")).toMatchObject({ matches: true });
+  expect(await passwords.verify(hash, "wrong horse")).toMatchObject({ matches: false });
+  expect(await passwords.verify(undefined, "correct horse")).toMatchObject({ matches: false });
 });
 
 test("what exceeds the queue is refused at once, and the queue goes on", async () => {
@@ -105,7 +106,57 @@ test.each([
   ["less", { memoryKib: 8_192, passes: 1 }, false],
 ])("a hash made at OWASP's cost is outdated or not once %s is asked for", async (_what, cost, expected) => {
   const hash = await (await open()).hash("correct horse");
-  expect((await open({ cost: { ...owasp, ...cost } })).isOutdated(hash)).toBe(expected);
+  const passwords = await open({ cost: { ...owasp, ...cost } });
+  expect(await passwords.verify(hash, "correct horse")).toEqual({ matches: true, isOutdated: expected });
+});
+
+describe("a password is compared as OpaqueString (RFC 8265):", () => {
+  const forms: readonly (readonly [string, string, string])[] = [
+    ["composed and decomposed", "k\u00e4nnchen f\u00fcr 2", "ka\u0308nnchen fu\u0308r 2"],
+    ["with blanks of any kind", "correct horse battery", "correct\u00a0horse\u3000battery"],
+    ["marks in another order", "a\u0323\u0302bcdefgh", "a\u0302\u0323bcdefgh"],
+    [
+      "Hangul in syllables and letters",
+      "\ud55c\uae00 \ube44\ubc00\ubc88\ud638",
+      "\ud55c\uae00 \ube44\ubc00\ubc88\ud638".normalize("NFD"),
+    ],
+  ];
+
+  test.each(forms)("%s are one", async (_what, one, other) => {
+    const passwords = await open();
+    for (const [first, second] of [
+      [one, other],
+      [other, one],
+    ] as const)
+      expect(await passwords.verify(await passwords.hash(first), second)).toEqual({ matches: true, isOutdated: false });
+  });
+
+  test.each([
+    ["case", "Correct Horse", "correct horse"],
+    ["full width", "correct horse", "ｃorrect horse"],
+    ["blanks at the ends", "correct horse", " correct horse"],
+    ["blanks in a row", "correct horse", "correct  horse"],
+    ["an accent", "kännchen 42", "kannchen 42"],
+  ])("%s matters", async (_what, one, other) => {
+    const passwords = await open();
+    expect(await passwords.verify(await passwords.hash(one), other)).toMatchObject({ matches: false });
+  });
+
+  test.each(forms)(
+    "a hash of the password as it was typed is accepted, and outdated: %s",
+    async (_what, _one, typed) => {
+      const passwords = await open();
+      const earlier = hashSync(typed, {
+        algorithm: 2,
+        memoryCost: owasp.memoryKib,
+        timeCost: owasp.passes,
+        parallelism: 1,
+      });
+      expect(await passwords.verify(earlier, typed)).toEqual({ matches: true, isOutdated: true });
+      expect(await passwords.verify(earlier, `${typed}!`)).toMatchObject({ matches: false });
+      expect(await passwords.verify(undefined, typed)).toMatchObject({ matches: false });
+    },
+  );
 });
 
 test("in a crowd answers come together, and when it is over each comes at once", async () => {
@@ -132,7 +183,7 @@ test("hashes are computed, one after the other, while the event loop is busy", a
   const deadline = performance.now() + 20_000;
   while (otherThreadsMs() < enough && performance.now() < deadline);
   expect(performance.now()).toBeLessThan(deadline);
-  expect(await Promise.all(compared)).toEqual(Array(40).fill(true));
+  expect((await Promise.all(compared)).map(({ matches }) => matches)).toEqual(Array(40).fill(true));
 });
 
 /** Processor time of this process without that of this thread. */

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { FairShares, networksPerSite, newSecret, sharersOf } from "@shop/platform";
 import { tooManyPasswordHashes } from "./domain/errors.ts";
+import { opaqueString } from "./domain/opaque-string.ts";
 import type { HashCost, PasswordAnswer, PasswordRequest } from "./password-worker.ts";
 
 /** Of what may be computed and wait callers get this part who have not signed in before; the rest is for those who have. */
@@ -14,24 +15,30 @@ export interface HashCaller {
   readonly isKnown: boolean;
 }
 
+export interface PasswordMatch {
+  readonly matches: boolean;
+  /** The hash was made at less than what one costs now, or of another form: to be replaced, now that the password is known. */
+  readonly isOutdated: boolean;
+}
+
 /**
  * Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. Who gives up while waiting leaves
  * the queue: `signal` is the call's, and its reason is what is thrown then.
  */
 export interface Passwords {
+  /** Hashes the password in the form of {@link opaqueString}. */
   hash(password: string, signal?: AbortSignal, caller?: HashCaller): Promise<string>;
   /**
-   * Computes one hash whatever happens, and answers false when there is nothing to compare it with: so that time does not tell
-   * which names exist.
+   * Compares a password with a hash, also with one that an earlier release made of the password as it was typed. That costs a
+   * second hash where the password has another form. It is computed whatever happens, and nothing matches when there is no hash
+   * to compare with: so that time does not tell which names exist.
    */
   verify(
     passwordHash: string | undefined,
     password: string,
     signal?: AbortSignal,
     caller?: HashCaller,
-  ): Promise<boolean>;
-  /** Whether the hash was made at less than what one costs now. */
-  isOutdated(passwordHash: string): boolean;
+  ): Promise<PasswordMatch>;
   /** Ends the threads that compute; what waits for them is never answered. */
   close(): Promise<void>;
 }
@@ -89,15 +96,22 @@ export async function createPasswords(limits: {
   }
 
   const nobodysHash = await compute<string>(newSecret(), undefined, undefined, undefined);
+  function isCheap(passwordHash: string): boolean {
+    const [, m, t, p] = /[$]m=(\d+),t=(\d+),p=(\d+)[$]/.exec(passwordHash) ?? [];
+    return Number(m) < limits.cost.memoryKib || Number(t) < limits.cost.passes || Number(p) < limits.cost.lanes;
+  }
+
   return {
-    hash: (password, signal, caller) => compute<string>(password, undefined, signal, caller),
-    async verify(passwordHash, password, signal, caller) {
-      const matches = await compute<boolean>(password, passwordHash ?? nobodysHash, signal, caller);
-      return matches && passwordHash !== undefined;
-    },
-    isOutdated(passwordHash) {
-      const [, m, t, p] = /[$]m=(\d+),t=(\d+),p=(\d+)[$]/.exec(passwordHash) ?? [];
-      return Number(m) < limits.cost.memoryKib || Number(t) < limits.cost.passes || Number(p) < limits.cost.lanes;
+    hash: (password, signal, caller) => compute<string>(opaqueString(password), undefined, signal, caller),
+    async verify(passwordHash = nobodysHash, password, signal, caller) {
+      const compare = async (form: string) => await compute<boolean>(form, passwordHash, signal, caller);
+      const normalized = opaqueString(password);
+      const isCurrent = await compare(normalized);
+      const isEarlier = !isCurrent && normalized !== password && (await compare(password));
+      return {
+        matches: (isCurrent || isEarlier) && passwordHash !== nobodysHash,
+        isOutdated: isEarlier || isCheap(passwordHash),
+      };
     },
     async close() {
       await Promise.all(workers.map(({ terminate }) => terminate()));

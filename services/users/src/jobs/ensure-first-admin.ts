@@ -29,6 +29,10 @@ export async function ensureFirstAdmin(
     on.log.info({ username: config.ADMIN_USERNAME }, "the first administrator was made");
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
+    if (error.reason === "INVALID_FIELDS") {
+      on.log.error(`${error.message}: no administrator was made`);
+      return;
+    }
     if (error.reason === "PASSWORD_TOO_COMMON") {
       on.log.error("ADMIN_PASSWORD is one of the most common passwords: no administrator was made");
       return;

@@ -27,22 +27,21 @@ export function authenticate(on: {
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.authenticate> {
   return async (request, context) => {
-    const user = await on.limits.attempt(request.username, context, async (isKnown) => {
+    const signedIn = await on.limits.attempt(request.username, context, async (isKnown) => {
       const found = await on.users.findByUsername(request.username);
-      const matches = await on.passwords.verify(found?.passwordHash, request.password, context.signal, {
+      const { matches, isOutdated } = await on.passwords.verify(found?.passwordHash, request.password, context.signal, {
         address: clientAddressOf(context),
         isKnown,
       });
-      if (found !== undefined && matches && !found.disabled) return found;
+      if (found !== undefined && matches && !found.disabled) return { user: found, isOutdated };
       await on.security.record({ kind: "sign_in_failed", userId: found?.userId ?? "", actor: "anonymous" });
       if (matches) throw accountDisabled();
       return undefined;
     });
-    if (user === undefined) throw wrongCredentials();
-    // The only moment at which there is a password to hash anew.
-    if (on.passwords.isOutdated(user.passwordHash)) {
-      await on.users.keepHash(user, await on.passwords.hash(request.password));
-    }
+    if (signedIn === undefined) throw wrongCredentials();
+    const { user, isOutdated } = signedIn;
+    // The only moment at which there is a password to hash again.
+    if (isOutdated) await on.users.keepHash(user, await on.passwords.hash(request.password));
     const refreshToken = newRefreshToken();
     const now = on.clock();
     const session = {

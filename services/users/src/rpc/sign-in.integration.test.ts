@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { create } from "@bufbuild/protobuf";
+import { hashSync } from "@node-rs/argon2";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { contextOf } from "@shop/platform/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -97,6 +98,24 @@ test("who has gone costs no hash", async () => {
   ]);
   for (const call of calls) expect(call).toEqual({ status: "rejected", reason: "gone" });
   expect(hashCount()).toBe(before);
+});
+
+test("a hash of a password as it was typed lets its owner in, and becomes one of its form: then any keyboard's will do", async () => {
+  const { signUp, signIn, ...on } = await openTestUsers();
+  const { username } = await signUp();
+  const typed = "ka\u0308nnchen\u00a0caf\u00e9";
+  const before = (await on.users.findByUsername(username))!;
+  await on.users.keepHash(before, hashSync(typed, { algorithm: 2, memoryCost: 8_192, timeCost: 1, parallelism: 1 }));
+  const hash = async () => (await on.users.findByUsername(username))!.passwordHash;
+  const earlier = await hash();
+  await expect(signIn(username, `${typed}!`)).rejects.toThrow();
+  expect(await hash()).toBe(earlier);
+  expect(await signIn(username, typed)).toMatchObject({ userId: before.userId });
+  const current = await hash();
+  expect(current).not.toBe(earlier);
+  for (const form of [typed, "k\u00e4nnchen cafe\u0301", typed.normalize("NFC")])
+    expect(await signIn(username, form)).toMatchObject({ userId: before.userId });
+  expect(await hash()).toBe(current);
 });
 
 test("a password is hashed anew at the next sign-in once hashes cost more, and not again", async () => {
