@@ -7,8 +7,11 @@ import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
 
 /** Zero width space, word joiner, byte order mark. Joiners and marks of Persian, Indic scripts and emoji are not among them. */
 const stripped = /[\u200b\u2060\ufeff]/g;
-const invisible = /\p{Default_Ignorable_Code_Point}/u;
 const visible = /[^\s\p{Default_Ignorable_Code_Point}]/u;
+/** Text that is in its form already, as most is. */
+const plain = /^[!-~]+(?: [!-~]+)*$/;
+/** More marks on a letter than any script writes (UAX 15, 13). To sort them for NFC would take time that grows with their square. */
+const stackedMarks = /\p{M}{31}/u;
 
 /** C0, DEL and C1, line and paragraph separators, and what turns the direction of the text after it (CVE-2021-42574). */
 const notInLine = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
@@ -25,6 +28,8 @@ const rules: Readonly<Partial<Record<Text, { readonly refused: RegExp; readonly 
   },
 };
 
+const tooManyMarks = "must not have more than 30 marks on one letter";
+
 type ListValue = Iterable<unknown> & { set(index: number, value: unknown): unknown };
 
 /** A text of a message that is kept, by the option `(shop.common.v1.text)` of its field. */
@@ -36,35 +41,44 @@ interface KeptText {
 }
 
 /**
- * Takes invisible characters without a meaning out of all text that is kept, in every protocol, before the rules of the schema are
- * checked. A text of which nothing is visible becomes empty.
+ * Brings all text that is kept into one form, in every protocol, before the rules of the schema are checked: NFC, without blanks
+ * around it, without invisible characters that have no meaning; on one line each run of blanks, of whatever kind, is one space. A
+ * text of which nothing is visible becomes empty.
  */
 export function textInterceptor(): Interceptor {
   return (next) => async (request) => {
     const { input } = request.method;
     if (fieldsOf(input).length === 0) return await next(request);
     if (!request.stream) {
-      stripTexts(input, request.message);
+      normalizeTexts(input, request.message);
       return await next(request);
     }
-    return await next({ ...request, message: strippedEach(input, request.message) } as typeof request);
+    return await next({ ...request, message: normalizedEach(input, request.message) } as typeof request);
   };
 }
 
-async function* strippedEach<Desc extends DescMessage>(schema: Desc, messages: AsyncIterable<MessageShape<Desc>>) {
+async function* normalizedEach<Desc extends DescMessage>(schema: Desc, messages: AsyncIterable<MessageShape<Desc>>) {
   for await (const message of messages) {
-    stripTexts(schema, message);
+    normalizeTexts(schema, message);
     yield message;
   }
 }
 
-function stripTexts<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
-  for (const { value, replace } of keptTexts(reflect(schema, message), [])) {
-    if (!invisible.test(value)) continue;
-    const kept = value.replace(stripped, "");
-    const shown = visible.test(kept) ? kept : "";
-    if (shown !== value) replace(shown);
+function normalizeTexts<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
+  for (const { value, kind, replace } of keptTexts(reflect(schema, message), [])) {
+    if (value === "" || plain.test(value)) continue;
+    const normalized = normalizeText(value, kind);
+    if (normalized !== value) replace(normalized);
   }
+}
+
+function normalizeText(value: string, kind: Text): string {
+  const kept = value.replace(stripped, "");
+  if (!visible.test(kept)) return "";
+  // It is refused.
+  if (stackedMarks.test(kept)) return kept;
+  const text = kept.normalize("NFC").trim();
+  return kind === Text.LINE ? text.replace(/[\t\p{Zs}]+/gu, " ") : text;
 }
 
 /** What the kept texts of a message must not contain: to be asked of one that is sound otherwise, so of bounded size. */
@@ -75,6 +89,7 @@ export function textViolations<Desc extends DescMessage>(schema: Desc, message: 
     const { refused, words } = rules[kind]!;
     // A lone surrogate has no form in UTF-8.
     if (refused.test(value) || !value.isWellFormed()) violations.push(new Violation(words, "text", path, [], false));
+    else if (stackedMarks.test(value)) violations.push(new Violation(tooManyMarks, "text", path, [], false));
   }
   return violations;
 }

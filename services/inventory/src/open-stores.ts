@@ -1,8 +1,10 @@
 import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
 import { createProductCache } from "./product-cache.ts";
+import { createCategories, uniteCategories } from "./store/categories.ts";
 import { createLedgerStore, openLedger } from "./store/ledger-store.ts";
 import { createProductSearch } from "./store/product-search.ts";
 import { createProductStore, openProducts } from "./store/product-store.ts";
+import { completeSkuKeys } from "./store/sku-keys.ts";
 import { createStockAuditStore } from "./store/stock-audit-store.ts";
 import { createStockHistory } from "./store/stock-history.ts";
 import { openVocabulary } from "./store/vocabulary.ts";
@@ -16,6 +18,8 @@ export async function openStores({
 }: Pick<ModuleContext<unknown>, "db" | "bus" | "cache" | "log">) {
   const vocabulary = await openVocabulary(db);
   const productDocuments = await openProducts(db, vocabulary, log);
+  await completeSkuKeys(productDocuments, log);
+  await uniteCategories(db, productDocuments);
   const ledgerDocuments = await openLedger(db);
   await ensureOutboxIndex(ledgerDocuments);
   const outbox = createOutbox(ledgerDocuments, bus, log);
@@ -32,6 +36,7 @@ export async function openStores({
   });
   return {
     products,
+    categories: createCategories(productDocuments),
     search: createProductSearch({ products: productDocuments, vocabulary }),
     vocabulary,
     productCache,

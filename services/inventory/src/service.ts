@@ -53,7 +53,18 @@ export const inventory = defineModule({
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping, takeoverMs }) {
     const stores = await openStores({ db, bus, cache, log });
-    const { products, search, productDocuments, productCache, ledger, history, outbox, upkeep, auditStore } = stores;
+    const {
+      products,
+      categories,
+      search,
+      productDocuments,
+      productCache,
+      ledger,
+      history,
+      outbox,
+      upkeep,
+      auditStore,
+    } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
       revocations,
@@ -71,13 +82,13 @@ export const inventory = defineModule({
     return {
       routes: (router) =>
         router.service(InventoryService, {
-          createProduct: createProduct({ ledger, products, cache: productCache, clock }),
+          createProduct: createProduct({ ledger, products, categories, cache: productCache, clock }),
           listProducts: listProducts({ search, cache: productCache, pageTokens }),
           getProductByID: getProductByID({ products, cache: productCache }),
-          updateProduct: updateProduct({ products, cache: productCache, clock }),
+          updateProduct: updateProduct({ products, categories, cache: productCache, clock }),
           deleteProduct: deleteProduct({ products, cache: productCache, clock }),
           undeleteProduct: undeleteProduct({ products, cache: productCache, clock }),
-          importProducts: importProducts({ products, ledger, cache: productCache, clock }),
+          importProducts: importProducts({ products, categories, ledger, cache: productCache, clock }),
           adjustStock: adjustStock(stock),
           listStockMovements: listStockMovements({ ledger, products, pageTokens }),
           watchStock: watchStock({ products, history, watch }),

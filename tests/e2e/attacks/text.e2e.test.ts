@@ -112,6 +112,70 @@ describe.each(clients)("over $name", (client) => {
     });
   });
 
+  test("text is kept in one form: composed, without blanks around it, and with one space for each run of blanks", async () => {
+    const add = async (product: JsonObject) => {
+      const method = InventoryService.method.createProduct;
+      return await client.call({ method, headers: admin.headers, request: newProduct(product) });
+    };
+    const category = unique("Cafe\u0301");
+    const sku = unique("form");
+    const added = await add({
+      name: "\u3000Tea\u00a0\u2003 po\u0308t\t\n",
+      description: " one\n\n\ttwo\u00a0 \u1100\u1161 ",
+      category: ` ${category}`,
+      sku: `\u00a0${sku}\u2009`,
+      attributes: { color: "dark\u202f\u202fred" },
+    });
+    const composed = category.normalize("NFC");
+    expect(added).toMatchObject({
+      message: {
+        product: {
+          name: "Tea p\u00f6t",
+          description: "one\n\n\ttwo\u00a0 \uac00",
+          category: composed,
+          sku,
+          attributes: { color: "dark red" },
+        },
+      },
+    });
+    expect(await add({ category: composed.toUpperCase(), sku: sku.toUpperCase() })).toMatchObject({
+      error: { code: "AlreadyExists", reason: "SKU_TAKEN" },
+    });
+    expect(await add({ category: composed.toUpperCase() })).toMatchObject({
+      message: { product: { category: composed } },
+    });
+    const listed = await nobody.inventory.listProducts({ category: composed.toLowerCase(), countCategories: true });
+    expect(listed.products).toHaveLength(2);
+    expect(listed.categoryCounts.filter((one) => one.category.toUpperCase() === composed.toUpperCase())).toMatchObject([
+      { category: composed, count: 2 },
+    ]);
+  });
+
+  test("a password is the same from any keyboard", async () => {
+    const username = unique("keyboard");
+    const call = async (method: AnyMethod, typed: string) =>
+      await client.call({ method, request: { username, password: typed } });
+    expect(await call(UserService.method.register, "k\u00e4nnchen\u00a0caf\u00e9")).not.toHaveProperty("error");
+    expect(await call(UserService.method.authenticate, "ka\u0308nnchen cafe\u0301")).not.toHaveProperty("error");
+    expect(await call(UserService.method.authenticate, "kannchen cafe")).toMatchObject({
+      error: { code: "Unauthenticated" },
+    });
+  });
+
+  test("marks without an end on a letter are refused at once", async () => {
+    const name = `a${"\u0301\u0316".repeat(100_000)}`;
+    const startedAt = performance.now();
+    for (const product of [{ name: `a${"\u0301".repeat(40)}` }, { name }, { description: name }])
+      expect(
+        await client.call({
+          method: InventoryService.method.createProduct,
+          headers: admin.headers,
+          request: newProduct(product),
+        }),
+      ).toMatchObject({ error: { code: "InvalidArgument" } });
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
   test("a text of which nothing is visible is none", async () => {
     for (const name of ["\u200b\ufeff", " \u200e\u200d", "\u2060"])
       expect(

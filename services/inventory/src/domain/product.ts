@@ -42,6 +42,8 @@ export interface ProductRequest {
   readonly id: string;
   /** Of what was asked for: the same name for something else is a mistake. */
   readonly hash: string;
+  /** As the product was made with: what comes into a category may be written otherwise than it was asked for. */
+  readonly category?: string;
 }
 
 /** Which state of a product it is: both only grow. Who knows of one change alone leaves the other at 0. */

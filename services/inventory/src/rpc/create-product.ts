@@ -12,6 +12,7 @@ import {
 } from "@shop/platform";
 import { newProduct, type Product, type ProductDetails, type ProductRequest } from "../domain/product.ts";
 import type { ProductCache } from "../product-cache.ts";
+import type { Categories } from "../store/categories.ts";
 import type { LedgerStore } from "../store/ledger-store.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { missingDetails, toDetails, toProductMessage } from "../wire/product.ts";
@@ -24,6 +25,7 @@ import { productRequestOf } from "../wire/product-request.ts";
 export function createProduct(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
+  readonly categories: Categories;
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.createProduct> {
@@ -36,22 +38,26 @@ export function createProduct(on: {
     const made = request && (await on.products.findByRequest(request));
     if (made === undefined) return undefined;
     if (made.hash !== request?.hash) throw requestIdReused(request?.id ?? "");
-    return newProduct(made.productId, details, stock, made.createTime);
+    const { category = details.category } = made;
+    return newProduct(made.productId, { ...details, category }, stock, made.createTime);
   }
 
   return async ({ product, requestId }, context) => {
     const wanted = product!;
-    const details = toDetails(wanted);
-    const missing = missingDetails(details);
+    const asked = toDetails(wanted);
+    const missing = missingDetails(asked);
     if (missing.length > 0) throw invalidFields(missing);
     const actor = actorOf(callerOf(context));
     const request = productRequestOf(requestId, wanted, actor);
-    const before = await repeated(request, details, wanted.stock);
+    const before = await repeated(request, asked, wanted.stock);
     if (before !== undefined) return { product: toProductMessage(before) };
 
+    const spellingOf = await on.categories.spellingsOf([asked.category]);
+    const details = { ...asked, category: spellingOf(asked.category) };
     const added = newProduct(newId("product"), details, wanted.stock, on.clock());
     let taken: unknown;
-    const outcome = await on.ledger.insertProducts([added], actor, request).catch((error: unknown) => {
+    const claim = request && { ...request, category: details.category };
+    const outcome = await on.ledger.insertProducts([added], actor, claim).catch((error: unknown) => {
       // Perhaps by the same request, made at the same moment.
       if (request === undefined || !(error instanceof DomainError && error.reason === "SKU_TAKEN")) throw error;
       taken = error;
@@ -61,7 +67,7 @@ export function createProduct(on: {
       await on.cache.changed(added);
       return { product: toProductMessage(added) };
     }
-    const first = await repeated(request, details, wanted.stock);
+    const first = await repeated(request, asked, wanted.stock);
     if (first === undefined) throw taken ?? requestUnsettled();
     return { product: toProductMessage(first) };
   };

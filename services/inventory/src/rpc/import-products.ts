@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { MethodImpl } from "@connectrpc/connect";
 import {
+  ImportChangeSchema,
   ImportErrorSchema,
   ImportProductsResponseSchema,
   type InventoryService,
@@ -9,10 +10,12 @@ import {
   ProductState,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { actorOf, callerOf, createMessageCheck, type FieldViolation, invalidFields } from "@shop/platform";
+import { foldText } from "../domain/fold-text.ts";
 import { createUpsert, type WantedProduct } from "../upsert-products.ts";
-import { missingDetails, toDetails } from "../wire/product.ts";
+import { fieldOf, missingDetails, toDetails } from "../wire/product.ts";
 
 const maxRows = 10_000;
+/** That are told, unless more rows have one. */
 const maxErrors = 1_000;
 /** Rows that are written together. */
 const rowsAtOnce = 250;
@@ -31,25 +34,43 @@ export function importProducts(
     const rowOf = new Map<string, number>();
     let row = 0;
     let waiting: WantedProduct[] = [];
+    let isDryRun: boolean | undefined;
 
     async function write(): Promise<void> {
-      const outcomes = await upsert(waiting, actor);
-      for (const outcome of outcomes.values()) told[outcome]++;
+      if (isDryRun) await preview();
+      else for (const outcome of (await upsert.write(waiting, actor)).values()) told[outcome]++;
       waiting = [];
+    }
+
+    async function preview(): Promise<void> {
+      for (const [{ sku }, { outcome, changed }] of await upsert.preview(waiting)) {
+        told[outcome]++;
+        if (outcome === "unchanged") continue;
+        const change = {
+          row: rowOf.get(foldText(sku))!,
+          sku,
+          created: outcome === "created",
+          fields: changed.map(fieldOf),
+        };
+        told.changes.push(create(ImportChangeSchema, change));
+      }
     }
 
     function refuse(sku: string, violations: readonly FieldViolation[]): void {
       told.refused++;
-      for (const { field, description } of violations.slice(0, maxErrors - told.errors.length)) {
+      for (const { field, description } of violations.slice(0, Math.max(1, maxErrors - told.errors.length))) {
         told.errors.push(create(ImportErrorSchema, { row, sku, field, description }));
       }
     }
 
-    for await (const { product = create(ProductSchema) } of requests) {
+    for await (const { product = create(ProductSchema), dryRun } of requests) {
       if (++row > maxRows)
         throw invalidFields([{ field: "product", description: `is one row more than ${maxRows}: begin another call` }]);
+      isDryRun ??= dryRun;
+      if (dryRun !== isDryRun)
+        throw invalidFields([{ field: "dry_run", description: "has to be the same in all rows" }]);
       const { sku } = product;
-      const first = rowOf.get(sku);
+      const first = rowOf.get(foldText(sku));
       const violations = [
         ...mistakesIn(product),
         ...(first === undefined ? [] : [{ field: "sku", description: `is that of row ${first}, too` }]),
@@ -58,7 +79,7 @@ export function importProducts(
         refuse(sku, violations);
         continue;
       }
-      rowOf.set(sku, row);
+      rowOf.set(foldText(sku), row);
       waiting.push(toWanted(product));
       if (waiting.length === rowsAtOnce) await write();
     }

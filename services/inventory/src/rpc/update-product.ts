@@ -2,8 +2,10 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type Clock, invalidFields } from "@shop/platform";
 import { productChanged, productNotFound } from "../domain/errors.ts";
-import { etagOf } from "../domain/product.ts";
+import { foldText } from "../domain/fold-text.ts";
+import { etagOf, type ProductDetails } from "../domain/product.ts";
 import type { ProductCache } from "../product-cache.ts";
+import type { Categories } from "../store/categories.ts";
 import type { ProductStore } from "../store/product-store.ts";
 import { toProductMessage } from "../wire/product.ts";
 import { applyChanges } from "../wire/product-changes.ts";
@@ -13,9 +15,18 @@ const attempts = 5;
 /** Changes the masked fields. With an etag a retry is ABORTED once the first try went through; without, it does the same again. */
 export function updateProduct(on: {
   readonly products: ProductStore;
+  readonly categories: Categories;
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.updateProduct> {
+  /** What comes into another category is written as it is written there; the spelling of its own can be changed. */
+  async function inItsCategory(read: ProductDetails, changed: ProductDetails): Promise<ProductDetails> {
+    const { category } = changed;
+    if (foldText(category) === foldText(read.category)) return changed;
+    const spellingOf = await on.categories.spellingsOf([category]);
+    return { ...changed, category: spellingOf(category) };
+  }
+
   return async ({ product, updateMask }) => {
     const { productId, etag } = product!;
     if (productId === "") throw invalidFields([{ field: "product.product_id", description: "is required" }]);
@@ -23,8 +34,9 @@ export function updateProduct(on: {
       const read = await on.products.findById(productId);
       if (read === undefined) throw productNotFound(productId);
       if (etag !== "" && etag !== etagOf(read)) throw productChanged(productId, etagOf(read));
-      const details = applyChanges(read, product!, updateMask);
-      if (details === read.details) return { product: toProductMessage(read) };
+      const changed = applyChanges(read, product!, updateMask);
+      if (changed === read.details) return { product: toProductMessage(read) };
+      const details = await inItsCategory(read.details, changed);
       const updated = await on.products.update(read, details, on.clock());
       if (updated !== undefined) {
         await on.cache.changed(updated);

@@ -9,6 +9,7 @@ import {
 } from "@shop/platform";
 import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
+import { foldText } from "../domain/fold-text.ts";
 import {
   type Closing,
   type Decision,
@@ -20,6 +21,7 @@ import {
 } from "../domain/ledger.ts";
 import type { Product, ProductRequest, ProductRevision } from "../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-document.ts";
+import { isSkuTaken, refuseTwins } from "./sku-keys.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** An entry of the ledger: written once, never changed, but for its outbox. */
@@ -238,6 +240,7 @@ export function createLedgerStore(on: {
         actor,
         time: first.createTime,
       });
+      await refuseTwins(products, skusOf(added));
       await vocabulary.learn(added.map(({ details }) => details));
       try {
         await client.withSession((session) =>
@@ -254,7 +257,7 @@ export function createLedgerStore(on: {
         return "inserted";
       } catch (error) {
         if (isDuplicateKey(error, "request")) return "request_made";
-        if (isDuplicateKey(error, "sku")) throw skuTaken(takenSku(error) ?? first.details.sku ?? "");
+        if (isSkuTaken(error)) throw skuTaken(takenSku(error, added) ?? "");
         throw error;
       }
     },
@@ -396,6 +399,11 @@ function stepKey(orderId: string, step: "decision" | "close" | "return"): string
   return `${orderId}:${step}`;
 }
 
-function takenSku(error: unknown): string | undefined {
-  return error instanceof MongoServerError ? error.keyValue?.sku : undefined;
+function takenSku(error: unknown, added: readonly Product[]): string | undefined {
+  const { sku, sku_key = foldText(sku ?? "") } = error instanceof MongoServerError ? (error.keyValue ?? {}) : {};
+  return skusOf(added).find((one) => foldText(one) === sku_key);
+}
+
+function skusOf(products: readonly Product[]): string[] {
+  return products.flatMap(({ details: { sku } }) => (sku === undefined ? [] : [sku]));
 }

@@ -1,3 +1,4 @@
+import { foldText } from "../domain/fold-text.ts";
 import {
   available,
   type Balance,
@@ -20,6 +21,8 @@ export interface ProductDocument {
   image_url: string;
   attributes: Record<string, string>;
   sku?: string;
+  /** The SKU as it is compared. */
+  sku_key?: string;
   /** What it was found by, when it is taken out of the catalogue: until then another product may carry it. */
   deleted_sku?: string;
   version: number;
@@ -43,6 +46,7 @@ export function toDocument(product: Product): ProductDocument {
     _id: product.productId,
     active: true,
     ...detailsToDocument(product.details),
+    ...skuFields(product.details.sku),
     version: product.version,
     ...balanceToDocument(product.balance),
     create_time: product.createTime,
@@ -65,6 +69,11 @@ export function detailsToDocument(details: ProductDetails) {
     terms: state === "active" ? termsOf(details) : [],
     name_key: nameKeyOf(name),
   };
+}
+
+/** The fields of a product that carries a SKU, and not one of the twins of `sku-keys.ts`. */
+export function skuFields(sku: string | undefined): Pick<ProductDocument, "sku" | "sku_key"> {
+  return sku === undefined ? {} : { sku, sku_key: foldText(sku) };
 }
 
 /** All that follows from the ledger. */

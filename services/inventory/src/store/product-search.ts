@@ -1,5 +1,6 @@
 import { type Collection, type Filter, type IndexDescription, MongoServerError } from "mongodb";
 import { searchTooBroad } from "../domain/errors.ts";
+import { foldText } from "../domain/fold-text.ts";
 import type { CategoryCounts, Listing, ListingOrder, ListingPlace, PriceRange } from "../domain/listing.ts";
 import type { Product } from "../domain/product.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type TermQuery,
   tiersOf,
 } from "../domain/search-terms.ts";
+import { byUse } from "./categories.ts";
 import { fromDocument, type ProductDocument } from "./product-document.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -175,8 +177,12 @@ export function createProductSearch(on: {
       const corrections = groups.length === 0 ? await correctionsFor(listing) : undefined;
       if (corrections !== undefined)
         groups = await countByCategory(listing, anywhereCorrected(listing.query!, corrections));
-      const counts = groups
-        .map(({ _id: category, count }) => ({ category, count }))
+      // Spellings of one category are one, called by the most used.
+      const counts = [...Map.groupBy(groups.toSorted(byUse), ({ _id }) => foldText(_id)).values()]
+        .map((spellings) => ({
+          category: spellings[0]!._id,
+          count: spellings.reduce((sum, { count }) => sum + count, 0),
+        }))
         .sort((a, b) => b.count - a.count || (a.category < b.category ? -1 : 1));
       const isPartial = counts.reduce((sum, { count }) => sum + count, 0) > maxCounted;
       return { counts: counts.slice(0, maxCategories), isPartial };

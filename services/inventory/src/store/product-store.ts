@@ -1,4 +1,4 @@
-import { isDuplicateKey, type Logger } from "@shop/platform";
+import type { Logger } from "@shop/platform";
 import type { Collection, Db, Filter } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
 import type { Balances } from "../domain/ledger.ts";
@@ -12,8 +12,10 @@ import {
   type ProductDocument,
   type ProductPart,
   partOf,
+  skuFields,
 } from "./product-document.ts";
 import { searchIndexes } from "./product-search.ts";
+import { findDocumentsBySkus, isSkuTaken, refuseTwins, skuIndexes } from "./sku-keys.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** The catalogue. What was taken out of it can't be found here; its stock is still the ledger's. */
@@ -23,7 +25,8 @@ export interface ProductStore {
   findSold(productIds: readonly string[], fields?: ReadonlySet<string>): Promise<Product[]>;
   /** What a named request made, also when it has left the catalogue since. */
   findByRequest(request: Pick<ProductRequest, "actor" | "id">): Promise<MadeProduct | undefined>;
-  findBySkus(skus: readonly string[]): Promise<Product[]>;
+  /** By the SKUs as they are asked for: case does not matter. */
+  findBySkus(skus: readonly string[]): Promise<ReadonlyMap<string, Product>>;
   /**
    * Writes new details over a version that was read; undefined when it is no longer the version there is. Throws SKU_TAKEN.
    */
@@ -45,6 +48,8 @@ export interface ProductStore {
 export interface MadeProduct extends Pick<Product, "productId" | "createTime"> {
   /** Of what was asked for. */
   readonly hash: string;
+  /** As the product was made with; undefined when that is what was asked for. */
+  readonly category: string | undefined;
 }
 
 export interface ProductChange {
@@ -69,7 +74,7 @@ export async function openProducts(
 ): Promise<Collection<ProductDocument>> {
   const products = db.collection<ProductDocument>("products");
   await products.createIndexes([
-    { key: { sku: 1 }, name: "sku", unique: true, partialFilterExpression: { sku: { $exists: true } } },
+    ...skuIndexes,
     // The product is the claim: kept as long as the product itself.
     {
       key: { "request.actor": 1, "request.id": 1 },
@@ -171,22 +176,25 @@ export function createProductStore(
           productId: document._id,
           createTime: document.create_time,
           hash: document.request.hash,
+          category: document.request.category,
         }
       );
     },
     async findBySkus(skus) {
-      const documents = await products.find({ sku: { $in: [...skus] } }, { hint: "sku" }).toArray();
-      return documents.map(fromDocument);
+      const documents = await findDocumentsBySkus(products, skus);
+      return new Map([...documents].map(([sku, document]) => [sku, fromDocument(document)]));
     },
     async update(read, details, now) {
+      const { sku } = details;
+      if (sku !== undefined && sku !== read.details.sku) await refuseTwins(products, [sku]);
       await vocabulary.learn([details]);
       try {
-        const document = await products.findOneAndUpdate(isStill(read), changeTo(details, now), {
+        const document = await products.findOneAndUpdate(isStill(read), changeTo(read, details, now), {
           returnDocument: "after",
         });
         return document === null ? undefined : fromDocument(document);
       } catch (error) {
-        if (isDuplicateKey(error, "sku")) throw skuTaken(details.sku ?? "");
+        if (isSkuTaken(error)) throw skuTaken(sku ?? "");
         throw error;
       }
     },
@@ -195,7 +203,7 @@ export function createProductStore(
       await vocabulary.learn(changes.map(({ details }) => details));
       const { matchedCount } = await products.bulkWrite(
         changes.map(({ read, details }) => ({
-          updateOne: { filter: isStill(read), update: changeTo(details, now) },
+          updateOne: { filter: isStill(read), update: changeTo(read, details, now) },
         })),
         { ordered: false },
       );
@@ -215,7 +223,7 @@ export function createProductStore(
               version: { $add: ["$version", 1] },
             },
           },
-          { $unset: "sku" },
+          { $unset: ["sku", "sku_key"] },
         ],
         { returnDocument: "after", projection: { version: 1 } },
       );
@@ -227,12 +235,13 @@ export function createProductStore(
         if (document === null) return undefined;
         const { deleted_sku: sku, version } = document;
         const { details } = fromDocument({ ...document, ...(sku !== undefined && { sku }) });
+        if (sku !== undefined) await refuseTwins(products, [sku]);
         await vocabulary.learn([details]);
         try {
           const restored = await products.findOneAndUpdate(
             { _id: productId, active: false, version },
             {
-              $set: { ...detailsToDocument(details), active: true, update_time: now },
+              $set: { ...detailsToDocument(details), ...skuFields(sku), active: true, update_time: now },
               $unset: { deleted_sku: true, delete_time: true },
               $inc: { version: 1 },
             },
@@ -241,7 +250,7 @@ export function createProductStore(
           if (restored !== null) return fromDocument(restored);
           // Somebody put it back, and it was taken out again: look again.
         } catch (error) {
-          if (isDuplicateKey(error, "sku")) throw skuTaken(sku ?? "");
+          if (isSkuTaken(error)) throw skuTaken(sku ?? "");
           throw error;
         }
       }
@@ -262,10 +271,12 @@ function isStill({ productId, version }: Product) {
   return { _id: productId, active: true, version };
 }
 
-function changeTo(details: ProductDetails, now: Date) {
+function changeTo(read: Product, details: ProductDetails, now: Date) {
+  const { sku } = details;
   return {
-    $set: { ...detailsToDocument(details), update_time: now },
-    ...(details.sku === undefined ? { $unset: { sku: true as const } } : {}),
+    // The key of a SKU that stays is not written: another product may have the plain one.
+    $set: { ...detailsToDocument(details), ...(sku !== read.details.sku && skuFields(sku)), update_time: now },
+    ...(sku === undefined ? { $unset: { sku: true as const, sku_key: true as const } } : {}),
     $inc: { version: 1 },
   };
 }

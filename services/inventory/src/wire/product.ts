@@ -40,6 +40,11 @@ export function toDetailsMessage(details: ProductDetails) {
   };
 }
 
+/** The field of a product that says this of it. */
+export function fieldOf(detail: keyof ProductDetails): string {
+  return detail === "imageUrl" ? "image_url" : detail;
+}
+
 /** What has to be there, and is not, below the path of the product. */
 export function missingDetails({ name, category, price }: ProductDetails, path = "product."): FieldViolation[] {
   return [

@@ -15,8 +15,9 @@ export const file_shop_common_v1_text: GenFile = /*@__PURE__*/
   fileDesc("ChlzaG9wL2NvbW1vbi92MS90ZXh0LnByb3RvEg5zaG9wLmNvbW1vbi52MSo7CgRUZXh0EhQKEFRFWFRfVU5TUEVDSUZJRUQQABINCglURVhUX0xJTkUQARIOCgpURVhUX0xJTkVTEAI6SQoEdGV4dBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0oYDIAEoDjIULnNob3AuY29tbW9uLnYxLlRleHRSBHRleHRiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
- * What a text that people write may hold. Of both kinds invisible characters without a meaning (U+200B, U+2060, U+FEFF) are taken
- * out; control characters and those that turn the direction of what follows (U+202A to U+202E, U+2066 to U+2069) are refused.
+ * What a text that people write may hold, and the form in which it is kept. Of both kinds invisible characters without a meaning
+ * (U+200B, U+2060, U+FEFF) and blanks around the text are taken out, and it is kept in NFC; control characters, those that turn
+ * the direction of what follows (U+202A to U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
  *
  * @generated from enum shop.common.v1.Text
  */
@@ -29,7 +30,7 @@ export const Text = {
   UNSPECIFIED: 0,
 
   /**
-   * One line.
+   * One line. Each run of blanks in it is kept as one space.
    *
    * @generated from enum value: TEXT_LINE = 1;
    */
@@ -44,8 +45,9 @@ export const Text = {
 } as const;
 
 /**
- * What a text that people write may hold. Of both kinds invisible characters without a meaning (U+200B, U+2060, U+FEFF) are taken
- * out; control characters and those that turn the direction of what follows (U+202A to U+202E, U+2066 to U+2069) are refused.
+ * What a text that people write may hold, and the form in which it is kept. Of both kinds invisible characters without a meaning
+ * (U+200B, U+2060, U+FEFF) and blanks around the text are taken out, and it is kept in NFC; control characters, those that turn
+ * the direction of what follows (U+202A to U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
  *
  * @generated from enum shop.common.v1.Text
  */
