@@ -58,6 +58,7 @@ export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { cutText } from "./rpc/refusal-limits.ts";
 export { requestIdReused, requestUnsettled, storedRequestIds } from "./rpc/request-id.ts";
 export { createMessageCheck } from "./rpc/request-validator.ts";
+export { repeatedKey } from "./rpc/rest/json-text.ts";
 export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";

@@ -75,14 +75,17 @@ async function configVariables(): Promise<Variable[]> {
     }));
 }
 
-/** The variables that the starter reads by name. PATH is the machine's, not ours. */
+/** Set by the machine and by npm, not for us. */
+const ofOthers: ReadonlySet<string> = new Set(["PATH", "INIT_CWD", "npm_config_dry_run"]);
+
+/** The variables that the starter and the other tools read by name. */
 function starterVariables(): string[] {
   const names = sourceFiles(["tools/src/**/*.ts"])
     .flatMap(nodesOf)
     .filter(ts.isPropertyAccessExpression)
     .filter(({ expression }) => /(^|\.)env$/.test(expression.getText()))
     .map(({ name }) => name.text);
-  return [...new Set(names)].filter((name) => name !== "PATH");
+  return [...new Set(names).difference(ofOthers)];
 }
 
 /** What .env.example lists: `# NAME=default`, below a comment. */

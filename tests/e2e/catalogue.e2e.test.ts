@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -23,20 +23,22 @@ beforeAll(async () => {
 });
 
 /** Runs `npm run import` on a file of that text; answers what it prints and whether it was content. */
-async function importText(name: string, text: string) {
+async function importText(name: string, text: string | Uint8Array, ...flags: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "shop-import-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, name);
   writeFileSync(file, text);
+  const { stdout, ...ended } = await runImport(file, ...flags);
+  return { printed: stdout.trim().split("\n"), code: ended.code };
+}
+
+async function runImport(...args: string[]) {
   const { dataDir, inventoryUrl } = shop;
   const own = { DATA_DIR: dataDir, INVENTORY_URL: inventoryUrl };
   const env = { ...ownEnvironment(), ...own };
-  const run = promisify(execFile)("npm", ["run", "--silent", "import", "--", file], { cwd: repositoryRoot, env });
-  const { stdout, code = 0 } = (await run.catch((error: { stdout: string; code: number }) => error)) as {
-    stdout: string;
-    code?: number;
-  };
-  return { printed: stdout.trim().split("\n"), code };
+  const run = promisify(execFile)("npm", ["run", "--silent", "import", "--", ...args], { cwd: repositoryRoot, env });
+  const ended: { stdout: string; stderr: string; code?: number } = await run.catch((error) => error);
+  return { stdout: ended.stdout, stderr: ended.stderr, code: ended.code ?? 0 };
 }
 
 test("a catalogue is imported from a file, found, sorted, paged, counted and sold, and the same file again changes nothing", async () => {
@@ -55,10 +57,10 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
   const first = await importText("products.csv", csv);
   expect(first.code).toBe(1);
   expect(first.printed).toEqual([
-    expect.stringMatching(/^line 34: .*minor_?units/i),
+    expect.stringMatching(/^line 33: the SKU .* is that of line 2, too/),
+    expect.stringMatching(/^line 34: price.minor_units is "a lot", but has to be a whole number/),
     expect.stringMatching(/^line 32, .*: price.currency_code must be a currency/),
     expect.stringMatching(/^line 32, .*: name is required/),
-    expect.stringMatching(/^line 33, .*: sku is that of row 1, too/),
     "33 rows: 30 created, 0 changed, 3 refused",
     "30 products created, 0 changed, 0 as they were, 3 rows refused",
   ]);
@@ -126,6 +128,60 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
     description: "",
     stock: 0,
   });
+});
+
+test("the sample of the README is imported, by a dry run first, in whatever encoding and with whatever separator", async () => {
+  const readme = readFileSync(join(repositoryRoot, "services/inventory/README.md"), "utf8");
+  const sku = unique("KET");
+  const sample = /^```csv\n(.*?)^```$/ms.exec(readme)![1]!.replaceAll("KET", sku);
+  const dryRun = await importText("products.csv", sample, "--dry-run");
+  expect(dryRun).toEqual({
+    code: 0,
+    printed: [
+      `line 2, ${sku}-1: would be created`,
+      `line 3, ${sku}-2: would be created`,
+      "2 rows: 2 created, 0 changed, 0 refused",
+      "2 products would be created, 0 would be changed, 0 as they were, 0 rows refused",
+    ],
+  });
+  const find = async () => (await nobody.inventory.listProducts({ query: sku, orderBy: "name" })).products;
+  expect(await find()).toEqual([]);
+  expect((await importText("products.csv", sample)).printed.at(-1)).toMatch(/^2 products created, 0 changed/);
+  expect(await find()).toMatchObject([
+    { sku: `${sku}-1`, name: "Kettle", category: "Kitchen", stock: 25, attributes: { color: "red" } },
+    { sku: `${sku}-2`, name: "Kettle, 2 l", price: { currencyCode: "EUR", minorUnits: 4990n }, stock: 10 },
+  ]);
+  const semicolons = sample.toLowerCase().replaceAll(", 2 l", "@").replaceAll(",", ";").replaceAll("@", ", 2 l");
+  const utf16 = Buffer.from(
+    `\ufeff${semicolons.replace("kettle;", " Kettle\u00a0;").replace('"kettle', '"Kettle').replaceAll("eur", "EUR")}`,
+    "utf16le",
+  );
+  expect((await importText("products.csv", utf16)).printed.at(-1)).toMatch(
+    /^0 products created, 0 changed, 2 as they were/,
+  );
+});
+
+test("what can't be imported is told in words, and nothing is written", async () => {
+  const sku = unique("NOPE");
+  const csv = `sku,name,category,price.currency_code,price.minor_units\n${sku}-1,Kettle,x,EUR,1\n${sku}-2,K\xe4nnchen,x,EUR,1\n`;
+  const folder = mkdtempSync(join(tmpdir(), "shop-import-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const latin1 = join(folder, "latin1.csv");
+  writeFileSync(latin1, Buffer.from(csv, "latin1"));
+  for (const [file, words] of [
+    ["nope.csv", /nope.csv there is no such file/],
+    [folder, /is a directory/],
+    [latin1, /line 3 can't be read as UTF-8.* Save it as UTF-8/],
+  ] as const) {
+    const { stderr, stdout, code } = await runImport(file);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(words);
+    expect(stderr).toMatch(/Nothing was written/);
+    expect(stderr).not.toMatch(/ at /);
+  }
+  for (const args of [[], ["one.csv", "two.csv"], ["--unknown", "one.csv"]])
+    expect(await runImport(...args)).toMatchObject({ code: 2, stderr: expect.stringContaining("Which file?") });
+  expect((await nobody.inventory.listProducts({ query: sku })).products).toEqual([]);
 });
 
 describe("ImportProducts, on the public port", () => {

@@ -1,26 +1,74 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { loadDotEnv } from "./dot-env.ts";
-import { importFile } from "./import-file.ts";
+import { type Imported, importFile } from "./import/import-file.ts";
+import { FileError } from "./import/text-file.ts";
+import { inventoryClient } from "./internal-clients.ts";
 import { readSettings } from "./settings.ts";
+import { onStopSignals } from "./stop-signals.ts";
+
+const callTimeoutMs = 60_000;
 
 loadDotEnv();
-const [file, ...rest] = process.argv.slice(2);
-if (file === undefined || rest.length > 0) {
-  console.error("Which file? npm run import -- products.csv (or products.ndjson)");
+const { file, dryRun } = readArguments();
+const [stop, kill] = [new AbortController(), new AbortController()];
+onStopSignals(
+  () => {
+    console.log("Stopping once the rows that are on their way are written; Ctrl-C again breaks off.");
+    stop.abort();
+  },
+  () => kill.abort(),
+);
+try {
+  const { ports, dataDir } = readSettings([], process.env);
+  const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0.1:${ports.INVENTORY_PORT}`;
+  const connect = () => inventoryClient({ inventoryUrl, dataDir, timeoutMs: callTimeoutMs });
+  const signals = { stop: stop.signal, kill: kill.signal };
+  report(inventoryUrl, await importFile({ file, connect, dryRun, log: console.log, ...signals }));
+} catch (error) {
+  const isFile = error instanceof FileError;
+  console.error(`${file} ${isFile ? "" : "could not be imported: "}${(error as Error).message}`);
+  console.error("Nothing was written.");
+  if (!isFile) console.error("Is the shop running (npm start) with the same DATA_DIR?");
+  process.exitCode = 1;
+}
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: { "dry-run": { type: "boolean" } } });
+    const [given, ...rest] = positionals;
+    if (given !== undefined && rest.length === 0) {
+      // Without "--" in front of it npm takes the flag for its own. It runs scripts in the root folder.
+      const isDryRun = values["dry-run"] ?? process.env.npm_config_dry_run === "true";
+      return { file: resolve(process.env.INIT_CWD ?? "", given), dryRun: isDryRun };
+    }
+  } catch {
+    // An unknown flag.
+  }
+  console.error("Which file? npm run import -- [--dry-run] products.csv (or products.ndjson)");
   process.exit(2);
 }
-const settings = readSettings([], process.env);
-const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0.1:${settings.ports.INVENTORY_PORT}`;
-try {
-  const { created, updated, unchanged, refused } = await importFile({
-    file,
-    inventoryUrl,
-    dataDir: settings.dataDir,
-    log: console.log,
-  });
-  console.log(`${created} products created, ${updated} changed, ${unchanged} as they were, ${refused} rows refused`);
+
+function report(inventoryUrl: string, imported: Imported): void {
+  const { created, updated, unchanged, refused, lastLine, error, unanswered, isStopped } = imported;
+  const would = dryRun ? " would be" : "";
+  if (isStopped || error !== undefined) {
+    process.exitCode = 1;
+    const why = isStopped ? "was stopped" : `broke off: ${(error as Error).message}`;
+    console.error(`The import of ${file} into ${inventoryUrl} ${why}`);
+    if (dryRun) console.error("Nothing was written: it was a dry run.");
+    else if (lastLine === 0) console.error(unanswered ? "No row is known to be written." : "Nothing was written.");
+    else console.error(`The rows up to line ${lastLine} are done, as counted below.`);
+    if (unanswered && !dryRun)
+      console.error(
+        `Lines ${unanswered.from} to ${unanswered.to} were sent, and may be written or not. No later line was.`,
+      );
+    else if (!dryRun && lastLine > 0) console.error("No later line was written.");
+    console.error("The same file can be imported again: rows that are written already change nothing.");
+    if (error !== undefined) console.error("Is the shop running (npm start) with the same DATA_DIR?");
+  }
+  console.log(
+    `${created} products${would} created, ${updated}${would} changed, ${unchanged} as they were, ${refused} rows refused`,
+  );
   if (refused > 0) process.exitCode = 1;
-} catch (error) {
-  console.error(`${file} could not be imported into ${inventoryUrl}: ${(error as Error).message}`);
-  console.error("Is the shop running (npm start) with the same DATA_DIR? What was written stays; begin again.");
-  process.exitCode = 1;
 }

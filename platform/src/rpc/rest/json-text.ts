@@ -78,7 +78,7 @@ function depthProblem(text: string): string | undefined {
 }
 
 /** The first key that an object of this valid JSON repeats; JSON.parse would silently keep the last. */
-function repeatedKey(text: string): string | undefined {
+export function repeatedKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];
   let keyNext = false;
   for (let at = 0; at < text.length; at++) {
