@@ -39,7 +39,7 @@ export function register(on: {
     if (usernameKey(made.username) !== usernameKey(username)) throw requestIdReused(requestId);
     const userId = await on.limits.attempt(username, context, async (isKnown) => {
       const caller = { address: clientAddressOf(context), isKnown };
-      const matches = await on.passwords.verify(made.passwordHash, password, context.signal, caller);
+      const { matches } = await on.passwords.verify(made.passwordHash, password, context.signal, caller);
       return matches ? made.userId : undefined;
     });
     if (userId === undefined) throw requestIdReused(requestId);
