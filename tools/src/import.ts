@@ -5,11 +5,13 @@ import { type Imported, importFile } from "./import/import-file.ts";
 import { FileError } from "./import/text-file.ts";
 import { inventoryClient } from "./internal-clients.ts";
 import { readSettings } from "./settings.ts";
+import { orExit } from "./start-error.ts";
 import { onStopSignals } from "./stop-signals.ts";
 
 const callTimeoutMs = 60_000;
 
-loadDotEnv();
+orExit(loadDotEnv);
+const settings = orExit(() => readSettings([], process.env));
 const { file, dryRun } = readArguments();
 const [stop, kill] = [new AbortController(), new AbortController()];
 onStopSignals(
@@ -20,9 +22,9 @@ onStopSignals(
   () => kill.abort(),
 );
 try {
-  const { ports, dataDir } = readSettings([], process.env);
-  const inventoryUrl = process.env.INVENTORY_URL?.split(",")[0] || `http://127.0.0.1:${ports.INVENTORY_PORT}`;
-  const connect = () => inventoryClient({ inventoryUrl, dataDir, timeoutMs: callTimeoutMs });
+  const inventoryUrl =
+    process.env.INVENTORY_URL?.split(",")[0] || `http://${settings.host}:${settings.ports.INVENTORY_PORT}`;
+  const connect = () => inventoryClient({ inventoryUrl, dataDir: settings.dataDir, timeoutMs: callTimeoutMs });
   const signals = { stop: stop.signal, kill: kill.signal };
   report(inventoryUrl, await importFile({ file, connect, dryRun, log: console.log, ...signals }));
 } catch (error) {
