@@ -19,10 +19,17 @@ let headers: Record<string, string>;
 let processes: unknown;
 const readProcesses = () => runningProcesses(shop.dataDir).map(({ name, pid }) => [name, pid]);
 
-// An administrator reaches the most; what is INTERNAL is reached as the service that may call it.
+// An administrator reaches the most.
 async function arrive(): Promise<void> {
-  const credential = serviceHeaders(shop.dataDir, "orders", "inventory");
-  headers = { ...(await signInAdmin()).headers, ...elsewhere, ...credential };
+  headers = { ...(await signInAdmin()).headers, ...elsewhere };
+}
+
+/** What is INTERNAL is reached as the service that may call it. */
+function credentialFor(method: AnyMethod): Record<string, string> {
+  if (!isInternal(method)) return {};
+  return method.parent === UserService
+    ? serviceHeaders(shop.dataDir, "starter", "users")
+    : serviceHeaders(shop.dataDir, "orders", "inventory");
 }
 
 beforeAll(async () => {
@@ -51,7 +58,10 @@ interface Answer {
 
 async function ask(method: AnyMethod, path: string, init: RequestInit): Promise<Answer> {
   const url = isInternal(method) ? ownUrls[method.parent.typeName] : shop.url;
-  const response = await fetch(`${url}${path}`, { ...init, headers: { ...headers, ...init.headers } });
+  const response = await fetch(`${url}${path}`, {
+    ...init,
+    headers: { ...headers, ...credentialFor(method), ...init.headers },
+  });
   if (method === UserService.method.signOut && response.ok) await arrive();
   return { status: response.status, text: Buffer.from(await response.arrayBuffer()).toString("latin1") };
 }

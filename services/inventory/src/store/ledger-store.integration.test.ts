@@ -79,8 +79,10 @@ test("a product that can't be added leaves nothing in the ledger", async () => {
   const { ledger, ledgerDocuments, addProduct } = await openTestInventory();
   await addProduct(5, "SKU-1");
   const productId = newId("product");
-  await expect(ledger.insertProducts([newProduct(productId, 7, "SKU-1")], "test")).rejects.toMatchObject({
+  const added = [newProduct(newId("product"), 7, "SKU-2"), newProduct(productId, 7, "sku-1")];
+  await expect(ledger.insertProducts(added, "test")).rejects.toMatchObject({
     reason: "SKU_TAKEN",
+    facts: { metadata: { sku: "sku-1" } },
   });
   expect(await ledgerDocuments.countDocuments({ "moves.product_id": productId })).toBe(0);
 });

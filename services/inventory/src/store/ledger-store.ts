@@ -7,9 +7,8 @@ import {
   type PendingEvent,
   storedRequestIds,
 } from "@shop/platform";
-import { type Collection, type Db, type MongoClient, MongoServerError } from "mongodb";
+import { type Collection, type Db, MongoBulkWriteError, type MongoClient } from "mongodb";
 import { skuTaken } from "../domain/errors.ts";
-import { foldText } from "../domain/fold-text.ts";
 import {
   type Closing,
   type Decision,
@@ -399,9 +398,10 @@ function stepKey(orderId: string, step: "decision" | "close" | "return"): string
   return `${orderId}:${step}`;
 }
 
+/** The SKU of the product that could not be inserted. */
 function takenSku(error: unknown, added: readonly Product[]): string | undefined {
-  const { sku, sku_key = foldText(sku ?? "") } = error instanceof MongoServerError ? (error.keyValue ?? {}) : {};
-  return skusOf(added).find((one) => foldText(one) === sku_key);
+  const [failed] = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
+  return added[failed?.index ?? 0]?.details.sku;
 }
 
 function skusOf(products: readonly Product[]): string[] {
