@@ -101,9 +101,10 @@ export function createRemoteCalls(options: {
         held,
         ...(isUnary && { waitLimits: waitLimitsFor(performance.now() - arrivedAt) }),
         toldOf(failure) {
-          const told = noAnswers[failure](method);
+          if (domain !== undefined) return toConnectError(noAnswers[failure](method), domain);
           // Reasons are the platform's: those of other services are their own.
-          return domain === undefined ? new ConnectError(told.message, Code.Unavailable) : toConnectError(told, domain);
+          const message = failure === "unreachable" ? "the service cannot be reached" : unansweredMessage(method);
+          return new ConnectError(message, Code.Unavailable);
         },
         ...(forwardingCredentialFor && {
           setRequestHeaders: {
