@@ -14,7 +14,7 @@ const usualRounds = 3;
 const usualSeconds = 12;
 /** Each from an address of its own. */
 const customerCount = 20;
-const perSecond = { reads: 100, "sign-ins": 20, orders: 20 };
+const perSecond = { reads: 100, "sign-ins": 10, orders: 10 };
 /** What the abuser asks for; less than what would keep all cores busy. */
 const abuse = {
   addresses: 15,
@@ -22,8 +22,8 @@ const abuse = {
   watchesOfEach: 110,
   bodies: 600,
   bodyBytes: 60_000,
-  guesses: 45,
-  orders: 4,
+  guesses: 20,
+  orders: 2,
 };
 const linesOfOrder = 100;
 const json = { "content-type": "application/json" };
