@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
 import { loadDotEnv } from "./dot-env.ts";
-import { usersClient } from "./internal-clients.ts";
+import { serviceUrl, usersClient } from "./internal-clients.ts";
 import { readSettings } from "./settings.ts";
 import { orExit } from "./start-error.ts";
 
@@ -15,11 +15,11 @@ if (command !== "reset-password" || rest.length > 0) {
   );
   process.exit(2);
 }
-const { host, ports, dataDir } = orExit(() => readSettings([], process.env));
-const usersUrl = process.env.USERS_URL?.split(",")[0] || `http://${host}:${ports.USERS_PORT}`;
+const settings = orExit(() => readSettings([], process.env));
+const usersUrl = serviceUrl("USERS", settings);
 const password = randomBytes(15).toString("base64url");
 try {
-  const { profile } = await usersClient(usersUrl, dataDir).resetPassword({ username, newPassword: password });
+  const { profile } = await usersClient(usersUrl, settings.dataDir).resetPassword({ username, newPassword: password });
   console.log(`${profile!.username} / ${password}   (made up now and shown this once)`);
   console.log("All of its sessions have ended.");
   if (!profile!.roles.includes(Role.ADMIN)) console.log("It is not an administrator's account.");

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { loadDotEnv } from "./dot-env.ts";
 import { type Imported, importFile } from "./import/import-file.ts";
 import { FileError } from "./import/text-file.ts";
-import { inventoryClient } from "./internal-clients.ts";
+import { inventoryClient, serviceUrl } from "./internal-clients.ts";
 import { readSettings } from "./settings.ts";
 import { orExit } from "./start-error.ts";
 import { onStopSignals } from "./stop-signals.ts";
@@ -22,8 +22,7 @@ onStopSignals(
   () => kill.abort(),
 );
 try {
-  const inventoryUrl =
-    process.env.INVENTORY_URL?.split(",")[0] || `http://${settings.host}:${settings.ports.INVENTORY_PORT}`;
+  const inventoryUrl = serviceUrl("INVENTORY", settings);
   const connect = () => inventoryClient({ inventoryUrl, dataDir: settings.dataDir, timeoutMs: callTimeoutMs });
   const signals = { stop: stop.signal, kill: kill.signal };
   report(inventoryUrl, await importFile({ file, connect, dryRun, log: console.log, ...signals }));

@@ -4,8 +4,14 @@ import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createLogger, createServiceCredentials, internalCredentialHeader, readServiceKeys } from "@shop/platform";
 import { serviceKeyFiles } from "./service-keys.ts";
+import type { Settings } from "./settings.ts";
 
 const usersTimeoutMs = 10_000;
+
+/** Where a service is reached: at the first URL that the environment names for it, or at its port of the shop of `npm start`. */
+export function serviceUrl(service: "INVENTORY" | "USERS", { env, host, ports }: Settings): string {
+  return env[`${service}_URL`]?.split(",")[0] || `http://${host}:${ports[`${service}_PORT`]}`;
+}
 
 /** A client of the inventory service, as the starter. Throws a ConfigError when its key is not in `dataDir`. */
 export function inventoryClient(options: {

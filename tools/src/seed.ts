@@ -1,12 +1,12 @@
 import { loadDotEnv } from "./dot-env.ts";
+import { serviceUrl } from "./internal-clients.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { readSettings } from "./settings.ts";
 import { orExit } from "./start-error.ts";
 
 orExit(loadDotEnv);
 const settings = orExit(() => readSettings(process.argv.slice(2), process.env));
-const inventoryUrl =
-  process.env.INVENTORY_URL?.split(",")[0] || `http://${settings.host}:${settings.ports.INVENTORY_PORT}`;
+const inventoryUrl = serviceUrl("INVENTORY", settings);
 try {
   const { created, skipped } = await seedCatalogue({
     inventoryUrl,

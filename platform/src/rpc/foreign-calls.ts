@@ -11,7 +11,7 @@ import { callAnew } from "./anew.ts";
 import type { Caller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
 import type { Neighbour } from "./clients.ts";
-import type { ForwardFailure } from "./forward.ts";
+import { type ForwardFailure, unreachableMessage } from "./forward.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
 import { plainMessages } from "./readable-messages.ts";
@@ -58,7 +58,7 @@ export function createForeignCalls(
     const hide = (error: unknown) => {
       if (!(error instanceof ConnectError) || !isConnectionError(error.cause)) throw error;
       onFailure({ replica: new URL(baseUrl).host, error });
-      throw new ConnectError("the service cannot be reached", Code.Unavailable);
+      throw new ConnectError(unreachableMessage, Code.Unavailable);
     };
     return {
       unary: (...call) => unary(...call).catch(hide),

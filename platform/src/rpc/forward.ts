@@ -69,8 +69,9 @@ export interface WaitLimits {
 /** Why there is no answer: no replica was sent anything, or one was, which may have done what was asked. */
 export type NoAnswer = "unreachable" | "unanswered";
 
+export const unreachableMessage = "the service cannot be reached";
 const bare: Readonly<Record<NoAnswer, string>> = {
-  unreachable: "the service cannot be reached",
+  unreachable: unreachableMessage,
   unanswered: "the service did not answer, and may have done what was asked",
 };
 

@@ -11,7 +11,7 @@ import type { Neighbour } from "./clients.ts";
 import { callerTimeoutMs, forwardingTimeoutMs, unansweredMessage } from "./deadlines.ts";
 import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
-import { createForwarder, type ForwardFailure, type NoAnswer, type WaitLimits } from "./forward.ts";
+import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
 import type { HoldBytes } from "./held-bytes.ts";
 import { createListenerGuard } from "./listener-guard.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
@@ -103,7 +103,7 @@ export function createRemoteCalls(options: {
         toldOf(failure) {
           if (domain !== undefined) return toConnectError(noAnswers[failure](method), domain);
           // Reasons are the platform's: those of other services are their own.
-          const message = failure === "unreachable" ? "the service cannot be reached" : unansweredMessage(method);
+          const message = failure === "unreachable" ? unreachableMessage : unansweredMessage(method);
           return new ConnectError(message, Code.Unavailable);
         },
         ...(forwardingCredentialFor && {

@@ -27,7 +27,7 @@ export type RouterOptions = Pick<
 
 /**
  * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
- * then log and trace, metrics if anybody watches, what caches may keep, errors, deadlines, names of requests, text, validation, the method.
+ * then log and trace, metrics where they are kept, what caches may keep, errors, deadlines, names of requests, text, validation, the method.
  */
 export function createRouterOptions(authorize: Authorize, log: Logger, metrics: Metrics | undefined): RouterOptions {
   return {

@@ -31,7 +31,7 @@ async function openEffects() {
     ...test,
     followStock,
     followWith,
-    /** The OrderConfirmed that were published, once there are so many and no decision is left. */
+    /** The OrderConfirmed that were published, once there are `count` of them and no decision is left. */
     told: async (count: number) =>
       await vi.waitFor(async () => {
         expect(confirmed).toHaveLength(count);
