@@ -16,7 +16,7 @@ test("a holder gets no more than the limit of each of its scopes", () => {
 });
 
 test("of many holders that take all they can none is left without, nor is the one that comes last", () => {
-  const shares = new FairShares(1_000, [0]);
+  const shares = new FairShares(1_000, [1_000]);
   const got = Array.from({ length: 20 }, () => 0);
   for (let round = 0; round < 1_000; round++) {
     for (const holder of got.keys()) if (shares.take([holder])) got[holder]! += 1;
@@ -27,7 +27,7 @@ test("of many holders that take all they can none is left without, nor is the on
 });
 
 test("of a total that is nearly taken the largest holders get nothing more, and the smallest still do", () => {
-  const shares = new FairShares(100, [0]);
+  const shares = new FairShares(100, [100]);
   expect(fill(shares, ["large"])).toBe(75);
   expect(fill(shares, ["small"])).toBeGreaterThanOrEqual(12);
   expect(shares.take(["large"])).toBe(false);
@@ -45,7 +45,15 @@ test("a holder weighs what it holds, and what it releases others can have", () =
   expect(shares.used).toBe(0);
 });
 
-test("a limit of 0 is none", () => {
+test("of a scope with a limit of 0 one holder gets the whole total, and the other scopes count as before", () => {
+  const shares = new FairShares(100, [40, 0]);
+  expect(fill(shares, ["ann", "proxy"])).toBe(40);
+  expect(fill(shares, ["bob", "proxy"])).toBeGreaterThanOrEqual(30);
+  expect(fill(shares, [undefined, "proxy"])).toBeGreaterThanOrEqual(20);
+  expect(shares.used).toBe(100);
+});
+
+test("a total of 0 is no limit", () => {
   const shares = new FairShares(0, [0, 0]);
   expect(shares.take(["large", "home"], 1e12)).toBe(true);
   expect(shares.take(["large", "home"], 1e12)).toBe(true);

@@ -6,22 +6,22 @@ const noLimit = 0;
 
 /**
  * Shares a bounded resource out among holders that are counted in several scopes at once, such as an account and its network.
- * A holder gets at most its scope's `max`. Of the last quarter of the total a holder gets something only while it would then
- * hold no more than is free: the largest holders are refused first, and those that hold nothing last. These are the dynamic
- * thresholds of shared-memory switches (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): of n holders that want
- * everything each gets about 1/(n+1) of the total, and as much stays free.
+ * A holder gets at most its scope's `max`; a scope without a limit is not counted. Of the last quarter of the total a holder gets
+ * something only while it would then hold no more than is free: the largest holders are refused first, and those that hold nothing
+ * last. These are the dynamic thresholds of shared-memory switches (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): of n
+ * holders that want everything each gets about 1/(n+1) of the total, and as much stays free.
  */
 export class FairShares {
   #total = 0;
   /** Until so much is taken, the scopes' own limits are all there is. */
   #unreserved = 0;
-  readonly #scopes: readonly { readonly max: number; readonly held: Map<unknown, number> }[];
+  readonly #scopes: readonly { readonly index: number; readonly max: number; readonly held: Map<unknown, number> }[];
   #used = 0;
 
-  /** @param max per scope, in the order in which holders are named; 0 for no limit, as for `total` */
-  constructor(total: number, max: readonly number[]) {
+  /** @param limits per scope, in the order in which holders are named; 0 for no limit, as for `total` */
+  constructor(total: number, limits: readonly number[]) {
     this.resize(total);
-    this.#scopes = max.map((one) => ({ max: one === noLimit ? Number.POSITIVE_INFINITY : one, held: new Map() }));
+    this.#scopes = limits.flatMap((max, index) => (max === noLimit ? [] : { index, max, held: new Map() }));
   }
 
   /** What is held stays held, also when it is more. */
@@ -39,7 +39,7 @@ export class FairShares {
     const free = this.#total - this.#used;
     if (weight > free) return false;
     const isReserve = this.#used + weight > this.#unreserved;
-    for (const [index, { max, held }] of this.#scopes.entries()) {
+    for (const { index, max, held } of this.#scopes) {
       const holder = holders[index];
       if (holder === undefined) continue;
       const wanted = (held.get(holder) ?? 0) + weight;
@@ -61,7 +61,7 @@ export class FairShares {
 
   #add(holders: readonly unknown[], weight: number): void {
     this.#used += weight;
-    for (const [index, { held }] of this.#scopes.entries()) {
+    for (const { index, held } of this.#scopes) {
       const holder = holders[index];
       if (holder === undefined) continue;
       const left = (held.get(holder) ?? 0) + weight;
