@@ -7,6 +7,7 @@ import type { BenchSettings } from "./settings.ts";
 import type { Shop } from "./shop.ts";
 import type { Account, Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
+import { type ThreadTimes, threadTimes } from "./thread-times.ts";
 import { withShop } from "./with-shop.ts";
 
 const productCount = 200;
@@ -45,6 +46,8 @@ interface Turn {
   readonly customers: Customers;
   /** The part of the processor time of all cores that was used, by whatever ran on the machine. */
   readonly busy: number;
+  /** Of the shop's event loop, in milliseconds a second. */
+  readonly eventLoop: ThreadTimes;
 }
 
 interface AbuseTurn extends Turn {
@@ -114,12 +117,19 @@ async function customerTurn(
   seconds: number,
 ): Promise<Turn> {
   const before = processorTimes();
+  const pid = shop.pidOf("all-in-one");
+  const loopBefore = threadTimes(pid);
   const of = (what: keyof typeof perSecond) =>
     load({ url: shop.url, requests: customers[what], connections: 8, seconds, callsPerSecond: perSecond[what] });
   const [reads, signIns, orders] = await Promise.all([of("reads"), of("sign-ins"), of("orders")]);
   const after = processorTimes();
   const busy = (after.used - before.used) / (after.all - before.all);
-  return { customers: { reads, "sign-ins": signIns, orders }, busy };
+  const loopAfter = threadTimes(pid);
+  const eventLoop = {
+    ranMs: (loopAfter.ranMs - loopBefore.ranMs) / seconds,
+    waitedMs: (loopAfter.waitedMs - loopBefore.waitedMs) / seconds,
+  };
+  return { customers: { reads, "sign-ins": signIns, orders }, busy, eventLoop };
 }
 
 function processorTimes(): { used: number; all: number } {
@@ -219,6 +229,8 @@ function describe(calm: readonly Turn[], abused: readonly AbuseTurn[], seconds: 
     ];
   };
   const each = (tell: (turn: AbuseTurn) => string | number) => abused.map(tell).join(", ");
+  const loop = (turns: readonly Turn[]) =>
+    turns.map(({ eventLoop: { ranMs, waitedMs } }) => `${ranMs.toFixed(0)} and ${waitedMs.toFixed(0)}`).join(", ");
   const percent = (turns: readonly Turn[]) => turns.map(({ busy }) => `${(busy * 100).toFixed(0)}%`).join(", ");
   return [
     `Turns of ${seconds} s, calm and with an abuser, alternate. ${customerCount} customers, each from an address of its own, read products (${perSecond.reads} a second), sign in`,
@@ -234,6 +246,7 @@ function describe(calm: readonly Turn[], abused: readonly AbuseTurn[], seconds: 
     `Of each turn, the abuser got: watches ${each(({ watches }) => watches)}; unfinished bodies kept ${each(({ bodies }) => bodies)}; guesses answered with 401 or refused`,
     `${abused.map(({ guesses }) => refusalsOf(guesses)).join("; ")}; orders taken ${each(({ orders }) => orders.ok)}, refused ${abused.map(({ orders }) => refusalsOf(orders)).join("; ")}.`,
     "",
+    `In a second of each turn the shop's event loop ran and waited for a core for so many ms: ${loop(calm)} when it was calm, ${loop(abused)} with the abuser.`,
     `Processors busy: ${percent(calm)} when it was calm, ${percent(abused)} with the abuser. Resident memory of the shop with the abuser, in MiB: ${each(({ memoryBytes }) => Math.round(memoryBytes / 2 ** 20))}.`,
   ].join("\n");
 }
