@@ -41,24 +41,81 @@ export function unansweredMessage(method: DescMethod): string {
  * hangs rather than fails must not make its callers wait. The method itself goes on; so a write may still be done.
  */
 export function deadlineInterceptor(): Interceptor {
-  return (next) => async (request) => {
-    if (request.stream) return await next(request);
+  return (next) => (request) => {
+    if (request.stream) return next(request);
     const { method, header } = request;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(dependencyLost(unansweredMessage(method))), maxDurationOf(method));
     // To read the signal makes one: only where there is a deadline to watch.
     const signal = header.has("connect-timeout-ms") || header.has("grpc-timeout") ? request.signal : undefined;
-    const end = () => late.reject(signal!.reason);
-    if (signal?.aborted) end();
-    else signal?.addEventListener("abort", end);
-    try {
-      return await Promise.race([next(request), late.promise]);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
+    return new Promise((resolve, reject) => {
+      const end = () => reject(signal!.reason);
+      if (signal?.aborted) return end();
+      signal?.addEventListener("abort", end);
+      const running = limits[isRead(method) ? "read" : "write"];
+      const call = running.begin(() => reject(dependencyLost(unansweredMessage(method))));
+      const settled = () => {
+        running.end(call);
+        signal?.removeEventListener("abort", end);
+      };
+      next(request).then(
+        (response) => {
+          settled();
+          resolve(response);
+        },
+        (error: unknown) => {
+          settled();
+          reject(error);
+        },
+      );
+    });
+  };
+}
+
+/**
+ * Calls that may all take equally long: the one that began first is late first, so one timer serves them all. A timer for each call
+ * costs more than the rest of its deadline.
+ */
+class RunningCalls {
+  readonly #maxMs: number;
+  /** In the order in which they began. */
+  readonly #calls = new Set<RunningCall>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(maxMs: number) {
+    this.#maxMs = maxMs;
+  }
+
+  /** @param late called once, when the call has taken too long and has not ended */
+  begin(late: () => void): RunningCall {
+    const call = { until: performance.now() + this.#maxMs, late };
+    this.#calls.add(call);
+    this.#timer ??= setTimeout(this.#look, this.#maxMs);
+    return call;
+  }
+
+  end(call: RunningCall): void {
+    this.#calls.delete(call);
+  }
+
+  readonly #look = () => {
+    const now = performance.now();
+    this.#timer = undefined;
+    for (const call of this.#calls) {
+      if (call.until > now) {
+        this.#timer = setTimeout(this.#look, call.until - now);
+        return;
+      }
+      this.#calls.delete(call);
+      call.late();
     }
   };
 }
+
+interface RunningCall {
+  readonly until: number;
+  readonly late: () => void;
+}
+
+const limits = { read: new RunningCalls(maxDurationMs.read), write: new RunningCalls(maxDurationMs.write) };
 
 function maxDurationOf(method: DescMethod): number {
   return isRead(method) ? maxDurationMs.read : maxDurationMs.write;

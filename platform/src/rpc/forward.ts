@@ -421,17 +421,18 @@ class RequestBody {
       call.send(joined(this.#kept!), this.#head.trailers());
       return;
     }
-    for (const chunk of this.#kept ?? []) call.body.write(chunk);
+    const upload = call.body!;
+    for (const chunk of this.#kept ?? []) upload.write(chunk);
     body.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
     if (this.#keptBytes > shortMaxBytes) this.forget();
-    body.pipe(call.body, { end: false });
+    body.pipe(upload, { end: false });
   }
 
   stop(): void {
     if (this.#call === undefined) return;
     const { body } = this.#caller;
     body.off("data", this.#keep).off("data", this.#look).off("end", this.#end);
-    body.unpipe(this.#call.body);
+    if (this.#call.body !== undefined) body.unpipe(this.#call.body);
     this.#call = undefined;
   }
 

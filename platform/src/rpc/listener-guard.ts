@@ -47,8 +47,9 @@ function guardedEmit(on: NetworkObject, report: (error: NetworkError) => void): 
   }
   function emit(this: EventEmitter, event: string | symbol, ...rest: unknown[]): boolean {
     try {
-      // Most events carry nothing: they are passed on without an array.
+      // Most events carry nothing, or one thing: they are passed on without an array.
       if (rest.length === 0) return unguarded.call(this, event);
+      if (rest.length === 1 && event !== "error") return unguarded.call(this, event, rest[0]);
       if (event === "error") {
         report({ on, kind: "error", error: rest[0] });
         if (this.listenerCount("error") === 0) return false;

@@ -16,9 +16,9 @@ const format = new RegExp(idempotencyKeyPattern);
  * Throws INVALID_ARGUMENT for what is no key, and REQUEST_IDS_DIFFER for a key that is not the value that the field has.
  */
 export function idempotencyInterceptor(): Interceptor {
-  return (next) => async (request) => {
+  return (next) => (request) => {
     const field = request.stream ? undefined : requestIdField(request.method);
-    if (field === undefined || request.stream) return await next(request);
+    if (field === undefined || request.stream) return next(request);
     const key = keyIn(request.header);
     if (key !== undefined) {
       const message = reflect(request.method.input, request.message);
@@ -26,7 +26,7 @@ export function idempotencyInterceptor(): Interceptor {
       if (given !== "" && given !== key) throw requestIdsDiffer();
       message.set(field, key);
     }
-    return await next(request);
+    return next(request);
   };
 }
 

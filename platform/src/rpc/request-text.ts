@@ -46,14 +46,14 @@ interface KeptText {
  * text of which nothing is visible becomes empty.
  */
 export function textInterceptor(): Interceptor {
-  return (next) => async (request) => {
+  return (next) => (request) => {
     const { input } = request.method;
-    if (fieldsOf(input).length === 0) return await next(request);
+    if (fieldsOf(input).length === 0) return next(request);
     if (!request.stream) {
       normalizeTexts(input, request.message);
-      return await next(request);
+      return next(request);
     }
-    return await next({ ...request, message: normalizedEach(input, request.message) } as typeof request);
+    return next({ ...request, message: normalizedEach(input, request.message) } as typeof request);
   };
 }
 

@@ -19,7 +19,8 @@ export interface RequestHead {
 
 /** A request under way over a connection that stands; nothing of its body has been sent yet. */
 export interface UpstreamCall {
-  readonly body: Writable;
+  /** For a body of which more is to come; undefined over HTTP/1.1 for one that is sent whole. */
+  readonly body: Writable | undefined;
   /** Sends the whole body, in one piece with the head where the version allows; over HTTP/2 with trailers, if any. */
   send(body: Buffer, trailers: http.OutgoingHttpHeaders): void;
   /** Rejects with {@link UpstreamBroke} if the upstream breaks before its answer begins. */
@@ -105,17 +106,19 @@ export async function callHttp1(
     const { method, path, headers } = head;
     connection.client.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body: content }, handler);
   }
-  const upload = new PassThrough().on("error", () => {});
-  replica.guard("request", upload);
-  if (length === undefined) dispatch(upload);
+  const upload = length === undefined ? new PassThrough().on("error", () => {}) : undefined;
+  if (upload !== undefined) {
+    replica.guard("request", upload);
+    dispatch(upload);
+  }
   return {
     body: upload,
     answer,
     send(whole) {
-      if (length === undefined) upload.end(whole);
+      if (upload !== undefined) upload.end(whole);
       else dispatch(whole.byteLength === 0 ? null : whole);
     },
-    end: () => upload.end(),
+    end: () => upload?.end(),
     cancel: () => connection.close(),
   };
 }
