@@ -45,16 +45,14 @@ function guardedEmit(on: NetworkObject, report: (error: NetworkError) => void): 
     report({ on, kind: "exception", error });
     end(object);
   }
-  function emit(this: EventEmitter, event: string | symbol, ...rest: unknown[]): boolean {
+  // The arguments are passed on as they came, which costs the engine no array of its own.
+  function emit(this: EventEmitter, ...event: Parameters<Emit>): boolean {
     try {
-      // Most events carry nothing, or one thing: they are passed on without an array.
-      if (rest.length === 0) return unguarded.call(this, event);
-      if (rest.length === 1 && event !== "error") return unguarded.call(this, event, rest[0]);
-      if (event === "error") {
-        report({ on, kind: "error", error: rest[0] });
+      if (event[0] === "error") {
+        report({ on, kind: "error", error: event[1] });
         if (this.listenerCount("error") === 0) return false;
       }
-      return unguarded.call(this, event, ...rest);
+      return unguarded.apply(this, event);
     } catch (error) {
       caught(this, error);
       return true;
