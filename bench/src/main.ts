@@ -1,6 +1,7 @@
 // `npm run bench -- [start] [http] [reads] ...`: measures, start and http when none is named, and prints what came out; with
 // `--record` also writes it to bench/results/.
 import { parseArgs } from "node:util";
+import { benchAudit } from "./audit-bench.ts";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
 import { benchCalls } from "./calls-bench.ts";
 import { benchChaos } from "./chaos-bench.ts";
@@ -31,6 +32,7 @@ const benches = {
   "sign-ins": benchSignIns,
   refusals: benchRefusals,
   "fair-shares": benchFairShares,
+  audit: benchAudit,
   chaos: benchChaos,
   storm: benchStorm,
   mutants: benchMutants,
@@ -86,7 +88,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links]\n" +

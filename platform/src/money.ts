@@ -1,3 +1,5 @@
+import { minorUnitDigits } from "./currencies.ts";
+
 /** An amount of money: an integer of minor units and an ISO 4217 code. Never a float. */
 export interface Money {
   readonly currencyCode: string;
@@ -19,4 +21,13 @@ export function sum(amounts: readonly Money[]): Money {
     }
     return { currencyCode: total.currencyCode, minorUnits: total.minorUnits + amount.minorUnits };
   }, first);
+}
+
+/** The amount for a person, with the digits that its currency has: `12.90 EUR`, `1290 JPY`, `1.290 KWD`. */
+export function formatMoney({ currencyCode, minorUnits }: Money): string {
+  const digits = minorUnitDigits(currencyCode) ?? 0;
+  const sign = minorUnits < 0n ? "-" : "";
+  const text = String(minorUnits < 0n ? -minorUnits : minorUnits).padStart(digits + 1, "0");
+  const end = text.length - digits;
+  return `${sign}${text.slice(0, end)}${digits === 0 ? "" : `.${text.slice(end)}`} ${currencyCode}`;
 }

@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, fromJson, type JsonObject, ScalarType } from "@bufbuild/protobuf";
 import { type Product, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { cutText } from "@shop/platform";
+import { cutText, formatMoney, minorUnitDigits } from "@shop/platform";
 
 /** Something that a file says of products: a field, or one of the attributes. */
 export interface Column {
@@ -62,12 +62,14 @@ export function toProduct(values: Iterable<readonly [Column, string]>): Product 
   const json: JsonObject = {};
   const mistakes: string[] = [];
   const seen = new Set<string>();
-  for (const [column, text] of values) {
+  const given = [...values];
+  const currencyCode = given.find(([{ path }]) => path === "price.currency_code")?.[1] ?? "";
+  for (const [column, text] of given) {
     const { path } = column;
     if (seen.has(path)) mistakes.push(`${path} is given twice`);
     seen.add(path);
     if (text === "" || ofTheServer.has(path)) continue;
-    const mistake = mistakeIn(column, text);
+    const mistake = mistakeIn(column, text, currencyCode);
     if (mistake !== undefined) mistakes.push(mistake);
     else put(json, path, text);
   }
@@ -90,7 +92,7 @@ export class RowError extends Error {
 }
 
 /** Integers are read by their digits: what else JSON and JavaScript take for a number (0x10, 1e3, 1.0) is a mistake in a table. */
-function mistakeIn(column: Column, text: string): string | undefined {
+function mistakeIn(column: Column, text: string, currencyCode: string): string | undefined {
   const { path, field } = column;
   // Half of a surrogate pair would be written as U+FFFD.
   if (!text.isWellFormed() || text.includes("\ufffd")) return `${path} holds a character that can't be read`;
@@ -102,13 +104,20 @@ function mistakeIn(column: Column, text: string): string | undefined {
   const most = largest[field.scalar];
   if (most === undefined || (/^-?\d{1,18}$/.test(text) && BigInt(text) <= most && BigInt(text) >= -most))
     return undefined;
-  const expected = integers[path] ?? "a whole number in digits alone";
+  const expected = integers[path]?.(currencyCode) ?? "a whole number in digits alone";
   return `${path} is "${cutText(text)}", but has to be ${expected}`;
 }
 
-const integers: Readonly<Record<string, string>> = {
-  "price.minor_units": "a whole number of the currency's smallest unit, in digits alone: 1299 for 12.99 EUR",
-  stock: "a whole number, in digits alone: 25",
+/** What each takes, by the currency of the row. */
+const integers: Readonly<Record<string, (currencyCode: string) => string>> = {
+  "price.minor_units": (currencyCode) => {
+    const example = {
+      minorUnits: 1299n,
+      currencyCode: minorUnitDigits(currencyCode) === undefined ? "EUR" : currencyCode,
+    };
+    return `a whole number of the currency's smallest unit, in digits alone: 1299 for ${formatMoney(example)}`;
+  },
+  stock: () => "a whole number, in digits alone: 25",
 };
 
 const largest: Readonly<Partial<Record<ScalarType, bigint>>> = {

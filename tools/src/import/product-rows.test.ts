@@ -273,6 +273,16 @@ describe("numbers are whole and in digits:", () => {
     ]);
   });
 
+  test.each([
+    ["JPY", "1299 JPY"],
+    ["KWD", "1.299 KWD"],
+    ["nothing", "12.99 EUR"],
+  ])("what 1299 means in %s is told with a price that is refused", async (currency, meaning) => {
+    expect(await read(`${header}\nK-1,Kettle,Kitchen,${currency},12.99,`)).toEqual([
+      [2, expect.stringMatching(new RegExp(`1299 for ${meaning}$`))],
+    ]);
+  });
+
   test.each([...numbers.map((number) => JSON.stringify(number)), "12.5", "1e30", "true", "[1]", "{}", '{"x": 1}'])(
     "%s is refused in JSON",
     async (number) => {

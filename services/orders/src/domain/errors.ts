@@ -1,4 +1,4 @@
-import { DomainError, type Money } from "@shop/platform";
+import { DomainError, formatMoney, type Money } from "@shop/platform";
 
 export function orderNotFound(orderId: string): DomainError {
   return new DomainError("not_found", "ORDER_NOT_FOUND", "there is no such order", { metadata: { order_id: orderId } });
@@ -90,10 +90,9 @@ export function stockUnavailable(cause: unknown): DomainError {
 }
 
 /** `total` is what the order would cost now. */
-export function totalMoved({ minorUnits, currencyCode }: Money): DomainError {
-  const message = `the order costs ${minorUnits} minor units of ${currencyCode} now`;
-  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", message, {
-    metadata: { minor_units: String(minorUnits), currency_code: currencyCode },
+export function totalMoved(total: Money): DomainError {
+  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", `the order costs ${formatMoney(total)} now`, {
+    metadata: { minor_units: String(total.minorUnits), currency_code: total.currencyCode },
   });
 }
 
