@@ -7,7 +7,7 @@ import { z } from "zod";
 /** The environment of the forwarder. */
 export const forwarderConfig = z
   .object({
-    LISTEN_HOST: setting.host("127.0.0.1", "address to listen on"),
+    LISTEN_HOST: setting.host("127.0.0.1"),
     LISTEN_PORT: setting.port(8080),
     UPSTREAM_URL: z
       .string()

@@ -4,7 +4,7 @@ import { readConfig, setting } from "./config.ts";
 
 const schema = z.object({
   ORIGINS: setting.origins(),
-  HOST: setting.host("127.0.0.1", "where"),
+  HOST: setting.host("127.0.0.1"),
   PORT: setting.port(80),
   RETRIES: setting.integer(3, 1, 9, "retries"),
   DEBUG: setting.flag(false),

@@ -18,19 +18,22 @@ const integer = (from: number, to: number) =>
     })
     .transform(Number);
 
-/** Kinds of variables that several modules share. An empty string counts as absent: that is how shells unset. */
+/**
+ * Kinds of variables that several modules share. An empty string counts as absent: that is how shells unset. Each describes its
+ * unit; `.meta({ meaning })` adds the sentences that docs/configuration.md and .env.example are generated from.
+ */
 export const setting = {
   port: (fallback: number) => integer(0, 65_535).prefault(String(fallback)).describe("TCP port"),
-  optionalPort: (what: string) => integer(1, 65_535).optional().describe(what),
+  optionalPort: () => integer(1, 65_535).optional().describe("TCP port"),
   /** An IP address or the name of a host to listen on, without scheme, brackets and port. */
-  host: (fallback: string, what: string) =>
+  host: (fallback: string) =>
     z
       .string()
       .refine(isHost, {
         error: ({ input }) => `"${input}" is neither an IP address nor the name of a host (without scheme and port)`,
       })
       .default(fallback)
-      .describe(what),
+      .describe("IP address or name of a host"),
   /** Origins of web pages, as browsers send them in `Origin`, comma-separated; or `*`. */
   origins: () =>
     z
@@ -47,9 +50,11 @@ export const setting = {
         }
         return origins;
       })
-      .describe("origins that browsers may call from, comma-separated; * for any"),
+      .describe("origins, comma-separated, or *"),
   integer: (fallback: number, from: number, to: number, unit: string) =>
-    integer(from, to).prefault(String(fallback)).describe(unit),
+    integer(from, to)
+      .prefault(String(fallback))
+      .meta({ description: unit, range: `${from} to ${to}` }),
   text: (fallback: string) => z.string().default(fallback),
   logLevel: () =>
     z
@@ -81,7 +86,7 @@ export const setting = {
     z
       .union([z.literal("auto").transform(() => availableParallelism()), integer(1, 256)])
       .prefault("1")
-      .describe("worker processes, 1 to 256, that share the ports; auto for one per core"),
+      .describe("worker processes, 1 to 256, or auto"),
   /** Proxies whose X-Forwarded-For counts: how many there are in a row, or the networks they are in. None by default. */
   trustedProxies: () =>
     z
@@ -96,7 +101,7 @@ export const setting = {
         }
         return (address) => networks.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
       })
-      .describe("a number of proxies, or networks such as 10.0.0.0/8, comma-separated"),
+      .describe("number of proxies, or networks such as 10.0.0.0/8, comma-separated"),
 };
 
 function isHost(text: string): boolean {

@@ -45,11 +45,12 @@ interface Variable {
   /** As text; empty when there is none. */
   readonly defaultValue: string;
   readonly description: string;
+  readonly meaning: string;
 }
 
 interface ConfigSchema {
   toJSONSchema(options: { io: "input" }): {
-    properties: Record<string, { default?: unknown; description?: string }>;
+    properties: Record<string, { default?: unknown; description?: string; meaning?: string }>;
   };
 }
 
@@ -68,10 +69,11 @@ async function configVariables(): Promise<Variable[]> {
         typeof (value as Partial<ConfigSchema> | undefined)?.toJSONSchema === "function",
     )
     .flatMap((schema) => Object.entries(schema.toJSONSchema({ io: "input" }).properties))
-    .map(([name, { default: value, description }]) => ({
+    .map(([name, { default: value, description = "", meaning = "" }]) => ({
       name,
       defaultValue: value === undefined ? "" : String(value),
-      description: description ?? "",
+      description,
+      meaning,
     }));
 }
 
@@ -89,7 +91,7 @@ function starterVariables(): string[] {
 }
 
 /** What .env.example lists: `# NAME=default`, below a comment. */
-function exampleVariables(): Variable[] {
+function exampleVariables(): Omit<Variable, "meaning">[] {
   const blocks = readFileSync(join(repositoryRoot, ".env.example"), "utf8").split("\n\n");
   return blocks.flatMap((block) => {
     const lines = block.trim().split("\n");
@@ -117,5 +119,22 @@ describe(".env.example", () => {
     expect(example?.defaultValue).toBe(defaultValue);
     expect(description, "its schema says no unit: .describe()").not.toBe("");
     expect(example?.description).toContain(description);
+  });
+});
+
+describe("docs/configuration.md", () => {
+  const rows = readFileSync(join(repositoryRoot, "docs/configuration.md"), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
+
+  test("lists the variables of every schema and of the starter, and no others", () => {
+    const names = [...known.map(({ name }) => name), ...starterVariables()];
+    expect(new Set(rows.map((row) => /^\| `(\w+)`/.exec(row)?.[1]))).toEqual(new Set(names));
+  });
+
+  test.each(known)("gives $name's unit, default and meaning", ({ name, defaultValue, description, meaning }) => {
+    expect(meaning, "its schema says no meaning: .meta()").toMatch(/^[A-Z].*\.$/);
+    const row = rows.find((line) => line.startsWith(`| \`${name}\` | ${description}`));
+    expect(row).toContain(` | ${defaultValue === "" ? "none" : `\`${defaultValue}\``} | ${meaning} |`);
   });
 });

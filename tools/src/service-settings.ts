@@ -4,7 +4,8 @@ import { ordersConfig } from "@shop/orders/config";
 import { ConfigError, platformConfig, readConfig } from "@shop/platform";
 import { usersConfig } from "@shop/users/config";
 
-const schemas = {
+/** The variables of every process (`platform`) and of each service. */
+export const settingsSchemas = {
   platform: platformConfig,
   gateway: gatewayConfig,
   users: usersConfig,
@@ -18,7 +19,7 @@ const schemas = {
  */
 export function readServiceSettings(env: NodeJS.ProcessEnv) {
   try {
-    return { settings: readConfig(schemas, env), problems: [] };
+    return { settings: readConfig(settingsSchemas, env), problems: [] };
   } catch (error) {
     if (error instanceof ConfigError) return { problems: error.message.split("\n") };
     throw error;

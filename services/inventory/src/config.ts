@@ -3,20 +3,23 @@ import { z } from "zod";
 
 /** The environment of the inventory service. */
 export const inventoryConfig = z.object({
-  INVENTORY_PORT: setting.port(5001),
-  AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds from one audit to the next"),
-  USERS_URL: setting.urls("http://127.0.0.1:50053"),
-  STOCK_WATCHES_AT_ONCE: setting.integer(1_000, 0, 100_000, "stocks watched at the same time; 0 for no limit"),
-  STOCK_WATCHES_PER_CALLER: setting.integer(
-    100,
-    0,
-    100_000,
-    "stocks that one caller watches at the same time; 0 for no limit",
-  ),
-  STOCK_WATCHES_PER_NETWORK: setting.integer(
-    250,
-    0,
-    100_000,
-    "stocks that one address watches at the same time, with all its accounts; 0 for no limit",
-  ),
+  INVENTORY_PORT: setting.port(5001).meta({ meaning: "The port of inventory, which is not for the public." }),
+  AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds").meta({
+    meaning: "Time from one audit of a service's invariants to the next, for all of its processes together.",
+  }),
+  USERS_URL: setting.urls("http://127.0.0.1:50053").meta({
+    meaning: "The replicas of users, where it runs in another process.",
+  }),
+  STOCK_WATCHES_AT_ONCE: setting.integer(1_000, 0, 100_000, "watches").meta({
+    meaning:
+      "Watches of stock in a process. One more is refused with TOO_MANY_WATCHES, and of the last quarter the largest holders get none; " +
+      "0 means no limit.",
+  }),
+  STOCK_WATCHES_PER_CALLER: setting.integer(100, 0, 100_000, "watches").meta({
+    meaning: "Watches of stock of one account, or of one network without an account, in a process; 0 means no limit.",
+  }),
+  STOCK_WATCHES_PER_NETWORK: setting.integer(250, 0, 100_000, "watches").meta({
+    meaning:
+      "Watches of stock from one address (a /64 of IPv6) with all its accounts, in a process. A /24 or /48 gets twice as many; 0 means no limit.",
+  }),
 });
