@@ -22,6 +22,12 @@ const doors = [
 const forNodeAlone =
   "(close-stream|end-in-one-piece|held-bytes|listener-guard|node-headers|refusal-limits|unchanging)\\.ts$";
 
+/** The files of a service, by the layers that DESIGN section 2 names; tests stand beside what they test. */
+const layer = [
+  "^services/[^/]+/src/((rpc|events|jobs|application|domain|adapters/[^/]+)/|(main|service|config)\\.ts$)",
+  testFile,
+];
+
 const drivers = "node_modules/(mongodb|bson|redis|@redis|ioredis|@nats-io)/";
 
 const forbidden = [
@@ -138,6 +144,13 @@ const forbidden = [
     to: { path: "^(services|gateway|platform|gen)/" },
   },
   {
+    name: "service-files-have-a-layer",
+    comment:
+      "A file beside the layers is under none of their rules. A service has its root (main, service, config), entry points (rpc, events, jobs), application, domain and adapters.",
+    from: {},
+    to: { path: "^services/[^/]+/src/", pathNot: layer },
+  },
+  {
     name: "domain-imports-only-domain",
     comment:
       "Rules are pure functions on readonly data. Of the platform they may use errors, money and ids: tests/architecture/domain-imports.test.ts looks at the names.",
@@ -145,44 +158,69 @@ const forbidden = [
     to: { pathNot: ["^services/$1/src/domain/", "^platform/src/index\\.ts$"] },
   },
   {
-    name: "store-wire-clients-apart",
-    comment: "Documents, messages and neighbours change for different reasons: they meet in a slice, as domain values.",
-    from: { path: "^services/([^/]+)/src/(store|wire|clients)/", pathNot: testFile },
-    to: { path: "^services/$1/src/(store|wire|clients)/", pathNot: "^services/$1/src/$2/" },
-  },
-  {
-    name: "store-wire-clients-import-nothing-above",
-    comment: "Slices use them and the composition root builds them: nothing imports upward.",
-    from: { path: "^services/([^/]+)/src/(store|wire|clients)/", pathNot: testFile },
-    to: { path: "^services/$1/src/((rpc|events|jobs)/|(main|service|config)\\.ts$)" },
-  },
-  {
-    name: "store-and-domain-know-no-proto",
+    name: "adapters-apart",
     comment:
-      "Message shapes are known to wire/ alone, so that the schema can change without the documents and the rules.",
-    from: { path: "^services/[^/]+/src/(store|domain)/", pathNot: testFile },
+      "Documents, messages and other services change for different reasons: they meet in an entry point or in the application, as domain values.",
+    from: { path: "^services/([^/]+)/src/adapters/([^/]+)/", pathNot: testFile },
+    to: { path: "^services/$1/src/adapters/", pathNot: "^services/$1/src/adapters/$2/" },
+  },
+  {
+    name: "adapters-import-nothing-above",
+    comment: "The application uses them and the composition root builds them: nothing imports upward.",
+    from: { path: "^services/([^/]+)/src/adapters/", pathNot: testFile },
+    to: { path: "^services/$1/src/((rpc|events|jobs|application)/|(main|service|config)\\.ts$)" },
+  },
+  {
+    name: "adapters-are-handed-over",
+    comment:
+      "Entry points and the application name the type of what stores, hashes or calls, and are handed one by the composition root. Only conversions to and from messages and headers are functions that they import.",
+    from: { path: "^services/([^/]+)/src/(rpc|events|jobs|application)/", pathNot: testFile },
+    to: {
+      path: "^services/$1/src/adapters/",
+      pathNot: "^services/$1/src/adapters/(proto|http)/",
+      dependencyTypesNot: ["type-only"],
+    },
+  },
+  {
+    name: "storage-and-domain-know-no-proto",
+    comment:
+      "Message shapes stay out of documents, secrets and rules, so that the schema can change without them: adapters/proto and adapters/clients translate.",
+    from: { path: "^services/[^/]+/src/(domain|adapters/(?!(proto|clients)/)[^/]+)/", pathNot: testFile },
     to: { path: ["^gen/", "node_modules/@bufbuild/"] },
   },
   {
-    name: "slice-imports-no-slice",
-    comment: "A rule that two slices share moves down into domain/, never sideways.",
+    name: "application-imports-no-entry-point",
+    comment:
+      "Entry points share what is in the application: what it needs of one of them belongs in it, or in domain/.",
+    from: { path: "^services/([^/]+)/src/application/", pathNot: testFile },
+    to: { path: "^services/$1/src/(rpc|events|jobs)/" },
+  },
+  {
+    name: "entry-points-apart",
+    comment: "What two entry points share moves down into application/ or domain/, never sideways.",
     from: { path: "^services/([^/]+)/src/(rpc|events|jobs)/", pathNot: testFile },
     to: { path: "^services/$1/src/(rpc|events|jobs)/" },
   },
   {
-    name: "slice-imports-no-root",
+    name: "layers-import-no-root",
     comment:
-      "A slice is handed exactly what it uses; it can't reach for the entry, the composition root or the environment.",
-    from: { path: "^services/([^/]+)/src/(rpc|events|jobs)/", pathNot: testFile },
+      "An entry point or a use case is handed exactly what it uses; it can't reach for the entry file, the composition root or the environment.",
+    from: { path: "^services/([^/]+)/src/(rpc|events|jobs|application)/", pathNot: testFile },
     to: { path: "^services/$1/src/(main|service|config)\\.ts$" },
   },
   {
-    name: "drivers-in-platform-and-store-only",
+    name: "config-stands-alone",
+    comment: "Other packages read a service's settings without loading the service.",
+    from: { path: "^services/([^/]+)/src/config\\.ts$" },
+    to: { path: "^services/$1/src/", pathNot: "^services/$1/src/domain/" },
+  },
+  {
+    name: "drivers-in-platform-and-adapters-only",
     comment:
-      "Whoever else talks to the database, the cache or the bus goes around outbox, leases, deadlines and versions.",
+      "Anything else that talks to the database, the cache or the bus goes around outbox, leases, deadlines and versions.",
     from: {
       path: "^(gen|services|gateway|web|bench)/",
-      pathNot: ["^services/[^/]+/src/store/", "^bench/src/insert-floor\\.ts$", testFile],
+      pathNot: ["^services/[^/]+/src/adapters/mongo/", "^bench/src/insert-floor\\.ts$", testFile],
     },
     to: { path: drivers },
   },

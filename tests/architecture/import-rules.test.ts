@@ -59,7 +59,7 @@ const planted: readonly Planted[] = [
   {
     rule: "product-imports-no-client",
     when: "a service imports the client",
-    files: { "services/orders/src/a.ts": 'export { createShop } from "@shop/client";' },
+    files: { "services/orders/src/rpc/a.ts": 'export { createShop } from "@shop/client";' },
   },
   {
     rule: "platform-imports-no-business",
@@ -114,49 +114,49 @@ const planted: readonly Planted[] = [
   {
     rule: "service-imports-no-service",
     when: "a service imports another",
-    files: { "services/orders/src/a.ts": 'export { inventory } from "@shop/inventory";' },
+    files: { "services/orders/src/rpc/a.ts": 'export { inventory } from "@shop/inventory";' },
   },
   {
     rule: "service-imports-no-service",
     when: "a service imports all-in-one",
     files: {
       "services/all-in-one/src/service.ts": "export const everything = {};",
-      "services/orders/src/a.ts": 'export { everything } from "../../all-in-one/src/service.ts";',
+      "services/orders/src/rpc/a.ts": 'export { everything } from "../../../all-in-one/src/service.ts";',
     },
   },
   {
     rule: "service-imports-no-gateway",
     when: "a service imports the gateway",
-    files: { "services/orders/src/a.ts": 'export { gateway } from "@shop/gateway";' },
+    files: { "services/orders/src/rpc/a.ts": 'export { gateway } from "@shop/gateway";' },
   },
   {
     rule: "packages-through-their-doors",
     when: "a service reaches into the platform",
     files: {
       "platform/src/mongo/lease.ts": "export const lease = {};",
-      "services/orders/src/a.ts": 'export { lease } from "../../../platform/src/mongo/lease.ts";',
+      "services/orders/src/rpc/a.ts": 'export { lease } from "../../../../platform/src/mongo/lease.ts";',
     },
   },
   {
     rule: "packages-through-their-doors",
     when: "all-in-one reaches into a service",
     files: {
-      "services/orders/src/admission.ts": "export const admission = {};",
-      "services/all-in-one/src/main.ts": 'export { admission } from "../../orders/src/admission.ts";',
+      "services/orders/src/application/admission.ts": "export const admission = {};",
+      "services/all-in-one/src/main.ts": 'export { admission } from "../../orders/src/application/admission.ts";',
     },
   },
   {
     rule: "source-imports-no-test",
     when: "source imports a test",
     files: {
-      "services/orders/src/a.test.ts": "export const it = 1;",
-      "services/orders/src/a.ts": 'export { it } from "./a.test.ts";',
+      "services/orders/src/application/a.test.ts": "export const it = 1;",
+      "services/orders/src/application/a.ts": 'export { it } from "./a.test.ts";',
     },
   },
   {
     rule: "source-imports-no-test",
     when: "source imports what tests share",
-    files: { "services/orders/src/a.ts": 'export { silentLog } from "@shop/platform/testing";' },
+    files: { "services/orders/src/rpc/a.ts": 'export { silentLog } from "@shop/platform/testing";' },
   },
   {
     rule: "source-imports-no-test",
@@ -174,7 +174,7 @@ const planted: readonly Planted[] = [
   {
     rule: "product-imports-no-tool",
     when: "a service imports a tool",
-    files: { "services/orders/src/a.ts": 'export { infra } from "@shop/tools/infra";' },
+    files: { "services/orders/src/rpc/a.ts": 'export { infra } from "@shop/tools/infra";' },
   },
   {
     rule: "infra-knows-no-shop",
@@ -190,9 +190,9 @@ const planted: readonly Planted[] = [
     rule: "domain-imports-only-domain",
     when: "a rule imports a store's type",
     files: {
-      "services/orders/src/store/order-store.ts": "export type OrderStore = object;",
+      "services/orders/src/adapters/mongo/order-store.ts": "export type OrderStore = object;",
       "services/orders/src/domain/a.ts":
-        'import type { OrderStore } from "../store/order-store.ts"; export type A = OrderStore;',
+        'import type { OrderStore } from "../adapters/mongo/order-store.ts"; export type A = OrderStore;',
     },
   },
   {
@@ -201,63 +201,65 @@ const planted: readonly Planted[] = [
     files: { "services/orders/src/domain/a.ts": 'export { readFileSync } from "node:fs";' },
   },
   {
-    rule: "store-wire-clients-apart",
+    rule: "adapters-apart",
     when: "a store imports a message's shape",
     files: {
-      "services/orders/src/wire/order.ts": "export const toMessage = {};",
-      "services/orders/src/store/a.ts": 'export { toMessage } from "../wire/order.ts";',
+      "services/orders/src/adapters/proto/order.ts": "export const toMessage = {};",
+      "services/orders/src/adapters/mongo/a.ts": 'export { toMessage } from "../proto/order.ts";',
     },
   },
   {
-    rule: "store-wire-clients-apart",
-    when: "wire imports a client",
+    rule: "adapters-apart",
+    when: "a conversion of messages imports a client",
     files: {
-      "services/orders/src/clients/catalogue.ts": "export const offers = {};",
-      "services/orders/src/wire/a.ts": 'export { offers } from "../clients/catalogue.ts";',
+      "services/orders/src/adapters/clients/catalogue.ts": "export const offers = {};",
+      "services/orders/src/adapters/proto/a.ts": 'export { offers } from "../clients/catalogue.ts";',
     },
   },
   {
-    rule: "store-wire-clients-apart",
+    rule: "adapters-apart",
     when: "a client imports a document's type",
     files: {
-      "services/orders/src/store/order-store.ts": "export type OrderDocument = object;",
-      "services/orders/src/clients/a.ts": 'export type { OrderDocument } from "../store/order-store.ts";',
+      "services/orders/src/adapters/mongo/order-store.ts": "export type OrderDocument = object;",
+      "services/orders/src/adapters/clients/a.ts": 'export type { OrderDocument } from "../mongo/order-store.ts";',
     },
   },
   {
-    rule: "store-wire-clients-import-nothing-above",
+    rule: "adapters-import-nothing-above",
     when: "a store imports the service's configuration",
     files: {
       "services/orders/src/config.ts": "export const ordersConfig = {};",
-      "services/orders/src/store/a.ts": 'export { ordersConfig } from "../config.ts";',
+      "services/orders/src/adapters/mongo/a.ts": 'export { ordersConfig } from "../../config.ts";',
     },
   },
   {
-    rule: "store-wire-clients-import-nothing-above",
-    when: "wire imports a slice",
+    rule: "adapters-import-nothing-above",
+    when: "a conversion of messages imports an RPC",
     files: {
       "services/orders/src/rpc/create-order.ts": "export const createOrder = {};",
-      "services/orders/src/wire/a.ts": 'export { createOrder } from "../rpc/create-order.ts";',
+      "services/orders/src/adapters/proto/a.ts": 'export { createOrder } from "../../rpc/create-order.ts";',
     },
   },
   {
-    rule: "store-and-domain-know-no-proto",
+    rule: "storage-and-domain-know-no-proto",
     when: "a store imports a message",
-    files: { "services/orders/src/store/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
+    files: {
+      "services/orders/src/adapters/mongo/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
+    },
   },
   {
-    rule: "store-and-domain-know-no-proto",
+    rule: "storage-and-domain-know-no-proto",
     when: "a store imports the protobuf library",
-    files: { "services/orders/src/store/a.ts": 'export { toBinary } from "@bufbuild/protobuf";' },
+    files: { "services/orders/src/adapters/mongo/a.ts": 'export { toBinary } from "@bufbuild/protobuf";' },
   },
   {
-    rule: "store-and-domain-know-no-proto",
+    rule: "storage-and-domain-know-no-proto",
     when: "a rule imports a message",
     files: { "services/orders/src/domain/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
     alsoFires: ["domain-imports-only-domain"],
   },
   {
-    rule: "slice-imports-no-slice",
+    rule: "entry-points-apart",
     when: "an RPC imports another RPC",
     files: {
       "services/orders/src/rpc/a.ts": "export const a = {};",
@@ -265,16 +267,16 @@ const planted: readonly Planted[] = [
     },
   },
   {
-    rule: "slice-imports-no-slice",
-    when: "an event's slice imports a job",
+    rule: "entry-points-apart",
+    when: "an event imports a job",
     files: {
       "services/orders/src/jobs/a.ts": "export const a = {};",
       "services/orders/src/events/b.ts": 'export { a } from "../jobs/a.ts";',
     },
   },
   {
-    rule: "slice-imports-no-root",
-    when: "a slice imports the type of the configuration",
+    rule: "layers-import-no-root",
+    when: "an RPC imports the type of the configuration",
     files: {
       "services/orders/src/config.ts": "export type OrdersConfig = object;",
       "services/orders/src/jobs/a.ts":
@@ -282,17 +284,122 @@ const planted: readonly Planted[] = [
     },
   },
   {
-    rule: "slice-imports-no-root",
-    when: "a slice imports the composition root",
+    rule: "layers-import-no-root",
+    when: "an RPC imports the composition root",
     files: { "services/orders/src/rpc/a.ts": 'export { orders } from "../service.ts";' },
   },
   {
-    rule: "drivers-in-platform-and-store-only",
-    when: "a slice imports the database driver",
+    rule: "service-files-have-a-layer",
+    when: "a file lies beside the layers",
+    files: {
+      "services/orders/src/loose.ts": "export const loose = {};",
+      "services/orders/src/rpc/a.ts": 'export { loose } from "../loose.ts";',
+    },
+  },
+  {
+    rule: "service-files-have-a-layer",
+    when: "a file lies in a folder that is no layer",
+    files: {
+      "services/orders/src/helpers/loose.ts": "export const loose = {};",
+      "services/orders/src/service.ts": 'export { loose } from "./helpers/loose.ts";',
+    },
+  },
+  {
+    rule: "service-files-have-a-layer",
+    when: "a file lies in adapters/ itself",
+    files: {
+      "services/orders/src/adapters/loose.ts": "export const loose = {};",
+      "services/orders/src/service.ts": 'export { loose } from "./adapters/loose.ts";',
+    },
+  },
+  {
+    rule: "adapters-import-nothing-above",
+    when: "a store imports the type of a use case",
+    files: {
+      "services/orders/src/application/admission.ts": "export type Admission = object;",
+      "services/orders/src/adapters/mongo/a.ts": 'export type { Admission } from "../../application/admission.ts";',
+    },
+  },
+  {
+    rule: "adapters-are-handed-over",
+    when: "an RPC imports more than the type of a store",
+    files: {
+      "services/orders/src/adapters/mongo/order-store.ts": "export const openOrders = {};",
+      "services/orders/src/rpc/a.ts": 'export { openOrders } from "../adapters/mongo/order-store.ts";',
+    },
+  },
+  {
+    rule: "adapters-are-handed-over",
+    when: "a use case imports more than the type of a client",
+    files: {
+      "services/orders/src/adapters/clients/catalogue.ts": "export const createCatalogue = {};",
+      "services/orders/src/application/a.ts": 'export { createCatalogue } from "../adapters/clients/catalogue.ts";',
+    },
+  },
+  {
+    rule: "adapters-are-handed-over",
+    when: "a use case imports more than the type of a password hash",
+    files: {
+      "services/users/src/adapters/crypto/passwords.ts": "export const createPasswords = {};",
+      "services/users/src/application/a.ts": 'export { createPasswords } from "../adapters/crypto/passwords.ts";',
+    },
+  },
+  {
+    rule: "storage-and-domain-know-no-proto",
+    when: "what seals secrets imports a message",
+    files: {
+      "services/users/src/adapters/crypto/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
+    },
+  },
+  {
+    rule: "application-imports-no-entry-point",
+    when: "a use case imports an RPC",
+    files: {
+      "services/orders/src/rpc/b.ts": "export const b = {};",
+      "services/orders/src/application/a.ts": 'export { b } from "../rpc/b.ts";',
+    },
+  },
+  {
+    rule: "application-imports-no-entry-point",
+    when: "a use case imports the type of a job",
+    files: {
+      "services/orders/src/jobs/b.ts": "export type B = object;",
+      "services/orders/src/application/a.ts": 'export type { B } from "../jobs/b.ts";',
+    },
+  },
+  {
+    rule: "layers-import-no-root",
+    when: "a use case imports the type of the configuration",
+    files: {
+      "services/orders/src/config.ts": "export type OrdersConfig = object;",
+      "services/orders/src/application/a.ts": 'export type { OrdersConfig } from "../config.ts";',
+    },
+  },
+  {
+    rule: "config-stands-alone",
+    when: "the configuration imports a use case",
+    files: {
+      "services/orders/src/application/admission.ts": "export const admission = {};",
+      "services/orders/src/config.ts": 'export { admission } from "./application/admission.ts";',
+    },
+  },
+  {
+    rule: "drivers-in-platform-and-adapters-only",
+    when: "a client of another service imports the database driver",
+    files: { "services/orders/src/adapters/clients/a.ts": 'export { MongoClient } from "mongodb";' },
+  },
+  {
+    rule: "drivers-in-platform-and-adapters-only",
+    when: "a use case imports the database driver",
+    files: { "services/orders/src/application/a.ts": 'export { MongoClient } from "mongodb";' },
+  },
+  {
+    rule: "drivers-in-platform-and-adapters-only",
+    when: "an RPC imports the database driver",
     files: { "services/orders/src/rpc/a.ts": 'export { MongoClient } from "mongodb";' },
   },
   {
-    rule: "drivers-in-platform-and-store-only",
+    rule: "drivers-in-platform-and-adapters-only",
     when: "a composition root imports a type of the bus driver",
     files: {
       "services/orders/src/service.ts":
@@ -300,7 +407,7 @@ const planted: readonly Planted[] = [
     },
   },
   {
-    rule: "drivers-in-platform-and-store-only",
+    rule: "drivers-in-platform-and-adapters-only",
     when: "the gateway imports the cache driver",
     files: { "gateway/src/a.ts": 'export { createClient } from "redis";' },
   },
@@ -321,18 +428,23 @@ const allowed: Files = {
   "platform/src/rpc/rest/transcoder.ts": 'export { create } from "@bufbuild/protobuf";',
   "services/orders/src/config.ts": "export const ordersConfig = {};",
   "services/orders/src/service.ts":
-    'export * from "./config.ts"; export * from "./rpc/create-order.ts"; export * from "./clients/catalogue.ts";',
+    'export * from "./config.ts"; export * from "./rpc/create-order.ts"; export * from "./adapters/clients/catalogue.ts";',
   "services/orders/src/main.ts": 'export * from "./service.ts";',
   "services/orders/src/rpc/create-order.ts":
-    'export * from "../domain/order.ts"; export * from "../store/order-store.ts"; export * from "../wire/order.ts";',
+    'import type { OrderStore } from "../adapters/mongo/order-store.ts"; export * from "../domain/order.ts"; export * from "../application/change-order.ts"; export * from "../adapters/proto/order.ts"; export * from "../adapters/http/cookie.ts"; export type A = OrderStore;',
+  "services/orders/src/application/change-order.ts":
+    'export type { OrderStore } from "../adapters/mongo/order-store.ts"; export * from "../adapters/proto/order.ts"; export * from "../domain/order.ts";',
+  "services/orders/src/adapters/http/cookie.ts": 'export { createHash } from "node:crypto";',
+  "services/orders/src/testing/open-test-orders.ts":
+    'export { silentLog } from "@shop/platform/testing"; export * from "../adapters/mongo/order-store.ts";',
   "services/orders/src/domain/order.ts": 'export { DomainError } from "@shop/platform"; export * from "./errors.ts";',
   "services/orders/src/domain/errors.ts": "export const orderNotFound = {};",
   "services/orders/src/domain/order.test.ts": 'import { expect } from "vitest"; expect;',
-  "services/orders/src/store/order-store.ts":
-    'export { MongoClient } from "mongodb"; export * from "../domain/order.ts";',
-  "services/orders/src/wire/order.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
-  "services/orders/src/clients/catalogue.ts": 'export * from "../domain/errors.ts";',
-  "services/orders/src/orders.integration.test.ts":
+  "services/orders/src/adapters/mongo/order-store.ts":
+    'export { MongoClient } from "mongodb"; export * from "../../domain/order.ts";',
+  "services/orders/src/adapters/proto/order.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
+  "services/orders/src/adapters/clients/catalogue.ts": 'export * from "../../domain/errors.ts";',
+  "services/orders/src/rpc/orders.integration.test.ts":
     'import { silentLog } from "@shop/platform/testing"; import { MongoClient } from "mongodb"; silentLog; MongoClient;',
   "services/all-in-one/src/main.ts":
     'export * from "@shop/orders"; export * from "@shop/users"; export * from "@shop/gateway"; export * from "@shop/platform";',

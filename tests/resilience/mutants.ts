@@ -75,7 +75,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "published before it is committed",
-    file: "services/orders/src/store/order-store.ts",
+    file: "services/orders/src/adapters/mongo/order-store.ts",
     from: "        await insert(document);",
     to: "        void outbox.relay(order.orderId, events);\n        await insert(document);",
     under: "a crowd in a hurry",
@@ -101,7 +101,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "no unique key in the ledger",
-    file: "services/inventory/src/store/ledger-store.ts",
+    file: "services/inventory/src/adapters/mongo/ledger-store.ts",
     from: '{ name: "keys", unique: true }',
     to: '{ name: "keys" }',
     also: { from: "inTurn: oneAtATime(),", to: "inTurn: (work) => work()," },
@@ -110,7 +110,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "no unique request",
-    file: "services/orders/src/store/order-store.ts",
+    file: "services/orders/src/adapters/mongo/order-store.ts",
     from: 'name: "request",\n      unique: true,',
     to: 'name: "request",',
     under: "a crowd in a hurry",
@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "released once for every time it is heard",
-    file: "services/inventory/src/store/ledger-store.ts",
+    file: "services/inventory/src/adapters/mongo/ledger-store.ts",
     from: '...plan.closings.map(({ orderId, outcome }) => stepKey(orderId, outcome === "returned" ? "return" : "close")),',
     to: "",
     under: "a crowd in a hurry",
@@ -142,7 +142,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a cache is the truth about stock",
-    file: "services/inventory/src/decide-orders.ts",
+    file: "services/inventory/src/application/decide-orders.ts",
     from: "const plan = decide(balances, waiting);",
     to: `const plan = decide(
         new Map(
@@ -170,7 +170,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "the stock's answer moves an order from wherever it is",
-    file: "services/orders/src/store/decision-store.ts",
+    file: "services/orders/src/adapters/mongo/decision-store.ts",
     from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
     to: "{ _id: { $in: [...orderIds] } }",
     under: "a crowd in a hurry",
@@ -178,7 +178,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "an outbox is emptied although its event was not published",
-    file: "services/orders/src/store/decision-store.ts",
+    file: "services/orders/src/adapters/mongo/decision-store.ts",
     from: "$set: { status: move.status, status_reason: move.reason, update_time: move.time },",
     to: "$set: { status: move.status, status_reason: move.reason, update_time: move.time, outbox: [] },",
     also: {
@@ -190,7 +190,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a decision is deleted before its events are published",
-    file: "services/orders/src/follow-stock.ts",
+    file: "services/orders/src/application/follow-stock.ts",
     from: "    await publish(batched(",
     to: "    await decisions.remove(decision.decisionId);\n    await publish(batched(",
     under: "a bus out of reach",

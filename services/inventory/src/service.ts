@@ -16,11 +16,14 @@ import {
   eventHandler,
   outboxGauges,
 } from "@shop/platform";
+import { openStores } from "./adapters/mongo/open-stores.ts";
+import { followProducts } from "./adapters/mongo/product-changes.ts";
+import { createDecideOrders } from "./application/decide-orders.ts";
+import { createProductCache } from "./application/product-cache.ts";
+import { createStockAudit } from "./application/stock-audit.ts";
 import { inventoryConfig } from "./config.ts";
-import { createDecideOrders } from "./decide-orders.ts";
 import { orderClosed } from "./events/order-closed.ts";
 import { orderPlaced } from "./events/order-placed.ts";
-import { openStores } from "./open-stores.ts";
 import { adjustStock } from "./rpc/adjust-stock.ts";
 import { auditStock } from "./rpc/audit-stock.ts";
 import { batchGetProducts } from "./rpc/batch-get-products.ts";
@@ -37,8 +40,6 @@ import { repairStock } from "./rpc/repair-stock.ts";
 import { undeleteProduct } from "./rpc/undelete-product.ts";
 import { updateProduct } from "./rpc/update-product.ts";
 import { watchStock } from "./rpc/watch-stock.ts";
-import { createStockAudit } from "./stock-audit.ts";
-import { followProducts } from "./store/product-changes.ts";
 
 /** Events decided by one entry of the ledger at most. */
 const maxBatch = 1_024;
@@ -52,19 +53,9 @@ export const inventory = defineModule({
   neighbours: (config) => [{ name: "users", service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping, takeoverMs }) {
-    const stores = await openStores({ db, bus, cache, log });
-    const {
-      products,
-      categories,
-      search,
-      productDocuments,
-      productCache,
-      ledger,
-      history,
-      outbox,
-      upkeep,
-      auditStore,
-    } = stores;
+    const productCache = createProductCache(cache);
+    const stores = await openStores({ db, bus, log, shown: productCache.moved });
+    const { products, categories, search, productDocuments, ledger, history, outbox, upkeep, auditStore } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
       revocations,

@@ -25,20 +25,25 @@ import {
   eventHandler,
   outboxGauges,
 } from "@shop/platform";
-import { createAdmission } from "./admission.ts";
-import { createCatalogue } from "./clients/catalogue.ts";
-import { createReservations } from "./clients/reservations.ts";
+import { createCatalogue } from "./adapters/clients/catalogue.ts";
+import { createReservations } from "./adapters/clients/reservations.ts";
+import { createDecisionStore, openDecisions } from "./adapters/mongo/decision-store.ts";
+import { createOrderAuditStore } from "./adapters/mongo/order-audit-store.ts";
+import { followMoves } from "./adapters/mongo/order-changes.ts";
+import { createOrderStore, openOrders } from "./adapters/mongo/order-store.ts";
+import { createRecentOrders } from "./adapters/mongo/recent-orders.ts";
+import { createAdmission } from "./application/admission.ts";
+import { createFollowStock } from "./application/follow-stock.ts";
+import { createOpenQuantities } from "./application/open-quantities.ts";
+import { createOrderAudit } from "./application/order-audit.ts";
+import { recoverClosings } from "./application/recover-closings.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
 import { userDeleted } from "./events/user-deleted.ts";
-import { createFollowStock } from "./follow-stock.ts";
 import { askForDecisions } from "./jobs/ask-for-decisions.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
 import { completeDecisions } from "./jobs/complete-decisions.ts";
-import { createOpenQuantities } from "./open-quantities.ts";
-import { createOrderAudit } from "./order-audit.ts";
-import { recoverClosings } from "./recover-closings.ts";
 import { auditOrders } from "./rpc/audit-orders.ts";
 import { cancelOrder } from "./rpc/cancel-order.ts";
 import { createOrder } from "./rpc/create-order.ts";
@@ -49,11 +54,6 @@ import { listOrders } from "./rpc/list-orders.ts";
 import { repairOrders } from "./rpc/repair-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
 import { watchOrder } from "./rpc/watch-order.ts";
-import { createDecisionStore, openDecisions } from "./store/decision-store.ts";
-import { createOrderAuditStore } from "./store/order-audit-store.ts";
-import { followMoves } from "./store/order-changes.ts";
-import { createOrderStore, openOrders } from "./store/order-store.ts";
-import { createRecentOrders } from "./store/recent-orders.ts";
 
 /** Orders moved by one bulk write at most. */
 const maxBatch = 1_024;

@@ -1,13 +1,19 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { accessTokenSeconds, createStreamRecovery, defineModule, outboxGauges, revocationStream } from "@shop/platform";
+import { createPasswords } from "./adapters/crypto/passwords.ts";
+import { createSealer } from "./adapters/crypto/sealing.ts";
+import { openStores } from "./adapters/mongo/open-stores.ts";
+import { openSecurityEventStore } from "./adapters/mongo/security-event-store.ts";
+import { openTokenKeyStore } from "./adapters/mongo/token-key-store.ts";
+import { recoverDeletions, recoverRevocations } from "./application/recover-events.ts";
+import { createSecurityLog } from "./application/security-log.ts";
+import { createSignInLimits } from "./application/sign-in-limits.ts";
+import { openTokenKeys } from "./application/token-keys.ts";
 import { usersConfig } from "./config.ts";
 import { keyRotation } from "./domain/token-key.ts";
 import { ensureFirstAdmin } from "./jobs/ensure-first-admin.ts";
 import { readTokenKeys, rotateTokenKeys } from "./jobs/rotate-token-keys.ts";
-import { openStores } from "./open-stores.ts";
-import { createPasswords } from "./passwords.ts";
-import { recoverDeletions, recoverRevocations } from "./recover-events.ts";
 import { authenticate } from "./rpc/authenticate.ts";
 import { changePassword } from "./rpc/change-password.ts";
 import { createStreamTicket } from "./rpc/create-stream-ticket.ts";
@@ -26,12 +32,6 @@ import { setRoles } from "./rpc/set-roles.ts";
 import { signOut } from "./rpc/sign-out.ts";
 import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
 import { updateUserProfile } from "./rpc/update-user-profile.ts";
-import { createSealer } from "./sealing.ts";
-import { createSecurityLog } from "./security-log.ts";
-import { createSignInLimits } from "./sign-in-limits.ts";
-import { openSecurityEventStore } from "./store/security-event-store.ts";
-import { openTokenKeyStore } from "./store/token-key-store.ts";
-import { openTokenKeys } from "./token-keys.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 /** How often revocations and deletions are published again although no stream is known to have lost them. */

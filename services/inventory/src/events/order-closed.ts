@@ -1,9 +1,9 @@
 import type { OrderCancelled, OrderReturned, OrderShipped } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock } from "@shop/platform";
+import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { closingEvent } from "../adapters/proto/events.ts";
 import { type Closing, close, type Decision, type EntryPlan, inEntries, voidOrders } from "../domain/ledger.ts";
-import type { LedgerStore } from "../store/ledger-store.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import { closingEvent } from "../wire/events.ts";
 
 /**
  * Ends what was set aside for orders: free again when they were cancelled, gone when they were shipped, back when they were

@@ -1,7 +1,7 @@
 import type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";
 import type { Clock, Outbox } from "@shop/platform";
-import type { DecideOrders } from "../decide-orders.ts";
-import { decisionEvents } from "../wire/events.ts";
+import { decisionEvents } from "../adapters/proto/events.ts";
+import type { DecideOrders } from "../application/decide-orders.ts";
 
 /** Sets stock aside for orders, and tells; of what was decided before, it tells again. */
 export function orderPlaced(on: {

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { OrderCancelledSchema, type OrderPlaced, OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { newId, type PendingEvent } from "@shop/platform";
 import { expect, test, vi } from "vitest";
-import { openTestInventory } from "../testing.ts";
+import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { orderClosed } from "./order-closed.ts";
 import { orderPlaced } from "./order-placed.ts";
 

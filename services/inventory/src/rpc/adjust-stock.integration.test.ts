@@ -8,7 +8,7 @@ import { createPageTokens, newId } from "@shop/platform";
 import { contextOf } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import { decide } from "../domain/ledger.ts";
-import { openTestInventory } from "../testing.ts";
+import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { adjustStock } from "./adjust-stock.ts";
 import { listStockMovements } from "./list-stock-movements.ts";
 

@@ -1,12 +1,12 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { actorOf, type Clock, callerOf, requestIdReused } from "@shop/platform";
+import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { adjustedEvent } from "../adapters/proto/events.ts";
+import { toStockMessage } from "../adapters/proto/stock.ts";
 import { productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
-import type { LedgerStore } from "../store/ledger-store.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import { adjustedEvent } from "../wire/events.ts";
-import { toStockMessage } from "../wire/stock.ts";
 
 /**
  * Corrects what is on hand. Safe to retry under a request_id: the ledger keeps the name with the

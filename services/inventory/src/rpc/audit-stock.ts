@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { answerAudit, type PageTokens } from "@shop/platform";
-import type { StockAudit } from "../stock-audit.ts";
+import type { StockAudit } from "../application/stock-audit.ts";
 
 /** Checks the stock, a part at a time. Safe to retry. */
 export function auditStock(on: {

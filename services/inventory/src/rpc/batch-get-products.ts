@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { ProductStore } from "../store/product-store.ts";
-import { toProductMessage } from "../wire/product.ts";
-import { fieldsToRead, onlyThese } from "../wire/read-mask.ts";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { toProductMessage } from "../adapters/proto/product.ts";
+import { fieldsToRead, onlyThese } from "../adapters/proto/read-mask.ts";
 
 /** Reads products from the database, past the cache: prices of orders come from here. Safe to retry. */
 export function batchGetProducts(on: {

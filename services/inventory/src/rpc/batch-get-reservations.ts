@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { StockAuditStore } from "../store/stock-audit-store.ts";
-import { toReservationMessage } from "../wire/reservation.ts";
+import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
+import { toReservationMessage } from "../adapters/proto/reservation.ts";
 
 /** Reads from the ledger what was decided for orders and what became of it. Safe to retry. */
 export function batchGetReservations(on: {

@@ -17,7 +17,7 @@ import { createPageTokens, newId } from "@shop/platform";
 import { contextOf } from "@shop/platform/testing";
 import { expect, test, vi } from "vitest";
 import { decide } from "../domain/ledger.ts";
-import { openTestInventory } from "../testing.ts";
+import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { batchGetProducts } from "./batch-get-products.ts";
 import { createProduct } from "./create-product.ts";
 import { deleteProduct } from "./delete-product.ts";

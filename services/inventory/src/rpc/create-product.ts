@@ -10,13 +10,13 @@ import {
   requestIdReused,
   requestUnsettled,
 } from "@shop/platform";
+import type { Categories } from "../adapters/mongo/categories.ts";
+import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { missingDetails, toDetails, toProductMessage } from "../adapters/proto/product.ts";
+import { productRequestOf } from "../adapters/proto/product-request.ts";
+import type { ProductCache } from "../application/product-cache.ts";
 import { newProduct, type Product, type ProductDetails, type ProductRequest } from "../domain/product.ts";
-import type { ProductCache } from "../product-cache.ts";
-import type { Categories } from "../store/categories.ts";
-import type { LedgerStore } from "../store/ledger-store.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import { missingDetails, toDetails, toProductMessage } from "../wire/product.ts";
-import { productRequestOf } from "../wire/product-request.ts";
 
 /**
  * Adds a product; its stock is the first received movement. Safe to retry when the request is named: the product itself is the

@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { DecideOrders } from "../decide-orders.ts";
-import { toDecisionMessage } from "../wire/reservation.ts";
+import { toDecisionMessage } from "../adapters/proto/reservation.ts";
+import type { DecideOrders } from "../application/decide-orders.ts";
 
 /** Decides orders that somebody waits for, as OrderPlaced does. Safe to retry. */
 export function decideOrders(on: {

@@ -1,10 +1,10 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { Clock } from "@shop/platform";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import type { ProductCache } from "../application/product-cache.ts";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { etagOf, versionOf } from "../domain/product.ts";
-import type { ProductCache } from "../product-cache.ts";
-import type { ProductStore } from "../store/product-store.ts";
 
 /** Takes a product out of the catalogue; a second time is NOT_FOUND, so a retry may be too. */
 export function deleteProduct(on: {

@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import type { ProductCache } from "../application/product-cache.ts";
 import { productNotFound } from "../domain/errors.ts";
-import type { ProductCache } from "../product-cache.ts";
-import type { ProductStore } from "../store/product-store.ts";
 
 /** Reads a product through the cache. Safe to retry. */
 export function getProductByID(on: {

@@ -8,7 +8,7 @@ import {
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { contextOf } from "@shop/platform/testing";
 import { expect, test, vi } from "vitest";
-import { openTestInventory } from "../testing.ts";
+import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { importProducts } from "./import-products.ts";
 
 const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });

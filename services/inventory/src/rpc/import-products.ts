@@ -10,9 +10,9 @@ import {
   ProductState,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { actorOf, callerOf, createMessageCheck, type FieldViolation, invalidFields } from "@shop/platform";
+import { fieldOf, missingDetails, toDetails } from "../adapters/proto/product.ts";
+import { createUpsert, type WantedProduct } from "../application/upsert-products.ts";
 import { foldText } from "../domain/fold-text.ts";
-import { createUpsert, type WantedProduct } from "../upsert-products.ts";
-import { fieldOf, missingDetails, toDetails } from "../wire/product.ts";
 
 const maxRows = 10_000;
 /** That are told, unless more rows have one. */

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService, ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
+import type { ProductSearch } from "../adapters/mongo/product-search.ts";
+import { listingKey, toListing } from "../adapters/proto/listing.ts";
+import { toProductMessage } from "../adapters/proto/product.ts";
+import type { ProductCache } from "../application/product-cache.ts";
 import type { ListingPlace } from "../domain/listing.ts";
-import type { ProductCache } from "../product-cache.ts";
-import type { ProductSearch } from "../store/product-search.ts";
-import { listingKey, toListing } from "../wire/listing.ts";
-import { toProductMessage } from "../wire/product.ts";
 
 /** Finds products of the catalogue, through the cache. Safe to retry. */
 export function listProducts(on: {

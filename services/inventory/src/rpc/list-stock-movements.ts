@@ -1,10 +1,10 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { defaultPageSize, type PageTokens } from "@shop/platform";
+import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { toMovementMessage } from "../adapters/proto/stock.ts";
 import { productNotFound } from "../domain/errors.ts";
-import type { LedgerStore } from "../store/ledger-store.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import { toMovementMessage } from "../wire/stock.ts";
 
 /** Lists the ledger of one product, also of one that has left the catalogue. Safe to retry. */
 export function listStockMovements(on: {

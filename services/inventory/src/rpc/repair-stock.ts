@@ -9,9 +9,9 @@ import {
   type Remedy,
   repairFindings,
 } from "@shop/platform";
-import type { StockAudit } from "../stock-audit.ts";
-import type { LedgerStore } from "../store/ledger-store.ts";
-import type { StockAuditStore } from "../store/stock-audit-store.ts";
+import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
+import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
+import type { StockAudit } from "../application/stock-audit.ts";
 
 /** Mends what follows from the ledger: balances, and events that did not leave. The ledger itself is never touched. Safe to retry. */
 export function repairStock(on: {

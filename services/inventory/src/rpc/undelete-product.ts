@@ -1,10 +1,10 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { Clock } from "@shop/platform";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { toProductMessage } from "../adapters/proto/product.ts";
+import type { ProductCache } from "../application/product-cache.ts";
 import { productNotDeleted, productNotFound } from "../domain/errors.ts";
-import type { ProductCache } from "../product-cache.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import { toProductMessage } from "../wire/product.ts";
 
 /** Puts a deleted product back (AIP-164); a second time is ALREADY_EXISTS, so a retry may be too. */
 export function undeleteProduct(on: {

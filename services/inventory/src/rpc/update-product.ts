@@ -1,14 +1,14 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { type Clock, invalidFields } from "@shop/platform";
+import type { Categories } from "../adapters/mongo/categories.ts";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { toProductMessage } from "../adapters/proto/product.ts";
+import { applyChanges } from "../adapters/proto/product-changes.ts";
+import type { ProductCache } from "../application/product-cache.ts";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { foldText } from "../domain/fold-text.ts";
 import { etagOf, type ProductDetails } from "../domain/product.ts";
-import type { ProductCache } from "../product-cache.ts";
-import type { Categories } from "../store/categories.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import { toProductMessage } from "../wire/product.ts";
-import { applyChanges } from "../wire/product-changes.ts";
 
 const attempts = 5;
 

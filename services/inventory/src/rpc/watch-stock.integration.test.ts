@@ -8,9 +8,9 @@ import {
 import { createWatches, newId } from "@shop/platform";
 import { contextOf, nothingRevoked, silentLog } from "@shop/platform/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { followProducts } from "../store/product-changes.ts";
-import { createStockHistory } from "../store/stock-history.ts";
-import { openTestInventory } from "../testing.ts";
+import { followProducts } from "../adapters/mongo/product-changes.ts";
+import { createStockHistory } from "../adapters/mongo/stock-history.ts";
+import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { adjustStock } from "./adjust-stock.ts";
 import { watchStock } from "./watch-stock.ts";
 

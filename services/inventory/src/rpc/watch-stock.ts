@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { WatchFor } from "@shop/platform";
+import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import type { StockHistory } from "../adapters/mongo/stock-history.ts";
+import { toStockMessage } from "../adapters/proto/stock.ts";
 import { productNotFound, stockHistoryTooLong } from "../domain/errors.ts";
 import type { Balance } from "../domain/product.ts";
-import type { ProductStore } from "../store/product-store.ts";
-import type { StockHistory } from "../store/stock-history.ts";
-import { toStockMessage } from "../wire/stock.ts";
 
 /** Movements read in one turn, and held while the caller reads them. */
 const pageSize = 100;

@@ -1,5 +1,5 @@
 import type { StockRejected } from "@shop/gen/shop/inventory/v1/events_pb";
-import type { FollowStock } from "../follow-stock.ts";
+import type { FollowStock } from "../application/follow-stock.ts";
 
 /** Rejects orders whose stock did not suffice. */
 export function stockRejected(on: {

@@ -1,5 +1,5 @@
 import type { StockReserved } from "@shop/gen/shop/inventory/v1/events_pb";
-import type { FollowStock } from "../follow-stock.ts";
+import type { FollowStock } from "../application/follow-stock.ts";
 
 /** Confirms orders whose stock is set aside. */
 export function stockReserved(on: {

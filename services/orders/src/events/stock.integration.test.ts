@@ -6,12 +6,12 @@ import { type OrderConfirmed, OrderConfirmedSchema } from "@shop/gen/shop/orders
 import type { PendingEvent } from "@shop/platform";
 import { silentLog } from "@shop/platform/testing";
 import { describe, expect, test, vi } from "vitest";
+import { placedEvent, placedType } from "../adapters/proto/events.ts";
+import { createFollowStock } from "../application/follow-stock.ts";
 import type { Order } from "../domain/order.ts";
-import { createFollowStock } from "../follow-stock.ts";
 import { askForDecisions } from "../jobs/ask-for-decisions.ts";
 import { completeDecisions } from "../jobs/complete-decisions.ts";
-import { openTestOrders } from "../testing.ts";
-import { placedEvent, placedType } from "../wire/events.ts";
+import { openTestOrders } from "../testing/open-test-orders.ts";
 import { stockRejected } from "./stock-rejected.ts";
 import { stockReserved } from "./stock-reserved.ts";
 

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
 import { newId } from "@shop/platform";
 import { expect, test } from "vitest";
-import { openTestOrders } from "../testing.ts";
+import { openTestOrders } from "../testing/open-test-orders.ts";
 import { userDeleted } from "./user-deleted.ts";
 
 test("orders of an account that is gone are nobody's, however often that is told, and others stay whose they are", async () => {

@@ -1,7 +1,7 @@
 import type { Clock, Job, Logger } from "@shop/platform";
-import type { Reservations, StockDecision } from "../clients/reservations.ts";
-import type { FollowStock } from "../follow-stock.ts";
-import type { OrderStore } from "../store/order-store.ts";
+import type { Reservations, StockDecision } from "../adapters/clients/reservations.ts";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import type { FollowStock } from "../application/follow-stock.ts";
 
 /** An order that was not decided by then waits for the bus: NATS elects a new leader in 4 to 9 seconds. */
 const askAfterMs = 2_000;

@@ -1,6 +1,6 @@
 import { type Clock, DomainError, type Job, type Logger } from "@shop/platform";
-import { moveOrder } from "../move-order.ts";
-import type { OrderStore } from "../store/order-store.ts";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { moveOrder } from "../application/move-order.ts";
 
 const intervalMs = 5_000;
 const maxOrders = 1_000;

@@ -1,6 +1,6 @@
 import type { Job, Logger } from "@shop/platform";
-import type { FollowStock } from "../follow-stock.ts";
-import type { DecisionStore } from "../store/decision-store.ts";
+import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
+import type { FollowStock } from "../application/follow-stock.ts";
 
 const intervalMs = 1_000;
 /** Each is of up to a thousand orders. */

@@ -5,7 +5,7 @@ import { contextOf, silentLog } from "@shop/platform/testing";
 import { expect, test } from "vitest";
 import type { OrderStatus } from "../domain/order.ts";
 import { cancelUndecidedOrders } from "../jobs/cancel-undecided-orders.ts";
-import { openTestOrders } from "../testing.ts";
+import { openTestOrders } from "../testing/open-test-orders.ts";
 import { cancelOrder } from "./cancel-order.ts";
 
 async function openCancelling() {

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { type Clock, callerOf, isAdmin, userIdOf } from "@shop/platform";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { toOrderMessage } from "../adapters/proto/order.ts";
+import { moveOrder } from "../application/move-order.ts";
 import { cancelReasonRequired, orderNotFound } from "../domain/errors.ts";
 import { hasToMove } from "../domain/order.ts";
-import { moveOrder } from "../move-order.ts";
-import type { OrderStore } from "../store/order-store.ts";
-import { toOrderMessage } from "../wire/order.ts";
 
 /** Calls an order off. Safe to retry: an order that is cancelled already is answered as it is. */
 export function cancelOrder(on: {

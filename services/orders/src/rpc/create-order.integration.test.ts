@@ -4,9 +4,9 @@ import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/sho
 import { newId } from "@shop/platform";
 import { contextOf, silentLog } from "@shop/platform/testing";
 import { expect, test, vi } from "vitest";
-import { createAdmission } from "../admission.ts";
-import { createOpenQuantities } from "../open-quantities.ts";
-import { openTestOrders } from "../testing.ts";
+import { createAdmission } from "../application/admission.ts";
+import { createOpenQuantities } from "../application/open-quantities.ts";
+import { openTestOrders } from "../testing/open-test-orders.ts";
 import { createOrder } from "./create-order.ts";
 
 const price = { currencyCode: "EUR", minorUnits: 250n };

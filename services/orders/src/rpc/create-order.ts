@@ -9,15 +9,15 @@ import {
   requestUnsettled,
   userIdOf,
 } from "@shop/platform";
-import type { Admission } from "../admission.ts";
-import type { Catalogue } from "../clients/catalogue.ts";
+import type { Catalogue } from "../adapters/clients/catalogue.ts";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { placedEvent } from "../adapters/proto/events.ts";
+import { toOrderMessage } from "../adapters/proto/order.ts";
+import { asksForTheSame, requestNameOf } from "../adapters/proto/request-name.ts";
+import type { Admission } from "../application/admission.ts";
+import type { OpenQuantities } from "../application/open-quantities.ts";
 import { productsUnknown, totalMoved } from "../domain/errors.ts";
 import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
-import type { OpenQuantities } from "../open-quantities.ts";
-import type { OrderStore } from "../store/order-store.ts";
-import { placedEvent } from "../wire/events.ts";
-import { toOrderMessage } from "../wire/order.ts";
-import { asksForTheSame, requestNameOf } from "../wire/request-name.ts";
 
 /**
  * Places an order at the catalogue's prices. Once it has answered, the order reaches an end state whatever dies. Safe to

@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { type PageTokens, userIdOf } from "@shop/platform";
-import { listPage } from "../list-page.ts";
-import type { OrderStore } from "../store/order-store.ts";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { listPage } from "../application/list-page.ts";
 
 /** Lists the caller's own orders, newest first. Safe to retry. */
 export function getOrdersByUser(on: {

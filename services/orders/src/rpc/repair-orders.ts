@@ -12,14 +12,14 @@ import {
   type Remedy,
   repairFindings,
 } from "@shop/platform";
-import type { Reservations } from "../clients/reservations.ts";
+import type { Reservations } from "../adapters/clients/reservations.ts";
+import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { closedEvent, placedEvent } from "../adapters/proto/events.ts";
+import type { FollowStock } from "../application/follow-stock.ts";
+import { moveOrder } from "../application/move-order.ts";
+import type { OrderPlace } from "../application/order-audit.ts";
 import { missingStep } from "../domain/order-audit.ts";
-import type { FollowStock } from "../follow-stock.ts";
-import { moveOrder } from "../move-order.ts";
-import type { OrderPlace } from "../order-audit.ts";
-import type { DecisionStore } from "../store/decision-store.ts";
-import type { OrderStore } from "../store/order-store.ts";
-import { closedEvent, placedEvent } from "../wire/events.ts";
 
 /**
  * Takes the ordinary ways once more: a move by the table, or an event told again, whose effects are idempotent. What the

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
+import { moveOrder } from "../application/move-order.ts";
 import { cancelReasonRequired } from "../domain/errors.ts";
 import { hasToMove } from "../domain/order.ts";
-import { moveOrder } from "../move-order.ts";
-import type { OrderStore } from "../store/order-store.ts";
-import { toOrderMessage, toStatus } from "../wire/order.ts";
 
 /** Moves an order along the table. Safe to retry: an order that is there already is answered as it is. */
 export function updateOrderStatus(on: {

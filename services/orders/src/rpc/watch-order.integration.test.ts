@@ -4,9 +4,9 @@ import { OrderStatus as StatusOnTheWire, WatchOrderRequestSchema } from "@shop/g
 import { createWatches, newId } from "@shop/platform";
 import { contextOf, nothingRevoked, silentLog } from "@shop/platform/testing";
 import { expect, onTestFinished, test } from "vitest";
+import { followMoves } from "../adapters/mongo/order-changes.ts";
 import type { Order, OrderStatus } from "../domain/order.ts";
-import { followMoves } from "../store/order-changes.ts";
-import { openTestOrders } from "../testing.ts";
+import { openTestOrders } from "../testing/open-test-orders.ts";
 import { watchOrder } from "./watch-order.ts";
 
 const { PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED, CANCELLED, REJECTED } = StatusOnTheWire;

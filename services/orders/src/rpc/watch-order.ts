@@ -1,10 +1,10 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { callerOf, type WatchFor } from "@shop/platform";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { toOrderEvent, toOrderMessage } from "../adapters/proto/order.ts";
+import { readOrder } from "../application/read-order.ts";
 import { asMoved, isFinal } from "../domain/order.ts";
-import { readOrder } from "../read-order.ts";
-import type { OrderStore } from "../store/order-store.ts";
-import { toOrderEvent, toOrderMessage } from "../wire/order.ts";
 
 /** Sends an order's moves as they happen. Safe to retry: from the last version that came, nothing is missed or repeated. */
 export function watchOrder(on: {

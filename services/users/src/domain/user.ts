@@ -1,3 +1,9 @@
+/**
+ * From a deletion to its event, in milliseconds: no service accepts the account's access tokens any more when the event arrives,
+ * so nothing of the account is created after it.
+ */
+export const deletionEventDelayMs = 5_000;
+
 /** What an account may do; "admin" is what the platform takes for an administrator. */
 export type Role = "customer" | "admin";
 

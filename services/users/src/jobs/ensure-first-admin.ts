@@ -1,8 +1,8 @@
 import { type Clock, DomainError, type Logger, newId } from "@shop/platform";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { checkNewPassword } from "../application/password-rules.ts";
 import { newUser } from "../domain/user.ts";
-import { checkNewPassword } from "../password-rules.ts";
-import type { Passwords } from "../passwords.ts";
-import type { UserStore } from "../store/user-store.ts";
 
 /** Makes the first administrator from the configuration, once. Two replicas that try at once: the name's index lets one. */
 export async function ensureFirstAdmin(

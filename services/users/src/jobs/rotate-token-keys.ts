@@ -1,5 +1,5 @@
 import type { Job } from "@shop/platform";
-import type { TokenKeys } from "../token-keys.ts";
+import type { TokenKeys } from "../application/token-keys.ts";
 
 const maxIntervalMs = 60_000;
 

@@ -13,7 +13,7 @@ import {
 import { createPageTokens } from "@shop/platform";
 import { contextOf } from "@shop/platform/testing";
 import { expect, test } from "vitest";
-import { openTestUsers, userContext } from "../testing.ts";
+import { openTestUsers, userContext } from "../testing/open-test-users.ts";
 import { changePassword } from "./change-password.ts";
 import { deleteAccount } from "./delete-account.ts";
 import { disableUser } from "./disable-user.ts";

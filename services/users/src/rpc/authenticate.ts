@@ -1,17 +1,17 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, clientAddressOf, newId } from "@shop/platform";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import { inCookie } from "../adapters/http/refresh-cookie.ts";
+import type { SessionStore } from "../adapters/mongo/session-store.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { grant } from "../application/grant.ts";
+import { hashOf, newRefreshToken } from "../application/refresh-tokens.ts";
+import type { SecurityLog } from "../application/security-log.ts";
+import type { SignInLimits } from "../application/sign-in-limits.ts";
+import type { TokenKeys } from "../application/token-keys.ts";
 import { accountDisabled, wrongCredentials } from "../domain/errors.ts";
 import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
-import { grant } from "../grant.ts";
-import type { Passwords } from "../passwords.ts";
-import { inCookie } from "../refresh-cookie.ts";
-import { hashOf, newRefreshToken } from "../refresh-tokens.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { SignInLimits } from "../sign-in-limits.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import type { UserStore } from "../store/user-store.ts";
-import type { TokenKeys } from "../token-keys.ts";
 
 const maxUserAgent = 256;
 

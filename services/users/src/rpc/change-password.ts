@@ -1,20 +1,20 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, clientAddressOf, userIdOf } from "@shop/platform";
-import { sessionIdOf } from "../caller-session.ts";
-import { changeAccess } from "../change-access.ts";
-import { confirmPassword } from "../confirm-password.ts";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import type { SessionStore } from "../adapters/mongo/session-store.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { sessionIdOf } from "../application/caller-session.ts";
+import { changeAccess } from "../application/change-access.ts";
+import { confirmPassword } from "../application/confirm-password.ts";
+import { accessGrant } from "../application/grant.ts";
+import { checkNewPassword } from "../application/password-rules.ts";
+import type { SecurityLog } from "../application/security-log.ts";
+import type { SignInLimits } from "../application/sign-in-limits.ts";
+import type { TokenKeys } from "../application/token-keys.ts";
 import { sessionEnded, userBusy } from "../domain/errors.ts";
 import { isLive } from "../domain/session.ts";
 import { asSignedOut } from "../domain/user.ts";
-import { accessGrant } from "../grant.ts";
-import { checkNewPassword } from "../password-rules.ts";
-import type { Passwords } from "../passwords.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { SignInLimits } from "../sign-in-limits.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import type { UserStore } from "../store/user-store.ts";
-import type { TokenKeys } from "../token-keys.ts";
 
 /** Changes the caller's password and ends their other sessions. A retry once it went through is WRONG_PASSWORD. */
 export function changePassword(on: {

@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, callerOf, signStreamTicket } from "@shop/platform";
-import type { TokenKeys } from "../token-keys.ts";
+import type { TokenKeys } from "../application/token-keys.ts";
 
 /** Makes a ticket for a stream out of the access token that the call came with. Nothing is stored: safe to repeat. */
 export function createStreamTicket(on: {

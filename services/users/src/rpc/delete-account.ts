@@ -1,19 +1,17 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, userIdOf } from "@shop/platform";
-import { sessionIdOf } from "../caller-session.ts";
-import { confirmPassword } from "../confirm-password.ts";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import { dropCookie } from "../adapters/http/refresh-cookie.ts";
+import type { SessionStore } from "../adapters/mongo/session-store.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { accessRevokedEvent, userDeletedEvent } from "../adapters/proto/events.ts";
+import { sessionIdOf } from "../application/caller-session.ts";
+import { confirmPassword } from "../application/confirm-password.ts";
+import type { SecurityLog } from "../application/security-log.ts";
+import type { SignInLimits } from "../application/sign-in-limits.ts";
 import { userBusy, userNotFound } from "../domain/errors.ts";
-import type { Passwords } from "../passwords.ts";
-import { dropCookie } from "../refresh-cookie.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { SignInLimits } from "../sign-in-limits.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { accessRevokedEvent, userDeletedEvent } from "../wire/events.ts";
-
-/** By then no service takes the account's access tokens any more, so nothing of its owner's can come after the news. */
-export const toldAfterMs = 5_000;
+import { deletionEventDelayMs } from "../domain/user.ts";
 
 /** Deletes the caller's account. A retry once it went through is UNAUTHENTICATED or NOT_FOUND. */
 export function deleteAccount(on: {
@@ -31,7 +29,7 @@ export function deleteAccount(on: {
     await confirmPassword(on, user, password, context);
     const now = on.clock();
     const revoked = accessRevokedEvent({ userId, version: user.version + 1 }, now);
-    const deleted = userDeletedEvent(user, new Date(now.getTime() + toldAfterMs));
+    const deleted = userDeletedEvent(user, new Date(now.getTime() + deletionEventDelayMs));
     if (!(await on.users.remove(user, now, [revoked], [deleted]))) throw userBusy(userId);
     await on.sessions.removeAll(userId);
     await on.security.record({ kind: "deleted", userId, sessionId: sessionIdOf(context) });

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
-import { changeAccess } from "../change-access.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { toUserProfile } from "../adapters/proto/user-profile.ts";
+import { changeAccess } from "../application/change-access.ts";
+import type { SecurityLog } from "../application/security-log.ts";
 import { asSignedOut } from "../domain/user.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { toUserProfile } from "../wire/user-profile.ts";
 
 /** Shuts an account out, and ends its sessions. Safe to retry. */
 export function disableUser(on: {

@@ -1,10 +1,10 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { callerOf } from "@shop/platform";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { toUserProfile } from "../adapters/proto/user-profile.ts";
+import { mayActFor } from "../application/may-act-for.ts";
 import { userNotFound } from "../domain/errors.ts";
-import { mayActFor } from "../may-act-for.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { toUserProfile } from "../wire/user-profile.ts";
 
 /** Reads an account. Somebody else's is NOT_FOUND, as if it did not exist. */
 export function getUserProfile(on: {

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, cutPage, defaultPageSize, type PageTokens, userIdOf } from "@shop/platform";
-import { sessionIdOf } from "../caller-session.ts";
+import type { SessionStore } from "../adapters/mongo/session-store.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { toSessionMessage } from "../adapters/proto/session.ts";
+import { sessionIdOf } from "../application/caller-session.ts";
 import { userNotFound } from "../domain/errors.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { toSessionMessage } from "../wire/session.ts";
 
 /** Lists the caller's sessions that stand, newest first. Safe to retry. */
 export function listSessions(on: {

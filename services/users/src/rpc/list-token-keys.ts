@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import type { TokenKeys } from "../token-keys.ts";
-import { toTokenKey } from "../wire/token-key.ts";
+import { toTokenKey } from "../adapters/proto/token-key.ts";
+import type { TokenKeys } from "../application/token-keys.ts";
 
 /** Lists the public halves of the keys. Safe to retry; caches may keep it, since a key is told long before it signs. */
 export function listTokenKeys(on: {

@@ -1,16 +1,16 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import type { Clock } from "@shop/platform";
+import { cookieOf, inCookie } from "../adapters/http/refresh-cookie.ts";
+import type { SessionStore } from "../adapters/mongo/session-store.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { sessionEndedEvent } from "../adapters/proto/events.ts";
+import { grant } from "../application/grant.ts";
+import { fromText, hashOf, judge, type RefreshToken, spend } from "../application/refresh-tokens.ts";
+import type { SecurityLog } from "../application/security-log.ts";
+import type { TokenKeys } from "../application/token-keys.ts";
 import { refreshTokenInvalid } from "../domain/errors.ts";
 import { expireTimeOf, isLive, type SessionLifetime, spentWith } from "../domain/session.ts";
-import { grant } from "../grant.ts";
-import { cookieOf, inCookie } from "../refresh-cookie.ts";
-import { fromText, hashOf, judge, type RefreshToken, spend } from "../refresh-tokens.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import type { UserStore } from "../store/user-store.ts";
-import type { TokenKeys } from "../token-keys.ts";
-import { sessionEndedEvent } from "../wire/events.ts";
 
 /**
  * Exchanges a refresh token for the next one and an access token. Safe to retry for ten seconds: the same token then answers

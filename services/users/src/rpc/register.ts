@@ -9,12 +9,12 @@ import {
   requestIdReused,
   requestUnsettled,
 } from "@shop/platform";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { checkNewPassword } from "../application/password-rules.ts";
+import type { SignInLimits } from "../application/sign-in-limits.ts";
 import { isReservedName } from "../domain/reserved-names.ts";
 import { newUser, usernameKey } from "../domain/user.ts";
-import { checkNewPassword } from "../password-rules.ts";
-import type { Passwords } from "../passwords.ts";
-import type { SignInLimits } from "../sign-in-limits.ts";
-import type { UserStore } from "../store/user-store.ts";
 
 /**
  * Creates an account. Safe to retry when the request is named: the account itself is the claim on the name. A retry without a name

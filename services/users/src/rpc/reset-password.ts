@@ -1,14 +1,14 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
-import { changeAccess } from "../change-access.ts";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { toUserProfile } from "../adapters/proto/user-profile.ts";
+import { changeAccess } from "../application/change-access.ts";
+import { checkNewPassword } from "../application/password-rules.ts";
+import type { SecurityLog } from "../application/security-log.ts";
 import { userNotFound } from "../domain/errors.ts";
 import { asSignedOut } from "../domain/user.ts";
-import { checkNewPassword } from "../password-rules.ts";
-import type { Passwords } from "../passwords.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { toUserProfile } from "../wire/user-profile.ts";
 
 /** Replaces a lost password and ends the account's sessions. Safe to retry: the last password counts. */
 export function resetPassword(on: {

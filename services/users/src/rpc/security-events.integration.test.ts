@@ -14,8 +14,8 @@ import {
 import { createPageTokens } from "@shop/platform";
 import { contextOf, silentLog } from "@shop/platform/testing";
 import { expect, test, vi } from "vitest";
-import { createSecurityLog } from "../security-log.ts";
-import { openTestUsers, userContext } from "../testing.ts";
+import { createSecurityLog } from "../application/security-log.ts";
+import { openTestUsers, userContext } from "../testing/open-test-users.ts";
 import { changePassword } from "./change-password.ts";
 import { deleteAccount } from "./delete-account.ts";
 import { disableUser } from "./disable-user.ts";

@@ -8,8 +8,8 @@ import {
 import { createPageTokens } from "@shop/platform";
 import { contextOf } from "@shop/platform/testing";
 import { expect, test } from "vitest";
-import { newRefreshToken, toText } from "../refresh-tokens.ts";
-import { openTestUsers, userContext } from "../testing.ts";
+import { newRefreshToken, toText } from "../application/refresh-tokens.ts";
+import { openTestUsers, userContext } from "../testing/open-test-users.ts";
 import { listSessions } from "./list-sessions.ts";
 import { refreshToken } from "./refresh-token.ts";
 import { signOut } from "./sign-out.ts";

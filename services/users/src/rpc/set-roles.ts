@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
-import { changeAccess } from "../change-access.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { toRoles, toUserProfile } from "../adapters/proto/user-profile.ts";
+import { changeAccess } from "../application/change-access.ts";
+import type { SecurityLog } from "../application/security-log.ts";
 import { asChanged } from "../domain/user.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { toRoles, toUserProfile } from "../wire/user-profile.ts";
 
 /** Says what an account may do; its sessions go on, with access tokens that say so. Safe to retry. */
 export function setRoles(on: {

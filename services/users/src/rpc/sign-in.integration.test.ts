@@ -4,8 +4,8 @@ import { hashSync } from "@node-rs/argon2";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { contextOf } from "@shop/platform/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { createPasswords } from "../passwords.ts";
-import { openTestUsers } from "../testing.ts";
+import { createPasswords } from "../adapters/crypto/passwords.ts";
+import { openTestUsers } from "../testing/open-test-users.ts";
 import { authenticate } from "./authenticate.ts";
 import { register } from "./register.ts";
 

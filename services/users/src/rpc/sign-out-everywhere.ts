@@ -1,13 +1,13 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { actorOf, type Clock, callerOf } from "@shop/platform";
-import { changeAccess } from "../change-access.ts";
+import { dropCookie } from "../adapters/http/refresh-cookie.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { changeAccess } from "../application/change-access.ts";
+import { mayActFor } from "../application/may-act-for.ts";
+import type { SecurityLog } from "../application/security-log.ts";
 import { userNotFound } from "../domain/errors.ts";
 import { asSignedOut } from "../domain/user.ts";
-import { mayActFor } from "../may-act-for.ts";
-import { dropCookie } from "../refresh-cookie.ts";
-import type { SecurityLog } from "../security-log.ts";
-import type { UserStore } from "../store/user-store.ts";
 
 /** Ends every session of a user, that of this call included. Safe to retry. */
 export function signOutEverywhere(on: {

@@ -1,11 +1,11 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, userIdOf } from "@shop/platform";
-import { sessionIdOf } from "../caller-session.ts";
+import { dropCookie } from "../adapters/http/refresh-cookie.ts";
+import type { SessionStore } from "../adapters/mongo/session-store.ts";
+import { sessionEndedEvent } from "../adapters/proto/events.ts";
+import { sessionIdOf } from "../application/caller-session.ts";
 import { sessionNotFound } from "../domain/errors.ts";
-import { dropCookie } from "../refresh-cookie.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import { sessionEndedEvent } from "../wire/events.ts";
 
 /** Ends a session of the caller's. A retry once it has ended is UNAUTHENTICATED or SESSION_NOT_FOUND. */
 export function signOut(on: {

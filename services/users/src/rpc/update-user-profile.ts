@@ -1,12 +1,12 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { type Clock, invalidFields, userIdOf } from "@shop/platform";
-import { changeUser } from "../change-user.ts";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { profileChanges } from "../adapters/proto/profile-changes.ts";
+import { toUserProfile } from "../adapters/proto/user-profile.ts";
+import { changeUser } from "../application/change-user.ts";
 import { userChanged, userNotFound } from "../domain/errors.ts";
 import { asChanged, etagOf } from "../domain/user.ts";
-import type { UserStore } from "../store/user-store.ts";
-import { profileChanges } from "../wire/profile-changes.ts";
-import { toUserProfile } from "../wire/user-profile.ts";
 
 /** Changes the masked fields. With an etag a retry is ABORTED once the first try went through; without, it does the same again. */
 export function updateUserProfile(on: {

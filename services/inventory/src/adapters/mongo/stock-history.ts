@@ -1,0 +1,49 @@
+import type { Collection } from "mongodb";
+import type { Balance } from "../../domain/product.ts";
+import { type LedgerEntryDocument, moveKey } from "./ledger-store.ts";
+
+/** A product's balances in the past, as the ledger tells them. */
+export interface StockHistory {
+  /** The balances after each of the movements that follow `from`, in their sequence, at most `limit`. */
+  balancesAfter(productId: string, from: Balance, limit: number): Promise<Balance[]>;
+  /** The balance right after the movement `sequence`, which is not after `now`. The further back, the longer it takes. */
+  balanceAt(productId: string, now: Balance, sequence: number): Promise<Balance>;
+}
+
+/** Movements read at once to be added up. */
+const pageSize = 1_000;
+
+export function createStockHistory(ledger: Collection<LedgerEntryDocument>): StockHistory {
+  async function movesAfter(productId: string, sequence: number, limit: number) {
+    const keys = Array.from({ length: limit }, (_, index) => moveKey(productId, sequence + 1 + index));
+    const entries = await ledger
+      .find({ keys: { $in: keys } })
+      .project<Pick<LedgerEntryDocument, "moves">>({ moves: { $elemMatch: { product_id: productId } } })
+      .toArray();
+    return entries.flatMap(({ moves }) => moves).sort((a, b) => a.sequence - b.sequence);
+  }
+
+  return {
+    async balancesAfter(productId, from, limit) {
+      const balances: Balance[] = [];
+      let { onHand, reserved } = from;
+      for (const move of await movesAfter(productId, from.sequence, limit)) {
+        onHand += move.on_hand_delta;
+        reserved += move.reserved_delta;
+        balances.push({ onHand, reserved, sequence: move.sequence });
+      }
+      return balances;
+    },
+
+    async balanceAt(productId, now, sequence) {
+      let { onHand, reserved } = now;
+      for (let counted = sequence; counted < now.sequence; counted += pageSize) {
+        for (const move of await movesAfter(productId, counted, Math.min(pageSize, now.sequence - counted))) {
+          onHand -= move.on_hand_delta;
+          reserved -= move.reserved_delta;
+        }
+      }
+      return { onHand, reserved, sequence };
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Money as MoneyOnTheWire } from "@shop/gen/shop/common/v1/money_pb";
+import {
+  type Product as ProductOnTheWire,
+  type ProductSchema,
+  ProductState as StateOnTheWire,
+} from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { FieldViolation, Money } from "@shop/platform";
+import { available, etagOf, type Product, type ProductDetails, type ProductState } from "../../domain/product.ts";
+
+const states: Readonly<Record<ProductState, StateOnTheWire>> = {
+  active: StateOnTheWire.ACTIVE,
+  archived: StateOnTheWire.ARCHIVED,
+};
+
+export function toProductMessage(product: Product): MessageInitShape<typeof ProductSchema> {
+  return {
+    ...toDetailsMessage(product.details),
+    productId: product.productId,
+    stock: available(product.balance),
+    etag: etagOf(product),
+    createTime: timestampFromDate(product.createTime),
+    updateTime: timestampFromDate(product.updateTime),
+  };
+}
+
+/** What of a product its owner decides, but for its stock. */
+export function toDetailsMessage(details: ProductDetails) {
+  const { name, description, category, price, sku, imageUrl, attributes, state } = details;
+  return {
+    name,
+    description,
+    category,
+    price: { currencyCode: price.currencyCode, minorUnits: price.minorUnits },
+    sku: sku ?? "",
+    imageUrl,
+    attributes: { ...attributes },
+    state: states[state],
+  };
+}
+
+/** The field of a product that says this of it. */
+export function fieldOf(detail: keyof ProductDetails): string {
+  return detail === "imageUrl" ? "image_url" : detail;
+}
+
+/** What has to be there, and is not, below the path of the product. */
+export function missingDetails({ name, category, price }: ProductDetails, path = "product."): FieldViolation[] {
+  return [
+    ...(name === "" ? ["name"] : []),
+    ...(category === "" ? ["category"] : []),
+    ...(price.currencyCode === "" ? [price.minorUnits === 0n ? "price" : "price.currency_code"] : []),
+  ].map((field) => ({ field: path + field, description: "is required" }));
+}
+
+/** What a product's owner wrote, complete or not; it is sold unless they say otherwise. */
+export function toDetails(product: ProductOnTheWire): ProductDetails {
+  return {
+    name: product.name,
+    description: product.description,
+    category: product.category,
+    price: toMoney(product.price),
+    sku: product.sku === "" ? undefined : product.sku,
+    imageUrl: product.imageUrl,
+    attributes: { ...product.attributes },
+    state: product.state === StateOnTheWire.ARCHIVED ? "archived" : "active",
+  };
+}
+
+function toMoney(money: MoneyOnTheWire | undefined): Money {
+  return { currencyCode: money?.currencyCode ?? "", minorUnits: money?.minorUnits ?? 0n };
+}

@@ -1,0 +1,80 @@
+import { type Cache, newId } from "@shop/platform";
+import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import { openStores } from "../adapters/mongo/open-stores.ts";
+import { createDecideOrders } from "../application/decide-orders.ts";
+import { createProductCache } from "../application/product-cache.ts";
+import type { Product } from "../domain/product.ts";
+
+/** A cache that keeps nothing. */
+const noCache: Cache = {
+  read: () => ({
+    get: async (_key, load) => (await load())?.value,
+    peek: () => undefined,
+    invalidate: async () => {},
+    invalidateAll: async () => {},
+  }),
+};
+
+/** The inventory's stores on a database of their own; without a cache, unless one is given. */
+export async function openTestInventory(cache = noCache) {
+  const [db, bus] = [await openTestDb(), await openTestBus()];
+  await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
+  const productCache = createProductCache(cache);
+  const stores = await openStores({ db, bus, log: silentLog, shown: productCache.moved });
+  const { products, ledger, ledgerDocuments } = stores;
+  const clock = () => new Date();
+
+  async function stockOf(productId: string) {
+    const { onHand, reserved } = (await products.balancesOf([productId], "all")).get(productId)!;
+    return { onHand, reserved };
+  }
+
+  /** What the ledger says, which is what the balance has to say. */
+  async function ledgerSumOf(productId: string) {
+    const entries = await ledgerDocuments.find({ "moves.product_id": productId }).toArray();
+    const moves = entries.flatMap((entry) => entry.moves).filter((move) => move.product_id === productId);
+    return {
+      onHand: moves.reduce((sum, move) => sum + move.on_hand_delta, 0),
+      reserved: moves.reduce((sum, move) => sum + move.reserved_delta, 0),
+    };
+  }
+
+  /** A new product with so many on hand; answers its id. */
+  async function addProduct(onHand: number, sku?: string): Promise<string> {
+    const productId = newId("product");
+    await ledger.insertProducts([newProduct(productId, onHand, sku)], "test");
+    return productId;
+  }
+
+  return {
+    db,
+    ...stores,
+    cache: productCache,
+    clock,
+    decide: createDecideOrders({ ledger, products, clock }),
+    stockOf,
+    ledgerSumOf,
+    addProduct,
+  };
+}
+
+export function newProduct(productId: string, onHand: number, sku?: string): Product {
+  const now = new Date();
+  return {
+    productId,
+    details: {
+      name: "Thing",
+      description: "",
+      category: "Things",
+      price: { currencyCode: "EUR", minorUnits: 100n },
+      sku,
+      imageUrl: "",
+      attributes: {},
+      state: "active",
+    },
+    version: 1,
+    balance: { onHand, reserved: 0, sequence: 1 },
+    createTime: now,
+    updateTime: now,
+  };
+}

@@ -1,0 +1,44 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
+import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
+
+/** What both listings of orders can be asked for; an empty `userId` is everybody. */
+interface OrderQuery {
+  readonly userId: string;
+  readonly status: OrderStatus;
+  readonly createTimeFrom?: Timestamp | undefined;
+  readonly createTimeBefore?: Timestamp | undefined;
+  readonly pageSize: number;
+  readonly pageToken: string;
+}
+
+/** The first time in whole milliseconds, as orders have them, that is not before. */
+function firstDateAt({ seconds, nanos }: Timestamp): Date {
+  return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1e6));
+}
+
+/** Reads a page of orders; its tokens belong to `listing` and to the same filters. */
+export async function listPage(
+  on: { readonly orders: OrderStore; readonly pageTokens: PageTokens },
+  listing: string,
+  { userId, status, createTimeFrom, createTimeBefore, pageSize, pageToken }: OrderQuery,
+) {
+  const createdFrom = createTimeFrom && firstDateAt(createTimeFrom);
+  const createdBefore = createTimeBefore && firstDateAt(createTimeBefore);
+  const query = [listing, userId, status, createdFrom, createdBefore];
+  const limit = pageSize || defaultPageSize;
+  const filter = {
+    userId: userId || undefined,
+    status: status === OrderStatus.UNSPECIFIED ? undefined : toStatus(status),
+    createdFrom,
+    createdBefore,
+    after: pageToken === "" ? undefined : on.pageTokens.open<string>(pageToken, query),
+  };
+  const { page, last } = cutPage(await on.orders.list(filter, limit + 1), limit);
+  return {
+    orders: page.map(toOrderMessage),
+    nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.orderId, query),
+  };
+}

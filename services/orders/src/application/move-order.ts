@@ -1,0 +1,35 @@
+import { type Clock, currentTraceId } from "@shop/platform";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { moveEvent } from "../adapters/proto/events.ts";
+import { orderBusy, orderNotFound } from "../domain/errors.ts";
+import type { Order, OrderStatus } from "../domain/order.ts";
+
+const attempts = 5;
+
+/** Where an order goes, by whom and why. */
+export interface Intent {
+  readonly status: OrderStatus;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/**
+ * Moves an order by compare-and-set: `decide` sees the order as it is, and again if it changed meanwhile; it throws when the
+ * order can't be moved, and answers undefined when it need not be. Throws ORDER_NOT_FOUND, and ORDER_BUSY after five tries.
+ */
+export async function moveOrder(
+  on: { readonly orders: OrderStore; readonly clock: Clock },
+  orderId: string,
+  decide: (order: Order) => Intent | undefined,
+): Promise<Order> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const order = await on.orders.findById(orderId);
+    if (order === undefined) throw orderNotFound(orderId);
+    const intent = decide(order);
+    if (intent === undefined) return order;
+    const move = { ...intent, time: on.clock(), traceId: currentTraceId() ?? "" };
+    const moved = await on.orders.move(order, move, [moveEvent(order, move)]);
+    if (moved !== undefined) return moved;
+  }
+  throw orderBusy(orderId);
+}

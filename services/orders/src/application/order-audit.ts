@@ -1,0 +1,138 @@
+import type { Audit, AuditPart, Clock, FindingTarget, OutboxUpkeep, StuckDocument } from "@shop/platform";
+import type { Reservations } from "../adapters/clients/reservations.ts";
+import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
+import type { OrderAuditStore } from "../adapters/mongo/order-audit-store.ts";
+import {
+  type AuditedOrder,
+  checkOrder,
+  checkReservation,
+  checkStray,
+  type OrderFinding,
+  orderInvariants,
+} from "../domain/order-audit.ts";
+
+/** What happened more recently than this may be on its way. */
+const graceMs = 60_000;
+const ordersPerPart = 100;
+/** Ids that are looked up, or asked for, at once. */
+const idsAtOnce = 1_000;
+const reservationsAtOnce = 200;
+const maxStuck = 1_000;
+
+/** Where a part of the audit begins: orders first, then the reservations of the stock, then the outbox. */
+export type OrderPlace =
+  | { readonly phase: "orders"; readonly after?: string }
+  | { readonly phase: "reservations"; readonly pageToken?: string }
+  | { readonly phase: "outbox" };
+
+/**
+ * Compares orders with their own history and with what the stock did for them. Under live traffic too: an order is compared
+ * with the stock only if it has not moved for a minute, and what seems broken is read a second time.
+ */
+export function createOrderAudit(on: {
+  readonly store: OrderAuditStore;
+  readonly reservations: Reservations;
+  readonly upkeep: OutboxUpkeep;
+  readonly decisions: Pick<DecisionStore, "stuck">;
+  readonly clock: Clock;
+  readonly decisionDeadlineMs: number;
+}): Audit<OrderPlace> {
+  const { store, reservations, upkeep, decisions, clock, decisionDeadlineMs } = on;
+  const graceEnd = () => new Date(clock().getTime() - graceMs);
+
+  async function check(orders: readonly AuditedOrder[]): Promise<OrderFinding[]> {
+    const resting = orders.filter(({ status, updateTime }) => status !== "pending" && updateTime < graceEnd());
+    // The orders were read before: what the stock did for them as they were then, it has done by now.
+    const stock = await reservations.of(resting.map(({ orderId }) => orderId));
+    const pendingBefore = new Date(graceEnd().getTime() - decisionDeadlineMs);
+    return [
+      ...orders.flatMap((order) => checkOrder(order, pendingBefore)),
+      ...resting.flatMap((order) => checkReservation(order, stock.get(order.orderId))),
+    ];
+  }
+
+  /** An order may have moved on between the two reads: then it is found the first time only. */
+  async function checkTwice(orders: readonly AuditedOrder[]): Promise<OrderFinding[]> {
+    const candidates = await check(orders);
+    if (candidates.length === 0) return [];
+    const again = await check(await store.findByIds([...new Set(candidates.map(({ subject }) => subject))]));
+    return again.filter((finding) => candidates.some((candidate) => isSame(candidate, finding)));
+  }
+
+  async function ordersPart({ after }: OrderPlace & { phase: "orders" }): Promise<AuditPart<OrderPlace>> {
+    const orders = await store.list(after, ordersPerPart);
+    const findings = await checkTwice(orders);
+    const isLast = orders.length < ordersPerPart;
+    const next: OrderPlace = isLast ? { phase: "reservations" } : { phase: "orders", after: orders.at(-1)!.orderId };
+    return { findings, checked: { orders: orders.length }, next };
+  }
+
+  /** An order is stored before the stock hears of it: so a reservation without one is never merely early. */
+  async function reservationsPart({
+    pageToken = "",
+  }: OrderPlace & { phase: "reservations" }): Promise<AuditPart<OrderPlace>> {
+    const { orderIds, next } = await reservations.list(pageToken);
+    const findings: OrderFinding[] = [];
+    for (const some of chunks(orderIds, idsAtOnce)) findings.push(...(await checkStrays(await store.unknown(some))));
+    return {
+      findings,
+      checked: { reservations: orderIds.length },
+      next: next === undefined ? { phase: "outbox" } : { phase: "reservations", pageToken: next },
+    };
+  }
+
+  async function checkStrays(orderIds: readonly string[]): Promise<OrderFinding[]> {
+    const findings: OrderFinding[] = [];
+    for (const some of chunks(orderIds, reservationsAtOnce)) {
+      const stock = await reservations.of(some);
+      findings.push(...some.map((orderId) => checkStray(stock.get(orderId))).filter((one) => one !== undefined));
+    }
+    return findings;
+  }
+
+  async function outboxPart(): Promise<AuditPart<OrderPlace>> {
+    const before = graceEnd();
+    const stuck = await Promise.all([upkeep.stuck(before, maxStuck), decisions.stuck(before, maxStuck)]);
+    return { findings: stuck.flat().map(unpublished), checked: {}, next: undefined };
+  }
+
+  async function findAll({ invariant, subject }: FindingTarget): Promise<OrderFinding[]> {
+    if (invariant === "ORDER_EVENT_UNPUBLISHED") {
+      const stuck = [await upkeep.findStuck(subject, graceEnd()), ...(await decisions.stuck(graceEnd(), maxStuck))];
+      return stuck.filter((one) => one?.id === subject).map((one) => unpublished(one!));
+    }
+    if (invariant === "RESERVATION_WITHOUT_ORDER") return await checkStrays(await store.unknown([subject]));
+    return await check(await store.findByIds([subject]));
+  }
+
+  return {
+    name: "orders",
+    invariants: orderInvariants,
+    async part(place = { phase: "orders" }) {
+      if (place.phase === "orders") return await ordersPart(place);
+      return place.phase === "reservations" ? await reservationsPart(place) : await outboxPart();
+    },
+    find: async (target) => (await findAll(target)).find((finding) => isSame(finding, target)),
+  };
+}
+
+function isSame(one: FindingTarget, other: FindingTarget): boolean {
+  return one.invariant === other.invariant && one.subject === other.subject;
+}
+
+/** The subject is an order; or a decision on orders, of which some may still be pending. */
+function unpublished({ id, events, since }: StuckDocument): OrderFinding {
+  return {
+    invariant: "ORDER_EVENT_UNPUBLISHED",
+    subject: id,
+    message: `${events} events have not been published`,
+    facts: { events: String(events), since: since.toISOString() },
+    repairable: true,
+  };
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

@@ -1,0 +1,16 @@
+import { isAdmin, type Principal } from "@shop/platform";
+import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import { orderNotFound } from "../domain/errors.ts";
+import type { Order } from "../domain/order.ts";
+
+/** An order that the caller may see: its owner or an administrator. Throws ORDER_NOT_FOUND, also for somebody else's. */
+export async function readOrder(
+  on: { readonly orders: OrderStore },
+  orderId: string,
+  caller: Principal,
+): Promise<Order> {
+  const order = await on.orders.findById(orderId);
+  const mayRead = isAdmin(caller) || (caller.kind === "user" && caller.userId === order?.userId);
+  if (order === undefined || !mayRead) throw orderNotFound(orderId);
+  return order;
+}

@@ -1,0 +1,58 @@
+import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, newId, type PendingEvent } from "@shop/platform";
+import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import { createDecisionStore, openDecisions } from "../adapters/mongo/decision-store.ts";
+import { createOrderStore, openOrders } from "../adapters/mongo/order-store.ts";
+import { createRecentOrders } from "../adapters/mongo/recent-orders.ts";
+import { placedEvent } from "../adapters/proto/events.ts";
+import { createFollowStock } from "../application/follow-stock.ts";
+import type { Order } from "../domain/order.ts";
+
+/** The orders' store on a database of its own. */
+export async function openTestOrders() {
+  const [db, bus] = [await openTestDb(), await openTestBus()];
+  await bus.ensureStream("orders", ["shop.orders.v1.>"]);
+  const documents = await openOrders(db);
+  await ensureOutboxIndex(documents);
+  const outbox = createOutbox(documents, bus, silentLog);
+  const decisionDocuments = openDecisions(db);
+  const decisions = createDecisionStore(decisionDocuments, documents);
+  const recent = createRecentOrders();
+  const orders = createOrderStore(documents, outbox, recent);
+  const clock = () => new Date();
+
+  /** Places an order as CreateOrder does. */
+  async function place(createTime = new Date()): Promise<Order> {
+    const price = { currencyCode: "EUR", minorUnits: 100n };
+    const order: Order = {
+      orderId: newId("order"),
+      userId: newId("user"),
+      status: "pending",
+      statusReason: "",
+      items: [{ productId: newId("product"), name: "Thing", quantity: 1, unitPrice: price }],
+      total: price,
+      version: 1,
+      createTime,
+      updateTime: createTime,
+    };
+    const move = { status: "pending", time: createTime, actor: order.userId, reason: "", traceId: "" } as const;
+    await orders.insert(order, move, [placedEvent(order)]);
+    return order;
+  }
+
+  const repeated: PendingEvent[] = [];
+  const repeat = async (events: readonly PendingEvent[]) => void repeated.push(...events);
+  return {
+    orders,
+    documents,
+    outbox,
+    upkeep: createOutboxUpkeep(documents, outbox),
+    place,
+    repeat,
+    repeated,
+    clock,
+    decisions,
+    decisionDocuments,
+    recent,
+    followStock: createFollowStock({ decisions, recent, publish: outbox.publishNow, clock, log: silentLog }),
+  };
+}

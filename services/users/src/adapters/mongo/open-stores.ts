@@ -1,0 +1,22 @@
+import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
+import { createSessionStore, openSessions } from "./session-store.ts";
+import { createUserStore, openUsers } from "./user-store.ts";
+
+/** Opens accounts and sessions on a database, with their indexes; either tells what changed by an outbox of its own. */
+export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, "db" | "bus" | "log">) {
+  const [accounts, sessionDocuments] = await Promise.all([openUsers(db), openSessions(db)]);
+  const userDocuments = accounts.users;
+  await Promise.all([ensureOutboxIndex(userDocuments), ensureOutboxIndex(sessionDocuments)]);
+  const userOutbox = createOutbox(userDocuments, bus, log);
+  const sessionOutbox = createOutbox(sessionDocuments, bus, log);
+  return {
+    users: createUserStore(accounts, userOutbox),
+    sessions: createSessionStore(sessionDocuments, sessionOutbox),
+    userDocuments,
+    sessionDocuments,
+    userOutbox,
+    sessionOutbox,
+    userUpkeep: createOutboxUpkeep(userDocuments, userOutbox),
+    sessionUpkeep: createOutboxUpkeep(sessionDocuments, sessionOutbox),
+  };
+}

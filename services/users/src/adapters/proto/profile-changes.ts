@@ -1,0 +1,43 @@
+import { isDeepStrictEqual } from "node:util";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import type { UserProfile } from "@shop/gen/shop/users/v1/user_service_pb";
+import { invalidFields } from "@shop/platform";
+import type { User } from "../../domain/user.ts";
+import { toUserProfile } from "./user-profile.ts";
+
+/** Paths that say which account and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). */
+const unchanging = new Set(["user_id", "etag", "create_time", "update_time"]);
+
+/**
+ * What an update mask (AIP-161) changes of an account. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a
+ * path that can't be changed, unless the account has that value already.
+ */
+export function profileChanges(
+  user: User,
+  profile: UserProfile,
+  mask: FieldMask | undefined,
+): Partial<Pick<User, "displayName">> {
+  const paths = (mask?.paths ?? pathsThatAreSet(profile)).filter((path) => !unchanging.has(path));
+  const stored = toUserProfile(user);
+  const isStored: Readonly<Record<string, boolean>> = {
+    username: profile.username === stored.username,
+    roles: isDeepStrictEqual(profile.roles, stored.roles),
+    disabled: profile.disabled === stored.disabled,
+  };
+  const wrong = paths.filter((path) => path !== "display_name" && !(Object.hasOwn(isStored, path) && isStored[path]));
+  if (wrong.length > 0) {
+    throw invalidFields(
+      wrong.map((path) => ({ field: `profile.${path}`, description: "is not a field that an update can change" })),
+    );
+  }
+  return paths.includes("display_name") ? { displayName: profile.displayName.trim() } : {};
+}
+
+function pathsThatAreSet(profile: UserProfile): string[] {
+  return [
+    ...(profile.username === "" ? [] : ["username"]),
+    ...(profile.roles.length === 0 ? [] : ["roles"]),
+    ...(profile.displayName === "" ? [] : ["display_name"]),
+    ...(profile.disabled ? ["disabled"] : []),
+  ];
+}

@@ -1,0 +1,21 @@
+import type { Clock } from "@shop/platform";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { accessRevokedEvent } from "../adapters/proto/events.ts";
+import type { User } from "../domain/user.ts";
+import { changeUser } from "./change-user.ts";
+
+/**
+ * Changes an account and revokes the access that it had, so that the change takes effect everywhere. `decide` answers undefined
+ * when the account is so already. Throws USER_NOT_FOUND, LAST_ADMIN and USER_BUSY.
+ */
+export async function changeAccess(
+  on: { readonly users: UserStore; readonly clock: Clock },
+  userId: string,
+  decide: (user: User, now: Date) => User | undefined,
+): Promise<User> {
+  return await changeUser(on, userId, (read) => {
+    const now = on.clock();
+    const user = decide(read, now);
+    return user && { user, events: [accessRevokedEvent(user, now)] };
+  });
+}

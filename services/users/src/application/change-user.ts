@@ -1,0 +1,31 @@
+import type { PendingEvent } from "@shop/platform";
+import type { UserStore } from "../adapters/mongo/user-store.ts";
+import { userBusy, userNotFound } from "../domain/errors.ts";
+import type { User } from "../domain/user.ts";
+
+const attempts = 5;
+
+/** What an account becomes, and the events that tell of it. */
+export interface UserChange {
+  readonly user: User;
+  readonly events: readonly PendingEvent[];
+}
+
+/**
+ * Changes an account by compare-and-set: `decide` sees it as it is, and again if it changed meanwhile; it throws when it can't be
+ * changed, and answers undefined when it need not be. Throws USER_NOT_FOUND, and USER_BUSY after five tries.
+ */
+export async function changeUser(
+  on: { readonly users: UserStore },
+  userId: string,
+  decide: (user: User) => UserChange | undefined,
+): Promise<User> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const read = await on.users.findById(userId);
+    if (read === undefined) throw userNotFound(userId);
+    const change = decide(read);
+    if (change === undefined) return read;
+    if (await on.users.update(read, change.user, change.events)) return change.user;
+  }
+  throw userBusy(userId);
+}

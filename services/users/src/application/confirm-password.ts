@@ -1,0 +1,25 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import { clientAddressOf } from "@shop/platform";
+import type { Passwords } from "../adapters/crypto/passwords.ts";
+import { wrongPassword } from "../domain/errors.ts";
+import type { User } from "../domain/user.ts";
+import { sessionIdOf } from "./caller-session.ts";
+import type { SecurityLog } from "./security-log.ts";
+import type { SignInLimits } from "./sign-in-limits.ts";
+
+/** Lets the caller show once more that they know their password: counted like a sign-in. Throws WRONG_PASSWORD. */
+export async function confirmPassword(
+  on: { readonly passwords: Passwords; readonly limits: SignInLimits; readonly security: SecurityLog },
+  { userId, username, passwordHash }: User,
+  password: string,
+  context: HandlerContext,
+): Promise<void> {
+  const confirmed = await on.limits.attempt(username, context, async () => {
+    // Who has a session has signed in.
+    const caller = { address: clientAddressOf(context), isKnown: true };
+    if ((await on.passwords.verify(passwordHash, password, context.signal, caller)).matches) return true;
+    await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });
+    return undefined;
+  });
+  if (confirmed === undefined) throw wrongPassword();
+}

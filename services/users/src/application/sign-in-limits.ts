@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import type { HandlerContext } from "@connectrpc/connect";
+import { clientAddressOf, type Limits, networkOf, tellRateLimit } from "@shop/platform";
+import { tooManyFailures, tooManySignIns } from "../domain/errors.ts";
+import { waitSeconds } from "../domain/slow-down.ts";
+import { usernameKey } from "../domain/user.ts";
+
+const hour = 60 * 60;
+/** Of the sign-ins a minute of an address, those that an account may have besides that was signed in to from there. */
+const reservedPart = 1 / 10;
+
+type Context = Pick<HandlerContext, "requestHeader" | "responseHeader">;
+
+/** How often and how fast passwords can be tried, and accounts made (docs/decisions/0018-sign-in-limits.md). */
+export interface SignInLimits {
+  /** Counts a request of this client. Throws SIGN_IN_RATE_EXCEEDED when there were too many from its address. */
+  countClient(context: Context): Promise<void>;
+  /**
+   * Counts the client, then lets it try a password: `check` answers undefined if it is wrong, and is told whether the account was
+   * signed in to from there before. Throws SIGN_IN_SLOWED_DOWN, without a check, when there were too many failures and the wait
+   * after the last one is not over.
+   */
+  attempt<Found>(
+    username: string,
+    context: Context,
+    check: (isKnown: boolean) => Promise<Found | undefined>,
+  ): Promise<Found | undefined>;
+}
+
+export function createSignInLimits(
+  limits: Limits,
+  config: { readonly perMinute: number; readonly freeFailures: number },
+): SignInLimits {
+  const clients = limits.limiter({ name: "sign-in-client", points: config.perMinute, seconds: 60 });
+  // Whoever shares an address with one that tries all it can is not kept out where it has signed in before.
+  const reserved = limits.limiter({
+    name: "sign-in-reserved",
+    points: Math.max(1, Math.ceil(config.perMinute * reservedPart)),
+    seconds: 60,
+  });
+  const failures = limits.limiter({ name: "sign-in-failures", seconds: hour });
+  const anywhere = limits.limiter({ name: "sign-in-failures-anywhere", seconds: hour });
+  const turns = limits.limiter({ name: "sign-in-turn", points: 1, seconds: hour });
+  const known = limits.limiter({ name: "sign-in-known", seconds: 14 * 24 * hour });
+
+  /** @param pair of an account and the network, if there is one that may be known there */
+  async function countClient(context: Context, pair?: string): Promise<void> {
+    const taken = await clients.take(networkOf(clientAddressOf(context)));
+    tellRateLimit(context, "client", clients, taken);
+    if (taken.isAllowed) return;
+    const isReserved = pair !== undefined && (await known.count(pair)) > 0 && (await reserved.take(pair)).isAllowed;
+    if (!isReserved) throw tooManySignIns(taken.resetMs);
+  }
+
+  return {
+    countClient: (context) => countClient(context),
+    async attempt(username, context, check) {
+      const account = createHash("sha256").update(usernameKey(username)).digest("base64url");
+      const pair = `${account}:${networkOf(clientAddressOf(context))}`;
+      await countClient(context, pair);
+      // Counted as a failure until it has turned out not to be one: else many at once would all be the first.
+      const [{ count }, elsewhere, knownFor] = await Promise.all([
+        failures.take(pair),
+        anywhere.count(account),
+        known.count(pair),
+      ]);
+      const isKnown = knownFor > 0;
+      const wait = waitSeconds({ own: count - 1, anywhere: isKnown ? 0 : elsewhere }, config.freeFailures);
+      if (wait > 0) {
+        const turn = await turns.take(pair, wait);
+        // Its first attempt begins the wait of an address that others' failures slow down, and stays counted to show that.
+        if (count > 1 && !turn.isAllowed) await failures.giveBack(pair);
+        if (count === 1 || !turn.isAllowed) throw tooManyFailures(turn.resetMs);
+      }
+
+      const found = await check(isKnown).catch(async (error: unknown) => {
+        await failures.giveBack(pair);
+        throw error;
+      });
+      if (found !== undefined) {
+        // Each of these is a command to Redis, and most who sign in have not failed, and are known here.
+        await Promise.all([
+          failures.forget(pair),
+          count === 1 && wait === 0 ? undefined : turns.forget(pair),
+          isKnown ? undefined : known.take(pair),
+        ]);
+        return found;
+      }
+      const failedAnywhere = await anywhere.take(account);
+      const pause = waitSeconds({ own: count, anywhere: isKnown ? 0 : failedAnywhere.count }, config.freeFailures);
+      if (pause > 0) await turns.bar(pair, pause);
+      return undefined;
+    },
+  };
+}
