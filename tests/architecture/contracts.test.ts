@@ -51,7 +51,13 @@ function tells(row: string, route: string): boolean {
 }
 
 const serviceRows = rowsOf(...globSync("services/*/README.md", { cwd: repositoryRoot }));
-const readmeRows = rowsOf("README.md");
+const apiRows = rowsOf("docs/api.md");
+/** How docs/api.md names the callers that a rule admits. */
+const callers = new Map<Access, string>([
+  [Access.PUBLIC, "anyone"],
+  [Access.AUTHENTICATED, "signed-in user"],
+  [Access.ADMIN, "administrator"],
+]);
 
 const files = await allFiles();
 /** Of every service, whoever implements it. */
@@ -89,16 +95,15 @@ describe.each(methods)("$name", ({ method, routes }) => {
     expect(unboundedFields(method.input)).toEqual([]);
   });
 
-  test("stands in the README of its service, and in the first one if it is for the public", () => {
+  test("stands in the README of its service, and with its access rule in docs/api.md if it is for the public", () => {
     const rows = serviceRows.filter((row) => new RegExp(`[\`.]${method.name}\``).test(row));
     expect(rows).toHaveLength(1);
     for (const route of routes) {
       expect(rows.filter((row) => tells(row, route))).toHaveLength(1);
-      const isPublic = getOption(method, access) !== Access.INTERNAL;
-      expect(
-        readmeRows.some((row) => tells(row, route)),
-        route,
-      ).toBe(isPublic);
+      const caller = callers.get(getOption(method, access));
+      const named = apiRows.filter((row) => tells(row, route));
+      expect(named, route).toHaveLength(caller === undefined ? 0 : 1);
+      for (const row of named) expect(row).toContain(` | \`${method.name}\` | ${caller} | `);
     }
   });
 });

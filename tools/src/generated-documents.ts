@@ -1,9 +1,19 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { apiPage } from "./api-page.ts";
 import { configurationPage, environmentExample } from "./settings-documents.ts";
 
 /** The documents that are generated, each text by its path from the root of the repository. */
 export async function generateDocuments(): Promise<ReadonlyMap<string, string>> {
-  return new Map([
-    ["docs/configuration.md", configurationPage()],
-    [".env.example", environmentExample()],
-  ]);
+  const scratch = mkdtempSync(join(tmpdir(), "shop-documents-"));
+  try {
+    return new Map([
+      ["docs/configuration.md", configurationPage()],
+      [".env.example", environmentExample()],
+      ["docs/api.md", await apiPage(scratch)],
+    ]);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }

@@ -1,11 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AnyDesc, createFileRegistry, type DescFile, fromBinary } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { getComments } from "@bufbuild/protoplugin";
 import { gateway } from "@shop/gateway";
 import { type Example, openApiDocument, type Reason } from "@shop/platform/openapi";
-import { checkCommand } from "./check-run.ts";
+import { commentOf, readContracts } from "./contracts.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
 /** Where the description of the public port is kept, from the root of the repository. */
@@ -13,11 +10,7 @@ export const openApiFile = "gen/openapi.json";
 
 /** Describes the public port, from the proto files and what stands beside them, with the image that buf writes to `scratch`. */
 export async function generateOpenApi(scratch: string): Promise<string> {
-  const image = join(scratch, "image.binpb");
-  // Comments are in the image only: generated code leaves them out of its descriptors.
-  const built = await checkCommand("buf", "build", repositoryRoot, "--output", image);
-  if (!built.ok) throw new Error(built.output);
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(image)));
+  const registry = await readContracts(scratch);
   const { version, description, license } = readJson<{ version: string; description: string; license: string }>(
     "package.json",
   );
@@ -49,15 +42,6 @@ A request can leave out whatever is not required; an answer has every field, but
 
 What makes something honours \`Idempotency-Key\`: made again under the same key it is made once. Operations that do not list that
 header, such as signing in, refreshing, reading and changing, ignore it.`;
-
-/** Lines that belong together are one paragraph; lists stay lists. */
-function commentOf(desc: Exclude<AnyDesc, DescFile>): string {
-  const { leading = "" } = getComments(desc);
-  return leading
-    .split(/\n\s*\n/)
-    .map((paragraph) => paragraph.trim().replaceAll(/\n(?! *[-*] )\s*/g, " "))
-    .join("\n\n");
-}
 
 /** The table of docs/errors.md, which a test compares with the source. */
 function documentedReasons(): Map<string, Reason> {
