@@ -106,6 +106,16 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
       }
     });
 
+    test("an answer whose messages are JSON is called text as well", async () => {
+      const port = await open();
+      const body = Buffer.from(encodeEnvelope(0, Buffer.from('{"pageToken": "one"}'))).toString("base64");
+      const answer = await ask(port, [body], { "content-type": "application/grpc-web-text+json" });
+      expect(answer.headers["content-type"]).toBe("application/grpc-web-text+json");
+      const { messages, trailers } = framesOf(answer);
+      expect(JSON.parse(messages.join())).toEqual({ nextPageToken: "after one" });
+      expect(trailers).toMatch(/^grpc-status: 0\r\n/);
+    });
+
     test("wherever the text is cut, and whichever pieces are padded", async () => {
       const port = await open();
       const bytes = requestOf("some token");

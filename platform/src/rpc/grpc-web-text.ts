@@ -126,7 +126,10 @@ function encodeAnswer(response: ServerResponse): void {
     if (name.toLowerCase() !== "content-type") return value;
     const type = String(value);
     isText = /^application\/grpc-web(?!-)/i.test(type);
-    return type.replace(/^application\/grpc-web(?:\+proto)?(?![\w+-])/i, "application/grpc-web-text+proto");
+    return type.replace(
+      /^application\/grpc-web(\+\w+)?(?![\w+-])/i,
+      (_, suffix = "+proto") => `application/grpc-web-text${suffix}`,
+    );
   }
   function encoded(chunk: string | Uint8Array, encoding: unknown): string {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : Buffer.from(chunk);
