@@ -63,7 +63,8 @@ export function toProduct(values: Iterable<readonly [Column, string]>): Product 
   const mistakes: string[] = [];
   const seen = new Set<string>();
   const given = [...values];
-  const currencyCode = given.find(([{ path }]) => path === "price.currency_code")?.[1] ?? "";
+  const textOf = (path: string) => given.find(([column]) => column.path === path)?.[1] ?? "";
+  const currencyCode = textOf("price.currency_code");
   for (const [column, text] of given) {
     const { path } = column;
     if (seen.has(path)) mistakes.push(`${path} is given twice`);
@@ -73,6 +74,9 @@ export function toProduct(values: Iterable<readonly [Column, string]>): Product 
     if (mistake !== undefined) mistakes.push(mistake);
     else put(json, path, text);
   }
+  // To the service a number that is absent is 0, and the product free. It misses the other required ones itself.
+  if (textOf("price.minor_units") === "")
+    mistakes.push(`price.minor_units is required: ${integers["price.minor_units"]!(currencyCode)}`);
   if (mistakes.length > 0) throw new RowError(mistakes.join("; "));
   return fromJson(ProductSchema, json);
 }

@@ -291,6 +291,20 @@ describe("numbers are whole and in digits:", () => {
     },
   );
 
+  test("a price that is left out is no price of 0", async () => {
+    const required = expect.stringMatching(/^price.minor_units is required: a whole number .* 1299 for 12.99 EUR$/);
+    const rows = ["K-1,Kettle,Kitchen,EUR,,25", "K-2,Kettle,Kitchen,,,25", 'K-3,Kettle,Kitchen,EUR," ",25'];
+    expect(await read([header, ...rows, "K-4,Sample,Kitchen,EUR,0,25"].join("\n"))).toEqual([
+      [2, required],
+      [3, required],
+      [4, required],
+      [5, "Sample"],
+    ]);
+    const prices = ['{"currency_code": "EUR"}', '{"currency_code": "EUR", "minor_units": null}', "{}", "null"];
+    const lines = prices.map((price) => `{"sku": "K-1", "name": "Kettle", "category": "x", "price": ${price}}`);
+    expect(await read(lines.join("\n"), "products.ndjson")).toEqual(lines.map((_, index) => [index + 1, required]));
+  });
+
   test("a row tells all that is wrong with it, and of a long text how it begins", async () => {
     const [[, mistake]] = (await read(`${header},state\nK-1,Kettle,Kitchen,EUR,x,y,${"z".repeat(9_000)}`)) as [
       [number, string],
