@@ -12,15 +12,15 @@ const doors = [
   "^client/src/index\\.ts$",
   "^platform/src/(testing/)?index\\.ts$",
   "^platform/src/rpc/openapi/document\\.ts$",
-  "^platform/src/rpc/testing/(http2-frames|test-port)\\.ts$",
+  "^platform/src/rpc/testing/test-port\\.ts$",
+  "^platform/http-port/src/(index|testing/http2-frames)\\.ts$",
   "^services/[^/]+/src/(config|service)\\.ts$",
   "^gateway/src/(config|gateway)\\.ts$",
   "^tools/src/(infra/index|service-keys|shop-accounts)\\.ts$",
 ];
 
-/** Of the platform, what the folders that stand alone share: it knows Node and protobuf, and goes where they go. */
-const forNodeAlone =
-  "(close-stream|end-in-one-piece|held-bytes|listener-guard|node-headers|refusal-limits|unchanging)\\.ts$";
+/** Of the platform, what the folders that stand alone share: it knows protobuf, and goes where they go. */
+const forProtobufAlone = "(refusal-limits|unchanging)\\.ts$";
 
 /** The files of a service, by the layers that DESIGN section 2 names; tests stand beside what they test. */
 const layer = [
@@ -77,11 +77,18 @@ const forbidden = [
     to: { path: "^gen/src/shop/", pathNot: "^gen/src/shop/common/" },
   },
   {
+    name: "http-port-stands-alone",
+    comment:
+      "The port serves any application of Fastify: it knows HTTP, and nothing of calls, messages, stores or the bus.",
+    from: { path: "^platform/http-port/", pathNot: testFile },
+    to: { path: ["^(gen|client|platform|services|gateway|tools)/", drivers], pathNot: "^platform/http-port/" },
+  },
+  {
     name: "rest-stands-alone",
     comment:
       "The google.api.http transcoder is to be publishable on its own: it uses the protobuf and Connect libraries only.",
     from: { path: "^platform/src/rpc/rest/" },
-    to: { path: ["^platform/src/", "^gen/src/shop/"], pathNot: `^platform/src/rpc/(rest/|${forNodeAlone})` },
+    to: { path: ["^platform/src/", "^gen/src/shop/"], pathNot: `^platform/src/rpc/(rest/|${forProtobufAlone})` },
   },
   {
     name: "rest-knows-no-framework",
@@ -96,7 +103,7 @@ const forbidden = [
     from: { path: "^platform/src/rpc/lean/", pathNot: testFile },
     to: {
       path: ["^platform/src/", "^gen/src/", "node_modules/(@fastify/|fastify/)"],
-      pathNot: `^platform/src/rpc/(lean/|${forNodeAlone})`,
+      pathNot: `^platform/src/rpc/(lean/|${forProtobufAlone})`,
     },
   },
   {
@@ -122,7 +129,7 @@ const forbidden = [
     name: "packages-through-their-doors",
     comment:
       "A path into another package's insides goes around its exports. The architecture tests look inside by trade.",
-    from: { path: "^(services/[^/]+|[^/]+)/", pathNot: "^tests/architecture/" },
+    from: { path: "^(services/[^/]+|platform/[^/]+|[^/]+)/", pathNot: "^tests/architecture/" },
     to: { path: "^(gen|client|platform|services|gateway|tools)/", pathNot: ["^$1/", ...doors] },
   },
   {

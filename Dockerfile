@@ -5,6 +5,7 @@ WORKDIR /shop
 COPY package.json package-lock.json ./
 COPY gen/package.json gen/
 COPY platform/package.json platform/
+COPY platform/http-port/package.json platform/http-port/
 COPY gateway/package.json gateway/
 COPY services/users/package.json services/users/
 COPY services/inventory/package.json services/inventory/

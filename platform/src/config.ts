@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { availableParallelism } from "node:os";
+import type { TrustsProxy } from "@shop/http-port";
 import { z } from "zod";
-import type { TrustsProxy } from "./rpc/client-address.ts";
 
 /** The environment variables a module reads: a zod object whose keys are the variables' names. */
 export type ConfigSchema<Config> = z.ZodType<Config>;

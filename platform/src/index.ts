@@ -1,3 +1,10 @@
+export {
+  clientAddressHeader,
+  clientAddressOf,
+  networkOf,
+  networksPerSite,
+  sharersOf,
+} from "@shop/http-port";
 export type { Audit, AuditPart, Finding, FindingTarget } from "./audit/audit.ts";
 export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
@@ -48,13 +55,6 @@ export { platformConfig } from "./platform-config.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";
-export {
-  clientAddressHeader,
-  clientAddressOf,
-  networkOf,
-  networksPerSite,
-  sharersOf,
-} from "./rpc/client-address.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
 export { cutText } from "./rpc/refusal-limits.ts";
 export { requestIdReused, requestUnsettled, storedRequestIds } from "./rpc/request-id.ts";

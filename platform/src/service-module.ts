@@ -1,5 +1,6 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectionLimits, TrustsProxy } from "@shop/http-port";
 import type { Db } from "mongodb";
 import type { Revocations } from "./auth/revocations.ts";
 import type { Bus } from "./bus/bus.ts";
@@ -15,9 +16,7 @@ import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
 import type { PageTokens } from "./paging.ts";
 import type { AtHand } from "./rpc/at-hand.ts";
-import type { TrustsProxy } from "./rpc/client-address.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
-import type { ConnectionLimits } from "./rpc/connection-limits.ts";
 
 /** A service as the platform runs it, alone in a process or beside others: the same code either way. */
 export interface ServiceModule<Config = unknown> {

@@ -77,6 +77,29 @@ const planted: readonly Planted[] = [
     files: { "platform/src/a.ts": 'export type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";' },
   },
   {
+    rule: "http-port-stands-alone",
+    when: "the port imports the platform's errors",
+    files: { "platform/http-port/src/a.ts": 'export { DomainError } from "@shop/platform";' },
+  },
+  {
+    rule: "http-port-stands-alone",
+    when: "the port imports the type of a message",
+    files: { "platform/http-port/src/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
+  },
+  {
+    rule: "http-port-stands-alone",
+    when: "the port imports a driver",
+    files: { "platform/http-port/src/a.ts": 'export type { Db } from "mongodb";' },
+  },
+  {
+    rule: "packages-through-their-doors",
+    when: "the platform reaches into the port",
+    files: {
+      "platform/http-port/src/close-stream.ts": "export const closeStream = 1;",
+      "platform/src/a.ts": 'export { closeStream } from "../http-port/src/close-stream.ts";',
+    },
+  },
+  {
     rule: "rest-stands-alone",
     when: "the transcoder imports the platform's errors",
     files: { "platform/src/rpc/rest/a.ts": 'export { DomainError } from "../../errors.ts";' },

@@ -12,6 +12,7 @@ const doors: Files = {
   "gen/src/shop/common/v1/money_pb.ts": "export type Money = object;",
   "gen/src/shop/orders/v1/events_pb.ts": "export type OrderPlaced = object;",
   "client/src/index.ts": "export const createShop = {};",
+  "platform/http-port/src/index.ts": "export const closeStream = {};",
   "platform/src/index.ts": 'export * from "./errors.ts";',
   "platform/src/errors.ts": "export class DomainError extends Error {}",
   "platform/src/testing/index.ts": "export const silentLog = {};",
@@ -42,7 +43,9 @@ export function plantRepository(files: Files): string {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "shop-planted-")));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
 
-  const manifests = globSync(["package.json", "*/package.json", "services/*/package.json"], { cwd: repositoryRoot });
+  const manifests = globSync(["package.json", "*/package.json", "{services,platform}/*/package.json"], {
+    cwd: repositoryRoot,
+  });
   for (const manifest of manifests) {
     cpSync(join(repositoryRoot, manifest), join(root, manifest));
     const folder = dirname(manifest);

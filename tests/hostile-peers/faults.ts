@@ -7,7 +7,7 @@ import {
   reset,
   settings,
   windowUpdate,
-} from "@shop/platform/testing/http2-frames";
+} from "@shop/http-port/testing/http2-frames";
 
 // What follows a request on stream 1: each kind of connection error and stream error that RFC 9113 names, each reset code, and what
 // is no error.

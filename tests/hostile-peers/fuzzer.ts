@@ -1,4 +1,4 @@
-import { frame, frameTypes, literal, preface, settings } from "@shop/platform/testing/http2-frames";
+import { frame, frameTypes, literal, preface, settings } from "@shop/http-port/testing/http2-frames";
 import type { Random } from "../resilience/random.ts";
 import { http1Faults, http2Faults } from "./faults.ts";
 import { ends, type Play } from "./play.ts";

@@ -1,4 +1,4 @@
-import { preface, settings } from "@shop/platform/testing/http2-frames";
+import { preface, settings } from "@shop/http-port/testing/http2-frames";
 import type { Random } from "../resilience/random.ts";
 import { http1Faults, http2Faults } from "./faults.ts";
 import { type Choice, pairwise } from "./pairwise.ts";

@@ -1,4 +1,4 @@
-import { endHeaders, endStream, frame, headerBlock } from "@shop/platform/testing/http2-frames";
+import { endHeaders, endStream, frame, headerBlock } from "@shop/http-port/testing/http2-frames";
 
 /** What a port answers, by path: a unary and a streaming method without their leading slash, and a route of REST. */
 export interface Paths {

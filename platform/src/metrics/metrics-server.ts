@@ -1,7 +1,8 @@
+import { OnePortServer, portOf } from "@shop/http-port";
 import type { Logger } from "../log.ts";
 import { listenFailure } from "../rpc/listen-failure.ts";
 import { reportNetworkErrors } from "../rpc/network-errors.ts";
-import { OnePortServer, portOf } from "../rpc/one-port.ts";
+import { portRefusals } from "../rpc/port-refusals.ts";
 import type { Metrics, Scrape } from "./metrics.ts";
 
 export interface MetricsServer {
@@ -21,7 +22,7 @@ export async function serveMetrics(
   log: Logger,
 ): Promise<MetricsServer> {
   const onNetworkError = reportNetworkErrors({ log, metrics });
-  const server = new OnePortServer({ onNetworkError }, (request, response) => {
+  const server = new OnePortServer({ onNetworkError, refusals: portRefusals }, (request, response) => {
     const isScrape = request.method === "GET" && request.url?.split("?", 1)[0] === "/metrics";
     if (!isScrape) {
       response.writeHead(404).end();

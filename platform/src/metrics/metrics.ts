@@ -1,3 +1,4 @@
+import type { NetworkError } from "@shop/http-port";
 import {
   AggregatorRegistry,
   Counter,
@@ -9,7 +10,6 @@ import {
   Registry,
 } from "prom-client";
 import type { Logger } from "../log.ts";
-import type { NetworkError } from "../rpc/listener-guard.ts";
 
 /** One value of a gauge. */
 export interface Reading {

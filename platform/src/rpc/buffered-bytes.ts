@@ -1,11 +1,18 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  clientAddressHeader,
+  type HeldBytes,
+  type HoldBytes,
+  networksPerSite,
+  peerOf,
+  sharersOf,
+  type TrustsProxy,
+} from "@shop/http-port";
 import { DomainError } from "../errors.ts";
 import { FairShares } from "../limits/fair-shares.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import { clientAddressHeader, networksPerSite, peerOf, sharersOf, type TrustsProxy } from "./client-address.ts";
 import { toConnectError } from "./errors.ts";
-import type { HeldBytes, HoldBytes } from "./held-bytes.ts";
 
 /**
  * What a chunk takes besides its bytes, rounded up: 200,000 copies of 16 bytes took 719 bytes each of resident memory in Node 24.21,

@@ -7,10 +7,10 @@ import {
   type MethodImplSpec,
 } from "@connectrpc/connect";
 import { transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import type { NodeHeaders } from "@shop/http-port";
 import { toConnectError } from "./errors.ts";
 import { invokeUnary } from "./lean/invoke-unary.ts";
 import { createLazyContext } from "./lean/lazy-context.ts";
-import type { NodeHeaders } from "./node-headers.ts";
 import { once } from "./rest/once.ts";
 import type { RestCall, RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";

@@ -3,12 +3,19 @@ import * as http2 from "node:http2";
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { ConnectError } from "@connectrpc/connect";
-import { closeStream } from "./close-stream.ts";
-import { endInOnePiece } from "./end-in-one-piece.ts";
-import type { Connection } from "./held-bytes.ts";
-import { contain, guardLike } from "./listener-guard.ts";
-import { type AnyRequest, type AnyResponse, discardBody, writeProtocolError } from "./protocol-error.ts";
-import { hasBody, streamHasBody } from "./rest/has-body.ts";
+import {
+  type AnyRequest,
+  type AnyResponse,
+  type Connection,
+  closeStream,
+  contain,
+  discardBody,
+  endInOnePiece,
+  guardLike,
+  hasBody,
+  streamHasBody,
+} from "@shop/http-port";
+import { writeProtocolError } from "./protocol-error.ts";
 
 /** Whoever made a request, with what was asked and the way back: what a forwarder has to know of either version of HTTP. */
 export interface Caller {

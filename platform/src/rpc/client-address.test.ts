@@ -1,8 +1,7 @@
+import { type AnyRequest, clientOf, networkOf, sharersOf } from "@shop/http-port";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { readConfig, setting } from "../config.ts";
-import { clientOf, networkOf, sharersOf } from "./client-address.ts";
-import type { AnyRequest } from "./protocol-error.ts";
 
 const proxies = z.object({ PROXIES: setting.trustedProxies() });
 const trusting = (PROXIES: string) => readConfig({ it: proxies }, { PROXIES }).it.PROXIES;

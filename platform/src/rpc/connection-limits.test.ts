@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import * as http2 from "node:http2";
 import * as net from "node:net";
+import type { ConnectionLimits } from "@shop/http-port";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
-import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ServerOptions } from "./server.ts";
 import { openTestPort } from "./testing/test-port.ts";
 

@@ -1,11 +1,11 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
+import { type AnyRequest, type AnyResponse, contain } from "@shop/http-port";
 import type { DomainError } from "../errors.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { toConnectError } from "./errors.ts";
-import { contain } from "./listener-guard.ts";
-import { type AnyRequest, type AnyResponse, writeProtocolError } from "./protocol-error.ts";
+import { writeProtocolError } from "./protocol-error.ts";
 
 /** Who asks again as soon as it is refused, whatever it was told, would else take up the time of what was let in. */
 const toldAfterMs = 200;

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { endHeaders, endStream, frame, headerBlock, opening, reset } from "@shop/http-port/testing/http2-frames";
 import { describe, expect, test } from "vitest";
 import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
-import { endHeaders, endStream, frame, headerBlock, opening, reset } from "./testing/http2-frames.ts";
 import { openTestPort } from "./testing/test-port.ts";
 
 const list = `/${DeadLetterService.typeName}/ListDeadLetters`;

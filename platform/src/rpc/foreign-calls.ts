@@ -7,15 +7,13 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { type AnyRequest, type AnyResponse, bodyOf, type HeldBytes } from "@shop/http-port";
 import { callAnew } from "./anew.ts";
 import type { Caller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
 import type { Neighbour } from "./clients.ts";
 import { type ForwardFailure, unreachableMessage } from "./forward.ts";
-import type { HeldBytes } from "./held-bytes.ts";
-import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
 import { plainMessages } from "./readable-messages.ts";
-import { bodyOf } from "./request-body.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import { invokeTransport } from "./rest/transport-invoke.ts";
 import { speaksHttp1 } from "./speaks-http1.ts";

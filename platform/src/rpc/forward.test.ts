@@ -5,10 +5,10 @@ import * as net from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
+import { type OnePortOptions, OnePortServer, portOf } from "@shop/http-port";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Caller, http2Caller, nodeCaller } from "./caller.ts";
 import { createForwarder, type ForwarderOptions, type ForwardOptions } from "./forward.ts";
-import { type OnePortOptions, OnePortServer, portOf } from "./one-port.ts";
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {

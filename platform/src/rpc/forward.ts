@@ -2,12 +2,11 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { endToEnd, type HeldBytes, readShort, type ShortBody } from "@shop/http-port";
 import type { Caller } from "./caller.ts";
-import type { HeldBytes } from "./held-bytes.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import { watchMessageSizes } from "./message-sizes.ts";
-import { endToEnd, requestHead } from "./request-head.ts";
-import { readShort, type ShortBody } from "./short-body.ts";
+import { requestHead } from "./request-head.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
 import {
   type Answer,

@@ -1,13 +1,13 @@
 import { isIP, type Socket } from "node:net";
-import { beginTrace } from "../trace.ts";
 import {
+  type AnyRequest,
   clientAddressHeader,
   clientOf,
   forwardingCredentialHeader,
   peerOf,
   type TrustsProxy,
-} from "./client-address.ts";
-import type { AnyRequest } from "./protocol-error.ts";
+} from "@shop/http-port";
+import { beginTrace } from "../trace.ts";
 import { securityHeaders } from "./security-headers.ts";
 
 /** Notes in a request where it comes from, once; the answer is what every answer to it says in headers. */

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { AnyRequest, AnyResponse } from "./protocol-error.ts";
+import type { AnyRequest, AnyResponse } from "@shop/http-port";
 
 /** gRPC-Web whose bytes are base64, for browsers' XMLHttpRequest (grpc/doc/PROTOCOL-WEB.md). */
 const textType = /^application\/grpc-web-text(\+\w+)?(?=\s*(?:;|$))/i;

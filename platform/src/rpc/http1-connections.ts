@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
+import type { ListenerGuard } from "@shop/http-port";
 import { Client } from "undici";
 import { NotConnected } from "./http2-sessions.ts";
-import type { ListenerGuard } from "./listener-guard.ts";
 
 /** All times are in milliseconds. */
 export interface ConnectionOptions {

@@ -1,5 +1,5 @@
 import * as http2 from "node:http2";
-import type { ListenerGuard } from "./listener-guard.ts";
+import type { ListenerGuard } from "@shop/http-port";
 
 /** All times are in milliseconds. */
 export interface SessionOptions {

@@ -12,10 +12,10 @@ import {
 } from "@connectrpc/connect";
 import { createMethodUrl, runUnaryCall } from "@connectrpc/connect/protocol";
 import { errorFromJson, errorToJson } from "@connectrpc/connect/protocol-connect";
+import { NodeHeaders } from "@shop/http-port";
 import { collectMethods } from "./call-methods.ts";
 import { invokeUnary } from "./lean/invoke-unary.ts";
 import { createLazyContext } from "./lean/lazy-context.ts";
-import { NodeHeaders } from "./node-headers.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 const baseUrl = "https://in-memory";

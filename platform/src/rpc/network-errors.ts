@@ -1,7 +1,7 @@
+import type { NetworkError } from "@shop/http-port";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { rateLimitedLog } from "../rate-limited-log.ts";
-import type { NetworkError } from "./listener-guard.ts";
 
 /** Counts what breaks on connections and logs some of it: exceptions are bugs of ours, errors are what peers do. */
 export function reportNetworkErrors({

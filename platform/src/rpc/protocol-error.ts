@@ -1,7 +1,5 @@
 import type * as http from "node:http";
 import type * as http2 from "node:http2";
-import { constants } from "node:http2";
-import type { Readable } from "node:stream";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
@@ -11,15 +9,17 @@ import {
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { closeStream } from "./close-stream.ts";
-import { endInOnePiece } from "./end-in-one-piece.ts";
-import { containRejection } from "./listener-guard.ts";
+import {
+  type AnyRequest,
+  type AnyResponse,
+  containRejection,
+  discardBody,
+  discardMaxBytes,
+  drain,
+  endInOnePiece,
+} from "@shop/http-port";
 import { boundedError } from "./rest/bounded-error.ts";
-import { drain } from "./rest/drain.ts";
 import { errorResponse } from "./rest/error.ts";
-
-export type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest;
-export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
 
 /**
  * Answers a request that reached no handler with an error in the caller's own protocol: gRPC and gRPC-Web as
@@ -102,38 +102,6 @@ async function endAfterRequest(request: AnyRequest, response: http.ServerRespons
   if (body.byteLength > 0) response.write(body);
   await drain(request);
   response.end();
-}
-
-/** Bytes of an unwanted body that are read before its sender is cut off. */
-const discardMaxBytes = 1_048_576;
-const discardTimeoutMs = 5_000;
-
-/**
- * Reads on after the answer, up to 1 MiB or 5 seconds: a client that is still writing would otherwise never come to
- * read it. After that the stream, or the HTTP/1.1 connection, is closed.
- */
-export function discardBody(
-  request: Readable,
-  response: http.ServerResponse | { readonly stream: http2.ServerHttp2Stream },
-): void {
-  if (request.readableEnded || request.destroyed) return;
-  if ("complete" in request && request.complete) {
-    request.resume();
-    return;
-  }
-  let left = discardMaxBytes;
-  const cutOff = () => {
-    if ("stream" in response) closeStream(response.stream, constants.NGHTTP2_NO_ERROR);
-    else request.destroy();
-  };
-  const deadline = setTimeout(cutOff, discardTimeoutMs);
-  request.on("data", (chunk: Buffer) => {
-    left -= chunk.byteLength;
-    if (left < 0) cutOff();
-  });
-  request.on("error", () => {});
-  request.once("close", () => clearTimeout(deadline));
-  request.resume();
 }
 
 interface Encoded {

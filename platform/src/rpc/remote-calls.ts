@@ -1,21 +1,24 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  clientAddressHeader,
+  createListenerGuard,
+  forwardingCredentialHeader,
+  type HoldBytes,
+  NodeHeaders,
+} from "@shop/http-port";
 import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Authorize } from "./access.ts";
 import type { Caller } from "./caller.ts";
-import { clientAddressHeader, forwardingCredentialHeader } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
 import { callerTimeoutMs, forwardingTimeoutMs, unansweredMessage } from "./deadlines.ts";
 import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
-import type { HoldBytes } from "./held-bytes.ts";
-import { createListenerGuard } from "./listener-guard.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
-import { NodeHeaders } from "./node-headers.ts";
 import { tellForwarded } from "./request-head.ts";
 import type { RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";

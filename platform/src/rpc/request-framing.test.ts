@@ -2,9 +2,9 @@ import { once } from "node:events";
 import * as net from "node:net";
 import { text } from "node:stream/consumers";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { endHeaders, endStream, frame, frameTypes, literal, opening } from "@shop/http-port/testing/http2-frames";
 import fc from "fast-check";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { endHeaders, endStream, frame, frameTypes, literal, opening } from "./testing/http2-frames.ts";
 import { answerOf, type RecordedRequest, RecordingUpstream, readRequests } from "./testing/recording-upstream.ts";
 import { openTestPort } from "./testing/test-port.ts";
 

@@ -1,45 +1,7 @@
 import type * as http from "node:http";
+import { type AnyRequest, endToEnd } from "@shop/http-port";
 import type { Caller } from "./caller.ts";
-import type { AnyRequest } from "./protocol-error.ts";
 import type { RequestHead } from "./upstream-call.ts";
-
-/** RFC 9110 7.6.1. `trailer` only announces, and Node refuses it where it cannot send any. */
-export const hopByHop: ReadonlySet<string> = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/**
- * What of a head, or of trailers, is not about one connection only.
- *
- * @param without names of others that are left out
- */
-export function endToEnd(
-  headers: http.IncomingHttpHeaders,
-  without?: (name: string) => boolean,
-): http.OutgoingHttpHeaders {
-  const { connection } = headers;
-  const named =
-    connection === undefined
-      ? undefined
-      : String(connection)
-          .toLowerCase()
-          .split(/[\s,]+/);
-  const kept: http.OutgoingHttpHeaders = {};
-  for (const name in headers) {
-    if (name.startsWith(":") || hopByHop.has(name) || named?.includes(name) || without?.(name)) continue;
-    kept[name] = headers[name];
-  }
-  return kept;
-}
 
 /** `expect` was met by the server that read it; `host` is the connection's, and so is the length of what is sent over it. */
 const notForwarded = new Set(["content-length", "expect", "host"]);

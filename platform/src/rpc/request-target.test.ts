@@ -5,13 +5,12 @@ import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { normalizeTarget, OnePortServer, portOf } from "@shop/http-port";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DomainError } from "../errors.ts";
 import { silentLog } from "../testing/index.ts";
 import { barePort } from "./bare-port.ts";
-import { OnePortServer, portOf } from "./one-port.ts";
-import { normalizeTarget } from "./request-target.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "./server.ts";
 

@@ -4,6 +4,20 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { Health } from "@shop/gen/grpc/health/v1/health_pb";
 import { resumption } from "@shop/gen/shop/common/v1/resumption_pb";
+import {
+  type AnyRequest,
+  type AnyResponse,
+  bodyOf,
+  type ConnectionLimits,
+  containRejection,
+  type HoldBytes,
+  limitConnections,
+  NodeHeaders,
+  normalizeTarget,
+  onePortServerFactory,
+  portOf,
+  type TrustsProxy,
+} from "@shop/http-port";
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -16,31 +30,25 @@ import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
 import { connectionOf, nodeCaller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
-import type { TrustsProxy } from "./client-address.ts";
 import type { Neighbour } from "./clients.ts";
-import { type ConnectionLimits, limitConnections } from "./connection-limits.ts";
 import { allowOrigins } from "./cors.ts";
 import { createEarlyRefusals } from "./early-refusals.ts";
 import { toConnectError } from "./errors.ts";
 import { createGreet, type Greet } from "./greet.ts";
 import { answerAsBinary, isGrpcWebText } from "./grpc-web-text.ts";
 import { addHealth, healthRoutes } from "./health.ts";
-import type { HoldBytes } from "./held-bytes.ts";
 import { compressions } from "./lean/compressions.ts";
 import { listenFailure } from "./listen-failure.ts";
-import { containRejection } from "./listener-guard.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
-import { NodeHeaders } from "./node-headers.ts";
-import { onePortServerFactory, portOf } from "./one-port.ts";
-import { type AnyRequest, type AnyResponse, writeMethodNotAllowed, writeProtocolError } from "./protocol-error.ts";
+import { portRefusals } from "./port-refusals.ts";
+import { writeMethodNotAllowed, writeProtocolError } from "./protocol-error.ts";
 import { readableMessages } from "./readable-messages.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
+import { reportRefusedConnections } from "./refused-connections.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
-import { bodyOf } from "./request-body.ts";
 import { tellForwarded } from "./request-head.ts";
-import { normalizeTarget } from "./request-target.ts";
 import { withHttpStatus } from "./rest/http-status.ts";
 import { handleNodeRequest } from "./rest/node-handler.ts";
 import { createTranscoder } from "./rest/transcoder.ts";
@@ -325,8 +333,11 @@ function openPort(
   const { isPublic, trustsProxy } = options;
   const open = onePortServerFactory({
     holdBytes,
-    ...(options.connectionLimits && { admits: limitConnections(options.connectionLimits, trustsProxy, options) }),
+    ...(options.connectionLimits && {
+      admits: limitConnections(options.connectionLimits, trustsProxy, reportRefusedConnections(options)),
+    }),
     onNetworkError: reportNetworkErrors(options),
+    refusals: portRefusals,
     ...(isPublic ? {} : { streamResets: resetsBehindGateway }),
     ...(shortWay && {
       answersStream(stream, headers) {

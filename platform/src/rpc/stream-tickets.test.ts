@@ -1,5 +1,5 @@
+import type { AnyRequest } from "@shop/http-port";
 import { expect, test } from "vitest";
-import type { AnyRequest } from "./protocol-error.ts";
 import { moveTicket, ticketIn } from "./stream-tickets.ts";
 
 function moved(url: string, authorization?: string, method = "GET") {

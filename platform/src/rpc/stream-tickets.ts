@@ -1,4 +1,4 @@
-import type { AnyRequest } from "./protocol-error.ts";
+import type { AnyRequest } from "@shop/http-port";
 
 /** Of the query, where a ticket comes from a browser's EventSource. */
 const parameter = "access_ticket";

@@ -2,9 +2,10 @@ import { once } from "node:events";
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import { text } from "node:stream/consumers";
+import { onePortServerFactory, portOf } from "@shop/http-port";
 import Fastify from "fastify";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { onePortServerFactory, portOf } from "./one-port.ts";
+import { portRefusals } from "./port-refusals.ts";
 import { openTestPort } from "./testing/test-port.ts";
 
 const everyAnswer = {
@@ -17,7 +18,7 @@ const everyAnswer = {
 };
 
 /** Short enough to wait for. */
-const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400 };
+const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400, refusals: portRefusals };
 
 describe("what is no request is answered once, as all is, and its connection is closed:", () => {
   test.for<readonly [string, string, number, number]>([
@@ -54,7 +55,7 @@ describe("what is no request is answered once, as all is, and its connection is 
 });
 
 test("what comes while an answer is under way breaks it off, rather than being answered in the middle of it", async () => {
-  const app = Fastify({ serverFactory: onePortServerFactory() });
+  const app = Fastify({ serverFactory: onePortServerFactory({ refusals: portRefusals }) });
   app.get("/news", (_request, reply) => {
     reply.hijack();
     reply.raw.writeHead(200, { "content-length": "100000" }).write("news");

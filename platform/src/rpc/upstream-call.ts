@@ -1,8 +1,8 @@
 import type * as http from "node:http";
 import * as http2 from "node:http2";
 import { PassThrough, Readable, type Writable } from "node:stream";
+import { closeStream } from "@shop/http-port";
 import { type Dispatcher, errors } from "undici";
-import { closeStream } from "./close-stream.ts";
 import type { Replica } from "./upstream.ts";
 
 /**

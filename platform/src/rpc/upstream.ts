@@ -1,6 +1,6 @@
+import { createListenerGuard, type ListenerGuard } from "@shop/http-port";
 import { Http1Connections } from "./http1-connections.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
-import { createListenerGuard, type ListenerGuard } from "./listener-guard.ts";
 import { Silence } from "./silence.ts";
 
 /** How connections to an upstream are kept. All times are in milliseconds. */

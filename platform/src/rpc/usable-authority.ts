@@ -1,4 +1,4 @@
-import type { AnyRequest } from "./protocol-error.ts";
+import type { AnyRequest } from "@shop/http-port";
 
 /**
  * Gives a request whose host makes no URL, or that names none, another one. Connect's handlers make a URL of each request: where that

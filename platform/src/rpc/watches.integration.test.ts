@@ -1,12 +1,12 @@
 import { randomInt } from "node:crypto";
 import { Code } from "@connectrpc/connect";
+import { clientAddressHeader } from "@shop/http-port";
 import { type Collection, MongoClient } from "mongodb";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { anonymous, type Principal } from "../auth/principal.ts";
 import { createRevocations } from "../auth/revocations.ts";
 import { type Changes, createChanges } from "../mongo/changes.ts";
 import { contextOf, nothingRevoked, openTestDb, silentLog } from "../testing/index.ts";
-import { clientAddressHeader } from "./client-address.ts";
 import { createWatches } from "./watches.ts";
 
 interface Thing {

@@ -1,4 +1,5 @@
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { clientAddressOf, networkOf, networksPerSite, sharersOf } from "@shop/http-port";
 import { tokenExpired, tokenRevoked } from "../auth/access-tokens.ts";
 import { actorOf } from "../auth/principal.ts";
 import type { Revocations } from "../auth/revocations.ts";
@@ -6,7 +7,6 @@ import { DomainError } from "../errors.ts";
 import { FairShares } from "../limits/fair-shares.ts";
 import type { Changes } from "../mongo/changes.ts";
 import { callerOf } from "./access.ts";
-import { clientAddressOf, networkOf, networksPerSite, sharersOf } from "./client-address.ts";
 
 /**
  * Why it is a watcher's turn: its watch has begun, its document may have changed since its last turn, or nothing has happened

@@ -4,10 +4,18 @@ import * as http2 from "node:http2";
 import { connect, createServer } from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import {
+  endHeaders,
+  endStream,
+  frame,
+  headerBlock,
+  literal,
+  opening,
+  reset,
+} from "@shop/http-port/testing/http2-frames";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { readConfig } from "../config.ts";
 import { platformConfig } from "../platform-config.ts";
-import { endHeaders, endStream, frame, headerBlock, literal, opening, reset } from "../rpc/testing/http2-frames.ts";
 
 const program = join(import.meta.dirname, "testing/two-ports.ts");
 /** Processes start slowly where others are busy. */

@@ -1,9 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
-import { endInOnePiece } from "../end-in-one-piece.ts";
-import type { HeldBytes } from "../held-bytes.ts";
-import { NodeHeaders } from "../node-headers.ts";
+import { endInOnePiece, type HeldBytes, NodeHeaders } from "@shop/http-port";
 import { answerByStock } from "./answer-by-stock.ts";
 import { type Compressible, compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";

@@ -9,9 +9,7 @@ import {
 import type { Message } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import type { HeldBytes } from "../held-bytes.ts";
-import { guardLike } from "../listener-guard.ts";
-import { NodeHeaders } from "../node-headers.ts";
+import { guardLike, type HeldBytes, NodeHeaders } from "@shop/http-port";
 import { answerByStock } from "./answer-by-stock.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";

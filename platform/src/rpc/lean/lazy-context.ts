@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
-import { NodeHeaders } from "../node-headers.ts";
+import { NodeHeaders } from "@shop/http-port";
 
 /** Made once: an error of its own for every call, with its stack, costs more than most calls. */
 const callEnded = new ConnectError("the call has ended", Code.Canceled);

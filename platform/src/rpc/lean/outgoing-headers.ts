@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import type { NodeHeaders } from "../node-headers.ts";
+import type { NodeHeaders } from "@shop/http-port";
 
 /** Adds what a method said in headers to those that Node sends; cookies stay apart, since they cannot be joined. */
 export function addHeaders(head: OutgoingHttpHeaders, said: NodeHeaders, prefix = ""): void {

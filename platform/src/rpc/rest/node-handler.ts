@@ -1,11 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { endInOnePiece } from "../end-in-one-piece.ts";
-import type { HeldBytes } from "../held-bytes.ts";
-import { NodeHeaders } from "../node-headers.ts";
-import { drain } from "./drain.ts";
-import { hasBody } from "./has-body.ts";
+import { drain, endInOnePiece, type HeldBytes, hasBody, NodeHeaders } from "@shop/http-port";
 import type { RestHeaders } from "./headers.ts";
 import type { RestTarget } from "./target.ts";
 import type { RestResponse, RestResult, Transcoder } from "./transcoder.ts";

@@ -1,7 +1,4 @@
 import type { Socket } from "node:net";
-import type { Logger } from "../log.ts";
-import type { Metrics } from "../metrics/metrics.ts";
-import { rateLimitedLog } from "../rate-limited-log.ts";
 import { networkOf, peerOf, type TrustsProxy } from "./client-address.ts";
 
 /** How many connections a port holds at the same time, whatever is said on them; 0 for as many as come. */
@@ -11,6 +8,12 @@ export interface ConnectionLimits {
   readonly perAddress: number;
 }
 
+/** A connection that was over a limit. */
+export interface RefusedConnection {
+  readonly limit: "total" | "address";
+  readonly address: string;
+}
+
 /**
  * Decides about each connection before anything on it is read, by the address of whoever connects: what a proxy says about its
  * clients comes too late. What is admitted is counted until its socket is closed, whoever reads from it by then.
@@ -18,29 +21,21 @@ export interface ConnectionLimits {
 export function limitConnections(
   { total, perAddress }: ConnectionLimits,
   trustsProxy: TrustsProxy,
-  { log, metrics }: { readonly log: Pick<Logger, "warn">; readonly metrics: Metrics | undefined },
+  onRefused: (refusal: RefusedConnection) => void,
 ): (socket: Socket) => boolean {
   let open = 0;
   const openFrom = new Map<string, number>();
-  const logRefusal = rateLimitedLog<{ readonly limit: string; readonly address: string }>((refusal, refused) =>
-    log.warn({ ...refusal, refused }, "too many connections"),
-  );
-
-  function refused(limit: "total" | "address", address: string): void {
-    metrics?.connectionRefused(limit);
-    logRefusal({ limit, address });
-  }
 
   return (socket) => {
     const address = peerOf(socket);
     const network = perAddress === 0 || trustsProxy(address, 0) ? undefined : networkOf(address);
     const fromThere = network === undefined ? 0 : (openFrom.get(network) ?? 0);
     if (network !== undefined && fromThere >= perAddress) {
-      refused("address", address);
+      onRefused({ limit: "address", address });
       return false;
     }
     if (total > 0 && open >= total) {
-      refused("total", address);
+      onRefused({ limit: "total", address });
       return false;
     }
     open++;

@@ -1,5 +1,6 @@
+import type { AnyRequest, AnyResponse } from "./any-request.ts";
+import { discardBody } from "./discard-body.ts";
 import type { HeldBytes } from "./held-bytes.ts";
-import { type AnyRequest, type AnyResponse, discardBody } from "./protocol-error.ts";
 
 /**
  * The chunks of a body, of which whoever has read enough may stop reading: what is left is thrown away. Node's own iterator

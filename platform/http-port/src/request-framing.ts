@@ -1,16 +1,8 @@
 import type { IncomingHttpHeaders, RequestListener } from "node:http";
 import * as http2 from "node:http2";
-import { Code, ConnectError } from "@connectrpc/connect";
-import {
-  type AnyRequest,
-  type AnyResponse,
-  isRpc,
-  writeMethodNotAllowed,
-  writeProtocolError,
-} from "./protocol-error.ts";
-import { hopByHop } from "./request-head.ts";
-import { announcesBody, mayHaveBody } from "./rest/has-body.ts";
-import { alwaysSaid } from "./security-headers.ts";
+import { announcesBody, mayHaveBody } from "./has-body.ts";
+import { hopByHop } from "./hop-by-hop.ts";
+import type { Refusals } from "./refusals.ts";
 
 /**
  * What `Connection` may name: fields that end at this connection whether they are named or not. Any other name would have a proxy
@@ -64,7 +56,7 @@ function noBodyIn(method: string | undefined): string {
  * Lets no request of HTTP/1.1 through whose end another server might see elsewhere (RFC 9112 11.2). Of a connection with such
  * a request nothing more is taken for one: it is closed with the answer.
  */
-export function requireFraming(handler: RequestListener): RequestListener {
+export function requireFraming(handler: RequestListener, refuse: Refusals["refuse"]): RequestListener {
   const closing = new WeakSet<object>();
   return (request, response) => {
     if (closing.has(request.socket)) return;
@@ -95,7 +87,11 @@ type StreamListener = (
  * The same for streams of HTTP/2, where frames tell the end, and connection-specific fields are reset as a protocol error by
  * nghttp2 (RFC 9113 8.2.2). A request by a method without a body goes on once it has ended: an empty DATA frame is no body.
  */
-export function requireStreamFraming(listener: StreamListener): StreamListener {
+export function requireStreamFraming(listener: StreamListener, refuse: Refusals["refuse"]): StreamListener {
+  const refuseStream = (stream: http2.ServerHttp2Stream, headers: IncomingHttpHeaders, fault: string) => {
+    stream.on("error", ignore);
+    refuse(new http2.Http2ServerRequest(stream, headers, {}, []), new http2.Http2ServerResponse(stream), fault, {});
+  };
   return (stream, headers, ...rest) => {
     const method = headers[":method"];
     const fault = faultOf({ method, httpVersion: "2.0", headers });
@@ -121,23 +117,6 @@ function whenWithoutBody(stream: http2.ServerHttp2Stream, tell: (isEmpty: boolea
   };
   // An empty frame that does not end the stream wakes nobody.
   stream.on("readable", settle).on("error", ignore);
-}
-
-function refuseStream(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, fault: string): void {
-  stream.on("error", ignore);
-  refuse(new http2.Http2ServerRequest(stream, headers, {}, []), new http2.Http2ServerResponse(stream), fault, {});
-}
-
-function refuse(
-  request: AnyRequest,
-  response: AnyResponse,
-  fault: string,
-  ofConnection: Readonly<Record<string, string>>,
-): void {
-  const said = { ...alwaysSaid, ...ofConnection };
-  // No RPC protocol has it, and each says of that what HTTP does.
-  if (request.method === "DELETE" && isRpc(request)) writeMethodNotAllowed(request, response, ["POST"], said);
-  else writeProtocolError(request, response, new ConnectError(fault, Code.InvalidArgument), said);
 }
 
 function ignore(): void {}

@@ -1,6 +1,5 @@
 import { isIP, type Socket } from "node:net";
-import type { HandlerContext } from "@connectrpc/connect";
-import type { AnyRequest } from "./protocol-error.ts";
+import type { AnyRequest } from "./any-request.ts";
 
 /**
  * Carries the address of the client from the public port to whatever limits by it. Every port sets it: a service's own port
@@ -53,7 +52,7 @@ export function peerOf(socket: Pick<Socket, "remoteAddress">): string {
 }
 
 /** The address of the client that made a call: of use for limits, never for permissions. */
-export function clientAddressOf({ requestHeader }: Pick<HandlerContext, "requestHeader">): string {
+export function clientAddressOf({ requestHeader }: { readonly requestHeader: Headers }): string {
   return requestHeader.get(clientAddressHeader) ?? "unknown";
 }
 

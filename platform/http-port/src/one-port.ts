@@ -4,9 +4,10 @@ import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
 import type { HoldBytes } from "./held-bytes.ts";
 import { contain, createListenerGuard, type ListenerGuard, type NetworkError } from "./listener-guard.ts";
+import { plainRefusals, type Refusals } from "./refusals.ts";
 import { requireFraming, requireStreamFraming } from "./request-framing.ts";
 import { lookAgainMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
-import { answerUnreadable, refuseTunnel, requireOneHost } from "./unreadable-requests.ts";
+import { unreadableRequests } from "./unreadable-requests.ts";
 
 /** What a connection on the port may do, and for how long. All times are in milliseconds. */
 export interface OnePortOptions {
@@ -48,6 +49,8 @@ export interface OnePortOptions {
   readonly closeGraceMs?: number;
   /** Told of each error of a connection, session, stream or request, and of each exception that was contained in one. */
   readonly onNetworkError?: (error: NetworkError) => void;
+  /** What is answered to what reaches no handler: requests that are malformed, and what is no request. */
+  readonly refusals?: Refusals;
   /** HTTP/2: answers a stream itself and says so, before Node makes the objects that look like those of HTTP/1.1. */
   readonly answersStream?: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => boolean;
 }
@@ -67,6 +70,7 @@ const defaults = {
   streamResets: { burst: 1_000, perSecond: 100 },
   closeGraceMs: 10_000,
   onNetworkError: () => {},
+  refusals: plainRefusals,
   answersStream: () => false,
 };
 
@@ -130,8 +134,9 @@ export class OnePortServer extends http.Server {
         contain(response, () => listener(request, response));
       };
     const answers = new UnreadAnswers(options.holdBytes);
-    const framed = guarded(requireFraming(handler));
-    const http1Handler = requireOneHost((request, response) => {
+    const framed = guarded(requireFraming(handler, settled.refusals.refuse));
+    const unreadable = unreadableRequests(settled.refusals.unreadable);
+    const http1Handler = unreadable.requireOneHost((request, response) => {
       answers.asked(request.socket, request.headers, response);
       framed(request, response);
     });
@@ -140,9 +145,9 @@ export class OnePortServer extends http.Server {
     this.on("clientError", (error, socket) => {
       // What broke the socket itself was reported by it.
       if (socket.errored === null) settled.onNetworkError({ on: "connection", kind: "error", error });
-      contain(socket, () => answerUnreadable(error, socket));
+      contain(socket, () => unreadable.answer(error, socket));
     });
-    this.on("connect", (_request, socket) => refuseTunnel(socket));
+    this.on("connect", (_request, socket) => unreadable.refuseTunnel(socket));
     // Node would answer 417; who does not know an expectation may as well ignore it (RFC 9110 10.1.1).
     this.on("checkExpectation", http1Handler);
     this.#options = settled;
@@ -229,7 +234,7 @@ export class OnePortServer extends http.Server {
       if (!this.#options.answersStream(stream, headers)) {
         makeCompatible.call(server, stream, headers, ...rest);
       }
-    });
+    }, this.#options.refusals.refuse);
     server.on("stream", (stream, headers, ...rest) => {
       this.#guard("stream", stream);
       // Node announces a stream in the next tick. What came after its headers in the same packet may have reset it or broken
