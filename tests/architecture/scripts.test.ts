@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
-const names = ["start", "dev", "generate", "check", "test", "bench", "seed", "import", "admin", "service-keys"];
+const names = [
+  ...["start", "dev", "generate", "check", "lint", "fix", "typecheck", "test", "test:unit", "test:e2e", "bench"],
+  ...["seed", "import", "admin", "service-keys"],
+];
 
 function scriptsOf(manifest: string): string[] {
   const { scripts = {} } = JSON.parse(readFileSync(join(repositoryRoot, manifest), "utf8")) as {
@@ -20,4 +23,10 @@ test("a package's npm scripts carry the same names", () => {
   const manifests = globSync(["*/package.json", "services/*/package.json"], { cwd: repositoryRoot });
   expect(manifests.length).toBeGreaterThan(6);
   for (const manifest of manifests) expect(names, manifest).toEqual(expect.arrayContaining(scriptsOf(manifest)));
+});
+
+test("CONTRIBUTING.md describes each npm script", () => {
+  const contributing = readFileSync(join(repositoryRoot, "CONTRIBUTING.md"), "utf8");
+  const described = [...contributing.matchAll(/^\| `npm (?:run )?([\w:-]+)/gm)].map(([, name]) => name);
+  expect(described.toSorted()).toEqual(names.toSorted());
 });
