@@ -84,7 +84,10 @@ export const setting = {
   /** Processes among which a process shares its work out. */
   workers: () =>
     z
-      .union([z.literal("auto").transform(() => availableParallelism()), integer(1, 256)])
+      .union(
+        [z.literal("auto").transform(() => availableParallelism()), integer(1, 256)],
+        "has to be auto, or a number from 1 to 256",
+      )
       .prefault("1")
       .describe("worker processes, 1 to 256, or auto"),
   /** Proxies whose X-Forwarded-For counts: how many there are in a row, or the networks they are in. None by default. */

@@ -12,6 +12,9 @@ test.each([
   expect(minorUnitDigits(code)).toBe(digits);
 });
 
-test.each(["ZZZ", "EUE", "DEM", "XAU", "XTS", "XXX", "eur", "", "__proto__"])("%s is no currency to pay in", (code) => {
-  expect(minorUnitDigits(code)).toBeUndefined();
-});
+test.each(["ZZZ", "EUE", "DEM", "BGN", "XAU", "XTS", "XXX", "eur", "", "__proto__"])(
+  "%s is no currency to pay in",
+  (code) => {
+    expect(minorUnitDigits(code)).toBeUndefined();
+  },
+);

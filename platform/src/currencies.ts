@@ -1,8 +1,13 @@
 import * as listed from "dinero.js/currencies";
 
+/** Listed there still: Bulgaria has the euro since 2026-01-01. */
+const withdrawn: ReadonlySet<string> = new Set(["BGN"]);
+
 /** Digits of the minor unit, by code. Where five minor units make a whole one (MGA, MRU), ISO 4217 counts hundredths nevertheless. */
 const exponents: ReadonlyMap<string, number> = new Map(
-  Object.values(listed).map(({ code, base, exponent }) => [code, base === 10 ? exponent : 2]),
+  Object.values(listed)
+    .filter(({ code }) => !withdrawn.has(code))
+    .map(({ code, base, exponent }) => [code, base === 10 ? exponent : 2]),
 );
 
 /**

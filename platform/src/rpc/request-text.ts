@@ -7,7 +7,8 @@ import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
 
 /** Zero width space, word joiner, byte order mark. Joiners and marks of Persian, Indic scripts and emoji are not among them. */
 const stripped = /[\u200b\u2060\ufeff]/g;
-const visible = /[^\s\p{Default_Ignorable_Code_Point}]/u;
+/** U+2800 is the pattern of Braille without a dot. */
+const visible = /[^\s\p{Default_Ignorable_Code_Point}\u2800]/u;
 /** Text that is in its form already, as most is. */
 const plain = /^[!-~]+(?: [!-~]+)*$/;
 /** More marks on a letter than any script writes (UAX 15, 13). To sort them for NFC would take time that grows with their square. */

@@ -33,6 +33,8 @@ test.each([
   ...[
     "m0derator",
     "rnoderator",
+    "aclmin",
+    "user_01h455vb4pex5vsknk084sn02q",
     "Secur1ty",
     "no-reply",
     "n0.reply",

@@ -13,6 +13,7 @@ const lookAlikes: readonly (readonly [RegExp, string])[] = [
   [/rn/g, "m"],
   [/vv/g, "w"],
   [/[i1]/g, "l"],
+  [/cl/g, "d"],
   [/0/g, "o"],
   [/3/g, "e"],
   [/4/g, "a"],
@@ -26,15 +27,19 @@ function skeletonOf(username: string): string {
   return lookAlikes.reduce((text, [from, to]) => text.replace(from, to), username.toLowerCase());
 }
 
+/** The form of an account's id: a name like that would pass for another account. */
+const userId = /^user_[\da-z]{26}$/i;
+
 const skeletons = new Set(reserved.map(skeletonOf));
 
 /**
  * Whether a name that may be registered is, or looks like, one of the shop's own: whatever its case, its separators, digits in
- * place of letters, and numbers ahead of it or behind it. Usernames are ASCII, so letters of other scripts need no look.
+ * place of letters, and numbers ahead of it or behind it; or has the form of an account's id. Usernames are ASCII, so letters of other scripts need no look.
  *
  * @param others names besides the well-known ones, such as that of the first administrator
  */
 export function isReservedName(username: string, others: readonly string[]): boolean {
+  if (userId.test(username)) return true;
   const more = others.map(skeletonOf);
   const start = username.replace(/[\d._-]+$/, "");
   return [username, start, ...[username, start].map((name) => name.replace(/^[\d._-]+/, ""))]

@@ -4,6 +4,7 @@ import {
   CreateProductRequestSchema,
   DecideOrdersRequestSchema,
   ImportProductsRequestSchema,
+  ListProductsRequestSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { createMessageCheck } from "@shop/platform";
 import { expect, test } from "vitest";
@@ -61,4 +62,11 @@ test("the key of a map is told in 200 characters", () => {
 test("a field that the schema leaves to its method is not measured", () => {
   const request = create(ImportProductsRequestSchema, { product: { attributes: manyAttributes() } });
   expect(createMessageCheck(ImportProductsRequestSchema)(request)).toEqual([]);
+});
+
+test("a query takes every kind of blank, as people paste them, and no other control character", () => {
+  const mistakes = (query: string) =>
+    createMessageCheck(ListProductsRequestSchema)(create(ListProductsRequestSchema, { query }));
+  expect(mistakes("\tlevis\u3000jeans\r\n")).toEqual([]);
+  expect(mistakes("levis\0")).toMatchObject([{ field: "query" }]);
 });
