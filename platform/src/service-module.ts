@@ -14,6 +14,7 @@ import type { Limits } from "./limits/limits.ts";
 import type { Logger } from "./log.ts";
 import type { GaugeSource } from "./metrics/metrics.ts";
 import type { Lease } from "./mongo/lease.ts";
+import type { OutboxWork } from "./outbox/open-outbox.ts";
 import type { PageTokens } from "./paging.ts";
 import type { AtHand } from "./rpc/at-hand.ts";
 import type { Neighbour, TransportTo } from "./rpc/clients.ts";
@@ -80,6 +81,8 @@ export interface StartedModule {
   routes(router: ConnectRouter): void;
   readonly handlers?: readonly EventHandler[];
   readonly jobs?: readonly Job[];
+  /** Its outboxes: each is swept by one process at a time, measured, and closed after all else. */
+  readonly outboxes?: readonly OutboxWork[];
   /** What of its own it shows to whoever watches. */
   readonly gauges?: readonly GaugeSource[];
   /** What would keep it from doing its work now; nothing when it is ready. Database and bus are checked by the platform. */

@@ -19,7 +19,7 @@ import { createLogger, type Logger } from "./log.ts";
 import { busGauges } from "./metrics/bus-gauges.ts";
 import { cacheGauges } from "./metrics/cache-gauges.ts";
 import { createMetrics } from "./metrics/metrics.ts";
-import { createLease } from "./mongo/lease.ts";
+import { createLease, type Lease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
 import { createAuthorize, reachableServices } from "./rpc/access.ts";
 import { createFindAtHand } from "./rpc/at-hand.ts";
@@ -226,6 +226,7 @@ async function startOne(
   const { emits } = module;
   if (emits !== undefined) await untilStarted(() => bus.ensureStream(module.name, [`${emits}.>`]));
   // What it opens is opened after all that it waits for: one that was started in vain has left nothing behind.
+  const lease = (name: string, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs);
   const started = await untilStarted(() =>
     module.start!({
       ...context,
@@ -234,13 +235,28 @@ async function startOne(
       cache,
       limits: createLimits(redis, module.name),
       clock: systemClock,
-      lease: (name, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs),
+      lease,
     }),
   );
   // One that has started is not started again.
   const handlers = started.handlers ?? [];
   await untilStarted(() => Promise.all(handlers.map((handler) => ensureConsumer(bus, handler, context.takeoverMs))));
-  return started;
+  return withOutboxes(started, lease, context.takeoverMs);
+}
+
+/** The module with the jobs, the gauges and the closing of its outboxes. */
+function withOutboxes(started: StartedModule, lease: (name: string) => Lease, takeoverMs: number): StartedModule {
+  const { outboxes = [], jobs = [], gauges = [] } = started;
+  return {
+    ...started,
+    jobs: [...jobs, ...outboxes.map((outbox) => outbox.sweeper(lease, takeoverMs))],
+    gauges: [...gauges, ...outboxes.map((outbox) => outbox.gauges)],
+    async close() {
+      // What the module ends may still publish.
+      await started.close?.();
+      await Promise.all(outboxes.map((outbox) => outbox.close()));
+    },
+  };
 }
 
 /** Starts what the bus and the clock start; the answer stops it once what is in hand is done. */

@@ -1,11 +1,15 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import { MoneySchema } from "@shop/gen/shop/common/v1/money_pb";
 import { expect, test, vi } from "vitest";
+import { z } from "zod";
 import type { Bus } from "../bus/bus.ts";
 import { type Event, eventsOf } from "../bus/event-batch.ts";
 import { newId } from "../ids.ts";
 import { createLease } from "../mongo/lease.ts";
+import { defineModule } from "../service-module.ts";
 import { absentBus, openTestBus, openTestDb, silentLog } from "../testing/index.ts";
+import { startTestModule } from "../testing/start-test-module.ts";
+import { openOutbox as openModuleOutbox } from "./open-outbox.ts";
 import { createOutbox, ensureOutboxIndex } from "./outbox.ts";
 import { batched, pendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
 import { createOutboxUpkeep } from "./upkeep.ts";
@@ -112,4 +116,28 @@ test("many events of one document are stored as they travel, and arrive as they 
   const arrived = (await allMessages(bus)).flatMap(eventsOf).filter(({ id }) => id.includes(_id));
   const known = ({ id, type, payload }: Event) => ({ id, type, payload: Buffer.from(payload).toString("hex") });
   expect(arrived.map(known)).toEqual(events.map(toEvent).map(known));
+});
+
+test("what a module's outbox carries is published once the documents have been seen", async () => {
+  const { bus, commit, collection } = await openOutbox();
+  const { event, _id } = await commit(aWhileAgo());
+  const seen = vi.fn(async (documents: readonly WithOutbox[]) => {
+    expect(documents.map((document) => document._id)).toEqual([_id]);
+    expect(await timesPublished(bus, event.id)).toBe(0);
+  });
+  const module = defineModule({
+    name: newId("outbox"),
+    config: z.object({}),
+    implements: [],
+    port: () => 0,
+    neighbours: () => [],
+    async start({ log }) {
+      const outbox = await openModuleOutbox(collection, { label: "test", bus, log });
+      return { routes() {}, outboxes: [outbox.work({ before: seen })] };
+    },
+  });
+  await startTestModule(module);
+  await expect.poll(async () => (await collection.findOne({ _id }))!.outbox).toEqual([]);
+  expect(seen).toHaveBeenCalledTimes(1);
+  expect(await timesPublished(bus, event.id)).toBe(1);
 });

@@ -11,7 +11,7 @@ const sweepBatch = 256;
 const clearBatch = 256;
 const clearDelayMs = 20;
 
-interface SweeperOptions<Document extends WithOutbox> {
+export interface SweeperOptions<Document extends WithOutbox> {
   readonly lease: Lease;
   /** Younger events, in milliseconds, are left to the writer that committed them. */
   readonly afterMs: number;

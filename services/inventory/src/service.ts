@@ -14,7 +14,6 @@ import {
   createWatches,
   defineModule,
   eventHandler,
-  outboxGauges,
 } from "@shop/platform";
 import { openStores } from "./adapters/mongo/open-stores.ts";
 import { followProducts } from "./adapters/mongo/product-changes.ts";
@@ -52,10 +51,10 @@ export const inventory = defineModule({
   port: (config) => config.INVENTORY_PORT,
   neighbours: (config) => [{ name: "users", service: TokenKeyService, urls: config.USERS_URL }],
   emits: "shop.inventory.v1",
-  async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping, takeoverMs }) {
+  async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping }) {
     const productCache = createProductCache(cache);
     const stores = await openStores({ db, bus, log, shown: productCache.moved });
-    const { products, categories, search, productDocuments, ledger, history, outbox, upkeep, auditStore } = stores;
+    const { products, categories, search, productDocuments, ledger, history, outbox, auditStore } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
       revocations,
@@ -66,7 +65,7 @@ export const inventory = defineModule({
     });
     const stock = { ledger, products, clock };
     const decide = createDecideOrders(stock);
-    const audit = createStockAudit({ store: auditStore, upkeep, clock });
+    const audit = createStockAudit({ store: auditStore, upkeep: outbox.upkeep, clock });
     const reports = createAuditReports(db, audit.name);
     // Two that write entries about the same products waste most of them, so one does; another one follows when it dies.
     const writer = lease("ledger-writer");
@@ -88,7 +87,7 @@ export const inventory = defineModule({
           decideOrders: decideOrders({ decide }),
           listReservations: listReservations({ store: auditStore, pageTokens }),
           auditStock: auditStock({ audit, pageTokens }),
-          repairStock: repairStock({ audit, ledger, store: auditStore, upkeep, log }),
+          repairStock: repairStock({ audit, ledger, store: auditStore, upkeep: outbox.upkeep, log }),
         }),
       atHand: [
         atHand(InventoryService.method.getProductByID, ({ productId }) => productCache.productAtHand(productId)),
@@ -129,15 +128,6 @@ export const inventory = defineModule({
         }),
       ],
       jobs: [
-        outbox.sweeper({
-          lease: lease("sweep-ledger-outbox"),
-          afterMs: takeoverMs,
-          // An entry that was not published may not have been projected either.
-          async before(entries) {
-            const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
-            await ledger.catchUp(productIds);
-          },
-        }),
         auditJob({
           audit,
           reports,
@@ -147,8 +137,16 @@ export const inventory = defineModule({
           log,
         }),
       ],
-      gauges: [outboxGauges("inventory", upkeep), auditGauges("inventory", reports)],
-      close: () => outbox.close(),
+      outboxes: [
+        outbox.work({
+          // An entry that was not published may not have been projected either.
+          async before(entries) {
+            const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
+            await ledger.catchUp(productIds);
+          },
+        }),
+      ],
+      gauges: [auditGauges("inventory", reports)],
     };
   },
 });

@@ -15,14 +15,12 @@ import {
   auditGauges,
   auditJob,
   createAuditReports,
-  createOutbox,
-  createOutboxUpkeep,
   createStreamRecovery,
   createWatches,
   deadLetterService,
   defineModule,
-  ensureOutboxIndex,
   eventHandler,
+  openOutbox,
   outboxGauges,
 } from "@shop/platform";
 import { createCatalogue } from "./adapters/clients/catalogue.ts";
@@ -72,9 +70,7 @@ export const orders = defineModule({
   emits: "shop.orders.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);
-    await ensureOutboxIndex(documents);
-    const outbox = createOutbox(documents, bus, log);
-    const upkeep = createOutboxUpkeep(documents, outbox);
+    const outbox = await openOutbox(documents, { label: "orders", bus, log });
     const decisions = createDecisionStore(openDecisions(db), documents);
     const recent = createRecentOrders();
     const store = createOrderStore(documents, outbox, recent);
@@ -106,7 +102,7 @@ export const orders = defineModule({
     const audit = createOrderAudit({
       store: createOrderAuditStore(documents),
       reservations,
-      upkeep,
+      upkeep: outbox.upkeep,
       decisions,
       clock,
       decisionDeadlineMs,
@@ -140,7 +136,7 @@ export const orders = defineModule({
             orders: store,
             reservations,
             repeat: outbox.publishNow,
-            upkeep,
+            upkeep: outbox.upkeep,
             decisions,
             followStock,
             clock,
@@ -176,7 +172,6 @@ export const orders = defineModule({
       jobs: [
         admission.job,
         recovery.job,
-        outbox.sweeper({ lease: lease("sweep-orders-outbox"), afterMs: takeoverMs }),
         {
           ...completeDecisions({ decisions, followStock, afterMs: takeoverMs, log }),
           lease: lease("complete-decisions"),
@@ -203,15 +198,10 @@ export const orders = defineModule({
           log,
         }),
       ],
-      gauges: [
-        outboxGauges("orders", upkeep),
-        outboxGauges("orders-decisions", decisions),
-        auditGauges("orders", reports),
-      ],
+      outboxes: [outbox.work()],
+      gauges: [outboxGauges("orders-decisions", decisions), auditGauges("orders", reports)],
       refusal: (method) => (method === OrderService.method.createOrder ? admission.refusal() : undefined),
-      close: async () => {
-        await Promise.all([outbox.close(), followStock.close()]);
-      },
+      close: () => followStock.close(),
     };
   },
 });

@@ -1,6 +1,6 @@
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, createStreamRecovery, defineModule, outboxGauges, revocationStream } from "@shop/platform";
+import { accessTokenSeconds, createStreamRecovery, defineModule, revocationStream } from "@shop/platform";
 import { createPasswords } from "./adapters/crypto/passwords.ts";
 import { createSealer } from "./adapters/crypto/sealing.ts";
 import { openStores } from "./adapters/mongo/open-stores.ts";
@@ -45,7 +45,7 @@ export const users = defineModule({
   port: (config) => config.USERS_PORT,
   neighbours: () => [],
   emits: "shop.users.v1",
-  async start({ config, db, bus, limits: counters, clock, log, lease, madeUpSecret, pageTokens, takeoverMs }) {
+  async start({ config, db, bus, limits: counters, clock, log, lease, madeUpSecret, pageTokens }) {
     if (config.TOKEN_KEYS_SECRET === undefined) {
       log.warn(
         "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
@@ -121,17 +121,13 @@ export const users = defineModule({
           })
           .service(TokenKeyService, { listTokenKeys: listTokenKeys({ tokenKeys }) }),
       jobs: [
-        userOutbox.sweeper({ lease: lease("sweep-users-outbox"), afterMs: takeoverMs }),
-        sessionOutbox.sweeper({ lease: lease("sweep-sessions-outbox"), afterMs: takeoverMs }),
         { ...rotateTokenKeys({ tokenKeys }), lease: lease("rotate-token-keys") },
         readTokenKeys({ tokenKeys }),
         ...recoveries.map(({ job }) => job),
       ],
       notReady: async () => (await Promise.all(recoveries.map((recovery) => recovery.notReady()))).find(Boolean),
-      gauges: [outboxGauges("users", stores.userUpkeep), outboxGauges("users-sessions", stores.sessionUpkeep)],
-      close: async () => {
-        await Promise.all([userOutbox.close(), sessionOutbox.close(), passwords.close()]);
-      },
+      outboxes: [userOutbox.work(), sessionOutbox.work()],
+      close: () => passwords.close(),
     };
   },
 });

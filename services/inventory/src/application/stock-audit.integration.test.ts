@@ -20,10 +20,11 @@ async function openAudit() {
   const stock = await openTestInventory();
   let aheadMs = 0;
   const clock = () => new Date(Date.now() + aheadMs);
-  const audit = createStockAudit({ store: stock.auditStore, upkeep: stock.upkeep, clock });
+  const { upkeep } = stock.outbox;
+  const audit = createStockAudit({ store: stock.auditStore, upkeep, clock });
   const place = orderPlaced({ ...stock, repeat: stock.outbox.publishNow });
   const [cancel, ship] = [orderClosed(stock, "released"), orderClosed(stock, "shipped")];
-  const repairCall = repairStock({ ...stock, audit, store: stock.auditStore, log: silentLog });
+  const repairCall = repairStock({ ...stock, upkeep, audit, store: stock.auditStore, log: silentLog });
 
   /** All that a whole audit finds. Places go through JSON, as they do in tokens. */
   async function findings(): Promise<Finding[]> {

@@ -1,4 +1,4 @@
-import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, newId, type PendingEvent } from "@shop/platform";
+import { newId, openOutbox, type PendingEvent } from "@shop/platform";
 import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
 import { createDecisionStore, openDecisions } from "../adapters/mongo/decision-store.ts";
 import { createOrderStore, openOrders } from "../adapters/mongo/order-store.ts";
@@ -12,8 +12,7 @@ export async function openTestOrders() {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("orders", ["shop.orders.v1.>"]);
   const documents = await openOrders(db);
-  await ensureOutboxIndex(documents);
-  const outbox = createOutbox(documents, bus, silentLog);
+  const outbox = await openOutbox(documents, { label: "orders", bus, log: silentLog });
   const decisionDocuments = openDecisions(db);
   const decisions = createDecisionStore(decisionDocuments, documents);
   const recent = createRecentOrders();
@@ -45,7 +44,7 @@ export async function openTestOrders() {
     orders,
     documents,
     outbox,
-    upkeep: createOutboxUpkeep(documents, outbox),
+    upkeep: outbox.upkeep,
     place,
     repeat,
     repeated,

@@ -1,4 +1,4 @@
-import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
+import { type ModuleContext, openOutbox } from "@shop/platform";
 import type { ProductRevision } from "../../domain/product.ts";
 import { createCategories, uniteCategories } from "./categories.ts";
 import { createLedgerStore, openLedger } from "./ledger-store.ts";
@@ -23,9 +23,7 @@ export async function openStores({
   await completeSkuKeys(productDocuments, log);
   await uniteCategories(db, productDocuments);
   const ledgerDocuments = await openLedger(db);
-  await ensureOutboxIndex(ledgerDocuments);
-  const outbox = createOutbox(ledgerDocuments, bus, log);
-  const upkeep = createOutboxUpkeep(ledgerDocuments, outbox);
+  const outbox = await openOutbox(ledgerDocuments, { label: "inventory", bus, log });
   const products = createProductStore(productDocuments, vocabulary);
   const ledger = createLedgerStore({
     client: db.client,
@@ -45,7 +43,6 @@ export async function openStores({
     ledgerDocuments,
     history: createStockHistory(ledgerDocuments),
     outbox,
-    upkeep,
     auditStore: createStockAuditStore(ledgerDocuments, productDocuments),
   };
 }

@@ -1,4 +1,4 @@
-import { createOutbox, createOutboxUpkeep, ensureOutboxIndex, type ModuleContext } from "@shop/platform";
+import { type ModuleContext, openOutbox } from "@shop/platform";
 import { createSessionStore, openSessions } from "./session-store.ts";
 import { createUserStore, openUsers } from "./user-store.ts";
 
@@ -6,9 +6,10 @@ import { createUserStore, openUsers } from "./user-store.ts";
 export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, "db" | "bus" | "log">) {
   const [accounts, sessionDocuments] = await Promise.all([openUsers(db), openSessions(db)]);
   const userDocuments = accounts.users;
-  await Promise.all([ensureOutboxIndex(userDocuments), ensureOutboxIndex(sessionDocuments)]);
-  const userOutbox = createOutbox(userDocuments, bus, log);
-  const sessionOutbox = createOutbox(sessionDocuments, bus, log);
+  const [userOutbox, sessionOutbox] = await Promise.all([
+    openOutbox(userDocuments, { label: "users", bus, log }),
+    openOutbox(sessionDocuments, { label: "users-sessions", bus, log }),
+  ]);
   return {
     users: createUserStore(accounts, userOutbox),
     sessions: createSessionStore(sessionDocuments, sessionOutbox),
@@ -16,7 +17,5 @@ export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, 
     sessionDocuments,
     userOutbox,
     sessionOutbox,
-    userUpkeep: createOutboxUpkeep(userDocuments, userOutbox),
-    sessionUpkeep: createOutboxUpkeep(sessionDocuments, sessionOutbox),
   };
 }
