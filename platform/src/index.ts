@@ -53,6 +53,7 @@ export { batched, eventIdOf, type PendingEvent, pendingEvent, type WithOutbox } 
 export type { OutboxLag, OutboxUpkeep, StuckDocument } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { platformConfig } from "./platform-config.ts";
+export { retryOnConflict } from "./retry-on-conflict.ts";
 export { callerOf, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";

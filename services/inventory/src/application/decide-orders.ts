@@ -1,4 +1,4 @@
-import type { Clock } from "@shop/platform";
+import { type Clock, retryOnConflict } from "@shop/platform";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { decisionEvents } from "../adapters/proto/events.ts";
@@ -32,7 +32,7 @@ export function createDecideOrders(on: {
     const before: Decision[] = [];
     const placedEventIds = new Map(orders.map(({ orderId, placedEventId }) => [orderId, placedEventId]));
     let waiting = orders;
-    for (;;) {
+    return await retryOnConflict(async () => {
       const productIds = [...new Set(waiting.flatMap((order) => order.lines.map((line) => line.productId)))];
       const [decided, balances] = await Promise.all([
         on.ledger.decisionsOf(waiting.map((order) => order.orderId)),
@@ -51,7 +51,8 @@ export function createDecideOrders(on: {
       if (isFirst) return { before, now: plan.decisions };
       // Somebody was first: at deciding some of these orders, or at moving some of these products.
       await on.ledger.catchUp(productIds);
-    }
+      return undefined;
+    });
   }
 
   return async (orders) => {

@@ -1,4 +1,11 @@
-import type { Audit, AuditPart, Clock, FindingTarget, OutboxUpkeep } from "@shop/platform";
+import {
+  type Audit,
+  type AuditPart,
+  type Clock,
+  type FindingTarget,
+  type OutboxUpkeep,
+  retryOnConflict,
+} from "@shop/platform";
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import type { Balance } from "../domain/product.ts";
 import {
@@ -168,13 +175,13 @@ export function createStockAudit(on: {
   }
 
   async function rederive(productId: string): Promise<void> {
-    for (;;) {
+    await retryOnConflict(async () => {
       const read = await store.findBalance(productId);
-      if (read === undefined) return;
-      const derived = derivedBalance((await walkToEnd(productId, read)).walk);
-      if (derived === undefined || (await store.replaceBalance(productId, read, derived))) return;
-      // It moved on meanwhile: by the same mistake, so once more.
-    }
+      const derived = read && derivedBalance((await walkToEnd(productId, read)).walk);
+      if (derived === undefined) return true;
+      // Otherwise it moved on meanwhile, by the same mistake.
+      return (await store.replaceBalance(productId, read!, derived)) || undefined;
+    });
   }
 
   return {

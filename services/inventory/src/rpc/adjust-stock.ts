@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { actorOf, type Clock, callerOf, requestIdReused } from "@shop/platform";
+import { actorOf, type Clock, callerOf, requestIdReused, retryOnConflict } from "@shop/platform";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { adjustedEvent } from "../adapters/proto/events.ts";
@@ -30,13 +30,13 @@ export function adjustStock(on: {
     { productId, onHandDelta, reason, requestId }: AdjustStockRequest,
     actor: string,
   ): Promise<void> {
-    for (;;) {
+    await retryOnConflict(async () => {
       const balances = await on.products.balancesOf([productId], "catalogue");
       const balance = balances.get(productId);
       if (balance === undefined) throw productNotFound(productId);
 
       const made = requestId && (await on.ledger.findAdjustment(productId, requestId));
-      if (made === onHandDelta) return;
+      if (made === onHandDelta) return true;
       if (requestId && made !== undefined) throw requestIdReused(requestId);
 
       const plan = adjust(balances, productId, onHandDelta);
@@ -51,10 +51,11 @@ export function adjustStock(on: {
         ...(requestId && { requestId }),
         time,
       });
-      if (isFirst) return;
+      if (isFirst) return true;
       // Somebody else moved the product first, or the same adjustment was made just now: look again.
       await on.ledger.catchUp([productId]);
-    }
+      return undefined;
+    });
   }
 
   return async (request, context) => {

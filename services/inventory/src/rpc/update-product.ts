@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type Clock, invalidFields } from "@shop/platform";
+import { type Clock, invalidFields, retryOnConflict } from "@shop/platform";
 import type { Categories } from "../adapters/mongo/categories.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";
@@ -9,8 +9,6 @@ import type { ProductCache } from "../application/product-cache.ts";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { foldText } from "../domain/fold-text.ts";
 import { etagOf, type ProductDetails } from "../domain/product.ts";
-
-const attempts = 5;
 
 /** Changes the masked fields. With an etag a retry is ABORTED once the first try went through; without, it does the same again. */
 export function updateProduct(on: {
@@ -30,20 +28,18 @@ export function updateProduct(on: {
   return async ({ product, updateMask }) => {
     const { productId, etag } = product!;
     if (productId === "") throw invalidFields([{ field: "product.product_id", description: "is required" }]);
-    for (let attempt = 0; attempt < attempts; attempt++) {
+    const attempt = async () => {
       const read = await on.products.findById(productId);
       if (read === undefined) throw productNotFound(productId);
       if (etag !== "" && etag !== etagOf(read)) throw productChanged(productId, etagOf(read));
       const changed = applyChanges(read, product!, updateMask);
-      if (changed === read.details) return { product: toProductMessage(read) };
+      if (changed === read.details) return read;
       const details = await inItsCategory(read.details, changed);
       const updated = await on.products.update(read, details, on.clock());
-      if (updated !== undefined) {
-        await on.cache.changed(updated);
-        return { product: toProductMessage(updated) };
-      }
-      // Somebody changed it between the read and the write: look again.
-    }
-    throw productChanged(productId, "");
+      if (updated !== undefined) await on.cache.changed(updated);
+      return updated;
+    };
+    const current = await retryOnConflict(attempt, () => productChanged(productId, ""));
+    return { product: toProductMessage(current) };
   };
 }

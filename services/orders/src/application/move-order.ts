@@ -1,10 +1,8 @@
-import { type Clock, currentTraceId } from "@shop/platform";
+import { type Clock, currentTraceId, retryOnConflict } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { moveEvent } from "../adapters/proto/events.ts";
 import { orderBusy, orderNotFound } from "../domain/errors.ts";
 import type { Order, OrderStatus } from "../domain/order.ts";
-
-const attempts = 5;
 
 /** Where an order goes, by whom and why. */
 export interface Intent {
@@ -22,14 +20,25 @@ export async function moveOrder(
   orderId: string,
   decide: (order: Order) => Intent | undefined,
 ): Promise<Order> {
-  for (let attempt = 0; attempt < attempts; attempt++) {
+  const attempt = async () => {
     const order = await on.orders.findById(orderId);
     if (order === undefined) throw orderNotFound(orderId);
     const intent = decide(order);
     if (intent === undefined) return order;
     const move = { ...intent, time: on.clock(), traceId: currentTraceId() ?? "" };
-    const moved = await on.orders.move(order, move, [moveEvent(order, move)]);
-    if (moved !== undefined) return moved;
-  }
-  throw orderBusy(orderId);
+    return await on.orders.move(order, move, [moveEvent(order, move)]);
+  };
+  return await retryOnConflict(attempt, () => orderBusy(orderId));
+}
+
+/** Cancels an order that its stock was not decided of in time; one that is no longer pending stays as it is. Throws as `moveOrder`. */
+export async function cancelUndecided(
+  on: { readonly orders: OrderStore; readonly clock: Clock },
+  orderId: string,
+): Promise<Order> {
+  return await moveOrder(on, orderId, (order) =>
+    order.status === "pending"
+      ? { status: "cancelled", actor: "orders", reason: "the stock did not answer in time" }
+      : undefined,
+  );
 }

@@ -1,7 +1,7 @@
-import { oneAtATime } from "@shop/platform";
+import { oneAtATime, retryOnConflict } from "@shop/platform";
 import type { InsertOutcome, OpenQuantity, OrderStore } from "../adapters/mongo/order-store.ts";
 import { accountBusy, openUnitsExceeded } from "../domain/errors.ts";
-import type { OrderItem } from "../domain/order.ts";
+import { type OrderItem, unitsByProduct } from "../domain/order.ts";
 
 /** Units in orders of one account that are open: neither final nor shipped. 0 for no limit. */
 export interface OpenQuantityLimits {
@@ -10,7 +10,6 @@ export interface OpenQuantityLimits {
   readonly perProduct: number;
 }
 
-const attempts = 5;
 /** What was read of an account that is at its limit is read again after this long: a refusal has to stay cheap. */
 const readAgainMs = 1_000;
 /** Accounts that are remembered; of others what is open is read first. */
@@ -104,16 +103,16 @@ export function createOpenQuantities(on: {
       account.waiting++;
       try {
         return await account.inTurn(async () => {
-          for (let attempt = 0; attempt < attempts; attempt++) {
+          const attempt = async () => {
             const open = await withRoom(account, userId, items);
             // Until it is certain what became of the order, nothing is known of the account.
             account.open = undefined;
             const outcome = await insert(open.place + 1);
-            if (outcome === "place_taken") continue;
+            if (outcome === "place_taken") return undefined;
             account.open = outcome === "inserted" ? withItems(open, items) : open;
             return outcome;
-          }
-          throw accountBusy();
+          };
+          return await retryOnConflict(attempt, accountBusy);
         });
       } finally {
         account.waiting--;
@@ -123,9 +122,7 @@ export function createOpenQuantities(on: {
 }
 
 function withItems({ place, units }: OpenQuantity, items: readonly OrderItem[]): OpenQuantity {
-  const added = new Map(units);
-  for (const { productId, quantity } of items) added.set(productId, (added.get(productId) ?? 0) + quantity);
-  return { place: place + 1, units: added };
+  return { place: place + 1, units: unitsByProduct(items, units) };
 }
 
 function sumOf(numbers: Iterable<number>): number {

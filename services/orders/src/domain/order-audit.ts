@@ -1,4 +1,4 @@
-import { isMove, type Order, type OrderStatus, pendingVersion } from "./order.ts";
+import { isMove, type Order, type OrderStatus, pendingVersion, unitsByProduct } from "./order.ts";
 
 /** What must be true of the orders. */
 export const orderInvariants = [
@@ -146,8 +146,7 @@ function isSameDemand(
   ordered: readonly { readonly productId: string; readonly quantity: number }[],
   reserved: Reservation["lines"],
 ): boolean {
-  const left = new Map<string, number>();
-  for (const { productId, quantity } of ordered) left.set(productId, (left.get(productId) ?? 0) + quantity);
-  for (const { productId, quantity } of reserved) left.set(productId, (left.get(productId) ?? 0) - quantity);
+  const taken = reserved.map(({ productId, quantity }) => ({ productId, quantity: -quantity }));
+  const left = unitsByProduct([...ordered, ...taken]);
   return [...left.values()].every((quantity) => quantity === 0);
 }

@@ -106,11 +106,19 @@ export interface WantedItem {
   readonly quantity: number;
 }
 
+/** The quantities of lines by product, added to those in `before`. */
+export function unitsByProduct(
+  lines: readonly WantedItem[],
+  before: ReadonlyMap<string, number> = new Map(),
+): Map<string, number> {
+  const units = new Map(before);
+  for (const { productId, quantity } of lines) units.set(productId, (units.get(productId) ?? 0) + quantity);
+  return units;
+}
+
 /** Lines of the same product added up. Throws INVALID_ARGUMENT when a sum is too large. */
 export function sumByProduct(wanted: readonly WantedItem[]): WantedItem[] {
-  const sums = new Map<string, number>();
-  for (const { productId, quantity } of wanted) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
-  return [...sums].map(([productId, quantity]) => {
+  return [...unitsByProduct(wanted)].map(([productId, quantity]) => {
     if (quantity > maxQuantity) {
       throw invalidFields([{ field: "items", description: `more than ${maxQuantity} of ${productId}` }]);
     }

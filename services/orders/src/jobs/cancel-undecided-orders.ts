@@ -1,6 +1,6 @@
 import { type Clock, DomainError, type Job, type Logger } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
-import { moveOrder } from "../application/move-order.ts";
+import { cancelUndecided } from "../application/move-order.ts";
 
 const intervalMs = 5_000;
 const maxOrders = 1_000;
@@ -22,11 +22,7 @@ export function cancelUndecidedOrders(on: {
       const overdue = await on.orders.listPending(new Date(on.clock().getTime() - on.decisionDeadlineMs), maxOrders);
       for (const { orderId } of overdue) {
         if (signal.aborted) return;
-        await moveOrder(on, orderId, (order) =>
-          order.status === "pending"
-            ? { status: "cancelled", actor: "orders", reason: "the stock did not answer in time" }
-            : undefined,
-        ).catch((error) => {
+        await cancelUndecided(on, orderId).catch((error) => {
           if (!(error instanceof DomainError && error.reason === "ORDER_BUSY")) throw error;
         });
       }

@@ -17,7 +17,7 @@ import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { closedEvent, placedEvent } from "../adapters/proto/events.ts";
 import type { FollowStock } from "../application/follow-stock.ts";
-import { moveOrder } from "../application/move-order.ts";
+import { cancelUndecided } from "../application/move-order.ts";
 import type { OrderPlace } from "../application/order-audit.ts";
 import { missingStep } from "../domain/order-audit.ts";
 
@@ -54,18 +54,10 @@ export function repairOrders(on: {
     await (decision === undefined ? on.upkeep.republish(subject) : on.followStock.complete(decision));
   }
 
-  async function cancelPending(orderId: string): Promise<void> {
-    await moveOrder(on, orderId, (order) =>
-      order.status === "pending"
-        ? { status: "cancelled", actor: "orders", reason: "the stock did not answer in time" }
-        : undefined,
-    );
-  }
-
   function remedyFor({ invariant, subject }: Finding): Remedy | undefined {
     switch (invariant) {
       case "ORDER_STUCK_PENDING":
-        return { action: "cancel the order", apply: () => cancelPending(subject) };
+        return { action: "cancel the order", apply: async () => void (await cancelUndecided(on, subject)) };
       case "ORDER_UNRESERVED":
         return { action: "announce the order to the stock again", apply: () => announce(subject) };
       case "ORDER_RESERVATION_OPEN":

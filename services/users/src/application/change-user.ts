@@ -1,9 +1,7 @@
-import type { PendingEvent } from "@shop/platform";
+import { type PendingEvent, retryOnConflict } from "@shop/platform";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { userBusy, userNotFound } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";
-
-const attempts = 5;
 
 /** What an account becomes, and the events that tell of it. */
 export interface UserChange {
@@ -20,12 +18,12 @@ export async function changeUser(
   userId: string,
   decide: (user: User) => UserChange | undefined,
 ): Promise<User> {
-  for (let attempt = 0; attempt < attempts; attempt++) {
+  const attempt = async () => {
     const read = await on.users.findById(userId);
     if (read === undefined) throw userNotFound(userId);
     const change = decide(read);
     if (change === undefined) return read;
-    if (await on.users.update(read, change.user, change.events)) return change.user;
-  }
-  throw userBusy(userId);
+    return (await on.users.update(read, change.user, change.events)) ? change.user : undefined;
+  };
+  return await retryOnConflict(attempt, () => userBusy(userId));
 }

@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { Clock } from "@shop/platform";
+import { type Clock, retryOnConflict } from "@shop/platform";
 import { cookieOf, inCookie } from "../adapters/http/refresh-cookie.ts";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
@@ -25,7 +25,7 @@ export function refreshToken(on: {
   readonly clock: Clock;
 }): MethodImpl<typeof UserService.method.refreshToken> {
   async function exchange(token: RefreshToken) {
-    for (;;) {
+    return await retryOnConflict(async () => {
       const now = on.clock();
       const session = await on.sessions.findByFamily(hashOf(token.family));
       const user = session && (await on.users.findById(session.userId));
@@ -51,7 +51,8 @@ export function refreshToken(on: {
         return await grant(on, user, { ...session, ...rotated }, next, now);
       }
       // Another use was first, or the session has ended meanwhile: look again.
-    }
+      return undefined;
+    });
   }
 
   return async (request, context) => {
