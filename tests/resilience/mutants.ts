@@ -171,7 +171,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the stock's answer moves an order from wherever it is",
     file: "services/orders/src/adapters/mongo/decision-store.ts",
-    from: "{ _id: { $in: [...orderIds] }, version: pendingVersion }",
+    from: '{ _id: { $in: [...orderIds] }, status: "pending" }',
     to: "{ _id: { $in: [...orderIds] } }",
     under: "a crowd in a hurry",
     breaks: ["move lost", "decision"],

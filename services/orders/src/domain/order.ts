@@ -31,7 +31,7 @@ export interface Order {
   readonly statusReason: string;
   readonly items: readonly OrderItem[];
   readonly total: Money;
-  /** Grows with every move; 1 exactly as long as the order is pending. */
+  /** Grows with every move, from {@link placedVersion}; it says nothing of the status. */
   readonly version: number;
   readonly createTime: Date;
   readonly updateTime: Date;
@@ -44,8 +44,8 @@ export interface RequestName {
   readonly hash: string;
 }
 
-/** The version of an order that waits for its stock. */
-export const pendingVersion = 1;
+/** The version of an order as it was placed. */
+export const placedVersion = 1;
 
 /** Every move there is. What is not here can't happen. */
 const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
@@ -93,7 +93,7 @@ export function asMoved(order: Order, move: OrderMove, version: number): Order {
 
 /** The order as it was when it was accepted: what a repeated request is answered with. */
 export function asAccepted(order: Order): Order {
-  return { ...order, status: "pending", statusReason: "", version: pendingVersion, updateTime: order.createTime };
+  return { ...order, status: "pending", statusReason: "", version: placedVersion, updateTime: order.createTime };
 }
 
 /** No order is worth more, in minor units: sums stay exact everywhere, also in programs that only know doubles. */

@@ -115,6 +115,19 @@ test("an event of a decision holds what was ordered, whether this process placed
   }
 });
 
+test("an order that was changed while it was pending is decided all the same, and its event names the version that it became", async () => {
+  const { documents, place, recent, reserved, told, stateOf } = await openEffects();
+  const order = await place();
+  const { history } = (await documents.findOne({ _id: order.orderId }))!;
+  const change = { ...history[0]!, time: new Date(), reason: "another address" };
+  await documents.updateOne({ _id: order.orderId }, { $push: { history: change }, $inc: { version: 1 } });
+  recent.take([order.orderId]);
+  await reserved(order);
+  expect(await stateOf(order)).toEqual({ status: "confirmed", moves: ["pending", "pending", "confirmed"] });
+  expect((await documents.findOne({ _id: order.orderId }))!.version).toBe(3);
+  expect(await told(1)).toMatchObject([{ orderId: order.orderId, version: 3 }]);
+});
+
 test("orders that are decided by an event and by a call at once are told as their histories say", async () => {
   const { documents, place, followWith, decisionDocuments } = await openEffects();
   const published: OrderConfirmed[] = [];

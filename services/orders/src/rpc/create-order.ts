@@ -17,7 +17,7 @@ import { asksForTheSame, requestNameOf } from "../adapters/proto/request-name.ts
 import type { Admission } from "../application/admission.ts";
 import type { OpenQuantities } from "../application/open-quantities.ts";
 import { productsUnknown, totalMoved } from "../domain/errors.ts";
-import { asAccepted, type Order, pendingVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
+import { asAccepted, type Order, placedVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
 
 /**
  * Places an order at the catalogue's prices. Once it has answered, the order reaches an end state whatever dies. Safe to
@@ -76,7 +76,7 @@ function newlyPlaced(now: Date) {
     orderId: newId("order"),
     status: "pending",
     statusReason: "",
-    version: pendingVersion,
+    version: placedVersion,
     createTime: now,
     updateTime: now,
   } as const;

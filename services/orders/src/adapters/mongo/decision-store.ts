@@ -1,6 +1,6 @@
 import { firstIdAt, gather, newId, type OutboxLag, type StuckDocument } from "@shop/platform";
 import type { Collection, Db, Filter } from "mongodb";
-import { asAccepted, type Order, type OrderMove, pendingVersion } from "../../domain/order.ts";
+import { asAccepted, type Order, type OrderMove } from "../../domain/order.ts";
 import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";
 
 /** A transition that the stock has decided for many orders. */
@@ -30,7 +30,7 @@ export interface DecisionStore {
   insert(decisions: readonly Omit<Decision, "decisionId">[]): Promise<readonly Decision[]>;
   /** Applies a decision to those of its orders that are still pending, and answers how many were. Safe to repeat. */
   apply(decision: Decision): Promise<number>;
-  /** The orders that a decision has changed, in its order, as they were accepted: changed by others since or not. */
+  /** The orders that a decision has changed, in its order, as they were before it: changed by others since or not. */
   findApplied(decision: Decision): Promise<Order[]>;
   /** Deletes a decision, once the events of its orders are published. */
   remove(decisionId: string): Promise<void>;
@@ -73,7 +73,7 @@ export function createDecisionStore(
     },
     async apply({ orderIds, move, publishedTypes }) {
       const { matchedCount } = await orders.updateMany(
-        { _id: { $in: [...orderIds] }, version: pendingVersion },
+        { _id: { $in: [...orderIds] }, status: "pending" },
         {
           $set: { status: move.status, status_reason: move.reason, update_time: move.time },
           $push: { history: toMoveDocument(move) },
@@ -88,16 +88,19 @@ export function createDecisionStore(
       const documents = await orders
         .find({
           _id: { $in: [...orderIds] },
-          "history.1.time": move.time,
-          "history.1.status": move.status,
-          "history.1.reason": move.reason,
+          history: { $elemMatch: { time: move.time, status: move.status, reason: move.reason } },
         })
-        .project<OrderDocument>({ history: 0, request: 0, outbox: 0 })
+        .project<OrderDocument>({ request: 0, outbox: 0 })
         .toArray();
       const byId = new Map(documents.map((document) => [document._id, document]));
       return orderIds.flatMap((orderId) => {
         const document = byId.get(orderId);
-        return document === undefined ? [] : [asAccepted(fromDocument(document))];
+        if (document === undefined) return [];
+        // Each entry of the history is a version, from 1: as many as came before are the version that was decided on.
+        const version = document.history.findIndex(
+          ({ status, time }) => status === move.status && +time === +move.time,
+        );
+        return [{ ...asAccepted(fromDocument(document)), version }];
       });
     },
     remove,

@@ -11,7 +11,7 @@ export interface RecentOrders {
   take(orderIds: readonly string[]): Order[] | undefined;
 }
 
-/** A cache of pending orders, bounded in number and age. */
+/** A cache of orders as they were placed, bounded in number and age. Anything that changes an order that stays pending takes it out. */
 export function createRecentOrders(now: () => number = () => performance.now()): RecentOrders {
   // The oldest are first.
   const recent = new Map<string, { readonly order: Order; readonly until: number }>();

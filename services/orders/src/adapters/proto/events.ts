@@ -10,7 +10,7 @@ import {
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
 import { eventIdOf, type PendingEvent, pendingEvent } from "@shop/platform";
-import { type Order, type OrderMove, type OrderStatus, pendingVersion } from "../../domain/order.ts";
+import { type Order, type OrderMove, type OrderStatus, placedVersion } from "../../domain/order.ts";
 
 const service = "orders";
 
@@ -30,7 +30,7 @@ export const placedType = OrderPlacedSchema.typeName;
 
 /** The id of that event, as it was committed with the order. */
 export function placedEventId(orderId: string): string {
-  return eventIdOf(OrderPlacedSchema, { service, aggregateId: orderId, version: pendingVersion });
+  return eventIdOf(OrderPlacedSchema, { service, aggregateId: orderId, version: placedVersion });
 }
 
 /** Tells that an order waits for its stock. `n` makes a repetition an event of its own. */
