@@ -9,7 +9,8 @@ const silenceMs = 75_000;
 /** For so long a watch tries to get back to a shop that it can't reach. */
 const patienceMs = 300_000;
 
-const finalStatuses: ReadonlySet<OrderStatus> = new Set([
+/** Where a watch ends. Compared with the transitions of the service by tests/architecture/final-statuses.test.ts. */
+export const finalStatuses: ReadonlySet<OrderStatus> = new Set([
   OrderStatus.REJECTED,
   OrderStatus.CANCELLED,
   OrderStatus.RETURNED,
