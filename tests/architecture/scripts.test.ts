@@ -20,7 +20,7 @@ test("the repository has these npm scripts and no others", () => {
 });
 
 test("a package's npm scripts carry the same names", () => {
-  const manifests = globSync(["*/package.json", "services/*/package.json"], { cwd: repositoryRoot });
+  const manifests = globSync(["*/package.json", "{services,platform}/*/package.json"], { cwd: repositoryRoot });
   expect(manifests.length).toBeGreaterThan(6);
   for (const manifest of manifests) expect(names, manifest).toEqual(expect.arrayContaining(scriptsOf(manifest)));
 });
