@@ -6,6 +6,7 @@ COPY package.json package-lock.json ./
 COPY gen/package.json gen/
 COPY platform/package.json platform/
 COPY platform/http-port/package.json platform/http-port/
+COPY platform/rest/package.json platform/rest/
 COPY gateway/package.json gateway/
 COPY services/users/package.json services/users/
 COPY services/inventory/package.json services/inventory/

@@ -1,4 +1,4 @@
-import { cutText, maxViolations } from "./rpc/refusal-limits.ts";
+import { cutText, maxViolations } from "@shop/rest";
 
 /** What went wrong, in terms a rule can know; `rpc/errors.ts` turns it into a status code. */
 export type ErrorKind =

@@ -5,6 +5,7 @@ export {
   networksPerSite,
   sharersOf,
 } from "@shop/http-port";
+export { createRestRoutes as checkRestRoutes, cutText, madeOnce, repeatedKey, unchanging } from "@shop/rest";
 export type { Audit, AuditPart, Finding, FindingTarget } from "./audit/audit.ts";
 export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
@@ -58,15 +59,11 @@ export { callerOf, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
-export { cutText } from "./rpc/refusal-limits.ts";
 export { requestIdReused, requestUnsettled, storedRequestIds } from "./rpc/request-id.ts";
 export { createMessageCheck } from "./rpc/request-validator.ts";
-export { repeatedKey } from "./rpc/rest/json-text.ts";
-export { createRestRoutes as checkRestRoutes } from "./rpc/rest/route-trie.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
 export { sizesOf } from "./rpc/size-rules.ts";
-export { madeOnce, unchanging } from "./rpc/unchanging.ts";
 export { createWatches, type WatchFor } from "./rpc/watches.ts";
 export { run, runProcess } from "./run.ts";
 export { defineModule, type ModuleContext } from "./service-module.ts";

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
+import { httpStatus } from "@shop/rest";
 import ts from "typescript";
 import { expect, test } from "vitest";
 import { DomainError, type ErrorKind } from "../../platform/src/errors.ts";
 import { toConnectError } from "../../platform/src/rpc/errors.ts";
-import { httpStatus } from "../../platform/src/rpc/rest/http-status.ts";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 import { nodesOf, parse, placeOf, sourceFiles } from "./source-files.ts";
 

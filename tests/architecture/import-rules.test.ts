@@ -102,17 +102,17 @@ const planted: readonly Planted[] = [
   {
     rule: "rest-stands-alone",
     when: "the transcoder imports the platform's errors",
-    files: { "platform/src/rpc/rest/a.ts": 'export { DomainError } from "../../errors.ts";' },
+    files: { "platform/rest/src/a.ts": 'export { DomainError } from "@shop/platform";' },
   },
   {
     rule: "rest-stands-alone",
     when: "the transcoder imports one of our messages",
-    files: { "platform/src/rpc/rest/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
+    files: { "platform/rest/src/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
   },
   {
     rule: "rest-knows-no-framework",
     when: "the transcoder imports a type of Fastify",
-    files: { "platform/src/rpc/rest/a.ts": 'export type { FastifyReply } from "fastify";' },
+    files: { "platform/rest/src/a.ts": 'export type { FastifyReply } from "fastify";' },
   },
   {
     rule: "lean-stands-alone",
@@ -447,8 +447,9 @@ const allowed: Files = {
   "platform/src/bus/bus.ts": 'export { connect } from "@nats-io/transport-node";',
   "platform/src/cache/cache.ts": 'export { createClient } from "redis";',
   "platform/src/money.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
-  "platform/src/rpc/server.ts": 'export { fastify } from "fastify"; export * from "./rest/transcoder.ts";',
-  "platform/src/rpc/rest/transcoder.ts": 'export { create } from "@bufbuild/protobuf";',
+  "platform/src/rpc/server.ts": 'export { fastify } from "fastify"; export * from "@shop/rest";',
+  "platform/rest/src/transcoder.ts":
+    'export { create } from "@bufbuild/protobuf"; export { closeStream } from "@shop/http-port";',
   "services/orders/src/config.ts": "export const ordersConfig = {};",
   "services/orders/src/service.ts":
     'export * from "./config.ts"; export * from "./rpc/create-order.ts"; export * from "./adapters/clients/catalogue.ts";',

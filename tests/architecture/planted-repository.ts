@@ -13,6 +13,7 @@ const doors: Files = {
   "gen/src/shop/orders/v1/events_pb.ts": "export type OrderPlaced = object;",
   "client/src/index.ts": "export const createShop = {};",
   "platform/http-port/src/index.ts": "export const closeStream = {};",
+  "platform/rest/src/index.ts": "export const createTranscoder = {};",
   "platform/src/index.ts": 'export * from "./errors.ts";',
   "platform/src/errors.ts": "export class DomainError extends Error {}",
   "platform/src/testing/index.ts": "export const silentLog = {};",

@@ -8,9 +8,7 @@ import type {
   Message,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type Transport } from "@connectrpc/connect";
-import { boundedError } from "./rest/bounded-error.ts";
-import { isForwarded } from "./rest/headers.ts";
-import { once } from "./rest/once.ts";
+import { boundedError, isForwarded, once } from "@shop/rest";
 
 /** Answers each of these methods by a call of the same method through a transport: headers, trailers, details and deadline cross. */
 export function callAnew(methods: readonly DescMethod[], transport: () => Promise<Transport>) {

@@ -8,11 +8,10 @@ import {
 } from "@connectrpc/connect";
 import { transformInvokeImplementation } from "@connectrpc/connect/protocol";
 import type { NodeHeaders } from "@shop/http-port";
+import { once, type RestCall, type RestInvoke } from "@shop/rest";
 import { toConnectError } from "./errors.ts";
 import { invokeUnary } from "./lean/invoke-unary.ts";
 import { createLazyContext } from "./lean/lazy-context.ts";
-import { once } from "./rest/once.ts";
-import type { RestCall, RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 /**

@@ -13,9 +13,8 @@ import {
   parseTimeout as parseConnectTimeout,
 } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
+import { cutText, maxQuotedCharacters, once } from "@shop/rest";
 import { compressions } from "./lean/compressions.ts";
-import { cutText, maxQuotedCharacters } from "./refusal-limits.ts";
-import { once } from "./rest/once.ts";
 
 /** What messages of a method are refused for. */
 export interface Refusals {

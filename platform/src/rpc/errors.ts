@@ -1,9 +1,9 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { boundedError } from "@shop/rest";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
-import { boundedError } from "./rest/bounded-error.ts";
 
 type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
 

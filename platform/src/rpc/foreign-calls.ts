@@ -8,14 +8,13 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { type AnyRequest, type AnyResponse, bodyOf, type HeldBytes } from "@shop/http-port";
+import { invokeTransport, type RestInvoke } from "@shop/rest";
 import { callAnew } from "./anew.ts";
 import type { Caller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
 import type { Neighbour } from "./clients.ts";
 import { type ForwardFailure, unreachableMessage } from "./forward.ts";
 import { plainMessages } from "./readable-messages.ts";
-import type { RestInvoke } from "./rest/transcoder.ts";
-import { invokeTransport } from "./rest/transport-invoke.ts";
 import { speaksHttp1 } from "./speaks-http1.ts";
 
 /** Calls to a service that is no port of this platform: it knows no REST, and perhaps nothing but gRPC. */

@@ -1,8 +1,7 @@
 import { type DescField, type DescMessage, type DescMethod, ScalarType } from "@bufbuild/protobuf";
+import { hasOwnJsonForm, type MessageCheck } from "@shop/rest";
 import { countBinary } from "./count-binary.ts";
 import { countJson } from "./count-json.ts";
-import type { MessageCheck } from "./refusal-limits.ts";
-import { hasOwnJsonForm } from "./rest/fields.ts";
 import { type Lengths, sizesOf } from "./size-rules.ts";
 
 /** Callers of another version may send more than this one knows. */

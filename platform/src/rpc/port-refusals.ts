@@ -1,8 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Refusals } from "@shop/http-port";
+import { errorResponse, withHttpStatus } from "@shop/rest";
 import { isRpc, writeMethodNotAllowed, writeProtocolError } from "./protocol-error.ts";
-import { errorResponse } from "./rest/error.ts";
-import { withHttpStatus } from "./rest/http-status.ts";
 import { alwaysSaid } from "./security-headers.ts";
 
 const codes: Readonly<Record<number, Code>> = {

@@ -18,8 +18,7 @@ import {
   drain,
   endInOnePiece,
 } from "@shop/http-port";
-import { boundedError } from "./rest/bounded-error.ts";
-import { errorResponse } from "./rest/error.ts";
+import { boundedError, errorResponse } from "@shop/rest";
 
 /**
  * Answers a request that reached no handler with an error in the caller's own protocol: gRPC and gRPC-Web as

@@ -8,14 +8,10 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { cutText, explainJson, invalidRequest, isStrict, parseJsonBody } from "@shop/rest";
 import type { Refusals } from "./checked-messages.ts";
 import { toConnectError } from "./errors.ts";
 import { messageCheck } from "./message-limits.ts";
-import { cutText } from "./refusal-limits.ts";
-import { explainJson } from "./rest/explain-json.ts";
-import { invalidRequest } from "./rest/invalid-request.ts";
-import { parseJsonBody } from "./rest/json-text.ts";
-import { isStrict } from "./rest/strict-json.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 /** Of a service whose limit is not known: as long as a timer of Node can be. */

@@ -15,7 +15,7 @@ import {
   type ServerReflectionRequest as ServerReflectionRequestV1Alpha,
   ServerReflection as ServerReflectionV1Alpha,
 } from "@shop/gen/grpc/reflection/v1alpha/reflection_pb";
-import { cutText } from "./refusal-limits.ts";
+import { cutText } from "@shop/rest";
 import { usedTypes } from "./used-types.ts";
 
 /** What a port that answers reflection answers for besides. */

@@ -7,6 +7,7 @@ import {
   type HoldBytes,
   NodeHeaders,
 } from "@shop/http-port";
+import type { RestInvoke } from "@shop/rest";
 import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -20,7 +21,6 @@ import { createForeignCalls } from "./foreign-calls.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
 import { tellForwarded } from "./request-head.ts";
-import type { RestInvoke } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 /** Calls to services that are hosted elsewhere. */

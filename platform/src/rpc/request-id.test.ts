@@ -1,9 +1,9 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { createRouterTransport } from "@connectrpc/connect";
+import { testService } from "@shop/rest/testing/descriptors";
 import { describe, expect, test } from "vitest";
 import { errorsInterceptor } from "./errors.ts";
 import { idempotencyInterceptor, idempotencyKeyPattern } from "./request-id.ts";
-import { testService } from "./rest/testdata/descriptors.ts";
 
 const library = testService("library.v1.LibraryService");
 const [createShelf, getShelf] = [library.method.createShelf, library.method.getShelf] as DescMethodUnary[];

@@ -8,13 +8,12 @@ import {
   Violation,
 } from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
+import { cutText, madeOnce, maxQuotedCharacters, maxViolations } from "@shop/rest";
 import type { FieldViolation } from "../errors.ts";
-import { cutText, maxQuotedCharacters, maxViolations } from "./refusal-limits.ts";
 import { currencyViolations } from "./request-currencies.ts";
 import { textViolations } from "./request-text.ts";
 import { matchesPattern } from "./schema-regexp.ts";
 import { measure } from "./size-rules.ts";
-import { madeOnce } from "./unchanging.ts";
 
 const untilFirst = createValidator({ regexMatch: matchesPattern, failFast: true });
 const thorough = createValidator({ regexMatch: matchesPattern });

@@ -1,7 +1,6 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import type { RestTarget } from "./rest/target.ts";
-import type { Transcoder } from "./rest/transcoder.ts";
+import type { RestTarget, Transcoder } from "@shop/rest";
 
 /** What a request line leads to: a method, by its RPC path or by a REST route; or why it leads nowhere. */
 export type Destination =

@@ -18,6 +18,7 @@ import {
   portOf,
   type TrustsProxy,
 } from "@shop/http-port";
+import { createTranscoder, handleNodeRequest, withHttpStatus } from "@shop/rest";
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -49,9 +50,6 @@ import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { reportRefusedConnections } from "./refused-connections.ts";
 import { createRemoteCalls } from "./remote-calls.ts";
 import { tellForwarded } from "./request-head.ts";
-import { withHttpStatus } from "./rest/http-status.ts";
-import { handleNodeRequest } from "./rest/node-handler.ts";
-import { createTranscoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { allowedInstead, createRouting, type Destination, type Routing } from "./routing.ts";
 import { createShortWay, type ShortWay } from "./short-way.ts";

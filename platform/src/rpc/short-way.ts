@@ -4,6 +4,7 @@ import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { MethodImplSpec } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { type AnyRequest, type AnyResponse, containRejection, type HoldBytes, hasBody } from "@shop/http-port";
+import { answerNodeRequest, decodeJson, handleNodeRequest, type RestTarget, type Transcoder } from "@shop/rest";
 import type { FindAtHand } from "./at-hand.ts";
 import { keptByAnybody } from "./cacheable.ts";
 import { connectionOf, http2Caller, nodeCaller } from "./caller.ts";
@@ -13,10 +14,6 @@ import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import type { RemoteCalls } from "./remote-calls.ts";
-import { answerNodeRequest, handleNodeRequest } from "./rest/node-handler.ts";
-import { decodeJson } from "./rest/strict-json.ts";
-import type { RestTarget } from "./rest/target.ts";
-import type { Transcoder } from "./rest/transcoder.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { Routing } from "./routing.ts";
 

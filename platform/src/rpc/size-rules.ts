@@ -9,7 +9,7 @@ import {
 } from "@bufbuild/protobuf/reflect";
 import { Violation } from "@bufbuild/protovalidate";
 import { type FieldRules, field as fieldRules, Ignore } from "@shop/gen/buf/validate/validate_pb";
-import { maxViolations } from "./refusal-limits.ts";
+import { maxViolations } from "@shop/rest";
 import { longestMatch } from "./schema-regexp.ts";
 
 /** How large the schema lets a field be; Infinity where it does not say. */

@@ -5,8 +5,7 @@ import {
   type MethodSerializationLookup,
   type UniversalHandler,
 } from "@connectrpc/connect/protocol";
-import type { MessageCheck } from "../refusal-limits.ts";
-import { madeOnce } from "../unchanging.ts";
+import { type MessageCheck, madeOnce } from "@shop/rest";
 import type { Compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
 import type { LazyContext } from "./lazy-context.ts";

@@ -1,7 +1,7 @@
 import type { AnyDesc, DescFile, DescService, JsonObject } from "@bufbuild/protobuf";
+import { type RestRoute, restRoutes } from "@shop/rest";
 import { reachableServices } from "../access.ts";
 import { idempotencyKeyPattern } from "../request-id.ts";
-import { type RestRoute, restRoutes } from "../rest/route.ts";
 import { type Example, operation } from "./operation.ts";
 import { openApiPath, shapeOf } from "./paths.ts";
 import { notModified, readHeaders } from "./reads.ts";

@@ -8,10 +8,8 @@ import {
 } from "@bufbuild/protobuf";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { resumption } from "@shop/gen/shop/common/v1/resumption_pb";
+import { answersHttpBody, nestedMessage, type RestRoute } from "@shop/rest";
 import { requestIdField } from "../request-id.ts";
-import { nestedMessage } from "../rest/fields.ts";
-import { answersHttpBody } from "../rest/response.ts";
-import type { RestRoute } from "../rest/route.ts";
 import type { OpenApiPath } from "./paths.ts";
 import { headersOfRead, isTagged } from "./reads.ts";
 import { type Reason, refusals } from "./refusals.ts";

@@ -1,4 +1,4 @@
-import type { PathVariable, RestRoute } from "../rest/route.ts";
+import type { PathVariable, RestRoute } from "@shop/rest";
 
 /** A parameter of a path in OpenAPI, which knows one segment each: the variable it belongs to, and what it is called. */
 export interface PathParameter {

@@ -1,5 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { RestRoute } from "../rest/route.ts";
+import type { RestRoute } from "@shop/rest";
 
 /** What the headers of answers to GET mean. */
 export const readHeaders: JsonObject = {

@@ -1,7 +1,7 @@
 import { type DescMethod, getOption, type JsonObject } from "@bufbuild/protobuf";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { reasons as reasonsOption } from "@shop/gen/shop/common/v1/reasons_pb";
-import type { RestRoute } from "../rest/route.ts";
+import type { RestRoute } from "@shop/rest";
 
 /** What is known of a reason for which calls are refused. */
 export interface Reason {

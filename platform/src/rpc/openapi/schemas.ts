@@ -12,7 +12,7 @@ import {
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { createValidator } from "@bufbuild/protovalidate";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
-import { hasOwnJsonForm, isWide } from "../rest/fields.ts";
+import { hasOwnJsonForm, isWide } from "@shop/rest";
 import { allowedNumbers, ruleKeywords, rulesOf, ruleWords } from "./rules.ts";
 
 /** What is sent has rules; what is answered has every field that is not absent for a reason. */

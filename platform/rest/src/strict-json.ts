@@ -7,9 +7,9 @@ import {
   type Message,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { cutText } from "../refusal-limits.ts";
 import { fieldNamed, hasOwnJsonForm, isWide } from "./fields.ts";
 import { ExactInteger, parseJsonBody } from "./json-text.ts";
+import { cutText } from "./refusal-limits.ts";
 
 /**
  * What JSON may not hold where it goes by the letter: protobuf-es leaves numbers, dates and bytes in texts to JavaScript, which reads

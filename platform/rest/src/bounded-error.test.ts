@@ -4,10 +4,10 @@ import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { BadRequestSchema, ErrorInfoSchema, HelpSchema } from "@shop/gen/google/rpc/error_details_pb";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { maxErrorBytes } from "../refusal-limits.ts";
 import { boundedError } from "./bounded-error.ts";
 import { errorResponse } from "./error.ts";
 import { httpStatus, withHttpStatus } from "./http-status.ts";
+import { maxErrorBytes } from "./refusal-limits.ts";
 
 /** The bytes of an error in each protocol. */
 function bytesOf(error: ConnectError): Record<string, number> {

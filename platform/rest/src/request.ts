@@ -11,7 +11,6 @@ import {
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { FieldMaskSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { cutText, type MessageCheck } from "../refusal-limits.ts";
 import { explainJson } from "./explain-json.ts";
 import { fieldMaskPaths, presentPaths } from "./field-mask.ts";
 import { fieldNamed, nestedMessage } from "./fields.ts";
@@ -21,6 +20,7 @@ import { invalidRequest } from "./invalid-request.ts";
 import { maxJsonDepth, parseJsonBody } from "./json-text.ts";
 import { normalizeFieldJson, normalizeJson } from "./normalize-json.ts";
 import { parseQuery } from "./query-string.ts";
+import { cutText, type MessageCheck } from "./refusal-limits.ts";
 import type { PathVariable, RestRoute } from "./route.ts";
 import { isStrict } from "./strict-json.ts";
 import { textToJson } from "./text-to-json.ts";

@@ -1,7 +1,7 @@
 import { type DescMessage, fromJson, type JsonValue, type Registry } from "@bufbuild/protobuf";
-import { cutText, maxViolations } from "../refusal-limits.ts";
 import { fieldNamed, hasOwnJsonForm } from "./fields.ts";
 import type { FieldViolation } from "./invalid-request.ts";
+import { cutText, maxViolations } from "./refusal-limits.ts";
 import { ownFormProblem, scalarProblem } from "./strict-json.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { cutText } from "../refusal-limits.ts";
 import { invalidRequest } from "./invalid-request.ts";
+import { cutText } from "./refusal-limits.ts";
 
 /** Of one request: more than any list of a query has items. */
 const maxParameters = 1_000;

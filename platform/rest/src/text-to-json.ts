@@ -1,7 +1,7 @@
 import { type DescEnum, type DescField, type DescMessage, type JsonValue, ScalarType } from "@bufbuild/protobuf";
-import { cutText } from "../refusal-limits.ts";
 import { fieldMaskJson } from "./field-mask.ts";
 import { invalidRequest } from "./invalid-request.ts";
+import { cutText } from "./refusal-limits.ts";
 import { valueProblem } from "./strict-json.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import { cutText, maxQuotedCharacters, maxViolations } from "../refusal-limits.ts";
 import { BadRequestSchema } from "./google-types.ts";
 import { httpStatus, withHttpStatus } from "./http-status.ts";
+import { cutText, maxQuotedCharacters, maxViolations } from "./refusal-limits.ts";
 
 type Detail = ConnectError["details"][number];
 type BadRequest = MessageInitShape<typeof BadRequestSchema>;

@@ -7,11 +7,11 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { madeOnce } from "../unchanging.ts";
 import { entityTag } from "./entity-tag.ts";
 import { hasOwnJsonForm } from "./fields.ts";
 import type { JsonForm } from "./json-form.ts";
 import type { RestRoute } from "./route.ts";
+import { madeOnce } from "./unchanging.ts";
 
 /** A body, what its bytes are, and for GET the entity tag that its message gives it. */
 type Content = { contentType: string; bytes: Uint8Array; entityTag?: string };

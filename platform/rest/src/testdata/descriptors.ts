@@ -14,10 +14,10 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
  * generated, options only as unknown fields.
  */
 function testRegistry(): FileRegistry {
-  const root = fileURLToPath(new URL("../../../../../", import.meta.url));
+  const root = fileURLToPath(new URL("../../../..", import.meta.url));
   const config = {
     version: "v2",
-    modules: [{ path: "platform/src/rpc/rest/testdata" }, { path: "vendor/proto" }],
+    modules: [{ path: "platform/rest/src/testdata" }, { path: "vendor/proto" }],
   };
   const image = execFileSync(
     "node_modules/.bin/buf",

@@ -7,8 +7,6 @@ import {
   type Registry,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { cutText, type MessageCheck } from "../refusal-limits.ts";
-import { unchanging } from "../unchanging.ts";
 import { readBody } from "./body.ts";
 import { namesTag } from "./entity-tag.ts";
 import { errorResponse } from "./error.ts";
@@ -17,6 +15,7 @@ import { addHeaders, type RestHeaders } from "./headers.ts";
 import { httpStatus, withHttpStatus } from "./http-status.ts";
 import { preconditionFailed } from "./if-match.ts";
 import type { JsonForm } from "./json-form.ts";
+import { cutText, type MessageCheck } from "./refusal-limits.ts";
 import { decodeRequest } from "./request.ts";
 import { encodeResponse } from "./response.ts";
 import { encodeStream } from "./response-stream.ts";
@@ -24,6 +23,7 @@ import { type Resumption, type ResumptionPaths, resumptionOf } from "./resumptio
 import type { RestRoute } from "./route.ts";
 import { createRestRoutes } from "./route-trie.ts";
 import { createTargets, type RestTarget } from "./target.ts";
+import { unchanging } from "./unchanging.ts";
 
 /** An HTTP request. */
 export type RestRequest = {

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import { cutText } from "../refusal-limits.ts";
 import { invalidRequest } from "./invalid-request.ts";
+import { cutText } from "./refusal-limits.ts";
 
 /** How deep arrays and objects may nest in a body, and names in a query; as deep as protobuf-es reads messages. */
 export const maxJsonDepth = 100;

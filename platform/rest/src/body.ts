@@ -1,8 +1,8 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { cutText } from "../refusal-limits.ts";
 import { withHttpStatus } from "./http-status.ts";
+import { cutText } from "./refusal-limits.ts";
 
 const inflate = promisify(gunzip);
 
