@@ -136,7 +136,7 @@ function kindOfCommand(command: Command): string | undefined {
   if (verb === "find") {
     const filter = command.filter as object;
     // What a decision asks: which orders it has changed.
-    if ("history.1.time" in filter) return kind.replace("find", "find changed");
+    if ("history" in filter) return kind.replace("find", "find changed");
     if ("outbox.0" in filter) return instructions.withSweeps ? kind.replace("find", "sweep") : undefined;
     // Only jobs read in ascending order of ids; only audits ask for ids alone.
     const { sort, projection } = command as { sort?: object | Map<string, unknown>; projection?: object };

@@ -223,6 +223,7 @@ export function plant(mutant: Mutant, root: string): string {
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "@shop") symlinkSync(join(root, "node_modules", name), join(modules, name));
   }
+  for (const name of ["http-port", "rest"]) symlinkSync(join("../../platform", name), join(modules, "@shop", name));
   for (const name of ["gen", "platform", "gateway"]) symlinkSync(join("../..", name), join(modules, "@shop", name));
   for (const name of ["users", "inventory", "orders"]) {
     symlinkSync(join("../../services", name), join(modules, "@shop", name));
