@@ -13,7 +13,7 @@ const doors = [
   "^platform/src/(testing/)?index\\.ts$",
   "^platform/src/rpc/openapi/document\\.ts$",
   "^platform/src/rpc/testing/test-port\\.ts$",
-  "^platform/http-port/src/(index|testing/http2-frames)\\.ts$",
+  "^platform/http-port/src/(index|testing/(http2-frames|readme-example))\\.ts$",
   "^platform/rest/src/(index|testdata/descriptors)\\.ts$",
   "^services/[^/]+/src/(config|service)\\.ts$",
   "^gateway/src/(config|gateway)\\.ts$",

@@ -246,7 +246,7 @@ function describe(calm: readonly Turn[], abused: readonly AbuseTurn[], seconds: 
     `Of each turn, the abuser got: watches ${each(({ watches }) => watches)}; unfinished bodies kept ${each(({ bodies }) => bodies)}; guesses answered with 401 or refused`,
     `${abused.map(({ guesses }) => refusalsOf(guesses)).join("; ")}; orders taken ${each(({ orders }) => orders.ok)}, refused ${abused.map(({ orders }) => refusalsOf(orders)).join("; ")}.`,
     "",
-    `In a second of each turn the shop's event loop ran and waited for a core for so many ms: ${loop(calm)} when it was calm, ${loop(abused)} with the abuser.`,
+    `Milliseconds of each second in which the shop's event loop ran, and waited for a core, by turn: ${loop(calm)} when it was calm, ${loop(abused)} with the abuser.`,
     `Processors busy: ${percent(calm)} when it was calm, ${percent(abused)} with the abuser. Resident memory of the shop with the abuser, in MiB: ${each(({ memoryBytes }) => Math.round(memoryBytes / 2 ** 20))}.`,
   ].join("\n");
 }

@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProblemKind } from "./checker.ts";
@@ -223,10 +232,9 @@ export function plant(mutant: Mutant, root: string): string {
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "@shop") symlinkSync(join(root, "node_modules", name), join(modules, name));
   }
-  for (const name of ["http-port", "rest"]) symlinkSync(join("../../platform", name), join(modules, "@shop", name));
-  for (const name of ["gen", "platform", "gateway"]) symlinkSync(join("../..", name), join(modules, "@shop", name));
-  for (const name of ["users", "inventory", "orders"]) {
-    symlinkSync(join("../../services", name), join(modules, "@shop", name));
+  // Links of the workspaces, which are relative: in the copy they lead to its own packages.
+  for (const name of readdirSync(join(root, "node_modules/@shop"))) {
+    symlinkSync(readlinkSync(join(root, "node_modules/@shop", name)), join(modules, "@shop", name));
   }
   return copy;
 }

@@ -1,18 +1,13 @@
 import { once } from "node:events";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
+import { readmeExample } from "./testing/readme-example.ts";
 
 type Example = { openPort(): Promise<{ app: { close(): Promise<void> }; url: string }> };
 
 test("the example of the README answers in both versions of HTTP, and refuses what is no request in plain text", async () => {
-  const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
-  const file = join(import.meta.dirname, `readme-example-${process.pid}.ts`);
-  writeFileSync(file, /```ts\n(.*?)```/s.exec(readme)![1]!.replace('"@shop/http-port"', '"./index.ts"'));
-  onTestFinished(() => rmSync(file));
-  const { openPort } = (await import(file)) as Example;
+  const { openPort } = await readmeExample<Example>("@shop/http-port", import.meta.dirname);
   const { app, url } = await openPort();
   onTestFinished(() => app.close());
 

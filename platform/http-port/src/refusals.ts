@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { AnyRequest, AnyResponse } from "./any-request.ts";
 import { discardBody } from "./discard-body.ts";
 
-/** How a port answers what reaches no handler. By default in plain text; whoever has an error format of its own brings it. */
+/** How a port answers what reaches no handler. By default in plain text; an application with an error format of its own passes it. */
 export interface Refusals {
   /** Answers a request that is not let in, with status 400 or what the caller's protocol says instead. */
   refuse(request: AnyRequest, response: AnyResponse, message: string, headers: OutgoingHttpHeaders): void;

@@ -50,7 +50,7 @@ export function deadlineInterceptor(): Interceptor {
       const end = () => reject(signal!.reason);
       if (signal?.aborted) return end();
       signal?.addEventListener("abort", end);
-      const running = limits[isRead(method) ? "read" : "write"];
+      const running = runningCalls[kindOf(method)];
       const call = running.begin(() => reject(dependencyLost(unansweredMessage(method))));
       const settled = () => {
         running.end(call);
@@ -115,8 +115,12 @@ interface RunningCall {
   readonly late: () => void;
 }
 
-const limits = { read: new RunningCalls(maxDurationMs.read), write: new RunningCalls(maxDurationMs.write) };
+const runningCalls = { read: new RunningCalls(maxDurationMs.read), write: new RunningCalls(maxDurationMs.write) };
 
 function maxDurationOf(method: DescMethod): number {
-  return isRead(method) ? maxDurationMs.read : maxDurationMs.write;
+  return maxDurationMs[kindOf(method)];
+}
+
+function kindOf(method: DescMethod): keyof typeof maxDurationMs {
+  return isRead(method) ? "read" : "write";
 }

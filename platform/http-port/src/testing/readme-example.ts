@@ -1,0 +1,13 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+
+/** Loads the first TypeScript example of a package's README, which imports the package as its users do. */
+export async function readmeExample<Example>(packageName: string, sourceFolder: string): Promise<Example> {
+  const readme = readFileSync(join(sourceFolder, "../README.md"), "utf8");
+  const example = /```ts\n(.*?)```/s.exec(readme)![1]!;
+  const file = join(sourceFolder, `readme-example-${process.pid}.ts`);
+  writeFileSync(file, example.replace(JSON.stringify(packageName), '"./index.ts"'));
+  onTestFinished(() => rmSync(file));
+  return await import(file);
+}
