@@ -139,7 +139,7 @@ export const mutants: readonly Mutant[] = [
     from: "return writeErrorsOf(error).length > 0 && error.result.getWriteConcernError() === undefined;",
     to: "return error.result.getWriteConcernError() === undefined;",
     under: "a database out of reach",
-    breaks: ["lost"],
+    breaks: ["lost", "orphan"],
   },
   {
     name: "released once for every time it is heard",
