@@ -226,17 +226,16 @@ describe("unknown and wrong fields", () => {
 });
 
 describe("precedence", () => {
-  it("path values win over the body, whichever name it uses, and the body over the query", () => {
+  it("the path may be repeated in the body and in the query, in any form of the value, and the body wins over the query", () => {
     for (const key of ["message_id", "messageId"])
-      expect(decode("PATCH /star/v1/messages/1", `{"${key}":"2"}`).json).toEqual({ message_id: "1" });
-    expect(decode("POST /v1/search/7?int64_value=5", `{"text":"b"}`).json).toEqual({
-      int64_value: "7",
-      nested: { text: "b" },
-    });
-    expect(decode("POST /v1/shelves/1/books/2:move", '{"name":"other"}').json).toEqual({
-      name: "shelves/1/books/2",
-    });
-    expect(decode("PATCH /v1/shelves/1/books/2", '{"name":"other","title":"T"}').json).toMatchObject({
+      for (const value of ["1", ""])
+        expect(decode("PATCH /star/v1/messages/1", `{"${key}":"${value}"}`).json).toEqual({ message_id: "1" });
+    for (const value of ["7", "0"])
+      expect(decode(`POST /v1/search/7?int64_value=${value}`, '{"text":"b"}').json).toEqual({
+        int64_value: "7",
+        nested: { text: "b" },
+      });
+    expect(decode("PATCH /v1/shelves/1/books/2", '{"name":"shelves/1/books/2","title":"T"}').json).toMatchObject({
       book: { name: "shelves/1/books/2", title: "T" },
     });
     expect(decode("POST /v1/search/7?nested.text=q&nested.number=1", '{"text":"b"}').json).toEqual({
@@ -250,6 +249,28 @@ describe("precedence", () => {
     });
   });
 
+  it("a body or a query that names something else than the path is refused, with both names", () => {
+    for (const key of ["message_id", "messageId"])
+      expect(violations("PATCH /star/v1/messages/1", `{"${key}":"2"}`)).toEqual([
+        'message_id: is "1" in the path, but "2" beside it',
+      ]);
+    expect(violations("PATCH /star/v1/messages/1", '{"message_id":{}}')).toEqual([
+      'message_id: is "1" in the path, but {} beside it',
+    ]);
+    expect(violations("POST /v1/search/7?int64_value=5", '{"text":"b"}')).toEqual([
+      'int64_value: is "7" in the path, but "5" beside it',
+    ]);
+    for (const [line, path] of [
+      ["POST /v1/shelves/1/books/2:move", "name"],
+      ["PATCH /v1/shelves/1/books/2", "book.name"],
+    ])
+      expect(violations(line!, '{"name":"other"}')).toEqual([
+        `${path}: is "shelves/1/books/2" in the path, but "other" beside it`,
+      ]);
+    const long = "x".repeat(10_000);
+    expect(violations("PATCH /star/v1/messages/1", `{"message_id":"${long}"}`)[0]!.length).toBeLessThan(400);
+  });
+
   it("a path value joins the message that the body has under either name", () => {
     const rule = httpRule({
       selector: "spec.v1.Blank.M0",
@@ -258,7 +279,7 @@ describe("precedence", () => {
     });
     const { match } = createRestRoutes([testService("spec.v1.Blank")], [rule]);
     for (const key of ["other_child", "otherChild"]) {
-      const bytes = new TextEncoder().encode(`{"${key}":{"id":"body","thing":{"id":"t","mask":"a_b"}}}`);
+      const bytes = new TextEncoder().encode(`{"${key}":{"id":"path","thing":{"id":"t","mask":"a_b"}}}`);
       const found = match("POST", "/path");
       if (found.kind !== "match") throw new Error(found.kind);
       const content = { bytes, contentType: "application/json" };

@@ -2,6 +2,7 @@ import {
   create,
   type DescField,
   type DescMessage,
+  equals,
   fromJson,
   type JsonObject,
   type JsonValue,
@@ -36,7 +37,8 @@ export type DecodedRequest = {
 };
 
 /**
- * Makes the request message of a matched route: query parameters, over them the body, over that the path.
+ * Makes the request message of a matched route: query parameters, over them the body, over that the path. A body or a query that
+ * names another value than the path, other than the default, is refused: what was meant can't be told.
  *
  * The three are gathered in one tree of protobuf JSON, which protobuf-es then decodes: its rules for JSON are the
  * rules here. Unknown fields and parameters are refused.
@@ -167,8 +169,28 @@ function addVariable(tree: Tree, { name, parents, field, multiSegment }: PathVar
   // Not an object: the body has something else in this place, and decoding will say so.
   if (holder === undefined) return;
   const json = textToJson(field, decodeVariable(raw, multiSegment, name), name);
+  const said = holder[field.name] ?? holder[field.jsonName] ?? null;
+  if (said !== null && contradicts(field, said, json))
+    throw invalidRequest({ field: name, description: `is ${quoted(json)} in the path, but ${quoted(said)} beside it` });
   if (field.name !== field.jsonName) delete holder[field.name];
   holder[field.jsonName] = json;
+}
+
+/** Whether two forms of a field's value differ, of which the first is not the default. */
+function contradicts(field: DescField, said: JsonValue, json: JsonValue): boolean {
+  const holderOf = (value: JsonValue) => fromJson(field.parent, { [field.jsonName]: value });
+  try {
+    const message = holderOf(said);
+    const value = reflect(field.parent, message, false).get(field);
+    return value !== "" && Boolean(value) && !equals(field.parent, message, holderOf(json));
+  } catch {
+    // It does not even fit the field.
+    return true;
+  }
+}
+
+function quoted(json: JsonValue): string {
+  return cutText(JSON.stringify(json));
 }
 
 function setText(tree: Tree, field: DescField, value: string): void {
