@@ -165,7 +165,7 @@ export class OnePortServer extends http.Server {
       clearInterval(count);
     });
     this.#http1 = this.listeners("connection")[0] as SocketListener;
-    this.#http2 = this.#createHttp2(guarded(handler));
+    this.#http2 = this.#createHttp2(guarded(unreadable.requireKnownMethod(handler)));
     this.removeAllListeners("connection");
     this.on("connection", (socket: Socket) => {
       guard("connection", socket);

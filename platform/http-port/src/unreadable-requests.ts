@@ -1,5 +1,6 @@
 import * as http from "node:http";
 import type { Duplex } from "node:stream";
+import { discardBody } from "./discard-body.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** A request line that is sound but for its method, which Node's parser has to know to read on. */
@@ -16,7 +17,11 @@ export interface UnreadableRequests {
    * might each believe another one. Of several, Node shows only the first.
    */
   requireOneHost(handler: http.RequestListener): http.RequestListener;
+  /** Lets no request of HTTP/2 through whose method Node's parser of HTTP/1.1 does not know, so that both versions answer alike. */
+  requireKnownMethod(handler: http.RequestListener): http.RequestListener;
 }
+
+const knownMethods: ReadonlySet<string | undefined> = new Set(http.METHODS);
 
 interface Answer {
   readonly status: number;
@@ -59,6 +64,16 @@ export function unreadableRequests(encode: Refusals["unreadable"]): UnreadableRe
         closing.add(request.socket);
         response.writeHead(noHost.status, noHost.headers as http.OutgoingHttpHeaders).end(noHost.body);
       };
+    },
+    requireKnownMethod: (handler) => (request, response) => {
+      if (knownMethods.has(request.method)) {
+        handler(request, response);
+        return;
+      }
+      // A connection of HTTP/2 serves others, too.
+      const { connection: _, ...headers } = unknownMethod.headers;
+      response.writeHead(unknownMethod.status, headers as http.OutgoingHttpHeaders).end(unknownMethod.body);
+      discardBody(request, response);
     },
   };
 }

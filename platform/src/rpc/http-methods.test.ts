@@ -1,4 +1,5 @@
 import { connect } from "node:http2";
+import { createConnection } from "node:net";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { openTestPort } from "./testing/test-port.ts";
@@ -6,7 +7,7 @@ import { openTestPort } from "./testing/test-port.ts";
 const rpc = "/shop.common.v1.DeadLetterService";
 const status = (code: number) => ({ code, message: expect.any(String), details: [] });
 
-/** What is answered in either version of HTTP: status, Allow and the body, as JSON unless it is empty. */
+/** What is answered over HTTP/2: status, Allow and the body, as JSON unless it is empty. */
 async function ask(port: number, method: string, path: string) {
   const session = connect(`http://127.0.0.1:${port}`);
   const stream = session.request({ ":method": method, ":path": path, "content-type": "text/plain" });
@@ -17,31 +18,38 @@ async function ask(port: number, method: string, path: string) {
   return { status: headers[":status"], allow: headers.allow, body: body && JSON.parse(body) };
 }
 
+/** As {@link ask} over HTTP/1.1, by a request that Node would not send. */
+async function askOverHttp1(port: number, request: string) {
+  const socket = createConnection(port, "127.0.0.1");
+  socket.write(request);
+  const answer = await text(socket);
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
+  const allow = /^allow: (.*)$/im.exec(head)?.[1];
+  return { status: Number(head.split(" ")[1]), allow, body: JSON.parse(body) };
+}
+
 test.each([
   ["a page", "/healthz", "GET, HEAD, OPTIONS"],
   ["the documentation", "/docs", "GET, HEAD, OPTIONS"],
   ["a route", "/admin/dead-letters", "GET, HEAD, OPTIONS"],
   ["a route with a verb", "/admin/dead-letters/1:redrive", "OPTIONS, POST"],
   ["a route with a verb whose colon is escaped", "/admin/dead-letters/1%3Aredrive", "OPTIONS, POST"],
-])(
-  "%s refuses other HTTP methods with 405, Allow and google.rpc.Status, also those that no server knows",
-  async (_, path, allow) => {
-    const { port } = await openTestPort({ openApi: new TextEncoder().encode("{}") });
-    for (const method of ["PUT", "PATCH", "TRACE", "PROPFIND", "QUERY", "BREW", "get"]) {
-      const answer = await ask(port, method, path);
-      expect({ ...answer, allow: String(answer.allow).split(", ").toSorted().join(", ") }).toEqual({
-        status: 405,
-        allow,
-        body: status(12),
-      });
-    }
-    expect((await ask(port, "OPTIONS", path)).status).toBe(204);
-  },
-);
+])("%s refuses other HTTP methods with 405, Allow and google.rpc.Status", async (_, path, allow) => {
+  const { port } = await openTestPort({ openApi: new TextEncoder().encode("{}") });
+  for (const method of ["PUT", "PATCH", "TRACE", "PROPFIND", "QUERY"]) {
+    const answer = await ask(port, method, path);
+    expect({ ...answer, allow: String(answer.allow).split(", ").toSorted().join(", ") }).toEqual({
+      status: 405,
+      allow,
+      body: status(12),
+    });
+  }
+  expect((await ask(port, "OPTIONS", path)).status).toBe(204);
+});
 
 test("the path of an RPC says in Allow by which HTTP methods it is called", async () => {
   const { port } = await openTestPort();
-  for (const method of ["PUT", "OPTIONS", "QUERY", "BREW"]) {
+  for (const method of ["PUT", "OPTIONS", "QUERY"]) {
     const refused = { status: 405, body: "" };
     expect(await ask(port, method, `${rpc}/ListDeadLetters`)).toEqual({ ...refused, allow: "GET, POST" });
     expect(await ask(port, method, `${rpc}/RedriveDeadLetter`)).toEqual({ ...refused, allow: "POST" });
@@ -49,10 +57,21 @@ test("the path of an RPC says in Allow by which HTTP methods it is called", asyn
   expect(await ask(port, "GET", `${rpc}/RedriveDeadLetter`)).toMatchObject({ status: 405, allow: "POST" });
 });
 
-test("where there is nothing, an HTTP method that no server knows is answered as any other", async () => {
+test("where there is nothing, an unusual HTTP method is answered as any other", async () => {
   const { port } = await openTestPort();
-  for (const method of ["GET", "PROPFIND", "QUERY", "BREW"])
+  for (const method of ["GET", "PROPFIND", "QUERY"])
     expect(await ask(port, method, "/nothing")).toEqual({ status: 404, allow: undefined, body: status(5) });
+});
+
+test("an HTTP method that no server knows is 501 in both versions of HTTP, wherever it asks", async () => {
+  const { port } = await openTestPort();
+  for (const method of ["BREW", "get"])
+    for (const path of ["/healthz", "/admin/dead-letters", `${rpc}/RedriveDeadLetter`, "/nothing"]) {
+      const overHttp2 = await ask(port, method, path);
+      expect(overHttp2).toEqual({ status: 501, allow: undefined, body: status(12) });
+      const overHttp1 = await askOverHttp1(port, `${method} ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(overHttp1).toEqual(overHttp2);
+    }
 });
 
 test("what Fastify refuses by itself is told as google.rpc.Status", async () => {
