@@ -24,6 +24,11 @@ test.each(["correct horse battery staple", "ada.lovelace!", "passwort mit Umlaut
 test.each([
   ["eight that are four once composed", "e\u0301".repeat(4)],
   ["half of a surrogate pair", "correct horse\ud800"],
+  ["NUL", "correct\u0000horse"],
+  ["a tab", "correct\thorse"],
+  ["a line break at the end", "correct horse\n"],
+  ["DEL", "correct horse\u007f"],
+  ["a control character of C1", "correct\u0085horse"],
 ])("%s are refused", (_what, password) => {
   expect(check(password)).toThrow(
     expect.objectContaining({

@@ -44,6 +44,7 @@ test.each([
     "theboss",
     "the.boss2",
   ],
+  ...["admin-shop", "shop.admin", "ShopAdmin", "support_team", "5hop-5upport-2", "official-shop-staff", "theboss.shop"],
 ])("%s is reserved", (username) => {
   expect(isReservedName(username, ["the.boss"])).toBe(true);
 });
@@ -59,6 +60,9 @@ test.each([
   "42",
   "anna.mod.el",
   "stafford",
+  "anna-shop",
+  "shop-lover",
+  "modest",
   "bosse",
 ])("%s is not", (username) => {
   expect(isReservedName(username, ["the.boss"])).toBe(false);

@@ -34,15 +34,22 @@ const skeletons = new Set(reserved.map(skeletonOf));
 
 /**
  * Whether a name that may be registered is, or looks like, one of the shop's own: whatever its case, its separators, digits in
- * place of letters, and numbers ahead of it or behind it; or has the form of an account's id. Usernames are ASCII, so letters of other scripts need no look.
+ * place of letters, and numbers ahead of it or behind it; or several of them in a row, such as admin-shop; or has the form of an
+ * account's id. Beside a word of another kind (jack.root, the-shopper) a name is taken for a person's. Usernames are ASCII, so letters of
+ * other scripts need no look.
  *
  * @param others names besides the well-known ones, such as that of the first administrator
  */
 export function isReservedName(username: string, others: readonly string[]): boolean {
   if (userId.test(username)) return true;
-  const more = others.map(skeletonOf);
+  const words = [...skeletons, ...others.map(skeletonOf)];
   const start = username.replace(/[\d._-]+$/, "");
-  return [username, start, ...[username, start].map((name) => name.replace(/^[\d._-]+/, ""))]
-    .map(skeletonOf)
-    .some((skeleton) => skeletons.has(skeleton) || more.includes(skeleton));
+  return [username, start, ...[username, start].map((name) => name.replace(/^[\d._-]+/, ""))].some((name) =>
+    isMadeOf(skeletonOf(name), words),
+  );
+}
+
+/** Whether a text is one or several of the words, one after the other. */
+function isMadeOf(text: string, words: readonly string[]): boolean {
+  return words.some((word) => text === word || (text.startsWith(word) && isMadeOf(text.slice(word.length), words)));
 }

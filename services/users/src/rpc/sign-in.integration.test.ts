@@ -118,6 +118,22 @@ test("a hash of a password as it was typed lets its owner in, and becomes one of
   expect(await hash()).toBe(current);
 });
 
+test("a password with control characters, which an earlier release let in, still opens its account; no new one is set", async () => {
+  const { signUp, signIn, ...on } = await openTestUsers();
+  const { username } = await signUp();
+  const typed = "correct\thorse\u0000\u0085";
+  const account = (await on.users.findByUsername(username))!;
+  await on.users.keepHash(account, await on.passwords.hash(typed));
+  expect(await signIn(username, typed)).toMatchObject({ userId: account.userId });
+  const request = create(RegisterRequestSchema, { username: `${username}x`, password: typed });
+  await expect(register(on)(request, contextOf({ kind: "anonymous" }))).rejects.toThrow(
+    expect.objectContaining({
+      reason: "INVALID_FIELDS",
+      facts: { violations: [{ field: "password", description: "must not contain control characters" }] },
+    }),
+  );
+});
+
 test("a password is hashed anew at the next sign-in once hashes cost more, and not again", async () => {
   const { signUp, ...on } = await openTestUsers();
   const { username } = await signUp();

@@ -104,7 +104,8 @@ export type RegisterRequest = Message<"shop.users.v1.RegisterRequest"> & {
   username: string;
 
   /**
-   * 8 characters at least, 128 bytes at most, and none of the most common; no rules of composition (NIST SP 800-63B).
+   * 8 characters at least, 128 bytes at most, without control characters, and none of the most common; no rules of composition (NIST
+   * SP 800-63B).
    *
    * @generated from field: string password = 2;
    */
