@@ -48,6 +48,7 @@ test.each([
   "http://localhost:5173",
   "http://[::1]:3000",
   "https://xn--strae-oqa.example",
+  "https://shop.example.",
   "capacitor://localhost",
   "chrome-extension://abcdefghijklmnop",
   "*",
@@ -69,6 +70,13 @@ test.each([
   ["null", "has no scheme"],
   ["https://*.shop.example", "a host is named in full"],
   ["https://", "is no origin"],
+  ["https://a..example", "part of the host's name is missing"],
+  ["http://.example", "part of the host's name is missing"],
+  ["app://a..b", "part of the host's name is missing"],
+  ["ftp://a.b", "pages come by https or http"],
+  ["ws://shop.example", "pages come by https or http"],
+  ["wss://shop.example", "pages come by https or http"],
+  ["file:///srv/page.html", "pages come by https or http"],
 ])("%s is an origin that no browser sends", (origin, said) => {
   expect(() => readConfig({ it: schema }, { ORIGINS: origin })).toThrow(said);
 });

@@ -118,6 +118,9 @@ export function isBaseUrl(url: string): boolean {
   return URL.canParse(url) && /^http:\/\/[^/?#@\s]+\/?$/.test(url);
 }
 
+/** Schemes that URLs have and origins of pages do not; those of apps and extensions are their makers' own. */
+const notOfPages = /^(ftp|wss?|file|data|blob|javascript|mailto|about):$/;
+
 /** Why no browser sends this as `Origin` (RFC 6454 6.2); undefined when one may. */
 function originProblem(origin: string): string | undefined {
   if (origin === "*") return undefined;
@@ -126,7 +129,9 @@ function originProblem(origin: string): string | undefined {
   const url = new URL(origin);
   // Those of apps and extensions have an origin that URL calls "null".
   const sent = /^https?:$/.test(url.protocol) ? url.origin : `${url.protocol}//${url.host}`;
+  if (notOfPages.test(url.protocol)) return "matches no page: pages come by https or http";
   if (url.host === "" || url.host.includes("*")) return "matches no page: a host is named in full";
+  if (/^\.|\.\./.test(url.hostname)) return "matches no page: part of the host's name is missing between two dots";
   return origin === sent ? undefined : `matches no page: write ${sent}`;
 }
 

@@ -219,6 +219,7 @@ describe("a setting that can't be right is one line, before anything is started:
     ["LISTEN_HOST", "256.1.1.1", "neither an IP address nor the name of a host"],
     ["LISTEN_HOST", "203.0.113.7", "which is no address of this machine"],
     ["CORS_ORIGINS", "https://a.example,https://b.example/", "write https://b.example"],
+    ["CORS_ORIGINS", "https://a..example", "part of the host's name is missing between two dots"],
     ["USERS_URL", "https://users", "not of the form http://host:port"],
     ["ORDER_BACKLOG", "0x10", "not an integer of 1 to 100000"],
     ["CACHE_MEMORY_MIB", "64MB", "not an integer of 1 to 16384"],
