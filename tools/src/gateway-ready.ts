@@ -3,27 +3,36 @@ import { StartError } from "./start-error.ts";
 import type { Print } from "./terminal.ts";
 import { waitUntil } from "./wait.ts";
 
+/** A shop gets ready in this time, unless a service says that it has more to do. */
 const readyTimeoutMs = 120_000;
-const progressEveryMs = 5_000;
+const reportEveryMs = 10_000;
 /** A service that dies this often before the shop was ever ready is not going to make it. */
 const hopelessDeaths = 3;
 
 /**
- * Waits until `GET /readyz` on the gateway is 200, saying now and then what it answers instead.
+ * Waits until `GET /readyz` on the gateway is 200, saying every ten seconds what it answers instead: for two minutes, and for two
+ * more whenever a service says that its start goes on (an upgrade that indexes all products again, say).
  * @param patient keeps waiting though a service dies again and again: in watch mode somebody is about to mend it
  * @throws StartError with the last log lines of the services when it does not become ready
  */
 export async function untilGatewayReady(
   gatewayUrl: string,
   services: readonly KeptProcess[],
-  options: { readonly print: Print; readonly signal: AbortSignal; readonly patient: boolean },
+  options: {
+    readonly print: Print;
+    readonly signal: AbortSignal;
+    readonly patient: boolean;
+    /** In milliseconds; two minutes by default. */
+    readonly timeoutMs?: number;
+  },
 ): Promise<void> {
   let answer = "nothing listens there yet";
-  let nextProgress = Date.now() + progressEveryMs;
+  const startedAt = Date.now();
+  let nextReport = startedAt + reportEveryMs;
   const check = async () => {
     // Of one that has died, that was said.
-    if (Date.now() > nextProgress && services.every(({ pid }) => pid !== undefined)) {
-      nextProgress += progressEveryMs;
+    if (Date.now() > nextReport && services.every(({ pid }) => pid !== undefined)) {
+      nextReport += reportEveryMs;
       options.print(`waiting for ${gatewayUrl}/readyz: ${answer}`);
     }
     const timeout = AbortSignal.timeout(2_000);
@@ -33,13 +42,19 @@ export async function untilGatewayReady(
     return response.status === 200;
   };
   const dying = () => services.find((service) => service.deaths >= hopelessDeaths);
-  const hopeless = () =>
-    options.patient || dying() === undefined ? undefined : `${dying()!.name} dies again and again`;
+  const { patient, timeoutMs = readyTimeoutMs } = options;
+  const hopeless = () => {
+    if (patient) return undefined;
+    if (dying() !== undefined) return `${dying()!.name} dies again and again`;
+    const lastProgress = Math.max(startedAt, ...services.map(({ progressAt }) => progressAt ?? 0));
+    return Date.now() > lastProgress + timeoutMs
+      ? `waited ${timeoutMs / 1000} s in vain until the gateway is ready, or a service says how far it has got`
+      : undefined;
+  };
   try {
-    const timeoutMs = options.patient ? Number.POSITIVE_INFINITY : readyTimeoutMs;
     await waitUntil(check, {
       what: "the gateway is ready",
-      timeoutMs,
+      timeoutMs: Number.POSITIVE_INFINITY,
       everyMs: 50,
       signal: options.signal,
       hopeless,

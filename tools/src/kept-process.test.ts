@@ -101,6 +101,19 @@ test("a process that keeps dying is started again after longer and longer waits"
   ]);
 });
 
+test("a process that says in its log that its start goes on is known to", async () => {
+  const lines = ['{"level":"warn","progress":true,"msg":"indexing"}', "{}", "done"];
+  const seen: string[] = [];
+  const { kept } = keep(`for (const line of ${JSON.stringify(lines)}) console.log(line); ${asleep}`, {
+    onLine: (line) => seen.push(line),
+  });
+  const startedAt = Date.now();
+  await kept.start();
+  expect(kept.progressAt).toBeUndefined();
+  await waitUntil(() => seen.includes("done"), { what: "it has printed", timeoutMs: 5_000 });
+  expect(kept.progressAt).toBeGreaterThanOrEqual(startedAt);
+});
+
 test("a process that was stopped stays stopped until it is started", async () => {
   const { kept, lines } = keep(asleep);
   await kept.start();

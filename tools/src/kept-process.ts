@@ -41,6 +41,8 @@ export interface KeptProcess {
   readonly pid: number | undefined;
   /** How often it died unasked. */
   readonly deaths: number;
+  /** When it last said in its log (`"progress": true`) that its start takes long and goes on, as Date.now(); undefined if it did not. */
+  readonly progressAt: number | undefined;
   /** Starts it unless it runs. Resolves once it is spawned; rejects when it cannot be. */
   start(): Promise<void>;
   /** Asks it to stop, kills it after `graceMs`, and does not start it again. Safe to repeat. */
@@ -74,6 +76,7 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
   let exited: Promise<void> = Promise.resolve();
   let wanted = false;
   let deaths = 0;
+  let progressAt: number | undefined;
   let deathsBeforeReady = 0;
   let retry: NodeJS.Timeout | undefined;
 
@@ -94,7 +97,10 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
     for (const stream of [spawned.stdout, spawned.stderr]) {
       if (stream === null) continue;
       stream.on("data", (chunk: Buffer) => writeSync(file, chunk));
-      createInterface({ input: stream }).on("line", (line) => spec.onLine?.(line));
+      createInterface({ input: stream }).on("line", (line) => {
+        if (line.startsWith("{") && line.includes('"progress":true')) progressAt = Date.now();
+        spec.onLine?.(line);
+      });
     }
     spawned.once("close", () => closeSync(file));
     if (spawned.pid === undefined) {
@@ -164,6 +170,9 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
     },
     get deaths() {
       return deaths;
+    },
+    get progressAt() {
+      return progressAt;
     },
     start,
     stop,

@@ -1,6 +1,6 @@
 import { newId } from "@shop/platform";
 import { type Plan, silentLog, watchPlans } from "@shop/platform/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Listing, ListingOrder, ListingPlace } from "../../domain/listing.ts";
 import { newProduct, type ProductDetails } from "../../domain/product.ts";
 import { openTestInventory } from "../../testing/open-test-inventory.ts";
@@ -555,7 +555,15 @@ test("products of a release that folded text otherwise are indexed again at a st
       await vocabulary.learn(some);
     },
   };
-  await Promise.all([openProducts(db, counting, silentLog), openProducts(db, vocabulary, silentLog)]);
+  const warn = vi.fn();
+  await Promise.all([
+    openProducts(db, counting, { ...silentLog, info: () => {}, warn } as unknown as typeof silentLog),
+    openProducts(db, vocabulary, silentLog),
+  ]);
+  expect(warn).toHaveBeenCalledWith(
+    { progress: true, indexed: 0 },
+    expect.stringContaining("before this service answers"),
+  );
   expect(Math.max(...learned)).toBeLessThanOrEqual(500);
   expect(await productDocuments.countDocuments({ terms: "*" })).toBe(0);
   expect(await search.list({ ...everything, query: "STRASSE", category: "cups" }, undefined, 2_000)).toHaveLength(

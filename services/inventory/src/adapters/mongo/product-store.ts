@@ -92,6 +92,7 @@ export async function openProducts(
 }
 
 const indexedAtOnce = 500;
+const progressEveryMs = 5_000;
 
 /**
  * Computes again what products of an earlier release are found by. One that is done no longer fits `earlier`, so an interrupted
@@ -104,11 +105,18 @@ async function indexAgain(
   log: Logger,
 ): Promise<void> {
   // Those that change meanwhile are found by another pass.
+  let reportAt = 0;
   for (let count = 0; ; ) {
     const before = count;
     for await (const found of inBatches(products.find(earlier).batchSize(indexedAtOnce), indexedAtOnce)) {
-      if (count === 0)
-        log.info({}, "products of an earlier release are indexed for search before this service answers");
+      if (performance.now() >= reportAt) {
+        reportAt = performance.now() + progressEveryMs;
+        // `npm start` waits on for a service that says `progress`.
+        log.warn(
+          { progress: true, indexed: count },
+          "products of an earlier release are indexed for search before this service answers",
+        );
+      }
       const described = found.map(({ _id, version, active, ...document }) => {
         const defaults = { image_url: "", attributes: {}, state: "active" } as const;
         const { details } = fromDocument({ ...defaults, ...document, _id, version, active });
