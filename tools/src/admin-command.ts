@@ -4,15 +4,17 @@ import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
 import { loadDotEnv } from "./dot-env.ts";
 import { serviceUrl, usersClient } from "./internal-clients.ts";
 import { readSettings } from "./settings.ts";
+import { showHelp } from "./show-help.ts";
 import { orExit } from "./start-error.ts";
 
 // `npm run admin -- reset-password [username]`: replaces the password of an administrator who has lost it.
+const usage = "npm run admin -- reset-password [username] gives an account (admin, or ADMIN_USERNAME) a new password";
+const args = process.argv.slice(2);
+showHelp(args, usage);
 orExit(loadDotEnv);
-const [command, username = process.env.ADMIN_USERNAME || "admin", ...rest] = process.argv.slice(2);
-if (command !== "reset-password" || rest.length > 0) {
-  console.error(
-    "npm run admin -- reset-password [username] gives an account (admin, or ADMIN_USERNAME) a new password",
-  );
+const [command, username = process.env.ADMIN_USERNAME || "admin", ...rest] = args;
+if (command !== "reset-password" || username.startsWith("--") || rest.length > 0) {
+  console.error(usage);
   process.exit(2);
 }
 const settings = orExit(() => readSettings([], process.env));

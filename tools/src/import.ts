@@ -1,15 +1,19 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { counted } from "./counted.ts";
 import { loadDotEnv } from "./dot-env.ts";
 import { type Imported, importFile } from "./import/import-file.ts";
 import { FileError } from "./import/text-file.ts";
 import { inventoryClient, serviceUrl } from "./internal-clients.ts";
 import { readSettings } from "./settings.ts";
+import { showHelp } from "./show-help.ts";
 import { orExit } from "./start-error.ts";
 import { onStopSignals } from "./stop-signals.ts";
 
 const callTimeoutMs = 60_000;
+const usage = "npm run import -- [--dry-run] products.csv (or products.ndjson)";
 
+showHelp(process.argv.slice(2), usage);
 orExit(loadDotEnv);
 const settings = orExit(() => readSettings([], process.env));
 const { file, dryRun } = readArguments();
@@ -46,7 +50,7 @@ function readArguments() {
   } catch {
     // An unknown flag.
   }
-  console.error("Which file? npm run import -- [--dry-run] products.csv (or products.ndjson)");
+  console.error(`Which file? ${usage}`);
   process.exit(2);
 }
 
@@ -69,7 +73,7 @@ function report(inventoryUrl: string, imported: Imported): void {
     if (error !== undefined) console.error("Is the shop running (npm start) with the same DATA_DIR?");
   }
   console.log(
-    `${created} products${would} created, ${updated}${would} changed, ${unchanged} as they were, ${refused} rows refused`,
+    `${counted(created, "product")}${would} created, ${updated}${would} changed, ${unchanged} as they were, ${counted(refused, "row")} refused`,
   );
   if (refused > 0) process.exitCode = 1;
 }

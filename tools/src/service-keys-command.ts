@@ -5,6 +5,7 @@ import { loadDotEnv } from "./dot-env.ts";
 import { openDataDir } from "./private-folder.ts";
 import { ensureServiceKeys, rotateServiceKeys } from "./service-keys.ts";
 import { readSettings } from "./settings.ts";
+import { showHelp } from "./show-help.ts";
 import { orExit } from "./start-error.ts";
 
 /** Every process reads its files every two seconds; mounts of other machines may show a change later. */
@@ -12,12 +13,14 @@ const readMs = 10_000;
 /** A credential lives a minute. */
 const unusedMs = readMs + 60_000;
 
+const usage =
+  "npm run service-keys makes the keys that are missing; npm run service-keys -- rotate changes all of them";
+const args = process.argv.slice(2);
+showHelp(args, usage);
 orExit(loadDotEnv);
-const [command, ...rest] = process.argv.slice(2);
+const [command, ...rest] = args;
 if ((command !== undefined && command !== "rotate") || rest.length > 0) {
-  console.error(
-    "npm run service-keys makes the keys that are missing; npm run service-keys -- rotate changes all of them",
-  );
+  console.error(usage);
   process.exit(2);
 }
 const { dataDir } = orExit(() => readSettings([], process.env));

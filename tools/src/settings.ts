@@ -51,7 +51,8 @@ const lengths = {
   ADMIN_PASSWORD: { from: 8, to: 128 },
 };
 
-const usage = "npm start -- [--split] [--watch] [--verbose]";
+/** How `npm start` is called. */
+export const usage = "npm start -- [--split] [--watch] [--verbose]";
 
 /**
  * Reads the flags and the environment; a variable that is empty counts as absent.

@@ -1,15 +1,18 @@
 // `npm start`: the whole shop on this machine, until Ctrl-C. `settings.ts` says what can be set.
 import { loadDotEnv } from "./dot-env.ts";
 import { servicesOf } from "./services.ts";
-import { readSettings } from "./settings.ts";
+import { readSettings, usage } from "./settings.ts";
+import { showHelp } from "./show-help.ts";
 import { StartError } from "./start-error.ts";
 import { supervise } from "./supervisor.ts";
 import { terminal } from "./terminal.ts";
 
+const args = process.argv.slice(2);
+showHelp(args, usage);
 const print = terminal();
 try {
   loadDotEnv();
-  const settings = readSettings(process.argv.slice(2), process.env);
+  const settings = readSettings(args, process.env);
   process.exitCode = await supervise(settings, servicesOf(settings), print);
 } catch (error) {
   if (!(error instanceof StartError)) throw error;

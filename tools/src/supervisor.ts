@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { describeAdmin } from "./admin.ts";
 import { claim } from "./claim.ts";
+import { counted } from "./counted.ts";
 import { examples } from "./examples.ts";
 import { untilGatewayReady } from "./gateway-ready.ts";
 import { isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
@@ -234,7 +235,7 @@ async function seedIfEmpty(gatewayUrl: string, { ports, host, dataDir }: Setting
       dataDir,
       log: print,
     });
-    print(`loaded ${created} products`);
+    print(`loaded ${counted(created, "product")}`);
   } catch (error) {
     print(`the sample catalogue could not be loaded (${(error as Error).message}); npm run seed tries again`);
   }

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { cutText } from "@shop/platform";
+import { counted } from "../counted.ts";
 import { type ProductRow, productRows } from "./product-rows.ts";
 import { openTextFile } from "./text-file.ts";
 
@@ -64,7 +65,7 @@ export async function importFile(options: {
       sum.refused += part.length - sent.length;
       sending.rows += part.length;
       sending.lastLine = part.at(-1)!.line;
-      log(`${sending.rows} rows: ${sum.created} created, ${sum.updated} changed, ${sum.refused} refused`);
+      log(`${counted(sending.rows, "row")}: ${sum.created} created, ${sum.updated} changed, ${sum.refused} refused`);
     }
 
     function checked(row: ProductRow): ProductRow {

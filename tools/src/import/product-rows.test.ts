@@ -169,9 +169,9 @@ describe("a row that can't be read is told with its line of the file, and the re
     ];
     expect(await read(csv.join("\n"))).toEqual([
       [2, "A\n\na"],
-      [5, expect.stringContaining("1 cells for 6")],
+      [5, expect.stringContaining("1 cell for 6")],
       [6, 'B"\nb'],
-      [8, expect.stringContaining("1 cells for 6")],
+      [8, expect.stringContaining("1 cell for 6")],
       [11, "C"],
     ]);
   });

@@ -1,6 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { cutText, repeatedKey } from "@shop/platform";
+import { counted } from "../counted.ts";
 import { cellsOf, csvRecords } from "./csv-records.ts";
 import {
   type Column,
@@ -110,7 +111,7 @@ function wrongLength(cells: number, columns: number, delimiter: string): string 
     cells < columns
       ? "a row has a cell for each, empty or not"
       : `a cell that holds ${nameOf(delimiter)} stands in quotes`;
-  return `has ${cells} cells for ${columns} columns: ${why}`;
+  return `has ${counted(cells, "cell")} for ${counted(columns, "column")}: ${why}`;
 }
 
 const delimiters = { ",": "a comma", ";": "a semicolon", "\t": "a tab" } as const;

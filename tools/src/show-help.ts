@@ -1,0 +1,6 @@
+/** Prints how a command is used and ends the process, if its arguments ask for that by --help or -h. */
+export function showHelp(args: readonly string[], usage: string): void {
+  if (!args.includes("--help") && !args.includes("-h")) return;
+  console.log(usage);
+  process.exit(0);
+}
