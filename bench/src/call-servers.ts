@@ -6,7 +6,15 @@ import {
   GetProductByIDResponseSchema,
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { barePort, createLogger, createRouterOptions, listen } from "@shop/platform";
+import {
+  barePort,
+  createLogger,
+  createRouterOptions,
+  forwardTo,
+  isPublicRead,
+  listen,
+  requestValidator,
+} from "@shop/platform";
 import { taskOf } from "./part.ts";
 
 // Servers that answer GetProductByID with the same product, each in a process of its own: what remains is what a call costs.
@@ -54,10 +62,18 @@ export async function servePlatform(): Promise<void> {
       upstream === undefined
         ? (router) => router.service(InventoryService, { getProductByID: () => answer })
         : undefined,
-    routerOptions: createRouterOptions(authorize, log, undefined),
+    routerOptions: createRouterOptions({
+      authorize,
+      isPublicRead,
+      validator: requestValidator,
+      log,
+      metrics: undefined,
+    }),
     leanCalls,
     authorize,
-    neighbours: upstream === undefined ? [] : [{ name: "inventory", service: InventoryService, urls: [upstream] }],
+    ...(upstream !== undefined && {
+      forwarding: forwardTo({ neighbours: [{ name: "inventory", service: InventoryService, urls: [upstream] }] }),
+    }),
     reflection: false,
     log,
   });

@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { barePort, createLogger, listen, readConfig } from "@shop/platform";
+import { barePort, createLogger, forwardTo, listen, readConfig } from "@shop/platform";
 import { forwarderConfig, servicesOf } from "./forwarder-config.ts";
 
 /**
@@ -18,8 +18,10 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     host: config.LISTEN_HOST,
     port: config.LISTEN_PORT,
     services,
-    neighbours: services.map((service) => ({ name: "upstream", service, urls: [url] })),
-    foreignNeighbours: true,
+    forwarding: forwardTo({
+      neighbours: services.map((service) => ({ name: "upstream", service, urls: [url] })),
+      areForeign: true,
+    }),
     hosted: () => undefined,
     leanCalls: true,
     authorize: async () => ({ kind: "anonymous" }),

@@ -1,6 +1,5 @@
 import { BlockList, isIP } from "node:net";
 import { availableParallelism } from "node:os";
-import type { TrustsProxy } from "@shop/http-port";
 import { z } from "zod";
 
 /** The environment variables a module reads: a zod object whose keys are the variables' names. */
@@ -95,7 +94,7 @@ export const setting = {
     z
       .string()
       .default("")
-      .transform((text, context): TrustsProxy => {
+      .transform((text, context): ((address: string, hop: number) => boolean) => {
         if (/^\d{1,2}$/.test(text)) return (_address, hop) => hop < Number(text);
         const networks = new BlockList();
         for (const network of text.split(",").map((part) => part.trim())) {

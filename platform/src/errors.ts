@@ -1,5 +1,3 @@
-import { cutText, maxViolations } from "@shop/rest";
-
 /** What went wrong, in terms a rule can know; `rpc/errors.ts` turns it into a status code. */
 export type ErrorKind =
   | "invalid_argument"
@@ -48,11 +46,8 @@ export class DomainError extends Error {
   }
 }
 
-/** A request whose fields broke a rule that the schema can't express: of the violations the first 20 are told. */
-export function invalidFields(all: readonly FieldViolation[]): DomainError {
-  const violations = all
-    .slice(0, maxViolations)
-    .map((violation) => ({ ...violation, field: cutText(violation.field) }));
+/** A request whose fields broke a rule that the schema can't express. The answer names the first 20 of the violations. */
+export function invalidFields(violations: readonly FieldViolation[]): DomainError {
   const message = violations.map((violation) => `${violation.field}: ${violation.description}`).join("; ");
   return new DomainError("invalid_argument", "INVALID_FIELDS", message, { violations });
 }

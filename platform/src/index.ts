@@ -1,6 +1,7 @@
 export {
   clientAddressHeader,
   clientAddressOf,
+  internalCredentialHeader,
   networkOf,
   networksPerSite,
   sharersOf,
@@ -16,7 +17,6 @@ export { actorOf, isAdmin, type Principal } from "./auth/principal.ts";
 export {
   type CredentialPurpose,
   createServiceCredentials,
-  internalCredentialHeader,
   type ServiceCredentials,
 } from "./auth/service-credentials.ts";
 export {
@@ -37,7 +37,7 @@ export { isDependencyLost } from "./dependency-lost.ts";
 export { DomainError, type FieldViolation, invalidFields } from "./errors.ts";
 export { gather } from "./gather.ts";
 export { firstIdAt, newId, newSecret } from "./ids.ts";
-export type { Job } from "./jobs.ts";
+export type { Job } from "./job.ts";
 export { FairShares } from "./limits/fair-shares.ts";
 export type { Limits } from "./limits/limits.ts";
 export { tellRateLimit } from "./limits/rate-limit-headers.ts";
@@ -54,13 +54,14 @@ export { batched, eventIdOf, type PendingEvent, pendingEvent, type WithOutbox } 
 export type { OutboxLag, OutboxUpkeep, StuckDocument } from "./outbox/upkeep.ts";
 export { createPageTokens, cutPage, defaultPageSize, type PageTokens } from "./paging.ts";
 export { platformConfig } from "./platform-config.ts";
+export { createMessageCheck, requestValidator } from "./request-validator.ts";
 export { retryOnConflict } from "./retry-on-conflict.ts";
-export { callerOf, userIdOf } from "./rpc/access.ts";
+export { callerOf, isPublicRead, userIdOf } from "./rpc/access.ts";
 export { atHand, createFindAtHand } from "./rpc/at-hand.ts";
 export { barePort } from "./rpc/bare-port.ts";
 export { deadLetterService } from "./rpc/dead-letter-service.ts";
+export { forwardTo } from "./rpc/remote-calls.ts";
 export { requestIdReused, requestUnsettled, storedRequestIds } from "./rpc/request-id.ts";
-export { createMessageCheck } from "./rpc/request-validator.ts";
 export { createRouterOptions } from "./rpc/router-options.ts";
 export { listen, type RpcServer, type ServerOptions } from "./rpc/server.ts";
 export { sizesOf } from "./rpc/size-rules.ts";

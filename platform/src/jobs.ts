@@ -1,18 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isDependencyLost } from "./dependency-lost.ts";
+import type { Job } from "./job.ts";
 import type { Logger } from "./log.ts";
-import type { Lease } from "./mongo/lease.ts";
 import { inTrace } from "./trace.ts";
-
-/** Work that the clock starts, again and again. */
-export interface Job {
-  readonly name: string;
-  /** From the end of one run to the start of the next, in milliseconds. */
-  readonly intervalMs: number;
-  /** Only the holder runs it; a run that fails gives it back, for others may have what this process lacks. */
-  readonly lease?: Lease;
-  run(signal: AbortSignal): Promise<void>;
-}
 
 /** A job that fails again and again is tried at least this often. */
 const maxBackoffMs = 3_000;

@@ -12,20 +12,24 @@ import { type Backing, connectBacking } from "./backing.ts";
 import { ensureConsumer, startConsumer } from "./bus/consumer.ts";
 import { keepTopology } from "./bus/keep-topology.ts";
 import { systemClock } from "./clock.ts";
+import { isDependencyLost } from "./dependency-lost.ts";
 import { type HostProcess, standalone } from "./host-process.ts";
+import type { Lease } from "./job.ts";
 import { startJob } from "./jobs.ts";
 import { createLimits } from "./limits/limits.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { busGauges } from "./metrics/bus-gauges.ts";
 import { cacheGauges } from "./metrics/cache-gauges.ts";
 import { createMetrics } from "./metrics/metrics.ts";
-import { createLease, type Lease } from "./mongo/lease.ts";
+import { createLease } from "./mongo/lease.ts";
 import { createPageTokens } from "./paging.ts";
-import { createAuthorize, reachableServices } from "./rpc/access.ts";
+import { requestValidator } from "./request-validator.ts";
+import { createAuthorize, isPublicRead, reachableServices } from "./rpc/access.ts";
 import { createFindAtHand } from "./rpc/at-hand.ts";
 import { BufferedBytes } from "./rpc/buffered-bytes.ts";
 import { createTransportTo, type TransportTo } from "./rpc/clients.ts";
 import { neighbourNotReady } from "./rpc/neighbour-ready.ts";
+import { forwardTo } from "./rpc/remote-calls.ts";
 import { createRouterOptions } from "./rpc/router-options.ts";
 import { listen, type RpcServer } from "./rpc/server.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
@@ -88,7 +92,8 @@ export async function startModules(
     },
   });
   const authorizePublic = createAuthorize({ verifyAccessToken, verifyCredential: undefined });
-  const routerOptions = createRouterOptions(authorize, log, metrics);
+  const rules = { isPublicRead, validator: requestValidator, isDependencyLost, log, metrics };
+  const routerOptions = createRouterOptions({ ...rules, authorize });
   const transportFrom = (caller: ServiceModule): TransportTo =>
     createTransportTo({
       hosted(service) {
@@ -143,7 +148,7 @@ export async function startModules(
   // A log of every call is one of whole calls.
   const answersAtHand =
     settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.atHand ?? []);
-  const findAtHand = createFindAtHand(answersAtHand, metrics);
+  const findAtHand = createFindAtHand(answersAtHand, rules);
   const bufferedBytes = new BufferedBytes(settings.BUFFERED_MIB * 1_048_576);
   const listenFor = async (module: ServiceModule) => {
     const isPublic = module.isPublic ?? false;
@@ -157,7 +162,6 @@ export async function startModules(
       trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
       connectionLimits: module.connectionLimits?.(configOf(module)),
       bufferedBytes,
-      forwardingCredentialFor: (audience) => credentials.issue(module.name, audience, "forward"),
       trustsForwarder(credential) {
         const forwarder = credentials.verify(credential, module.name, "forward");
         return forwarder !== undefined && (module.forwardedBy ?? []).includes(forwarder);
@@ -167,12 +171,14 @@ export async function startModules(
       hosted: (service) => hosted(service)?.routes,
       refusal: (method) => hosted(method.parent)?.refusal?.(method),
       metrics,
-      neighbours,
-      foreignNeighbours: false,
+      forwarding: forwardTo({
+        neighbours,
+        credentialFor: (audience) => credentials.issue(module.name, audience, "forward"),
+      }),
       reflection: settings.REFLECTION,
       leanCalls: settings.LEAN_CALLS,
       findAtHand,
-      routerOptions: isPublic ? createRouterOptions(authorizePublic, log, metrics) : routerOptions,
+      routerOptions: isPublic ? createRouterOptions({ ...rules, authorize: authorizePublic }) : routerOptions,
       authorize: isPublic ? authorizePublic : authorize,
       streamTickets: true,
       missing,

@@ -10,6 +10,9 @@ export const clientAddressHeader = "x-client-address";
 /** The credential of the service that forwards the request to another one; it stands for the client's address alone. */
 export const forwardingCredentialHeader = "x-forwarding-credential";
 
+/** Carries the credential of the service that calls. Public ports never forward it. */
+export const internalCredentialHeader = "x-internal-credential";
+
 /** Whether the machine at this address, so many hops away from us, is a proxy whose word we take. */
 export type TrustsProxy = (address: string, hop: number) => boolean;
 

@@ -4,6 +4,7 @@ export {
   clientAddressOf,
   clientOf,
   forwardingCredentialHeader,
+  internalCredentialHeader,
   networkOf,
   networksPerSite,
   peerOf,

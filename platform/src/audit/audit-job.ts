@@ -1,8 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
-import type { Job } from "../jobs.ts";
+import type { Job, Lease } from "../job.ts";
 import type { Logger } from "../log.ts";
-import type { Lease } from "../mongo/lease.ts";
 import { type Audit, type Finding, maxFindings } from "./audit.ts";
 import type { AuditReports } from "./audit-reports.ts";
 

@@ -1,5 +1,5 @@
 import type { Db } from "mongodb";
-import type { GaugeSource } from "../metrics/metrics.ts";
+import type { GaugeSource } from "../gauges.ts";
 import type { Finding } from "./audit.ts";
 
 /** What a complete audit found. */

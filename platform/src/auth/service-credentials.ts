@@ -3,9 +3,6 @@ import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import type { ServiceKeys } from "./service-keys.ts";
 
-/** Carries the credential of the service that calls. Forwarders at a public port drop it. */
-export const internalCredentialHeader = "x-internal-credential";
-
 /**
  * What a credential may be used for. `call`: the service itself calls. `forward`: it passes on a caller's request and is believed
  * about the client's address, but has no say in what the call may do.

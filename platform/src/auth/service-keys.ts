@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError } from "../config.ts";
 import type { Logger } from "../log.ts";
-import type { PlatformConfig } from "../platform-config.ts";
 
 /** How often the files are read, in milliseconds: a change is in use after that. */
 const readIntervalMs = 2_000;
@@ -56,6 +55,12 @@ export function publicHalf({ kty, crv, kid, service, x }: PrivateServiceJwk): Pu
   return { kty, crv, kid, service, x };
 }
 
+/** Where the keys are; both are set, or none. */
+export interface KeyFiles {
+  readonly SERVICE_KEY_FILES?: readonly string[] | undefined;
+  readonly PUBLIC_KEYS_FILE?: string | undefined;
+}
+
 /**
  * The keys of the services in a process: those in the files that the settings name, or random ones without them, by which they
  * call each other but no other process. Throws a ConfigError as {@link readServiceKeys} does, and where the environment still
@@ -63,7 +68,7 @@ export function publicHalf({ kty, crv, kid, service, x }: PrivateServiceJwk): Pu
  */
 export function openServiceKeys(
   services: readonly string[],
-  settings: Pick<PlatformConfig, "SERVICE_KEY_FILES" | "PUBLIC_KEYS_FILE">,
+  settings: KeyFiles,
   environment: NodeJS.ProcessEnv,
   log: Logger,
 ): ServiceKeys {

@@ -3,8 +3,8 @@ import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/proto
 import { AckPolicy, type JsMsg } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import { isDependencyLost } from "../dependency-lost.ts";
+import type { Lease } from "../job.ts";
 import type { Logger } from "../log.ts";
-import type { Lease } from "../mongo/lease.ts";
 import { inTrace } from "../trace.ts";
 import type { Bus } from "./bus.ts";
 import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";

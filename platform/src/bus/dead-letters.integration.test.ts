@@ -5,7 +5,7 @@ import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_
 import { expect, onTestFinished, test } from "vitest";
 import { newId } from "../ids.ts";
 import { createPageTokens } from "../paging.ts";
-import { rememberCaller } from "../rpc/access.ts";
+import { rememberCaller } from "../rpc/authorize.ts";
 import { deadLetterService } from "../rpc/dead-letter-service.ts";
 import { errorsInterceptor } from "../rpc/errors.ts";
 import { openTestBus, silentLog } from "../testing/index.ts";

@@ -1,8 +1,7 @@
 import type { Db } from "mongodb";
 import type { Clock } from "../clock.ts";
-import type { Job } from "../jobs.ts";
+import type { Job, Lease } from "../job.ts";
 import type { Logger } from "../log.ts";
-import type { Lease } from "../mongo/lease.ts";
 import type { Bus } from "./bus.ts";
 
 /** Which stream the events of a module went to when it was last known that none was lost. */

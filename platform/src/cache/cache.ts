@@ -1,10 +1,15 @@
 import { LRUCache } from "lru-cache";
 import { gather } from "../gather.ts";
-import type { Metrics } from "../metrics/metrics.ts";
 import type { Redis } from "../redis.ts";
 import { openChannel } from "./channel.ts";
 import { isOlder, type Revision, union, unrevised } from "./revision.ts";
 import { type Change, createSharedTier, type Found } from "./shared-tier.ts";
+
+/** What a cache counts. */
+export interface CacheMetrics {
+  /** Counts an answer of a cached read, by where it came from. */
+  cacheRead(read: string, source: string): void;
+}
 
 export type { Revision } from "./revision.ts";
 
@@ -111,7 +116,7 @@ interface Forget {
 export function createCache(options: {
   readonly redis: Redis;
   readonly memoryBytes: number;
-  readonly metrics: Pick<Metrics, "cacheRead"> | undefined;
+  readonly metrics: CacheMetrics | undefined;
 }): Cache & { isHearing(): boolean; memoryBytes(): number; close(): void } {
   const { redis, metrics } = options;
   const memory = new LRUCache<string, Kept>({ maxSize: options.memoryBytes });

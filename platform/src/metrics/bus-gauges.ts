@@ -1,7 +1,7 @@
 import type { Bus } from "../bus/bus.ts";
 import type { EventHandler } from "../bus/consumer.ts";
 import { deadLetterStream } from "../bus/dead-letters.ts";
-import type { GaugeSource } from "./metrics.ts";
+import type { GaugeSource } from "../gauges.ts";
 
 const labelNames = ["consumer"] as const;
 const pending = {

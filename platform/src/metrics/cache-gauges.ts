@@ -1,4 +1,4 @@
-import type { GaugeDefinition, GaugeSource } from "./metrics.ts";
+import type { GaugeDefinition, GaugeSource } from "../gauges.ts";
 
 const memoryBytes: GaugeDefinition = {
   name: "shop_cache_memory_bytes",

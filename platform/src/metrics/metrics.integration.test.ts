@@ -8,6 +8,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { eventHandler } from "../bus/consumer.ts";
 import { deadLetterStream } from "../bus/dead-letters.ts";
+import type { GaugeSource } from "../gauges.ts";
 import { newId } from "../ids.ts";
 import { createOutbox, ensureOutboxIndex } from "../outbox/outbox.ts";
 import type { WithOutbox } from "../outbox/pending-event.ts";
@@ -17,7 +18,7 @@ import { defineModule } from "../service-module.ts";
 import { absentBus, openTestBus, openTestDb, silentLog } from "../testing/index.ts";
 import { startTestModule } from "../testing/start-test-module.ts";
 import { busGauges } from "./bus-gauges.ts";
-import { createMetrics, type GaugeSource, type Metrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import { outboxGauges } from "./outbox-gauges.ts";
 

@@ -1,4 +1,3 @@
-import type { NetworkError } from "@shop/http-port";
 import {
   AggregatorRegistry,
   Counter,
@@ -9,28 +8,10 @@ import {
   type MetricValue,
   Registry,
 } from "prom-client";
+import type { CacheMetrics } from "../cache/cache.ts";
+import type { GaugeDefinition, GaugeSource, Reading } from "../gauges.ts";
 import type { Logger } from "../log.ts";
-
-/** One value of a gauge. */
-export interface Reading {
-  readonly gauge: GaugeDefinition;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/** The unit comes last in the name, as Prometheus has it (https://prometheus.io/docs/practices/naming/). */
-export interface GaugeDefinition {
-  readonly name: string;
-  readonly help: string;
-  readonly labelNames: readonly string[];
-}
-
-/** Gauges that are read together, from one dependency. */
-export interface GaugeSource {
-  readonly dependency: "mongodb" | "nats" | "redis";
-  /** As it is now. Rejects when it can't be known: then these gauges are absent, rather than old. */
-  read(): Promise<readonly Reading[]>;
-}
+import type { PortMetrics } from "../rpc/port-metrics.ts";
 
 /** What is scraped. */
 export interface Scrape {
@@ -43,17 +24,7 @@ export interface Scrape {
 export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** The metrics of one process. */
-export interface Metrics extends Scrape {
-  /** Counts a call that was answered here; `code` is the name of its code, as Connect writes it, or `ok`. */
-  called(method: string, code: string, seconds: number): void;
-  /** Counts a connection that was one too many of all, or of those from one address. */
-  connectionRefused(limit: "total" | "address"): void;
-  /** Counts a request that was refused, and an answer that was broken off, for want of room in memory. */
-  bytesRefused(what: "request" | "answer"): void;
-  /** Counts what broke on a connection, and what our own code threw while it handled one. */
-  networkError(on: NetworkError["on"], kind: NetworkError["kind"]): void;
-  /** Counts an answer of a cached read, by where it came from. */
-  cacheRead(read: string, source: string): void;
+export interface Metrics extends Scrape, PortMetrics, CacheMetrics {
   add(source: GaugeSource): void;
   /** What `text` tells. */
   values(): Promise<MetricValues>;

@@ -1,5 +1,5 @@
+import type { GaugeSource } from "../gauges.ts";
 import type { OutboxUpkeep } from "../outbox/upkeep.ts";
-import type { GaugeSource } from "./metrics.ts";
 
 const labelNames = ["service"] as const;
 const pending = {

@@ -1,18 +1,11 @@
 import type { Db } from "mongodb";
+import type { Lease } from "../job.ts";
 import { isDuplicateKey } from "./duplicate-key.ts";
 
 interface LeaseDocument {
   _id: string;
   holder: string;
   expire_time: Date;
-}
-
-/** The right to do something alone, for a while: a process that dies leaves nothing behind but time. */
-export interface Lease {
-  /** Takes or prolongs the lease; false while somebody else has it. */
-  acquire(): Promise<boolean>;
-  /** Gives it back early. */
-  release(): Promise<void>;
 }
 
 /** A lease of `ttlMs`, measured by the database's clock, in the collection `leases`. */

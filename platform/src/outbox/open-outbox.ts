@@ -1,10 +1,9 @@
 import type { Collection } from "mongodb";
 import type { Bus } from "../bus/bus.ts";
-import type { Job } from "../jobs.ts";
+import type { GaugeSource } from "../gauges.ts";
+import type { Job, Lease } from "../job.ts";
 import type { Logger } from "../log.ts";
-import type { GaugeSource } from "../metrics/metrics.ts";
 import { outboxGauges } from "../metrics/outbox-gauges.ts";
-import type { Lease } from "../mongo/lease.ts";
 import { createOutbox, ensureOutboxIndex, type Outbox, type SweeperOptions } from "./outbox.ts";
 import type { WithOutbox } from "./pending-event.ts";
 import { createOutboxUpkeep, type OutboxUpkeep } from "./upkeep.ts";

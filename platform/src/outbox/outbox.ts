@@ -1,9 +1,8 @@
 import type { Collection, WriteConcernSettings } from "mongodb";
 import type { Bus } from "../bus/bus.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
-import type { Job } from "../jobs.ts";
+import type { Job, Lease } from "../job.ts";
 import type { Logger } from "../log.ts";
-import type { Lease } from "../mongo/lease.ts";
 import { type PendingEvent, toBatch, toEvent, type WithOutbox } from "./pending-event.ts";
 
 const sweepIntervalMs = 1_000;

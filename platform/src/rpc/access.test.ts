@@ -2,8 +2,8 @@ import { create, type DescMethod, type DescService, setExtension } from "@bufbui
 import { MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import { Access, access, callers } from "@shop/gen/shop/common/v1/access_pb";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { internalCredentialHeader } from "@shop/http-port";
 import { expect, test } from "vitest";
-import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
 import { createAuthorize, reachableServices } from "./access.ts";
 

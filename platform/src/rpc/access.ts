@@ -1,20 +1,17 @@
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
-import { type ContextValues, createContextKey } from "@connectrpc/connect";
+import type { ContextValues } from "@connectrpc/connect";
 import { Access, access, callers } from "@shop/gen/shop/common/v1/access_pb";
+import { internalCredentialHeader } from "@shop/http-port";
 import type { VerifyAccessToken } from "../auth/access-tokens.ts";
 import { anonymous, isAdmin, type Principal } from "../auth/principal.ts";
-import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
+import { type Authorize, authorizedCaller } from "./authorize.ts";
+import { isRead } from "./deadlines.ts";
 import { ticketIn } from "./stream-tickets.ts";
-
-const principalKey = createContextKey<Principal | undefined>(undefined, { description: "who calls" });
 
 /** Who calls the method that this context belongs to. */
 export function callerOf(context: { readonly values: ContextValues }): Principal {
-  const principal = context.values.get(principalKey);
-  // Fail closed: a handler that runs without the gate having run is a mistake in the wiring.
-  if (principal === undefined) throw new Error("no access decision was made for this call");
-  return principal;
+  return authorizedCaller(context.values) as Principal;
 }
 
 /** The id of the signed-in user. For methods that only users can call. */
@@ -24,11 +21,6 @@ export function userIdOf(context: { readonly values: ContextValues }): string {
     throw new DomainError("permission_denied", "USER_REQUIRED", "only somebody with an account can do this");
   }
   return caller.userId;
-}
-
-/** Remembers the gate's decision for the handler. */
-export function rememberCaller(values: ContextValues, principal: Principal): void {
-  values.set(principalKey, principal);
 }
 
 const rules = new WeakMap<DescMethod, Access>();
@@ -78,9 +70,6 @@ export function reachableServices(services: readonly DescService[], isPublic: bo
 /** RFC 6750 2.1 as RFC 9110 11.4 writes it: one blank or more, and the scheme in any case. */
 const bearer = /^bearer +(\S+) *$/i;
 
-/** Decides whether the caller that the headers show may call the method; throws a DomainError if not. */
-export type Authorize = (method: DescMethod, header: Headers) => Promise<Principal>;
-
 export function createAuthorize(options: {
   readonly verifyAccessToken: VerifyAccessToken;
   /**
@@ -88,7 +77,7 @@ export function createAuthorize(options: {
    * there no call is a service's.
    */
   readonly verifyCredential: ((credential: string, method: DescMethod) => string | undefined) | undefined;
-}): Authorize {
+}): Authorize<Principal> {
   /** The service that calls, if it may. */
   function serviceOf(method: DescMethod, header: Headers): Principal | undefined {
     const allowed = declaredCallersOf(method);
@@ -137,4 +126,9 @@ export function createAuthorize(options: {
         throw new Error(`${method.name} has an access rule that is not known here`);
     }
   };
+}
+
+/** Whether answers to a method are the same for everybody and change nothing. */
+export function isPublicRead(method: DescMethod): boolean {
+  return method.methodKind === "unary" && isRead(method) && declaredAccessOf(method) === Access.PUBLIC;
 }

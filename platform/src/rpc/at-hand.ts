@@ -1,7 +1,5 @@
 import type { DescMessage, DescMethod, DescMethodUnary, Message, MessageShape } from "@bufbuild/protobuf";
-import type { Metrics } from "../metrics/metrics.ts";
-import { isPublicRead } from "./cacheable.ts";
-import { requestValidator } from "./request-validator.ts";
+import type { CallRules } from "./router-options.ts";
 
 /** How to find answers of a method that are there already. */
 export interface AtHand {
@@ -29,13 +27,16 @@ export type FindAtHand = (method: DescMethod, request: Message) => Message | und
  *
  * @throws Error for a method that not everybody may call, or that is no read
  */
-export function createFindAtHand(all: readonly AtHand[], metrics: Metrics | undefined): FindAtHand {
+export function createFindAtHand(
+  all: readonly AtHand[],
+  { metrics, isPublicRead, validator }: Pick<CallRules, "isPublicRead" | "validator" | "metrics">,
+): FindAtHand {
   const finders = new Map(all.map(({ method, find }) => [method, find]));
   for (const method of finders.keys())
     if (!isPublicRead(method)) throw new Error(`${method.name} is no read that anybody may make`);
   return (method, request) => {
     const find = finders.get(method);
-    if (find === undefined || requestValidator.validate(method.input, request).kind !== "valid") return undefined;
+    if (find === undefined || validator.validate(method.input, request).kind !== "valid") return undefined;
     const startedAt = performance.now();
     const answer = find(request);
     if (answer !== undefined)

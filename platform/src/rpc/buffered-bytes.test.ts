@@ -9,7 +9,7 @@ import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
 import { BufferedBytes } from "./buffered-bytes.ts";
 import type { ServerOptions } from "./server.ts";
-import { openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 const mebibyte = 1_048_576;
 const total = 4 * mebibyte;
@@ -36,8 +36,7 @@ async function openPort(options: Partial<ServerOptions> = {}) {
 /** A port that forwards to another process with a budget of its own. */
 async function openForwardingPort() {
   const behind = await openTestPort({ hosted: () => routes, isPublic: false, bufferedBytes: new BufferedBytes(0) });
-  const neighbours = [{ name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${behind.port}`] }];
-  return await openPort({ hosted: () => undefined, neighbours });
+  return await openPort(forwarding(`http://127.0.0.1:${behind.port}`));
 }
 
 interface Answer {

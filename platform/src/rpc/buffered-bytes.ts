@@ -11,8 +11,8 @@ import {
 } from "@shop/http-port";
 import { DomainError } from "../errors.ts";
 import { FairShares } from "../limits/fair-shares.ts";
-import type { Metrics } from "../metrics/metrics.ts";
 import { toConnectError } from "./errors.ts";
+import type { PortMetrics } from "./port-metrics.ts";
 
 /**
  * What a chunk takes besides its bytes, rounded up: 200,000 copies of 16 bytes took 719 bytes each of resident memory in Node 24.21,
@@ -122,7 +122,7 @@ export function createHoldBytes({
   readonly bufferedBytes: BufferedBytes;
   readonly isPublic: boolean;
   readonly trustsProxy: TrustsProxy;
-  readonly metrics: Metrics | undefined;
+  readonly metrics: PortMetrics | undefined;
 }): HoldBytes {
   const onRefused = (what: "request" | "answer") => metrics?.bytesRefused(what);
   return (headers, connection, domain, maxBytes = Number.POSITIVE_INFINITY) =>

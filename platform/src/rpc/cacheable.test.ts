@@ -3,7 +3,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { describe, expect, test } from "vitest";
-import { openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 const forAnybody = "public, max-age=1, stale-while-revalidate=5";
 const rest = "/.well-known/jwks.json";
@@ -15,8 +15,7 @@ const shapes = {
   "answers itself": async (service: Hosted) => urlOf(await openHost(service, true)),
   forwards: async (service: Hosted) => {
     const url = urlOf(await openHost(service, false));
-    const neighbours = services.map((one) => ({ name: "test", service: one, urls: [url] }));
-    return urlOf(await openTestPort({ services, neighbours, corsOrigins, hosted: () => undefined }));
+    return urlOf(await openTestPort({ services, corsOrigins, ...forwarding(url, services) }));
   },
 };
 type Hosted = (router: ConnectRouter) => void;

@@ -2,10 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { internalCredentialHeader } from "../auth/service-credentials.ts";
-import { isDependencyLost } from "../dependency-lost.ts";
+import { internalCredentialHeader } from "@shop/http-port";
 import { currentTraceparent, traceparentHeader } from "../trace.ts";
 import { isRead } from "./deadlines.ts";
+import { isUnavailable } from "./errors.ts";
 import { createInMemoryTransport } from "./in-memory.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { Silence } from "./silence.ts";
@@ -108,7 +108,7 @@ function firstThatAnswers(transports: readonly Transport[]): Transport {
       } catch (error) {
         if (error instanceof AggregateError) throw error.errors[0];
         const timeIsUp = ConnectError.from(error).code === Code.DeadlineExceeded;
-        if (timeIsUp || !isDependencyLost(error)) throw error;
+        if (timeIsUp || !isUnavailable(error)) throw error;
         return await ask(next);
       } finally {
         done.abort();

@@ -3,8 +3,8 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { type AnyRequest, type AnyResponse, contain } from "@shop/http-port";
 import type { DomainError } from "../errors.ts";
-import type { Metrics } from "../metrics/metrics.ts";
 import { toConnectError } from "./errors.ts";
+import type { PortMetrics } from "./port-metrics.ts";
 import { writeProtocolError } from "./protocol-error.ts";
 
 /** Who asks again as soon as it is refused, whatever it was told, would else take up the time of what was let in. */
@@ -26,7 +26,7 @@ export interface EarlyRefusals {
 
 export function createEarlyRefusals(port: {
   refusal(method: DescMethod): DomainError | undefined;
-  readonly metrics: Metrics | undefined;
+  readonly metrics: PortMetrics | undefined;
 }): EarlyRefusals {
   /** Made once for an error that refuses many. */
   const told = new WeakMap<DomainError, ConnectError>();

@@ -2,10 +2,12 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { boundedError } from "@shop/rest";
-import { isDependencyLost } from "../dependency-lost.ts";
 import { DomainError, type ErrorKind, type FieldViolation } from "../errors.ts";
 
 type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
+
+/** Whether an error means that a database, a bus or another service is unreachable, rather than that the work is wrong. */
+export type IsDependencyLost = (error: unknown) => boolean;
 
 const codes: Record<ErrorKind, Code> = {
   invalid_argument: Code.InvalidArgument,
@@ -24,15 +26,31 @@ const codes: Record<ErrorKind, Code> = {
  * What the caller of a failed method gets, whatever the handler threw. `domain` names who says so (ErrorInfo.domain).
  * Anything that was not thrown for the caller is hidden behind `internal`; the cause stays on the error for the log.
  */
-export function toConnectError(error: unknown, domain: string): ConnectError {
-  return boundedError(told(error, domain));
+export function toConnectError(error: unknown, domain: string, isDependencyLost?: IsDependencyLost): ConnectError {
+  return boundedError(told(error, domain, isDependencyLost));
 }
 
-function told(error: unknown, domain: string): ConnectError {
+function told(error: unknown, domain: string, isDependencyLost?: IsDependencyLost): ConnectError {
   if (error instanceof DomainError) return fromDomainError(error, domain);
   if (error instanceof ConnectError) return withBadRequest(error, domain);
-  if (isDependencyLost(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
+  if (isDependencyLost?.(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
+
+/** What Node says of a socket that is gone; drivers let it through at times. */
+const socketCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ERR_STREAM_DESTROYED"]);
+
+/** Whether an error says that another service, or a socket, is unavailable just now. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof DomainError) return error.kind === "unavailable";
+  // Connect calls a connection that broke aborted or internal.
+  if (error instanceof ConnectError)
+    return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || isSocketError(error.cause);
+  return isSocketError(error);
+}
+
+function isSocketError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && socketCodes.has(String(error.code));
 }
 
 /** A part was lost during the call: what was asked may have been done. */
@@ -41,24 +59,31 @@ export function dependencyLost(message: string, cause?: unknown): DomainError {
 }
 
 /** Turns what a handler throws into what its caller gets. The innermost interceptor but one: validation runs inside. */
-export function errorsInterceptor(): Interceptor {
+export function errorsInterceptor(isDependencyLost?: IsDependencyLost): Interceptor {
   return (next) => async (request) => {
     try {
       const response = await next(request);
       if (!response.stream) return response;
-      return { ...response, message: mapStreamErrors(response.message, request.service.file.proto.package) };
+      return {
+        ...response,
+        message: mapStreamErrors(response.message, request.service.file.proto.package, isDependencyLost),
+      };
     } catch (error) {
-      throw toConnectError(error, request.service.file.proto.package);
+      throw toConnectError(error, request.service.file.proto.package, isDependencyLost);
     }
   };
 }
 
 // A stream fails while it is read, long after `next` has returned.
-async function* mapStreamErrors<Message>(messages: AsyncIterable<Message>, domain: string): AsyncIterable<Message> {
+async function* mapStreamErrors<Message>(
+  messages: AsyncIterable<Message>,
+  domain: string,
+  isDependencyLost: IsDependencyLost | undefined,
+): AsyncIterable<Message> {
   try {
     yield* messages;
   } catch (error) {
-    throw toConnectError(error, domain);
+    throw toConnectError(error, domain, isDependencyLost);
   }
 }
 

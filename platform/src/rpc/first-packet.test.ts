@@ -5,7 +5,7 @@ import { endHeaders, endStream, frame, headerBlock, opening, reset } from "@shop
 import { describe, expect, test } from "vitest";
 import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
-import { openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 const list = `/${DeadLetterService.typeName}/ListDeadLetters`;
 const requests: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -32,8 +32,8 @@ describe.each(["hosted", "forwarded"])(
     test.each(Object.keys(ends))("%s", async (end) => {
       const metrics = createMetrics(silentLog);
       const hosted = await openTestPort({ metrics });
-      const forwarding = { metrics, hosted: () => undefined, neighbours: [neighbourAt(hosted.port)] };
-      const { port } = kind === "hosted" ? hosted : await openTestPort(forwarding);
+      const forwards = { metrics, ...forwarding(`http://127.0.0.1:${hosted.port}`) };
+      const { port } = kind === "hosted" ? hosted : await openTestPort(forwards);
       for (const fields of Object.values(requests)) {
         for (const expectation of [{}, { expect: "100-continue" }, { expect: "the impossible" }]) {
           for (const flags of [endHeaders, endHeaders | endStream]) {
@@ -50,10 +50,6 @@ describe.each(["hosted", "forwarded"])(
     });
   },
 );
-
-function neighbourAt(port: number) {
-  return { name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] };
-}
 
 /** Sends the bytes in one packet, and leaves once they have been answered with anything. */
 async function attack(port: number, bytes: Buffer): Promise<void> {

@@ -11,7 +11,7 @@ import {
   ListDeadLettersResponseSchema,
 } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { describe, expect, test } from "vitest";
-import { openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 const path = "/shop.common.v1.DeadLetterService/ListDeadLetters";
 const text = { "content-type": "application/grpc-web-text" };
@@ -30,8 +30,7 @@ const ports = {
     (await openTestPort({ hosted: () => routes, leanCalls: false })).port,
   "where it is forwarded": async () => {
     const { port } = await openTestPort({ hosted: () => routes, isPublic: false });
-    const neighbours = [{ name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] }];
-    return (await openTestPort({ hosted: () => undefined, neighbours })).port;
+    return (await openTestPort(forwarding(`http://127.0.0.1:${port}`))).port;
   },
 };
 

@@ -17,9 +17,9 @@ import {
 } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { expect, test, vi } from "vitest";
 import { DomainError } from "../errors.ts";
-import { silentLog } from "../testing/index.ts";
 import { createInMemoryTransport } from "./in-memory.ts";
 import { createRouterOptions } from "./router-options.ts";
+import { testRules } from "./testing/test-port.ts";
 
 /** What the method does, by the page token that it is called with. */
 const scenarios: Record<string, (context: HandlerContext) => unknown> = {
@@ -50,12 +50,10 @@ const routes = (router: ConnectRouter) =>
   });
 
 const called = createRouterOptions(
-  async (_method, header) => {
+  testRules(async (_method, header) => {
     if (header.get("x-asked") === "by a stranger") throw new DomainError("permission_denied", "STRANGER", "who is it?");
     return { kind: "service", name: "test" };
-  },
-  silentLog,
-  undefined,
+  }),
 );
 const asking: Interceptor = (next) => async (request) => {
   if (!request.header.has("x-asked")) request.header.set("x-asked", "by the interceptor");

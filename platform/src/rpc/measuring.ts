@@ -1,10 +1,10 @@
 import { ConnectError, type Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { Metrics } from "../metrics/metrics.ts";
+import type { PortMetrics } from "./port-metrics.ts";
 import { whenEnded } from "./when-ended.ts";
 
 /** Measures every call from when it passed the gate to the end of its answer. Outside of what maps errors to codes. */
-export function measuringInterceptor(metrics: Metrics): Interceptor {
+export function measuringInterceptor(metrics: PortMetrics): Interceptor {
   return (next) => async (request) => {
     const startedAt = performance.now();
     const method = `${request.service.typeName}/${request.method.name}`;

@@ -1,7 +1,7 @@
 import type { NetworkError } from "@shop/http-port";
 import type { Logger } from "../log.ts";
-import type { Metrics } from "../metrics/metrics.ts";
 import { rateLimitedLog } from "../rate-limited-log.ts";
+import type { PortMetrics } from "./port-metrics.ts";
 
 /** Counts what breaks on connections and logs some of it: exceptions are bugs of ours, errors are what peers do. */
 export function reportNetworkErrors({
@@ -9,7 +9,7 @@ export function reportNetworkErrors({
   metrics,
 }: {
   readonly log: Pick<Logger, "error" | "info">;
-  readonly metrics: Partial<Pick<Metrics, "networkError">> | undefined;
+  readonly metrics: Partial<Pick<PortMetrics, "networkError">> | undefined;
 }): (error: NetworkError) => void {
   const logException = rateLimitedLog<NetworkError>(({ on, error }, times) =>
     log.error({ on, err: error, times }, "an exception was contained"),

@@ -5,14 +5,11 @@ import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect
 import { ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { expect, onTestFinished, test } from "vitest";
-import { openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 /** A port in front of a service that is hosted at `url`. */
 async function openGateway(url: string): Promise<string> {
-  const { port } = await openTestPort({
-    hosted: () => undefined,
-    neighbours: [{ name: "test", service: DeadLetterService, urls: [url] }],
-  });
+  const { port } = await openTestPort(forwarding(url));
   return `http://127.0.0.1:${port}`;
 }
 

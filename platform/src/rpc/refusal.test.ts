@@ -7,7 +7,7 @@ import { DomainError } from "../errors.ts";
 import { createMetrics } from "../metrics/metrics.ts";
 import { silentLog } from "../testing/index.ts";
 import { createRouterOptions } from "./router-options.ts";
-import { openTestPort } from "./testing/test-port.ts";
+import { openTestPort, testRules } from "./testing/test-port.ts";
 
 async function start() {
   const busy = new DomainError("resource_exhausted", "BUSY", "too much just now", { retryAfterMs: 1_500 });
@@ -23,7 +23,7 @@ async function start() {
     hosted: () => routes,
     refusal: (method) => (method === DeadLetterService.method.redriveDeadLetter ? busy : undefined),
     metrics,
-    routerOptions: createRouterOptions(authorize, silentLog, metrics),
+    routerOptions: createRouterOptions(testRules(authorize, metrics)),
     authorize,
   });
   return { url: `http://127.0.0.1:${port}`, metrics, reached: () => reached };

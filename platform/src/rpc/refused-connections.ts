@@ -1,7 +1,7 @@
 import type { RefusedConnection } from "@shop/http-port";
 import type { Logger } from "../log.ts";
-import type { Metrics } from "../metrics/metrics.ts";
 import { rateLimitedLog } from "../rate-limited-log.ts";
+import type { PortMetrics } from "./port-metrics.ts";
 
 /** Counts connections that are refused, and logs some of them. */
 export function reportRefusedConnections({
@@ -9,7 +9,7 @@ export function reportRefusedConnections({
   metrics,
 }: {
   readonly log: Pick<Logger, "warn">;
-  readonly metrics: Metrics | undefined;
+  readonly metrics: PortMetrics | undefined;
 }): (refusal: RefusedConnection) => void {
   const logRefusal = rateLimitedLog<RefusedConnection>((refusal, refused) =>
     log.warn({ ...refusal, refused }, "too many connections"),

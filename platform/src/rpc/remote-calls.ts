@@ -1,37 +1,34 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   clientAddressHeader,
   createListenerGuard,
   forwardingCredentialHeader,
-  type HoldBytes,
+  internalCredentialHeader,
   NodeHeaders,
 } from "@shop/http-port";
-import type { RestInvoke } from "@shop/rest";
-import { internalCredentialHeader } from "../auth/service-credentials.ts";
 import { DomainError } from "../errors.ts";
-import type { Logger } from "../log.ts";
-import type { Metrics } from "../metrics/metrics.ts";
-import type { Authorize } from "./access.ts";
-import type { Caller } from "./caller.ts";
 import type { Neighbour } from "./clients.ts";
 import { callerTimeoutMs, forwardingTimeoutMs, unansweredMessage } from "./deadlines.ts";
 import { dependencyLost, toConnectError } from "./errors.ts";
 import { createForeignCalls } from "./foreign-calls.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
+import type { Forwarding, ForwardingPort, OpenForwarding } from "./forwarding.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
 import { tellForwarded } from "./request-head.ts";
-import type { RouterOptions } from "./router-options.ts";
 
-/** Calls to services that are hosted elsewhere. */
-export interface RemoteCalls {
-  /** Whether it is known where calls of the method go, and whoever answers there understands REST if it came so. */
-  carries(method: DescMethod, isRest: boolean): boolean;
-  /** Lets the call through the gate, then carries it over as bytes. Never rejects. */
-  call(method: DescMethod, caller: Caller): Promise<void>;
-  /** Lets the call through the gate, then makes it anew: for REST, which foreign neighbours don't speak. */
-  readonly invoke: RestInvoke;
-  close(): void;
+export interface Upstreams {
+  readonly neighbours: readonly Neighbour[];
+  /**
+   * Whether they are no ports of this platform: they know no REST, and perhaps nothing but gRPC. Calls that they would not
+   * understand are then decoded here and made anew. False by default.
+   */
+  readonly areForeign?: boolean;
+  /**
+   * The credential, for a module, under which forwarded requests say who the client is. Absent when upstreams are no parts of
+   * the platform: they can read X-Forwarded-For.
+   */
+  readonly credentialFor?: (audience: string) => string;
 }
 
 const noAnswers: Readonly<Record<NoAnswer, (method: DescMethod) => DomainError>> = {
@@ -42,22 +39,15 @@ const noAnswers: Readonly<Record<NoAnswer, (method: DescMethod) => DomainError>>
   unanswered: (method) => dependencyLost(unansweredMessage(method)),
 };
 
-export function createRemoteCalls(options: {
-  readonly services: readonly DescService[];
-  readonly neighbours: readonly Neighbour[];
-  readonly foreignNeighbours: boolean;
-  readonly routerOptions: RouterOptions;
-  readonly authorize: Authorize;
-  readonly holdBytes: HoldBytes;
-  /** By module. Absent where upstreams are told nothing but X-Forwarded-For. */
-  readonly forwardingCredentialFor: ((audience: string) => string) | undefined;
-  readonly stopping: AbortSignal;
-  readonly log: Logger;
-  readonly metrics: Metrics | undefined;
-}): RemoteCalls {
-  const { forwardingCredentialFor } = options;
+/** Forwards calls of the services that a port exposes and does not host. */
+export function forwardTo(upstreams: Upstreams): OpenForwarding {
+  return (port) => createForwarding(upstreams, port);
+}
+
+function createForwarding(upstreams: Upstreams, options: ForwardingPort): Forwarding {
+  const { credentialFor } = upstreams;
   const exposed = new Set(options.services.map((service) => service.typeName));
-  const neighbours = options.neighbours.filter(({ service }) => exposed.has(service.typeName));
+  const neighbours = upstreams.neighbours.filter(({ service }) => exposed.has(service.typeName));
   const names = new Map(neighbours.map(({ service, name }) => [service.typeName, name]));
   const onFailure = ({ replica, error }: ForwardFailure) =>
     options.log.warn({ replica, err: error }, "a replica did not answer");
@@ -69,7 +59,7 @@ export function createRemoteCalls(options: {
     onFailure,
   });
   const foreign = new Map(
-    (options.foreignNeighbours ? neighbours : []).map((neighbour) => [
+    (upstreams.areForeign ? neighbours : []).map((neighbour) => [
       neighbour.service.typeName,
       createForeignCalls(neighbour, options.routerOptions.readMaxBytes, onFailure),
     ]),
@@ -109,10 +99,10 @@ export function createRemoteCalls(options: {
           const message = failure === "unreachable" ? unreachableMessage : unansweredMessage(method);
           return new ConnectError(message, Code.Unavailable);
         },
-        ...(forwardingCredentialFor && {
+        ...(credentialFor && {
           setRequestHeaders: {
             [clientAddressHeader]: String(headers[clientAddressHeader]),
-            [forwardingCredentialHeader]: forwardingCredentialFor(names.get(method.parent.typeName)!),
+            [forwardingCredentialHeader]: credentialFor(names.get(method.parent.typeName)!),
           },
         }),
         ...(!isUnary && { stop: options.stopping }),
@@ -134,6 +124,7 @@ export function createRemoteCalls(options: {
       if (foreigner === undefined) throw new Error(`${method.parent.typeName} speaks REST itself`);
       return await foreigner.invoke(method, call);
     },
+    addForwardedHeaders: tellForwarded,
     close() {
       forwarder.close();
       for (const calls of foreign.values()) calls.close();

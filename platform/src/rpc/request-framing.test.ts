@@ -1,12 +1,11 @@
 import { once } from "node:events";
 import * as net from "node:net";
 import { text } from "node:stream/consumers";
-import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { endHeaders, endStream, frame, frameTypes, literal, opening } from "@shop/http-port/testing/http2-frames";
 import fc from "fast-check";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { answerOf, type RecordedRequest, RecordingUpstream, readRequests } from "./testing/recording-upstream.ts";
-import { openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 const list = "/admin/dead-letters";
 const rpc = "/shop.common.v1.DeadLetterService/ListDeadLetters";
@@ -19,8 +18,7 @@ let ownPort: number;
 beforeEach(async () => {
   upstream = new RecordingUpstream();
   onTestFinished(() => upstream.close());
-  const neighbours = [{ name: "dead-letters", service: DeadLetterService, urls: [await upstream.listen()] }];
-  ({ port } = await openTestPort({ hosted: () => undefined, neighbours }));
+  ({ port } = await openTestPort(forwarding(await upstream.listen())));
   ({ port: ownPort } = await openTestPort());
 });
 

@@ -13,6 +13,7 @@ import { silentLog } from "../testing/index.ts";
 import { barePort } from "./bare-port.ts";
 import { createRouterOptions } from "./router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "./server.ts";
+import { forwarding, testRules } from "./testing/test-port.ts";
 
 const services: readonly DescService[] = [DeadLetterService, TokenKeyService];
 const reached = (name: string) => () => {
@@ -50,12 +51,11 @@ beforeAll(async () => {
       name: "test",
       services,
       isPublic: true,
-      forwardingCredentialFor: (audience) => `a credential for ${audience}`,
       hosted: () => routes,
       refusal: (method) => (method === refused ? overloaded : undefined),
       leanCalls: true,
       reflection: true,
-      routerOptions: createRouterOptions(authorize, silentLog, undefined),
+      routerOptions: createRouterOptions(testRules(authorize)),
       authorize,
       log: silentLog,
       ...options,
@@ -77,12 +77,12 @@ beforeAll(async () => {
   await once(recorder.listen(0, "127.0.0.1"), "listening");
   const recorded = portOf(recorder);
   servers.push({ name: "recorder", port: recorded, close: async () => void recorder.close() });
-  const neighbours = services.map((service) => ({ name: "test", service, urls: [`http://127.0.0.1:${recorded}`] }));
+  const forwards = forwarding(`http://127.0.0.1:${recorded}`, services);
   const shapes: Record<string, Partial<ServerOptions>> = {
     "one process, fast path": {},
     "one process, fallback": { leanCalls: false },
-    "split, fast path": { hosted: () => undefined, neighbours },
-    "split, fallback": { hosted: () => undefined, neighbours, leanCalls: false },
+    "split, fast path": forwards,
+    "split, fallback": { ...forwards, leanCalls: false },
   };
   for (const [name, options] of Object.entries(shapes)) {
     const port = await open(options);

@@ -1,4 +1,10 @@
-import { type DescMessage, getOption, type MessageShape, type MessageValidType } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  getOption,
+  type Message,
+  type MessageShape,
+  type MessageValidType,
+} from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import {
   createValidator,
@@ -10,13 +16,14 @@ import {
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import { cutText, madeOnce, maxQuotedCharacters, maxViolations } from "@shop/rest";
 import type { FieldViolation } from "../errors.ts";
-import { currencyViolations } from "./request-currencies.ts";
-import { textViolations } from "./request-text.ts";
 import { matchesPattern } from "./schema-regexp.ts";
 import { measure } from "./size-rules.ts";
 
 const untilFirst = createValidator({ regexMatch: matchesPattern, failFast: true });
 const thorough = createValidator({ regexMatch: matchesPattern });
+
+/** A rule besides those of protovalidate: the violations that a message has of it. */
+export type MessageRule = (schema: DescMessage, message: Message) => readonly Violation[];
 
 /** Of a larger message not every mistake is looked for, which would take as long as its caller likes. */
 const thoroughUpTo = { values: 512, length: 16_384 };
@@ -25,25 +32,28 @@ const thoroughUpTo = { values: 512, length: 16_384 };
  * Checks requests by the rules in the schema, and stops at 20 violations. Of a large message they are the fields that are larger
  * than they may be, which are not looked into, or else the first one. Of a text that does not match its pattern protovalidate shows the pattern; here the caller reads what the schema says
  * about it in words.
+ *
+ * @param rules of one's own, checked in a message that keeps all rules of protovalidate
  */
-export const requestValidator: Validator = {
-  validate: (schema, message) =>
-    madeOnce(message, untilFirst, () => {
-      const result = untilFirst.validate(schema, message);
-      if (result.kind === "valid") return invalidOtherwise(schema, message) ?? result;
-      if (result.kind !== "invalid") return result;
-      const violations = allViolations(schema, message, result.violations).slice(0, maxViolations).map(toldOf);
-      return { ...result, violations, error: new ValidationError(violations) };
-    }),
-};
+export function createRequestValidator(rules: readonly MessageRule[]): Validator {
+  return {
+    validate: (schema, message) =>
+      madeOnce(message, rules, () => {
+        const result = untilFirst.validate(schema, message);
+        if (result.kind === "valid") return invalidOtherwise(rules, schema, message) ?? result;
+        if (result.kind !== "invalid") return result;
+        const violations = allViolations(schema, message, result.violations).slice(0, maxViolations).map(toldOf);
+        return { ...result, violations, error: new ValidationError(violations) };
+      }),
+  };
+}
 
-/** Rules of the platform's own, of a message that is sound otherwise. */
 function invalidOtherwise<Desc extends DescMessage>(
+  rules: readonly MessageRule[],
   schema: Desc,
   message: MessageShape<Desc>,
 ): ValidationResult<MessageValidType<Desc>, MessageShape<Desc>> | undefined {
-  const broken = [...textViolations(schema, message), ...currencyViolations(schema, message)];
-  const violations = broken.slice(0, maxViolations);
+  const violations = rules.flatMap((rule) => rule(schema, message)).slice(0, maxViolations);
   if (violations.length === 0) return undefined;
   return { kind: "invalid", message, error: new ValidationError(violations), violations };
 }
@@ -87,10 +97,11 @@ function inWords(violation: Violation): string | undefined {
  * the whole being refused (buf.validate's IGNORE_ALWAYS).
  */
 export function createMessageCheck<Desc extends DescMessage>(
+  validator: Validator,
   schema: Desc,
 ): (message: MessageShape<Desc>) => FieldViolation[] {
   return (message) => {
-    const result = requestValidator.validate(schema, message);
+    const result = validator.validate(schema, message);
     if (result.kind === "valid") return [];
     if (result.kind === "error") throw result.error;
     return result.violations.map((violation) => {

@@ -22,19 +22,17 @@ import { createTranscoder, handleNodeRequest, withHttpStatus } from "@shop/rest"
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, type FastifyServerFactory } from "fastify";
 import type { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { Metrics } from "../metrics/metrics.ts";
-import type { Authorize } from "./access.ts";
 import { addApiDocs } from "./api-docs.ts";
 import type { FindAtHand } from "./at-hand.ts";
+import type { Authorize } from "./authorize.ts";
 import { type BufferedBytes, createHoldBytes } from "./buffered-bytes.ts";
-import { isPublicRead } from "./cacheable.ts";
 import { callMethods, collectMethods } from "./call-methods.ts";
 import { connectionOf, nodeCaller } from "./caller.ts";
 import { checkMessages } from "./checked-messages.ts";
-import type { Neighbour } from "./clients.ts";
 import { allowOrigins } from "./cors.ts";
 import { createEarlyRefusals } from "./early-refusals.ts";
 import { toConnectError } from "./errors.ts";
+import { nothingForwarded, type OpenForwarding } from "./forwarding.ts";
 import { createGreet, type Greet } from "./greet.ts";
 import { answerAsBinary, isGrpcWebText } from "./grpc-web-text.ts";
 import { addHealth, healthRoutes } from "./health.ts";
@@ -43,13 +41,12 @@ import { listenFailure } from "./listen-failure.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
+import type { PortMetrics } from "./port-metrics.ts";
 import { portRefusals } from "./port-refusals.ts";
 import { writeMethodNotAllowed, writeProtocolError } from "./protocol-error.ts";
 import { readableMessages } from "./readable-messages.ts";
 import { reflectionRoutes, reflectionServices } from "./reflection.ts";
 import { reportRefusedConnections } from "./refused-connections.ts";
-import { createRemoteCalls } from "./remote-calls.ts";
-import { tellForwarded } from "./request-head.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { allowedInstead, createRouting, type Destination, type Routing } from "./routing.ts";
 import { createShortWay, type ShortWay } from "./short-way.ts";
@@ -76,25 +73,16 @@ export interface ServerOptions {
   readonly bufferedBytes: BufferedBytes;
   /** What the port is described by in OpenAPI, in JSON; undefined for a port that does not describe itself. */
   readonly openApi: Uint8Array | undefined;
-  /**
-   * The credential, for a module, under which forwarded requests say who the client is. Absent when upstreams are no parts of
-   * the platform: they can read X-Forwarded-For.
-   */
-  readonly forwardingCredentialFor: ((audience: string) => string) | undefined;
   /** Of a port that is not public: whether this is the credential of a service that is believed about clients' addresses. */
   readonly trustsForwarder: (credential: string) => boolean;
-  /** How to register a service that is hosted in this process; the others are forwarded to their neighbours. */
+  /** How to register a service that is hosted in this process; calls of the others are forwarded. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
   refusal(method: DescMethod): DomainError | undefined;
   /** Counts connections and calls that are refused before they are read; the rest is counted by the interceptors. */
-  readonly metrics: Metrics | undefined;
-  readonly neighbours: readonly Neighbour[];
-  /**
-   * Whether neighbours are no ports of this platform: they know no REST, and perhaps nothing but gRPC. Calls that they would not
-   * understand are then decoded here and made anew.
-   */
-  readonly foreignNeighbours: boolean;
+  readonly metrics: PortMetrics | undefined;
+  /** How calls of services reach the processes that host them; absent for a port that hosts all it exposes. */
+  readonly forwarding?: OpenForwarding;
   /** How REST calls the fields of its answers; "proto" if absent. */
   readonly jsonNames?: "proto" | "lowerCamelCase";
   /** Whether callers can ask what the services are. */
@@ -136,7 +124,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
   const holdBytes = createHoldBytes(options);
-  const remote = createRemoteCalls({ ...options, holdBytes });
+  const remote = options.forwarding?.({ ...options, holdBytes }) ?? nothingForwarded;
   const specs = collectMethods(routes);
   const invokeHosted = callMethods(specs, options.routerOptions);
   const transcoder = createTranscoder({
@@ -195,7 +183,12 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
       return;
     }
     // Compressed as the caller likes; REST is not.
-    if (options.isPublic && request.method === "GET" && destination.rest === undefined && isPublicRead(method)) {
+    if (
+      options.isPublic &&
+      request.method === "GET" &&
+      destination.rest === undefined &&
+      options.routerOptions.isPublicRead?.(method)
+    ) {
       const others = reply.getHeader("vary");
       reply.header("vary", others === undefined ? "Accept-Encoding" : `${others}, Accept-Encoding`);
     }
@@ -235,7 +228,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     } else if (isForwarded(destination)) {
       await remote.call(destination.method, nodeCaller(request, response));
     } else {
-      if (destination.kind === "method" && !isHosted(destination.method)) tellForwarded(request);
+      if (destination.kind === "method" && !isHosted(destination.method)) remote.addForwardedHeaders(request);
       await handleNodeRequest(transcoder, request, response, {}, destination.rest, heldFor(request, destination));
     }
   }
@@ -258,7 +251,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   }
   function isForwarded(destination: Destination): destination is Destination & { kind: "method" } {
     if (destination.kind !== "method" || isHosted(destination.method)) return false;
-    return destination.rest === undefined || !options.foreignNeighbours;
+    return destination.rest === undefined || remote.carries(destination.method, true);
   }
 
   await app.listen({ host: options.host, port: options.port }).catch((error) => {

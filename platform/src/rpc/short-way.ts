@@ -9,11 +9,11 @@ import type { FindAtHand } from "./at-hand.ts";
 import { keptByAnybody } from "./cacheable.ts";
 import { connectionOf, http2Caller, nodeCaller } from "./caller.ts";
 import type { EarlyRefusals } from "./early-refusals.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { Greet } from "./greet.ts";
 import { createLeanCalls, type LeanCalls } from "./lean/lean-calls.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
-import type { RemoteCalls } from "./remote-calls.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { Routing } from "./routing.ts";
 
@@ -38,7 +38,7 @@ export function createShortWay(port: {
   readonly greet: Greet;
   readonly corsOrigins: readonly string[];
   readonly findAtHand: FindAtHand;
-  readonly remote: RemoteCalls;
+  readonly remote: Forwarding;
   readonly earlyRefusals: EarlyRefusals;
   readonly holdBytes: HoldBytes;
   hosted(service: DescService): unknown;

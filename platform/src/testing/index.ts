@@ -11,7 +11,7 @@ import { newId } from "../ids.ts";
 import { createLimits, type Limits } from "../limits/limits.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { connectRedis, type Redis } from "../redis.ts";
-import { rememberCaller } from "../rpc/access.ts";
+import { rememberCaller } from "../rpc/authorize.ts";
 
 export { type Plan, watchPlans } from "./watch-plans.ts";
 

@@ -9,12 +9,11 @@ import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService, ListDeadLettersRequestSchema } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DomainError } from "../../errors.ts";
-import { silentLog } from "../../testing/index.ts";
 import { barePort } from "../bare-port.ts";
 import { createHoldBytes } from "../buffered-bytes.ts";
 import { collectMethods } from "../call-methods.ts";
 import { createRouterOptions } from "../router-options.ts";
-import { openTestPort } from "../testing/test-port.ts";
+import { forwarding, openTestPort, testRules } from "../testing/test-port.ts";
 import { createLeanCalls } from "./lean-calls.ts";
 
 const path = "/shop.common.v1.DeadLetterService/ListDeadLetters";
@@ -70,7 +69,7 @@ async function authorize(_method: unknown, header: Headers) {
   return { kind: "anonymous" } as const;
 }
 
-const routerOptions = createRouterOptions(authorize, silentLog, undefined);
+const routerOptions = createRouterOptions(testRules(authorize));
 
 /** The same port twice: with the short way, and without. */
 async function openPorts(): Promise<number[]> {
@@ -82,9 +81,8 @@ async function openPorts(): Promise<number[]> {
 /** Two ports before the same one, to which they forward: with the short way, and without. */
 async function openForwardingPorts(): Promise<number[]> {
   const { port } = await openTestPort({ hosted: () => routes, routerOptions, authorize, isPublic: false });
-  const neighbours = [{ name: "test", service: DeadLetterService, urls: [`http://127.0.0.1:${port}`] }];
   const open = async (leanCalls: boolean) =>
-    await openTestPort({ hosted: () => undefined, routerOptions, authorize, leanCalls, neighbours });
+    await openTestPort({ ...forwarding(`http://127.0.0.1:${port}`), routerOptions, authorize, leanCalls });
   return [(await open(true)).port, (await open(false)).port];
 }
 

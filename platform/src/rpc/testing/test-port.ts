@@ -1,9 +1,30 @@
+import type { DescService } from "@bufbuild/protobuf";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { onTestFinished } from "vitest";
+import { requestValidator } from "../../request-validator.ts";
 import { silentLog } from "../../testing/index.ts";
+import { isPublicRead } from "../access.ts";
+import type { Authorize } from "../authorize.ts";
 import { barePort } from "../bare-port.ts";
-import { createRouterOptions } from "../router-options.ts";
+import { forwardTo } from "../remote-calls.ts";
+import { type CallRules, createRouterOptions } from "../router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "../server.ts";
+
+/** The rules that a service's port has, for callers that `authorize` lets pass. */
+export function testRules(authorize: Authorize, metrics?: CallRules["metrics"]): CallRules {
+  return { authorize, isPublicRead, validator: requestValidator, log: silentLog, metrics };
+}
+
+/** What makes a port forward all calls of these services to the port at a URL. */
+export function forwarding(url: string, services: readonly DescService[] = [DeadLetterService]) {
+  return {
+    hosted: () => undefined,
+    forwarding: forwardTo({
+      neighbours: services.map((service) => ({ name: "test", service, urls: [url] })),
+      credentialFor: (audience) => `a credential for ${audience}`,
+    }),
+  } satisfies Partial<ServerOptions>;
+}
 
 /** A public port that anybody may call, for a service whose methods are not implemented; closed when the test ends. */
 export async function openTestPort(options: Partial<ServerOptions> = {}): Promise<RpcServer> {
@@ -13,11 +34,10 @@ export async function openTestPort(options: Partial<ServerOptions> = {}): Promis
     name: "test",
     services: [DeadLetterService],
     isPublic: true,
-    forwardingCredentialFor: (audience) => `a credential for ${audience}`,
     hosted: () => (router) => router.service(DeadLetterService, {}),
     leanCalls: true,
     reflection: true,
-    routerOptions: createRouterOptions(authorize, silentLog, options.metrics),
+    routerOptions: createRouterOptions(testRules(authorize, options.metrics)),
     authorize,
     log: silentLog,
     ...options,

@@ -9,8 +9,7 @@ import {
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { atHand, createFindAtHand, createRouterOptions, unchanging } from "@shop/platform";
-import { silentLog } from "@shop/platform/testing";
-import { openTestPort } from "@shop/platform/testing/port";
+import { openTestPort, testRules } from "@shop/platform/testing/port";
 import { describe, expect, test, vi } from "vitest";
 
 const productId = "product_01h455vb4pex5vsknk084sn02q";
@@ -29,12 +28,13 @@ async function openPort(isAtHand: boolean) {
   const called = vi.fn();
   const metrics = { called, connections() {}, refusedConnection() {} } as never;
   const authorize = async () => ({ kind: "anonymous" }) as const;
+  const rules = testRules(authorize, metrics);
   const { port } = await openTestPort({
     services: [InventoryService],
     hosted: () => (router) => router.service(InventoryService, { getProductByID: made }),
-    findAtHand: createFindAtHand([atHand(method, find)], metrics),
+    findAtHand: createFindAtHand([atHand(method, find)], rules),
     authorize,
-    routerOptions: createRouterOptions(authorize, silentLog, metrics),
+    routerOptions: createRouterOptions(rules),
   });
   return { url: `http://127.0.0.1:${port}`, made, find, called };
 }
@@ -121,7 +121,10 @@ describe("an answer at hand", () => {
 test("only a read that anybody may make can have answers at hand", () => {
   const { createProduct, listStockMovements } = InventoryService.method;
   for (const one of [createProduct, listStockMovements])
-    expect(() => createFindAtHand([atHand(one as unknown as typeof method, answer)], undefined)).toThrow(
-      `${one.name} is no read that anybody may make`,
-    );
+    expect(() =>
+      createFindAtHand(
+        [atHand(one as unknown as typeof method, answer)],
+        testRules(async () => ({})),
+      ),
+    ).toThrow(`${one.name} is no read that anybody may make`);
 });

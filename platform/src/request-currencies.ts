@@ -3,7 +3,7 @@ import { type Path, type ReflectMessage, reflect } from "@bufbuild/protobuf/refl
 import { Violation } from "@bufbuild/protovalidate";
 import { field as fieldRules, Ignore } from "@shop/gen/buf/validate/validate_pb";
 import { currency } from "@shop/gen/shop/common/v1/currency_pb";
-import { minorUnitDigits } from "../currencies.ts";
+import { minorUnitDigits } from "./currencies.ts";
 
 /** The currencies of a message, by the option `(shop.common.v1.currency)` of their fields, that ISO 4217 does not list. */
 export function currencyViolations<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Violation[] {
