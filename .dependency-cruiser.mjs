@@ -10,11 +10,12 @@ const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/";
 const doors = [
   "^gen/src/",
   "^client/src/index\\.ts$",
-  "^platform/src/(testing/)?index\\.ts$",
-  "^platform/src/rpc/openapi/document\\.ts$",
-  "^platform/src/rpc/testing/test-port\\.ts$",
-  "^platform/http-port/src/(index|testing/(http2-frames|readme-example))\\.ts$",
-  "^platform/rest/src/(index|testdata/descriptors)\\.ts$",
+  "^platform/[^/]+/src/index\\.ts$",
+  "^platform/openapi/src/document\\.ts$",
+  "^platform/runtime/src/testing/index\\.ts$",
+  "^platform/rpc-server/src/testing/test-port\\.ts$",
+  "^platform/http-port/src/testing/(http2-frames|readme-example)\\.ts$",
+  "^platform/rest/src/testdata/descriptors\\.ts$",
   "^services/[^/]+/src/(config|service)\\.ts$",
   "^gateway/src/(config|gateway)\\.ts$",
   "^tools/src/(infra/index|service-keys|shop-accounts)\\.ts$",
@@ -25,6 +26,21 @@ const layer = [
   "^services/[^/]+/src/((rpc|events|jobs|application|domain|adapters/[^/]+)/|(main|service|config)\\.ts$)",
   testFile,
 ];
+
+/** The packages of the platform from the bottom up, each with those that it may import; runtime, the topmost, may import all. */
+const platformPackages = {
+  core: [],
+  money: [],
+  "http-port": [],
+  rest: ["http-port"],
+  "rpc-server": ["core", "http-port", "rest"],
+  proxy: ["core", "http-port", "rest", "rpc-server"],
+  auth: ["core", "http-port", "rpc-server"],
+  openapi: ["rest", "rpc-server", "auth"],
+  mongo: ["core"],
+  cache: ["core"],
+  messaging: ["core", "rpc-server", "auth", "mongo"],
+};
 
 const drivers = "node_modules/(mongodb|bson|redis|@redis|ioredis|@nats-io)/";
 
@@ -74,22 +90,21 @@ const forbidden = [
     from: { path: "^platform/" },
     to: { path: "^gen/src/shop/", pathNot: "^gen/src/shop/common/" },
   },
-  {
-    name: "http-port-stands-alone",
-    comment:
-      "The port serves any application of Fastify: it knows HTTP, and nothing of calls, messages, stores or the bus.",
-    from: { path: "^platform/http-port/", pathNot: testFile },
-    to: { path: ["^(gen|client|platform|services|gateway|tools)/", drivers], pathNot: "^platform/http-port/" },
-  },
-  {
-    name: "rest-stands-alone",
-    comment:
-      "The google.api.http transcoder is to be publishable: it uses the protobuf and Connect libraries and the port.",
-    from: { path: "^platform/rest/" },
+  ...Object.entries(platformPackages).map(([name, below]) => ({
+    name: `${name}-imports-downward`,
+    comment: "A package of the platform is usable without those above it: docs/decisions/0042.",
+    from: { path: `^platform/${name}/`, pathNot: testFile },
     to: {
-      path: ["^(client|platform|services|gateway|tools)/", "^gen/src/shop/", drivers],
-      pathNot: "^platform/(rest|http-port)/",
+      path: "^(client|platform|services|gateway|tools)/",
+      pathNot: `^platform/(${[name, ...below].join("|")})/`,
     },
+  })),
+  {
+    name: "contracts-of-the-edge-are-public",
+    comment:
+      "What serves and forwards calls works for any service: of the generated code it may use what Google, Buf and gRPC define, and the shop's annotations of methods and fields.",
+    from: { path: "^platform/(http-port|rest|rpc-server|proxy)/", pathNot: testFile },
+    to: { path: "^gen/src/shop/", pathNot: "^gen/src/shop/common/v1/(text|pattern_message|resumption)_pb\\.ts$" },
   },
   {
     name: "rest-knows-no-framework",
@@ -98,14 +113,10 @@ const forbidden = [
     to: { path: "node_modules/(@fastify/|@connectrpc/connect-fastify/|fastify/)" },
   },
   {
-    name: "lean-stands-alone",
-    comment:
-      "Other users of Connect will want the short way for unary calls: it uses the protobuf and Connect libraries only.",
-    from: { path: "^platform/src/rpc/lean/", pathNot: testFile },
-    to: {
-      path: ["^platform/src/", "^gen/src/", "node_modules/(@fastify/|fastify/)"],
-      pathNot: "^platform/src/rpc/lean/",
-    },
+    name: "edge-knows-no-store",
+    comment: "What serves and forwards calls runs in a process without a database, a cache or a bus.",
+    from: { path: "^platform/(core|http-port|rest|rpc-server|proxy|openapi|auth)/", pathNot: testFile },
+    to: { path: drivers },
   },
   {
     name: "gateway-imports-no-service",
@@ -161,9 +172,9 @@ const forbidden = [
   {
     name: "domain-imports-only-domain",
     comment:
-      "Rules are pure functions on readonly data. Of the platform they may use errors, money and ids: tests/architecture/domain-imports.test.ts looks at the names.",
+      "Rules are pure functions on readonly data. Of the platform they may use errors, money and ids: tests/architecture/domain-imports.test.ts checks the names.",
     from: { path: "^services/([^/]+)/src/domain/", pathNot: testFile },
-    to: { pathNot: ["^services/$1/src/domain/", "^platform/src/index\\.ts$"] },
+    to: { pathNot: ["^services/$1/src/domain/", "^platform/(core|money)/src/index\\.ts$"] },
   },
   {
     name: "adapters-apart",

@@ -4,9 +4,18 @@ FROM node:24-slim AS dependencies
 WORKDIR /shop
 COPY package.json package-lock.json ./
 COPY gen/package.json gen/
-COPY platform/package.json platform/
+COPY platform/auth/package.json platform/auth/
+COPY platform/cache/package.json platform/cache/
+COPY platform/core/package.json platform/core/
 COPY platform/http-port/package.json platform/http-port/
+COPY platform/messaging/package.json platform/messaging/
+COPY platform/money/package.json platform/money/
+COPY platform/mongo/package.json platform/mongo/
+COPY platform/openapi/package.json platform/openapi/
+COPY platform/proxy/package.json platform/proxy/
 COPY platform/rest/package.json platform/rest/
+COPY platform/rpc-server/package.json platform/rpc-server/
+COPY platform/runtime/package.json platform/runtime/
 COPY gateway/package.json gateway/
 COPY services/users/package.json services/users/
 COPY services/inventory/package.json services/inventory/

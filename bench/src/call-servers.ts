@@ -1,20 +1,16 @@
 import { once } from "node:events";
 import { create, fromBinary, type MessageInitShape, toBinary, toJson } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type UntypedHandleCall } from "@grpc/grpc-js";
+import { isPublicRead } from "@shop/auth";
+import { createLogger } from "@shop/core";
 import {
   GetProductByIDRequestSchema,
   GetProductByIDResponseSchema,
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import {
-  barePort,
-  createLogger,
-  createRouterOptions,
-  forwardTo,
-  isPublicRead,
-  listen,
-  requestValidator,
-} from "@shop/platform";
+import { forwardTo } from "@shop/proxy";
+import { barePort, createRouterOptions, listen } from "@shop/rpc-server";
+import { requestValidator } from "@shop/runtime";
 import { taskOf } from "./part.ts";
 
 // Servers that answer GetProductByID with the same product, each in a process of its own: what remains is what a call costs.

@@ -1,4 +1,4 @@
-import { setting } from "@shop/platform";
+import { setting } from "@shop/core";
 import { z } from "zod";
 
 /** The environment of the gateway. */

@@ -1,4 +1,4 @@
-import { runProcess } from "@shop/platform";
+import { runProcess } from "@shop/runtime";
 import { startForwarder } from "./forwarder.ts";
 
 await runProcess(startForwarder);

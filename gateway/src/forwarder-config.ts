@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createFileRegistry, type DescService, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { checkRestRoutes, isBaseUrl, setting } from "@shop/platform";
+import { isBaseUrl, setting } from "@shop/core";
+import { createRestRoutes as checkRestRoutes } from "@shop/rest";
 import { z } from "zod";
 
 /** The environment of the forwarder. */

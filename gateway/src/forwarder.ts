@@ -1,5 +1,7 @@
 import { connect } from "node:net";
-import { barePort, createLogger, forwardTo, listen, readConfig } from "@shop/platform";
+import { createLogger, readConfig } from "@shop/core";
+import { forwardTo } from "@shop/proxy";
+import { barePort, listen } from "@shop/rpc-server";
 import { forwarderConfig, servicesOf } from "./forwarder-config.ts";
 
 /**

@@ -3,7 +3,7 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { defineModule } from "@shop/platform";
+import { defineModule } from "@shop/runtime";
 import { gatewayConfig } from "./config.ts";
 
 /** The public port: which services are exposed, and where they are when they are not in this process. */

@@ -1,4 +1,4 @@
-import { run } from "@shop/platform";
+import { run } from "@shop/runtime";
 import { gateway } from "./gateway.ts";
 
 await run([gateway]);

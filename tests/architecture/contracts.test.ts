@@ -9,8 +9,8 @@ import type { HttpRule } from "@shop/gen/google/api/http_pb";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
-import { sizesOf } from "@shop/platform";
 import { describe, expect, test } from "vitest";
+import { sizesOf } from "../../platform/rpc-server/src/pipeline/size-rules.ts";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
 /** Every file in gen/src/shop. */

@@ -22,8 +22,8 @@ function environmentReads(file: ts.SourceFile): string[] {
 
 describe("the environment is read in run() only", () => {
   test("process.env appears nowhere else in platform, services and gateway", () => {
-    const reads = sourceFiles(["{platform,services/*,gateway}/src/**/*.ts"]).flatMap(environmentReads);
-    expect(reads.filter((place) => !place.startsWith("platform/src/run.ts:"))).toEqual([]);
+    const reads = sourceFiles(["{platform/*,services/*,gateway}/src/**/*.ts"]).flatMap(environmentReads);
+    expect(reads.filter((place) => !place.startsWith("platform/runtime/src/run.ts:"))).toEqual([]);
     expect(reads).toHaveLength(1);
   });
 
@@ -56,9 +56,12 @@ interface ConfigSchema {
 
 /** The variables of every configuration schema of the platform, the services and the gateway. */
 async function configVariables(): Promise<Variable[]> {
-  const files = globSync(["platform/src/platform-config.ts", "services/*/src/config.ts", "gateway/src/config.ts"], {
-    cwd: repositoryRoot,
-  });
+  const files = globSync(
+    ["platform/runtime/src/platform-config.ts", "services/*/src/config.ts", "gateway/src/config.ts"],
+    {
+      cwd: repositoryRoot,
+    },
+  );
   const modules = await Promise.all(
     files.map((file) => import(pathToFileURL(join(repositoryRoot, file)).href) as Promise<Record<string, unknown>>),
   );

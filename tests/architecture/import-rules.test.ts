@@ -19,32 +19,32 @@ const planted: readonly Planted[] = [
     rule: "no-cycles",
     when: "two modules import each other",
     files: {
-      "platform/src/a.ts": 'import { b } from "./b.ts"; export const a = b;',
-      "platform/src/b.ts": 'import { a } from "./a.ts"; export const b = () => a;',
+      "platform/core/src/a.ts": 'import { b } from "./b.ts"; export const a = b;',
+      "platform/core/src/b.ts": 'import { a } from "./a.ts"; export const b = () => a;',
     },
   },
   {
     rule: "no-cycles",
     when: "two modules import each other's types",
     files: {
-      "platform/src/a.ts": 'import type { B } from "./b.ts"; export type A = B | 1;',
-      "platform/src/b.ts": 'import type { A } from "./a.ts"; export type B = A | 2;',
+      "platform/core/src/a.ts": 'import type { B } from "./b.ts"; export type A = B | 1;',
+      "platform/core/src/b.ts": 'import type { A } from "./a.ts"; export type B = A | 2;',
     },
   },
   {
     rule: "everything-resolves",
     when: "an import leads nowhere",
-    files: { "platform/src/a.ts": 'export * from "./nowhere.ts";' },
+    files: { "platform/core/src/a.ts": 'export * from "./nowhere.ts";' },
   },
   {
     rule: "gen-imports-nothing-of-ours",
     when: "generated code imports the platform",
-    files: { "gen/src/shop/orders/v1/order_pb.ts": 'export { DomainError } from "@shop/platform";' },
+    files: { "gen/src/shop/orders/v1/order_pb.ts": 'export { DomainError } from "@shop/core";' },
   },
   {
     rule: "client-runs-anywhere",
     when: "the client imports the platform",
-    files: { "client/src/a.ts": 'export { DomainError } from "@shop/platform";' },
+    files: { "client/src/a.ts": 'export { DomainError } from "@shop/core";' },
   },
   {
     rule: "client-runs-anywhere",
@@ -64,70 +64,62 @@ const planted: readonly Planted[] = [
   {
     rule: "platform-imports-no-business",
     when: "the platform imports a service",
-    files: { "platform/src/a.ts": 'export { orders } from "@shop/orders";' },
+    files: { "platform/runtime/src/a.ts": 'export { orders } from "@shop/orders";' },
   },
   {
     rule: "platform-imports-no-business",
     when: "a test of the platform imports the gateway",
-    files: { "platform/src/a.test.ts": 'import { gateway } from "@shop/gateway"; gateway;' },
+    files: { "platform/core/src/a.test.ts": 'import { gateway } from "@shop/gateway"; gateway;' },
   },
   {
     rule: "platform-knows-common-messages-only",
     when: "the platform imports the type of an order's event",
-    files: { "platform/src/a.ts": 'export type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";' },
-  },
-  {
-    rule: "http-port-stands-alone",
-    when: "the port imports the platform's errors",
-    files: { "platform/http-port/src/a.ts": 'export { DomainError } from "@shop/platform";' },
-  },
-  {
-    rule: "http-port-stands-alone",
-    when: "the port imports the type of a message",
-    files: { "platform/http-port/src/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
-  },
-  {
-    rule: "http-port-stands-alone",
-    when: "the port imports a driver",
-    files: { "platform/http-port/src/a.ts": 'export type { Db } from "mongodb";' },
+    files: { "platform/core/src/a.ts": 'export type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";' },
   },
   {
     rule: "packages-through-their-doors",
     when: "the platform reaches into the port",
     files: {
       "platform/http-port/src/close-stream.ts": "export const closeStream = 1;",
-      "platform/src/a.ts": 'export { closeStream } from "../http-port/src/close-stream.ts";',
+      "platform/rpc-server/src/a.ts": 'export { closeStream } from "../../http-port/src/close-stream.ts";',
     },
   },
+  ...[
+    "core",
+    "money",
+    "http-port",
+    "rest",
+    "rpc-server",
+    "proxy",
+    "auth",
+    "openapi",
+    "mongo",
+    "cache",
+    "messaging",
+  ].map((name) => ({
+    rule: `${name}-imports-downward`,
+    when: `${name} imports what runs modules`,
+    files: { [`platform/${name}/src/a.ts`]: 'export { run } from "@shop/runtime";' },
+  })),
   {
-    rule: "rest-stands-alone",
-    when: "the transcoder imports the platform's errors",
-    files: { "platform/rest/src/a.ts": 'export { DomainError } from "@shop/platform";' },
+    rule: "rest-imports-downward",
+    when: "the transcoder imports what serves calls",
+    files: { "platform/rest/src/a.ts": 'export { listen } from "@shop/rpc-server";' },
   },
   {
-    rule: "rest-stands-alone",
+    rule: "contracts-of-the-edge-are-public",
     when: "the transcoder imports one of our messages",
     files: { "platform/rest/src/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
+  },
+  {
+    rule: "edge-knows-no-store",
+    when: "what serves calls imports a driver",
+    files: { "platform/rpc-server/src/a.ts": 'export type { Db } from "mongodb";' },
   },
   {
     rule: "rest-knows-no-framework",
     when: "the transcoder imports a type of Fastify",
     files: { "platform/rest/src/a.ts": 'export type { FastifyReply } from "fastify";' },
-  },
-  {
-    rule: "lean-stands-alone",
-    when: "the short way imports the platform's errors",
-    files: { "platform/src/rpc/lean/a.ts": 'export { DomainError } from "../../errors.ts";' },
-  },
-  {
-    rule: "lean-stands-alone",
-    when: "the short way imports one of our messages",
-    files: { "platform/src/rpc/lean/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
-  },
-  {
-    rule: "lean-stands-alone",
-    when: "the short way imports a type of Fastify",
-    files: { "platform/src/rpc/lean/a.ts": 'export type { FastifyReply } from "fastify";' },
   },
   {
     rule: "gateway-imports-no-service",
@@ -156,8 +148,8 @@ const planted: readonly Planted[] = [
     rule: "packages-through-their-doors",
     when: "a service reaches into the platform",
     files: {
-      "platform/src/mongo/lease.ts": "export const lease = {};",
-      "services/orders/src/rpc/a.ts": 'export { lease } from "../../../../platform/src/mongo/lease.ts";',
+      "platform/mongo/src/lease.ts": "export const lease = {};",
+      "services/orders/src/rpc/a.ts": 'export { lease } from "../../../../platform/mongo/src/lease.ts";',
     },
   },
   {
@@ -179,7 +171,7 @@ const planted: readonly Planted[] = [
   {
     rule: "source-imports-no-test",
     when: "source imports what tests share",
-    files: { "services/orders/src/rpc/a.ts": 'export { silentLog } from "@shop/platform/testing";' },
+    files: { "services/orders/src/rpc/a.ts": 'export { silentLog } from "@shop/runtime/testing";' },
   },
   {
     rule: "source-imports-no-test",
@@ -192,7 +184,7 @@ const planted: readonly Planted[] = [
   {
     rule: "source-imports-no-test",
     when: "source imports vitest",
-    files: { "platform/src/a.ts": 'export { expect } from "vitest";' },
+    files: { "platform/core/src/a.ts": 'export { expect } from "vitest";' },
   },
   {
     rule: "product-imports-no-tool",
@@ -202,7 +194,7 @@ const planted: readonly Planted[] = [
   {
     rule: "infra-knows-no-shop",
     when: "tools/infra imports the platform",
-    files: { "tools/src/infra/a.ts": 'export { DomainError } from "@shop/platform";' },
+    files: { "tools/src/infra/a.ts": 'export { DomainError } from "@shop/core";' },
   },
   {
     rule: "infra-knows-no-shop",
@@ -443,11 +435,11 @@ const allowed: Files = {
   "client/src/shop.test.ts":
     'import { expect } from "vitest"; import { readFileSync } from "node:fs"; expect; readFileSync;',
   "tests/e2e/page.ts": 'export { createShop } from "@shop/client";',
-  "platform/src/mongo/connect.ts": 'export { MongoClient } from "mongodb";',
-  "platform/src/bus/bus.ts": 'export { connect } from "@nats-io/transport-node";',
-  "platform/src/cache/cache.ts": 'export { createClient } from "redis";',
-  "platform/src/money.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
-  "platform/src/rpc/server.ts": 'export { fastify } from "fastify"; export * from "@shop/rest";',
+  "platform/mongo/src/connect.ts": 'export { MongoClient } from "mongodb";',
+  "platform/messaging/src/bus/bus.ts": 'export { connect } from "@nats-io/transport-node";',
+  "platform/cache/src/cache.ts": 'export { createClient } from "redis";',
+  "platform/money/src/money.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
+  "platform/rpc-server/src/server.ts": 'export { fastify } from "fastify"; export * from "@shop/rest";',
   "platform/rest/src/transcoder.ts":
     'export { create } from "@bufbuild/protobuf"; export { closeStream } from "@shop/http-port";',
   "services/orders/src/config.ts": "export const ordersConfig = {};",
@@ -460,8 +452,8 @@ const allowed: Files = {
     'export type { OrderStore } from "../adapters/mongo/order-store.ts"; export * from "../adapters/proto/order.ts"; export * from "../domain/order.ts";',
   "services/orders/src/adapters/http/cookie.ts": 'export { createHash } from "node:crypto";',
   "services/orders/src/testing/open-test-orders.ts":
-    'export { silentLog } from "@shop/platform/testing"; export * from "../adapters/mongo/order-store.ts";',
-  "services/orders/src/domain/order.ts": 'export { DomainError } from "@shop/platform"; export * from "./errors.ts";',
+    'export { silentLog } from "@shop/runtime/testing"; export * from "../adapters/mongo/order-store.ts";',
+  "services/orders/src/domain/order.ts": 'export { DomainError } from "@shop/core"; export * from "./errors.ts";',
   "services/orders/src/domain/errors.ts": "export const orderNotFound = {};",
   "services/orders/src/domain/order.test.ts": 'import { expect } from "vitest"; expect;',
   "services/orders/src/adapters/mongo/order-store.ts":
@@ -469,12 +461,12 @@ const allowed: Files = {
   "services/orders/src/adapters/proto/order.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
   "services/orders/src/adapters/clients/catalogue.ts": 'export * from "../../domain/errors.ts";',
   "services/orders/src/rpc/orders.integration.test.ts":
-    'import { silentLog } from "@shop/platform/testing"; import { MongoClient } from "mongodb"; silentLog; MongoClient;',
+    'import { silentLog } from "@shop/runtime/testing"; import { MongoClient } from "mongodb"; silentLog; MongoClient;',
   "services/all-in-one/src/main.ts":
-    'export * from "@shop/orders"; export * from "@shop/users"; export * from "@shop/gateway"; export * from "@shop/platform";',
-  "tools/src/seed.ts": 'export { DomainError } from "@shop/platform"; export { MongoClient } from "mongodb";',
+    'export * from "@shop/orders"; export * from "@shop/users"; export * from "@shop/gateway"; export * from "@shop/runtime";',
+  "tools/src/seed.ts": 'export { DomainError } from "@shop/core"; export { MongoClient } from "mongodb";',
   "tests/e2e/journey.test.ts": 'import { infra } from "@shop/tools/infra"; infra;',
-  "tests/architecture/rules.test.ts": 'import { DomainError } from "../../platform/src/errors.ts"; DomainError;',
+  "tests/architecture/rules.test.ts": 'import { DomainError } from "../../platform/core/src/index.ts"; DomainError;',
 };
 
 describe("every import rule turns red on a planted violation", () => {

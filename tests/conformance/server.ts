@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { barePort, createLogger, listen } from "@shop/platform";
+import { createLogger } from "@shop/core";
+import { barePort, listen } from "@shop/rpc-server";
 import { conformance } from "./conformance-service.ts";
 import {
   ServerCompatRequestSchema,

@@ -3,7 +3,7 @@ import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
-import { internalCredentialHeader } from "@shop/platform";
+import { internalCredentialHeader } from "@shop/http-port";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serviceHeaders } from "../setup/service-credentials.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";

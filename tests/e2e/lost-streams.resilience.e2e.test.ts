@@ -4,7 +4,7 @@ import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { Role } from "@shop/gen/shop/users/v1/user_service_pb";
-import { natsServers } from "@shop/platform";
+import { natsServers } from "@shop/messaging";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { operatorUrls, runningProcesses } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";

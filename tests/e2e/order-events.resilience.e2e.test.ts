@@ -6,7 +6,7 @@ import { connect } from "@nats-io/transport-node";
 import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import { file_shop_orders_v1_events, type OrderConfirmedSchema } from "@shop/gen/shop/orders/v1/events_pb";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { natsServers } from "@shop/platform";
+import { natsServers } from "@shop/messaging";
 import { expect, test } from "vitest";
 import { operatorUrls, runningProcesses } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";

@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { jetstream } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
-import { natsServers } from "@shop/platform";
+import { natsServers } from "@shop/messaging";
 import { operatorUrls } from "../setup/shop.ts";
 import { shop, unique } from "./shopping.ts";
 

@@ -11,7 +11,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { natsServers } from "@shop/platform";
+import { natsServers } from "@shop/messaging";
 import { choosePorts, startInfra } from "@shop/tools/infra";
 import { ensureServiceKeys } from "@shop/tools/service-keys";
 import { shopAccounts } from "@shop/tools/shop-accounts";

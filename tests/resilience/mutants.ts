@@ -76,7 +76,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: "no outbox sweeper",
-    file: "platform/src/outbox/outbox.ts",
+    file: "platform/messaging/src/outbox/outbox.ts",
     from: "run: (signal) => sweep(signal, options),",
     to: "run: async () => void sweep,",
     under: "consumers that die",
@@ -92,7 +92,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "acknowledged before it is committed",
-    file: "platform/src/bus/consumer.ts",
+    file: "platform/messaging/src/bus/consumer.ts",
     from: "      await this.#handle(batch.flatMap(({ events }) => events));",
     to:
       "      for (const { message } of batch) message.ack();\n" +
@@ -127,7 +127,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "acknowledged by one member only (write concern 1)",
-    file: "platform/src/mongo/connect.ts",
+    file: "platform/mongo/src/connect.ts",
     from: 'writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 }',
     to: "writeConcern: { w: 1 }",
     under: "a primary that takes its writes along",
@@ -135,7 +135,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a bulk write's network error is swallowed",
-    file: "platform/src/mongo/group-commit.ts",
+    file: "platform/mongo/src/group-commit.ts",
     from: "return writeErrorsOf(error).length > 0 && error.result.getWriteConcernError() === undefined;",
     to: "return error.result.getWriteConcernError() === undefined;",
     under: "a database out of reach",

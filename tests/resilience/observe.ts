@@ -5,7 +5,7 @@ import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 import type { StockMovement } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { natsServers } from "@shop/platform";
+import { natsServers } from "@shop/messaging";
 import type { MongoClient } from "mongodb";
 import type { Account } from "./buyers.ts";
 import type { LedgerEntry, Observed, ObservedOrder, ObservedProduct } from "./checker.ts";

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type {} from "@shop/platform/testing";
+import type {} from "@shop/runtime/testing";
 import { startInfra } from "@shop/tools/infra";
 import type { TestProject } from "vitest/node";
 import { ownEnvironment } from "./own-environment.ts";

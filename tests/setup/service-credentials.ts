@@ -1,12 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
-import {
-  createLogger,
-  createServiceCredentials,
-  internalCredentialHeader,
-  type PrivateServiceJwk,
-  readServiceKeys,
-  type ServiceCredentials,
-} from "@shop/platform";
+import { createServiceCredentials, type PrivateServiceJwk, readServiceKeys, type ServiceCredentials } from "@shop/auth";
+import { createLogger } from "@shop/core";
+import { internalCredentialHeader } from "@shop/http-port";
 import { type KeyOwner, keyOwners, serviceKeyFiles } from "@shop/tools/service-keys";
 
 const known = new Map<string, ServiceCredentials>();

@@ -1,8 +1,10 @@
 import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { createServiceCredentials, readServiceKeys } from "@shop/auth";
+import { createLogger } from "@shop/core";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createLogger, createServiceCredentials, internalCredentialHeader, readServiceKeys } from "@shop/platform";
+import { internalCredentialHeader } from "@shop/http-port";
 import { serviceKeyFiles } from "./service-keys.ts";
 import type { Settings } from "./settings.ts";
 

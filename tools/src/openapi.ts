@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gateway } from "@shop/gateway";
-import { type Example, openApiDocument, type Reason } from "@shop/platform/openapi";
+import { type Example, openApiDocument, type Reason } from "@shop/openapi";
 import { commentOf, readContracts } from "./contracts.ts";
 import { repositoryRoot } from "./repository-root.ts";
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publicHalf } from "@shop/platform";
+import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publicHalf } from "@shop/auth";
 import { replaceFile } from "./replace-file.ts";
 
 /** Who has keys of their own: the services, and `starter`, by which the tools load products. */

@@ -1,7 +1,8 @@
+import { ConfigError, readConfig } from "@shop/core";
 import { gatewayConfig } from "@shop/gateway/config";
 import { inventoryConfig } from "@shop/inventory/config";
 import { ordersConfig } from "@shop/orders/config";
-import { ConfigError, platformConfig, readConfig } from "@shop/platform";
+import { platformConfig } from "@shop/runtime";
 import { usersConfig } from "@shop/users/config";
 
 /** The variables of every process (`platform`) and of each service. */

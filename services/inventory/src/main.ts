@@ -1,4 +1,4 @@
-import { run } from "@shop/platform";
+import { run } from "@shop/runtime";
 import { inventory } from "./service.ts";
 
 await run([inventory]);

@@ -6,15 +6,9 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import {
-  atHand,
-  auditGauges,
-  auditJob,
-  createAuditReports,
-  createWatches,
-  defineModule,
-  eventHandler,
-} from "@shop/platform";
+import { eventHandler } from "@shop/messaging";
+import { atHand } from "@shop/rpc-server";
+import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
 import { openStores } from "./adapters/mongo/open-stores.ts";
 import { followProducts } from "./adapters/mongo/product-changes.ts";
 import { createDecideOrders } from "./application/decide-orders.ts";

@@ -11,18 +11,8 @@ import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_
 import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { file_shop_users_v1_events, UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
-import {
-  auditGauges,
-  auditJob,
-  createAuditReports,
-  createStreamRecovery,
-  createWatches,
-  deadLetterService,
-  defineModule,
-  eventHandler,
-  openOutbox,
-  outboxGauges,
-} from "@shop/platform";
+import { createStreamRecovery, deadLetterService, eventHandler, openOutbox, outboxGauges } from "@shop/messaging";
+import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
 import { createCatalogue } from "./adapters/clients/catalogue.ts";
 import { createReservations } from "./adapters/clients/reservations.ts";
 import { createDecisionStore, openDecisions } from "./adapters/mongo/decision-store.ts";

@@ -1,4 +1,4 @@
-import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { users } from "./service.ts";
 

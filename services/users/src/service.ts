@@ -1,6 +1,8 @@
+import { accessTokenSeconds } from "@shop/auth";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, createStreamRecovery, defineModule, revocationStream } from "@shop/platform";
+import { createStreamRecovery } from "@shop/messaging";
+import { defineModule, revocationStream } from "@shop/runtime";
 import { createPasswords } from "./adapters/crypto/passwords.ts";
 import { createSealer } from "./adapters/crypto/sealing.ts";
 import { openStores } from "./adapters/mongo/open-stores.ts";

@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
 import { join } from "node:path";
 import { AuthorizationError, connect, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
-import { natsServers } from "@shop/platform";
+import { natsServers } from "@shop/messaging";
 import { MongoClient } from "mongodb";
 import { afterAll, describe, expect, test } from "vitest";
 import { redisAddress } from "../../setup/redis-address.ts";

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { cutText } from "@shop/platform";
+import { cutText } from "@shop/rest";
 import { counted } from "../counted.ts";
 import { type ProductRow, productRows } from "./product-rows.ts";
 import { openTextFile } from "./text-file.ts";

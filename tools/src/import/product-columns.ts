@@ -1,6 +1,7 @@
 import { type DescField, type DescMessage, fromJson, type JsonObject, ScalarType } from "@bufbuild/protobuf";
 import { type Product, ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { cutText, formatMoney, minorUnitDigits } from "@shop/platform";
+import { formatMoney, minorUnitDigits } from "@shop/money";
+import { cutText } from "@shop/rest";
 
 /** Something that a file says of products: a field, or one of the attributes. */
 export interface Column {

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { cutText, repeatedKey } from "@shop/platform";
+import { cutText, repeatedKey } from "@shop/rest";
 import { counted } from "../counted.ts";
 import { cellsOf, csvRecords } from "./csv-records.ts";
 import {

@@ -1,4 +1,4 @@
-import { type Clock, retryOnConflict } from "@shop/platform";
+import { type Clock, retryOnConflict } from "@shop/core";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { decisionEvents } from "../adapters/proto/events.ts";

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { createPageTokens } from "@shop/core";
 import {
   AdjustStockRequestSchema,
   BatchGetProductsRequestSchema,
@@ -8,8 +9,7 @@ import {
   ListProductsRequestSchema,
   UpdateProductRequestSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createPageTokens } from "@shop/platform";
-import { contextOf, openTestCache } from "@shop/platform/testing";
+import { contextOf, openTestCache } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
 import { adjustStock } from "../rpc/adjust-stock.ts";
 import { batchGetProducts } from "../rpc/batch-get-products.ts";

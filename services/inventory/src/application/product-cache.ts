@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Cache } from "@shop/cache";
 import {
   type GetProductByIDResponse,
   GetProductByIDResponseSchema,
@@ -9,7 +10,7 @@ import {
   type ListProductsResponse,
   ListProductsResponseSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type Cache, madeOnce, unchanging } from "@shop/platform";
+import { madeOnce, unchanging } from "@shop/rest";
 import { toProductMessage } from "../adapters/proto/product.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
 

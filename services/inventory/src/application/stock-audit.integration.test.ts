@@ -1,9 +1,11 @@
 import { create } from "@bufbuild/protobuf";
+import { type Job, newId } from "@shop/core";
 import { RepairOutcome } from "@shop/gen/shop/common/v1/audit_pb";
 import { RepairStockRequestSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderCancelledSchema, OrderPlacedSchema, OrderShippedSchema } from "@shop/gen/shop/orders/v1/events_pb";
-import { auditJob, createAuditReports, type Finding, type Job, newId, pendingEvent } from "@shop/platform";
-import { contextOf, silentLog, watchPlans } from "@shop/platform/testing";
+import { pendingEvent } from "@shop/messaging";
+import { auditJob, createAuditReports, type Finding } from "@shop/runtime";
+import { contextOf, silentLog, watchPlans } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import type { LedgerEntryDocument } from "../adapters/mongo/ledger-store.ts";
 import { adjust, close, decide, type EntryPlan } from "../domain/ledger.ts";

@@ -1,11 +1,6 @@
-import {
-  type Audit,
-  type AuditPart,
-  type Clock,
-  type FindingTarget,
-  type OutboxUpkeep,
-  retryOnConflict,
-} from "@shop/platform";
+import { type Clock, retryOnConflict } from "@shop/core";
+import type { OutboxUpkeep } from "@shop/messaging";
+import type { Audit, AuditPart, FindingTarget } from "@shop/runtime";
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import type { Balance } from "../domain/product.ts";
 import {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Clock, DomainError, newId } from "@shop/platform";
+import { type Clock, DomainError, newId } from "@shop/core";
 import type { Categories } from "../adapters/mongo/categories.ts";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductChange, ProductStore } from "../adapters/mongo/product-store.ts";

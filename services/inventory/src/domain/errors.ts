@@ -1,4 +1,4 @@
-import { DomainError } from "@shop/platform";
+import { DomainError } from "@shop/core";
 import type { Balance } from "./product.ts";
 
 export function productNotFound(productId: string): DomainError {

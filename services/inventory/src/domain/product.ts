@@ -1,4 +1,4 @@
-import type { Money } from "@shop/platform";
+import type { Money } from "@shop/money";
 
 /** Whether its owner sells it. What is archived can be read, but neither found nor ordered. */
 export type ProductState = "active" | "archived";

@@ -1,5 +1,5 @@
+import type { Clock } from "@shop/core";
 import type { OrderCancelled, OrderReturned, OrderShipped } from "@shop/gen/shop/orders/v1/events_pb";
-import type { Clock } from "@shop/platform";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { closingEvent } from "../adapters/proto/events.ts";

@@ -1,5 +1,6 @@
+import type { Clock } from "@shop/core";
 import type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";
-import type { Clock, Outbox } from "@shop/platform";
+import type { Outbox } from "@shop/messaging";
 import { decisionEvents } from "../adapters/proto/events.ts";
 import type { DecideOrders } from "../application/decide-orders.ts";
 

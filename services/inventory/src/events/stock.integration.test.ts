@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
+import { newId } from "@shop/core";
 import { OrderCancelledSchema, type OrderPlaced, OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
-import { newId, type PendingEvent } from "@shop/platform";
+import type { PendingEvent } from "@shop/messaging";
 import { expect, test, vi } from "vitest";
 import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { orderClosed } from "./order-closed.ts";

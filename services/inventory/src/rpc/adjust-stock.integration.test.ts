@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
+import { createPageTokens, newId } from "@shop/core";
 import {
   AdjustStockRequestSchema,
   ListStockMovementsRequestSchema,
   StockMovementKind,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createPageTokens, newId } from "@shop/platform";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { decide } from "../domain/ledger.ts";
 import { openTestInventory } from "../testing/open-test-inventory.ts";

@@ -1,6 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import { type Clock, retryOnConflict } from "@shop/core";
 import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { actorOf, type Clock, callerOf, requestIdReused, retryOnConflict } from "@shop/platform";
+import { requestIdReused } from "@shop/rpc-server";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { adjustedEvent } from "../adapters/proto/events.ts";

@@ -8,8 +8,9 @@ import {
   GetProductByIDResponseSchema,
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { atHand, createFindAtHand, createRouterOptions, unchanging } from "@shop/platform";
-import { openTestPort, testRules } from "@shop/platform/testing/port";
+import { unchanging } from "@shop/rest";
+import { atHand, createFindAtHand, createRouterOptions } from "@shop/rpc-server";
+import { openTestPort, testRules } from "@shop/rpc-server/testing/port";
 import { describe, expect, test, vi } from "vitest";
 
 const productId = "product_01h455vb4pex5vsknk084sn02q";

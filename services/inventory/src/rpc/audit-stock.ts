@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import type { PageTokens } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { answerAudit, type PageTokens } from "@shop/platform";
+import { answerAudit } from "@shop/runtime";
 import type { StockAudit } from "../application/stock-audit.ts";
 
 /** Checks the stock, a part at a time. Safe to retry. */

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { createPageTokens, newId } from "@shop/core";
 import {
   BatchGetProductsRequestSchema,
   CreateProductRequestSchema,
@@ -13,8 +14,7 @@ import {
   UndeleteProductRequestSchema,
   UpdateProductRequestSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createPageTokens, newId } from "@shop/platform";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
 import { decide } from "../domain/ledger.ts";
 import { openTestInventory } from "../testing/open-test-inventory.ts";

@@ -1,15 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import { type Clock, DomainError, invalidFields, newId } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import {
-  actorOf,
-  type Clock,
-  callerOf,
-  DomainError,
-  invalidFields,
-  newId,
-  requestIdReused,
-  requestUnsettled,
-} from "@shop/platform";
+import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
 import type { Categories } from "../adapters/mongo/categories.ts";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";

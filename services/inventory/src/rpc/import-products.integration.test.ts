@@ -6,7 +6,7 @@ import {
   type ProductSchema,
   ProductState,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
 import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { importProducts } from "./import-products.ts";

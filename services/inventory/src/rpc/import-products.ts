@@ -1,5 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import { type FieldViolation, invalidFields } from "@shop/core";
 import {
   ImportChangeSchema,
   ImportErrorSchema,
@@ -9,7 +11,7 @@ import {
   ProductSchema,
   ProductState,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { actorOf, callerOf, createMessageCheck, type FieldViolation, invalidFields } from "@shop/platform";
+import { createMessageCheck } from "@shop/runtime";
 import { fieldOf, missingDetails, toDetails } from "../adapters/proto/product.ts";
 import { createUpsert, type WantedProduct } from "../application/upsert-products.ts";
 import { foldText } from "../domain/fold-text.ts";

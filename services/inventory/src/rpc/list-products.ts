@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { InventoryService, ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
 import type { ProductSearch } from "../adapters/mongo/product-search.ts";
 import { listingKey, toListing } from "../adapters/proto/listing.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";

@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import type { PageTokens } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { PageTokens } from "@shop/platform";
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 
 /** Each for up to 1,000 orders. */

@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { defaultPageSize, type PageTokens } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { defaultPageSize, type PageTokens } from "@shop/platform";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toMovementMessage } from "../adapters/proto/stock.ts";

@@ -1,14 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import type { Logger } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import {
-  actorOf,
-  callerOf,
-  type Finding,
-  type Logger,
-  type OutboxUpkeep,
-  type Remedy,
-  repairFindings,
-} from "@shop/platform";
+import type { OutboxUpkeep } from "@shop/messaging";
+import { type Finding, type Remedy, repairFindings } from "@shop/runtime";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import type { StockAudit } from "../application/stock-audit.ts";

@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { type Clock, invalidFields, retryOnConflict } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type Clock, invalidFields, retryOnConflict } from "@shop/platform";
 import type { Categories } from "../adapters/mongo/categories.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";

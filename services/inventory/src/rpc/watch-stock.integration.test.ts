@@ -1,12 +1,13 @@
 import { create } from "@bufbuild/protobuf";
+import { newId } from "@shop/core";
 import {
   AdjustStockRequestSchema,
   type Stock,
   WatchStockRequestSchema,
   type WatchStockResponse,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createWatches, newId } from "@shop/platform";
-import { contextOf, nothingRevoked, silentLog } from "@shop/platform/testing";
+import { createWatches } from "@shop/runtime";
+import { contextOf, nothingRevoked, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { followProducts } from "../adapters/mongo/product-changes.ts";
 import { createStockHistory } from "../adapters/mongo/stock-history.ts";

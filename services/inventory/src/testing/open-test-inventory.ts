@@ -1,5 +1,6 @@
-import { type Cache, newId } from "@shop/platform";
-import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import type { Cache } from "@shop/cache";
+import { newId } from "@shop/core";
+import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { openStores } from "../adapters/mongo/open-stores.ts";
 import { createDecideOrders } from "../application/decide-orders.ts";
 import { createProductCache } from "../application/product-cache.ts";

@@ -1,4 +1,4 @@
-import { silentLog } from "@shop/platform/testing";
+import { silentLog } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { createAdmission } from "./admission.ts";
 

@@ -1,12 +1,5 @@
-import {
-  type Clock,
-  type DomainError,
-  FairShares,
-  type Job,
-  type Logger,
-  networksPerSite,
-  sharersOf,
-} from "@shop/platform";
+import { type Clock, type DomainError, FairShares, type Job, type Logger } from "@shop/core";
+import { networksPerSite, sharersOf } from "@shop/http-port";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { orderShareExceeded, ordersOverloaded } from "../domain/errors.ts";
 import { Door } from "./door.ts";

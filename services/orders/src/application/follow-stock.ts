@@ -1,4 +1,5 @@
-import { batched, type Clock, currentTraceId, isDependencyLost, type Logger, type Outbox } from "@shop/platform";
+import { type Clock, currentTraceId, type Logger } from "@shop/core";
+import { batched, isDependencyLost, type Outbox } from "@shop/messaging";
 import type { Decision, DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { RecentOrders } from "../adapters/mongo/recent-orders.ts";
 import { moveEvent, placedEventId, placedType } from "../adapters/proto/events.ts";

@@ -1,6 +1,6 @@
 import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { createPageTokens } from "@shop/core";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createPageTokens } from "@shop/platform";
 import { expect, test } from "vitest";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { listPage } from "./list-page.ts";

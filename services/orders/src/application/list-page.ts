@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
 

@@ -1,4 +1,4 @@
-import { type Clock, currentTraceId, retryOnConflict } from "@shop/platform";
+import { type Clock, currentTraceId, retryOnConflict } from "@shop/core";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { moveEvent } from "../adapters/proto/events.ts";
 import { orderBusy, orderNotFound } from "../domain/errors.ts";

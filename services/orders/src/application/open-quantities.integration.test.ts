@@ -1,4 +1,4 @@
-import { newId } from "@shop/platform";
+import { newId } from "@shop/core";
 import { expect, test } from "vitest";
 import { placedEvent } from "../adapters/proto/events.ts";
 import type { Order } from "../domain/order.ts";

@@ -1,4 +1,4 @@
-import { oneAtATime, retryOnConflict } from "@shop/platform";
+import { oneAtATime, retryOnConflict } from "@shop/core";
 import type { InsertOutcome, OpenQuantity, OrderStore } from "../adapters/mongo/order-store.ts";
 import { accountBusy, openUnitsExceeded } from "../domain/errors.ts";
 import { type OrderItem, unitsByProduct } from "../domain/order.ts";

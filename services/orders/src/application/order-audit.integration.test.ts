@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
+import { newId } from "@shop/core";
 import { RepairOutcome } from "@shop/gen/shop/common/v1/audit_pb";
 import { InventoryService, ReservationOutcome } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { RepairOrdersRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type Finding, newId, type Outbox } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import type { Outbox } from "@shop/messaging";
+import type { Finding } from "@shop/runtime";
+import { contextOf, silentLog } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { createReservations } from "../adapters/clients/reservations.ts";
 import { createOrderAuditStore } from "../adapters/mongo/order-audit-store.ts";

@@ -1,4 +1,6 @@
-import type { Audit, AuditPart, Clock, FindingTarget, OutboxUpkeep, StuckDocument } from "@shop/platform";
+import type { Clock } from "@shop/core";
+import type { OutboxUpkeep, StuckDocument } from "@shop/messaging";
+import type { Audit, AuditPart, FindingTarget } from "@shop/runtime";
 import type { Reservations } from "../adapters/clients/reservations.ts";
 import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { OrderAuditStore } from "../adapters/mongo/order-audit-store.ts";

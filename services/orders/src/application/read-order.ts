@@ -1,4 +1,4 @@
-import { isAdmin, type Principal } from "@shop/platform";
+import { isAdmin, type Principal } from "@shop/auth";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { orderNotFound } from "../domain/errors.ts";
 import type { Order } from "../domain/order.ts";

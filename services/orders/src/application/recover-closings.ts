@@ -1,4 +1,5 @@
-import type { Clock, Logger, Outbox } from "@shop/platform";
+import type { Clock, Logger } from "@shop/core";
+import type { Outbox } from "@shop/messaging";
 import type { Reservations } from "../adapters/clients/reservations.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { closedEvent } from "../adapters/proto/events.ts";

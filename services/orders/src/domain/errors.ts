@@ -1,4 +1,5 @@
-import { DomainError, formatMoney, type Money } from "@shop/platform";
+import { DomainError } from "@shop/core";
+import { formatMoney, type Money } from "@shop/money";
 
 export function orderNotFound(orderId: string): DomainError {
   return new DomainError("not_found", "ORDER_NOT_FOUND", "there is no such order", { metadata: { order_id: orderId } });

@@ -1,4 +1,5 @@
-import { DomainError, invalidFields, type Money, sum, times } from "@shop/platform";
+import { DomainError, invalidFields } from "@shop/core";
+import { type Money, sum, times } from "@shop/money";
 import { statusMoveRefused } from "./errors.ts";
 
 export type OrderStatus = "pending" | "confirmed" | "rejected" | "shipped" | "delivered" | "cancelled" | "returned";

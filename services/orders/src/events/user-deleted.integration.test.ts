@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
+import { newId } from "@shop/core";
 import { UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
-import { newId } from "@shop/platform";
 import { expect, test } from "vitest";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { userDeleted } from "./user-deleted.ts";

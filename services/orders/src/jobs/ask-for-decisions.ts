@@ -1,4 +1,4 @@
-import type { Clock, Job, Logger } from "@shop/platform";
+import type { Clock, Job, Logger } from "@shop/core";
 import type { Reservations, StockDecision } from "../adapters/clients/reservations.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import type { FollowStock } from "../application/follow-stock.ts";

@@ -1,4 +1,4 @@
-import { type Clock, DomainError, type Job, type Logger } from "@shop/platform";
+import { type Clock, DomainError, type Job, type Logger } from "@shop/core";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { cancelUndecided } from "../application/move-order.ts";
 

@@ -1,4 +1,4 @@
-import type { Job, Logger } from "@shop/platform";
+import type { Job, Logger } from "@shop/core";
 import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { FollowStock } from "../application/follow-stock.ts";
 

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import type { PageTokens } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type Audit, answerAudit, type PageTokens } from "@shop/platform";
+import { type Audit, answerAudit } from "@shop/runtime";
 import type { OrderPlace } from "../application/order-audit.ts";
 
 /** Checks the orders, a part at a time. Safe to retry. */

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
+import { newId } from "@shop/core";
 import { CancelOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { newId } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, silentLog } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import type { OrderStatus } from "../domain/order.ts";
 import { cancelUndecidedOrders } from "../jobs/cancel-undecided-orders.ts";

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { callerOf, isAdmin, userIdOf } from "@shop/auth";
+import type { Clock } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type Clock, callerOf, isAdmin, userIdOf } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage } from "../adapters/proto/order.ts";
 import { moveOrder } from "../application/move-order.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { newId } from "@shop/core";
 import { type CreateOrderRequest, CreateOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { newId } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, silentLog } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
 import { createAdmission } from "../application/admission.ts";
 import { createOpenQuantities } from "../application/open-quantities.ts";

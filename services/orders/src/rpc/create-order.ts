@@ -1,14 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { userIdOf } from "@shop/auth";
+import { type Clock, currentTraceId, newId } from "@shop/core";
 import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import {
-  type Clock,
-  clientAddressOf,
-  currentTraceId,
-  newId,
-  requestIdReused,
-  requestUnsettled,
-  userIdOf,
-} from "@shop/platform";
+import { clientAddressOf } from "@shop/http-port";
+import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
 import type { Catalogue } from "../adapters/clients/catalogue.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { placedEvent } from "../adapters/proto/events.ts";

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { userIdOf } from "@shop/auth";
+import type { PageTokens } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { type PageTokens, userIdOf } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { listPage } from "../application/list-page.ts";
 

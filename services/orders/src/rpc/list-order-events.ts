@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { callerOf } from "@shop/auth";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { callerOf } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderEvent } from "../adapters/proto/order.ts";
 import { readOrder } from "../application/read-order.ts";

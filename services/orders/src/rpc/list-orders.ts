@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import type { PageTokens } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import type { PageTokens } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { listPage } from "../application/list-page.ts";
 

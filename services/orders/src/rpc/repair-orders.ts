@@ -1,17 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import type { Clock, Logger } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import {
-  type Audit,
-  actorOf,
-  type Clock,
-  callerOf,
-  type Finding,
-  type Logger,
-  type Outbox,
-  type OutboxUpkeep,
-  type Remedy,
-  repairFindings,
-} from "@shop/platform";
+import type { Outbox, OutboxUpkeep } from "@shop/messaging";
+import { type Audit, type Finding, type Remedy, repairFindings } from "@shop/runtime";
 import type { Reservations } from "../adapters/clients/reservations.ts";
 import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";

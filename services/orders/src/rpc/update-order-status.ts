@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import type { Clock } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { actorOf, type Clock, callerOf } from "@shop/platform";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
 import { moveOrder } from "../application/move-order.ts";

@@ -1,8 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import type { WatchOrderResponse } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { OrderStatus as StatusOnTheWire, WatchOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createWatches, newId } from "@shop/platform";
-import { contextOf, nothingRevoked, silentLog } from "@shop/platform/testing";
+import { newId } from "@shop/core";
+import {
+  OrderStatus as StatusOnTheWire,
+  WatchOrderRequestSchema,
+  type WatchOrderResponse,
+} from "@shop/gen/shop/orders/v1/order_service_pb";
+import { createWatches } from "@shop/runtime";
+import { contextOf, nothingRevoked, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { followMoves } from "../adapters/mongo/order-changes.ts";
 import type { Order, OrderStatus } from "../domain/order.ts";

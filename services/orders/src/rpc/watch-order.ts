@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { callerOf } from "@shop/auth";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { callerOf, type WatchFor } from "@shop/platform";
+import type { WatchFor } from "@shop/runtime";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderEvent, toOrderMessage } from "../adapters/proto/order.ts";
 import { readOrder } from "../application/read-order.ts";

@@ -1,5 +1,6 @@
-import { newId, openOutbox, type PendingEvent } from "@shop/platform";
-import { openTestBus, openTestDb, silentLog } from "@shop/platform/testing";
+import { newId } from "@shop/core";
+import { openOutbox, type PendingEvent } from "@shop/messaging";
+import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { createDecisionStore, openDecisions } from "../adapters/mongo/decision-store.ts";
 import { createOrderStore, openOrders } from "../adapters/mongo/order-store.ts";
 import { createRecentOrders } from "../adapters/mongo/recent-orders.ts";

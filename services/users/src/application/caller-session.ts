@@ -1,5 +1,5 @@
 import type { ContextValues } from "@connectrpc/connect";
-import { callerOf } from "@shop/platform";
+import { callerOf } from "@shop/auth";
 
 /** The session that the caller's access token belongs to. For methods that only users can call. */
 export function sessionIdOf(context: { readonly values: ContextValues }): string {

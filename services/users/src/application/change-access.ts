@@ -1,4 +1,4 @@
-import type { Clock } from "@shop/platform";
+import type { Clock } from "@shop/core";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { accessRevokedEvent } from "../adapters/proto/events.ts";
 import type { User } from "../domain/user.ts";

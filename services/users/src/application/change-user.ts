@@ -1,4 +1,5 @@
-import { type PendingEvent, retryOnConflict } from "@shop/platform";
+import { retryOnConflict } from "@shop/core";
+import type { PendingEvent } from "@shop/messaging";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { userBusy, userNotFound } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";

@@ -1,5 +1,5 @@
 import type { HandlerContext } from "@connectrpc/connect";
-import { clientAddressOf } from "@shop/platform";
+import { clientAddressOf } from "@shop/http-port";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import { wrongPassword } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";

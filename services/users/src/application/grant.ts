@@ -1,4 +1,4 @@
-import { accessTokenSeconds, signAccessToken } from "@shop/platform";
+import { accessTokenSeconds, signAccessToken } from "@shop/auth";
 import type { Session } from "../domain/session.ts";
 import type { User } from "../domain/user.ts";
 import { type RefreshToken, toText } from "./refresh-tokens.ts";

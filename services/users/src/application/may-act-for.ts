@@ -1,4 +1,4 @@
-import { isAdmin, type Principal } from "@shop/platform";
+import { isAdmin, type Principal } from "@shop/auth";
 
 /** Whether an account is the caller's own, or the caller an administrator. */
 export function mayActFor(caller: Principal, userId: string): boolean {

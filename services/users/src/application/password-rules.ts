@@ -1,4 +1,4 @@
-import { invalidFields } from "@shop/platform";
+import { invalidFields } from "@shop/core";
 import { dictionary } from "@zxcvbn-ts/language-common";
 import { passwordTooCommon } from "../domain/errors.ts";
 import { opaqueString } from "../domain/opaque-string.ts";

@@ -1,4 +1,6 @@
-import { type Clock, type Outbox, type PendingEvent, revocationsKeptMs } from "@shop/platform";
+import type { Clock } from "@shop/core";
+import type { Outbox, PendingEvent } from "@shop/messaging";
+import { revocationsKeptMs } from "@shop/runtime";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { sessionEndedEvent, userDeletedEvent } from "../adapters/proto/events.ts";

@@ -1,4 +1,4 @@
-import { type Clock, type Logger, newId } from "@shop/platform";
+import { type Clock, type Logger, newId } from "@shop/core";
 import type { SecurityEventStore } from "../adapters/mongo/security-event-store.ts";
 import type { SecurityEvent, SecurityEventKind } from "../domain/security-event.ts";
 

@@ -1,5 +1,6 @@
-import { clientAddressHeader, newId } from "@shop/platform";
-import { contextOf, openTestLimits } from "@shop/platform/testing";
+import { newId } from "@shop/core";
+import { clientAddressHeader } from "@shop/http-port";
+import { contextOf, openTestLimits } from "@shop/runtime/testing";
 import { describe, expect, test, vi } from "vitest";
 import { createSignInLimits, type SignInLimits } from "./sign-in-limits.ts";
 

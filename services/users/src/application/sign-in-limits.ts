@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { HandlerContext } from "@connectrpc/connect";
-import { clientAddressOf, type Limits, networkOf, tellRateLimit } from "@shop/platform";
+import { clientAddressOf, networkOf } from "@shop/http-port";
+import { type Limits, tellRateLimit } from "@shop/runtime";
 import { tooManyFailures, tooManySignIns } from "../domain/errors.ts";
 import { waitSeconds } from "../domain/slow-down.ts";
 import { usernameKey } from "../domain/user.ts";

@@ -1,5 +1,5 @@
-import { newSecret } from "@shop/platform";
-import { openTestDb, silentLog } from "@shop/platform/testing";
+import { newSecret } from "@shop/core";
+import { openTestDb, silentLog } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { createSealer } from "../adapters/crypto/sealing.ts";
 import { openTokenKeyStore } from "../adapters/mongo/token-key-store.ts";

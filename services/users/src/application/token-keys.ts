@@ -1,4 +1,5 @@
-import type { Clock, Logger, SigningKey } from "@shop/platform";
+import type { SigningKey } from "@shop/auth";
+import type { Clock, Logger } from "@shop/core";
 import { exportJWK, generateKeyPair } from "jose";
 import type { Sealer } from "../adapters/crypto/sealing.ts";
 import type { TokenKeyStore } from "../adapters/mongo/token-key-store.ts";

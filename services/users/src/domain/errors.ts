@@ -1,4 +1,4 @@
-import { DomainError } from "@shop/platform";
+import { DomainError } from "@shop/core";
 
 export function usernameTaken(): DomainError {
   return new DomainError("already_exists", "USERNAME_TAKEN", "that username is taken");

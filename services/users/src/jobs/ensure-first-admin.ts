@@ -1,4 +1,4 @@
-import { type Clock, DomainError, type Logger, newId } from "@shop/platform";
+import { type Clock, DomainError, type Logger, newId } from "@shop/core";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { checkNewPassword } from "../application/password-rules.ts";

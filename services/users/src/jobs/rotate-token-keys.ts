@@ -1,4 +1,4 @@
-import type { Job } from "@shop/platform";
+import type { Job } from "@shop/core";
 import type { TokenKeys } from "../application/token-keys.ts";
 
 const maxIntervalMs = 60_000;

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { createPageTokens } from "@shop/core";
 import {
   ChangePasswordRequestSchema,
   DeleteAccountRequestSchema,
@@ -10,8 +11,7 @@ import {
   Role,
   SetRolesRequestSchema,
 } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createPageTokens } from "@shop/platform";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { openTestUsers, userContext } from "../testing/open-test-users.ts";
 import { changePassword } from "./change-password.ts";

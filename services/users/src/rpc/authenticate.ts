@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { type Clock, newId } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, clientAddressOf, newId } from "@shop/platform";
+import { clientAddressOf } from "@shop/http-port";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import { inCookie } from "../adapters/http/refresh-cookie.ts";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";

@@ -1,6 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { userIdOf } from "@shop/auth";
+import type { Clock } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, clientAddressOf, userIdOf } from "@shop/platform";
+import { clientAddressOf } from "@shop/http-port";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";

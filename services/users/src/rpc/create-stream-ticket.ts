@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { callerOf, signStreamTicket } from "@shop/auth";
+import type { Clock } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, callerOf, signStreamTicket } from "@shop/platform";
 import type { TokenKeys } from "../application/token-keys.ts";
 
 /** Makes a ticket for a stream out of the access token that the call came with. Nothing is stored: safe to repeat. */

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { userIdOf } from "@shop/auth";
+import type { Clock } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, userIdOf } from "@shop/platform";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import { dropCookie } from "../adapters/http/refresh-cookie.ts";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";

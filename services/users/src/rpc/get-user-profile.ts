@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { callerOf } from "@shop/auth";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { callerOf } from "@shop/platform";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { mayActFor } from "../application/may-act-for.ts";

@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
 import type { SecurityEventStore } from "../adapters/mongo/security-event-store.ts";
 import { toSecurityEventMessage } from "../adapters/proto/security-event.ts";
 

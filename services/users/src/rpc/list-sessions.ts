@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { userIdOf } from "@shop/auth";
+import { type Clock, cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, cutPage, defaultPageSize, type PageTokens, userIdOf } from "@shop/platform";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toSessionMessage } from "../adapters/proto/session.ts";

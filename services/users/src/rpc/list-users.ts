@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { cutPage, defaultPageSize, type PageTokens } from "@shop/platform";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 

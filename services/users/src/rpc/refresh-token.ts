@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { type Clock, retryOnConflict } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, retryOnConflict } from "@shop/platform";
 import { cookieOf, inCookie } from "../adapters/http/refresh-cookie.ts";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";

@@ -1,14 +1,8 @@
 import type { HandlerContext, MethodImpl } from "@connectrpc/connect";
+import { type Clock, DomainError, invalidFields, newId } from "@shop/core";
 import type { RegisterRequest, UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import {
-  type Clock,
-  clientAddressOf,
-  DomainError,
-  invalidFields,
-  newId,
-  requestIdReused,
-  requestUnsettled,
-} from "@shop/platform";
+import { clientAddressOf } from "@shop/http-port";
+import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { checkNewPassword } from "../application/password-rules.ts";

@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { actorOf, callerOf } from "@shop/auth";
+import type { Clock } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { actorOf, type Clock, callerOf } from "@shop/platform";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";

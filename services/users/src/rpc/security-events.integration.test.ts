@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { createPageTokens } from "@shop/core";
 import {
   ChangePasswordRequestSchema,
   DeleteAccountRequestSchema,
@@ -11,8 +12,7 @@ import {
   SetRolesRequestSchema,
   SignOutEverywhereRequestSchema,
 } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createPageTokens } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, silentLog } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
 import { createSecurityLog } from "../application/security-log.ts";
 import { openTestUsers, userContext } from "../testing/open-test-users.ts";

@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
+import { createPageTokens } from "@shop/core";
 import {
   ListSessionsRequestSchema,
   RefreshTokenRequestSchema,
   SignOutEverywhereRequestSchema,
   SignOutRequestSchema,
 } from "@shop/gen/shop/users/v1/user_service_pb";
-import { createPageTokens } from "@shop/platform";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { newRefreshToken, toText } from "../application/refresh-tokens.ts";
 import { openTestUsers, userContext } from "../testing/open-test-users.ts";

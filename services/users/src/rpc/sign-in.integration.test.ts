@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { create } from "@bufbuild/protobuf";
 import { hashSync } from "@node-rs/argon2";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
-import { contextOf } from "@shop/platform/testing";
+import { contextOf } from "@shop/runtime/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createPasswords } from "../adapters/crypto/passwords.ts";
 import { openTestUsers } from "../testing/open-test-users.ts";

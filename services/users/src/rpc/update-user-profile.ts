@@ -1,6 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { userIdOf } from "@shop/auth";
+import { type Clock, invalidFields } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import { type Clock, invalidFields, userIdOf } from "@shop/platform";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { profileChanges } from "../adapters/proto/profile-changes.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";

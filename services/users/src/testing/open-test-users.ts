@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
+import { accessTokenSeconds } from "@shop/auth";
+import { newId, newSecret } from "@shop/core";
 import { AuthenticateRequestSchema, RegisterRequestSchema } from "@shop/gen/shop/users/v1/user_service_pb";
-import { accessTokenSeconds, newId, newSecret } from "@shop/platform";
-import { contextOf, openTestBus, openTestDb, openTestLimits, silentLog } from "@shop/platform/testing";
+import { contextOf, openTestBus, openTestDb, openTestLimits, silentLog } from "@shop/runtime/testing";
 import { onTestFinished } from "vitest";
 import { createPasswords } from "../adapters/crypto/passwords.ts";
 import { createSealer } from "../adapters/crypto/sealing.ts";

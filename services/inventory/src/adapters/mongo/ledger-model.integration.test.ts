@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
+import { newId } from "@shop/core";
 import { OrderCancelledSchema, OrderPlacedSchema } from "@shop/gen/shop/orders/v1/events_pb";
-import { newId } from "@shop/platform";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Closing, maxOnHand } from "../../domain/ledger.ts";

@@ -1,4 +1,4 @@
-import { newId } from "@shop/platform";
+import { newId } from "@shop/core";
 import { expect, test } from "vitest";
 import { decide } from "../../domain/ledger.ts";
 import { newProduct, openTestInventory } from "../../testing/open-test-inventory.ts";

@@ -1,12 +1,7 @@
-import {
-  batched,
-  isDuplicateKey,
-  newId,
-  type Outbox,
-  oneAtATime,
-  type PendingEvent,
-  storedRequestIds,
-} from "@shop/platform";
+import { newId, oneAtATime } from "@shop/core";
+import { batched, type Outbox, type PendingEvent } from "@shop/messaging";
+import { isDuplicateKey } from "@shop/mongo";
+import { storedRequestIds } from "@shop/rpc-server";
 import { type Collection, type Db, MongoBulkWriteError, type MongoClient } from "mongodb";
 import { skuTaken } from "../../domain/errors.ts";
 import {

@@ -1,12 +1,12 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Logger } from "@shop/core";
 import {
   CreateProductRequestSchema,
   type Product,
   type ProductSchema,
   UpdateProductRequestSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { Logger } from "@shop/platform";
-import { contextOf, silentLog } from "@shop/platform/testing";
+import { contextOf, silentLog } from "@shop/runtime/testing";
 import type { Db } from "mongodb";
 import { expect, test, vi } from "vitest";
 import { createProduct } from "../../rpc/create-product.ts";

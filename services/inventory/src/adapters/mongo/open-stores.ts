@@ -1,4 +1,5 @@
-import { type ModuleContext, openOutbox } from "@shop/platform";
+import { openOutbox } from "@shop/messaging";
+import type { ModuleContext } from "@shop/runtime";
 import type { ProductRevision } from "../../domain/product.ts";
 import { createCategories, uniteCategories } from "./categories.ts";
 import { createLedgerStore, openLedger } from "./ledger-store.ts";

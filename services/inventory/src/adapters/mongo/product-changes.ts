@@ -1,4 +1,5 @@
-import { type Changes, createChanges, type Logger } from "@shop/platform";
+import type { Logger } from "@shop/core";
+import { type Changes, createChanges } from "@shop/mongo";
 import type { Collection } from "mongodb";
 import type { ProductDocument } from "./product-document.ts";
 

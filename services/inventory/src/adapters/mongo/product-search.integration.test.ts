@@ -1,5 +1,5 @@
-import { newId } from "@shop/platform";
-import { type Plan, silentLog, watchPlans } from "@shop/platform/testing";
+import { newId } from "@shop/core";
+import { type Plan, silentLog, watchPlans } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
 import type { Listing, ListingOrder, ListingPlace } from "../../domain/listing.ts";
 import { newProduct, type ProductDetails } from "../../domain/product.ts";

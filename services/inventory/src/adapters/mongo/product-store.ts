@@ -1,4 +1,4 @@
-import type { Logger } from "@shop/platform";
+import type { Logger } from "@shop/core";
 import type { Collection, Db, Filter } from "mongodb";
 import { skuTaken } from "../../domain/errors.ts";
 import type { Balances } from "../../domain/ledger.ts";

@@ -1,4 +1,5 @@
-import { isDuplicateKey, type Logger } from "@shop/platform";
+import type { Logger } from "@shop/core";
+import { isDuplicateKey } from "@shop/mongo";
 import type { Collection, IndexDescription } from "mongodb";
 import { skuTaken } from "../../domain/errors.ts";
 import { foldText } from "../../domain/fold-text.ts";

@@ -6,7 +6,7 @@ import {
   StockReturnedSchema,
   StockShippedSchema,
 } from "@shop/gen/shop/inventory/v1/events_pb";
-import { type PendingEvent, pendingEvent } from "@shop/platform";
+import { type PendingEvent, pendingEvent } from "@shop/messaging";
 import type { Closing, Decision, Move } from "../../domain/ledger.ts";
 
 const service = "inventory";

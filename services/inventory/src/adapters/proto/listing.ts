@@ -1,5 +1,5 @@
+import { invalidFields } from "@shop/core";
 import type { ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { invalidFields } from "@shop/platform";
 import { foldText } from "../../domain/fold-text.ts";
 import type { Listing, ListingOrder, PriceRange } from "../../domain/listing.ts";
 

@@ -1,6 +1,6 @@
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { type FieldViolation, invalidFields } from "@shop/core";
 import { type Product as ProductOnTheWire, ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { type FieldViolation, invalidFields } from "@shop/platform";
 import { available, type Product, type ProductDetails } from "../../domain/product.ts";
 import { missingDetails, toDetails } from "./product.ts";
 

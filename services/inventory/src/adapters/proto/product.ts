@@ -1,12 +1,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { FieldViolation } from "@shop/core";
 import type { Money as MoneyOnTheWire } from "@shop/gen/shop/common/v1/money_pb";
 import {
   type Product as ProductOnTheWire,
   type ProductSchema,
   ProductState as StateOnTheWire,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { FieldViolation, Money } from "@shop/platform";
+import type { Money } from "@shop/money";
 import { available, etagOf, type Product, type ProductDetails, type ProductState } from "../../domain/product.ts";
 
 const states: Readonly<Record<ProductState, StateOnTheWire>> = {

@@ -1,7 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { invalidFields } from "@shop/core";
 import { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { cutText, invalidFields } from "@shop/platform";
+import { cutText } from "@shop/rest";
 
 const localNames: ReadonlyMap<string, string> = new Map(
   ProductSchema.fields.map(({ name, localName }) => [name, localName]),

@@ -6,7 +6,7 @@ import {
   ImportProductsRequestSchema,
   ListProductsRequestSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createMessageCheck } from "@shop/platform";
+import { createMessageCheck } from "@shop/runtime";
 import { expect, test } from "vitest";
 
 const manyAttributes = () => Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`NO ${index}`, ""]));

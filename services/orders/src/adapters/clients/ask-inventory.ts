@@ -1,5 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
-import { type DomainError, isDependencyLost } from "@shop/platform";
+import type { DomainError } from "@shop/core";
+import { isDependencyLost } from "@shop/messaging";
 
 /** Waits for inventory's answer to `what`; throws what `lost` makes of it when inventory can't be asked. */
 export async function askInventory<Answer>(

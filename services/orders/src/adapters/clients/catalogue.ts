@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { Money } from "@shop/platform";
+import type { Money } from "@shop/money";
 import DataLoader from "dataloader";
 import { catalogueUnavailable } from "../../domain/errors.ts";
 import { askInventory } from "./ask-inventory.ts";

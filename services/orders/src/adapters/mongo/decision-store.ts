@@ -1,4 +1,5 @@
-import { firstIdAt, gather, newId, type OutboxLag, type StuckDocument } from "@shop/platform";
+import { firstIdAt, gather, newId } from "@shop/core";
+import type { OutboxLag, StuckDocument } from "@shop/messaging";
 import type { Collection, Db, Filter } from "mongodb";
 import { asAccepted, type Order, type OrderMove } from "../../domain/order.ts";
 import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";

@@ -1,4 +1,4 @@
-import type { PendingEvent } from "@shop/platform";
+import type { PendingEvent } from "@shop/messaging";
 import type { Order, OrderMove, OrderStatus, RequestName } from "../../domain/order.ts";
 
 interface MoneyDocument {

@@ -1,5 +1,5 @@
-import { newId } from "@shop/platform";
-import { watchPlans } from "@shop/platform/testing";
+import { newId } from "@shop/core";
+import { watchPlans } from "@shop/runtime/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openTestOrders } from "../../testing/open-test-orders.ts";
 import type { OrderFilter } from "./order-store.ts";

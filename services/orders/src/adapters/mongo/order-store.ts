@@ -1,11 +1,7 @@
-import {
-  createGroupCommit,
-  firstIdAt,
-  isDuplicateKey,
-  type Outbox,
-  type PendingEvent,
-  storedRequestIds,
-} from "@shop/platform";
+import { firstIdAt } from "@shop/core";
+import type { Outbox, PendingEvent } from "@shop/messaging";
+import { createGroupCommit, isDuplicateKey } from "@shop/mongo";
+import { storedRequestIds } from "@shop/rpc-server";
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
 import { closedStatuses, type Order, type OrderMove, type OrderStatus, type RequestName } from "../../domain/order.ts";
 import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";

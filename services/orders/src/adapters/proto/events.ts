@@ -9,7 +9,7 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { eventIdOf, type PendingEvent, pendingEvent } from "@shop/platform";
+import { eventIdOf, type PendingEvent, pendingEvent } from "@shop/messaging";
 import { type Order, type OrderMove, type OrderStatus, placedVersion } from "../../domain/order.ts";
 
 const service = "orders";

@@ -1,11 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { isAdmin, type Principal } from "@shop/auth";
 import {
   type OrderEventSchema,
   type OrderSchema,
   OrderStatus as StatusOnTheWire,
 } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { isAdmin, type Principal } from "@shop/platform";
 import type { Order, OrderMove, OrderStatus } from "../../domain/order.ts";
 
 const statuses: Readonly<Record<OrderStatus, StatusOnTheWire>> = {

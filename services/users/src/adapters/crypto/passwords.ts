@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
-import { FairShares, networksPerSite, newSecret, sharersOf } from "@shop/platform";
+import { FairShares, newSecret } from "@shop/core";
+import { networksPerSite, sharersOf } from "@shop/http-port";
 import { tooManyPasswordHashes } from "../../domain/errors.ts";
 import { opaqueString } from "../../domain/opaque-string.ts";
 import type { HashCost, PasswordAnswer, PasswordRequest } from "./password-worker.ts";

@@ -1,4 +1,5 @@
-import { type ModuleContext, openOutbox } from "@shop/platform";
+import { openOutbox } from "@shop/messaging";
+import type { ModuleContext } from "@shop/runtime";
 import { createSessionStore, openSessions } from "./session-store.ts";
 import { createUserStore, openUsers } from "./user-store.ts";
 

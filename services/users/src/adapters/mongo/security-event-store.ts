@@ -1,4 +1,4 @@
-import { createGroupCommit } from "@shop/platform";
+import { createGroupCommit } from "@shop/mongo";
 import type { Db } from "mongodb";
 import type { SecurityEvent, SecurityEventKind } from "../../domain/security-event.ts";
 

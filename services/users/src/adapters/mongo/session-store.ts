@@ -1,4 +1,5 @@
-import { createGroupCommit, type Outbox, type PendingEvent } from "@shop/platform";
+import type { Outbox, PendingEvent } from "@shop/messaging";
+import { createGroupCommit } from "@shop/mongo";
 import { Binary, type Collection, type Db } from "mongodb";
 import type { Session } from "../../domain/session.ts";
 

@@ -1,4 +1,4 @@
-import { isDuplicateKey } from "@shop/platform";
+import { isDuplicateKey } from "@shop/mongo";
 import { Binary, type Db } from "mongodb";
 import type { TokenKey } from "../../domain/token-key.ts";
 

@@ -1,4 +1,5 @@
-import { isDuplicateKey, type Outbox, type PendingEvent } from "@shop/platform";
+import type { Outbox, PendingEvent } from "@shop/messaging";
+import { isDuplicateKey } from "@shop/mongo";
 import DataLoader from "dataloader";
 import type { ClientSession, Collection, Db, UpdateFilter } from "mongodb";
 import { lastAdmin, usernameTaken } from "../../domain/errors.ts";

@@ -1,7 +1,7 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { AccessRevokedSchema } from "@shop/gen/shop/common/v1/access_revoked_pb";
 import { UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
-import { type PendingEvent, pendingEvent } from "@shop/platform";
+import { type PendingEvent, pendingEvent } from "@shop/messaging";
 import type { Session } from "../../domain/session.ts";
 import type { User } from "../../domain/user.ts";
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { invalidFields } from "@shop/core";
 import type { UserProfile } from "@shop/gen/shop/users/v1/user_service_pb";
-import { invalidFields } from "@shop/platform";
 import type { User } from "../../domain/user.ts";
 import { toUserProfile } from "./user-profile.ts";
 

@@ -1,0 +1,78 @@
+import type { Logger } from "@shop/core";
+import { createClient, defineScript, type RedisClientOptions } from "redis";
+
+/** A frozen Redis takes commands and answers none: whoever waits for one, in milliseconds, must not freeze with it. */
+export const commandTimeoutMs = 100;
+
+// Values begin with a revision: two counters, each 8 bytes, big endian. What is a revision alone is a mark: it takes away
+// what is older in either counter, and remembers the larger of both.
+const setIfNewer = defineScript({
+  SCRIPT: `
+    local ttl, channel, message = ARGV[#KEYS + 1], ARGV[#KEYS + 2], ARGV[#KEYS + 3]
+    for i, key in ipairs(KEYS) do
+      local first, second = struct.unpack(">I8I8", ARGV[i])
+      local current = redis.call("GETRANGE", key, 0, 15)
+      local known_first, known_second = 0, 0
+      if #current == 16 then known_first, known_second = struct.unpack(">I8I8", current) end
+      if first >= known_first and second >= known_second then
+        redis.call("SET", key, ARGV[i], "PX", ttl)
+      elseif #ARGV[i] == 16 and (first > known_first or second > known_second) then
+        local both = struct.pack(">I8I8", math.max(first, known_first), math.max(second, known_second))
+        redis.call("SET", key, both, "PX", ttl)
+      end
+    end
+    if channel then redis.call("PUBLISH", channel, message) end`,
+  parseCommand(
+    parser,
+    keys: readonly string[],
+    values: readonly Buffer[],
+    ttlMs: number,
+    tell: readonly string[] = [],
+  ) {
+    parser.pushKeysLength([...keys]);
+    parser.push(...values, String(ttlMs), ...tell);
+  },
+  transformReply: undefined as unknown as () => number,
+});
+
+export type Redis = ReturnType<typeof connectRedis>;
+
+/** Connects in the background and reconnects for ever; meanwhile every command fails at once. */
+export function connectRedis(url: string, log: Logger) {
+  const { socket, ...server } = redisServer(url);
+  const client = createClient({
+    ...server,
+    disableOfflineQueue: true,
+    // Whoever waits for a command gives up by a timer of their own; the client's is a signal a command, five seconds long.
+    commandOptions: { timeout: 0 },
+    // What it then keeps for a Redis that is frozen.
+    commandsQueueMaxLength: 10_000,
+    socket: { ...socket, connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
+    scripts: { setIfNewer },
+  });
+  let reported = false;
+  client.on("error", (error) => {
+    if (!reported)
+      log.warn({ err: error }, "Redis is gone: answers come from the database, limits are counted per process");
+    reported = true;
+  });
+  client.on("ready", () => {
+    if (reported) log.info("Redis is back");
+    reported = false;
+  });
+  client.connect().catch(() => {});
+  return client;
+}
+
+/** `unix://user:password@/path/of.sock` (the client's own reader of URLs can't be used: its handshake refuses them), or `redis://`. */
+function redisServer(
+  url: string,
+): Pick<RedisClientOptions, "url" | "username" | "password"> & { socket?: { path: string } } {
+  const [, username, password, path] = /^unix:\/\/(?:([^:@/]*):([^@/]*)@)?(\/.*)$/.exec(url) ?? [];
+  if (path === undefined) return { url };
+  return {
+    socket: { path },
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {}),
+  };
+}

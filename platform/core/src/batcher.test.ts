@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { gather } from "./batcher.ts";
+
+/** Work that is done when it is told to. */
+function openWork(maxItems: number, maxInFlight: number) {
+  const batches: { readonly items: readonly number[]; done(failed?: ReadonlyMap<number, unknown>): void }[] = [];
+  const add = gather<number>({
+    maxItems,
+    maxInFlight,
+    work: (items) => new Promise((done) => batches.push({ items, done: (failed = new Map()) => done(failed) })),
+  });
+  const turn = () => new Promise(setImmediate);
+  return { batches, add, turn, items: () => batches.map(({ items }) => items) };
+}
+
+test("what arrives in one turn is one batch, and what arrives while it is worked on is the next", async () => {
+  const { batches, add, turn, items } = openWork(10, 1);
+  const done = [add(1), add(2)];
+  await turn();
+  done.push(add(3), add(4));
+  await turn();
+  expect(items()).toEqual([[1, 2]]);
+  batches[0]!.done();
+  await turn();
+  expect(items()).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+  batches[1]!.done();
+  await Promise.all(done);
+});
+
+test("no batch is larger, and no more are on their way, than allowed", async () => {
+  const { batches, add, turn, items } = openWork(2, 2);
+  const done = Promise.all([1, 2, 3, 4, 5].map(add));
+  await turn();
+  expect(items()).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+  for (const batch of batches) batch.done();
+  await turn();
+  expect(items().at(-1)).toEqual([5]);
+  batches.at(-1)!.done();
+  await done;
+});
+
+test("each hears of its own item alone", async () => {
+  const { batches, add, turn } = openWork(10, 1);
+  const done = Promise.allSettled([add(1), add(2)]);
+  await turn();
+  batches[0]!.done(new Map([[1, "refused"]]));
+  expect(await done).toEqual([
+    { status: "fulfilled", value: undefined },
+    { status: "rejected", reason: "refused" },
+  ]);
+});

@@ -1,0 +1,206 @@
+import { create, createRegistry, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import { createPageTokens, newId } from "@shop/core";
+import { CustomHttpPatternSchema, file_google_api_http } from "@shop/gen/google/api/http_pb";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { errorsInterceptor, rememberCaller } from "@shop/rpc-server";
+import { openTestBus, silentLog } from "@shop/runtime/testing";
+import { expect, onTestFinished, test } from "vitest";
+import { deadLetterService } from "../dead-letter-service.ts";
+import { ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
+import { deadLetterStream, ensureDeadLetters } from "./dead-letters.ts";
+
+// Any message will do for an event; this one belongs to nobody here.
+const stream = "test-dead-letters";
+const type = CustomHttpPatternSchema.typeName;
+type Said = MessageShape<typeof CustomHttpPatternSchema>;
+
+const encoded = (kind: string) => toBinary(CustomHttpPatternSchema, create(CustomHttpPatternSchema, { kind }));
+
+/** Two consumers of one event, of which one can't swallow what it hears until it is mended. */
+async function openLetters() {
+  const bus = await openTestBus();
+  await ensureDeadLetters(bus);
+  onTestFinished(async () => void (await bus.manager.streams.delete(stream)));
+  const heard = { broken: [] as string[], healthy: [] as string[] };
+  let isMended = false;
+  const handlerOf = (durable: string, handle: (kinds: readonly string[]) => void) =>
+    eventHandler({
+      durable,
+      stream,
+      event: CustomHttpPatternSchema,
+      maxBatch: 10,
+      handle: async (events: readonly Said[]) => handle(events.map(({ kind }) => kind)),
+    });
+  const broken = handlerOf(newId("broken"), (kinds) => {
+    if (!isMended) throw new Error("can't be swallowed");
+    heard.broken.push(...kinds);
+  });
+  const healthy = handlerOf(newId("healthy"), (kinds) => void heard.healthy.push(...kinds));
+  for (const handler of [broken, healthy]) {
+    await ensureConsumer(bus, handler);
+    onTestFinished(await startConsumer(bus, handler, silentLog));
+  }
+
+  const client = createClient(
+    DeadLetterService,
+    createRouterTransport(
+      (router) =>
+        router.service(
+          DeadLetterService,
+          deadLetterService({
+            bus,
+            pageTokens: createPageTokens(() => ["secret"]),
+            events: createRegistry(file_google_api_http),
+            log: silentLog,
+          }),
+        ),
+      {
+        router: {
+          interceptors: [errorsInterceptor()],
+          requestGate: async ({ values }) =>
+            rememberCaller(values, { kind: "user", userId: "user_admin", roles: ["admin"] }),
+        },
+      },
+    ),
+  );
+  const listed = async (consumer = broken.durable) => (await client.listDeadLetters({ consumer })).deadLetters;
+  /** Says something; answers its dead letter once it is one. */
+  async function sayInVain(kind: string) {
+    const id = newId("event");
+    await bus.publish({ id, type, payload: encoded(kind) });
+    await expect.poll(async () => (await listed()).map(({ eventId }) => eventId), { timeout: 20_000 }).toEqual([id]);
+    return (await listed())[0]!;
+  }
+  /** A letter of an event that was said long ago. */
+  async function plant(payload: Uint8Array) {
+    const id = newId("event");
+    const headers = {
+      "Dead-Letter-Reason": "Error: can't be swallowed",
+      "Dead-Letter-Consumer": broken.durable,
+      "Dead-Letter-Event-Id": id,
+      "Dead-Letter-Subject": type,
+    };
+    await bus.send(`${deadLetterStream}.${broken.durable}`, { id: `${broken.durable}/${id}`, headers, payload });
+    return (await listed())[0]!;
+  }
+  function mend(): void {
+    isMended = true;
+  }
+  return { bus, client, listed, sayInVain, plant, heard, broken, mend };
+}
+
+const codeOf = (call: Promise<unknown>) =>
+  call.then(
+    () => "ok",
+    (error) => Code[ConnectError.from(error).code],
+  );
+
+test("a dead letter tells who gave up, on what and why", async () => {
+  const { client, sayInVain, broken } = await openLetters();
+  const listed = await sayInVain("poison");
+  expect(listed).toMatchObject({
+    consumer: broken.durable,
+    reason: "Error: can't be swallowed",
+    eventType: type,
+    redriveCount: 0,
+  });
+  expect(listed.payload).toHaveLength(0);
+  const { deadLetter } = await client.getDeadLetter({ deadLetterId: listed.deadLetterId });
+  expect(deadLetter).toMatchObject({ ...listed, payload: expect.any(Uint8Array), event: { kind: "poison" } });
+  expect(deadLetter?.payload).toEqual(encoded("poison"));
+}, 30_000);
+
+test("bytes that are no event are shown as they are", async () => {
+  const { client, plant } = await openLetters();
+  const letter = await plant(new Uint8Array([0xff, 0xff]));
+  const { deadLetter } = await client.getDeadLetter({ deadLetterId: letter.deadLetterId });
+  expect(deadLetter?.payload).toEqual(new Uint8Array([0xff, 0xff]));
+  expect(deadLetter?.event).toBeUndefined();
+}, 30_000);
+
+test("a redriven event reaches the consumer that gave up and no other, also right after it was published", async () => {
+  const { client, listed, sayInVain, heard, mend } = await openLetters();
+  const letter = await sayInVain("later");
+  mend();
+  await client.redriveDeadLetter({ deadLetterId: letter.deadLetterId });
+  await expect.poll(() => heard.broken).toEqual(["later"]);
+  expect(await listed()).toEqual([]);
+  await untilAllIsHeard(heard);
+  expect(heard.healthy).toEqual(["later", "last"]);
+}, 30_000);
+
+/** Whoever hears another event by now has heard everything before it. */
+async function untilAllIsHeard(heard: { readonly healthy: readonly string[] }) {
+  const bus = await openTestBus();
+  await bus.publish({ id: newId("event"), type, payload: encoded("last") });
+  await expect.poll(() => heard.healthy.at(-1)).toBe("last");
+}
+
+test("however often and by however many a letter is redriven, its event is delivered once", async () => {
+  const { bus, client, listed, plant, heard, mend } = await openLetters();
+  const letter = await plant(encoded("once"));
+  mend();
+  const before = (await bus.manager.streams.info(stream)).state.messages;
+  const codes = await Promise.all(
+    Array.from({ length: 8 }, () => codeOf(client.redriveDeadLetter({ deadLetterId: letter.deadLetterId }))),
+  );
+  expect(codes).toContain("ok");
+  expect(codes.every((code) => code === "ok" || code === "NotFound")).toBe(true);
+  expect(await codeOf(client.redriveDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("NotFound");
+  await expect.poll(() => heard.broken).toEqual(["once"]);
+  expect((await bus.manager.streams.info(stream)).state.messages).toBe(before + 1);
+  expect(await listed()).toEqual([]);
+}, 30_000);
+
+test("a redriven event that fails again is a new dead letter of the same event, however soon", async () => {
+  const { client, listed, sayInVain } = await openLetters();
+  const first = await sayInVain("stubborn");
+  await client.redriveDeadLetter({ deadLetterId: first.deadLetterId });
+  await expect.poll(async () => (await listed()).length, { timeout: 20_000 }).toBe(1);
+  const [second] = await listed();
+  expect(second).toMatchObject({
+    consumer: first.consumer,
+    eventId: first.eventId,
+    eventType: first.eventType,
+    redriveCount: 1,
+  });
+  expect(second!.deadLetterId).not.toBe(first.deadLetterId);
+}, 45_000);
+
+test("a letter that nobody would hear stays where it is", async () => {
+  const { bus, client, listed, plant, broken } = await openLetters();
+  const letter = await plant(encoded("to nobody"));
+  await bus.manager.consumers.delete(stream, broken.durable);
+  expect(await codeOf(client.redriveDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("FailedPrecondition");
+  expect(await listed()).toEqual([letter]);
+}, 30_000);
+
+test("a letter that is thrown away is gone, and a second time not found", async () => {
+  const { client, listed, plant } = await openLetters();
+  const letter = await plant(encoded("rubbish"));
+  expect(await codeOf(client.deleteDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("ok");
+  expect(await codeOf(client.deleteDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("NotFound");
+  expect(await codeOf(client.getDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("NotFound");
+  expect(await listed()).toEqual([]);
+}, 30_000);
+
+test("letters are listed once each, the oldest first, by page and by consumer", async () => {
+  const { bus, client } = await openLetters();
+  const [mine, others] = [newId("mine"), newId("others")];
+  for (let index = 0; index < 5; index++) {
+    for (const consumer of [mine, others]) {
+      const letter = { id: newId("letter"), headers: { "Dead-Letter-Reason": `${index}` }, payload: new Uint8Array() };
+      await bus.send(`${deadLetterStream}.${consumer}`, letter);
+    }
+  }
+  const reasons: string[] = [];
+  let pageToken = "";
+  do {
+    const page = await client.listDeadLetters({ consumer: mine, pageSize: 2, pageToken });
+    expect(page.deadLetters.every(({ consumer }) => consumer === mine)).toBe(true);
+    reasons.push(...page.deadLetters.map(({ reason }) => reason));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  expect(reasons).toEqual(["0", "1", "2", "3", "4"]);
+});

@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { JsMsg } from "@nats-io/jetstream";
+import { gather, traceparentHeader } from "@shop/core";
+import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
+
+/** An event on its way: its type is its subject, its id is where duplicates are told by. */
+export interface Event {
+  /** `<service>/<type>/<aggregate id>/<version>/<n>`; two events never share one. */
+  readonly id: string;
+  /** The full name of the message, such as `shop.orders.v1.OrderPlaced`. */
+  readonly type: string;
+  /** The message, encoded. */
+  readonly payload: Uint8Array;
+  readonly traceparent?: string | undefined;
+}
+
+/** What the bus stores. */
+export interface BusMessage {
+  /** The same message again is stored once, for as long as the stream remembers. */
+  readonly id: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload: Uint8Array;
+}
+
+const contentTypeHeader = "Content-Type";
+const batchType = `application/x-protobuf; messageType="${EventBatchSchema.typeName}"`;
+const maxEvents = 256;
+/** A server refuses messages of more than 1 MiB. */
+const maxPayloadBytes = 512 * 1024;
+const maxInFlight = 4;
+
+/**
+ * Publishes events; those of one type that come together, or while others are on their way, travel as one message. Storing,
+ * delivering and acknowledging costs the same for a message of one event as of 256.
+ */
+export function createBatchPublisher(
+  send: (subject: string, message: BusMessage) => Promise<void>,
+): (event: Event) => Promise<void> {
+  const publishers = new Map<string, (event: Event) => Promise<void>>();
+  const publisherOf = (type: string) =>
+    gather<Event>({
+      maxItems: maxEvents,
+      maxInFlight,
+      async work(events) {
+        await Promise.all(inParts(events).map((part) => send(type, toMessage(part))));
+        return new Map();
+      },
+    });
+  return (event) => {
+    const publish = publishers.get(event.type) ?? publisherOf(event.type);
+    publishers.set(event.type, publish);
+    return publish(event);
+  };
+}
+
+/** The events of a message, in their order. Throws when it says it is a batch and is not. */
+export function eventsOf(message: JsMsg): Event[] {
+  if (message.headers?.get(contentTypeHeader) !== batchType) return [asOneEvent(message)];
+  return fromBinary(EventBatchSchema, message.data).events.map(({ id, payload, traceparent }) => ({
+    id,
+    type: message.subject,
+    payload,
+    traceparent: traceparent || undefined,
+  }));
+}
+
+/** A message that is one event, or that can't be read. */
+export function asOneEvent({ subject, data, headers, info, seq }: JsMsg): Event {
+  const id = headers?.get("Nats-Msg-Id") || `${info.stream}/${seq}`;
+  return { id, type: subject, payload: data, traceparent: headers?.get(traceparentHeader) || undefined };
+}
+
+/** Events of one type in as few parts as messages can carry. */
+export function inParts<Part extends Event>(events: readonly Part[]): Part[][] {
+  const parts: Part[][] = [];
+  let bytes = 0;
+  for (const event of events) {
+    bytes += event.payload.length;
+    if (parts.length === 0 || parts.at(-1)!.length === maxEvents || bytes > maxPayloadBytes) {
+      parts.push([]);
+      bytes = event.payload.length;
+    }
+    parts.at(-1)!.push(event);
+  }
+  return parts;
+}
+
+/** A batch that was encoded before. */
+export function batchMessage(id: string, payload: Uint8Array): BusMessage {
+  return { id, headers: { [contentTypeHeader]: batchType }, payload };
+}
+
+/** The message that carries a part. */
+export function toMessage(events: readonly Event[]): BusMessage {
+  const [first, ...others] = events as [Event, ...Event[]];
+  if (others.length === 0) {
+    const headers = first.traceparent === undefined ? {} : { [traceparentHeader]: first.traceparent };
+    return { id: first.id, headers, payload: first.payload };
+  }
+  const hash = createHash("sha256");
+  for (const { id } of events) hash.update(id).update("\n");
+  const batch = events.map(({ id, payload, traceparent = "" }) => ({ id, payload, traceparent }));
+  const payload = toBinary(EventBatchSchema, create(EventBatchSchema, { events: batch }));
+  return batchMessage(`batch/${hash.digest("base64url")}`, payload);
+}

@@ -1,0 +1,16 @@
+export { type Bus, connectBus } from "./bus/bus.ts";
+export { type EventHandler, ensureConsumer, eventHandler, startConsumer } from "./bus/consumer.ts";
+export { deadLetterStream, ensureDeadLetters } from "./bus/dead-letters.ts";
+export { type Follower, startFollower } from "./bus/follower.ts";
+export { keepTopology } from "./bus/keep-topology.ts";
+export { natsServers } from "./bus/nats-servers.ts";
+export { createStreamRecovery } from "./bus/stream-recovery.ts";
+export { busGauges } from "./bus-gauges.ts";
+export { deadLetterService } from "./dead-letter-service.ts";
+export { isDependencyLost } from "./dependency-lost.ts";
+export { type OutboxWork, openOutbox } from "./outbox/open-outbox.ts";
+export { createOutbox, ensureOutboxIndex, type Outbox } from "./outbox/outbox.ts";
+export { batched, eventIdOf, type PendingEvent, pendingEvent, type WithOutbox } from "./outbox/pending-event.ts";
+export { createOutboxUpkeep, type OutboxLag, type OutboxUpkeep, type StuckDocument } from "./outbox/upkeep.ts";
+export { outboxGauges } from "./outbox-gauges.ts";
+export { untilAnswered } from "./until-answered.ts";

@@ -1,0 +1,144 @@
+import type { Job, Lease, Logger } from "@shop/core";
+import type { Collection, WriteConcernSettings } from "mongodb";
+import type { Bus } from "../bus/bus.ts";
+import { isDependencyLost } from "../dependency-lost.ts";
+import { type PendingEvent, toBatch, toEvent, type WithOutbox } from "./pending-event.ts";
+
+const sweepIntervalMs = 1_000;
+const sweepBatch = 256;
+const clearBatch = 256;
+const clearDelayMs = 20;
+
+export interface SweeperOptions<Document extends WithOutbox> {
+  readonly lease: Lease;
+  /** Younger events, in milliseconds, are left to the writer that committed them. */
+  readonly afterMs: number;
+  /** Sees the documents first. */
+  before?(documents: readonly Document[]): Promise<void>;
+}
+
+/** Publishes what documents of one collection carry in their outbox. */
+export interface Outbox<Document extends WithOutbox = WithOutbox> {
+  /**
+   * Publishes events that were just committed with their document. Never rejects: what can't be published now, the
+   * sweeper publishes later.
+   */
+  relay(documentId: string, events: readonly PendingEvent[]): Promise<void>;
+  /** Like `relay`, for events that a later write clears, once an answer to them has come. */
+  relayUncleared(events: readonly PendingEvent[]): Promise<void>;
+  /** Publishes events that no document carries: repetitions of what was published before. Rejects when it can't. */
+  publishNow(events: readonly PendingEvent[]): Promise<void>;
+  /** The job that publishes what a crash, or an absent bus, left behind; for ever. */
+  sweeper(options: SweeperOptions<Document>): Job;
+  /** Clears what was published. */
+  close(): Promise<void>;
+}
+
+/** Makes the index that the sweeper reads by. Only documents with waiting events are in it. */
+export async function ensureOutboxIndex<Document extends WithOutbox>(collection: Collection<Document>): Promise<void> {
+  await collection.createIndex(
+    { "outbox.time": 1 },
+    { name: "outbox", partialFilterExpression: { "outbox.0": { $exists: true } } },
+  );
+}
+
+export function createOutbox<Document extends WithOutbox>(
+  documents: Collection<Document>,
+  bus: Bus,
+  log: Logger,
+): Outbox<Document> {
+  // The driver's types can't see through the type parameter that every document here carries an outbox.
+  const collection = documents as unknown as Collection<WithOutbox>;
+  const published = new Map<string, string[]>();
+  let timer: NodeJS.Timeout | undefined;
+  let clearing = Promise.resolve();
+
+  // An event that stays although it was published comes again, which hearers don't mind: so the cheapest write will do.
+  async function clear(writeConcern: WriteConcernSettings = { w: 1 }): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    const cleared = [...published];
+    published.clear();
+    if (cleared.length === 0) return;
+    const documentIds = cleared.map(([documentId]) => documentId);
+    const eventIds = cleared.flatMap(([, ids]) => ids);
+    try {
+      await collection.updateMany(
+        { _id: { $in: documentIds } },
+        { $pull: { outbox: { id: { $in: eventIds } } } },
+        { writeConcern },
+      );
+    } catch (error) {
+      log.warn({ err: error }, "published events were not cleared, they will come again");
+    }
+  }
+
+  function clearSoon(documentId: string, ids: readonly string[]): void {
+    published.set(documentId, [...(published.get(documentId) ?? []), ...ids]);
+    if (published.size >= clearBatch) clearing = clearing.then(() => clear());
+    else
+      timer ??= setTimeout(() => {
+        clearing = clearing.then(() => clear());
+      }, clearDelayMs);
+  }
+
+  async function publishNow(events: readonly PendingEvent[]): Promise<void> {
+    await Promise.all(
+      events.map((event) => {
+        const batch = toBatch(event);
+        return batch === undefined ? bus.publish(toEvent(event)) : bus.send(event.type, batch);
+      }),
+    );
+  }
+
+  async function publish(documentId: string, events: readonly PendingEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    await publishNow(events);
+    clearSoon(
+      documentId,
+      events.map((event) => event.id),
+    );
+  }
+
+  async function unlessLost(published: Promise<void>): Promise<void> {
+    try {
+      await published;
+    } catch (error) {
+      const level = isDependencyLost(error) ? "debug" : "error";
+      log[level]({ err: error }, "events stay in the outbox for the sweeper");
+    }
+  }
+
+  async function sweep(signal: AbortSignal, { lease, afterMs, before }: SweeperOptions<Document>): Promise<void> {
+    do {
+      const left = await collection
+        .find({ "outbox.0": { $exists: true }, "outbox.time": { $lt: new Date(Date.now() - afterMs) } })
+        .sort({ "outbox.time": 1 })
+        .limit(sweepBatch)
+        .toArray();
+      if (left.length === 0 || signal.aborted) return;
+      await before?.(left as unknown as readonly Document[]);
+      await Promise.all(left.map((document) => publish(document._id, document.outbox)));
+      // The next look is by majority: it would find, and publish, all of it again.
+      await clear({ w: "majority" });
+      log.info({ documents: left.length }, "the sweeper published what was left");
+      // Two that sweep a long backlog would publish all of it twice.
+    } while (await lease.acquire());
+  }
+
+  return {
+    relay: (documentId, events) => unlessLost(publish(documentId, events)),
+    relayUncleared: (events) => unlessLost(publishNow(events)),
+    publishNow,
+    sweeper: (options) => ({
+      name: `sweep-outbox-${collection.collectionName}`,
+      intervalMs: sweepIntervalMs,
+      lease: options.lease,
+      run: (signal) => sweep(signal, options),
+    }),
+    async close() {
+      await clearing;
+      await clear();
+    },
+  };
+}

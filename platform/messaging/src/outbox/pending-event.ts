@@ -1,0 +1,72 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { currentTraceparent } from "@shop/core";
+import { Binary } from "mongodb";
+import { type BusMessage, batchMessage, type Event, inParts, toMessage } from "../bus/event-batch.ts";
+
+/** An event as it waits inside the document whose change it tells of: one write commits both. */
+export interface PendingEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly payload: Binary;
+  /** How many of its type it is, when it is several, as they travel. */
+  readonly batch?: number;
+  readonly traceparent?: string;
+  readonly time: Date;
+}
+
+/** A document that carries its events until the bus has them. */
+export interface WithOutbox {
+  _id: string;
+  outbox: PendingEvent[];
+}
+
+/** Which event of its type it is: about version `version` of an aggregate. `n` tells apart events of one type about one version. */
+interface EventKey {
+  /** The name of the publishing service. */
+  readonly service: string;
+  readonly aggregateId: string;
+  readonly version: number;
+  readonly n?: number;
+}
+
+/** The id of an event: the same key is the same event. */
+export function eventIdOf(schema: DescMessage, { service, aggregateId, version, n = 0 }: EventKey): string {
+  return `${service}/${schema.name}/${aggregateId}/${version}/${n}`;
+}
+
+/** An event about a version of an aggregate, ready to be committed with it. */
+export function pendingEvent<Schema extends DescMessage>(
+  schema: Schema,
+  message: MessageInitShape<Schema>,
+  about: EventKey & { readonly time: Date },
+): PendingEvent {
+  const traceparent = currentTraceparent();
+  return {
+    id: eventIdOf(schema, about),
+    type: schema.typeName,
+    payload: new Binary(toBinary(schema, create(schema, message))),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    time: about.time,
+  };
+}
+
+/** Events of one document, packed by type as they will travel. An event that is alone stays as it is. */
+export function batched(events: readonly PendingEvent[]): PendingEvent[] {
+  return [...Map.groupBy(events, ({ type }) => type)].flatMap(([type, ofType]) =>
+    inParts(ofType.map((pending) => ({ ...toEvent(pending), pending }))).map((part): PendingEvent => {
+      const { pending } = part[0]!;
+      if (part.length === 1) return pending;
+      const { id, payload } = toMessage(part);
+      return { id, type, payload: new Binary(payload), batch: part.length, time: pending.time };
+    }),
+  );
+}
+
+/** What the bus is sent in place of a batch; undefined for what is one event. */
+export function toBatch({ batch, id, payload }: PendingEvent): BusMessage | undefined {
+  return batch === undefined ? undefined : batchMessage(id, payload.buffer);
+}
+
+export function toEvent(pending: PendingEvent): Event {
+  return { id: pending.id, type: pending.type, payload: pending.payload.buffer, traceparent: pending.traceparent };
+}

@@ -1,0 +1,25 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "@shop/core";
+import { isDependencyLost } from "./dependency-lost.ts";
+
+/** Between two attempts: what was killed is often back in a moment. */
+const retryMs = { first: 50, most: 500 };
+
+/** Attempts until the servers it needs let it, or `signal` fires; `why` is logged with each attempt in vain. */
+export async function untilAnswered<Result>(
+  attempt: () => Promise<Result>,
+  why: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Result> {
+  for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.most)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDependencyLost(error)) throw error;
+      log.warn({ err: error }, why);
+      await delay(waitMs, undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { minorUnitDigits } from "./currencies.ts";
+export { formatMoney, type Money, sum, times } from "./money.ts";

@@ -1,0 +1,55 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "@shop/core";
+import { MongoClient } from "mongodb";
+
+/** How long a command waits for a primary before it fails as unavailable. */
+const serverSelectionTimeoutMs = 5_000;
+
+/**
+ * Connects to MongoDB, waiting for it as long as `signal` allows. Writes are acknowledged by a majority with their journal
+ * on disk, reads see only what a majority has: nothing that a caller saw can be rolled back.
+ */
+export async function connectMongo(
+  uri: string,
+  appName: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<MongoClient> {
+  const client = new MongoClient(uri, {
+    appName,
+    serverSelectionTimeoutMS: serverSelectionTimeoutMs,
+    // A server that hangs rather than dies is noticed by its heartbeat, after these two together.
+    connectTimeoutMS: 3_000,
+    heartbeatFrequencyMS: 2_000,
+    // While commands wait for a primary.
+    minHeartbeatFrequencyMS: 100,
+    socketTimeoutMS: 30_000,
+    maxPoolSize: 64,
+    writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
+    readConcern: { level: "majority" },
+    readPreference: "primary",
+    ignoreUndefined: true,
+  });
+  for (;;) {
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ err: error }, "MongoDB is not there yet, trying again");
+      await delay(500, undefined, { signal });
+    }
+  }
+}
+
+/** Tells whether a write would find a primary now. */
+export async function canWrite(client: MongoClient): Promise<boolean> {
+  try {
+    // The driver bounds the command, but not its wait for a connection to a server that hangs.
+    const tooLate = delay(2_000, undefined, { ref: false });
+    const hello = await Promise.race([client.db("admin").command({ hello: 1 }, { timeoutMS: 2_000 }), tooLate]);
+    return hello?.isWritablePrimary === true;
+  } catch {
+    return false;
+  }
+}

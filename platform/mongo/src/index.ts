@@ -1,0 +1,5 @@
+export { type Changes, createChanges } from "./changes.ts";
+export { canWrite, connectMongo } from "./connect.ts";
+export { isDuplicateKey } from "./duplicate-key.ts";
+export { createGroupCommit } from "./group-commit.ts";
+export { createLease } from "./lease.ts";

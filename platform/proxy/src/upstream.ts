@@ -1,0 +1,93 @@
+import { createListenerGuard, type ListenerGuard } from "@shop/http-port";
+import { Http1Connections } from "./http1-connections.ts";
+import { Http2Sessions } from "./http2-sessions.ts";
+import { Silence } from "./outlier-detection.ts";
+
+/** How connections to an upstream are kept. All times are in milliseconds. */
+export interface UpstreamOptions {
+  /** A replica that cannot be connected to within this counts as refusing. */
+  readonly connectTimeoutMs?: number;
+  /** A replica that refused a connection is passed over for so long, while another can be asked. */
+  readonly avoidMs?: number;
+  /** HTTP/1.1: an answer that has not begun, on a connection over which nothing has moved for so long, is given up. */
+  readonly answerTimeoutMs?: number;
+  /** HTTP/2: how often a connection with open streams is asked by PING; one without streams for so long is closed. */
+  readonly pingIntervalMs?: number;
+  /** HTTP/2: a PING that stays unanswered for so long means the replica is gone. */
+  readonly pingTimeoutMs?: number;
+  /** Guards connections, requests and streams to the replicas. */
+  readonly guard?: ListenerGuard;
+  /** HTTP/2: connections per replica; more than one only where the replica's maxConcurrentStreams is reached. */
+  readonly maxSessions?: number;
+}
+
+const defaults: Required<UpstreamOptions> = {
+  connectTimeoutMs: 2_000,
+  avoidMs: 1_000,
+  answerTimeoutMs: 15_000,
+  pingIntervalMs: 20_000,
+  pingTimeoutMs: 10_000,
+  guard: createListenerGuard(() => {}),
+  maxSessions: 64,
+};
+
+/** A service that answers at one or more base URLs. */
+export class Upstream {
+  readonly #replicas: readonly Replica[];
+  #next = 0;
+
+  /** @param urls `http://host:port`, one per replica; throws on any other form */
+  constructor(urls: readonly string[], options: UpstreamOptions = {}) {
+    if (urls.length === 0) throw new Error("an upstream needs at least one URL");
+    this.#replicas = urls.map((url) => new Replica(url, { ...defaults, ...options }));
+  }
+
+  /** Every replica once, round robin; those that just refused a connection, or leave calls unanswered, come last. */
+  inTurn(): readonly Replica[] {
+    if (this.#replicas.length === 1) return this.#replicas;
+    const first = this.#next++ % this.#replicas.length;
+    const turn = [...this.#replicas.slice(first), ...this.#replicas.slice(0, first)];
+    return turn.sort((a, b) => Number(a.avoided) - Number(b.avoided));
+  }
+
+  /** Ends all connections at once; calls that still run break. */
+  close(): void {
+    for (const replica of this.#replicas) replica.close();
+  }
+}
+
+/** One process behind an upstream, with its HTTP/1.1 connections and its HTTP/2 sessions. */
+export class Replica {
+  /** `host:port` */
+  readonly authority: string;
+  readonly http1: Http1Connections;
+  readonly http2: Http2Sessions;
+  readonly guard: ListenerGuard;
+  readonly silence = new Silence();
+  readonly #avoidMs: number;
+  #avoidUntil = 0;
+
+  constructor(url: string, options: Required<UpstreamOptions>) {
+    const { protocol, host, origin, pathname } = new URL(url);
+    if (protocol !== "http:" || pathname !== "/") throw new Error(`not of the form http://host:port: ${url}`);
+    this.authority = host;
+    this.http1 = new Http1Connections(origin, options);
+    this.http2 = new Http2Sessions(origin, options);
+    this.guard = options.guard;
+    this.#avoidMs = options.avoidMs;
+  }
+
+  get avoided(): boolean {
+    return performance.now() < this.#avoidUntil || this.silence.isSilent;
+  }
+
+  /** To be called when a connection was refused. */
+  avoid(): void {
+    this.#avoidUntil = performance.now() + this.#avoidMs;
+  }
+
+  close(): void {
+    this.http1.close();
+    this.http2.close();
+  }
+}

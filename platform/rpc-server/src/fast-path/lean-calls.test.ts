@@ -1,0 +1,400 @@
+import { once } from "node:events";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import { gzipSync } from "node:zlib";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { DomainError } from "@shop/core";
+import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { DeadLetterService, ListDeadLettersRequestSchema } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { barePort } from "../bare-port.ts";
+import { createHoldBytes } from "../pipeline/buffered-bytes.ts";
+import { collectMethods } from "../pipeline/invoke.ts";
+import { createRouterOptions } from "../pipeline/router-options.ts";
+import { forwarding, openTestPort, testRules } from "../testing/test-port.ts";
+import { createLeanCalls } from "./lean-calls.ts";
+
+const path = "/shop.common.v1.DeadLetterService/ListDeadLetters";
+
+/** What the method does, by the page token that it is called with. */
+const scenarios: Record<string, (context: HandlerContext) => unknown> = {
+  "": () => ({ nextPageToken: "next" }),
+  long: () => ({ nextPageToken: "ä".repeat(2_000) }),
+  headers(context) {
+    context.responseHeader.set("x-said", "in the header");
+    context.responseHeader.set("cache-control", "max-age=1");
+    context.responseHeader.append("set-cookie", "a=1");
+    context.responseHeader.append("set-cookie", "b=2");
+    context.responseTrailer.set("x-said", "in the trailer");
+    return {};
+  },
+  refuses(context) {
+    context.responseHeader.set("x-said", "before");
+    context.responseTrailer.set("x-said", "after");
+    throw new ConnectError(
+      "the one or other ä 100%",
+      Code.FailedPrecondition,
+      { "x-meta": "data", "content-length": "7" },
+      [{ desc: ErrorInfoSchema, value: { reason: "WHY", domain: "here" } }],
+    );
+  },
+  forbids: () => {
+    throw new DomainError("permission_denied", "NOT_YOURS", "this is not yours", { retryAfterMs: 2_000 });
+  },
+  fails: () => {
+    throw new Error("a secret");
+  },
+  deadline: (context) => ({ nextPageToken: `${Math.round((context.timeoutMs() ?? 0) / 60_000)} minutes` }),
+  asks: (context) => ({
+    nextPageToken: JSON.stringify({
+      ...{ header: context.requestHeader.get("X-Asked"), all: [...context.requestHeader.keys()].length > 3 },
+      ...{ protocol: context.protocolName, verb: context.requestMethod, path: new URL(context.url).pathname },
+      ...{ timeLeft: (context.timeoutMs() ?? Number.POSITIVE_INFINITY) > 1_000, aborted: context.signal.aborted },
+    }),
+  }),
+};
+
+const routes = (router: ConnectRouter) =>
+  void router.service(DeadLetterService, {
+    async listDeadLetters({ pageToken }, context) {
+      await null;
+      return scenarios[pageToken]!(context) as object;
+    },
+  });
+
+async function authorize(_method: unknown, header: Headers) {
+  if (header.get("authorization") === "Bearer bad") throw new DomainError("unauthenticated", "BAD", "no");
+  return { kind: "anonymous" } as const;
+}
+
+const routerOptions = createRouterOptions(testRules(authorize));
+
+/** The same port twice: with the short way, and without. */
+async function openPorts(): Promise<number[]> {
+  const open = async (leanCalls: boolean) =>
+    await openTestPort({ hosted: () => routes, routerOptions, authorize, leanCalls });
+  return [(await open(true)).port, (await open(false)).port];
+}
+
+/** Two ports before the same one, to which they forward: with the short way, and without. */
+async function openForwardingPorts(): Promise<number[]> {
+  const { port } = await openTestPort({ hosted: () => routes, routerOptions, authorize, isPublic: false });
+  const open = async (leanCalls: boolean) =>
+    await openTestPort({ ...forwarding(`http://127.0.0.1:${port}`), routerOptions, authorize, leanCalls });
+  return [(await open(true)).port, (await open(false)).port];
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly trailers?: http.IncomingHttpHeaders;
+  readonly body: string;
+}
+
+async function askHttp1(
+  port: number,
+  headers: http.OutgoingHttpHeaders,
+  body: Uint8Array,
+  line: { readonly method: string; readonly path: string } = { method: "POST", path },
+): Promise<Answer> {
+  const request = http.request({ host: "127.0.0.1", port, ...line, agent: false, headers });
+  request.end(body);
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  const bytes = Buffer.concat(await response.toArray());
+  const { date: _, ...rest } = response.headers;
+  return { status: response.statusCode, headers: rest, body: bytes.toString("latin1") };
+}
+
+async function askGrpc(port: number, headers: http2.OutgoingHttpHeaders, body: Uint8Array): Promise<Answer> {
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  onTestFinished(() => session.destroy());
+  const stream = session.request(
+    { ":method": "POST", ":path": path, te: "trailers", ...headers },
+    { endStream: false },
+  );
+  let trailers: http2.IncomingHttpHeaders = {};
+  stream.on("trailers", (block: http2.IncomingHttpHeaders) => {
+    trailers = block;
+  });
+  stream.end(body);
+  const [response] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+  const bytes = Buffer.concat(await stream.toArray());
+  const {
+    date: _,
+    ":status": status,
+    ...rest
+  } = response as http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader;
+  // Of an answer that is not compressed, the one says by what it could have been, and the other nothing.
+  if (bytes[0] === 0 || bytes.byteLength === 0) delete rest["grpc-encoding"];
+  return { status, headers: rest, trailers, body: bytes.toString("latin1") };
+}
+
+const json = { "content-type": "application/json" };
+const proto = { "content-type": "application/proto" };
+const grpc = { "content-type": "application/grpc" };
+const inJson = (message: unknown) => Buffer.from(JSON.stringify(message));
+const inProto = (pageToken: string, pageSize = 0) =>
+  toBinary(ListDeadLettersRequestSchema, create(ListDeadLettersRequestSchema, { pageToken, pageSize }));
+const asked = { "x-asked": "what" };
+
+describe.each([
+  ["the short way answers as Connect's own handlers do", openPorts],
+  ["the short way forwards as the long one does", openForwardingPorts],
+])("%s", (_way, openBoth) => {
+  test.each<[string, http.OutgoingHttpHeaders, Uint8Array]>([
+    ...Object.keys(scenarios).flatMap((scenario): [string, http.OutgoingHttpHeaders, Uint8Array][] => [
+      [`JSON, ${scenario || "plain"}`, { ...json, ...asked }, inJson({ pageToken: scenario })],
+      [`proto, ${scenario || "plain"}`, { ...proto, ...asked }, inProto(scenario)],
+    ]),
+    ["with a charset", { "content-type": "application/json; charset=utf-8" }, inJson({})],
+    ["a long answer that may be compressed", { ...json, "accept-encoding": "br, gzip" }, inJson({ pageToken: "long" })],
+    ["a long error that may be compressed", { ...proto, "accept-encoding": "gzip" }, inProto("long", 1_000)],
+    ["a body that says it is plain", { ...json, "content-encoding": "identity" }, inJson({})],
+    ["an unknown encoding", { ...json, "content-encoding": "zstd" }, inJson({})],
+    ["an empty body", proto, new Uint8Array()],
+    ["no JSON", json, Buffer.from("{")],
+    ["an empty body for JSON", json, new Uint8Array()],
+    ["an unknown field", json, inJson({ color: "red" })],
+    ["a field of another type", json, inJson({ pageSize: "many" })],
+    ["bytes that are no message", proto, Buffer.from([0x0a, 0x7f, 0x01])],
+    ["what the rules forbid", json, inJson({ pageSize: 1_000 })],
+    ["a caller who may not", { ...json, authorization: "Bearer bad" }, inJson({})],
+    ["a caller who may not, whatever the body", { ...json, authorization: "Bearer bad" }, Buffer.from("{")],
+    ["a deadline", { ...json, ...asked, "connect-timeout-ms": "5000" }, inJson({ pageToken: "asks" })],
+    ["a deadline that is none", { ...json, "connect-timeout-ms": "soon" }, inJson({})],
+    ["a deadline that is too far", { ...json, "connect-timeout-ms": "9999999999" }, inJson({ pageToken: "deadline" })],
+    ["a text that is no integer", json, inJson({ pageSize: "0x1" })],
+    ["a key that comes twice", json, Buffer.from('{"pageSize": 1, "pageSize": 2}')],
+    ["a text that is no UTF-8", json, Buffer.from([...Buffer.from('{"pageToken": "'), 0xff, ...Buffer.from('"}')])],
+    ["an unknown content type", { "content-type": "text/plain" }, inJson({})],
+    ["chunks", { ...json, "transfer-encoding": "chunked" }, inJson({})],
+  ])("over HTTP/1.1: %s", async (_what, headers, body) => {
+    const [lean, stock] = await openBoth();
+    expect(await askHttp1(lean!, headers, body)).toEqual(await askHttp1(stock!, headers, body));
+  });
+
+  test.each<[string, http2.OutgoingHttpHeaders, Uint8Array]>([
+    ...Object.keys(scenarios).map((scenario): [string, http2.OutgoingHttpHeaders, Uint8Array] => [
+      scenario || "plain",
+      { ...grpc, ...asked },
+      encodeEnvelope(0, inProto(scenario)),
+    ]),
+    ["with +proto", { "content-type": "application/grpc+proto" }, encodeEnvelope(0, inProto(""))],
+    [
+      "a long answer that may be compressed",
+      { ...grpc, "grpc-accept-encoding": "identity,gzip" },
+      encodeEnvelope(0, inProto("long")),
+    ],
+    ["a deadline", { ...grpc, ...asked, "grpc-timeout": "5S" }, encodeEnvelope(0, inProto("asks"))],
+    ["a deadline that is none", { ...grpc, "grpc-timeout": "soon" }, encodeEnvelope(0, inProto(""))],
+    ["a deadline that is too far", { ...grpc, "grpc-timeout": "99999999H" }, encodeEnvelope(0, inProto("deadline"))],
+    ["no message", grpc, new Uint8Array()],
+    ["half a message", grpc, encodeEnvelope(0, inProto("headers")).subarray(0, 8)],
+    ["two messages", grpc, Buffer.concat([encodeEnvelope(0, inProto("")), encodeEnvelope(0, inProto(""))])],
+    ["bytes that are no message", grpc, encodeEnvelope(0, Uint8Array.of(0x0a, 0x7f, 1))],
+    ["a message that claims to be compressed", grpc, encodeEnvelope(1, inProto(""))],
+    ["a message that is too large", grpc, encodeEnvelope(0, new Uint8Array(1_100_000))],
+    ["what the rules forbid", grpc, encodeEnvelope(0, inProto("", 1_000))],
+    ["a caller who may not", { ...grpc, authorization: "Bearer bad" }, encodeEnvelope(0, inProto(""))],
+    ["an unknown content type", { "content-type": "text/plain" }, encodeEnvelope(0, inProto(""))],
+    ["Connect instead", json, inJson({ pageToken: "long" })],
+    ["gRPC-Web instead", { "content-type": "application/grpc-web+proto" }, encodeEnvelope(0, inProto("headers"))],
+    ["no such method", { ...grpc, ":path": `${path}s` }, encodeEnvelope(0, inProto(""))],
+    ["REST instead", { ":method": "GET", ":path": "/admin/dead-letters?page_token=headers" }, new Uint8Array()],
+  ])("gRPC: %s", async (_what, headers, body) => {
+    const [lean, stock] = await openBoth();
+    expect(await askGrpc(lean!, headers, body)).toEqual(await askGrpc(stock!, headers, body));
+  });
+});
+
+describe.each([
+  ["the short way answers", openPorts],
+  ["the short way forwards", openForwardingPorts],
+])("%s other requests alike:", (_way, openBoth) => {
+  const rest = "/admin/dead-letters";
+  test.each<[string, string, string, http.OutgoingHttpHeaders]>([
+    ["REST", "GET", `${rest}?page_token=headers`, {}],
+    ["REST from another origin", "GET", rest, { origin: "https://shop.example" }],
+    ["REST that fails", "GET", `${rest}?page_token=refuses`, {}],
+    ["REST that nobody may", "GET", rest, { authorization: "Bearer bad" }],
+    ["REST without a body", "HEAD", rest, {}],
+    ["REST by another verb", "DELETE", rest, {}],
+    ["Connect by GET", "GET", `${path}?connect=v1&encoding=json&message=%7B%7D`, {}],
+    ["gRPC-Web", "POST", path, { "content-type": "application/grpc-web+proto" }],
+    ["no such method", "POST", `${path}s`, json],
+  ])("%s", async (_what, method, target, headers) => {
+    const [lean, stock] = await openBoth();
+    const ask = async (port: number) => await askHttp1(port, headers, new Uint8Array(), { method, path: target });
+    expect(await ask(lean!)).toEqual(await ask(stock!));
+  });
+});
+
+describe.each([
+  ["here", openPorts],
+  ["where the call is forwarded to", openForwardingPorts],
+])("%s", (_where, openBoth) => {
+  test("a deadline beyond the limit of an hour is brought within it, in every protocol", async () => {
+    const web = { "content-type": "application/grpc-web+proto", "grpc-timeout": "99999999H" };
+    const far = { ...json, "connect-timeout-ms": "9999999999" };
+    for (const port of await openBoth()) {
+      const answers = [
+        await askHttp1(port, far, inJson({ pageToken: "deadline" })),
+        await askHttp1(port, { ...far, "content-encoding": "gzip" }, gzipSync(inJson({ pageToken: "deadline" }))),
+        await askHttp1(port, web, encodeEnvelope(0, inProto("deadline"))),
+        await askGrpc(port, { ...grpc, "grpc-timeout": "99999999H" }, encodeEnvelope(0, inProto("deadline"))),
+        await askHttp1(port, { "connect-timeout-ms": "9999999999" }, new Uint8Array(), {
+          method: "GET",
+          path: "/admin/dead-letters?page_token=deadline",
+        }),
+      ];
+      for (const { status, body } of answers)
+        expect([status, body]).toEqual([200, expect.stringContaining("60 minutes")]);
+    }
+  });
+
+  test("a text that is no integer is refused, and told with its field, in every protocol that has JSON", async () => {
+    for (const port of await openBoth()) {
+      for (const text of ["0x1", "1e3", " 1", "", "+1", "01"]) {
+        const wrong = inJson({ pageSize: text });
+        const query = `page_size=${encodeURIComponent(text)}`;
+        const answers = [
+          await askHttp1(port, json, wrong),
+          await askHttp1(port, { ...json, "content-encoding": "gzip" }, gzipSync(wrong)),
+          await askHttp1(port, {}, new Uint8Array(), { method: "GET", path: `/admin/dead-letters?${query}` }),
+          await askHttp1(port, {}, new Uint8Array(), {
+            method: "GET",
+            path: `${path}?connect=v1&encoding=json&message=${encodeURIComponent(String(wrong))}`,
+          }),
+        ];
+        for (const { status, body } of answers)
+          expect([status, body]).toEqual([
+            400,
+            expect.stringContaining(`expected an integer, got ${JSON.stringify(JSON.stringify(text)).slice(1, -1)}`),
+          ]);
+      }
+    }
+  });
+});
+
+/** A server that answers by the short way or not at all. */
+async function listen(waits: (context: HandlerContext) => Promise<object>) {
+  const router = createConnectRouter({});
+  const register = (to: ConnectRouter) =>
+    void to.service(DeadLetterService, { listDeadLetters: (_, context) => waits(context) });
+  register(router);
+  const stockIsAsked = router.handlers.map((handler) =>
+    Object.assign(() => Promise.reject(new Error("asked")), { ...handler }),
+  );
+  const lean = createLeanCalls({
+    handlers: stockIsAsked as never,
+    specs: collectMethods([register]),
+    readMaxBytes: 1_000,
+    admit: () => ({}),
+    holdBytes: createHoldBytes(barePort),
+  });
+  const left = 418;
+  const http1 = http.createServer((request, response) => {
+    if (!lean.request(request, response)) response.writeHead(left).end();
+  });
+  const grpcServer = http2.createServer();
+  grpcServer.on("stream", (stream, headers) => {
+    if (!lean.stream(stream, headers)) stream.respond({ ":status": left }, { endStream: true });
+  });
+  const ports = [];
+  for (const server of [http1, grpcServer]) {
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void server.close());
+    ports.push((server.address() as { port: number }).port);
+  }
+  return { http1: ports[0]!, grpc: ports[1]! };
+}
+
+describe("usual calls take the short way, and nothing else does", () => {
+  test.each<[string, number, http.OutgoingHttpHeaders]>([
+    ["JSON", 200, json],
+    ["proto", 200, proto],
+    ["with a deadline", 200, { ...json, "connect-timeout-ms": "100" }],
+    ["compressed", 418, { ...json, "content-encoding": "gzip" }],
+    ["of unknown length", 418, { ...json, "transfer-encoding": "chunked" }],
+    ["too long", 418, { ...json, "content-length": "1001" }],
+    ["gRPC-Web", 418, { "content-type": "application/grpc-web+proto" }],
+  ])("over HTTP/1.1: %s", async (_what, status, headers) => {
+    const { http1: port } = await listen(async () => ({}));
+    expect((await askHttp1(port, headers, headers === proto ? inProto("") : inJson({}))).status).toBe(status);
+  });
+
+  test.each<[string, number, http2.OutgoingHttpHeaders]>([
+    ["proto", 200, grpc],
+    ["with a deadline", 200, { ...grpc, "grpc-timeout": "1S" }],
+    ["compressed", 418, { ...grpc, "grpc-encoding": "gzip" }],
+    ["JSON", 418, { "content-type": "application/grpc+json" }],
+  ])("gRPC: %s", async (_what, status, headers) => {
+    const { grpc: port } = await listen(async () => ({}));
+    expect((await askGrpc(port, headers, encodeEnvelope(0, inProto("")))).status).toBe(status);
+  });
+});
+
+describe("a method hears by the short way", () => {
+  /** Ends with what the signal says, as soon as it says so. */
+  const untilAborted = ({ signal }: HandlerContext) =>
+    new Promise<never>((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      if (signal.aborted) reject(signal.reason);
+    });
+
+  test("that its time is up, over HTTP/1.1", async () => {
+    const { http1: port } = await listen(untilAborted);
+    const answer = await askHttp1(port, { ...json, "connect-timeout-ms": "20" }, inJson({}));
+    expect(JSON.parse(answer.body)).toEqual({ code: "deadline_exceeded", message: "the operation timed out" });
+  });
+
+  test("that its time is up, in gRPC", async () => {
+    const { grpc: port } = await listen(untilAborted);
+    const answer = await askGrpc(port, { ...grpc, "grpc-timeout": "20m" }, encodeEnvelope(0, inProto("")));
+    expect(answer.trailers).toMatchObject({ "grpc-status": String(Code.DeadlineExceeded) });
+  });
+
+  test.each(["before it looks", "while it waits"])("that its caller has gone %s, over HTTP/1.1", async (when) => {
+    const called = Promise.withResolvers<http.ClientRequest>();
+    const heard = Promise.withResolvers<unknown>();
+    const { http1: port } = await listen(async (context) => {
+      if (when === "while it waits") context.signal;
+      (await called.promise).destroy();
+      // The server has noticed once it can say nothing more.
+      if (when === "before it looks") await gone.promise;
+      return await untilAborted(context).catch((reason) => {
+        heard.resolve(reason);
+        return {};
+      });
+    });
+    const gone = Promise.withResolvers<void>();
+    const request = http.request({ host: "127.0.0.1", port, path, method: "POST", agent: false, headers: json });
+    request.on("error", () => gone.resolve());
+    request.on("close", () => gone.resolve());
+    request.end("{}");
+    called.resolve(request);
+    expect(await heard.promise).toMatchObject({ code: Code.Canceled });
+  });
+
+  test("that its caller has reset the stream, in gRPC", async () => {
+    const heard = Promise.withResolvers<unknown>();
+    const reached = Promise.withResolvers<void>();
+    const { grpc: port } = await listen(async (context) => {
+      reached.resolve();
+      return await untilAborted(context).catch((reason) => {
+        heard.resolve(reason);
+        return {};
+      });
+    });
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    onTestFinished(() => session.destroy());
+    const stream = session.request({ ":method": "POST", ":path": path, ...grpc });
+    stream.on("error", () => {});
+    stream.end(encodeEnvelope(0, inProto("")));
+    await reached.promise;
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    expect(await heard.promise).toMatchObject({ code: Code.Canceled });
+  });
+});

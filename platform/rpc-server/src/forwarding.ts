@@ -1,0 +1,51 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Logger } from "@shop/core";
+import type { AnyRequest, HoldBytes } from "@shop/http-port";
+import type { RestInvoke } from "@shop/rest";
+import type { Caller } from "./caller.ts";
+import type { Authorize } from "./pipeline/authorize.ts";
+import type { RouterOptions } from "./pipeline/router-options.ts";
+import type { PortMetrics } from "./port-metrics.ts";
+
+/** Calls to services that other processes host: implemented by @shop/proxy. */
+export interface Forwarding {
+  /** Whether the method's service has an upstream, which understands REST if the call came so. */
+  carries(method: DescMethod, isRest: boolean): boolean;
+  /** Authorizes the call, then forwards it as bytes. Never rejects. */
+  call(method: DescMethod, caller: Caller): Promise<void>;
+  /** Authorizes the call, then makes a new one: for REST, which upstreams of other vendors do not speak. */
+  readonly invoke: RestInvoke;
+  /** Adds to a request what a forwarded one says of its client, before `invoke`. */
+  addForwardedHeaders(request: AnyRequest): void;
+  /** Ends all connections at once; calls that still run break. */
+  close(): void;
+}
+
+/** What a port hands over to its forwarding. */
+export interface ForwardingPort {
+  /** What the port exposes. */
+  readonly services: readonly DescService[];
+  readonly authorize: Authorize;
+  readonly routerOptions: RouterOptions;
+  readonly holdBytes: HoldBytes;
+  /** Fires before `close()`: forwarded streams end then. */
+  readonly stopping: AbortSignal;
+  readonly log: Logger;
+  readonly metrics: PortMetrics | undefined;
+}
+
+export type OpenForwarding = (port: ForwardingPort) => Forwarding;
+
+/** Of a port that hosts all services that it exposes. */
+export const nothingForwarded: Forwarding = {
+  carries: () => false,
+  async call(method, caller) {
+    caller.refuse(new ConnectError(`${method.parent.typeName} is not hosted here`, Code.Unimplemented));
+  },
+  async invoke(method) {
+    throw new ConnectError(`${method.parent.typeName} is not hosted here`, Code.Unimplemented);
+  },
+  addForwardedHeaders() {},
+  close() {},
+};

@@ -1,0 +1,29 @@
+export { barePort } from "./bare-port.ts";
+export { type Caller, http2Caller, nodeCaller } from "./caller.ts";
+export { type AtHand, atHand, createFindAtHand } from "./fast-path/cached-answers.ts";
+export type { Forwarding, ForwardingPort, OpenForwarding } from "./forwarding.ts";
+export { createInMemoryTransport } from "./in-memory.ts";
+export { listenFailure } from "./listen-failure.ts";
+export { reportNetworkErrors } from "./network-errors.ts";
+export { type Authorize, authorizedCaller, rememberCaller } from "./pipeline/authorize.ts";
+export { BufferedBytes } from "./pipeline/buffered-bytes.ts";
+export { checkMessages } from "./pipeline/checked-messages.ts";
+export { callerTimeoutMs, forwardingTimeoutMs, isRead, unansweredMessage } from "./pipeline/deadlines.ts";
+export { dependencyLost, errorsInterceptor, isUnavailable, toConnectError } from "./pipeline/errors.ts";
+export { measuringInterceptor } from "./pipeline/measuring.ts";
+export { watchMessageSizes } from "./pipeline/message-sizes.ts";
+export { plainMessages } from "./pipeline/readable-messages.ts";
+export {
+  idempotencyKeyPattern,
+  requestIdField,
+  requestIdReused,
+  requestUnsettled,
+  storedRequestIds,
+} from "./pipeline/request-id.ts";
+export { textViolations } from "./pipeline/request-text.ts";
+export { createMessageCheck, createRequestValidator } from "./pipeline/request-validator.ts";
+export { createRouterOptions, type RouterOptions } from "./pipeline/router-options.ts";
+export { ticketIn } from "./pipeline/stream-tickets.ts";
+export type { PortMetrics } from "./port-metrics.ts";
+export { portRefusals } from "./port-refusals.ts";
+export { listen, type RpcServer } from "./server.ts";

@@ -1,0 +1,161 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { DomainError, type ErrorKind, type FieldViolation } from "@shop/core";
+import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { boundedError } from "@shop/rest";
+
+type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
+
+/** Whether an error means that a database, a bus or another service is unreachable, rather than that the work is wrong. */
+export type IsDependencyLost = (error: unknown) => boolean;
+
+const codes: Record<ErrorKind, Code> = {
+  invalid_argument: Code.InvalidArgument,
+  unauthenticated: Code.Unauthenticated,
+  permission_denied: Code.PermissionDenied,
+  not_found: Code.NotFound,
+  already_exists: Code.AlreadyExists,
+  failed_precondition: Code.FailedPrecondition,
+  aborted: Code.Aborted,
+  resource_exhausted: Code.ResourceExhausted,
+  unavailable: Code.Unavailable,
+  internal: Code.Internal,
+};
+
+/**
+ * What the caller of a failed method gets, whatever the handler threw. `domain` names who says so (ErrorInfo.domain).
+ * Anything that was not thrown for the caller is hidden behind `internal`; the cause stays on the error for the log.
+ */
+export function toConnectError(error: unknown, domain: string, isDependencyLost?: IsDependencyLost): ConnectError {
+  return boundedError(told(error, domain, isDependencyLost));
+}
+
+function told(error: unknown, domain: string, isDependencyLost?: IsDependencyLost): ConnectError {
+  if (error instanceof DomainError) return fromDomainError(error, domain);
+  if (error instanceof ConnectError) return withBadRequest(error, domain);
+  if (isDependencyLost?.(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
+  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
+
+/** What Node says of a socket that is gone; drivers let it through at times. */
+const socketCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ERR_STREAM_DESTROYED"]);
+
+/** Whether an error says that another service, or a socket, is unavailable just now. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof DomainError) return error.kind === "unavailable";
+  // Connect calls a connection that broke aborted or internal.
+  if (error instanceof ConnectError)
+    return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || isSocketError(error.cause);
+  return isSocketError(error);
+}
+
+function isSocketError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && socketCodes.has(String(error.code));
+}
+
+/** A part was lost during the call: what was asked may have been done. */
+export function dependencyLost(message: string, cause?: unknown): DomainError {
+  return new DomainError("unavailable", "DEPENDENCY_UNAVAILABLE", message, { cause, retryAfterMs: 1_000 });
+}
+
+/** Turns what a handler throws into what its caller gets. The innermost interceptor but one: validation runs inside. */
+export function errorsInterceptor(isDependencyLost?: IsDependencyLost): Interceptor {
+  return (next) => async (request) => {
+    try {
+      const response = await next(request);
+      if (!response.stream) return response;
+      return {
+        ...response,
+        message: mapStreamErrors(response.message, request.service.file.proto.package, isDependencyLost),
+      };
+    } catch (error) {
+      throw toConnectError(error, request.service.file.proto.package, isDependencyLost);
+    }
+  };
+}
+
+// A stream fails while it is read, long after `next` has returned.
+async function* mapStreamErrors<Message>(
+  messages: AsyncIterable<Message>,
+  domain: string,
+  isDependencyLost: IsDependencyLost | undefined,
+): AsyncIterable<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw toConnectError(error, domain, isDependencyLost);
+  }
+}
+
+function fromDomainError(error: DomainError, domain: string): ConnectError {
+  const { metadata, violations, retryAfterMs } = error.facts;
+  return new ConnectError(
+    error.message,
+    codes[error.kind],
+    // For those who speak HTTP rather than google.rpc.
+    retryAfterMs === undefined ? undefined : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) },
+    [
+      { desc: ErrorInfoSchema, value: { reason: error.reason, domain, metadata: { ...metadata } } },
+      ...(violations === undefined ? [] : [badRequest(violations)]),
+      ...(retryAfterMs === undefined
+        ? []
+        : [
+            {
+              desc: RetryInfoSchema,
+              value: {
+                retryDelay: {
+                  seconds: BigInt(Math.floor(retryAfterMs / 1000)),
+                  nanos: (retryAfterMs % 1000) * 1_000_000,
+                },
+              },
+            },
+          ]),
+    ],
+    error,
+  );
+}
+
+/**
+ * What callers know from every Google-style API, in place of protovalidate's own type; and a reason for every request that
+ * could not be read as what the schema says.
+ */
+function withBadRequest(error: ConnectError, domain: string): ConnectError {
+  if (error.code !== Code.InvalidArgument || error.findDetails(ErrorInfoSchema).length > 0) return error;
+  const broken = error.findDetails(ViolationsSchema).flatMap((detail) => detail.violations);
+  const info = { desc: ErrorInfoSchema, value: { reason: "INVALID_FIELDS", domain } };
+  if (broken.length === 0) {
+    return new ConnectError(error.rawMessage, error.code, undefined, [info, ...outgoing(error.details)], error);
+  }
+  const violations = broken.map((violation) => ({
+    field: fieldPath(violation.field?.elements ?? []),
+    description: violation.message,
+    reason: violation.ruleId,
+  }));
+  // Protovalidate's own message also has the names of rules, which say nothing to a person.
+  const [{ field, description }] = violations as [FieldViolation];
+  const more = violations.length - 1;
+  const message = [
+    field === "" ? description : `${field}: ${description}`,
+    ...(more === 0 ? [] : [`and ${more} more violation${more === 1 ? "" : "s"}`]),
+  ].join(", ");
+  return new ConnectError(message, error.code, undefined, [info, badRequest(violations)], error);
+}
+
+/** Only details that are still to be encoded can be sent; those that came over a wire are another service's words. */
+function outgoing(details: ConnectError["details"]): OutgoingDetail[] {
+  return details.filter((detail): detail is OutgoingDetail => "desc" in detail);
+}
+
+function badRequest(violations: readonly FieldViolation[]) {
+  return { desc: BadRequestSchema, value: { fieldViolations: [...violations] } };
+}
+
+/** `items[2].name`, `attributes["color"]`. */
+function fieldPath(elements: readonly FieldPathElement[]): string {
+  return elements
+    .map(({ fieldName, subscript }) => {
+      if (subscript.case === undefined) return fieldName;
+      return `${fieldName}[${subscript.case === "stringKey" ? JSON.stringify(subscript.value) : subscript.value}]`;
+    })
+    .join(".");
+}

@@ -1,0 +1,16 @@
+import { ConnectError, type Interceptor } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { PortMetrics } from "../port-metrics.ts";
+import { whenEnded } from "./when-ended.ts";
+
+/** Measures every call from when it passed the gate to the end of its answer. Outside of what maps errors to codes. */
+export function measuringInterceptor(metrics: PortMetrics): Interceptor {
+  return (next) => async (request) => {
+    const startedAt = performance.now();
+    const method = `${request.service.typeName}/${request.method.name}`;
+    return await whenEnded(next, request, (error) => {
+      const code = error === undefined ? "ok" : codeToString(ConnectError.from(error).code);
+      metrics.called(method, code, (performance.now() - startedAt) / 1000);
+    });
+  };
+}

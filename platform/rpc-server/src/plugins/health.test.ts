@@ -1,0 +1,31 @@
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { expect, test } from "vitest";
+import { openTestPort } from "../testing/test-port.ts";
+
+test("/readyz names everything that keeps the services of its port from their work", async () => {
+  const { port } = await openTestPort({
+    missing: async (services) => [
+      "MongoDB has no primary",
+      ...services.map(({ typeName }) => `${typeName} is not ready`),
+    ],
+    services: [DeadLetterService, TokenKeyService],
+    hosted: (service) => (router) => router.service(service, {}),
+  });
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  expect(answer.status).toBe(503);
+  expect(await answer.json()).toEqual({
+    status: "not ready",
+    missing: [
+      "MongoDB has no primary",
+      `${DeadLetterService.typeName} is not ready`,
+      `${TokenKeyService.typeName} is not ready`,
+    ],
+  });
+});
+
+test("/readyz is 200 where nothing is missing", async () => {
+  const { port } = await openTestPort();
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  expect([answer.status, await answer.json()]).toEqual([200, { status: "ready" }]);
+});

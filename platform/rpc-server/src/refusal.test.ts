@@ -1,0 +1,105 @@
+import { Code, ConnectError, type ConnectRouter, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { DomainError } from "@shop/core";
+import { ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { createMetrics } from "@shop/runtime";
+import { silentLog } from "@shop/runtime/testing";
+import { expect, test } from "vitest";
+import { createRouterOptions } from "./pipeline/router-options.ts";
+import { openTestPort, testRules } from "./testing/test-port.ts";
+
+async function start() {
+  const busy = new DomainError("resource_exhausted", "BUSY", "too much just now", { retryAfterMs: 1_500 });
+  let reached = 0;
+  const authorize = async () => {
+    reached++;
+    return { kind: "service", name: "test" } as const;
+  };
+  const metrics = createMetrics(silentLog);
+  const routes = (router: ConnectRouter) => void router.service(DeadLetterService, { listDeadLetters: () => ({}) });
+  const { port } = await openTestPort({
+    corsOrigins: ["http://shop.example"],
+    hosted: () => routes,
+    refusal: (method) => (method === DeadLetterService.method.redriveDeadLetter ? busy : undefined),
+    metrics,
+    routerOptions: createRouterOptions(testRules(authorize, metrics)),
+    authorize,
+  });
+  return { url: `http://127.0.0.1:${port}`, metrics, reached: () => reached };
+}
+
+const transports = {
+  Connect: (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "1.1" }),
+  gRPC: (baseUrl: string) => createGrpcTransport({ baseUrl }),
+  "gRPC-Web": (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+} as const;
+
+test.each(Object.entries(transports))(
+  "a call that is refused before it is read says so in %s, time and again, and reaches nobody",
+  async (_protocol, open) => {
+    const { url, reached } = await start();
+    const client = createClient(DeadLetterService, open(url));
+    for (let call = 0; call < 3; call++) {
+      const error = ConnectError.from(await client.redriveDeadLetter({ deadLetterId: "1" }).catch((thrown) => thrown));
+      expect(error.code).toBe(Code.ResourceExhausted);
+      expect(error.findDetails(ErrorInfoSchema)[0]).toMatchObject({ reason: "BUSY", domain: "shop.common.v1" });
+      expect(error.findDetails(RetryInfoSchema)[0]?.retryDelay).toMatchObject({ seconds: 1n, nanos: 500_000_000 });
+    }
+    expect(reached()).toBe(0);
+    await client.listDeadLetters({});
+    expect(reached()).toBe(1);
+  },
+);
+
+test("a call that is refused before it is read says so over REST, also to a browser", async () => {
+  const { url, reached } = await start();
+  for (let call = 0; call < 3; call++) {
+    const answer = await fetch(`${url}/admin/dead-letters/1:redrive`, {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: "http://shop.example" },
+      body: "{ not read",
+    });
+    expect(answer.status).toBe(429);
+    expect(answer.headers.get("retry-after")).toBe("2");
+    expect(answer.headers.get("access-control-allow-origin")).toBe("http://shop.example");
+    expect(await answer.json()).toMatchObject({ code: 8, message: "too much just now" });
+  }
+  expect(reached()).toBe(0);
+});
+
+test("a browser that asks first whether it may call is answered, though the call would be refused", async () => {
+  const { url } = await start();
+  for (const path of ["/admin/dead-letters/1:redrive", "/shop.common.v1.DeadLetterService/RedriveDeadLetter"]) {
+    const answer = await fetch(`${url}${path}`, {
+      method: "OPTIONS",
+      headers: { origin: "http://shop.example", "access-control-request-method": "POST" },
+    });
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get("access-control-allow-origin")).toBe("http://shop.example");
+  }
+});
+
+test("who asks again at once is not refused thousands of times a second, and may leave before that", async () => {
+  const { url } = await start();
+  const path = `${url}/admin/dead-letters/1:redrive`;
+  const askedAt = performance.now();
+  await fetch(path, { method: "POST" });
+  expect(performance.now() - askedAt).toBeGreaterThan(150);
+
+  await expect(fetch(path, { method: "POST", signal: AbortSignal.timeout(50) })).rejects.toThrow("timeout");
+  const overHttp2 = createClient(DeadLetterService, transports.gRPC(url));
+  const left = overHttp2.redriveDeadLetter({ deadLetterId: "1" }, { signal: AbortSignal.timeout(50) });
+  await expect(left).rejects.toMatchObject({ code: Code.Canceled });
+  await expect(overHttp2.redriveDeadLetter({ deadLetterId: "1" })).rejects.toMatchObject({
+    code: Code.ResourceExhausted,
+  });
+});
+
+test("calls that are refused before they are read are counted", async () => {
+  const { url, metrics } = await start();
+  for (let call = 0; call < 3; call++) await fetch(`${url}/admin/dead-letters/1:redrive`, { method: "POST" });
+  expect(await metrics.text()).toContain(
+    'shop_rpc_duration_seconds_count{method="shop.common.v1.DeadLetterService/RedriveDeadLetter",code="resource_exhausted"} 3',
+  );
+});

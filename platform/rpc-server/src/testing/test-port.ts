@@ -1,0 +1,47 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { isPublicRead } from "@shop/auth";
+import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { forwardTo } from "@shop/proxy";
+import { requestValidator } from "@shop/runtime";
+import { silentLog } from "@shop/runtime/testing";
+import { onTestFinished } from "vitest";
+import { barePort } from "../bare-port.ts";
+import type { Authorize } from "../pipeline/authorize.ts";
+import { type CallRules, createRouterOptions } from "../pipeline/router-options.ts";
+import { listen, type RpcServer, type ServerOptions } from "../server.ts";
+
+/** The rules that a service's port has, for callers that `authorize` lets pass. */
+export function testRules(authorize: Authorize, metrics?: CallRules["metrics"]): CallRules {
+  return { authorize, isPublicRead, validator: requestValidator, log: silentLog, metrics };
+}
+
+/** What makes a port forward all calls of these services to the port at a URL. */
+export function forwarding(url: string, services: readonly DescService[] = [DeadLetterService]) {
+  return {
+    hosted: () => undefined,
+    forwarding: forwardTo({
+      neighbours: services.map((service) => ({ name: "test", service, urls: [url] })),
+      credentialFor: (audience) => `a credential for ${audience}`,
+    }),
+  } satisfies Partial<ServerOptions>;
+}
+
+/** A public port that anybody may call, for a service whose methods are not implemented; closed when the test ends. */
+export async function openTestPort(options: Partial<ServerOptions> = {}): Promise<RpcServer> {
+  const authorize = async () => ({ kind: "service", name: "test" }) as const;
+  const server = await listen({
+    ...barePort,
+    name: "test",
+    services: [DeadLetterService],
+    isPublic: true,
+    hosted: () => (router) => router.service(DeadLetterService, {}),
+    leanCalls: true,
+    reflection: true,
+    routerOptions: createRouterOptions(testRules(authorize, options.metrics)),
+    authorize,
+    log: silentLog,
+    ...options,
+  });
+  onTestFinished(() => server.close());
+  return server;
+}

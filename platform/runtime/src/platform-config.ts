@@ -1,0 +1,107 @@
+import { setting } from "@shop/core";
+import { natsServers } from "@shop/messaging";
+import { MongoClient } from "mongodb";
+import { z } from "zod";
+
+/** The environment that every process reads, whatever it hosts. */
+export const platformConfig = z.object({
+  WORKERS: setting.workers().meta({
+    meaning:
+      "Worker processes that share the ports of a process and use more cores; `auto` starts one per core. Each worker is a replica: " +
+      "what is stated per process holds for each of them.",
+  }),
+  MONGODB_URI: z
+    .string()
+    .refine(isMongoUri, "is not a connection string such as mongodb://host:27017/?replicaSet=rs0")
+    .default("mongodb://127.0.0.1:27017/?replicaSet=rs0")
+    .describe("connection string of a replica set")
+    .meta({
+      meaning: "MongoDB. Without it `npm start` starts a replica set of one server with generated credentials.",
+    }),
+  REDIS_URL: z
+    .string()
+    .refine(isRedisUrl, "is neither of the form redis://user:password@host:port nor unix://user:password@/path")
+    .default("redis://127.0.0.1:6379")
+    .describe("redis:// URL, or unix:// with the path of a socket")
+    .meta({ meaning: "Redis. Without it `npm start` starts a server with generated credentials." }),
+  NATS_URL: z
+    .string()
+    .refine(areNatsUrls, "is not a list of nats://user:password@host:port")
+    .default("nats://127.0.0.1:4222")
+    .describe("nats:// URLs, comma-separated")
+    .meta({ meaning: "NATS with JetStream. Without it `npm start` starts a server with generated credentials." }),
+  CACHE_MEMORY_MIB: setting.integer(64, 1, 16_384, "MiB").meta({
+    meaning: "Memory of a process for cached answers, in front of the cache in Redis that all processes share.",
+  }),
+  BUFFERED_MIB: setting.integer(64, 0, 65_536, "MiB").meta({
+    meaning:
+      "Memory of a process for request bodies that have not ended and answers that the client has not read. One connection gets at " +
+      "most an eighth of it, one address a quarter, and a /24 or /48 half. More is refused with BUFFERS_FULL, or the connection is " +
+      "closed. Less than 16 leaves little for each client; 0 means no limit.",
+  }),
+  NATS_REPLICAS: setting.integer(1, 1, 5, "copies").meta({
+    meaning: "Copies of each JetStream stream, at most as many as there are NATS servers.",
+  }),
+  TAKEOVER_SECONDS: setting.integer(5, 1, 300, "seconds").meta({
+    meaning: "Lease TTL and ack wait: after that time another process takes over the jobs and events of one that died.",
+  }),
+  LISTEN_HOST: setting.host("127.0.0.1").meta({
+    meaning: "The address that the ports listen on; `0.0.0.0` or `::` for every address of the machine.",
+  }),
+  LOG_LEVEL: setting.logLevel().meta({
+    meaning: "The lowest level that is logged. With `debug`, `npm start` shows everything in the terminal.",
+  }),
+  REFLECTION: setting.flag(true).meta({
+    meaning: "Whether the ports answer gRPC server reflection. The public port describes public methods only.",
+  }),
+  LEAN_CALLS: setting.flag(true).meta({
+    meaning: "Whether ordinary unary calls take the fast path past Connect's own handlers. The answers are the same.",
+  }),
+  METRICS_PORT: setting.optionalPort().meta({
+    meaning:
+      "The port of `/metrics`, for Prometheus; none without it. With `npm start -- --split` it is the port of users, and inventory, " +
+      "orders and gateway have the next three.",
+  }),
+  METRICS_HOST: setting.host("127.0.0.1").meta({
+    meaning: "The address that `/metrics` listens on. Metrics are not for the public.",
+  }),
+  SERVICE_KEY_FILES: z
+    .string()
+    .transform((list) => list.split(",").map((path) => path.trim()))
+    .optional()
+    .describe("paths, comma-separated")
+    .meta({
+      meaning:
+        "The private keys by which the services in this process authenticate to other processes. Without it they have random keys, " +
+        "can't call other processes and can't be called by them. `npm start` generates keys in `DATA_DIR/keys`. The files are read again every two seconds.",
+    }),
+  PUBLIC_KEYS_FILE: z
+    .string()
+    .optional()
+    .describe("path")
+    .meta({ meaning: "The public keys of all services. Set it together with `SERVICE_KEY_FILES`, or set neither." }),
+});
+export type PlatformConfig = z.output<typeof platformConfig>;
+
+/** As the driver reads it: it connects to nothing before it is asked to. */
+function isMongoUri(text: string): boolean {
+  try {
+    new MongoClient(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isRedisUrl(text: string): boolean {
+  if (/^unix:\/\/([^:@/]*:[^@/]*@)?\/./.test(text)) return true;
+  return /^rediss?:\/\/[^/]/.test(text) && URL.canParse(text);
+}
+
+function areNatsUrls(text: string): boolean {
+  try {
+    return natsServers(text).servers !== undefined && !/(^|,)\s*(?!nats:)[a-z]+:\/\//.test(text);
+  } catch {
+    return false;
+  }
+}

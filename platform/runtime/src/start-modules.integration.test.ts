@@ -1,0 +1,49 @@
+import { errors } from "@nats-io/transport-node";
+import { newId } from "@shop/core";
+import { CustomHttpPatternSchema } from "@shop/gen/google/api/http_pb";
+import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
+import { eventHandler } from "@shop/messaging";
+import { expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { defineModule } from "./service-module.ts";
+import { openTestBus } from "./testing/index.ts";
+import { startTestModule } from "./testing/start-test-module.ts";
+
+test("a module that has started is not started again when its consumers can't be made at once", async () => {
+  let starts = 0;
+  let isThere = false;
+  const durable = newId("test");
+  const module = defineModule({
+    name: newId("start"),
+    config: z.object({}),
+    implements: [TokenKeyService],
+    port: () => 0,
+    neighbours: () => [],
+    async start({ cache }) {
+      starts++;
+      // There can't be two of a name in a process.
+      cache.read({ name: "test", encode: () => new Uint8Array(), decode: () => "", freshMs: 1, staleMs: 1 });
+      return {
+        routes: (router) => router.service(TokenKeyService, { listTokenKeys: () => ({ keys: [] }) }),
+        handlers: [
+          eventHandler({
+            // As an election of NATS that falls into the start.
+            get durable() {
+              if (isThere) return durable;
+              isThere = true;
+              throw new errors.TimeoutError();
+            },
+            stream: "test-start",
+            event: CustomHttpPatternSchema,
+            maxBatch: 1,
+            handle: async () => {},
+          }),
+        ],
+      };
+    },
+  });
+  const bus = await openTestBus();
+  onTestFinished(async () => void (await bus.manager.streams.delete("test-start")));
+  await startTestModule(module);
+  expect({ starts, isThere }).toEqual({ starts: 1, isThere: true });
+});

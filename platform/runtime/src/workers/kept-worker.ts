@@ -1,0 +1,126 @@
+import cluster, { type Worker } from "node:cluster";
+import type { Logger } from "@shop/core";
+import type { Ports } from "../host-process.ts";
+import type { MetricValues } from "../metrics/metrics.ts";
+import { closeHandedOver } from "./handed-over.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+
+/** One of several processes with the same modules. What dies is started again. */
+export interface KeptWorker {
+  readonly number: number;
+  /**
+   * Resolves when it is ready for the first time. Rejects with a StartFailed when it ends by itself before: trying again would
+   * end the same.
+   */
+  start(): Promise<Ports>;
+  /** Its metrics now; undefined when it does not tell them within two seconds, or does not run. */
+  metrics(): Promise<MetricValues | undefined>;
+  /** Lets it drain, and resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+/** A worker could not start, and has said why. */
+export class StartFailed extends Error {
+  readonly exitCode: number;
+
+  constructor(worker: number, exitCode: number) {
+    super(`worker ${worker} could not start`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** How long after a worker died before it was ready the next one is started; twice as long after each such death in a row. */
+const backoffMs = { first: 200, most: 5_000 };
+/** A worker that was ready is replaced at once, but not more often than this. */
+const shortestLifeMs = 500;
+const metricsTimeoutMs = 2_000;
+
+/** Keeps one worker: a process that runs what this one runs, with its number. */
+export function keepWorker(number: number, madeUpSecret: string, log: Logger): KeptWorker {
+  const firstReady = Promise.withResolvers<Ports>();
+  firstReady.promise.catch(() => {}); // Whoever stops meanwhile no longer waits for it.
+  const stopped = Promise.withResolvers<void>();
+  let worker: Worker | undefined;
+  let isStopping = false;
+  let wasReady = false;
+  let deathsBeforeReady = 0;
+  let retry: NodeJS.Timeout | undefined;
+  let asked: PromiseWithResolvers<MetricValues | undefined> | undefined;
+
+  function spawn(): void {
+    const startedAt = performance.now();
+    let isReady = false;
+    const spawned = cluster.fork();
+    worker = spawned;
+    closeHandedOver(spawned.process);
+    send({ kind: "start", number, madeUpSecret });
+    spawned.on("message", (message: FromWorker) => {
+      if (message.kind === "metrics") asked?.resolve(message.values);
+      if (message.kind !== "ready") return;
+      isReady = wasReady = true;
+      log.info({ worker: number, pid: spawned.process.pid }, "a worker is ready");
+      firstReady.resolve(message.ports);
+    });
+    spawned.once("exit", (code: number | null, signal: string | null) =>
+      ended(spawned, code, signal ?? `code ${code}`, performance.now() - startedAt, isReady),
+    );
+    // It could not be spawned.
+    spawned.once("error", (error) => ended(spawned, null, error.message, 0, false));
+  }
+
+  function send(message: ToWorker): void {
+    // A channel that is closed belongs to a worker that has ended, or is about to.
+    worker?.send(message, () => {});
+  }
+
+  function ended(which: Worker, code: number | null, how: string, afterMs: number, isReady: boolean): void {
+    if (worker !== which) return;
+    worker = undefined;
+    asked?.resolve(undefined);
+    const facts = { worker: number, pid: which.process.pid, how };
+    if (isStopping) {
+      if (code !== 0) log.error(facts, "a worker died while it drained");
+      stopped.resolve();
+      return;
+    }
+    if (!wasReady && code !== null && code > 0) {
+      firstReady.reject(new StartFailed(number, code));
+      return;
+    }
+    deathsBeforeReady = isReady ? 0 : deathsBeforeReady + 1;
+    const waitMs = isReady
+      ? Math.max(0, Math.ceil(shortestLifeMs - afterMs))
+      : Math.min(backoffMs.first * 2 ** (deathsBeforeReady - 1), backoffMs.most);
+    log.error({ ...facts, restart_ms: waitMs }, "a worker died, starting it again");
+    retry = setTimeout(spawn, waitMs);
+  }
+
+  return {
+    number,
+    async start() {
+      if (!isStopping) spawn();
+      return await firstReady.promise;
+    },
+    async metrics() {
+      if (worker === undefined) return undefined;
+      if (asked === undefined) {
+        const request = Promise.withResolvers<MetricValues | undefined>();
+        asked = request;
+        const timer = setTimeout(() => request.resolve(undefined), metricsTimeoutMs);
+        void request.promise.then(() => {
+          clearTimeout(timer);
+          asked = undefined;
+        });
+        send({ kind: "tell_metrics" });
+      }
+      return await asked.promise;
+    },
+    async stop() {
+      isStopping = true;
+      clearTimeout(retry);
+      if (worker === undefined) return;
+      send({ kind: "stop" });
+      await stopped.promise;
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import cluster from "node:cluster";
+import { createLogger, newSecret } from "@shop/core";
+import { metricsOfWorkers } from "../metrics/metrics.ts";
+import { serveMetrics } from "../metrics/metrics-server.ts";
+import type { PlatformConfig } from "../platform-config.ts";
+import { type KeptWorker, keepWorker } from "./kept-worker.ts";
+
+/**
+ * Runs what this process would run in `WORKERS` processes instead, which share its ports: this one hands each of them
+ * connections in turn. Rejects with a StartFailed when one can't start, and when `signal` fires before all are ready; none is
+ * left then.
+ */
+export async function startWorkers(settings: PlatformConfig, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
+  const log = createLogger(settings.LOG_LEVEL);
+  const madeUpSecret = newSecret();
+  // Not every value of a metric is a number that JSON knows.
+  cluster.setupPrimary({ serialization: "advanced" });
+  const workers = Array.from({ length: settings.WORKERS }, (_, index) => keepWorker(index + 1, madeUpSecret, log));
+  const stop = async () => void (await Promise.all(workers.map((worker) => worker.stop())));
+  try {
+    const ports = await unlessAborted(startAll(workers), signal);
+    const metricsServer =
+      settings.METRICS_PORT === undefined
+        ? undefined
+        : await serveMetrics(metricsOfWorkers(workers), settings.METRICS_HOST, settings.METRICS_PORT, log);
+    log.info({ ports }, "ready");
+    return {
+      async close() {
+        log.info("draining");
+        await stop();
+        await metricsServer?.close();
+        log.info("drained");
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The first alone: it makes what is there only once, such as indexes and streams, and says what is wrong only once. */
+async function startAll([first, ...others]: readonly KeptWorker[]) {
+  const ports = await first!.start();
+  await Promise.all(others.map((worker) => worker.start()));
+  return ports;
+}
+
+async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,20 @@
+// A program of two modules that need no server: each port lets pages of one origin in, and no more than eight connections.
+
+import { setting } from "@shop/core";
+import { z } from "zod";
+import { run } from "../../run.ts";
+import { defineModule } from "../../service-module.ts";
+
+const modules = ["a", "b"].map((name) =>
+  defineModule({
+    name,
+    config: z.object({ [`${name.toUpperCase()}_PORT`]: setting.port(0) }),
+    implements: [],
+    isPublic: true,
+    corsOrigins: () => [`http://${name}.example`],
+    connectionLimits: () => ({ total: 8, perAddress: 0 }),
+    port: (config) => config[`${name.toUpperCase()}_PORT`] as number,
+    neighbours: () => [],
+  }),
+);
+await run(modules);
