@@ -75,28 +75,28 @@ function createForwarding(upstreams: Upstreams, options: ForwardingPort): Forwar
     carries({ parent: { typeName } }, isRest) {
       return forwarder.upstreams[typeName] !== undefined && !(isRest && foreign.has(typeName));
     },
-    async call(method, caller) {
+    async call(method, exchange) {
       const arrivedAt = performance.now();
-      const { headers } = caller;
+      const { headers } = exchange;
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
         if (upstream === undefined) throw new Error(`nothing says where ${method.parent.typeName} is`);
         await options.authorize(method, new NodeHeaders(headers));
       } catch (error) {
-        caller.refuse(toConnectError(error, method.parent.file.proto.package));
+        exchange.refuse(toConnectError(error, method.parent.file.proto.package));
         return;
       }
       const foreigner = foreign.get(method.parent.typeName);
       const domain = foreigner === undefined ? method.parent.file.proto.package : undefined;
-      const held = options.holdBytes(headers, caller.connection, domain);
-      if (foreigner !== undefined && !(await foreigner.understands(caller))) {
-        const { request, response } = caller.asNode();
+      const held = options.holdBytes(headers, exchange.connection, domain);
+      if (foreigner !== undefined && !(await foreigner.understands(exchange))) {
+        const { request, response } = exchange.asNode();
         tellForwarded(request);
         await foreigner.answer(method, request, response, held);
         return;
       }
       const isUnary = method.methodKind === "unary";
-      await forwarder.forward(caller, upstream, {
+      await forwarder.forward(exchange, upstream, {
         isUnary,
         held,
         ...(isUnary && { waitLimits: waitLimitsFor(performance.now() - arrivedAt) }),

@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { type OnePortOptions, OnePortServer, portOf } from "@shop/http-port";
-import { type Caller, http2Caller, nodeCaller } from "@shop/rpc-server";
+import { type Exchange, nodeExchange, streamExchange } from "@shop/rpc-server";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createForwarder, type ForwarderOptions, type ForwardOptions } from "./forward.ts";
 
@@ -855,11 +855,11 @@ async function gateway(
   const onFailure = vi.fn();
   const { forward, upstreams, close } = createForwarder({ onFailure, ...options, upstreams: { service: urls } });
   cleanUp.push(close);
-  const carry = (caller: Caller) => forward(caller, upstreams.service, forwardOptions);
-  const server = await serve((request, response) => carry(nodeCaller(request, response)), {
+  const carry = (exchange: Exchange) => forward(exchange, upstreams.service, forwardOptions);
+  const server = await serve((request, response) => carry(nodeExchange(request, response)), {
     answersStream(stream, headers) {
       const takesStream = forwardOptions.isUnary === true && forwardOptions.byNodesObjects !== true;
-      if (takesStream) void carry(http2Caller(stream, headers, {}));
+      if (takesStream) void carry(streamExchange(stream, headers, {}));
       return takesStream;
     },
   });

@@ -3,7 +3,7 @@ import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { endToEnd, type HeldBytes, readShort, type ShortBody } from "@shop/http-port";
-import { type Caller, watchMessageSizes } from "@shop/rpc-server";
+import { type Exchange, watchMessageSizes } from "@shop/rpc-server";
 import { NotConnected } from "./http2-sessions.ts";
 import { requestHead } from "./request-head.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
@@ -80,7 +80,7 @@ export interface Forwarder<Name extends string> {
    * when the exchange has ended, whichever way, and never rejects: if no replica answers the caller gets
    * `unavailable` in its own protocol. Headers set on the response before are kept unless the upstream sets them too.
    */
-  forward(caller: Caller, upstream: Upstream, options?: ForwardOptions): Promise<void>;
+  forward(exchange: Exchange, upstream: Upstream, options?: ForwardOptions): Promise<void>;
   /** Ends all connections to the upstreams at once; close the server first. */
   close(): void;
 }
@@ -98,14 +98,14 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
   ) as Record<Name, Upstream>;
   return {
     upstreams,
-    async forward(caller, upstream, { setRequestHeaders = {}, stop, ...options } = {}) {
-      const head = requestHead(caller, { dropped, trustForwarded: trustForwardedHeaders, set: setRequestHeaders });
-      const exchange = new Exchange(caller, head, onFailure, options);
-      if (stop === undefined) return await exchange.run(upstream);
-      const breakOff = () => exchange.breakOff();
+    async forward(exchange, upstream, { setRequestHeaders = {}, stop, ...options } = {}) {
+      const head = requestHead(exchange, { dropped, trustForwarded: trustForwardedHeaders, set: setRequestHeaders });
+      const call = new ForwardedCall(exchange, head, onFailure, options);
+      if (stop === undefined) return await call.run(upstream);
+      const breakOff = () => call.breakOff();
       stop.addEventListener("abort", breakOff);
       if (stop.aborted) breakOff();
-      await exchange.run(upstream);
+      await call.run(upstream);
       stop.removeEventListener("abort", breakOff);
     },
     close() {
@@ -115,8 +115,8 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
 }
 
 /** One request and its answer. */
-class Exchange {
-  readonly #caller: Caller;
+class ForwardedCall {
+  readonly #exchange: Exchange;
   readonly #head: RequestHead;
   readonly #isUnary: boolean;
   readonly #body: RequestBody;
@@ -134,7 +134,7 @@ class Exchange {
   #over = false;
 
   constructor(
-    caller: Caller,
+    exchange: Exchange,
     head: RequestHead,
     onFailure: (failure: ForwardFailure) => void,
     {
@@ -145,16 +145,18 @@ class Exchange {
       toldOf = (failure) => new ConnectError(bare[failure], Code.Unavailable),
     }: ForwardOptions,
   ) {
-    this.#caller = caller;
+    this.#exchange = exchange;
     this.#head = head;
     this.#isUnary = isUnary;
     this.#waitLimits = waitLimits;
     const look =
       maxMessageBytes === undefined
         ? undefined
-        : watchMessageSizes(caller.headers["content-type"], maxMessageBytes, () => this.#refuseLarge(maxMessageBytes));
+        : watchMessageSizes(exchange.headers["content-type"], maxMessageBytes, () =>
+            this.#refuseLarge(maxMessageBytes),
+          );
     this.#held = held;
-    this.#body = new RequestBody(caller, head, look, held);
+    this.#body = new RequestBody(exchange, head, look, held);
     this.#onFailure = onFailure;
     this.#toldOf = toldOf;
   }
@@ -170,7 +172,7 @@ class Exchange {
 
   async #run(upstream: Upstream): Promise<void> {
     this.#cancelWithCaller();
-    if (this.#isUnary && this.#caller.hasBody && !this.#over) {
+    if (this.#isUnary && this.#exchange.hasBody && !this.#over) {
       const state = await this.#body.read();
       if (state === "broken") return;
       if (state === "full") {
@@ -212,7 +214,7 @@ class Exchange {
     const isCallers = callerMs <= mostMs;
     const waitMs = Math.max(0, Math.min(callerMs, mostMs, longestTimerMs));
     this.#deadline = setTimeout(() => this.#giveUp(isCallers), waitMs);
-    const { hasBody, body } = this.#caller;
+    const { hasBody, body } = this.#exchange;
     if (isCallers || !hasBody || body.readableEnded) return;
     // The upstream has its time once it has the whole of a long request.
     body.once("end", () => {
@@ -223,7 +225,7 @@ class Exchange {
 
   /** Whether more of the request is to come, and the upstream takes what comes. */
   get #waitsForRequest(): boolean {
-    const { hasBody, body } = this.#caller;
+    const { hasBody, body } = this.#exchange;
     return hasBody && !body.readableEnded && !body.isPaused();
   }
 
@@ -263,7 +265,7 @@ class Exchange {
   }
 
   async #attempt(replica: Replica): Promise<void> {
-    const open = this.#caller.httpVersion === 2 ? callHttp2 : callHttp1;
+    const open = this.#exchange.httpVersion === 2 ? callHttp2 : callHttp1;
     const call = await open(replica, this.#head, this.#body.length);
     if (this.#over) return call.cancel(constants.NGHTTP2_CANCEL);
     this.#call = call;
@@ -292,13 +294,13 @@ class Exchange {
 
   /** Hands a whole answer over. */
   #hand(answer: Answer, headers: OutgoingHttpHeaders, body: Buffer): void {
-    this.#caller.answer(answer.status, headers, body, endToEnd(answer.trailers()));
+    this.#exchange.answer(answer.status, headers, body, endToEnd(answer.trailers()));
     this.#over = true;
   }
 
   /** Hands an answer over as it comes. */
   #stream(answer: Answer, headers: OutgoingHttpHeaders, read: readonly Buffer[]): Promise<void> {
-    const writable = this.#caller.begin(answer.status, headers);
+    const writable = this.#exchange.begin(answer.status, headers);
     for (const chunk of read) writable.write(chunk);
     if (this.#waitLimits !== undefined) this.#streamed = watchStall(answer.body);
     answer.body.pipe(writable, { end: false });
@@ -308,7 +310,7 @@ class Exchange {
       answer.body.once("end", () => {
         if (answer.resetCode() !== 0) return broke();
         this.#over = true;
-        this.#caller.end(endToEnd(answer.trailers()));
+        this.#exchange.end(endToEnd(answer.trailers()));
         resolve();
       });
     });
@@ -316,14 +318,14 @@ class Exchange {
 
   /** An upstream may answer before it has read the request; then nobody wants the rest of it. */
   #finish(call: UpstreamCall): void {
-    if (!this.#caller.hasBody || this.#caller.body.readableEnded) return;
+    if (!this.#exchange.hasBody || this.#exchange.body.readableEnded) return;
     this.#body.stop();
     call.cancel(constants.NGHTTP2_CANCEL);
-    this.#caller.discardBody();
+    this.#exchange.discardBody();
   }
 
   #cancelWithCaller(): void {
-    this.#caller.onClose((resetCode) => {
+    this.#exchange.onClose((resetCode) => {
       if (this.#over) return;
       this.#over = true;
       this.#body.stop();
@@ -333,12 +335,12 @@ class Exchange {
 
   #refuse(error: ConnectError): void {
     this.#over = true;
-    this.#caller.refuse(error);
+    this.#exchange.refuse(error);
   }
 
   #reset(code: number): void {
     this.#over = true;
-    this.#caller.reset(code || constants.NGHTTP2_INTERNAL_ERROR);
+    this.#exchange.reset(code || constants.NGHTTP2_INTERNAL_ERROR);
   }
 }
 
@@ -360,7 +362,7 @@ const shortMaxBytes = 65_536;
 
 /** The body of a request on its way upstream; what was read of it can be sent again as long as it is short. */
 class RequestBody {
-  readonly #caller: Caller;
+  readonly #exchange: Exchange;
   readonly #head: RequestHead;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
@@ -370,12 +372,12 @@ class RequestBody {
 
   /** @param look sees each chunk as it is sent */
   constructor(
-    caller: Caller,
+    exchange: Exchange,
     head: RequestHead,
     look: ((chunk: Uint8Array) => void) | undefined,
     held: HeldBytes | undefined,
   ) {
-    this.#caller = caller;
+    this.#exchange = exchange;
     this.#head = head;
     this.#held = held;
     this.#look = look ?? ignore;
@@ -387,18 +389,18 @@ class RequestBody {
 
   /** Bytes of what was read, if that is all; undefined while more may come, trailers included. */
   get length(): number | undefined {
-    if (!this.#caller.hasBody) return 0;
-    if (!this.#isWhole || Object.keys(this.#caller.trailers).length > 0) return undefined;
+    if (!this.#exchange.hasBody) return 0;
+    if (!this.#isWhole || Object.keys(this.#exchange.trailers).length > 0) return undefined;
     return this.#keptBytes;
   }
 
   get #isWhole(): boolean {
-    return this.#caller.body.readableEnded && this.#kept !== undefined;
+    return this.#exchange.body.readableEnded && this.#kept !== undefined;
   }
 
   /** Reads ahead until the body is whole, or long, or can't be kept. It breaks off when its sender has gone. */
   async read(): Promise<ShortBody["state"]> {
-    const { state, chunks } = await readShort(this.#caller.body, shortMaxBytes, this.#held);
+    const { state, chunks } = await readShort(this.#exchange.body, shortMaxBytes, this.#held);
     this.#kept = [...chunks];
     for (const chunk of chunks) {
       this.#keptBytes += chunk.byteLength;
@@ -409,8 +411,8 @@ class RequestBody {
 
   sendTo(call: UpstreamCall): void {
     this.#call = call;
-    const { body } = this.#caller;
-    if (!this.#caller.hasBody) {
+    const { body } = this.#exchange;
+    if (!this.#exchange.hasBody) {
       body.resume();
       call.send(nothing, {});
       return;
@@ -428,7 +430,7 @@ class RequestBody {
 
   stop(): void {
     if (this.#call === undefined) return;
-    const { body } = this.#caller;
+    const { body } = this.#exchange;
     body.off("data", this.#keep).off("data", this.#look).off("end", this.#end);
     if (this.#call.body !== undefined) body.unpipe(this.#call.body);
     this.#call = undefined;
@@ -437,7 +439,7 @@ class RequestBody {
   forget(): void {
     this.#kept = undefined;
     this.#held?.release();
-    this.#caller.body.off("data", this.#keep);
+    this.#exchange.body.off("data", this.#keep);
   }
 
   #keep = (chunk: Buffer): void => {

@@ -1,6 +1,6 @@
 import type * as http from "node:http";
 import { type AnyRequest, endToEnd } from "@shop/http-port";
-import type { Caller } from "@shop/rpc-server";
+import type { Exchange } from "@shop/rpc-server";
 import type { RequestHead } from "./upstream-call.ts";
 
 /** `expect` was met by the server that read it; `host` is the connection's, and so is the length of what is sent over it. */
@@ -9,7 +9,7 @@ const forwardedName = /^(forwarded$|x-forwarded-|x-real-ip$)/;
 
 /** What an upstream is told ahead of the body: never how long that is, which the connection to it tells by what was read. */
 export function requestHead(
-  caller: Caller,
+  exchange: Exchange,
   rules: {
     /** Names of headers that never cross. */
     readonly dropped: ReadonlySet<string>;
@@ -18,19 +18,19 @@ export function requestHead(
     readonly set: Readonly<Record<string, string>>;
   },
 ): RequestHead {
-  const { headers } = caller;
+  const { headers } = exchange;
   const isDropped = (name: string) =>
     notForwarded.has(name) || rules.dropped.has(name) || (!rules.trustForwarded && forwardedName.test(name));
   const kept = endToEnd(headers, isDropped);
   if (headers.te !== undefined && /(^|,)\s*trailers\s*(;|,|$)/i.test(String(headers.te))) kept.te = "trailers";
-  addForwarded(caller, kept);
+  addForwarded(exchange, kept);
   Object.assign(kept, rules.set);
-  if (caller.httpVersion === 2) Object.assign(kept, { ":method": caller.method, ":path": caller.path });
+  if (exchange.httpVersion === 2) Object.assign(kept, { ":method": exchange.method, ":path": exchange.path });
   return {
-    method: caller.method,
-    path: caller.path,
+    method: exchange.method,
+    path: exchange.path,
     headers: kept,
-    trailers: () => endToEnd(caller.trailers, isDropped),
+    trailers: () => endToEnd(exchange.trailers, isDropped),
   };
 }
 
@@ -41,7 +41,7 @@ export function tellForwarded({ headers, socket }: AnyRequest): void {
 }
 
 /** What is said of forwarding already is kept, and added to. */
-function addForwarded({ headers, peer }: Pick<Caller, "headers" | "peer">, kept: http.OutgoingHttpHeaders): void {
+function addForwarded({ headers, peer }: Pick<Exchange, "headers" | "peer">, kept: http.OutgoingHttpHeaders): void {
   const address = peer.remoteAddress ?? "unknown";
   const host = headers.host ?? headers[":authority"];
   const before = kept["x-forwarded-for"];

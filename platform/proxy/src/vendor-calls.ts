@@ -9,7 +9,7 @@ import {
 } from "@connectrpc/connect-node";
 import { type AnyRequest, type AnyResponse, bodyOf, type HeldBytes } from "@shop/http-port";
 import { invokeTransport, type RestInvoke } from "@shop/rest";
-import { type Caller, checkMessages, plainMessages } from "@shop/rpc-server";
+import { checkMessages, type Exchange, plainMessages } from "@shop/rpc-server";
 import type { Neighbour } from "./clients.ts";
 import { type ForwardFailure, unreachableMessage } from "./forward.ts";
 import { callAnew } from "./new-calls.ts";
@@ -18,7 +18,7 @@ import { speaksHttp1 } from "./speaks-http1.ts";
 /** Calls to a service that is no port of this platform: it knows no REST, and perhaps nothing but gRPC. */
 export interface ForeignCalls {
   /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
-  understands(request: Pick<Caller, "headers" | "httpVersion">): Promise<boolean>;
+  understands(request: Pick<Exchange, "headers" | "httpVersion">): Promise<boolean>;
   /** Makes a call that it would not understand anew, in a protocol that it knows. Never rejects. */
   answer(method: DescMethod, request: AnyRequest, response: AnyResponse, held: HeldBytes): Promise<void>;
   /** For REST. */

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "@shop/core";
 import type { AnyRequest, HoldBytes } from "@shop/http-port";
 import type { RestInvoke } from "@shop/rest";
-import type { Caller } from "./caller.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Authorize } from "./pipeline/authorize.ts";
 import type { RouterOptions } from "./pipeline/router-options.ts";
 import type { PortMetrics } from "./port-metrics.ts";
@@ -13,7 +13,7 @@ export interface Forwarding {
   /** Whether the method's service has an upstream, which understands REST if the call came so. */
   carries(method: DescMethod, isRest: boolean): boolean;
   /** Authorizes the call, then forwards it as bytes. Never rejects. */
-  call(method: DescMethod, caller: Caller): Promise<void>;
+  call(method: DescMethod, caller: Exchange): Promise<void>;
   /** Authorizes the call, then makes a new one: for REST, which upstreams of other vendors do not speak. */
   readonly invoke: RestInvoke;
   /** Adds to a request what a forwarded one says of its client, before `invoke`. */

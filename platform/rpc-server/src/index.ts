@@ -1,5 +1,5 @@
 export { barePort } from "./bare-port.ts";
-export { type Caller, http2Caller, nodeCaller } from "./caller.ts";
+export { type Exchange, nodeExchange, streamExchange } from "./exchange.ts";
 export { type AtHand, atHand, createFindAtHand } from "./fast-path/cached-answers.ts";
 export type { Forwarding, ForwardingPort, OpenForwarding } from "./forwarding.ts";
 export { createInMemoryTransport } from "./in-memory.ts";

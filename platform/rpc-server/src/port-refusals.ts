@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Refusals } from "@shop/http-port";
 import { errorResponse, withHttpStatus } from "@shop/rest";
-import { isRpc, writeMethodNotAllowed, writeProtocolError } from "./pipeline/protocol-error.ts";
 import { alwaysSaid } from "./plugins/security-headers.ts";
+import { isRpc, writeMethodNotAllowed, writeProtocolError } from "./protocols/protocol-error.ts";
 
 const codes: Readonly<Record<number, Code>> = {
   408: Code.DeadlineExceeded,

@@ -2,11 +2,11 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { endInOnePiece, type HeldBytes, NodeHeaders } from "@shop/http-port";
-import { answerByStock } from "./answer-by-stock.ts";
+import { answerByConnectHandler } from "../protocols/connect-handlers.ts";
 import { type Compressible, compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
-import { capped, decoded, encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
+import { capped, decoded, encoded, toldOf, type UnaryMethod } from "./unary-method.ts";
 
 /** Whether a message is binary, by the types that a unary call of the Connect protocol has. */
 const isBinary: Readonly<Record<string, boolean | undefined>> = {
@@ -16,7 +16,7 @@ const isBinary: Readonly<Record<string, boolean | undefined>> = {
 };
 
 /** Whether these headers ask for nothing but what is answered here. */
-export function isUsualConnect(headers: IncomingHttpHeaders, method: LeanMethod): boolean {
+export function isUsualConnect(headers: IncomingHttpHeaders, method: UnaryMethod): boolean {
   const { "content-type": type, "content-encoding": encoding, "content-length": length } = headers;
   return (
     isBinary[type ?? ""] !== undefined &&
@@ -29,13 +29,13 @@ export function isUsualConnect(headers: IncomingHttpHeaders, method: LeanMethod)
   );
 }
 
-function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTimeoutMs }: LeanMethod) {
+function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTimeoutMs }: UnaryMethod) {
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
 /** Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered, or nobody waits; never rejects. */
 export async function answerConnect(
-  method: LeanMethod,
+  method: UnaryMethod,
   request: IncomingMessage,
   response: ServerResponse,
   said: OutgoingHttpHeaders,
@@ -65,7 +65,7 @@ export async function answerConnect(
     const input = decoded(method, binary, bytes);
     if (input === undefined) {
       context.end();
-      return await answerByStock(method.stock, request, response, bytes, said);
+      return await answerByConnectHandler(method.fallback, request, response, bytes, said);
     }
     body = encoded(method, binary, await method.invoke(context, input));
   } catch (error) {

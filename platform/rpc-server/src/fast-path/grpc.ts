@@ -10,11 +10,11 @@ import type { Message } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { guardLike, type HeldBytes, NodeHeaders } from "@shop/http-port";
-import { answerByStock } from "./answer-by-stock.ts";
+import { answerByConnectHandler } from "../protocols/connect-handlers.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";
-import { capped, decoded, encoded, type LeanMethod, toldOf } from "./lean-method.ts";
 import { addHeaders } from "./outgoing-headers.ts";
+import { capped, decoded, encoded, toldOf, type UnaryMethod } from "./unary-method.ts";
 
 /** Before each message: a byte of flags, and its length in four. */
 const envelopeBytes = 5;
@@ -22,7 +22,7 @@ const envelopeBytes = 5;
 const isBinaryGrpc: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
 
 /** Whether these headers ask for nothing but what is answered here. */
-export function isUsualGrpc(headers: IncomingHttpHeaders, method: LeanMethod): boolean {
+export function isUsualGrpc(headers: IncomingHttpHeaders, method: UnaryMethod): boolean {
   const encoding = headers["grpc-encoding"];
   return (
     isBinaryGrpc.has(headers["content-type"]) &&
@@ -32,13 +32,13 @@ export function isUsualGrpc(headers: IncomingHttpHeaders, method: LeanMethod): b
   );
 }
 
-function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs }: LeanMethod) {
+function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs }: UnaryMethod) {
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
 /** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered, or nobody waits; never rejects. */
 export async function answerGrpc(
-  method: LeanMethod,
+  method: UnaryMethod,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   said: OutgoingHttpHeaders,
@@ -56,8 +56,6 @@ export async function answerGrpc(
       else stream.once("close", tell);
     },
   });
-  // What breaks ends in 'close'.
-  stream.on("error", () => {});
   let message: Uint8Array | undefined;
   let encoding: string | undefined;
   let failure: unknown;
@@ -72,7 +70,7 @@ export async function answerGrpc(
       const response = guardLike(new Http2ServerResponse(stream), stream);
       // What is left of a message that is too large: until its sender is done the answer is not complete.
       if (!stream.readableEnded) discard(stream);
-      await answerByStock(method.stock, request, response, bytes, said);
+      await answerByConnectHandler(method.fallback, request, response, bytes, said);
       return;
     }
     const output = encoded(method, true, await method.invoke(context, input));
@@ -158,7 +156,7 @@ function enveloped(flags: number, message: Uint8Array): Buffer {
 }
 
 /** The one message of a request; undefined for whatever is not one whole message as it should be. */
-function parsed(method: LeanMethod, bytes: Uint8Array): Message | undefined {
+function parsed(method: UnaryMethod, bytes: Uint8Array): Message | undefined {
   if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);
   if (length !== bytes.byteLength - envelopeBytes || length > method.options.readMaxBytes) return undefined;

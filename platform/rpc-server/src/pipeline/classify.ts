@@ -2,58 +2,85 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { RestTarget, Transcoder } from "@shop/rest";
 
-/** What a request line leads to: a method, by its RPC path or by a REST route; or why it leads nowhere. */
-export type Destination =
-  | { readonly kind: "method"; readonly method: DescMethod; readonly rest: RestTarget | undefined }
-  /** An RPC path that nobody answers for here. */
+/** A call of a method, by its RPC path or by a REST route. */
+export interface Call {
+  readonly kind: "call";
+  readonly method: DescMethod;
+  /** Of a REST route; undefined for an RPC path. */
+  readonly rest: RestTarget | undefined;
+  /** Whether this process hosts the method; else its calls are forwarded. */
+  readonly isHosted: boolean;
+}
+
+/** What the first line of a request asks for. */
+export type Classified =
+  | Call
+  /** A route of the Fastify application: health, reflection, documentation, or whatever else it has. */
+  | { readonly kind: "fastify" }
+  /** An RPC path of no method. */
   | { readonly kind: "no_method" }
+  /** An RPC path by an HTTP method that it does not take. */
+  | { readonly kind: "method_not_allowed"; readonly allowed: readonly string[] }
   /** No REST route fits, or none with this HTTP method. */
   | { readonly kind: "no_route"; readonly rest: RestTarget };
 
-export interface Routing {
-  isReachable(method: DescMethod): boolean;
-  find(httpMethod: string, url: string): Destination;
-}
+export type Classify = (httpMethod: string, url: string) => Classified;
 
 const rpcPath = /^\/[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\/[A-Za-z_]\w*$/;
 
-/**
- * The HTTP methods that an RPC path takes if this is none of them; undefined otherwise, and for REST, whose routes `find` has
- * asked. Connect has GET for unary methods without side effects.
- */
-export function allowedInstead(destination: Destination, httpMethod: string): readonly string[] | undefined {
-  if (destination.kind !== "method" || destination.rest !== undefined) return undefined;
-  const { methodKind, idempotency } = destination.method;
-  const hasGet = methodKind === "unary" && idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
-  const allowed = hasGet ? ["GET", "POST"] : ["POST"];
-  return allowed.includes(httpMethod) ? undefined : allowed;
+const fastifyRoute: Classified = { kind: "fastify" };
+
+/** Finds the method that a request calls, in every protocol, by its first line alone. Pure. */
+export function createClassify(port: {
+  readonly services: readonly DescService[];
+  /** Services that Fastify plugins answer. */
+  readonly pluginServices: readonly DescService[];
+  readonly transcoder: Pick<Transcoder, "target">;
+  /** Paths of Fastify routes that GET reads. */
+  readonly pages: ReadonlySet<string>;
+  isHosted(method: DescMethod): boolean;
+}): Classify {
+  const { transcoder, pages, isHosted } = port;
+  const calls = new Map(
+    port.services.flatMap(({ methods }) =>
+      methods.map((method) => [
+        pathOf(method),
+        { kind: "call", method, rest: undefined, isHosted: isHosted(method) } satisfies Call,
+      ]),
+    ),
+  );
+  const pluginMethods = new Map(port.pluginServices.flatMap(({ methods }) => methods.map((one) => [pathOf(one), one])));
+
+  return (httpMethod, url) => {
+    const query = url.indexOf("?");
+    const path = query < 0 ? url : url.slice(0, query);
+    const call = calls.get(path);
+    const called = call?.method ?? pluginMethods.get(path);
+    if (called !== undefined) {
+      const allowed = allowedMethods(called);
+      return allowed.includes(httpMethod) ? (call ?? fastifyRoute) : { kind: "method_not_allowed", allowed };
+    }
+    if (rpcPath.test(path)) return { kind: "no_method" };
+    const rest = transcoder.target(httpMethod, url);
+    if (rest.match.kind === "match") {
+      const { method } = rest.match.route;
+      return { kind: "call", method, rest, isHosted: isHosted(method) };
+    }
+    if (rest.match.kind !== "not_found" || !pages.has(path)) return { kind: "no_route", rest };
+    if (httpMethod === "GET" || httpMethod === "HEAD") return fastifyRoute;
+    return { kind: "no_route", rest: { ...rest, match: { kind: "method_not_allowed", allow: ["GET", "HEAD"] } } };
+  };
 }
 
-/**
- * Finds methods of services, as their port shows them, from the first line of a request in whichever protocol.
- *
- * @param pages paths that GET reads besides: any other HTTP method is refused there as at a REST route
- */
-export function createRouting(
-  services: readonly DescService[],
-  transcoder: Pick<Transcoder, "target">,
-  pages: ReadonlySet<string>,
-): Routing {
-  const reachable = new Set(services.flatMap((service) => service.methods));
-  const byRpcPath = new Map([...reachable].map((method) => [`/${method.parent.typeName}/${method.name}`, method]));
+function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
 
-  return {
-    isReachable: (method) => reachable.has(method),
-    find(httpMethod, url) {
-      const path = url.split("?", 1)[0]!;
-      const called = byRpcPath.get(path);
-      if (called !== undefined) return { kind: "method", method: called, rest: undefined };
-      if (rpcPath.test(path)) return { kind: "no_method" };
-      const rest = transcoder.target(httpMethod, url);
-      if (rest.match.kind === "not_found" && pages.has(path))
-        return { kind: "no_route", rest: { ...rest, match: { kind: "method_not_allowed", allow: ["GET", "HEAD"] } } };
-      if (rest.match.kind !== "match") return { kind: "no_route", rest };
-      return { kind: "method", method: rest.match.route.method, rest };
-    },
-  };
+const postOnly = ["POST"];
+const getOrPost = ["GET", "POST"];
+
+/** Connect has GET for unary methods without side effects. */
+function allowedMethods({ methodKind, idempotency }: DescMethod): readonly string[] {
+  const hasGet = methodKind === "unary" && idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  return hasGet ? getOrPost : postOnly;
 }

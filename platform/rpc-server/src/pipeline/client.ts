@@ -10,18 +10,18 @@ import {
 } from "@shop/http-port";
 import { securityHeaders } from "../plugins/security-headers.ts";
 
-/** Notes in a request where it comes from, once; the answer is what every answer to it says in headers. */
-export type Greet = (
+/** Writes into the headers of a request, once, which client it comes from; returns the headers that every answer to it has. */
+export type NoteClient = (
   request: Pick<AnyRequest, "headers"> & { readonly socket: Pick<Socket, "remoteAddress"> },
 ) => Readonly<Record<string, string>>;
 
 const nothing = {};
 
-export function createGreet(port: {
+export function createNoteClient(port: {
   readonly isPublic: boolean;
   readonly trustsProxy: TrustsProxy;
   readonly trustsForwarder: (credential: string) => boolean;
-}): Greet {
+}): NoteClient {
   if (!port.isPublic) {
     return ({ headers, socket }) => {
       const { [clientAddressHeader]: told, [forwardingCredentialHeader]: credential } = headers;

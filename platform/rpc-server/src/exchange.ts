@@ -15,10 +15,10 @@ import {
   hasBody,
   streamHasBody,
 } from "@shop/http-port";
-import { writeProtocolError } from "./pipeline/protocol-error.ts";
+import { writeMethodNotAllowed, writeProtocolError } from "./protocols/protocol-error.ts";
 
-/** Whoever made a request, with what was asked and the way back: what a forwarder has to know of either version of HTTP. */
-export interface Caller {
+/** One request and its answer, the same over either version of HTTP. */
+export interface Exchange {
   readonly httpVersion: 1 | 2;
   readonly method: string;
   readonly path: string;
@@ -39,13 +39,21 @@ export interface Caller {
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable;
   /** Ends an answer that was begun. */
   end(trailers: http.OutgoingHttpHeaders): void;
-  /** Gives an error for an answer, in the caller's own protocol. */
+  /** Answers with an error in the protocol of the request; nothing happens when the client has gone. */
   refuse(error: ConnectError): void;
+  /** Answers that only these HTTP methods are allowed: by the status alone, as RPC protocols do. */
+  refuseMethod(allowed: readonly string[]): void;
   /** Breaks the exchange off, over HTTP/2 with a code: all that can be said once the answer has begun. */
   reset(code: number): void;
   /** Throws away what is left of the request after its answer. */
   discardBody(): void;
-  /** The same as Node has it, for those who know nothing else; to be asked before anything is read or answered. */
+  /** Headers of every answer, unless the answer has others. */
+  readonly said: Said;
+  /** The HTTP/2 stream itself; undefined where Node has made its own objects of the request. */
+  readonly stream: http2.ServerHttp2Stream | undefined;
+  /** Node's own objects, for what knows nothing else; to be asked before anything is read or answered. */
+  node(): { readonly request: AnyRequest; readonly response: AnyResponse };
+  /** The same, and `said` is set on the response. */
   asNode(): { readonly request: AnyRequest; readonly response: AnyResponse };
 }
 
@@ -54,24 +62,25 @@ export function connectionOf(request: AnyRequest): Connection {
   return "stream" in request ? request.stream.session : request.socket;
 }
 
-/** Headers that are said in every answer, unless it says otherwise. */
-type Said = Readonly<Record<string, string>>;
+/** Headers that every answer has, unless it has others of that name. */
+export type Said = Readonly<Record<string, string>>;
 
 /** @param said besides what is set on the response already */
-export function nodeCaller(request: AnyRequest, response: AnyResponse, said: Said = {}): Caller {
-  return new NodeCaller(request, response, said);
+export function nodeExchange(request: AnyRequest, response: AnyResponse, said: Said = {}): Exchange {
+  return new NodeExchange(request, response, said);
 }
 
 /** Over HTTP/1.1; and over HTTP/2 by the objects that Node makes to be used as those of HTTP/1.1. */
-class NodeCaller implements Caller {
+class NodeExchange implements Exchange {
   readonly #request: AnyRequest;
   readonly #response: http.ServerResponse;
-  readonly #said: Said;
+  readonly said: Said;
+  readonly stream = undefined;
 
   constructor(request: AnyRequest, response: AnyResponse, said: Said) {
     this.#request = request;
     this.#response = response as http.ServerResponse;
-    this.#said = said;
+    this.said = said;
   }
 
   get httpVersion() {
@@ -118,12 +127,12 @@ class NodeCaller implements Caller {
       this.end(trailers);
       return;
     }
-    this.#response.writeHead(status, { ...this.#said, ...headers });
+    this.#response.writeHead(status, { ...this.said, ...headers });
     endInOnePiece(this.#response, body);
   }
 
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable {
-    this.#say(this.#said);
+    this.#say(this.said);
     this.#response.statusCode = status;
     this.#say(headers);
     setImmediate(() => {
@@ -144,7 +153,15 @@ class NodeCaller implements Caller {
   }
 
   refuse(error: ConnectError): void {
-    writeProtocolError(this.#request, this.#response, error, this.#said);
+    this.#unlessGone(() => writeProtocolError(this.#request, this.#response, error, this.said));
+  }
+
+  refuseMethod(allowed: readonly string[]): void {
+    this.#unlessGone(() => writeMethodNotAllowed(this.#request, this.#response, allowed, this.said));
+  }
+
+  #unlessGone(write: () => void): void {
+    if (!isGone(this.#response)) contain(this.#response, write);
   }
 
   reset(code: number): void {
@@ -156,9 +173,13 @@ class NodeCaller implements Caller {
     discardBody(this.#request, this.#response);
   }
 
-  asNode() {
-    this.#say(this.#said);
+  node() {
     return { request: this.#request, response: this.#response };
+  }
+
+  asNode() {
+    this.#say(this.said);
+    return this.node();
   }
 
   #say(headers: http.OutgoingHttpHeaders): void {
@@ -167,24 +188,28 @@ class NodeCaller implements Caller {
 }
 
 /** @param said what every answer says in headers, unless it says otherwise */
-export function http2Caller(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, said: Said): Caller {
-  return new Http2Caller(stream, headers, said);
+export function streamExchange(
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  said: Said,
+): Exchange {
+  return new StreamExchange(stream, headers, said);
 }
 
 /** Over HTTP/2, on the stream itself. */
-class Http2Caller implements Caller {
+class StreamExchange implements Exchange {
   readonly httpVersion = 2;
   readonly headers: http2.IncomingHttpHeaders;
   readonly peer: Pick<Socket, "remoteAddress">;
   trailers: http.IncomingHttpHeaders = {};
-  readonly #stream: http2.ServerHttp2Stream;
-  readonly #said: Said;
+  readonly said: Said;
+  readonly stream: http2.ServerHttp2Stream;
   #trailersToSend: http.OutgoingHttpHeaders = {};
 
   constructor(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, said: Said) {
-    this.#stream = stream;
+    this.stream = stream;
     this.headers = headers;
-    this.#said = said;
+    this.said = said;
     // Read now: a session that has ended has no socket any more.
     this.peer = { remoteAddress: stream.session?.socket.remoteAddress };
     // What breaks ends in 'close'.
@@ -203,19 +228,19 @@ class Http2Caller implements Caller {
     return this.headers[":path"] ?? "/";
   }
   get connection() {
-    return this.#stream.session;
+    return this.stream.session;
   }
   get hasBody() {
-    return streamHasBody(this.#stream, this.method);
+    return streamHasBody(this.stream, this.method);
   }
   get body(): Readable {
-    return this.#stream;
+    return this.stream;
   }
 
   onClose(tell: (resetCode: number) => void): void {
-    const closed = () => tell(this.#stream.rstCode ?? 0);
-    if (this.#stream.destroyed) closed();
-    else this.#stream.on("close", closed);
+    const closed = () => tell(this.stream.rstCode ?? 0);
+    if (this.stream.destroyed) closed();
+    else this.stream.on("close", closed);
   }
 
   answer(status: number, headers: http.OutgoingHttpHeaders, body: Buffer, trailers: http.OutgoingHttpHeaders): void {
@@ -224,54 +249,68 @@ class Http2Caller implements Caller {
     this.#respond(status, headers, { endStream, waitForTrailers });
     if (endStream) return;
     this.#trailersToSend = trailers;
-    if (body.byteLength === 0) this.#stream.end();
-    else this.#stream.end(body);
+    if (body.byteLength === 0) this.stream.end();
+    else this.stream.end(body);
   }
 
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable {
     this.#respond(status, headers, { waitForTrailers: true });
-    return this.#stream;
+    return this.stream;
   }
 
   end(trailers: http.OutgoingHttpHeaders): void {
     this.#trailersToSend = trailers;
-    this.#stream.end();
+    this.stream.end();
   }
 
   refuse(error: ConnectError): void {
-    if (this.#stream.closed || this.#stream.destroyed) return;
+    if (this.stream.closed || this.stream.destroyed) return;
     const { request, response } = this.asNode();
     writeProtocolError(request, response, error);
   }
 
+  refuseMethod(allowed: readonly string[]): void {
+    if (this.stream.closed || this.stream.destroyed) return;
+    const { request, response } = this.asNode();
+    writeMethodNotAllowed(request, response, allowed);
+  }
+
   reset(code: number): void {
-    closeStream(this.#stream, code);
+    closeStream(this.stream, code);
   }
 
   discardBody(): void {
-    discardBody(this.#stream, { stream: this.#stream });
+    discardBody(this.stream, { stream: this.stream });
+  }
+
+  node() {
+    const request = guardLike(new http2.Http2ServerRequest(this.stream, this.headers, {}, []), this.stream);
+    return { request, response: guardLike(new http2.Http2ServerResponse(this.stream), this.stream) };
   }
 
   asNode() {
-    const request = guardLike(new http2.Http2ServerRequest(this.#stream, this.headers, {}, []), this.#stream);
-    const response = guardLike(new http2.Http2ServerResponse(this.#stream), this.#stream);
-    for (const name in this.#said) response.setHeader(name, this.#said[name]!);
+    const { request, response } = this.node();
+    for (const name in this.said) response.setHeader(name, this.said[name]!);
     return { request, response };
   }
 
   #respond(status: number, headers: http.OutgoingHttpHeaders, options: http2.ServerStreamResponseOptions): void {
     // A caller that has just reset the stream is told nothing.
-    if (this.#stream.closed || this.#stream.destroyed) return;
+    if (this.stream.closed || this.stream.destroyed) return;
     if (options.waitForTrailers) {
-      this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(this.#trailersToSend));
+      this.stream.on("wantTrailers", () => this.stream.sendTrailers(this.#trailersToSend));
     }
-    this.#stream.respond({ ...this.#said, ...headers, ":status": status }, options);
+    this.stream.respond({ ...this.said, ...headers, ":status": status }, options);
   }
 }
 
 function isSomething(trailers: http.OutgoingHttpHeaders): boolean {
   for (const _ in trailers) return true;
   return false;
+}
+
+function isGone(response: AnyResponse): boolean {
+  return "stream" in response ? response.stream.destroyed : response.destroyed;
 }
 
 function ignore(): void {}

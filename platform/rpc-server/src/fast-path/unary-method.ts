@@ -29,35 +29,37 @@ export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGa
 const writeMaxBytes = 0xffffffff;
 
 /** A unary method, and the handler that answers what is unusual. */
-export interface LeanMethod {
+export interface UnaryMethod {
   readonly desc: DescMethod;
   readonly options: CallOptions;
   readonly check: MessageCheck;
   readonly maxTimeoutMs: number;
-  readonly stock: UniversalHandler;
+  readonly fallback: UniversalHandler;
   readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
   /** Whether the caller may call; throws when not. To be asked before the request is read. */
   admit(context: LazyContext): Promise<void> | void;
   invoke(context: LazyContext, input: Message): Message | Promise<Message>;
 }
 
-/** The unary methods among those that the handlers serve, by their paths. */
-export function leanMethods(
+export type UnaryMethods = ReadonlyMap<DescMethod, UnaryMethod>;
+
+/** The unary methods among those that the handlers serve. */
+export function unaryMethods(
   handlers: readonly UniversalHandler[],
   specs: ReadonlyMap<DescMethod, MethodImplSpec>,
   options: CallOptions,
-): Map<string, LeanMethod> {
-  const methods = new Map<string, LeanMethod>();
+): UnaryMethods {
+  const methods = new Map<DescMethod, UnaryMethod>();
   const { interceptors = [], requestGate, jsonOptions, readMaxBytes, findAtHand } = options;
-  for (const stock of handlers) {
-    const spec = specs.get(stock.method);
+  for (const fallback of handlers) {
+    const spec = specs.get(fallback.method);
     if (spec?.kind !== "unary") continue;
-    methods.set(stock.requestPath, {
+    methods.set(spec.method, {
       desc: spec.method,
       options,
       check: options.checkOf?.(spec.method) ?? { problem: () => undefined },
       maxTimeoutMs: options.maxTimeoutMs ?? Number.MAX_SAFE_INTEGER,
-      stock,
+      fallback,
       messages: createMethodSerializationLookup(spec.method, undefined, jsonOptions, {
         readMaxBytes,
         writeMaxBytes,
@@ -72,7 +74,7 @@ export function leanMethods(
 
 /** The message in these bytes; undefined for what is none, and for what is refused before. */
 export function decoded(
-  { desc, options, messages, check }: LeanMethod,
+  { desc, options, messages, check }: UnaryMethod,
   isBinary: boolean,
   bytes: Uint8Array,
 ): Message | undefined {
@@ -88,7 +90,7 @@ export function decoded(
 }
 
 /** The bytes of an answer. */
-export function encoded({ messages }: LeanMethod, isBinary: boolean, output: Message): Compressible {
+export function encoded({ messages }: UnaryMethod, isBinary: boolean, output: Message): Compressible {
   const codec = messages.getO(isBinary);
   return madeOnce(output, codec, () => ({ bytes: codec.serialize(output) }));
 }

@@ -10,11 +10,14 @@ import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService, ListDeadLettersRequestSchema } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { barePort } from "../bare-port.ts";
+import { nodeExchange, streamExchange } from "../exchange.ts";
 import { createHoldBytes } from "../pipeline/buffered-bytes.ts";
 import { collectMethods } from "../pipeline/invoke.ts";
 import { createRouterOptions } from "../pipeline/router-options.ts";
+import type { HoldCall } from "../protocols/protocol.ts";
 import { forwarding, openTestPort, testRules } from "../testing/test-port.ts";
-import { createLeanCalls } from "./lean-calls.ts";
+import { fastConnectCalls, fastGrpcCalls } from "./fast-calls.ts";
+import { unaryMethods } from "./unary-method.ts";
 
 const path = "/shop.common.v1.DeadLetterService/ListDeadLetters";
 
@@ -71,14 +74,14 @@ async function authorize(_method: unknown, header: Headers) {
 
 const routerOptions = createRouterOptions(testRules(authorize));
 
-/** The same port twice: with the short way, and without. */
+/** The same port twice: with the fast path, and without. */
 async function openPorts(): Promise<number[]> {
   const open = async (leanCalls: boolean) =>
     await openTestPort({ hosted: () => routes, routerOptions, authorize, leanCalls });
   return [(await open(true)).port, (await open(false)).port];
 }
 
-/** Two ports before the same one, to which they forward: with the short way, and without. */
+/** Two ports before the same one, to which they forward: with the fast path, and without. */
 async function openForwardingPorts(): Promise<number[]> {
   const { port } = await openTestPort({ hosted: () => routes, routerOptions, authorize, isPublic: false });
   const open = async (leanCalls: boolean) =>
@@ -140,8 +143,8 @@ const inProto = (pageToken: string, pageSize = 0) =>
 const asked = { "x-asked": "what" };
 
 describe.each([
-  ["the short way answers as Connect's own handlers do", openPorts],
-  ["the short way forwards as the long one does", openForwardingPorts],
+  ["the fast path answers as Connect's own handlers do", openPorts],
+  ["forwarding bypasses Fastify as it goes through it", openForwardingPorts],
 ])("%s", (_way, openBoth) => {
   test.each<[string, http.OutgoingHttpHeaders, Uint8Array]>([
     ...Object.keys(scenarios).flatMap((scenario): [string, http.OutgoingHttpHeaders, Uint8Array][] => [
@@ -210,8 +213,8 @@ describe.each([
 });
 
 describe.each([
-  ["the short way answers", openPorts],
-  ["the short way forwards", openForwardingPorts],
+  ["the fast path answers", openPorts],
+  ["a port forwards", openForwardingPorts],
 ])("%s other requests alike:", (_way, openBoth) => {
   const rest = "/admin/dead-letters";
   test.each<[string, string, string, http.OutgoingHttpHeaders]>([
@@ -278,29 +281,37 @@ describe.each([
   });
 });
 
-/** A server that answers by the short way or not at all. */
+/** A server that answers by the fast path or not at all. */
 async function listen(waits: (context: HandlerContext) => Promise<object>) {
   const router = createConnectRouter({});
   const register = (to: ConnectRouter) =>
     void to.service(DeadLetterService, { listDeadLetters: (_, context) => waits(context) });
   register(router);
-  const stockIsAsked = router.handlers.map((handler) =>
+  const fallbackIsAsked = router.handlers.map((handler) =>
     Object.assign(() => Promise.reject(new Error("asked")), { ...handler }),
   );
-  const lean = createLeanCalls({
-    handlers: stockIsAsked as never,
-    specs: collectMethods([register]),
-    readMaxBytes: 1_000,
-    admit: () => ({}),
-    holdBytes: createHoldBytes(barePort),
-  });
+  const options = { readMaxBytes: 1_000 };
+  const methods = unaryMethods(fallbackIsAsked as never, collectMethods([register]), options);
+  const holdBytes = createHoldBytes(barePort);
+  const hold: HoldCall = (_call, { headers, connection }) => holdBytes(headers, connection, undefined);
+  const protocols = { http1: fastConnectCalls(methods, hold), stream: fastGrpcCalls(methods, hold) };
+  const call = {
+    kind: "call",
+    method: DeadLetterService.method.listDeadLetters,
+    rest: undefined,
+    isHosted: true,
+  } as const;
   const left = 418;
   const http1 = http.createServer((request, response) => {
-    if (!lean.request(request, response)) response.writeHead(left).end();
+    const head = { method: request.method!, url: request.url!, headers: request.headers, source: "http1" } as const;
+    if (!protocols.http1.takes(call, head)) response.writeHead(left).end();
+    else void protocols.http1.answer(call, nodeExchange(request, response));
   });
   const grpcServer = http2.createServer();
   grpcServer.on("stream", (stream, headers) => {
-    if (!lean.stream(stream, headers)) stream.respond({ ":status": left }, { endStream: true });
+    const head = { method: headers[":method"]!, url: headers[":path"]!, headers, source: "stream" } as const;
+    if (!protocols.stream.takes(call, head)) stream.respond({ ":status": left }, { endStream: true });
+    else void protocols.stream.answer(call, streamExchange(stream, headers, {}));
   });
   const ports = [];
   for (const server of [http1, grpcServer]) {
@@ -311,7 +322,7 @@ async function listen(waits: (context: HandlerContext) => Promise<object>) {
   return { http1: ports[0]!, grpc: ports[1]! };
 }
 
-describe("usual calls take the short way, and nothing else does", () => {
+describe("ordinary calls take the fast path, and nothing else does", () => {
   test.each<[string, number, http.OutgoingHttpHeaders]>([
     ["JSON", 200, json],
     ["proto", 200, proto],
@@ -336,7 +347,7 @@ describe("usual calls take the short way, and nothing else does", () => {
   });
 });
 
-describe("a method hears by the short way", () => {
+describe("a method learns on the fast path", () => {
   /** Ends with what the signal says, as soon as it says so. */
   const untilAborted = ({ signal }: HandlerContext) =>
     new Promise<never>((_resolve, reject) => {

@@ -11,7 +11,7 @@ import {
   ListDeadLettersResponseSchema,
 } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { describe, expect, test } from "vitest";
-import { forwarding, openTestPort } from "./testing/test-port.ts";
+import { forwarding, openTestPort } from "../testing/test-port.ts";
 
 const path = "/shop.common.v1.DeadLetterService/ListDeadLetters";
 const text = { "content-type": "application/grpc-web-text" };

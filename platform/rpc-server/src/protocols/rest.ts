@@ -1,0 +1,40 @@
+import type { Message } from "@bufbuild/protobuf";
+import { type AnyRequest, hasBody } from "@shop/http-port";
+import { answerNodeRequest, handleNodeRequest, type RestTarget, type Transcoder } from "@shop/rest";
+import type { FindAtHand } from "../fast-path/cached-answers.ts";
+import type { Forwarding } from "../forwarding.ts";
+import { keptByAnybody } from "../pipeline/cacheable.ts";
+import type { HoldCall, Protocol } from "./protocol.ts";
+
+/** REST by google.api.http, of methods that are hosted here or whose upstream does not speak it. */
+export function restCalls(port: {
+  readonly transcoder: Transcoder;
+  readonly findAtHand: FindAtHand;
+  readonly forwarding: Forwarding;
+  readonly hold: HoldCall;
+}): Protocol {
+  const { transcoder, findAtHand, forwarding, hold } = port;
+
+  /** A cached answer, to a request that its first line decides. */
+  function cachedAnswer(request: AnyRequest, { match, message }: RestTarget): Message | undefined {
+    if (message === undefined || match.kind !== "match" || hasBody(request)) return undefined;
+    // Whether its deadline is one is checked by the transcoder.
+    return "connect-timeout-ms" in request.headers ? undefined : findAtHand(match.route.method, message);
+  }
+
+  return {
+    takes: ({ rest }, { source }) => rest !== undefined && source !== "stream",
+    async answer(call, exchange) {
+      const rest = call.rest!;
+      const { request, response } = exchange.node();
+      const cached = call.isHosted ? cachedAnswer(request, rest) : undefined;
+      if (cached !== undefined) {
+        const result = { message: cached, header: undefined, trailer: undefined };
+        answerNodeRequest(transcoder, request, response, { ...exchange.said, ...keptByAnybody }, rest, result);
+        return;
+      }
+      if (!call.isHosted) forwarding.addForwardedHeaders(request);
+      await handleNodeRequest(transcoder, request, response, exchange.said, rest, hold(call, exchange));
+    },
+  };
+}
