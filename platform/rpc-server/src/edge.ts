@@ -42,7 +42,7 @@ const malformedTarget = new ConnectError(
   "the target of the request is malformed, or has dot segments or escapes that no path here needs",
   Code.InvalidArgument,
 );
-const refuseTarget: Plan = { isCall: false, vary: undefined, answer: (exchange) => exchange.refuse(malformedTarget) };
+const refuseTarget: Plan = { isFinal: true, vary: undefined, answer: (exchange) => exchange.refuse(malformedTarget) };
 
 /** HTTP methods that Fastify routes. By another one nothing is called, unless a rule of google.api.http names it. */
 const routedMethods: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
@@ -107,9 +107,9 @@ export function createEdge({ pipeline, noteClient, corsOrigins, streamTickets, o
         handle(request, response as ServerResponse);
       }, fastifyOptions);
 
-      function skipsFastify({ isCall }: Plan, { method = "GET", headers }: AnyRequest): boolean {
+      function skipsFastify({ isFinal }: Plan, { method = "GET", headers }: AnyRequest): boolean {
         // A port that closes has Fastify end its connections.
-        return (isCall && isDirect(headers) && server.listening) || !routedMethods.has(method);
+        return (isFinal && isDirect(headers) && server.listening) || !routedMethods.has(method);
       }
       return server;
     },

@@ -47,15 +47,15 @@ export interface PipelineOptions extends ForwardingPort {
 
 /** What is done with one request; its exchange may be made later, when other headers of its answer are known. */
 export interface Plan {
-  /** Whether a method is called. Hooks of a Fastify application may have another answer to what is no call. */
-  readonly isCall: boolean;
+  /** False for what is no call: then hooks and routes of the Fastify application come first. */
+  readonly isFinal: boolean;
   /** Headers besides `exchange.said` by which caches tell answers to this request apart. */
   readonly vary: string | undefined;
   /** Answers the request. Never rejects. */
   answer(exchange: Exchange): Promise<void> | void;
 }
 
-const noCall = { isCall: false, vary: undefined };
+const noCall = { isFinal: false, vary: undefined };
 
 export interface Pipeline {
   /**
@@ -118,16 +118,18 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const isStream = head.source === "stream";
     // What is unusual is answered as a request: these make one of the stream.
     if (isStream && method.methodKind !== "unary") return undefined;
-    const [isCall, vary] = [true, varyOf(call, head.method)];
+    const [isFinal, vary] = [true, varyOf(call, head.method)];
     const refusal = admission.refusal(method);
     if (refusal !== undefined) {
-      return isStream ? undefined : { isCall, vary, answer: (exchange) => admission.refuse(method, refusal, exchange) };
+      return isStream
+        ? undefined
+        : { isFinal, vary, answer: (exchange) => admission.refuse(method, refusal, exchange) };
     }
     if (method.methodKind === "unary" && isTooLong(head.headers, readMaxBytes)) {
-      return isStream ? undefined : { isCall, vary, answer: (exchange) => refuseTooLong(method, exchange) };
+      return isStream ? undefined : { isFinal, vary, answer: (exchange) => refuseTooLong(method, exchange) };
     }
     const protocol = protocols.find((one) => one.takes(call, head));
-    return protocol && { isCall, vary, answer: (exchange) => protocol.answer(call, exchange) };
+    return protocol && { isFinal, vary, answer: (exchange) => protocol.answer(call, exchange) };
   }
 
   /** Connect compresses as the client likes; REST is not compressed. */
