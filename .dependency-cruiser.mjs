@@ -17,6 +17,7 @@ const doors = [
   "^platform/http-port/src/testing/(http2-frames|readme-example)\\.ts$",
   "^platform/rest/src/testdata/descriptors\\.ts$",
   "^services/[^/]+/src/(config|service)\\.ts$",
+  "^services/topology/src/(index|contracts|settings)\\.ts$",
   "^gateway/src/(config|gateway)\\.ts$",
   "^tools/src/(infra/index|service-keys|shop-accounts)\\.ts$",
 ];
@@ -122,14 +123,21 @@ const forbidden = [
     name: "gateway-imports-no-service",
     comment: "The gateway forwards by descriptor: it must run in a process that hosts no service.",
     from: { path: "^gateway/" },
-    to: { path: "^services/" },
+    to: { path: "^services/", pathNot: "^services/topology/" },
   },
   {
     name: "service-imports-no-service",
     comment:
       "Services meet over the wire and the bus only, or they could not run apart. all-in-one hosts them side by side.",
     from: { path: "^services/([^/]+)/", pathNot: "^services/all-in-one/" },
-    to: { path: "^services/", pathNot: "^services/$1/" },
+    to: { path: "^services/", pathNot: "^services/($1|topology)/" },
+  },
+  {
+    name: "topology-is-data",
+    comment:
+      "What runs the services, and each of them, reads the list of services: it can load none of them, nor anything that runs.",
+    from: { path: "^services/topology/" },
+    to: { path: ["^(client|gateway|web|tools)/", "^services/(?!topology/)", drivers] },
   },
   {
     name: "service-imports-no-gateway",
@@ -167,7 +175,7 @@ const forbidden = [
     comment:
       "A file beside the layers is under none of their rules. A service has its root (main, service, config), entry points (rpc, events, jobs), application, domain and adapters.",
     from: {},
-    to: { path: "^services/[^/]+/src/", pathNot: layer },
+    to: { path: "^services/(?!topology/)[^/]+/src/", pathNot: layer },
   },
   {
     name: "domain-imports-only-domain",

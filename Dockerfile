@@ -20,6 +20,7 @@ COPY gateway/package.json gateway/
 COPY services/users/package.json services/users/
 COPY services/inventory/package.json services/inventory/
 COPY services/orders/package.json services/orders/
+COPY services/topology/package.json services/topology/
 COPY services/all-in-one/package.json services/all-in-one/
 # Without the root's own packages: tools, and a Node that the image has already.
 RUN npm ci --omit=dev --workspace=@shop/all-in-one --include-workspace-root=false --no-audit --no-fund

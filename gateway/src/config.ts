@@ -1,9 +1,11 @@
 import { setting } from "@shop/core";
+import { defaultPorts, serviceNames } from "@shop/topology";
+import { urlSettings } from "@shop/topology/settings";
 import { z } from "zod";
 
 /** The environment of the gateway. */
 export const gatewayConfig = z.object({
-  GATEWAY_PORT: setting.port(8080).meta({ meaning: "The public port." }),
+  GATEWAY_PORT: setting.port(defaultPorts.GATEWAY_PORT).meta({ meaning: "The public port." }),
   CORS_ORIGINS: setting.origins().meta({
     meaning:
       "The web pages that may call from a browser, as browsers send their origin (`https://shop.example`, without a path); `*` for " +
@@ -25,13 +27,5 @@ export const gatewayConfig = z.object({
   API_DOCS: setting.flag(true).meta({
     meaning: "Whether the public port serves `/openapi.json`, and `/docs` to read and try the API.",
   }),
-  USERS_URL: setting.urls("http://127.0.0.1:50053").meta({
-    meaning: "The replicas of users, where it runs in another process.",
-  }),
-  INVENTORY_URL: setting.urls("http://127.0.0.1:5001").meta({
-    meaning: "The replicas of inventory, where it runs in another process.",
-  }),
-  ORDERS_URL: setting.urls("http://127.0.0.1:5002").meta({
-    meaning: "The replicas of orders, where it runs in another process.",
-  }),
+  ...urlSettings(...serviceNames),
 });

@@ -127,6 +127,12 @@ const planted: readonly Planted[] = [
     files: { "gateway/src/a.ts": 'export { orders } from "@shop/orders";' },
   },
   {
+    rule: "topology-is-data",
+    when: "the list of services loads one",
+    files: { "services/topology/src/a.ts": 'export { orders } from "@shop/orders";' },
+    alsoFires: ["service-imports-no-service"],
+  },
+  {
     rule: "service-imports-no-service",
     when: "a service imports another",
     files: { "services/orders/src/rpc/a.ts": 'export { inventory } from "@shop/inventory";' },
@@ -442,7 +448,8 @@ const allowed: Files = {
   "platform/rpc-server/src/server.ts": 'export { fastify } from "fastify"; export * from "@shop/rest";',
   "platform/rest/src/transcoder.ts":
     'export { create } from "@bufbuild/protobuf"; export { closeStream } from "@shop/http-port";',
-  "services/orders/src/config.ts": "export const ordersConfig = {};",
+  "services/orders/src/config.ts": 'import { services } from "@shop/topology"; export const ordersConfig = services;',
+  "gateway/src/config.ts": 'export { services } from "@shop/topology";',
   "services/orders/src/service.ts":
     'export * from "./config.ts"; export * from "./rpc/create-order.ts"; export * from "./adapters/clients/catalogue.ts";',
   "services/orders/src/main.ts": 'export * from "./service.ts";',

@@ -22,6 +22,7 @@ const doors: Files = {
   "services/users/src/service.ts": "export const users = {};",
   "services/inventory/src/service.ts": "export const inventory = {};",
   "services/orders/src/service.ts": "export const orders = {};",
+  "services/topology/src/index.ts": "export const services = {};",
   "gateway/src/gateway.ts": "export const gateway = {};",
   "tools/src/infra/index.ts": "export const infra = {};",
 };

@@ -1,7 +1,6 @@
-import { gateway } from "@shop/gateway";
-import { inventory } from "@shop/inventory";
-import { orders } from "@shop/orders";
 import { run } from "@shop/runtime";
-import { users } from "@shop/users";
+import { processNames } from "@shop/topology";
+import * as hosted from "./service.ts";
 
-await run([users, inventory, orders, gateway]);
+const modules = { ...hosted };
+await run(processNames.map((name) => modules[name]));

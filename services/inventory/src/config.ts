@@ -1,15 +1,14 @@
 import { setting } from "@shop/core";
+import { portSetting, urlSettings } from "@shop/topology/settings";
 import { z } from "zod";
 
 /** The environment of the inventory service. */
 export const inventoryConfig = z.object({
-  INVENTORY_PORT: setting.port(5001).meta({ meaning: "The port of inventory, which is not for the public." }),
+  ...portSetting("inventory"),
   AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds").meta({
     meaning: "Time from one audit of a service's invariants to the next, for all of its processes together.",
   }),
-  USERS_URL: setting.urls("http://127.0.0.1:50053").meta({
-    meaning: "The replicas of users, where it runs in another process.",
-  }),
+  ...urlSettings("users"),
   STOCK_WATCHES_AT_ONCE: setting.integer(1_000, 0, 100_000, "watches").meta({
     meaning:
       "Watches of stock in a process. One more is refused with TOO_MANY_WATCHES, and of the last quarter the largest holders get none; " +

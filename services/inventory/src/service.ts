@@ -9,6 +9,8 @@ import {
 import { eventHandler } from "@shop/messaging";
 import { atHand } from "@shop/rpc-server";
 import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
+import { consumerOf } from "@shop/topology";
+import { locate } from "@shop/topology/settings";
 import { openStores } from "./adapters/mongo/open-stores.ts";
 import { followProducts } from "./adapters/mongo/product-changes.ts";
 import { createDecideOrders } from "./application/decide-orders.ts";
@@ -43,7 +45,7 @@ export const inventory = defineModule({
   implements: [InventoryService],
   forwardedBy: ["gateway"],
   port: (config) => config.INVENTORY_PORT,
-  neighbours: (config) => [{ name: "users", service: TokenKeyService, urls: config.USERS_URL }],
+  neighbours: (config) => locate(config, TokenKeyService),
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping }) {
     const productCache = createProductCache(cache);
@@ -89,33 +91,25 @@ export const inventory = defineModule({
       ],
       handlers: [
         eventHandler({
-          durable: "inventory-order-placed",
-          stream: "orders",
-          event: OrderPlacedSchema,
+          ...consumerOf("inventory", OrderPlacedSchema),
           maxBatch,
           lease: writer,
           handle: orderPlaced({ decide, repeat: outbox.publishNow, clock }),
         }),
         eventHandler({
-          durable: "inventory-order-cancelled",
-          stream: "orders",
-          event: OrderCancelledSchema,
+          ...consumerOf("inventory", OrderCancelledSchema),
           maxBatch,
           lease: writer,
           handle: orderClosed(stock, "released"),
         }),
         eventHandler({
-          durable: "inventory-order-shipped",
-          stream: "orders",
-          event: OrderShippedSchema,
+          ...consumerOf("inventory", OrderShippedSchema),
           maxBatch,
           lease: writer,
           handle: orderClosed(stock, "shipped"),
         }),
         eventHandler({
-          durable: "inventory-order-returned",
-          stream: "orders",
-          event: OrderReturnedSchema,
+          ...consumerOf("inventory", OrderReturnedSchema),
           maxBatch,
           lease: writer,
           handle: orderClosed(stock, "returned"),

@@ -1,12 +1,11 @@
 import { setting } from "@shop/core";
+import { portSetting, urlSettings } from "@shop/topology/settings";
 import { z } from "zod";
 
 /** The environment of the orders service. */
 export const ordersConfig = z.object({
-  ORDERS_PORT: setting.port(5002).meta({ meaning: "The port of orders, which is not for the public." }),
-  USERS_URL: setting.urls("http://127.0.0.1:50053").meta({
-    meaning: "The replicas of users, where it runs in another process.",
-  }),
+  ...portSetting("orders"),
+  ...urlSettings("users", "inventory"),
   ORDER_DECISION_SECONDS: setting.integer(120, 1, 86_400, "seconds").meta({
     meaning: "An order for which inventory has not decided by then is cancelled.",
   }),
@@ -45,8 +44,5 @@ export const ordersConfig = z.object({
   }),
   AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds").meta({
     meaning: "Time from one audit of a service's invariants to the next, for all of its processes together.",
-  }),
-  INVENTORY_URL: setting.urls("http://127.0.0.1:5001").meta({
-    meaning: "The replicas of inventory, where it runs in another process.",
   }),
 });

@@ -1,18 +1,15 @@
-import { createRegistry } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import {
-  file_shop_inventory_v1_events,
-  StockRejectedSchema,
-  StockReservedSchema,
-} from "@shop/gen/shop/inventory/v1/events_pb";
+import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/inventory/v1/events_pb";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { file_shop_orders_v1_events } from "@shop/gen/shop/orders/v1/events_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { file_shop_users_v1_events, UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
+import { UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
 import { createStreamRecovery, deadLetterService, eventHandler, openOutbox, outboxGauges } from "@shop/messaging";
 import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
+import { consumerOf } from "@shop/topology";
+import { allContracts } from "@shop/topology/contracts";
+import { locate } from "@shop/topology/settings";
 import { createCatalogue } from "./adapters/clients/catalogue.ts";
 import { createReservations } from "./adapters/clients/reservations.ts";
 import { createDecisionStore, openDecisions } from "./adapters/mongo/decision-store.ts";
@@ -49,14 +46,10 @@ const maxBatch = 1_024;
 export const orders = defineModule({
   name: "orders",
   config: ordersConfig,
-  // It hears and emits every event there is: so it can show any dead letter.
   implements: [OrderService, DeadLetterService],
   forwardedBy: ["gateway"],
   port: (config) => config.ORDERS_PORT,
-  neighbours: (config) => [
-    { name: "users", service: TokenKeyService, urls: config.USERS_URL },
-    { name: "inventory", service: InventoryService, urls: config.INVENTORY_URL },
-  ],
+  neighbours: (config) => locate(config, TokenKeyService, InventoryService),
   emits: "shop.orders.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);
@@ -108,7 +101,6 @@ export const orders = defineModule({
       log,
       recover: recoverClosings({ orders: store, reservations, repeat: outbox.publishNow, clock, log }),
     });
-    const events = createRegistry(file_shop_orders_v1_events, file_shop_inventory_v1_events, file_shop_users_v1_events);
     return {
       routes(router) {
         router.service(OrderService, {
@@ -133,27 +125,21 @@ export const orders = defineModule({
             log,
           }),
         });
-        router.service(DeadLetterService, deadLetterService({ bus, pageTokens, events, log }));
+        router.service(DeadLetterService, deadLetterService({ bus, pageTokens, events: allContracts, log }));
       },
       handlers: [
         eventHandler({
-          durable: "orders-stock-reserved",
-          stream: "inventory",
-          event: StockReservedSchema,
+          ...consumerOf("orders", StockReservedSchema),
           maxBatch,
           handle: stockReserved({ followStock }),
         }),
         eventHandler({
-          durable: "orders-stock-rejected",
-          stream: "inventory",
-          event: StockRejectedSchema,
+          ...consumerOf("orders", StockRejectedSchema),
           maxBatch,
           handle: stockRejected({ followStock }),
         }),
         eventHandler({
-          durable: "orders-user-deleted",
-          stream: "users",
-          event: UserDeletedSchema,
+          ...consumerOf("orders", UserDeletedSchema),
           maxBatch,
           handle: userDeleted({ orders: store }),
         }),

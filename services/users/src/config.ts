@@ -1,9 +1,10 @@
 import { setting } from "@shop/core";
+import { portSetting } from "@shop/topology/settings";
 import { z } from "zod";
 
 /** The environment of the users service. */
 export const usersConfig = z.object({
-  USERS_PORT: setting.port(50053).meta({ meaning: "The port of users, which is not for the public." }),
+  ...portSetting("users"),
   ADMIN_USERNAME: z
     .string()
     .regex(/^[A-Za-z0-9._-]{3,64}$/, "must be 3 to 64 of letters, digits and . _ -")

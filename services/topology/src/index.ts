@@ -1,0 +1,88 @@
+import { gatewayEntry, type ServiceEntry, topology } from "./topology.ts";
+
+export type { ServiceEntry } from "./topology.ts";
+
+export type ServiceName = keyof typeof topology;
+/** What runs as a process of its own when the shop is split. */
+export type ProcessName = ServiceName | "gateway";
+export type PortVariable<Name extends ProcessName = ProcessName> = `${Uppercase<Name>}_PORT`;
+export type UrlVariable<Name extends ServiceName = ServiceName> = `${Uppercase<Name>}_URL`;
+
+/** Every service by its name, in the order in which one process starts them. */
+export const services: Readonly<Record<ServiceName, ServiceEntry>> = topology;
+export const serviceNames = Object.keys(topology) as readonly ServiceName[];
+export const processNames: readonly ProcessName[] = [...serviceNames, "gateway"];
+
+/** The variable that sets the port of a process: `ORDERS_PORT`. */
+export function portVariable<Name extends ProcessName>(name: Name): PortVariable<Name> {
+  return `${name.toUpperCase()}_PORT` as PortVariable<Name>;
+}
+
+/** The variable that says where the replicas of a service are: `ORDERS_URL`. */
+export function urlVariable<Name extends ServiceName>(name: Name): UrlVariable<Name> {
+  return `${name.toUpperCase()}_URL` as UrlVariable<Name>;
+}
+
+/** The default ports by their variables, the public one first. */
+export const defaultPorts: Readonly<Record<PortVariable, number>> = {
+  GATEWAY_PORT: gatewayEntry.port,
+  ...(Object.fromEntries(serviceNames.map((name) => [portVariable(name), topology[name].port])) as Record<
+    PortVariable<ServiceName>,
+    number
+  >),
+};
+
+/** How far the metrics port of a process is from `METRICS_PORT` when the shop is split. */
+export function metricsOffset(name: ProcessName): number {
+  return name === "gateway" ? gatewayEntry.metricsOffset : topology[name].metricsOffset;
+}
+
+/** The entry file of a process, from the root of the repository. */
+export function entryFile(name: ProcessName): string {
+  return name === "gateway" ? "gateway/src/main.ts" : `services/${name}/src/main.ts`;
+}
+
+/** The service that answers for a proto service, or publishes an event, of that full name. @throws Error if none does */
+export function ownerOf(typeName: string): ServiceName {
+  const owner = serviceNames.find((name) => {
+    const { alsoServes = [], alsoPublishes = [] } = services[name];
+    return typeName.startsWith(`shop.${name}.`) || [...alsoServes, ...alsoPublishes].includes(typeName);
+  });
+  if (owner === undefined) throw new Error(`services/topology names no service for ${typeName}`);
+  return owner;
+}
+
+/** An event that a service consumes, and the durable consumer by which it does. */
+export interface ConsumedEvent {
+  /** The full name of the event. */
+  readonly event: string;
+  readonly stream: string;
+  /** `inventory-order-placed` */
+  readonly durable: string;
+}
+
+/** What a service consumes. */
+export function consumedBy(name: ServiceName): readonly ConsumedEvent[] {
+  return (services[name].consumes ?? []).map((event) => ({
+    event,
+    stream: ownerOf(event),
+    durable: `${name}-${kebabCase(event.split(".").at(-1)!)}`,
+  }));
+}
+
+/**
+ * The durable consumer by which a service consumes an event: what its event handler needs besides what it does.
+ * @throws Error when the topology does not say that it consumes this event: the servers would refuse it
+ */
+export function consumerOf<Schema extends { readonly typeName: string }>(
+  name: ServiceName,
+  event: Schema,
+): { readonly stream: string; readonly durable: string; readonly event: Schema } {
+  const consumed = consumedBy(name).find((candidate) => candidate.event === event.typeName);
+  if (consumed === undefined) throw new Error(`services/topology does not say that ${name} consumes ${event.typeName}`);
+  return { ...consumed, event };
+}
+
+function kebabCase(name: string): string {
+  return name.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { consumedBy, consumerOf, ownerOf, processNames, serviceNames, services } from "@shop/topology";
+import { allContracts, publishedBy, servedBy } from "@shop/topology/contracts";
+import { describe, expect, test } from "vitest";
+import * as hosted from "../../services/all-in-one/src/service.ts";
+import { repositoryRoot } from "../../tools/src/repository-root.ts";
+
+const modules = { ...hosted };
+
+test("all-in-one hosts every service of the topology and the gateway, and nothing else", () => {
+  expect(Object.keys(modules).toSorted()).toEqual(processNames.toSorted());
+});
+
+test("no two processes share a port or a metrics port", () => {
+  const entries = serviceNames.map((name) => services[name]);
+  expect(new Set([8080, ...entries.map(({ port }) => port)]).size).toBe(processNames.length);
+  expect(new Set([3, ...entries.map(({ metricsOffset }) => metricsOffset)]).size).toBe(processNames.length);
+});
+
+test("every proto service and every event belongs to one service, which is the one that names it", () => {
+  const events = [...allContracts].filter((desc) => desc.kind === "message" && desc.file.name.endsWith("/events"));
+  for (const { typeName } of events)
+    expect(publishedBy(ownerOf(typeName)).map((event) => event.typeName)).toContain(typeName);
+  const declared = [...allContracts].filter(({ kind }) => kind === "service").map(({ typeName }) => typeName);
+  expect(
+    serviceNames
+      .flatMap(servedBy)
+      .map(({ typeName }) => typeName)
+      .toSorted(),
+  ).toEqual(declared.toSorted());
+});
+
+describe.for(serviceNames)("%s", (name) => {
+  const { implements: implemented, emits, ...module } = modules[name];
+
+  test("is the module that the topology describes", () => {
+    expect(module.name).toBe(name);
+    expect(new Set(implemented.map(({ typeName }) => typeName))).toEqual(
+      new Set(servedBy(name).map(({ typeName }) => typeName)),
+    );
+    const publishes = publishedBy(name).some(({ file }) => file.proto.package === `shop.${name}.v1`);
+    expect(emits).toBe(publishes ? `shop.${name}.v1` : undefined);
+  });
+
+  test("consumes exactly the events that the topology lists, all of which exist", () => {
+    const source = readFileSync(join(repositoryRoot, `services/${name}/src/service.ts`), "utf8");
+    const consumed = [...source.matchAll(/consumerOf\("(\w+)", (\w+)Schema\)/g)].map(
+      ([, by, event]) => `${by} ${event}`,
+    );
+    const listed = consumedBy(name).map(({ event }) => `${name} ${allContracts.getMessage(event)?.name}`);
+    expect(consumed.toSorted()).toEqual(listed.toSorted());
+    expect(source.match(/eventHandler\(\{/g)?.length ?? 0).toBe(consumed.length);
+  });
+});
+
+test("a consumer that the topology does not list is an error before anything is consumed", () => {
+  expect(consumerOf("orders", { typeName: "shop.users.v1.UserDeleted" })).toMatchObject({
+    durable: "orders-user-deleted",
+    stream: "users",
+  });
+  expect(() => consumerOf("users", { typeName: "shop.orders.v1.OrderPlaced" })).toThrow(
+    "services/topology does not say that users consumes shop.orders.v1.OrderPlaced",
+  );
+});
