@@ -4,6 +4,7 @@ import { openSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts } from "@shop/tools/infra";
+import { defaultPorts } from "@shop/topology";
 
 const repositoryRoot = resolve(import.meta.dirname, "../..");
 const readyTimeoutMs = 120_000;
@@ -40,7 +41,7 @@ export async function startShop(
   settings: Readonly<Record<string, string>> = {},
   flags: readonly string[] = [],
 ): Promise<Shop> {
-  const names = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
+  const names = Object.keys(defaultPorts);
   const chosen = await choosePorts(
     join(dataDir, "bench-ports.json"),
     Object.fromEntries(names.map((name) => [name, 1])),

@@ -5,6 +5,7 @@ import { serviceKeyFiles } from "@shop/tools/service-keys";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
+import { urlsOf } from "../setup/shop.ts";
 import { type Account, addProduct, shop, signInAdmin, signUp } from "./shopping.ts";
 
 const repositoryRoot = join(import.meta.dirname, "../..");
@@ -150,9 +151,7 @@ async function startGateway(variables: Readonly<Record<string, string>>): Promis
     env: {
       ...ownEnvironment(),
       GATEWAY_PORT: "0",
-      USERS_URL: shop.usersUrl,
-      INVENTORY_URL: shop.inventoryUrl,
-      ORDERS_URL: shop.ordersUrl,
+      ...urlsOf(shop),
       SERVICE_KEY_FILES: keys.privateFile("gateway"),
       PUBLIC_KEYS_FILE: keys.publicFile,
       ...variables,

@@ -4,6 +4,7 @@ import { InventoryService, ProductSchema } from "@shop/gen/shop/inventory/v1/inv
 import { OrderSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserProfileSchema } from "@shop/gen/shop/users/v1/user_service_pb";
 import { internalCredentialHeader } from "@shop/http-port";
+import { ownerOf, serviceNames } from "@shop/topology";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serviceHeaders } from "../setup/service-credentials.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
@@ -96,10 +97,10 @@ interface Entrance {
 
 const entrances: readonly Entrance[] = [
   { says: "the public port", url: shop.url, offers: (method) => !isInternal(method) },
-  ...[...new Set(Object.values(ownUrls))].map((url) => ({
-    says: `the ${{ [shop.usersUrl]: "users", [shop.inventoryUrl]: "inventory", [shop.ordersUrl]: "orders" }[url]} port`,
-    url,
-    offers: (method: AnyMethod) => ownUrls[method.parent.typeName] === url,
+  ...serviceNames.map((name) => ({
+    says: `the ${name} port`,
+    url: shop[`${name}Url`],
+    offers: (method: AnyMethod) => ownerOf(method.parent.typeName) === name,
   })),
 ];
 

@@ -1,6 +1,7 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
+import { ownerOf } from "@shop/topology";
 import { type AnyMethod, nameOf } from "./clients.ts";
 import { mayCall } from "./method-table.ts";
 import { shop } from "./shopping.ts";
@@ -19,10 +20,6 @@ export const methods = services
 export const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
 
 /** The port of the process that answers for a service, in either shape. */
-export const ownUrls: Readonly<Record<string, string>> = {
-  "shop.users.v1.UserService": shop.usersUrl,
-  "shop.common.v1.TokenKeyService": shop.usersUrl,
-  "shop.inventory.v1.InventoryService": shop.inventoryUrl,
-  "shop.orders.v1.OrderService": shop.ordersUrl,
-  "shop.common.v1.DeadLetterService": shop.ordersUrl,
-};
+export const ownUrls: Readonly<Record<string, string>> = Object.fromEntries(
+  services.map(({ typeName }) => [typeName, shop[`${ownerOf(typeName)}Url`]]),
+);

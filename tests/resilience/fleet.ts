@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, type KeptProcess, keepProcess, openRunFile, startInfra } from "@shop/tools/infra";
 import { ensureServiceKeys } from "@shop/tools/service-keys";
 import { shopAccounts } from "@shop/tools/shop-accounts";
+import { entryFile, processNames } from "@shop/topology";
 import { MongoClient } from "mongodb";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { type Link, type LinkFault, openLink } from "./link.ts";
@@ -36,12 +37,11 @@ export interface Fleet {
 }
 
 /** Files that run the services, and how many of each. */
-const services = [
-  { name: "users", script: "services/users/src/main.ts", replicas: 1 },
-  { name: "inventory", script: "services/inventory/src/main.ts", replicas: 2 },
-  { name: "orders", script: "services/orders/src/main.ts", replicas: 2 },
-  { name: "gateway", script: "gateway/src/main.ts", replicas: 1 },
-] as const;
+const services = processNames.map((name) => ({
+  name,
+  script: entryFile(name),
+  replicas: name === "inventory" || name === "orders" ? 2 : 1,
+}));
 
 /** Sees to it that a service connects through its links. */
 const preload = join(import.meta.dirname, "through-links.ts");

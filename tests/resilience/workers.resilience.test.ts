@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, startInfra } from "@shop/tools/infra";
 import { shopAccounts } from "@shop/tools/shop-accounts";
+import { defaultPorts } from "@shop/topology";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
@@ -41,7 +42,7 @@ const pidOf = (worker: number) =>
   lines().findLast((line) => line.msg === "a worker is ready" && line.worker === worker)!.pid!;
 
 beforeAll(async () => {
-  const variables = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT", "METRICS_PORT"];
+  const variables = [...Object.keys(defaultPorts), "METRICS_PORT"];
   const chosen = await choosePorts(join(dataDir, "ports.json"), Object.fromEntries(variables.map((name) => [name, 1])));
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
   const servers = await startInfra({

@@ -1,5 +1,7 @@
+import { serviceNames, urlVariable } from "@shop/topology";
+
 /** What would lead what is started for tests to servers, services or data of somebody else. */
-const foreign = ["MONGODB_URI", "REDIS_URL", "NATS_URL", "USERS_URL", "INVENTORY_URL", "ORDERS_URL"];
+const foreign = ["MONGODB_URI", "REDIS_URL", "NATS_URL", ...serviceNames.map(urlVariable)];
 /** What the test runner sets for itself. */
 const runners = /^(NODE_ENV|TEST|VITEST.*|VITE_.*|MODE|DEV|PROD|SSR|BASE_URL)$/;
 

@@ -6,6 +6,15 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { choosePorts, isFree } from "@shop/tools/infra";
+import {
+  defaultPorts,
+  metricsOffset,
+  portVariable,
+  processNames,
+  type ServiceName,
+  serviceNames,
+  urlVariable,
+} from "@shop/topology";
 import type { TestProject } from "vitest/node";
 import { eventually } from "../e2e/eventually.ts";
 import { leakedSecrets } from "./leaked-secrets.ts";
@@ -19,21 +28,25 @@ const stopTimeoutMs = 60_000;
 /** Everybody's who registers. */
 export const password = "correct horse battery staple";
 
+/** The services' own ports: `ordersUrl`. */
+type ServiceUrls = { readonly [Name in ServiceName as `${Name}Url`]: string };
+
 /** A shop that runs for the tests of one project. */
-export interface RunningShop {
+export interface RunningShop extends ServiceUrls {
   readonly shape: "all-in-one" | "split";
   /** The public port. */
   readonly url: string;
-  /** The services' own ports. */
-  readonly usersUrl: string;
-  readonly inventoryUrl: string;
-  readonly ordersUrl: string;
   /** Where each process tells its metrics. */
   readonly metricsUrls: readonly string[];
   /** Where nobody listens yet: pages of `http://localhost` with this port are let in, as those of web.example are. */
   readonly pagePort: number;
   readonly dataDir: string;
   readonly admin: { readonly username: string; readonly password: string };
+}
+
+/** Where the services are, for a process that calls them: `ORDERS_URL`. */
+export function urlsOf(shop: ServiceUrls): Record<string, string> {
+  return Object.fromEntries(serviceNames.map((name) => [urlVariable(name), shop[`${name}Url`]]));
 }
 
 declare module "vitest" {
@@ -74,7 +87,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-const services = new Set(["all-in-one", "gateway", "users", "inventory", "orders"]);
+const services = new Set(["all-in-one", ...processNames]);
 
 /** Has the services give up the memory that they hold no longer. */
 export function collectGarbage(dataDir: string): void {
@@ -90,18 +103,20 @@ function secretsLogged({ dataDir, admin }: RunningShop): string[] {
       Object.entries(privateKeysIn(dataDir)).map(([owner, { d }]) => [`the private key of ${owner}`, d]),
     ),
   };
-  const logs = globSync(join(dataDir, "logs/{all-in-one,gateway,users,inventory,orders}.log"));
+  const logs = globSync(join(dataDir, `logs/{${[...services]}}.log`));
   if (logs.length === 0) return ["no service has logged anything"];
   return logs.flatMap((file) =>
     leakedSecrets(readFileSync(file, "utf8"), secrets).map((leak) => `${basename(file)}, ${leak}`),
   );
 }
 
-/** The first of four free ports, since each process of the split shape takes the next one; below those that anything else chooses. */
+const metricsOffsets = processNames.map(metricsOffset);
+
+/** The first of as many free ports as the processes of the split shape take; below those that anything else chooses. */
 async function chooseMetricsPort(): Promise<number> {
   for (;;) {
-    const first = 16_000 + 4 * Math.floor(Math.random() * 900);
-    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(first + offset)));
+    const first = 16_000 + Math.floor(Math.random() * 3_600);
+    const free = await Promise.all(metricsOffsets.map((offset) => isFree(first + offset)));
     if (free.every(Boolean)) return first;
   }
 }
@@ -110,7 +125,7 @@ async function chooseMetricsPort(): Promise<number> {
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shape = project.name === "e2e-split" ? "split" : "all-in-one";
   const dataDir = await mkdtemp(join(tmpdir(), `shop-${shape}-`));
-  const variables = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
+  const variables = Object.keys(defaultPorts);
   const chosen = await choosePorts(
     join(dataDir, "test-ports.json"),
     Object.fromEntries([...variables, "page"].map((name) => [name, 1])),
@@ -118,13 +133,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
   const pagePort = chosen.page![0]!;
   const metricsPort = await chooseMetricsPort();
-  const metricsPorts = shape === "split" ? [0, 1, 2, 3].map((offset) => metricsPort + offset) : [metricsPort];
+  const metricsPorts = shape === "split" ? metricsOffsets.map((offset) => metricsPort + offset) : [metricsPort];
   const shop: RunningShop = {
     shape,
     url: `http://127.0.0.1:${ports.GATEWAY_PORT}`,
-    usersUrl: `http://127.0.0.1:${ports.USERS_PORT}`,
-    inventoryUrl: `http://127.0.0.1:${ports.INVENTORY_PORT}`,
-    ordersUrl: `http://127.0.0.1:${ports.ORDERS_PORT}`,
+    ...(Object.fromEntries(
+      serviceNames.map((name) => [`${name}Url`, `http://127.0.0.1:${ports[portVariable(name)]}`]),
+    ) as ServiceUrls),
     metricsUrls: metricsPorts.map((port) => `http://127.0.0.1:${port}/metrics`),
     pagePort,
     dataDir,

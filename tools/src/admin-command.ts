@@ -18,7 +18,7 @@ if (command !== "reset-password" || username.startsWith("--") || rest.length > 0
   process.exit(2);
 }
 const settings = orExit(() => readSettings([], process.env));
-const usersUrl = serviceUrl("USERS", settings);
+const usersUrl = serviceUrl("users", settings);
 const password = randomBytes(15).toString("base64url");
 try {
   const { profile } = await usersClient(usersUrl, settings.dataDir).resetPassword({ username, newPassword: password });

@@ -26,7 +26,7 @@ onStopSignals(
   () => kill.abort(),
 );
 try {
-  const inventoryUrl = serviceUrl("INVENTORY", settings);
+  const inventoryUrl = serviceUrl("inventory", settings);
   const connect = () => inventoryClient({ inventoryUrl, dataDir: settings.dataDir, timeoutMs: callTimeoutMs });
   const signals = { stop: stop.signal, kill: kill.signal };
   report(inventoryUrl, await importFile({ file, connect, dryRun, log: console.log, ...signals }));

@@ -5,14 +5,15 @@ import { createLogger } from "@shop/core";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { internalCredentialHeader } from "@shop/http-port";
+import { portVariable, type ServiceName, urlVariable } from "@shop/topology";
 import { serviceKeyFiles } from "./service-keys.ts";
 import type { Settings } from "./settings.ts";
 
 const usersTimeoutMs = 10_000;
 
 /** Where a service is reached: at the first URL that the environment names for it, or at its port of the shop of `npm start`. */
-export function serviceUrl(service: "INVENTORY" | "USERS", { env, host, ports }: Settings): string {
-  return env[`${service}_URL`]?.split(",")[0] || `http://${host}:${ports[`${service}_PORT`]}`;
+export function serviceUrl(service: ServiceName, { env, host, ports }: Settings): string {
+  return env[urlVariable(service)]?.split(",")[0] || `http://${host}:${ports[portVariable(service)]}`;
 }
 
 /** A client of the inventory service, as the starter. Throws a ConfigError when its key is not in `dataDir`. */

@@ -9,7 +9,7 @@ import { orExit } from "./start-error.ts";
 showHelp(process.argv.slice(2), "npm run seed loads the sample catalogue into the shop that runs");
 orExit(loadDotEnv);
 const settings = orExit(() => readSettings(process.argv.slice(2), process.env));
-const inventoryUrl = serviceUrl("INVENTORY", settings);
+const inventoryUrl = serviceUrl("inventory", settings);
 try {
   const { created, skipped } = await seedCatalogue({
     inventoryUrl,

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publicHalf } from "@shop/auth";
+import { type ProcessName, processNames } from "@shop/topology";
 import { replaceFile } from "./replace-file.ts";
 
 /** Who has keys of their own: the services, and `starter`, by which the tools load products. */
-export const keyOwners = ["users", "inventory", "orders", "gateway", "starter"] as const;
-export type KeyOwner = (typeof keyOwners)[number];
+export type KeyOwner = ProcessName | "starter";
+export const keyOwners: readonly KeyOwner[] = [...processNames, "starter"];
 
 /** Each in a folder of its own, so that a container can be given one and sees it change. */
 export interface ServiceKeyFiles {

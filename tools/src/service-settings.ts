@@ -1,18 +1,24 @@
 import { ConfigError, readConfig } from "@shop/core";
 import { gatewayConfig } from "@shop/gateway/config";
-import { inventoryConfig } from "@shop/inventory/config";
-import { ordersConfig } from "@shop/orders/config";
 import { platformConfig } from "@shop/runtime";
-import { usersConfig } from "@shop/users/config";
+import { type ServiceName, serviceNames } from "@shop/topology";
 
-/** The variables of every process (`platform`) and of each service. */
-export const settingsSchemas = {
-  platform: platformConfig,
-  gateway: gatewayConfig,
-  users: usersConfig,
-  inventory: inventoryConfig,
-  orders: ordersConfig,
-};
+type Schema = Parameters<typeof readConfig>[0][string];
+
+const ofServices = Object.fromEntries(
+  await Promise.all(serviceNames.map(async (name) => [name, await configOf(name)])),
+) as Record<ServiceName, Schema>;
+
+/** The variables of every process (`platform`), of the gateway, and of each service by its name. */
+export const settingsSchemas = { platform: platformConfig, gateway: gatewayConfig, ...ofServices };
+
+/** What the `config.ts` of a service exports: `ordersConfig` of orders. */
+async function configOf(name: ServiceName): Promise<Schema> {
+  const exported = (await import(`@shop/${name}/config`)) as Readonly<Record<string, Schema>>;
+  const schema = exported[`${name}Config`];
+  if (schema === undefined) throw new Error(`services/${name}/src/config.ts does not export ${name}Config`);
+  return schema;
+}
 
 /**
  * What the processes of the shop will read from this environment, or what they would refuse, one line for each variable. Asked

@@ -1,4 +1,15 @@
 import { join } from "node:path";
+import {
+  entryFile,
+  metricsOffset,
+  type ProcessName,
+  portVariable,
+  processNames,
+  type ServiceName,
+  serviceNames,
+  services,
+  urlVariable,
+} from "@shop/topology";
 import type { Infra } from "./infra/index.ts";
 import { serviceKeyFiles } from "./service-keys.ts";
 import type { Settings } from "./settings.ts";
@@ -17,28 +28,23 @@ export interface Service {
 /** The shop's processes in the shape that was asked for: one that hosts everything, or one each. */
 export function servicesOf({ split, ports, env, dataDir }: Settings): readonly Service[] {
   const { publicFile, privateFile } = serviceKeyFiles(dataDir);
-  const keysOf = (...names: ("users" | "inventory" | "orders" | "gateway")[]) => ({
+  const keysOf = (...names: readonly ProcessName[]) => ({
     SERVICE_KEY_FILES: names.map(privateFile).join(),
     PUBLIC_KEYS_FILE: publicFile,
   });
   if (!split) {
     const script = "services/all-in-one/src/main.ts";
-    const environment = keysOf("users", "inventory", "orders", "gateway");
+    const environment = keysOf(...processNames);
     return [{ name: "all-in-one", script, ports: Object.values(ports), environment }];
   }
-  const services = [
-    { name: "users", script: "services/users/src/main.ts", ports: [ports.USERS_PORT] },
-    { name: "inventory", script: "services/inventory/src/main.ts", ports: [ports.INVENTORY_PORT] },
-    { name: "orders", script: "services/orders/src/main.ts", ports: [ports.ORDERS_PORT] },
-    { name: "gateway", script: "gateway/src/main.ts", ports: [ports.GATEWAY_PORT] },
-  ] as const;
-  // Each tells its own metrics: one port after the other.
   const metricsPort = env.METRICS_PORT;
-  return services.map((service, index) => ({
-    ...service,
+  return processNames.map((name) => ({
+    name,
+    script: entryFile(name),
+    ports: [ports[portVariable(name)]],
     environment: {
-      ...keysOf(service.name),
-      ...(metricsPort && { METRICS_PORT: String(Number(metricsPort) + index) }),
+      ...keysOf(name),
+      ...(metricsPort && { METRICS_PORT: String(Number(metricsPort) + metricsOffset(name)) }),
     },
   }));
 }
@@ -46,40 +52,30 @@ export function servicesOf({ split, ports, env, dataDir }: Settings): readonly S
 /** What services of earlier versions proved themselves with; none is given it any more. */
 export const retiredSecret = "INTERNAL_SECRET";
 
-/** What only some processes may know, by the variable that they read it from. */
-export interface ServiceSecrets {
-  readonly TOKEN_KEYS_SECRET: string;
-  readonly ADMIN_USERNAME: string;
-  readonly ADMIN_PASSWORD: string;
+/** The variables of the secrets that a process gets, by its name. */
+function secretsOf(name: string): readonly string[] {
+  const hosted = name === "all-in-one" ? serviceNames : serviceNames.filter((service) => service === name);
+  return hosted.flatMap((service) => services[service].secrets ?? []);
 }
 
-/** Which of the secrets a process gets, by its name. What is not listed here gets none. */
-const secretsOf: Readonly<Record<string, readonly (keyof ServiceSecrets)[]>> = {
-  users: ["TOKEN_KEYS_SECRET", "ADMIN_USERNAME", "ADMIN_PASSWORD"],
-  "all-in-one": ["TOKEN_KEYS_SECRET", "ADMIN_USERNAME", "ADMIN_PASSWORD"],
-};
-
 /** Variables of the starter that no process inherits: each gets its own, or none. */
-const notInherited = ["MONGODB_URI", "REDIS_URL", "NATS_URL", retiredSecret, ...secretsOf["all-in-one"]!];
+const notInherited = ["MONGODB_URI", "REDIS_URL", "NATS_URL", retiredSecret, ...secretsOf("all-in-one")];
 /** What a secret of somebody else looks like, by its name or as credentials in a URL. */
 const secretName = /(SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|KEY|SEED)$/i;
 const urlWithPassword = /:\/\/[^/\s]*:[^/\s]*@/;
 
 /**
  * The environment a process of the shop runs in: the starter's own without any secret, where everything is, and the secrets
- * and credentials of this process.
+ * and credentials of this process. `generated` has secrets that come from elsewhere than the environment, by their variables.
  */
 export function serviceEnvironment(
   service: Service,
   { split, ports, host, env, dataDir }: Settings,
   infra: Pick<Infra, "environmentOf">,
-  secrets: ServiceSecrets,
+  generated: Readonly<Record<string, string>>,
 ): NodeJS.ProcessEnv {
-  const neighbours = {
-    USERS_URL: `http://${host}:${ports.USERS_PORT}`,
-    INVENTORY_URL: `http://${host}:${ports.INVENTORY_PORT}`,
-    ORDERS_URL: `http://${host}:${ports.ORDERS_PORT}`,
-  };
+  const urlOf = (name: ServiceName) => `http://${host}:${ports[portVariable(name)]}`;
+  const urls = Object.fromEntries(serviceNames.map((name) => [urlVariable(name), urlOf(name)]));
   const inherited = Object.entries(env).filter(
     ([name, value = ""]) =>
       value !== "" && !notInherited.includes(name) && !secretName.test(name) && !urlWithPassword.test(value),
@@ -88,11 +84,11 @@ export function serviceEnvironment(
   return {
     // Halves the processor time of the next start.
     NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
-    ...(split ? neighbours : {}),
+    ...(split ? urls : {}),
     ...Object.fromEntries(inherited),
     ...Object.fromEntries(Object.entries(ports).map(([variable, port]) => [variable, String(port)])),
     ...(hasAccount ? infra.environmentOf(service.name) : {}),
-    ...Object.fromEntries((secretsOf[service.name] ?? []).map((name) => [name, secrets[name]])),
+    ...Object.fromEntries(secretsOf(service.name).map((name) => [name, generated[name] ?? env[name]])),
     ...service.environment,
   };
 }

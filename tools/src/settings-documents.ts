@@ -1,3 +1,4 @@
+import { defaultPorts, metricsOffset, portVariable, processNames, serviceNames, services } from "@shop/topology";
 import { settingsSchemas } from "./service-settings.ts";
 
 /** A variable of the environment, as its schema describes it. */
@@ -38,13 +39,11 @@ const sections: readonly Section[] = [
     variables: variablesOf(settingsSchemas.platform),
   },
   { title: "gateway", introduction: "The public port.", variables: variablesOf(settingsSchemas.gateway) },
-  {
-    title: "users",
-    introduction: "Accounts, sessions and keys. Its other settings are those of every process.",
-    variables: variablesOf(settingsSchemas.users),
-  },
-  { title: "inventory", introduction: "Catalogue and stock.", variables: variablesOf(settingsSchemas.inventory) },
-  { title: "orders", introduction: "Orders.", variables: variablesOf(settingsSchemas.orders) },
+  ...serviceNames.map((name) => ({
+    title: name,
+    introduction: `Owns ${services[name].owns}.`,
+    variables: variablesOf(settingsSchemas[name]),
+  })),
   { title: "npm start", introduction: "Read by the starter and the other tools.", variables: starterVariables },
 ];
 
@@ -60,7 +59,18 @@ absent. A value that is not valid is reported before anything starts, all of the
 listed with each of them.
 
 The forwarder, which serves services of other vendors, has [settings of its own](../gateway/README.md#before-services-of-yours).
-${sections.map(sectionOf).join("")}`;
+
+## Ports
+
+| process | variable | port | port of \`/metrics\` with \`npm start -- --split\` |
+|---|---|---|---|
+${processNames.map(portsOf).join("")}${sections.map(sectionOf).join("")}`;
+}
+
+function portsOf(name: (typeof processNames)[number]): string {
+  const variable = portVariable(name);
+  const offset = metricsOffset(name);
+  return `| ${name} | \`${variable}\` | ${defaultPorts[variable]} | \`METRICS_PORT\`${offset === 0 ? "" : ` + ${offset}`} |\n`;
 }
 
 function sectionOf({ title, introduction, variables }: Section): string {

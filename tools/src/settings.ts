@@ -1,21 +1,17 @@
 import { isIPv6 } from "node:net";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { defaultPorts, type PortVariable } from "@shop/topology";
 import { repositoryRoot } from "./repository-root.ts";
 import { readServiceSettings } from "./service-settings.ts";
 import { StartError } from "./start-error.ts";
 
 /** The services' ports by the variable that sets them; each port is an integer of 1 to 65535. */
-export interface ServicePorts {
-  readonly GATEWAY_PORT: number;
-  readonly USERS_PORT: number;
-  readonly INVENTORY_PORT: number;
-  readonly ORDERS_PORT: number;
-}
+export type ServicePorts = Readonly<Record<PortVariable, number>>;
 
 /** What `npm start` was asked for. */
 export interface Settings {
-  /** Four processes rather than one. */
+  /** A process for each service and the gateway, rather than one for all. */
   readonly split: boolean;
   /** Restart the services when their source changes. */
   readonly watch: boolean;
@@ -38,13 +34,6 @@ export interface Settings {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const defaultPorts: ServicePorts = {
-  GATEWAY_PORT: 8080,
-  USERS_PORT: 50053,
-  INVENTORY_PORT: 5001,
-  ORDERS_PORT: 5002,
-};
-
 /** In characters. The services refuse others too, but only once three servers were started. */
 const lengths = {
   TOKEN_KEYS_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
@@ -63,7 +52,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   const flags = readFlags(args);
 
   const ports: ServicePorts = { ...defaultPorts };
-  for (const variable of Object.keys(ports) as (keyof ServicePorts)[]) {
+  for (const variable of Object.keys(ports) as PortVariable[]) {
     const text = env[variable];
     if (text === undefined || text === "") continue;
     const port = Number(text);

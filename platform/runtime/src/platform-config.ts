@@ -59,8 +59,8 @@ export const platformConfig = z.object({
   }),
   METRICS_PORT: setting.optionalPort().meta({
     meaning:
-      "The port of `/metrics`, for Prometheus; none without it. With `npm start -- --split` it is the port of users, and inventory, " +
-      "orders and gateway have the next three.",
+      "The port of `/metrics`, for Prometheus; none without it. `npm start -- --split` counts from it: each process has a port of its " +
+      "own, as docs/configuration.md lists them.",
   }),
   METRICS_HOST: setting.host("127.0.0.1").meta({
     meaning: "The address that `/metrics` listens on. Metrics are not for the public.",

@@ -6,6 +6,7 @@ import type { CredentialPurpose, PrivateServiceJwk } from "@shop/auth";
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { internalCredentialHeader } from "@shop/http-port";
 import { type KeyOwner, keyOwners, rotateServiceKeys, serviceKeyFiles } from "@shop/tools/service-keys";
+import { processNames, serviceNames } from "@shop/topology";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { credentialsOf, privateKeysIn, serviceHeaders } from "../../setup/service-credentials.ts";
 import { runningProcesses } from "../../setup/shop.ts";
@@ -15,12 +16,9 @@ import { gateRefuses, invalidRequests, mayCall } from "../method-table.ts";
 import { methods, ownUrls } from "../schema.ts";
 import { password, shop, signInAdmin, unique } from "../shopping.ts";
 
-const services = ["users", "inventory", "orders", "gateway"] as const;
-const moduleAt: Readonly<Record<string, string>> = {
-  [shop.usersUrl]: "users",
-  [shop.inventoryUrl]: "inventory",
-  [shop.ordersUrl]: "orders",
-};
+const moduleAt: Readonly<Record<string, string>> = Object.fromEntries(
+  serviceNames.map((name) => [shop[`${name}Url`], name]),
+);
 const { decideOrders } = InventoryService.method;
 
 let clients: Map<string, ProtocolClient>;
@@ -180,7 +178,7 @@ describe("whom users takes for the client on its own port", () => {
 
 // The kernel shows what a process was started with on Linux only.
 if (shop.shape === "split" && process.platform === "linux") {
-  test.for(services)("%s is given its own private key alone, and no secret that all share", (service) => {
+  test.for(processNames)("%s is given its own private key alone, and no secret that all share", (service) => {
     const { pid } = runningProcesses(shop.dataDir).find(({ name }) => name === service)!;
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
     expect(environment).toContain(`SERVICE_KEY_FILES=${serviceKeyFiles(shop.dataDir).privateFile(service)}`);
@@ -240,7 +238,7 @@ test("keys are changed while calls run, and none is refused", { timeout: 60_000 
   async function untilRead(field: "signing" | "known"): Promise<void> {
     const files = serviceKeyFiles(shop.dataDir);
     const keys = JSON.parse(readFileSync(files.publicFile, "utf8")).keys.map(({ kid }: { kid: string }) => kid);
-    const names = shop.shape === "split" ? services : (["all-in-one"] as const);
+    const names = shop.shape === "split" ? processNames : (["all-in-one"] as const);
     await eventually(
       () => {
         for (const name of names) {
@@ -250,7 +248,7 @@ test("keys are changed while calls run, and none is refused", { timeout: 60_000 
           const expected =
             field === "known"
               ? keys
-              : (name === "all-in-one" ? services : [name as KeyOwner]).map((one) => keyOf(one).kid);
+              : (name === "all-in-one" ? processNames : [name as KeyOwner]).map((one) => keyOf(one).kid);
           expect(last && JSON.parse(last)[field]).toEqual(expected);
         }
       },

@@ -1,7 +1,8 @@
-// Stands in for the shop's services where the starter is tested: listens on all four ports, is ready at once, and proves
+// Stands in for the shop's services where the starter is tested: listens on all their ports, is ready at once, and proves
 // when asked to stop that the servers are still there. FAKE_SERVICE says how it misbehaves.
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { portVariable, serviceNames } from "@shop/topology";
 import { accepts } from "../infra/tcp.ts";
 
 const log = (level: string, msg: string) => console.log(JSON.stringify({ level, msg }));
@@ -19,9 +20,9 @@ const server = createServer((request, response) => {
     response.end("{}");
   } else response.end(JSON.stringify({ products: [{}] })); // nothing to seed
 });
-const others = ["USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"].map((name) => ({
+const others = serviceNames.map((name) => ({
   server: createServer(),
-  port: Number(env[name]),
+  port: Number(env[portVariable(name)]),
 }));
 log("warn", `listening with keys in ${env.SERVICE_KEY_FILES?.split(",").length} files`);
 

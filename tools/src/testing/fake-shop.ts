@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { defaultPorts } from "@shop/topology";
 import { onTestFinished } from "vitest";
 import { choosePorts } from "../infra/index.ts";
 import type { RunEntry } from "../run-file.ts";
@@ -32,7 +33,7 @@ export const noServers = {
 
 /** Ports of the shop that are free now. */
 export async function freeShopPorts(dataDir: string): Promise<Record<string, number>> {
-  const names = ["GATEWAY_PORT", "USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT"];
+  const names = Object.keys(defaultPorts);
   const chosen = await choosePorts(
     join(dataDir, "test-ports.json"),
     Object.fromEntries(names.map((name) => [name, 1])),
