@@ -3,6 +3,7 @@
 FROM node:24-slim AS dependencies
 WORKDIR /shop
 COPY package.json package-lock.json ./
+# generated: manifests, of all-in-one and of what it needs
 COPY gen/package.json gen/
 COPY platform/auth/package.json platform/auth/
 COPY platform/cache/package.json platform/cache/
@@ -11,17 +12,17 @@ COPY platform/http-port/package.json platform/http-port/
 COPY platform/messaging/package.json platform/messaging/
 COPY platform/money/package.json platform/money/
 COPY platform/mongo/package.json platform/mongo/
-COPY platform/openapi/package.json platform/openapi/
 COPY platform/proxy/package.json platform/proxy/
 COPY platform/rest/package.json platform/rest/
 COPY platform/rpc-server/package.json platform/rpc-server/
 COPY platform/runtime/package.json platform/runtime/
-COPY gateway/package.json gateway/
-COPY services/users/package.json services/users/
+COPY services/all-in-one/package.json services/all-in-one/
 COPY services/inventory/package.json services/inventory/
 COPY services/orders/package.json services/orders/
 COPY services/topology/package.json services/topology/
-COPY services/all-in-one/package.json services/all-in-one/
+COPY services/users/package.json services/users/
+COPY gateway/package.json gateway/
+# end of generated
 # Without the root's own packages: tools, and a Node that the image has already.
 RUN npm ci --omit=dev --workspace=@shop/all-in-one --include-workspace-root=false --no-audit --no-fund
 
@@ -37,7 +38,9 @@ COPY platform platform
 COPY gateway gateway
 COPY services services
 USER node
+# generated: ports
 EXPOSE 8080 50053 5001 5002
+# end of generated
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["node", "-e", "fetch(process.env.READY_URL).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "services/all-in-one/src/main.ts"]

@@ -3,6 +3,7 @@ import { gateway } from "@shop/gateway";
 import { http } from "@shop/gen/google/api/annotations_pb";
 import type { HttpRule } from "@shop/gen/google/api/http_pb";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
+import { serviceNames } from "@shop/topology";
 import { commentOf, readContracts } from "./contracts.ts";
 
 /** How the page names the callers that an access rule admits. */
@@ -25,8 +26,8 @@ route. A running shop describes parameters, bodies, answers and errors at \`/doc
 reasons of errors are in [errors.md](errors.md).
 
 The access rule is the one that the contract declares. A signed-in user reaches their own account, sessions and orders only; the
-READMEs of [users](../services/users/README.md), [inventory](../services/inventory/README.md) and
-[orders](../services/orders/README.md) say where administrators reach those of others, and which methods other services alone may call.
+READMEs of ${readmes()}
+say where administrators reach those of others, and which methods other services alone may call.
 ${services.map(sectionOf).join("")}
 ## Without a method
 
@@ -37,6 +38,11 @@ ${services.map(sectionOf).join("")}
 | \`GET /healthz\` | anyone | 200 while the process answers. |
 | \`GET /readyz\` | anyone | 200 while an order could be placed, else 503 with what is missing. |
 `;
+}
+
+function readmes(): string {
+  const links = serviceNames.map((name) => `[${name}](../services/${name}/README.md)`);
+  return new Intl.ListFormat("en-GB").format(links);
 }
 
 function sectionOf(service: DescService): string {

@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { apiPage } from "./api-page.ts";
 import { configurationPage, environmentExample } from "./settings-documents.ts";
+import { topologyDocuments } from "./topology-documents.ts";
 
 /** The documents that are generated, each text by its path from the root of the repository. */
 export async function generateDocuments(): Promise<ReadonlyMap<string, string>> {
   const scratch = mkdtempSync(join(tmpdir(), "shop-documents-"));
   try {
     return new Map([
+      ...topologyDocuments(),
       ["docs/configuration.md", configurationPage()],
       [".env.example", environmentExample()],
       ["docs/api.md", await apiPage(scratch)],

@@ -9,22 +9,27 @@ const found = [...contracts];
 
 /** The proto services that a service answers for. @throws Error when it has none, or one of them is not in proto/ */
 export function servedBy(name: ServiceName): readonly DescService[] {
-  const own = found.filter((desc) => desc.kind === "service" && desc.file.proto.package === `shop.${name}.v1`);
+  const own = found
+    .filter((desc) => desc.kind === "service")
+    .filter(({ file }) => file.proto.package === `shop.${name}.v1`);
   if (own.length === 0) throw new Error(`proto/shop/${name}/v1 declares no service`);
   const others = (services[name].alsoServes ?? []).map((typeName) => {
     const service = contracts.getService(typeName);
     if (service === undefined) throw new Error(`${name} answers for ${typeName}, which is not in proto/`);
     return service;
   });
-  return [...(own as DescService[]), ...others];
+  return [...own, ...others];
 }
 
 /** The proto services of all services. */
 export const allServices: readonly DescService[] = serviceNames.flatMap(servedBy);
 
-/** The events that a service publishes, by what its `events.proto` declares. */
+/** The events that a service publishes: the messages of its `events.proto` that are no part of another one there. */
 export function publishedBy(name: ServiceName): readonly DescMessage[] {
-  const own = found.filter((desc) => desc.kind === "message" && desc.file.name === `shop/${name}/v1/events`);
+  const own = found
+    .filter((desc) => desc.kind === "message")
+    .filter(({ file }) => file.name === `shop/${name}/v1/events`);
+  const parts = new Set(own.flatMap(({ fields }) => fields.map(({ message }) => message)));
   const others = (services[name].alsoPublishes ?? []).map((typeName) => contracts.getMessage(typeName)!);
-  return [...(own as DescMessage[]), ...others];
+  return [...own.filter((message) => !parts.has(message)), ...others];
 }
