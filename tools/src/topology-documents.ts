@@ -84,7 +84,8 @@ function secretsOf(name: Exclude<ProcessName, "gateway">): string[] {
 }
 
 function copiedManifests(): string {
-  return foldersNeededBy("@shop/all-in-one")
+  // Its manifest, which is generated here too, may not name the newest service yet.
+  return foldersNeededBy("@shop/all-in-one", ...serviceNames.map((name) => `@shop/${name}`))
     .map((folder) => `COPY ${folder}/package.json ${folder}/\n`)
     .join("");
 }

@@ -18,11 +18,11 @@ export function workspaces(): ReadonlyMap<string, Manifest> {
   return new Map(manifests.map((file) => [dirname(file), read<Manifest>(file)]));
 }
 
-/** The folders of a workspace and of all that it depends on, directly or not, in the order of package.json. */
-export function foldersNeededBy(name: string): readonly string[] {
+/** The folders of workspaces and of all that they depend on, directly or not, in the order of package.json. */
+export function foldersNeededBy(...names: readonly string[]): readonly string[] {
   const all = workspaces();
   const byName = new Map([...all].map(([folder, manifest]) => [manifest.name, { folder, manifest }]));
-  const needed = new Set([name]);
+  const needed = new Set(names);
   // A set grows while it is walked.
   for (const one of needed) {
     for (const dependency of Object.keys(byName.get(one)?.manifest.dependencies ?? {}))
