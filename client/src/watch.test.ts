@@ -67,7 +67,7 @@ test("a watch throws what another connection would not help against", async () =
 
 test("a watch whose caller leaves throws CANCELED, while it waits for a move and between two connections", async () => {
   for (const moves of [[PENDING], []]) {
-    const { watchOrder } = order(
+    const { watchOrder, asked } = order(
       moves.length > 0 ? [] : Array.from({ length: 20 }, () => [0, () => refusal(Code.Unavailable, "", 900)] as const),
       [PENDING, CONFIRMED],
     );
@@ -79,9 +79,14 @@ test("a watch whose caller leaves throws CANCELED, while it waits for a move and
         leaving.abort();
       }
     })();
-    if (moves.length === 0) setTimeout(() => leaving.abort(), 50);
-    expect((await errorOf(watched)).code).toBe(Code.Canceled);
-    expect(seen).toEqual(moves.length === 0 ? [] : [1]);
+    const ended = errorOf(watched);
+    if (moves.length === 0) {
+      // Between two connections: the first is over, and the next is due in 900 ms.
+      await vi.waitUntil(() => asked.length === 1, { interval: 1 });
+      leaving.abort();
+    }
+    expect((await ended).code).toBe(Code.Canceled);
+    expect([seen, asked]).toEqual([moves.length === 0 ? [] : [1], [0]]);
   }
 });
 

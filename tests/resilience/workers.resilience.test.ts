@@ -5,7 +5,6 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { choosePorts, startInfra } from "@shop/tools/infra";
 import { shopAccounts } from "@shop/tools/shop-accounts";
 import { defaultPorts } from "@shop/topology";
@@ -188,11 +187,14 @@ test("a worker that is killed is replaced while the port goes on answering, and 
     }
   });
   for (const worker of [1, 2]) {
-    await delay(500);
+    const more = async () => {
+      const before = accepted.length;
+      await eventually(() => expect(accepted.length).toBeGreaterThan(before + 5), slowly);
+    };
+    await more();
     const pid = pidOf(worker);
     process.kill(pid, "SIGKILL");
-    const before = accepted.length;
-    await eventually(() => expect(accepted.length).toBeGreaterThan(before + 5), slowly);
+    await more();
     await eventually(() => expect(pidOf(worker)).not.toBe(pid), slowly);
   }
   isOver = true;

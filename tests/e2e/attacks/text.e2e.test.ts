@@ -162,9 +162,9 @@ describe.each(clients)("over $name", (client) => {
     });
   });
 
-  test("marks without an end on a letter are refused at once", async () => {
+  test("marks without an end on a letter are refused", async () => {
+    // In time that grows with the square of their number this would take minutes.
     const name = `a${"\u0301\u0316".repeat(100_000)}`;
-    const startedAt = performance.now();
     for (const product of [{ name: `a${"\u0301".repeat(40)}` }, { name }, { description: name }])
       expect(
         await client.call({
@@ -173,7 +173,6 @@ describe.each(clients)("over $name", (client) => {
           request: newProduct(product),
         }),
       ).toMatchObject({ error: { code: "InvalidArgument" } });
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
   test("a text of which nothing is visible is none", async () => {

@@ -45,7 +45,7 @@ const counts = ({ created, updated, unchanged, refused }: ImportProductsResponse
   refused,
 ];
 
-test("10,000 rows are written in seconds, by a few hundred writes, and their stock comes through the ledger", async () => {
+test("10,000 rows are written by fewer than 200 writes, and their stock comes through the ledger", async () => {
   const opened = await openImporting();
   const { productDocuments, ledgerDocuments } = opened;
   const writes = [
@@ -54,11 +54,7 @@ test("10,000 rows are written in seconds, by a few hundred writes, and their sto
     vi.spyOn(productDocuments, "bulkWrite"),
     vi.spyOn(ledgerDocuments, "insertOne"),
   ];
-  const startedAt = performance.now();
   expect(counts(await opened.import(rows(10_000)))).toEqual([10_000, 0, 0, 0]);
-  const seconds = (performance.now() - startedAt) / 1000;
-  console.info(`10,000 rows in ${seconds.toFixed(1)} s`);
-  expect(seconds).toBeLessThan(60);
   expect(writes.reduce((sum, { mock }) => sum + mock.calls.length, 0)).toBeLessThan(200);
 
   expect(await productDocuments.countDocuments({ "balance.on_hand": 7, "balance.sequence": 1, in_stock: true })).toBe(
