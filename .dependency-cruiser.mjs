@@ -4,7 +4,7 @@
  */
 
 /** Files that run only under vitest. */
-const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/";
+const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/|^services/[^/]+/contract/";
 
 /** What a package shows to the others: the targets of its package.json "exports". */
 const doors = [
@@ -16,7 +16,7 @@ const doors = [
   "^platform/rpc-server/src/testing/test-port\\.ts$",
   "^platform/http-port/src/testing/(http2-frames|readme-example)\\.ts$",
   "^platform/rest/src/testdata/descriptors\\.ts$",
-  "^services/[^/]+/src/(config|service)\\.ts$",
+  "^services/[^/]+/(src/(config|service)|contract/[^/]+)\\.ts$",
   "^services/topology/src/(index|contracts|settings)\\.ts$",
   "^gateway/src/(config|gateway)\\.ts$",
   "^tools/src/(infra/index|service-keys|shop-accounts)\\.ts$",

@@ -189,6 +189,14 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "source-imports-no-test",
+    when: "source imports its contract, which the tests try",
+    files: {
+      "services/orders/contract/orders.ts": "export const contract = {};",
+      "services/orders/src/service.ts": 'export { contract } from "../contract/orders.ts";',
+    },
+  },
+  {
+    rule: "source-imports-no-test",
     when: "source imports vitest",
     files: { "platform/core/src/a.ts": 'export { expect } from "vitest";' },
   },

@@ -20,6 +20,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { StatusSchema } from "@shop/gen/google/rpc/status_pb";
+import type { AnyMethod } from "../contract.ts";
 import { fetchAsText } from "./grpc-web-text.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
 
@@ -27,8 +28,7 @@ const timeoutMs = 20_000;
 const noTimeout = 0;
 const detailTypes = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
 
-/** A method that one request message calls. */
-export type AnyMethod = DescMethodUnary | DescMethodServerStreaming;
+export type { AnyMethod };
 
 /** A call, the same for every protocol: the request message in canonical JSON. */
 export interface Call<Method = AnyMethod> {

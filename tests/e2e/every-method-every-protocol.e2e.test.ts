@@ -50,6 +50,9 @@ beforeAll(async () => {
 
   world = {
     ids: { owner: owner.userId, customer: customer.userId, admin: admin.userId },
+    password,
+    adminPassword: shop.admin.password,
+    streamPath: `/orders/${order.orderId}:watch`,
     owner: { username: owner.username, profile: toJson(UserProfileSchema, profile!) as JsonObject },
     product: asJson(readOnly),
     order: toJson(OrderSchema, order) as World["order"],
@@ -160,7 +163,9 @@ describe.for(entrances)("on $says", ({ url, offers }) => {
           const outcome = await client.call({ method, request, headers: await headersOf(caller) });
           const refusal = refusals[caller];
           if (refusal !== undefined) expectRefusal(outcome, refusal, caller);
-          else if ("error" in outcome) expect(outcome.error.code, caller).toBe("InvalidArgument");
+          // Every request is valid that has no field.
+          else if (method.input.fields.length === 0) expect(outcome, caller).toHaveProperty("message");
+          else expect(outcome, caller).toMatchObject({ error: { code: "InvalidArgument" } });
         }
       },
     );

@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import type { JsonValue } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { Alike } from "./alike.ts";
 import { type AnyMethod, nameOf } from "./clients.ts";
+import { story } from "./contracts.ts";
 import { eventually } from "./eventually.ts";
 import { mayCall, rows, titleOf } from "./method-table.ts";
 import { exampleRequest, type Operation, readOpenApi } from "./openapi.ts";
@@ -40,10 +38,6 @@ describe("what /openapi.json describes", () => {
   });
 });
 
-/** The examples of the document, in the order of the story that they tell, and who calls. */
-const story: readonly { method: string; name: string; as?: "shopper" | "admin"; status?: number; answer: JsonValue }[] =
-  JSON.parse(readFileSync(join(import.meta.dirname, "../../proto/examples.json"), "utf8"));
-
 describe("every example of /openapi.json works:", async () => {
   const admin = await signInAdmin();
   const username = unique("ada");
@@ -62,10 +56,7 @@ describe("every example of /openapi.json works:", async () => {
   });
   const tokens = { admin: admin.headers.authorization, shopper: "" };
 
-  const steps = story.map(({ method, ...step }) => {
-    const [service, name] = method.split(".").slice(-2);
-    return { ...step, operation: operationOf(`${service}_${name}`) };
-  });
+  const steps = story.map(({ method, ...step }) => ({ ...step, operation: operationOf(idOf(method)) }));
 
   test("the story tells them all", () => {
     const told = steps.map(({ operation, name }) => `${operation.id} ${name}`).toSorted();

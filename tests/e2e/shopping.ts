@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
@@ -10,11 +9,12 @@ import {
 import { type Order, OrderService, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { inject } from "vitest";
+import { unique } from "../contract.ts";
 import { password } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
 
 export const shop = inject("shop");
-export { password };
+export { password, unique };
 
 /** Somebody who calls the public port with generated clients. */
 export interface Visitor {
@@ -50,11 +50,6 @@ function visit(headers: Readonly<Record<string, string>>): Visitor {
 
 /** Somebody without an account. */
 export const nobody = visit({});
-
-/** Something that no other test and no other run has, short enough to be part of any name. */
-export function unique(prefix: string): string {
-  return `${prefix}-${randomBytes(6).toString("hex")}`;
-}
 
 export async function signIn(username: string, secret = password): Promise<Account> {
   const { userId, accessToken } = await nobody.users.authenticate({ username, password: secret });

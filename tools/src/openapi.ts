@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { DescService } from "@bufbuild/protobuf";
 import { gateway } from "@shop/gateway";
 import { type Example, openApiDocument, type Reason } from "@shop/openapi";
 import { commentOf, readContracts } from "./contracts.ts";
@@ -25,10 +27,7 @@ export async function generateOpenApi(scratch: string): Promise<string> {
     services: gateway.exposes!.map(({ typeName }) => registry.getService(typeName)!),
     commentOf,
     reasons: documentedReasons(),
-    examples: Map.groupBy(
-      readJson<readonly (Example & { method: string })[]>("proto/examples.json"),
-      ({ method }) => method,
-    ),
+    examples: await examplesOfContracts(),
   });
   return `${JSON.stringify(document, null, 2)}\n`;
 }
@@ -42,6 +41,28 @@ A request can leave out whatever is not required; an answer has every field, but
 
 What makes something honours \`Idempotency-Key\`: made again under the same key it is made once. Operations that do not list that
 header, such as signing in, refreshing, reading and changing, ignore it.`;
+
+/** The examples that services have of their methods, by the method's full name; `step` is their order. */
+async function examplesOfContracts(): Promise<Map<string, Example[]>> {
+  const examples = new Map<string, Example[]>();
+  for (const file of globSync("services/*/contract/*.ts", { cwd: repositoryRoot }).toSorted()) {
+    const { contract } = (await import(pathToFileURL(join(repositoryRoot, file)).href)) as {
+      contract: {
+        service: DescService;
+        methods: Record<string, { examples: readonly (Example & { step: number })[] }>;
+      };
+    };
+    for (const [name, { examples: own }] of Object.entries(contract.methods)) {
+      const { parent, name: method } = contract.service.method[name]!;
+      if (own.length > 0)
+        examples.set(
+          `${parent.typeName}.${method}`,
+          own.toSorted((one, other) => one.step - other.step),
+        );
+    }
+  }
+  return examples;
+}
 
 /** The table of docs/errors.md, which a test compares with the source. */
 function documentedReasons(): Map<string, Reason> {
