@@ -58,22 +58,22 @@ export class NodeHeaders implements Headers {
     for (const [key, value] of this.#real()) each.call(thisArg, value, key, this);
   }
 
-  entries(): IterableIterator<[string, string]> {
+  entries(): ReturnType<Headers["entries"]> {
     if (!this.#isPlain()) return this.#real().entries();
     return (Object.entries(this.#node ?? {}) as [string, string][])
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .values();
   }
 
-  keys(): IterableIterator<string> {
+  keys(): ReturnType<Headers["keys"]> {
     return this.#real().keys();
   }
 
-  values(): IterableIterator<string> {
+  values(): ReturnType<Headers["values"]> {
     return this.#real().values();
   }
 
-  [Symbol.iterator](): IterableIterator<[string, string]> {
+  [Symbol.iterator](): ReturnType<Headers["entries"]> {
     return this.entries();
   }
 
