@@ -37,9 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: [
-            "{client,examples,platform,services,gateway,tools,tests/{hostile-peers,resilience,setup}}/**/*.test.ts",
-          ],
+          include: ["{client,platform,services,gateway,tools,tests/{hostile-peers,resilience,setup}}/**/*.test.ts"],
           exclude: [...configDefaults.exclude, "**/*.{integration,resilience}.test.ts"],
           sequence: { groupOrder: 0 },
         },
@@ -79,6 +77,18 @@ export default defineConfig({
           include: ["tests/resilience/**/*.resilience.test.ts"],
           maxWorkers: 1,
           sequence: { groupOrder: 5 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "new-service",
+          include: ["tests/new-service/**/*.test.ts"],
+          // It checks, and starts, a copy of the repository: minutes, on a busy machine.
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 6 },
         },
       },
     ],

@@ -29,15 +29,12 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
   if (signal === undefined) return await promise;
   const canceled = () => ConnectError.from(signal.reason, Code.Canceled);
   if (signal.aborted) throw canceled();
-  let stopListening = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = () => reject(canceled());
-    signal.addEventListener("abort", onAbort, { once: true });
-    stopListening = () => signal.removeEventListener("abort", onAbort);
-  });
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(canceled());
+  signal.addEventListener("abort", onAbort, { once: true });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    stopListening();
+    signal.removeEventListener("abort", onAbort);
   }
 }

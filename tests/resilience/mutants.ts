@@ -1,15 +1,7 @@
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { linkPackages } from "../setup/link-packages.ts";
 import type { ProblemKind } from "./checker.ts";
 import type { RunSettings } from "./run.ts";
 
@@ -228,14 +220,6 @@ export function plant(mutant: Mutant, root: string): string {
   }
   writeFileSync(join(copy, mutant.file), damaged(mutant, root));
 
-  const modules = join(copy, "node_modules");
-  mkdirSync(join(modules, "@shop"), { recursive: true });
-  for (const name of readdirSync(join(root, "node_modules"))) {
-    if (name !== "@shop") symlinkSync(join(root, "node_modules", name), join(modules, name));
-  }
-  // Links of the workspaces, which are relative: in the copy they lead to its own packages.
-  for (const name of readdirSync(join(root, "node_modules/@shop"))) {
-    symlinkSync(readlinkSync(join(root, "node_modules/@shop", name)), join(modules, "@shop", name));
-  }
+  linkPackages(root, copy);
   return copy;
 }

@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { protocols } from "../e2e/clients.ts";
+import { ownEnvironment } from "../setup/own-environment.ts";
+import { copyRepository } from "./copy-repository.ts";
+
+// Takes minutes: the copy is checked as a whole, TypeScript included, and its shop starts twice.
+
+const name = "wishlists";
+let copy: string;
+
+/** The output of a command in the copy. @throws Error with it when the command fails */
+function run(command: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: copy,
+    encoding: "utf8",
+    env: { ...ownEnvironment(), PATH: `${join(copy, "node_modules/.bin")}:${process.env.PATH}` },
+  });
+  if (status !== 0) throw new Error(`${[command, ...args].join(" ")} ended with ${status}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** The full names of the tests of the copy that passed. @throws Error with the output when one failed, or none ran */
+function passed(...args: readonly string[]): string[] {
+  const report = join(copy, ".data/report.json");
+  run("vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args);
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as {
+    testResults: { assertionResults: { status: string; fullName: string }[] }[];
+  };
+  const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+  return results.filter(({ status }) => status === "passed").map(({ fullName }) => fullName);
+}
+
+beforeAll(() => {
+  copy = copyRepository();
+  run("npm", "run", "new-service", name);
+});
+afterAll(() => rmSync(copy, { recursive: true, force: true }));
+
+test("a new service is its own folder, its proto, what is generated, and a line in topology and in all-in-one", () => {
+  const changed = run("git", "status", "--porcelain", "--untracked-files=normal").trimEnd().split("\n");
+  const generated = [
+    ...[".env.example", "Dockerfile", "README.md", "compose.yaml"],
+    ...["docs/api.md", "docs/architecture.md", "docs/configuration.md"],
+    ...["gen/openapi.json", "gen/src/shop/contracts.ts", "package-lock.json", "services/all-in-one/package.json"],
+  ];
+  const byHand = ["services/all-in-one/src/service.ts", "services/topology/src/topology.ts"];
+  const added = [`gen/src/shop/${name}/`, `proto/shop/${name}/`, `services/${name}/`];
+  expect(changed.toSorted()).toEqual(
+    [...[...generated, ...byHand].map((file) => ` M ${file}`), ...added.map((folder) => `?? ${folder}`)].toSorted(),
+  );
+  const lines = run("git", "diff", "--numstat", "--", ...byHand)
+    .trimEnd()
+    .split("\n");
+  expect(lines).toEqual(byHand.map((file) => `1\t0\t${file}`));
+});
+
+test("npm run check is green with it", () => {
+  run("npm", "run", "check");
+});
+
+test("its own tests, and those that compare services, contracts and documents, are green", () => {
+  expect(passed("--project=unit", "--project=integration", `services/${name}`)).toHaveLength(4);
+  const compared = passed("--project=architecture", "topology", "contracts", "environment");
+  expect(compared).toContainEqual(expect.stringMatching(/WishlistService.+ declares who may call it$/));
+});
+
+test.each(["e2e-all-in-one", "e2e-split"])("it answers in every protocol through the gateway of %s", (project) => {
+  const file = "tests/e2e/every-method-every-protocol.e2e.test.ts";
+  const ran = passed(`--project=${project}`, file, "--testNamePattern=WishlistService");
+  const answered = ran.map((title) => /^on the public port with (.+) WishlistService.+ creates one/.exec(title)?.[1]);
+  expect(new Set(answered.filter(Boolean))).toEqual(new Set(Object.keys(protocols)));
+});

@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type NewService, readNewService } from "./new-service/names.ts";
+import { protoFiles } from "./new-service/proto-files.ts";
+import { sourceFiles } from "./new-service/source-files.ts";
+import { repositoryRoot } from "./repository-root.ts";
+
+// `npm run new-service wishlists`: a service with one method, a collection, an event and tests, which runs as it is.
+const [name, ...rest] = process.argv.slice(2);
+if (name === undefined || rest.length > 0 || name.startsWith("-")) {
+  console.error("npm run new-service <name>, the plural of what the service owns: npm run new-service wishlists");
+  process.exit(2);
+}
+try {
+  const service = readNewService(name);
+  for (const [file, text] of Object.entries({ ...protoFiles(service), ...sourceFiles(service) })) write(file, text);
+  addTo("services/topology/src/topology.ts", "} as const satisfies", topologyLine(service));
+  addTo("services/all-in-one/src/service.ts", "", `export { ${name} } from "@shop/${name}";\n`);
+  link(service);
+  run("biome", "check", "--write", `services/${name}`, "services/all-in-one/src");
+  run("buf", "format", "--write", "proto", "--path", `proto/shop/${name}`);
+  // Its manifest is in the lock before turbo looks, and what is generated of others' manifests after.
+  lock();
+  run("npm", "run", "generate");
+  lock();
+  console.log(whatNext(service));
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}
+
+function topologyLine({ name, port, metricsOffset }: NewService): string {
+  return `  ${name}: { port: ${port}, metricsOffset: ${metricsOffset}, owns: "${name}", consumes: ["shop.users.v1.UserDeleted"] },\n`;
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(join(repositoryRoot, file)), { recursive: true });
+  writeFileSync(join(repositoryRoot, file), text, { flag: "wx" });
+}
+
+/** Adds a line before another one, or at the end. @throws Error when that one is not there */
+function addTo(file: string, before: string, line: string): void {
+  const path = join(repositoryRoot, file);
+  const text = readFileSync(path, "utf8");
+  const at = before === "" ? text.length : text.indexOf(before);
+  if (at < 0) throw new Error(`${file} has no line that starts with ${before}`);
+  writeFileSync(path, text.slice(0, at) + line + text.slice(at));
+}
+
+/** As `npm install` links a workspace. */
+function link({ name }: NewService): void {
+  symlinkSync(join("../../services", name), join(repositoryRoot, "node_modules/@shop", name));
+}
+
+function lock(): void {
+  run("npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline");
+}
+
+/** @throws Error with its output when the command fails */
+function run(command: string, ...args: readonly string[]): void {
+  const path = `${join(repositoryRoot, "node_modules/.bin")}:${process.env.PATH}`;
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: repositoryRoot,
+    env: { ...process.env, PATH: path },
+    encoding: "utf8",
+  });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(`${[command, ...args].join(" ")} failed:\n${stdout}${stderr}`);
+}
+
+function whatNext({ name, port }: NewService): string {
+  return `services/${name} answers on port ${port} and through the gateway, in every protocol: try it with npm start.
+
+- services/topology/src/topology.ts: what it owns, calls and consumes stands in its line.
+- proto/shop/${name}/v1: its methods and events. Run npm run generate after each change.
+- services/${name}: its code, its README, and contract/ with what is promised of each method.
+- client/src/shop.ts: name it there if browsers are to call it.
+
+Then npm run check, and npx vitest run --project unit --project integration services/${name}.`;
+}

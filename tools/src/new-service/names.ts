@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { defaultPorts, metricsOffset, processNames } from "@shop/topology";
+import { repositoryRoot } from "../repository-root.ts";
+
+/** What a new service is called, wherever it is named. */
+export interface NewService {
+  /** `wishlists` */
+  readonly name: string;
+  /** One of what it owns: `wishlist` */
+  readonly one: string;
+  /** `Wishlist` */
+  readonly One: string;
+  /** `Wishlists` */
+  readonly Name: string;
+  readonly port: number;
+  readonly metricsOffset: number;
+}
+
+/** Names that a folder below services/ or a process has, or that a package of the same name would hide. */
+const taken = ["all-in-one", "topology", "starter", "common", ...processNames];
+
+/** Reads the name of a new service, and chooses its ports. @throws Error that says why a name can't be used */
+export function readNewService(name: string): NewService {
+  // One word: it is a part of variables, of a proto package, of identifiers and of the names of consumers.
+  if (!/^[a-z]{3,20}s$/.test(name)) {
+    throw new Error(`"${name}" is not one word of small letters in the plural, such as wishlists`);
+  }
+  if (taken.includes(name)) throw new Error(`${name} is the name of another part of the shop`);
+  for (const folder of [`services/${name}`, `proto/shop/${name}`, `node_modules/@shop/${name}`]) {
+    if (existsSync(join(repositoryRoot, folder))) throw new Error(`${folder} is there already`);
+  }
+  const one = name.endsWith("ies") ? `${name.slice(0, -3)}y` : name.slice(0, -1);
+  return {
+    name,
+    one,
+    One: capitalized(one),
+    Name: capitalized(name),
+    port: freePort(),
+    metricsOffset: Math.max(...processNames.map(metricsOffset)) + 1,
+  };
+}
+
+/** The first after 5000 that no process has. */
+function freePort(): number {
+  const ports = Object.values(defaultPorts);
+  let port = 5_001;
+  while (ports.includes(port)) port++;
+  return port;
+}
+
+function capitalized(word: string): string {
+  return word[0]!.toUpperCase() + word.slice(1);
+}
