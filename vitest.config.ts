@@ -37,7 +37,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{client,platform,services,gateway,tools,tests/{hostile-peers,resilience,setup}}/**/*.test.ts"],
+          include: [
+            "{client,examples,platform,services,gateway,tools,tests/{hostile-peers,resilience,setup}}/**/*.test.ts",
+          ],
           exclude: [...configDefaults.exclude, "**/*.{integration,resilience}.test.ts"],
           sequence: { groupOrder: 0 },
         },

@@ -9,7 +9,7 @@ import {
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { forwardTo } from "@shop/proxy";
-import { barePort, createRouterOptions, listen } from "@shop/rpc-server";
+import { createRouterOptions, listen } from "@shop/rpc-server";
 import { requestValidator } from "@shop/runtime";
 import { taskOf } from "./part.ts";
 
@@ -51,7 +51,6 @@ export async function servePlatform(): Promise<void> {
   const log = createLogger("error");
   const authorize = async () => ({ kind: "anonymous" }) as const;
   const { port } = await listen({
-    ...barePort,
     name: "bench",
     services: [{ ...InventoryService, methods: [method] }],
     hosted: () =>

@@ -29,12 +29,15 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
   if (signal === undefined) return await promise;
   const canceled = () => ConnectError.from(signal.reason, Code.Canceled);
   if (signal.aborted) throw canceled();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(canceled());
-  signal.addEventListener("abort", onAbort, { once: true });
+  let stopListening = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = () => reject(canceled());
+    signal.addEventListener("abort", onAbort, { once: true });
+    stopListening = () => signal.removeEventListener("abort", onAbort);
+  });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    stopListening();
   }
 }

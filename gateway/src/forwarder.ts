@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { createLogger, readConfig } from "@shop/core";
 import { forwardTo } from "@shop/proxy";
-import { barePort, listen } from "@shop/rpc-server";
+import { listen } from "@shop/rpc-server";
 import { forwarderConfig, servicesOf } from "./forwarder-config.ts";
 
 /**
@@ -15,7 +15,6 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
   const log = createLogger(config.LOG_LEVEL);
   const stopping = new AbortController();
   const server = await listen({
-    ...barePort,
     name: "forwarder",
     host: config.LISTEN_HOST,
     port: config.LISTEN_PORT,
@@ -25,7 +24,6 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
       areForeign: true,
     }),
     hosted: () => undefined,
-    leanCalls: true,
     authorize: async () => ({ kind: "anonymous" }),
     routerOptions: { interceptors: [], readMaxBytes: config.READ_MAX_BYTES },
     isPublic: true,

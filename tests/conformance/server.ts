@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createLogger } from "@shop/core";
-import { barePort, listen } from "@shop/rpc-server";
+import { listen } from "@shop/rpc-server";
 import { conformance } from "./conformance-service.ts";
 import {
   ServerCompatRequestSchema,
@@ -30,7 +30,6 @@ writeDelimited(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseS
 
 async function startService() {
   return await listen({
-    ...barePort,
     name: "conformance",
     services: [ConformanceService],
     hosted: () => (router) => router.service(ConformanceService, conformance),

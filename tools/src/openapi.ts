@@ -2,6 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { DescService } from "@bufbuild/protobuf";
+import { reachableServices } from "@shop/auth";
 import { gateway } from "@shop/gateway";
 import { type Example, openApiDocument, type Reason } from "@shop/openapi";
 import { commentOf, readContracts } from "./contracts.ts";
@@ -24,7 +25,10 @@ export async function generateOpenApi(scratch: string): Promise<string> {
       description: introduction,
       license: { name: license, identifier: license },
     },
-    services: gateway.exposes!.map(({ typeName }) => registry.getService(typeName)!),
+    services: reachableServices(
+      gateway.exposes!.map(({ typeName }) => registry.getService(typeName)!),
+      true,
+    ),
     commentOf,
     reasons: documentedReasons(),
     examples: await examplesOfContracts(),

@@ -1,5 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 
+/** Fits the iterators of `Headers` wherever that is declared: by Node's types, or by TypeScript's for pages, with or without `dispose`. */
+type HeaderIterator<Item> = IteratorObject<Item, undefined, unknown>;
+
 /** What the web takes as it is. */
 const plainName = /^[a-z0-9-]+$/;
 const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
@@ -58,22 +61,22 @@ export class NodeHeaders implements Headers {
     for (const [key, value] of this.#real()) each.call(thisArg, value, key, this);
   }
 
-  entries(): IterableIterator<[string, string]> {
-    if (!this.#isPlain()) return this.#real().entries();
+  entries(): HeaderIterator<[string, string]> {
+    if (!this.#isPlain()) return this.#real().entries() as HeaderIterator<[string, string]>;
     return (Object.entries(this.#node ?? {}) as [string, string][])
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .values();
   }
 
-  keys(): IterableIterator<string> {
-    return this.#real().keys();
+  keys(): HeaderIterator<string> {
+    return this.#real().keys() as HeaderIterator<string>;
   }
 
-  values(): IterableIterator<string> {
-    return this.#real().values();
+  values(): HeaderIterator<string> {
+    return this.#real().values() as HeaderIterator<string>;
   }
 
-  [Symbol.iterator](): IterableIterator<[string, string]> {
+  [Symbol.iterator](): HeaderIterator<[string, string]> {
     return this.entries();
   }
 

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { createFileRegistry, fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { reachableServices } from "@shop/auth";
 import { describe, expect, test } from "vitest";
 import { type OpenApiOptions, openApiDocument } from "./document.ts";
 
@@ -24,7 +25,7 @@ const service = shelfService();
 function describeShelf(options: Partial<OpenApiOptions> = {}): JsonObject {
   return openApiDocument({
     info: { title: "Shelf", version: "1" },
-    services: [service],
+    services: reachableServices([service], true),
     commentOf: (desc) => (desc.kind === "rpc" && desc.name === "Find" ? "Finds things. There are many." : ""),
     reasons,
     examples: new Map(),

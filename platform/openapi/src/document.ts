@@ -1,5 +1,4 @@
 import type { AnyDesc, DescFile, DescService, JsonObject } from "@bufbuild/protobuf";
-import { reachableServices } from "@shop/auth";
 import { type RestRoute, restRoutes } from "@shop/rest";
 import { idempotencyKeyPattern } from "@shop/rpc-server";
 import { type Example, operation } from "./operation.ts";
@@ -13,14 +12,14 @@ export type { Reason } from "./refusals.ts";
 
 export interface OpenApiOptions {
   readonly info: { readonly title: string; readonly version: string; readonly [more: string]: JsonObject[string] };
-  /** Those of a public port. Their methods that are INTERNAL are left out. */
+  /** With the methods that are described. */
   readonly services: readonly DescService[];
-  /** What the proto files say of an element, as Markdown; "" when they say nothing. */
-  commentOf(desc: Exclude<AnyDesc, DescFile>): string;
-  /** Every reason that a method may name. */
-  readonly reasons: ReadonlyMap<string, Reason>;
-  /** By the full name of a method. */
-  readonly examples: ReadonlyMap<string, readonly Example[]>;
+  /** What the proto files say of an element, as Markdown; "" when they say nothing, and by default. */
+  commentOf?(desc: Exclude<AnyDesc, DescFile>): string;
+  /** Every reason that a method may name; none by default. */
+  readonly reasons?: ReadonlyMap<string, Reason>;
+  /** By the full name of a method; none by default. */
+  readonly examples?: ReadonlyMap<string, readonly Example[]>;
 }
 
 /** What a path of OpenAPI can be asked; a binding to anything else is left out. */
@@ -34,10 +33,10 @@ const httpMethods = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH",
  * @throws Error naming the method, for a rule that does not fit, a reason that nobody describes or an example of nothing
  */
 export function openApiDocument(options: OpenApiOptions): JsonObject {
-  const services = reachableServices(options.services, true);
-  const schemas = new Schemas(options.commentOf);
+  const { services, commentOf = () => "", reasons = new Map<string, Reason>() } = options;
+  const schemas = new Schemas(commentOf);
   schemas.define("Status", statusSchema);
-  const examples = new Map(options.examples);
+  const examples = new Map(options.examples ?? []);
   const paths = new Map<string, JsonObject>();
   const shapes = new Map<string, string>();
   const operationIds = new Map<string, number>();
@@ -58,8 +57,8 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
     const operationId = `${method.parent.name}_${method.name}${nth === 1 ? "" : `_${nth}`}`;
     item[route.httpMethod.toLowerCase()] = operation(route, { path, parameters }, operationId, {
       schemas,
-      reasons: options.reasons,
-      commentOf: options.commentOf,
+      reasons,
+      commentOf,
       // One binding shows them all.
       examplesOf: () => (nth === 1 ? (examples.get(name) ?? []) : []),
     });
@@ -73,7 +72,7 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
     servers: [{ url: "/" }],
     tags: services
       .filter((service) => routes.some(({ method }) => method.parent.typeName === service.typeName))
-      .map((service) => ({ name: service.name, description: options.commentOf(service) })),
+      .map((service) => ({ name: service.name, description: commentOf(service) })),
     paths: Object.fromEntries(paths),
     components: {
       securitySchemes: {

@@ -49,20 +49,22 @@ export function operation(
   const examples = context.examplesOf(method);
   const body = requestBody(route, examples, schemas);
   const rule = getOption(method, access);
+  // Without a rule access is the business of the server.
+  const isOpen = rule === Access.PUBLIC || rule === Access.UNSPECIFIED;
   return {
     operationId,
     tags: [method.parent.name],
     summary: firstSentence(comment),
     description: [comment, ...(rule === Access.ADMIN ? ["For administrators."] : [])].join("\n\n"),
     ...(method.deprecated && { deprecated: true }),
-    security: rule === Access.PUBLIC ? [] : [{ accessToken: rule === Access.ADMIN ? ["admin"] : [] }],
+    security: isOpen ? [] : [{ accessToken: rule === Access.ADMIN ? ["admin"] : [] }],
     parameters: [
       ...pathParameters(path, examples, schemas),
       ...queryParameters(route, examples, schemas),
       ...(route.etag === undefined ? [] : [{ $ref: "#/components/parameters/IfMatch" }]),
       ...(isNamed(route) ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
       ...(isResumed(route) ? [{ $ref: "#/components/parameters/LastEventId" }] : []),
-      ...(isStreamed(method) && rule !== Access.PUBLIC ? [{ $ref: "#/components/parameters/AccessTicket" }] : []),
+      ...(isStreamed(method) && !isOpen ? [{ $ref: "#/components/parameters/AccessTicket" }] : []),
       ...(isTagged(route) ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
       { $ref: "#/components/parameters/Timeout" },
     ],

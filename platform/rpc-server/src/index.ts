@@ -1,4 +1,3 @@
-export { barePort } from "./bare-port.ts";
 export { type Exchange, nodeExchange, streamExchange } from "./exchange.ts";
 export { type AtHand, atHand, createFindAtHand } from "./fast-path/cached-answers.ts";
 export type { Forwarding, ForwardingPort, OpenForwarding } from "./forwarding.ts";
@@ -26,4 +25,5 @@ export { createRouterOptions, type RouterOptions } from "./pipeline/router-optio
 export { ticketIn } from "./pipeline/stream-tickets.ts";
 export type { PortMetrics } from "./port-metrics.ts";
 export { portRefusals } from "./port-refusals.ts";
+export { createRpc, type Rpc, type RpcOptions } from "./rpc.ts";
 export { listen, type RpcServer } from "./server.ts";

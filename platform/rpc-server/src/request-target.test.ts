@@ -10,7 +10,6 @@ import { normalizeTarget, OnePortServer, portOf } from "@shop/http-port";
 import { silentLog } from "@shop/runtime/testing";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { barePort } from "./bare-port.ts";
 import { createRouterOptions } from "./pipeline/router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "./server.ts";
 import { forwarding, testRules } from "./testing/test-port.ts";
@@ -47,14 +46,11 @@ const servers: RpcServer[] = [];
 beforeAll(async () => {
   const open = async (options: Partial<ServerOptions>) => {
     const server = await listen({
-      ...barePort,
       name: "test",
       services,
       isPublic: true,
       hosted: () => routes,
       refusal: (method) => (method === refused ? overloaded : undefined),
-      leanCalls: true,
-      reflection: true,
       routerOptions: createRouterOptions(testRules(authorize)),
       authorize,
       log: silentLog,

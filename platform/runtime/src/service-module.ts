@@ -1,5 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { Revocations } from "@shop/auth";
 import type { Cache } from "@shop/cache";
 import type { Clock, ConfigSchema, DomainError, GaugeSource, Job, Lease, Logger, PageTokens } from "@shop/core";
@@ -66,10 +66,15 @@ export interface ModuleContext<Config> {
   readonly transportTo: TransportTo;
 }
 
+/** Connect's router for whole services: a method without an implementation does not compile, instead of being UNIMPLEMENTED. */
+export interface CompleteRouter {
+  service<Service extends DescService>(service: Service, implementation: ServiceImpl<Service>): CompleteRouter;
+}
+
 /** A module that is ready to be called. */
 export interface StartedModule {
   /** Registers what the module implements. */
-  routes(router: ConnectRouter): void;
+  routes(router: CompleteRouter): void;
   readonly handlers?: readonly EventHandler[];
   readonly jobs?: readonly Job[];
   /** Its outboxes: each is swept by one process at a time, measured, and closed after all else. */

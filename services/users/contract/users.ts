@@ -349,6 +349,12 @@ export const contract: ServiceContract<typeof UserService, World> = {
           request: () => ({ path: "https://shop.example/orders" }),
           refuses: invalid("path"),
         },
+        {
+          as: "owner",
+          says: "refuses a path that is no stream",
+          request: ({ streamPath }) => ({ path: streamPath.replace(":watch", "") }),
+          refuses: invalid("path"),
+        },
       ],
       examples: [
         {

@@ -3,11 +3,13 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { createStreamRecovery } from "@shop/messaging";
 import { defineModule, revocationStream } from "@shop/runtime";
+import { allServices } from "@shop/topology/contracts";
 import { createPasswords } from "./adapters/crypto/passwords.ts";
 import { createSealer } from "./adapters/crypto/sealing.ts";
 import { openStores } from "./adapters/mongo/open-stores.ts";
 import { openSecurityEventStore } from "./adapters/mongo/security-event-store.ts";
 import { openTokenKeyStore } from "./adapters/mongo/token-key-store.ts";
+import { streamPaths } from "./adapters/proto/stream-paths.ts";
 import { recoverDeletions, recoverRevocations } from "./application/recover-events.ts";
 import { createSecurityLog } from "./application/security-log.ts";
 import { createSignInLimits } from "./application/sign-in-limits.ts";
@@ -106,7 +108,7 @@ export const users = defineModule({
             register: register({ users, passwords, limits, clock, adminUsername: config.ADMIN_USERNAME }),
             authenticate: authenticate({ users, sessions, passwords, limits, tokenKeys, security, lifetime, clock }),
             refreshToken: refreshToken({ users, sessions, tokenKeys, security, lifetime, clock }),
-            createStreamTicket: createStreamTicket({ tokenKeys, clock }),
+            createStreamTicket: createStreamTicket({ tokenKeys, isStream: streamPaths(allServices), clock }),
             signOut: signOut({ sessions, clock }),
             signOutEverywhere: signOutEverywhere({ users, security, clock }),
             listSessions: listSessions({ users, sessions, pageTokens, clock }),

@@ -29,7 +29,7 @@ export type FindAtHand = (method: DescMethod, request: Message) => Message | und
  */
 export function createFindAtHand(
   all: readonly AtHand[],
-  { metrics, isPublicRead, validator }: Pick<CallRules, "isPublicRead" | "validator" | "metrics">,
+  { metrics, isPublicRead, validator }: Required<Pick<CallRules, "isPublicRead" | "validator" | "metrics">>,
 ): FindAtHand {
   const finders = new Map(all.map(({ method, find }) => [method, find]));
   for (const method of finders.keys())

@@ -9,9 +9,8 @@ import { DomainError } from "@shop/core";
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService, ListDeadLettersRequestSchema } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { barePort } from "../bare-port.ts";
 import { nodeExchange, streamExchange } from "../exchange.ts";
-import { createHoldBytes } from "../pipeline/buffered-bytes.ts";
+import { BufferedBytes, createHoldBytes } from "../pipeline/buffered-bytes.ts";
 import { collectMethods } from "../pipeline/invoke.ts";
 import { createRouterOptions } from "../pipeline/router-options.ts";
 import type { HoldCall } from "../protocols/protocol.ts";
@@ -292,7 +291,12 @@ async function listen(waits: (context: HandlerContext) => Promise<object>) {
   );
   const options = { readMaxBytes: 1_000 };
   const methods = unaryMethods(fallbackIsAsked as never, collectMethods([register]), options);
-  const holdBytes = createHoldBytes(barePort);
+  const holdBytes = createHoldBytes({
+    bufferedBytes: new BufferedBytes(0),
+    isPublic: false,
+    trustsProxy: () => false,
+    metrics: undefined,
+  });
   const hold: HoldCall = (_call, { headers, connection }) => holdBytes(headers, connection, undefined);
   const protocols = { http1: fastConnectCalls(methods, hold), stream: fastGrpcCalls(methods, hold) };
   const call = {

@@ -11,11 +11,14 @@ import { loggingInterceptor } from "./logging.ts";
 import { measuringInterceptor } from "./measuring.ts";
 import { idempotencyInterceptor } from "./request-id.ts";
 import { textInterceptor } from "./request-text.ts";
+import { createRequestValidator } from "./request-validator.ts";
 
 /** The largest message that is read: 1 MiB. */
 const readMaxBytes = 1024 * 1024;
 /** The longest deadline that a caller may ask for. */
 const maxTimeoutMs = 60 * 60 * 1000;
+
+const protovalidate = createRequestValidator([]);
 
 export type RouterOptions = Pick<
   ConnectRouterOptions,
@@ -30,9 +33,10 @@ export type RouterOptions = Pick<
 /** What calls are checked by and told to. */
 export interface CallRules {
   readonly authorize: Authorize;
-  readonly isPublicRead: IsPublicRead;
-  /** Checks every request, decoded. */
-  readonly validator: Validator;
+  /** Whose answers any cache may keep; none by default. */
+  readonly isPublicRead?: IsPublicRead;
+  /** Checks every request, decoded; by protovalidate's rules by default. */
+  readonly validator?: Validator;
   /** Errors of methods that are told as UNAVAILABLE and may pass; none by default. */
   readonly isDependencyLost?: IsDependencyLost;
   readonly log: Logger;
@@ -44,7 +48,7 @@ export interface CallRules {
  * then log and trace, metrics where they are kept, what caches may keep, errors, deadlines, names of requests, text, validation, the method.
  */
 export function createRouterOptions(rules: CallRules): RouterOptions {
-  const { authorize, isPublicRead, validator, log, metrics } = rules;
+  const { authorize, isPublicRead = () => false, validator = protovalidate, log, metrics } = rules;
   return {
     async requestGate(context) {
       try {

@@ -5,14 +5,13 @@ import { forwardTo } from "@shop/proxy";
 import { requestValidator } from "@shop/runtime";
 import { silentLog } from "@shop/runtime/testing";
 import { onTestFinished } from "vitest";
-import { barePort } from "../bare-port.ts";
 import type { Authorize } from "../pipeline/authorize.ts";
 import { type CallRules, createRouterOptions } from "../pipeline/router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "../server.ts";
 
 /** The rules that a service's port has, for callers that `authorize` lets pass. */
-export function testRules(authorize: Authorize, metrics?: CallRules["metrics"]): CallRules {
-  return { authorize, isPublicRead, validator: requestValidator, log: silentLog, metrics };
+export function testRules(authorize: Authorize, metrics?: CallRules["metrics"]) {
+  return { authorize, isPublicRead, validator: requestValidator, log: silentLog, metrics } satisfies CallRules;
 }
 
 /** What makes a port forward all calls of these services to the port at a URL. */
@@ -30,13 +29,10 @@ export function forwarding(url: string, services: readonly DescService[] = [Dead
 export async function openTestPort(options: Partial<ServerOptions> = {}): Promise<RpcServer> {
   const authorize = async () => ({ kind: "service", name: "test" }) as const;
   const server = await listen({
-    ...barePort,
     name: "test",
     services: [DeadLetterService],
     isPublic: true,
     hosted: () => (router) => router.service(DeadLetterService, {}),
-    leanCalls: true,
-    reflection: true,
     routerOptions: createRouterOptions(testRules(authorize, options.metrics)),
     authorize,
     log: silentLog,

@@ -337,7 +337,7 @@ export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@_
  */
 export type CreateStreamTicketRequest = Message<"shop.users.v1.CreateStreamTicketRequest"> & {
   /**
-   * The path of the stream, without a query, such as /orders/order_01h455vb4pex5vsknk084sn02q:watch.
+   * The path of a stream that is read by GET, without a query, such as /orders/order_01h455vb4pex5vsknk084sn02q:watch.
    *
    * @generated from field: string path = 1;
    */

@@ -1,0 +1,12 @@
+// What an application does with the client: it runs in Node, is bundled for a page, and compiles without Node's types.
+import { createShop, reasonOf } from "@shop/client";
+import { ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+
+/** The products that a shop sells, and the reason why it does not show one that is not there. */
+export async function callShop(baseUrl: string): Promise<string> {
+  const shop = createShop({ baseUrl });
+  const { products } = await shop.inventory.listProducts({});
+  const sold = products.filter(({ state }) => state === ProductState.ACTIVE);
+  const reason = await shop.inventory.getProductByID({ productId: "none" }).then(() => "found", reasonOf);
+  return [...sold.map(({ name }) => name), reason].join(", ");
+}

@@ -1,0 +1,47 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import { InventoryService, ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { openTestPort } from "@shop/rpc-server/testing/port";
+import { expect, onTestFinished, test } from "vitest";
+
+const repositoryRoot = join(import.meta.dirname, "../..");
+const guide = readFileSync(join(repositoryRoot, "docs/other-languages.md"), "utf8");
+
+/** The commands of the guide for a language, which call the shop at that address. */
+function commandsFor(language: string, address: string): string {
+  const commands = new RegExp(`^\`\`\`sh ${language}\\n(.*?)^\`\`\`$`, "ms").exec(guide)![1]!;
+  expect(commands).toContain("127.0.0.1:8080");
+  return commands.replace("127.0.0.1:8080", address);
+}
+
+test.each(["go", "python"])("what the guide makes of the contracts for %s calls a server", async (language) => {
+  const asked: string[] = [];
+  const { port } = await openTestPort({
+    services: [InventoryService],
+    hosted: () => (router) =>
+      router.service(InventoryService, {
+        listProducts({ category, pageSize }) {
+          asked.push(`${pageSize} of ${category}`);
+          return { products: ["Kettle", "Tässchen"].map((name) => ({ name, state: ProductState.ACTIVE })) };
+        },
+      }),
+  });
+  const client = mkdtempSync(join(tmpdir(), `shop-${language}-`));
+  onTestFinished(() => rmSync(client, { recursive: true, force: true }));
+  const programs = join(client, "programs");
+  const { stdout } = await promisify(execFile)("bash", ["-euc", commandsFor(language, `127.0.0.1:${port}`)], {
+    cwd: repositoryRoot,
+    maxBuffer: 64 * 1024 * 1024,
+    env: {
+      ...process.env,
+      CLIENT: client,
+      GOBIN: programs,
+      PATH: [programs, join(repositoryRoot, "node_modules/.bin"), process.env.PATH].join(delimiter),
+    },
+  });
+  expect(stdout.trim().split("\n").slice(-2)).toEqual(["Kettle", "Tässchen"]);
+  expect(asked).toEqual(["3 of Coffee"]);
+});
