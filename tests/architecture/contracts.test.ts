@@ -12,7 +12,6 @@ import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
 import { describe, expect, test } from "vitest";
 import { sizesOf } from "../../platform/rpc-server/src/pipeline/size-rules.ts";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
-import { byMethod } from "../e2e/contracts.ts";
 
 /** Every file in gen/src/shop. */
 async function allFiles(): Promise<DescFile[]> {
@@ -69,8 +68,6 @@ const methods = allMethods.map((method) => ({
   routes: hasOption(method, http) ? routesOf(getOption(method, http)) : [],
 }));
 
-const contractOf = byMethod((contract) => contract);
-
 test("the contracts are found", () => {
   expect(methods.map(({ name }) => name)).toEqual(
     expect.arrayContaining(["shop.orders.v1.OrderService.CreateOrder", "shop.common.v1.TokenKeyService.ListTokenKeys"]),
@@ -96,15 +93,6 @@ describe.each(methods)("$name", ({ method, routes }) => {
 
   test("bounds every text, list and map of its request", () => {
     expect(unboundedFields(method.input)).toEqual([]);
-  });
-
-  test("stands in a contract/ folder of its service, with a case that is answered and, if it is for the public, an example", () => {
-    const contract = contractOf[`${method.parent.typeName}/${method.name}`];
-    if (["client_streaming", "bidi_streaming"].includes(method.methodKind)) return expect(contract).toBeUndefined();
-    expect(contract, "no services/*/contract/*.ts has it").toBeDefined();
-    expect(contract!.cases.filter(({ answers }) => answers !== undefined)).not.toEqual([]);
-    const isPublic = getOption(method, access) !== Access.INTERNAL;
-    expect(contract!.examples.length > 0, `it has ${contract!.examples.length} examples`).toBe(isPublic);
   });
 
   test("stands in the README of its service, and with its access rule in docs/api.md if it is for the public", () => {

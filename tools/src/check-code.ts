@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkMethods } from "./check-methods.ts";
 import { type CheckResult, checkCommand, runChecks } from "./check-run.ts";
 import { generateDocuments } from "./generated-documents.ts";
 import { repositoryRoot } from "./repository-root.ts";
@@ -9,6 +10,7 @@ await runChecks([
   { name: "tsc", run: () => checkCommand("tsc", "--noEmit", "--pretty", "false") },
   { name: "dependency-cruiser", run: () => checkCommand(process.execPath, "tools/src/check-imports.ts") },
   { name: "knip", run: () => checkCommand("knip", "--no-progress") },
+  { name: "methods", run: checkMethods },
   { name: "generated documents", run: checkDocuments },
 ]);
 

@@ -1,11 +1,10 @@
-import { globSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import type { DescService } from "@bufbuild/protobuf";
 import { reachableServices } from "@shop/auth";
 import { gateway } from "@shop/gateway";
 import { type Example, openApiDocument, type Reason } from "@shop/openapi";
 import { commentOf, readContracts } from "./contracts.ts";
+import { readMethodContracts } from "./method-contracts.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
 /** Where the description of the public port is kept, from the root of the repository. */
@@ -49,15 +48,9 @@ header, such as signing in, refreshing, reading and changing, ignore it.`;
 /** The examples that services have of their methods, by the method's full name; `step` is their order. */
 async function examplesOfContracts(): Promise<Map<string, Example[]>> {
   const examples = new Map<string, Example[]>();
-  for (const file of globSync("services/*/contract/*.ts", { cwd: repositoryRoot }).toSorted()) {
-    const { contract } = (await import(pathToFileURL(join(repositoryRoot, file)).href)) as {
-      contract: {
-        service: DescService;
-        methods: Record<string, { examples: readonly (Example & { step: number })[] }>;
-      };
-    };
-    for (const [name, { examples: own }] of Object.entries(contract.methods)) {
-      const { parent, name: method } = contract.service.method[name]!;
+  for (const { service, methods } of await readMethodContracts()) {
+    for (const [name, { examples: own }] of Object.entries(methods)) {
+      const { parent, name: method } = service.method[name]!;
       if (own.length > 0)
         examples.set(
           `${parent.typeName}.${method}`,

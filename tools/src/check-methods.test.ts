@@ -1,0 +1,62 @@
+import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import { expect, test } from "vitest";
+import { forgotten } from "./check-methods.ts";
+
+const file = "services/inventory/contract/inventory.ts";
+const example = { step: 1, name: "works", summary: "Works", request: {}, answer: {} };
+const described = { cases: [{ answers: () => ({}) }], examples: [example] };
+const names = InventoryService.methods.map(({ localName }) => localName);
+
+/** Surroundings that lack nothing, but for what is planted. */
+function around({ methods = {}, readme = (rows: string) => rows, tests = "importProducts" } = {}) {
+  const whole = Object.fromEntries(names.map((name) => [name, described]));
+  return {
+    folder: "services/inventory",
+    contracts: [{ file, service: InventoryService, methods: { ...whole, ...methods } }],
+    readme: readme(InventoryService.methods.map(({ name }) => `| \`${name}\` | route | who |`).join("\n")),
+    tests,
+  };
+}
+
+test("methods that have all they need lack nothing", () => {
+  expect(forgotten(InventoryService, around())).toEqual([]);
+});
+
+test.each([
+  ["a contract", { methods: { listProducts: undefined } }, `${file}: listProducts is missing`],
+  [
+    "a test",
+    { methods: { listProducts: { ...described, cases: [{}] } } },
+    `${file}: listProducts has no case that "answers", so no test sees it work`,
+  ],
+  [
+    "an example",
+    { methods: { listProducts: { ...described, examples: [] } } },
+    `${file}: listProducts has no example, which docs and /docs show`,
+  ],
+  [
+    "a row of the documentation",
+    { readme: (rows: string) => rows.replace(/^.*`ListProducts`.*\n/m, "") },
+    "services/inventory/README.md: the table of methods has no row | `ListProducts` | `GET /products` | who |",
+  ],
+  [
+    "a test, though it streams requests",
+    { tests: "" },
+    "services/inventory/src/rpc/: no *.test.ts in services/inventory/src names importProducts",
+  ],
+])("a method without %s is told, with the file and what is missing there", (_, planted, told) => {
+  expect(forgotten(InventoryService, around(planted as Parameters<typeof around>[0]))).toEqual([told]);
+});
+
+test("a method that is not on the public port needs no example", () => {
+  const methods = { decideOrders: { ...described, examples: [] } };
+  expect(forgotten(InventoryService, around({ methods }))).toEqual([]);
+});
+
+test("a service without a contract lacks one for each method", () => {
+  const lacking = forgotten(InventoryService, { ...around(), contracts: [] });
+  expect(lacking).toHaveLength(names.length - 1);
+  expect(lacking[0]).toContain(
+    "services/inventory/contract/: no file has the contract of shop.inventory.v1.InventoryService",
+  );
+});
