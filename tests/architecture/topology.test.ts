@@ -1,6 +1,17 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { consumedBy, consumerOf, ownerOf, processNames, serviceNames, services } from "@shop/topology";
+import { pathToFileURL } from "node:url";
+import type { DescMessage } from "@bufbuild/protobuf";
+import {
+  consumedBy,
+  consumerOf,
+  defaultPorts,
+  metricsOffset,
+  ownerOf,
+  processNames,
+  serviceNames,
+  services,
+} from "@shop/topology";
 import { allContracts, publishedBy, servedBy } from "@shop/topology/contracts";
 import { describe, expect, test } from "vitest";
 import * as hosted from "../../services/all-in-one/src/service.ts";
@@ -13,10 +24,19 @@ test("all-in-one hosts every service of the topology and the gateway, and nothin
 });
 
 test("no two processes share a port or a metrics port", () => {
-  const entries = serviceNames.map((name) => services[name]);
-  expect(new Set([8080, ...entries.map(({ port }) => port)]).size).toBe(processNames.length);
-  expect(new Set([3, ...entries.map(({ metricsOffset }) => metricsOffset)]).size).toBe(processNames.length);
+  expect(new Set(Object.values(defaultPorts)).size).toBe(processNames.length);
+  expect(new Set(processNames.map(metricsOffset)).size).toBe(processNames.length);
 });
+
+test("dead letters are shown with every message that any service declares", async () => {
+  const files = globSync("gen/src/shop/**/*_pb.ts", { cwd: repositoryRoot });
+  const generated = await Promise.all(files.map((file) => import(pathToFileURL(join(repositoryRoot, file)).href)));
+  const declared = generated.flatMap((module) => Object.values(module)).filter((value) => isMessage(value));
+  expect(declared.length).toBeGreaterThan(100);
+  for (const message of declared) expect(allContracts.getMessage(message.typeName), message.typeName).toBe(message);
+});
+
+const isMessage = (value: unknown): value is DescMessage => (value as DescMessage | undefined)?.kind === "message";
 
 test("every proto service and every event belongs to one service, which is the one that names it", () => {
   const events = ["shop.orders.v1.OrderPlaced", "shop.users.v1.UserDeleted", "shop.common.v1.AccessRevoked"].map(
@@ -43,6 +63,12 @@ describe.for(serviceNames)("%s", (name) => {
     );
     const publishes = publishedBy(name).some(({ file }) => file.proto.package === `shop.${name}.v1`);
     expect(emits).toBe(publishes ? `shop.${name}.v1` : undefined);
+  });
+
+  test("calls the services that the topology names, and users for the keys of access tokens", () => {
+    const called = new Set(module.neighbours({}).map((neighbour) => neighbour.name));
+    const keys = name === "users" ? [] : ["users"];
+    expect(called).toEqual(new Set([...keys, ...(services[name].calls ?? [])]));
   });
 
   test("consumes exactly the events that the topology lists, all of which exist", () => {

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { defaultPorts, serviceNames, services, urlVariable } from "@shop/topology";
 import { expect, test } from "vitest";
 import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
 import { ensureServiceKeys, keyOwners, rotateServiceKeys, serviceKeyFiles } from "./service-keys.ts";
@@ -24,30 +25,41 @@ const split = (env: NodeJS.ProcessEnv) => {
   return Object.fromEntries(environments) as Record<string, NodeJS.ProcessEnv>;
 };
 
-test("one process hosts all four ports by default, and each service has its own when split", () => {
-  const one = servicesOf(readSettings([], { USERS_PORT: "6000" }));
-  expect(one.map(({ name, ports }) => [name, ports])).toEqual([["all-in-one", [8080, 6000, 5001, 5002]]]);
-  const four = servicesOf(readSettings(["--split"], {}));
-  expect(four.map(({ name, ports }) => [name, ports])).toEqual([
-    ["users", [50053]],
-    ["inventory", [5001]],
-    ["orders", [5002]],
-    ["gateway", [8080]],
-  ]);
+test("one process hosts all ports by default, and each service has its own when split", () => {
+  const [one, ...others] = servicesOf(readSettings([], { USERS_PORT: "6000" }));
+  expect(others).toEqual([]);
+  expect(one).toMatchObject({ name: "all-in-one", ports: expect.arrayContaining([8080, 6000, 5001, 5002]) });
+  const many = servicesOf(readSettings(["--split"], {})).map(({ name, ports }) => [name, ports]);
+  expect(many).toHaveLength(one!.ports.length);
+  expect(many).toEqual(
+    expect.arrayContaining([
+      ["users", [50053]],
+      ["inventory", [5001]],
+      ["orders", [5002]],
+      ["gateway", [8080]],
+    ]),
+  );
 });
 
-test("split services tell their metrics on one port after the other, and none unless asked", () => {
+test("split services show their metrics on ports counted from METRICS_PORT, and none unless asked", () => {
   const portsOf = (args: string[], env: NodeJS.ProcessEnv) =>
-    servicesOf(readSettings(args, env)).map(({ environment }) => environment?.METRICS_PORT);
-  expect(portsOf(["--split"], { METRICS_PORT: "9100" })).toEqual(["9100", "9101", "9102", "9103"]);
-  expect(portsOf(["--split"], {})).toEqual([undefined, undefined, undefined, undefined]);
-  expect(portsOf([], { METRICS_PORT: "9100" })).toEqual([undefined]);
+    Object.fromEntries(
+      servicesOf(readSettings(args, env)).map(({ name, environment }) => [name, environment?.METRICS_PORT]),
+    );
+  const ports = portsOf(["--split"], { METRICS_PORT: "9100" });
+  expect(ports).toMatchObject({ users: "9100", inventory: "9101", orders: "9102", gateway: "9103" });
+  expect(new Set(Object.values(ports)).size).toBe(Object.keys(ports).length);
+  expect(new Set(Object.values(portsOf(["--split"], {})))).toEqual(new Set([undefined]));
+  expect(portsOf([], { METRICS_PORT: "9100" })).toEqual({ "all-in-one": undefined });
 });
 
 test("split services find each other on this machine, unless told where else", () => {
   const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
   const { publicFile, privateFile } = serviceKeyFiles(readSettings([], {}).dataDir);
+  const ports = Object.entries(defaultPorts).map(([variable, port]) => [variable, String(port)]);
+  const urls = serviceNames.map((name) => [urlVariable(name), `http://127.0.0.1:${services[name].port}`]);
   expect(split(env).orders).toEqual({
+    ...Object.fromEntries([...ports, ...urls]),
     SERVICE_KEY_FILES: privateFile("orders"),
     PUBLIC_KEYS_FILE: publicFile,
     NODE_COMPILE_CACHE: join(readSettings([], {}).dataDir, "compile-cache"),
@@ -88,9 +100,7 @@ test("a process inherits no secret: it gets its own, and only users can sign tok
   const having = (variable: string) => Object.keys(environments).filter((name) => variable in environments[name]!);
   expect(having("TOKEN_KEYS_SECRET")).toEqual(["users"]);
   expect(having("ADMIN_PASSWORD")).toEqual(["users"]);
-  expect(having("MONGODB_URI")).toEqual(["users", "inventory", "orders"]);
-  expect(having("REDIS_URL")).toEqual(["users", "inventory", "orders"]);
-  expect(having("NATS_URL")).toEqual(["users", "inventory", "orders"]);
+  for (const server of ["MONGODB_URI", "REDIS_URL", "NATS_URL"]) expect(having(server)).toEqual(serviceNames);
 });
 
 test("TOKEN_KEYS_SECRET is generated once, and only its owner can read it", () => {
