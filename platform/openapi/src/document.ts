@@ -16,7 +16,7 @@ export interface OpenApiOptions {
   readonly services: readonly DescService[];
   /** What the proto files say of an element, as Markdown; "" when they say nothing, and by default. */
   commentOf?(desc: Exclude<AnyDesc, DescFile>): string;
-  /** Every reason that a method may name; none by default. */
+  /** Every reason that a method may name. Without it refusals are described by their statuses alone. */
   readonly reasons?: ReadonlyMap<string, Reason>;
   /** By the full name of a method; none by default. */
   readonly examples?: ReadonlyMap<string, readonly Example[]>;
@@ -33,7 +33,7 @@ const httpMethods = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH",
  * @throws Error naming the method, for a rule that does not fit, a reason that nobody describes or an example of nothing
  */
 export function openApiDocument(options: OpenApiOptions): JsonObject {
-  const { services, commentOf = () => "", reasons = new Map<string, Reason>() } = options;
+  const { services, commentOf = () => "", reasons } = options;
   const schemas = new Schemas(commentOf);
   schemas.define("Status", statusSchema);
   const examples = new Map(options.examples ?? []);

@@ -31,7 +31,7 @@ export interface Example {
 /** What an operation is made from, besides its route. */
 export interface OperationContext {
   readonly schemas: Schemas;
-  readonly reasons: ReadonlyMap<string, Reason>;
+  readonly reasons: ReadonlyMap<string, Reason> | undefined;
   commentOf(method: DescMethod): string;
   examplesOf(method: DescMethod): readonly Example[];
 }
@@ -185,14 +185,16 @@ function responses(route: RestRoute, examples: readonly Example[], { reasons, sc
           description: description ?? "It is done.",
           content: { "application/json": { schema, ...namedExamples(answered, ({ answer }) => answer) } },
         };
-  const others = [...refusals(route, reasons)].map(([status, response]): [string, JsonObject] => {
-    const examples = namedExamples(refused(status), ({ answer }) => answer);
-    const { "application/json": json } = (response.content ?? {}) as { "application/json"?: JsonObject };
-    return [
-      String(status),
-      json ? { ...response, content: { "application/json": { ...json, ...examples } } } : response,
-    ];
-  });
+  const others = [...(reasons === undefined ? [] : refusals(route, reasons))].map(
+    ([status, response]): [string, JsonObject] => {
+      const examples = namedExamples(refused(status), ({ answer }) => answer);
+      const { "application/json": json } = (response.content ?? {}) as { "application/json"?: JsonObject };
+      return [
+        String(status),
+        json ? { ...response, content: { "application/json": { ...json, ...examples } } } : response,
+      ];
+    },
+  );
   if (!isTagged(route)) return { "200": ok, ...Object.fromEntries(others) };
   const known = { $ref: "#/components/responses/NotModified" };
   return { "200": { ...ok, headers: headersOfRead }, "304": known, ...Object.fromEntries(others) };

@@ -2,12 +2,16 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
-/** Loads the first TypeScript example of a package's README, which imports the package as its users do. */
-export async function readmeExample<Example>(packageName: string, sourceFolder: string): Promise<Example> {
+/** Loads the first TypeScript example of a package's README, which imports the package, whose entry this is, as its users do. */
+export async function readmeExample<Example>(
+  packageName: string,
+  sourceFolder: string,
+  entry = "./index.ts",
+): Promise<Example> {
   const readme = readFileSync(join(sourceFolder, "../README.md"), "utf8");
   const example = /```ts\n(.*?)```/s.exec(readme)![1]!;
   const file = join(sourceFolder, `readme-example-${process.pid}.ts`);
-  writeFileSync(file, example.replace(JSON.stringify(packageName), '"./index.ts"'));
+  writeFileSync(file, example.replace(JSON.stringify(packageName), JSON.stringify(entry)));
   onTestFinished(() => rmSync(file));
   return await import(file);
 }

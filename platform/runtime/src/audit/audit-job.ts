@@ -1,6 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock, Job, Lease, Logger } from "@shop/core";
-import { type Audit, type Finding, maxFindings } from "./audit.ts";
+import { type Audit, type Finding, maxFindings, restedPart } from "./audit.ts";
 import type { AuditReports } from "./audit-reports.ts";
 
 const maxLogged = 20;
@@ -8,8 +7,7 @@ const maxLogged = 20;
 const lookMs = 30_000;
 
 /**
- * Audits by the clock: once per interval over all replicas, by whoever holds the lease. It rests as long as it works, so that
- * live traffic has the database for itself half of the time at least. The report is kept, and logged as an error if anything broke.
+ * Audits by the clock: once per interval over all replicas, by whoever holds the lease. The report is kept, and logged as an error if anything broke.
  */
 export function auditJob<Place>(on: {
   readonly audit: Audit<Place>;
@@ -31,15 +29,13 @@ export function auditJob<Place>(on: {
     const findings: Finding[] = [];
     let place: Place | undefined;
     do {
-      const startedAt = performance.now();
-      const part = await audit.part(place);
+      const part = await restedPart(audit, place, signal);
       for (const finding of part.findings) {
         counts[finding.invariant] = (counts[finding.invariant] ?? 0) + 1;
         if (findings.length < maxFindings) findings.push(finding);
       }
       for (const [what, count] of Object.entries(part.checked)) checked[what] = (checked[what] ?? 0) + count;
       place = part.next;
-      await delay(performance.now() - startedAt, undefined, { signal }).catch(() => {});
       // Somebody else audits, or this process stops: then nothing is reported.
       if (signal.aborted || !(await lease.acquire())) return;
     } while (place !== undefined);
