@@ -22,8 +22,8 @@ const taken = ["all-in-one", "topology", "starter", "common", ...processNames];
 
 /** Reads the name of a new service, and chooses its ports. @throws Error that says why a name can't be used */
 export function readNewService(name: string): NewService {
-  // One word: it is a part of variables, of a proto package, of identifiers and of the names of consumers.
-  if (!/^[a-z]{3,20}s$/.test(name)) {
+  // One word: it is a part of variables, of a proto package, of identifiers and of the names of consumers. Short enough for one line.
+  if (!/^[a-z]{3,14}s$/.test(name)) {
     throw new Error(`"${name}" is not one word of small letters in the plural, such as wishlists`);
   }
   if (taken.includes(name)) throw new Error(`${name} is the name of another part of the shop`);

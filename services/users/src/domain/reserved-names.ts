@@ -3,7 +3,7 @@ const reserved = [
   ...["admin", "admins", "administrator", "administrators", "administration", "root", "superuser", "sysadmin", "sysop"],
   ...["owner", "operator", "moderator", "moderators", "mod", "mods", "staff", "team", "official", "system", "service"],
   ...["support", "help", "helpdesk", "info", "contact", "security", "abuse", "postmaster", "webmaster", "hostmaster"],
-  ...["noreply", "mailer-daemon", "shop", "store", "billing", "payments", "orders", "inventory", "users", "gateway"],
+  ...["noreply", "mailer-daemon", "shop", "store", "billing", "payments"],
   ...["anonymous", "nobody", "guest", "null", "undefined", "everyone", "platform"],
 ];
 
@@ -38,7 +38,7 @@ const skeletons = new Set(reserved.map(skeletonOf));
  * account's id. Beside a word of another kind (jack.root, the-shopper) a name is taken for a person's. Usernames are ASCII, so letters of
  * other scripts need no look.
  *
- * @param others names besides the well-known ones, such as that of the first administrator
+ * @param others names besides the well-known ones, such as those of the services and of the first administrator
  */
 export function isReservedName(username: string, others: readonly string[]): boolean {
   if (userId.test(username)) return true;

@@ -3,6 +3,7 @@ import { type Clock, DomainError, invalidFields, newId } from "@shop/core";
 import type { RegisterRequest, UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { clientAddressOf } from "@shop/http-port";
 import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
+import { processNames } from "@shop/topology";
 import type { Passwords } from "../adapters/crypto/passwords.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { checkNewPassword } from "../application/password-rules.ts";
@@ -42,7 +43,7 @@ export function register(on: {
 
   async function make(request: RegisterRequest, context: HandlerContext): Promise<string> {
     await on.limits.countClient(context);
-    if (isReservedName(request.username, [on.adminUsername])) {
+    if (isReservedName(request.username, [on.adminUsername, ...processNames])) {
       const description = "is a name of the shop's own, or looks like one: choose another";
       throw invalidFields([{ field: "username", description }]);
     }
