@@ -5,7 +5,18 @@ import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
 const names = [
   ...["start", "dev", "generate", "check", "lint", "fix", "typecheck", "test", "test:unit", "test:e2e", "bench"],
-  ...["seed", "import", "admin", "service-keys", "new-service", "test:packages", "test:stubs", "pack", "set-version"],
+  ...[
+    "seed",
+    "import",
+    "admin",
+    "service-keys",
+    "new-method",
+    "new-service",
+    "test:packages",
+    "test:stubs",
+    "pack",
+    "set-version",
+  ],
 ];
 
 function scriptsOf(manifest: string): string[] {

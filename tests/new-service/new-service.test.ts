@@ -33,14 +33,26 @@ function passed(...args: readonly string[]): string[] {
   return results.filter(({ status }) => status === "passed").map(({ fullName }) => fullName);
 }
 
+/** The files that differ from the last commit, as git lists them. */
+function changes(): string[] {
+  return run("git", "status", "--porcelain", "--untracked-files=normal").trimEnd().split("\n");
+}
+
+/** What changed by the service and a method of it, and by a method of a service that was there. */
+let byService: string[];
+let byMethod: string[];
+
 beforeAll(() => {
   copy = copyRepository();
   run("npm", "run", "new-service", name);
+  run("npm", "run", "new-method", "--", name, "CountWishlists", "GET", "/wishlists:count", "anybody");
+  byService = changes();
+  run("npm", "run", "new-method", "--", "inventory", "CountProducts", "GET", "/products:count", "admins");
+  byMethod = changes().filter((change) => !byService.includes(change));
 });
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
 test("a new service is its own folder, its proto, what is generated, and a line in topology and in all-in-one", () => {
-  const changed = run("git", "status", "--porcelain", "--untracked-files=normal").trimEnd().split("\n");
   const generated = [
     ...[".env.example", "Dockerfile", "README.md", "compose.yaml"],
     ...["docs/api.md", "docs/architecture.md", "docs/configuration.md"],
@@ -48,7 +60,7 @@ test("a new service is its own folder, its proto, what is generated, and a line 
   ];
   const byHand = ["services/all-in-one/src/service.ts", "services/topology/src/topology.ts"];
   const added = [`gen/src/shop/${name}/`, `proto/shop/${name}/`, `services/${name}/`];
-  expect(changed.toSorted()).toEqual(
+  expect(byService.toSorted()).toEqual(
     [...[...generated, ...byHand].map((file) => ` M ${file}`), ...added.map((folder) => `?? ${folder}`)].toSorted(),
   );
   const lines = run("git", "diff", "--numstat", "--", ...byHand)
@@ -57,19 +69,40 @@ test("a new service is its own folder, its proto, what is generated, and a line 
   expect(lines).toEqual(byHand.map((file) => `1\t0\t${file}`));
 });
 
-test("npm run check is green with it", () => {
+test("a new method of a service is six files, and what is generated", () => {
+  const byHand = [
+    " M proto/shop/inventory/v1/inventory_service.proto",
+    " M services/inventory/README.md",
+    " M services/inventory/contract/inventory.ts",
+    " M services/inventory/src/service.ts",
+    "?? services/inventory/src/rpc/count-products.test.ts",
+    "?? services/inventory/src/rpc/count-products.ts",
+  ];
+  const generated = [" M gen/src/shop/inventory/v1/inventory_service_pb.ts"];
+  expect(byMethod.toSorted()).toEqual([...generated, ...byHand].toSorted());
+});
+
+test("npm run check is green with them", () => {
   run("npm", "run", "check");
 });
 
-test("its own tests, and those that compare services, contracts and documents, are green", () => {
-  expect(passed("--project=unit", "--project=integration", `services/${name}`)).toHaveLength(4);
+test("their own tests, and those that compare services, contracts and documents, are green", () => {
+  expect(passed("--project=unit", "--project=integration", `services/${name}`)).toHaveLength(5);
+  expect(passed("--project=unit", "services/inventory/src/rpc/count-products")).toHaveLength(1);
   const compared = passed("--project=architecture", "topology", "contracts", "environment");
   expect(compared).toContainEqual(expect.stringMatching(/WishlistService.+ declares who may call it$/));
 });
 
-test.each(["e2e-all-in-one", "e2e-split"])("it answers in every protocol through the gateway of %s", (project) => {
+test.each(["e2e-all-in-one", "e2e-split"])("they answer in every protocol through the gateway of %s", (project) => {
   const file = "tests/e2e/every-method-every-protocol.e2e.test.ts";
-  const ran = passed(`--project=${project}`, file, "--testNamePattern=WishlistService");
-  const answered = ran.map((title) => /^on the public port with (.+) WishlistService.+ creates one/.exec(title)?.[1]);
-  expect(new Set(answered.filter(Boolean))).toEqual(new Set(Object.keys(protocols)));
+  const ran = passed(`--project=${project}`, file, "--testNamePattern=WishlistService|CountProducts");
+  for (const answer of [
+    "WishlistService.+ creates one",
+    "/CountWishlists as nobody answers",
+    "/CountProducts as admin answers",
+  ]) {
+    const title = new RegExp(`^on the public port with (.+?) \\S*${answer}`);
+    const answered = ran.map((test) => title.exec(test)?.[1]).filter(Boolean);
+    expect(new Set(answered), answer).toEqual(new Set(Object.keys(protocols)));
+  }
 });

@@ -1,0 +1,164 @@
+/** A unary method that is to be added, as its files spell it. */
+export interface NewMethod {
+  /** The folder of the service: `inventory`. */
+  readonly folder: string;
+  /** The proto service: `InventoryService`, with its package and the module of its generated code. */
+  readonly service: string;
+  readonly package: string;
+  readonly module: string;
+  /** `CountProducts` */
+  readonly name: string;
+  readonly verb: "GET" | "POST";
+  /** `/products/{product_id}:count` */
+  readonly path: string;
+  readonly callers: Callers;
+}
+
+export type Callers = "anybody" | "accounts" | "admins";
+
+/** What each file calls those who may call. */
+const words: Readonly<Record<Callers, { readonly access: string; readonly row: string; readonly as: string }>> = {
+  anybody: { access: "ACCESS_PUBLIC", row: "anybody", as: "nobody" },
+  accounts: { access: "ACCESS_AUTHENTICATED", row: "the signed-in user", as: "customer" },
+  admins: { access: "ACCESS_ADMIN", row: "an administrator", as: "admin" },
+};
+const exampleCaller: Readonly<Record<Callers, string | undefined>> = {
+  anybody: undefined,
+  accounts: "shopper",
+  admins: "admin",
+};
+
+/** The name of the function: `countProducts`. */
+export function functionName({ name }: NewMethod): string {
+  return name[0]!.toLowerCase() + name.slice(1);
+}
+
+/** The name of its file, without extension: `count-products`. */
+export function fileName({ name }: NewMethod): string {
+  return name.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, "-").toLowerCase();
+}
+
+function variablesOf({ path }: NewMethod): readonly string[] {
+  return [...path.matchAll(/\{([a-z_]+)\}/g)].map(([, variable]) => variable!);
+}
+
+/** The proto file with the method at the end of its service, and its messages at the end of the file. */
+export function addToProto(proto: string, method: NewMethod): string {
+  const { service, name, verb, path, callers } = method;
+  const reads = verb === "GET" ? "    option idempotency_level = NO_SIDE_EFFECTS;\n" : "";
+  const rule = verb === "GET" ? `{get: "${path}"}` : `{\n      post: "${path}"\n      body: "*"\n    }`;
+  const rpc = `
+  // ${name}: say what it does, what refuses it, and whether it is safe to repeat.
+  rpc ${name}(${name}Request) returns (${name}Response) {
+    option (shop.common.v1.access) = ${words[callers].access};
+${reads}    option (google.api.http) = ${rule};
+  }
+`;
+  const fields = variablesOf(method).map(
+    (variable, index) => `  // Of what is meant.
+  string ${variable} = ${index + 1} [
+    (buf.validate.field).string.pattern = "^[\\\\x21-\\\\x7e]{1,64}$",
+    (shop.common.v1.pattern_message) = "must be 1 to 64 visible characters of ASCII"
+  ];
+`,
+  );
+  const request = fields.length === 0 ? "{}" : `{\n${fields.join("\n")}}`;
+  const messages = `
+// The request of ${name}.
+message ${name}Request ${request}
+
+// The answer of ${name}.
+message ${name}Response {}
+`;
+  const end = proto.indexOf("\n}\n", proto.indexOf(`service ${service} {`)) + 1;
+  return `${proto.slice(0, end)}${rpc}${proto.slice(end)}${messages}`;
+}
+
+/** The contract with what is promised of the method: that it answers. `step` is where its example stands in the story of all. */
+export function addToContract(contract: string, method: NewMethod, step: number): string {
+  const { verb, path, callers } = method;
+  const variables = variablesOf(method);
+  const given = variables.map((variable) => `${camelCase(variable)}: "any"`).join(", ");
+  const named = variables.map((variable) => `${variable}: "any"`).join(", ");
+  const invalid = variables
+    .slice(0, 1)
+    .map((variable) => `${camelCase(variable)}: "x".repeat(65)`)
+    .join();
+  const rest = verb === "GET" ? "query" : "body";
+  const taken = variables.length === 0 ? rest : `{ ${variables.join(", ")}, ...${rest} }`;
+  const template = variables.length === 0 ? `"${path}"` : `\`${path.replaceAll("{", "${")}\``;
+  const as = exampleCaller[callers] === undefined ? "" : `as: "${exampleCaller[callers]}", `;
+  const entry = `    ${functionName(method)}: {
+      callers: "${callers}",
+      rest: (${taken}) => ({ verb: "${verb}", path: ${template}, ${rest} }),
+      invalid: { ${invalid} },
+      cases: [{ as: "${words[callers].as}", says: "answers", request: () => ({ ${given} }), answers: () => ({}) }],
+      examples: [{ step: ${step}, name: "answers", summary: "Say what is asked for", ${as}request: { ${named} }, answer: {} }],
+    },
+`;
+  return insertBefore(contract, /^ {2}\},\n\};$/m, entry);
+}
+
+/** The service's composition root, with the method in what is implemented. */
+export function addToService(root: string, method: NewMethod): string {
+  const name = functionName(method);
+  const registered = new RegExp(`(?<=\\.service\\(${method.service}, \\{\\n)`);
+  const imported = insertBefore(
+    root,
+    /^import .* from "\.\/rpc\//m,
+    `import { ${name} } from "./rpc/${fileName(method)}.ts";\n`,
+  );
+  return insertBefore(imported, registered, `${name}: ${name}(),\n`);
+}
+
+/** The README of the service, with the method below the last one of its table. */
+export function addToReadme(readme: string, method: NewMethod): string {
+  const { service, name, verb, path, callers } = method;
+  const rows = [...readme.matchAll(/^\| method \| REST \| who \|\n(?:\|.*\n)+/gm)][0]?.[0];
+  if (rows === undefined) throw new Error(`services/${method.folder}/README.md has no table "| method | REST | who |"`);
+  const prefix = rows.includes(`\`${service}.`) ? `${service}.` : "";
+  return readme.replace(rows, `${rows}| \`${prefix}${name}\` | \`${verb} ${path}\` | ${words[callers].row} |\n`);
+}
+
+/** The file of the method. */
+export function implementation(method: NewMethod): string {
+  const { package: proto, service, module, name } = method;
+  return `import type { MethodImpl } from "@connectrpc/connect";
+import type { ${service} } from "@shop/gen/${module}";
+
+/** ${name} of ${proto}: say what it does, which errors it has, and whether a retry is safe. */
+export function ${functionName(method)}(): MethodImpl<typeof ${service}.method.${functionName(method)}> {
+  return async () => ({});
+}
+`;
+}
+
+/** Its test, beside it. */
+export function implementationTest(method: NewMethod): string {
+  const { module, name } = method;
+  const given = variablesOf(method)
+    .map((variable) => `${camelCase(variable)}: "any"`)
+    .join(", ");
+  const message = given === "" ? "" : `, { ${given} }`;
+  return `import { create } from "@bufbuild/protobuf";
+import { ${name}RequestSchema } from "@shop/gen/${module}";
+import { contextOf } from "@shop/runtime/testing";
+import { expect, test } from "vitest";
+import { ${functionName(method)} } from "./${fileName(method)}.ts";
+
+test("${name} answers", async () => {
+  const request = create(${name}RequestSchema${message});
+  expect(await ${functionName(method)}()(request, contextOf({ kind: "anonymous" }))).toEqual({});
+});
+`;
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function insertBefore(text: string, place: RegExp, addition: string): string {
+  const index = text.search(place);
+  if (index === -1) throw new Error(`nothing there looks like ${place}`);
+  return text.slice(0, index) + addition + text.slice(index);
+}
