@@ -3,9 +3,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { expect } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
-import type { Instructions } from "./crash-points.ts";
-import type { CrashShop, ServiceName } from "./crash-shop.ts";
+import type { CrashShop, MortalName, ServiceName } from "./crash-shop.ts";
 import { eventsOfOrders } from "./observe.ts";
+import type { Instructions } from "./step-proxy.ts";
 
 /** What there is of each of the two products that a flow has for itself. */
 const stocked = 5;
@@ -13,7 +13,7 @@ const stocked = 5;
 /** A way through one service, taken step by step. */
 export interface Flow {
   readonly name: string;
-  readonly service: ServiceName;
+  readonly service: MortalName;
   /** Steps without which it would not be this flow; proves that the recording sees what there is to see. */
   readonly has: readonly string[];
   /** Steps that the service takes meanwhile, and that belong to another flow. */
@@ -223,7 +223,7 @@ async function stocking(shop: CrashShop): Promise<Journey> {
 /** Two orders whose events orders died with. */
 async function leavingOrders(shop: CrashShop): Promise<Journey> {
   const { name, place } = await twoProducts(shop, 1);
-  await shop.instruct("orders", { hold: "publish" });
+  shop.instruct("orders", { hold: "publish" });
   for (const n of [0, 1]) await place(n);
   await leaveBehind(shop, "orders");
   return {
@@ -246,7 +246,7 @@ async function leavingOrders(shop: CrashShop): Promise<Journey> {
 /** An entry that inventory died with before its product knew of it. */
 async function leavingEntries(shop: CrashShop): Promise<Journey> {
   const { name, adjust } = await twoProducts(shop);
-  await shop.instruct("inventory", { hold: "update products" });
+  shop.instruct("inventory", { hold: "update products" });
   // One: what a process appends takes turns, so a second adjustment waits for the first.
   const unanswered = adjust(0).catch(() => {});
   await untilMoved(shop, name, received.length + 1);
@@ -289,7 +289,7 @@ async function placingTogether(shop: CrashShop): Promise<Journey> {
 /** Two products, and an order of which the stock has not heard: it lies in the outbox still. */
 async function unheard(shop: CrashShop) {
   const { name, place } = await twoProducts(shop);
-  await shop.instruct("orders", { hold: "publish OrderPlaced" });
+  shop.instruct("orders", { hold: "publish OrderPlaced" });
   return { name, orderId: await place() };
 }
 
@@ -337,7 +337,7 @@ async function placedTooLate(shop: CrashShop): Promise<Journey> {
       if (isTold) return;
       await untilMoved(shop, name, received.length + 1);
       await leaveBehind(shop, "orders");
-      await shop.start("orders");
+      shop.start("orders");
       isTold = true;
     },
     outcome: calledOff,
@@ -384,7 +384,7 @@ async function leavingUndecided(shop: CrashShop): Promise<Journey> {
 /** An order that is confirmed, and whose event orders died with. */
 async function leavingDecided(shop: CrashShop): Promise<Journey> {
   const { name, place } = await twoProducts(shop);
-  await shop.instruct("orders", { hold: "publish OrderConfirmed" });
+  shop.instruct("orders", { hold: "publish OrderConfirmed" });
   await place();
   await eventually(async () => {
     const { orders, onTheirWay } = await observe(shop, name, { asPublic: false });

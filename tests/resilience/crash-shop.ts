@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
@@ -18,7 +18,7 @@ import { shopAccounts } from "@shop/tools/shop-accounts";
 import { MongoClient } from "mongodb";
 import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
-import type { Instructions, Step } from "./crash-points.ts";
+import { type Instructions, openStepProxy, type Step } from "./step-proxy.ts";
 
 const root = join(import.meta.dirname, "../..");
 const mortals = ["inventory", "orders"] as const;
@@ -31,6 +31,8 @@ const callTimeoutMs = 10_000;
 const renewAfterMs = 5 * 60_000;
 
 export type ServiceName = (typeof names)[number];
+/** Services that die when and where they are told to. */
+export type MortalName = (typeof mortals)[number];
 
 /** A shop of its own, on servers of its own, whose services die when and where they are told to. */
 export interface CrashShop {
@@ -42,19 +44,17 @@ export interface CrashShop {
   readonly mongo: MongoClient;
   readonly nats: NatsConnection;
   readonly jetstream: JetStreamManager;
-  /** Tells a service what to do from its next step on. */
-  instruct(service: ServiceName, instructions: Instructions): Promise<void>;
-  /** The steps that it took since it was told to log them. */
-  stepsOf(service: ServiceName): readonly Step[];
-  /** Where a service's steps are logged. */
-  logOf(service: ServiceName): string;
-  /** Resolves true when a service has died by its own hand, false when it has not within 20 s. */
+  /** Says what becomes of the steps of a service from the next one on. */
+  instruct(service: MortalName, instructions: Instructions): void;
+  /** The steps that it took since then. */
+  stepsOf(service: MortalName): readonly Step[];
+  /** Resolves true when a service was killed, false when it was not within 20 s. */
   hasDied(service: ServiceName): Promise<boolean>;
   kill(service: ServiceName): Promise<void>;
   /** Has every service run, ready and as it should, whatever was done to it before. */
   recover(): Promise<void>;
   /** Starts a service that died. It may not be ready yet. */
-  start(service: ServiceName, instructions?: Instructions): Promise<void>;
+  start(service: MortalName, instructions?: Instructions): void;
   stop(): Promise<void>;
 }
 
@@ -89,18 +89,32 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   const running = new Map<ServiceName, ChildProcess>();
   /** Processes that have loaded their service and wait for their turn. */
   const spares = new Map<ServiceName, ChildProcess>();
-  const logOf = (service: ServiceName) => join(dataDir, `${service}.steps`);
+  const portIn = (url: string) => Number(new URL(url).port);
+  const serverPorts = { mongodb: portIn(servers.mongodbUri), nats: portIn(servers.natsUrl) };
+  const proxies = { inventory: await openStepProxy(serverPorts), orders: await openStepProxy(serverPorts) };
+
+  /** Those that die reach their servers through their proxy. */
+  function environmentOf(service: ServiceName): Readonly<Record<string, string>> {
+    const direct = { ...servers.environmentOf(service) };
+    if (!isMortal(service)) return direct;
+    const { mongodbPort, natsPort } = proxies[service];
+    return {
+      ...direct,
+      MONGODB_URI: direct.MONGODB_URI.replace(/@.*$/, `@127.0.0.1:${mongodbPort}/?directConnection=true`),
+      NATS_URL: direct.NATS_URL.replace(/@.*$/, `@127.0.0.1:${natsPort}`),
+    };
+  }
 
   function spawnIdle(service: ServiceName): ChildProcess {
     const output = openSync(join(dataDir, "logs", `${service}.log`), "a");
     const child = spawn(
       process.execPath,
-      ["--import", join(import.meta.dirname, "crash-points.ts"), join(root, `services/${service}/src/main.ts`)],
+      ["--import", join(import.meta.dirname, "await-start.ts"), join(root, `services/${service}/src/main.ts`)],
       {
         cwd: root,
         env: {
           ...environment,
-          ...servers.environmentOf(service),
+          ...environmentOf(service),
           SERVICE_KEY_FILES: keys.privateFile(service),
         },
         stdio: ["ignore", output, output, "ipc"],
@@ -110,18 +124,15 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     return child;
   }
 
-  async function start(service: ServiceName, instructions: Instructions = {}): Promise<void> {
+  function start(service: ServiceName, instructions: Instructions = {}): void {
     const child = spares.get(service) ?? spawnIdle(service);
     running.set(service, child);
-    await tell(child, service, instructions);
+    if (isMortal(service)) {
+      proxies[service].follow(child);
+      proxies[service].instruct(instructions);
+    }
+    child.send("start");
     if (spares.delete(service)) spares.set(service, spawnIdle(service));
-  }
-
-  async function tell(child: ChildProcess, service: ServiceName, instructions: Instructions): Promise<void> {
-    rmSync(logOf(service), { force: true });
-    const understood = once(child, "message");
-    child.send(instructions);
-    await understood;
   }
 
   async function ended(child: ChildProcess): Promise<void> {
@@ -141,12 +152,12 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   async function stop(): Promise<void> {
     for (const spare of spares.values()) spare.kill("SIGKILL");
     await Promise.all(names.map(kill));
-    await Promise.all([mongo.close(), nats.close()]);
+    await Promise.all([mongo.close(), nats.close(), ...Object.values(proxies).map((proxy) => proxy.close())]);
     await servers.stop();
   }
 
   try {
-    await Promise.all(names.map((name) => start(name)));
+    for (const name of names) start(name);
     const { orders, inventory } = visit(urlOf, createSignIn(urlOf, username, password));
     const ready = async () => void (await Promise.all([orders.getOrdersByUser({}), inventory.listProducts({})]));
     await eventually(ready, startingMs);
@@ -159,15 +170,8 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
       mongo,
       nats,
       jetstream: await jetstreamManager(nats),
-      instruct: (service, instructions) => tell(running.get(service)!, service, instructions),
-      logOf,
-      stepsOf: (service) =>
-        existsSync(logOf(service))
-          ? readFileSync(logOf(service), "utf8")
-              .trimEnd()
-              .split("\n")
-              .map((line) => JSON.parse(line) as Step)
-          : [],
+      instruct: (service, instructions) => proxies[service].instruct(instructions),
+      stepsOf: (service) => proxies[service].steps(),
       async hasDied(service) {
         const child = running.get(service)!;
         const tooLate = new Promise<false>((resolve) => setTimeout(() => resolve(false), dyingMs));
@@ -176,8 +180,8 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
       kill,
       async recover() {
         for (const name of mortals) {
-          const child = running.get(name)!;
-          await (isDead(child) ? start(name) : tell(child, name, {}));
+          if (isDead(running.get(name)!)) start(name);
+          else proxies[name].instruct({});
         }
         await eventually(ready, startingMs);
       },
@@ -188,6 +192,10 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     await stop();
     throw error;
   }
+}
+
+function isMortal(service: ServiceName): service is MortalName {
+  return mortals.some((name) => name === service);
 }
 
 function isDead(child: ChildProcess): boolean {

@@ -51,7 +51,7 @@ export function noisyBus(random: Random, noise: Noise): Filter {
 const newline = Buffer.from("\r\n");
 
 /** Cuts a stream of bytes into whole protocol messages. */
-function framesOf(take: (frame: Buffer) => void): (bytes: Buffer) => void {
+export function framesOf(take: (frame: Buffer) => void): (bytes: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
   return (bytes) => {
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
