@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { goProgram } from "@shop/tools/infra";
 import { afterAll, expect, test } from "vitest";
 
+// Takes about a minute for each of the three: 2,718 cases, some of which wait for a deadline to pass.
+
 /** Pinned, with the contract in proto/: another version asks other questions. */
 const program = "connectrpc.com/conformance/cmd/connectconformance@v1.0.7";
 /** All that config.yaml asks for: fewer would mean that something is no longer asked. */

@@ -39,6 +39,8 @@ export function compileNotes(file: string): DescService {
 
 export interface ForeignService {
   readonly port: number;
+  /** How many calls of GetNote have come. */
+  asked(): number;
   /** How many of its streams their callers have left. */
   left(): number;
   stop(): void;
@@ -46,8 +48,10 @@ export interface ForeignService {
 
 /** A native gRPC server, by authors that know neither Connect nor REST. */
 export async function startForeignService(service: DescService): Promise<ForeignService> {
+  let asked = 0;
   let left = 0;
   const getNote: handleUnaryCall<JsonObject, JsonObject> = (call, answer) => {
+    asked++;
     const trailers = new Metadata();
     trailers.set("x-note-trailer", "told last");
     const head = new Metadata();
@@ -87,7 +91,7 @@ export async function startForeignService(service: DescService): Promise<Foreign
       error === null ? resolve(bound) : reject(error),
     ),
   );
-  return { port, left: () => left, stop: () => server.forceShutdown() };
+  return { port, asked: () => asked, left: () => left, stop: () => server.forceShutdown() };
 }
 
 function missing(name: string) {

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import {
   type DescMethod,
   type DescMethodStreaming,
@@ -247,9 +246,10 @@ describe("the program", () => {
     const open = createGrpcTransport({ baseUrl: draining.url });
     const input = fromJson(method.getNote.input, { name: "notes/slow" });
     const before = service.left();
+    const askedBefore = service.asked();
     const running = open.unary(method.getNote as DescMethodUnary, undefined, 1_500, undefined, input);
     const outcome = running.catch((thrown) => ConnectError.from(thrown).code);
-    await delay(500);
+    await vi.waitFor(() => expect(service.asked()).toBe(askedBefore + 1), { timeout: 5_000 });
     draining.process.kill("SIGTERM");
     await vi.waitFor(() => expect(draining.output()).toContain("draining"), { timeout: 5_000 });
     await expect(fetch(`${draining.url}/healthz`)).rejects.toThrow();

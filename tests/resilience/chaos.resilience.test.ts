@@ -4,6 +4,9 @@ import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { convergeWithinMs, describeRun, type RunResult, runChaos } from "./run.ts";
 
+// Takes two minutes: the faults go on for 75 s, or not every victim would be hit twice, and the twelve processes before them and the
+// settling after them take the rest.
+//
 // Every run of the suite has the same schedule; `npm run bench -- chaos` runs others, longer.
 const seed = 20_261;
 const faultSeconds = 75;

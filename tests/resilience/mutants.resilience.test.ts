@@ -5,6 +5,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { circumstances, mutants, plant } from "./mutants.ts";
 import { describeRun, runChaos } from "./run.ts";
 
+// Takes a minute for each: a cluster and a split shop of its own, 15 to 25 s of faults, and until the buyers have settled every doubt.
+//
 // One for each thing that may be lost: the claim on a request, the majority, an error. `npm run bench -- mutants` runs all, and
 // the product without a mistake under the same circumstances.
 const chosen = [

@@ -519,12 +519,14 @@ test("an upstream that takes a request and never answers is `unavailable` after 
 });
 
 const impatient = { callerMs: undefined, mostMs: 300 };
+/** What else would end such a call is too late for a test. */
+const patient = { answerTimeoutMs: 600_000 };
 
 test.each(versions)(
   "on %s, a unary call to an upstream that hangs ends in time, and is not sent again",
   async (version) => {
     const asked = vi.fn();
-    const { send } = await gatewayTo(asked, {}, { isUnary: true, waitLimits: impatient });
+    const { send } = await gatewayTo(asked, patient, { isUnary: true, waitLimits: impatient });
     const answers = await Promise.all([
       send(version, { headers: { "content-type": "application/json" } }),
       send(version, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }),
@@ -535,13 +537,15 @@ test.each(versions)(
 );
 
 test.each(versions)("on %s, a unary call whose answer stops halfway ends in time", async (version) => {
-  const short = await gatewayTo((_, response) => response.write("{"), {}, { isUnary: true, waitLimits: impatient });
+  const short = await gatewayTo((_, response) => response.write("{"), patient, {
+    isUnary: true,
+    waitLimits: impatient,
+  });
   expect(await short.send(version, { headers: { "content-type": "application/json" } })).toMatchObject(unanswered);
-  const long = await gatewayTo(
-    (_, response) => response.write("a".repeat(200_000)),
-    {},
-    { isUnary: true, waitLimits: impatient },
-  );
+  const long = await gatewayTo((_, response) => response.write("a".repeat(200_000)), patient, {
+    isUnary: true,
+    waitLimits: impatient,
+  });
   await expect(long.send(version, {})).rejects.toThrow();
 });
 
@@ -579,11 +583,10 @@ test.each(versions)("on %s, a unary call with a long request is as slow as its c
 test.each(versions)(
   "on %s, a unary call to an upstream that takes no more of its request ends in time",
   async (version) => {
-    const { ask } = await gatewayTo(
-      (request) => void request.pause(),
-      {},
-      { isUnary: true, waitLimits: { callerMs: undefined, mostMs: 500 } },
-    );
+    const { ask } = await gatewayTo((request) => void request.pause(), patient, {
+      isUnary: true,
+      waitLimits: { callerMs: undefined, mostMs: 500 },
+    });
     const call = ask(version);
     const writing = setInterval(() => call.write("a".repeat(1_000_000)), 20);
     cleanUp.push(() => clearInterval(writing));

@@ -3,8 +3,11 @@ import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { afterEach, expect, test, vi } from "vitest";
 import { createLazyContext } from "../fast-path/lazy-context.ts";
-import { callerTimeoutMs, deadlineInterceptor } from "./deadlines.ts";
-import { errorsInterceptor } from "./errors.ts";
+
+// Calls share a timer: here it is to be of the clock that a test stops, not of one that another file's calls have started.
+vi.resetModules();
+const { callerTimeoutMs, deadlineInterceptor } = await import("./deadlines.ts");
+const { errorsInterceptor } = await import("./errors.ts");
 
 afterEach(() => {
   vi.useRealTimers();
