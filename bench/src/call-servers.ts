@@ -67,7 +67,7 @@ export async function servePlatform(): Promise<void> {
     leanCalls,
     authorize,
     ...(upstream !== undefined && {
-      forwarding: forwardTo({ neighbours: [{ name: "inventory", service: InventoryService, urls: [upstream] }] }),
+      forwarding: forwardTo({ upstreams: [{ name: "inventory", service: InventoryService, urls: [upstream] }] }),
     }),
     reflection: false,
     log,

@@ -20,8 +20,8 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     port: config.LISTEN_PORT,
     services,
     forwarding: forwardTo({
-      neighbours: services.map((service) => ({ name: "upstream", service, urls: [url] })),
-      areForeign: true,
+      upstreams: services.map((service) => ({ name: "upstream", service, urls: [url] })),
+      areOfOtherVendors: true,
     }),
     hosted: () => undefined,
     authorize: async () => ({ kind: "anonymous" }),

@@ -15,5 +15,5 @@ export const gateway = defineModule({
   connectionLimits: (config) => ({ total: config.CONNECTIONS_AT_ONCE, perAddress: config.CONNECTIONS_PER_ADDRESS }),
   openApi: (config) => (config.API_DOCS ? new URL(import.meta.resolve("@shop/gen/openapi.json")) : undefined),
   port: (config) => config.GATEWAY_PORT,
-  neighbours: (config) => locate(config, ...allServices),
+  upstreams: (config) => locate(config, ...allServices),
 });

@@ -66,7 +66,7 @@ describe.for(serviceNames)("%s", (name) => {
   });
 
   test("calls the services that the topology names, and users for the keys of access tokens", () => {
-    const called = new Set(module.neighbours({}).map((neighbour) => neighbour.name));
+    const called = new Set(module.upstreams({}).map((neighbour) => neighbour.name));
     const keys = name === "users" ? [] : ["users"];
     expect(called).toEqual(new Set([...keys, ...(services[name].calls ?? [])]));
   });

@@ -7,11 +7,11 @@ const memoryBytes: GaugeDefinition = {
 };
 
 /** What the cache of this process holds; not known while it does not hear what changes, for then it gives hardly any of it. */
-export function cacheGauges(cache: { isHearing(): boolean; memoryBytes(): number }): GaugeSource {
+export function cacheGauges(cache: { isSubscribed(): boolean; memoryBytes(): number }): GaugeSource {
   return {
     dependency: "redis",
     async read() {
-      if (!cache.isHearing()) throw new Error("this process does not hear what changes");
+      if (!cache.isSubscribed()) throw new Error("this process does not hear what changes");
       return [{ gauge: memoryBytes, labels: {}, value: cache.memoryBytes() }];
     },
   };

@@ -71,7 +71,7 @@ async function openReplica(
     staleMs: 0,
     ...of,
   });
-  if (!deaf) await vi.waitUntil(() => cache.isHearing() && redis.isReady, { timeout: 10_000, interval: 5 });
+  if (!deaf) await vi.waitUntil(() => cache.isSubscribed() && redis.isReady, { timeout: 10_000, interval: 5 });
   return {
     redis,
     cache,
@@ -317,7 +317,7 @@ test("whoever loses the connection serves nothing old, and finds what was writte
   await vi.waitFor(async () => expect(await reader.get()).toBe("2"), { interval: 10 });
   expect(performance.now() - writtenAt).toBeLessThan(1_000);
   way.mend();
-  await vi.waitUntil(() => reader.cache.isHearing(), { timeout: 10_000, interval: 10 });
+  await vi.waitUntil(() => reader.cache.isSubscribed(), { timeout: 10_000, interval: 10 });
   expect(await reader.get()).toBe("2");
   reader.sources.length = 0;
   await reader.get();
@@ -353,7 +353,7 @@ test("what Redis could not be told is told when it is back, and until then is no
   await writer.write("new", [2, 1]);
   expect(await writer.get()).toBe("new");
   way.mend();
-  await vi.waitUntil(() => writer.cache.isHearing(), { timeout: 10_000, interval: 10 });
+  await vi.waitUntil(() => writer.cache.isSubscribed(), { timeout: 10_000, interval: 10 });
   expect(await writer.get()).toBe("new");
   await using reader = await openReplica(origin, name);
   await vi.waitFor(async () => expect(await reader.get()).toBe("new"));

@@ -117,7 +117,7 @@ export function createCache(options: {
   readonly redis: Redis;
   readonly memoryBytes: number;
   readonly metrics: CacheMetrics | undefined;
-}): Cache & { isHearing(): boolean; memoryBytes(): number; close(): void } {
+}): Cache & { isSubscribed(): boolean; memoryBytes(): number; close(): void } {
   const { redis, metrics } = options;
   const memory = new LRUCache<string, Kept>({ maxSize: options.memoryBytes });
   const absent = new LRUCache<string, Kept>({ maxSize: absentBytes });
@@ -308,7 +308,7 @@ export function createCache(options: {
 
   return {
     read,
-    isHearing: () => channel.covers(channel.session),
+    isSubscribed: () => channel.covers(channel.session),
     memoryBytes: () => memory.calculatedSize + absent.calculatedSize,
     close: () => channel.close(),
   };

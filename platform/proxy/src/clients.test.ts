@@ -20,7 +20,7 @@ function callers(urls: readonly string[]) {
   const transportTo = createTransportTo({
     hosted: () => undefined,
     routerOptions: { interceptors: [], readMaxBytes: 1_024 },
-    neighbours: [{ name: "users", service: TokenKeyService, urls }],
+    upstreams: [{ name: "users", service: TokenKeyService, urls }],
     credentialFor: () => "",
   });
   return createClient(TokenKeyService, transportTo(TokenKeyService));

@@ -5,7 +5,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { currentTraceparent, traceparentHeader } from "@shop/core";
 import { internalCredentialHeader } from "@shop/http-port";
 import { createInMemoryTransport, isRead, isUnavailable, type RouterOptions } from "@shop/rpc-server";
-import { Silence } from "./outlier-detection.ts";
+import { OutlierDetection } from "./outlier-detection.ts";
 
 /** No call to a neighbour waits longer than this, unless it says so itself. */
 const defaultTimeoutMs = 5_000;
@@ -15,7 +15,7 @@ const secondAskMs = 500;
 /** How to call a service. The only seam between one process and many. */
 export type TransportTo = (service: DescService) => Transport;
 
-export interface Neighbour {
+export interface UpstreamService {
   /** Of the service in the shop's own sense, the module: what credentials for it name as their audience. */
   readonly name: string;
   readonly service: DescService;
@@ -26,7 +26,7 @@ export interface TransportOptions {
   /** The services hosted in this process, by which module and how to register them; asked for at the first call. */
   hosted(service: DescService): { readonly name: string; readonly routes: (router: ConnectRouter) => void } | undefined;
   readonly routerOptions: RouterOptions;
-  readonly neighbours: readonly Neighbour[];
+  readonly upstreams: readonly UpstreamService[];
   /** The caller's credential for a module. */
   readonly credentialFor: (audience: string) => string;
 }
@@ -40,7 +40,7 @@ export function createTransportTo(options: TransportOptions): TransportTo {
       const interceptors = [callerInterceptor(() => options.credentialFor(hosted.name))];
       return createInMemoryTransport(hosted.routes, options.routerOptions, { interceptors, defaultTimeoutMs });
     }
-    const neighbour = options.neighbours.find((candidate) => candidate.service.typeName === service.typeName);
+    const neighbour = options.upstreams.find((candidate) => candidate.service.typeName === service.typeName);
     if (neighbour === undefined) throw new Error(`nothing says where ${service.typeName} is`);
     const interceptors = [callerInterceptor(() => options.credentialFor(neighbour.name))];
     return firstThatAnswers(
@@ -79,14 +79,14 @@ function callerInterceptor(credential: () => string): Interceptor {
  * tried once more, on the next one; a read that has to wait is asked of the next one too, and the first answer counts.
  */
 function firstThatAnswers(transports: readonly Transport[]): Transport {
-  const replicas = transports.map((transport) => ({ transport, silence: new Silence() }));
+  const replicas = transports.map((transport) => ({ transport, silence: new OutlierDetection() }));
   type Replica = (typeof replicas)[number];
   let turn = 0;
   const inTurn = (): readonly [Replica, Replica] => {
     // Taken once: other calls turn the wheel meanwhile, and the next one of theirs may be the same as this one's first.
     const first = turn++ % replicas.length;
     const wheel = [...replicas.slice(first), ...replicas.slice(0, first)];
-    wheel.sort((a, b) => Number(a.silence.isSilent) - Number(b.silence.isSilent));
+    wheel.sort((a, b) => Number(a.silence.isOutlier) - Number(b.silence.isOutlier));
     return [wheel[0]!, wheel[1] ?? wheel[0]!];
   };
   return {

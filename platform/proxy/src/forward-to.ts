@@ -19,18 +19,19 @@ import {
   toConnectError,
   unansweredMessage,
 } from "@shop/rpc-server";
-import type { Neighbour } from "./clients.ts";
+import type { UpstreamService } from "./clients.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
 import { tellForwarded } from "./request-head.ts";
-import { createForeignCalls } from "./vendor-calls.ts";
+import { createVendorCalls } from "./vendor-calls.ts";
 
-export interface Upstreams {
-  readonly neighbours: readonly Neighbour[];
+/** Where calls are forwarded to. */
+export interface ForwardOptions {
+  readonly upstreams: readonly UpstreamService[];
   /**
    * Whether they are no ports of this platform: they know no REST, and perhaps nothing but gRPC. Calls that they would not
    * understand are then decoded here and made anew. False by default.
    */
-  readonly areForeign?: boolean;
+  readonly areOfOtherVendors?: boolean;
   /**
    * The credential, for a module, under which forwarded requests say who the client is. Absent when upstreams are no parts of
    * the platform: they can read X-Forwarded-For.
@@ -47,28 +48,28 @@ const noAnswers: Readonly<Record<NoAnswer, (method: DescMethod) => DomainError>>
 };
 
 /** Forwards calls of the services that a port exposes and does not host. */
-export function forwardTo(upstreams: Upstreams): OpenForwarding {
-  return (port) => createForwarding(upstreams, port);
+export function forwardTo(to: ForwardOptions): OpenForwarding {
+  return (port) => createForwarding(to, port);
 }
 
-function createForwarding(upstreams: Upstreams, options: ForwardingPort): Forwarding {
-  const { credentialFor } = upstreams;
-  const exposed = new Set(options.services.map((service) => service.typeName));
-  const neighbours = upstreams.neighbours.filter(({ service }) => exposed.has(service.typeName));
-  const names = new Map(neighbours.map(({ service, name }) => [service.typeName, name]));
+function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding {
+  const { credentialFor } = to;
+  const exposed = new Set(port.services.map((service) => service.typeName));
+  const upstreams = to.upstreams.filter(({ service }) => exposed.has(service.typeName));
+  const names = new Map(upstreams.map(({ service, name }) => [service.typeName, name]));
   const onFailure = ({ replica, error }: ForwardFailure) =>
-    options.log.warn({ replica, err: error }, "a replica did not answer");
+    port.log.warn({ replica, err: error }, "a replica did not answer");
   const forwarder = createForwarder({
-    guard: createListenerGuard(reportNetworkErrors(options)),
-    upstreams: Object.fromEntries(neighbours.map(({ service, urls }) => [service.typeName, urls])),
+    guard: createListenerGuard(reportNetworkErrors(port)),
+    upstreams: Object.fromEntries(upstreams.map(({ service, urls }) => [service.typeName, urls])),
     // Nobody outside is a part of the platform, whatever they say.
     dropRequestHeaders: [internalCredentialHeader, clientAddressHeader, forwardingCredentialHeader],
     onFailure,
   });
   const foreign = new Map(
-    (upstreams.areForeign ? neighbours : []).map((neighbour) => [
-      neighbour.service.typeName,
-      createForeignCalls(neighbour, options.routerOptions.readMaxBytes, onFailure),
+    (to.areOfOtherVendors ? upstreams : []).map((upstream) => [
+      upstream.service.typeName,
+      createVendorCalls(upstream, port.routerOptions.readMaxBytes, onFailure),
     ]),
   );
   return {
@@ -81,18 +82,18 @@ function createForwarding(upstreams: Upstreams, options: ForwardingPort): Forwar
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
         if (upstream === undefined) throw new Error(`nothing says where ${method.parent.typeName} is`);
-        await options.authorize(method, new NodeHeaders(headers));
+        await port.authorize(method, new NodeHeaders(headers));
       } catch (error) {
         exchange.refuse(toConnectError(error, method.parent.file.proto.package));
         return;
       }
-      const foreigner = foreign.get(method.parent.typeName);
-      const domain = foreigner === undefined ? method.parent.file.proto.package : undefined;
-      const held = options.holdBytes(headers, exchange.connection, domain);
-      if (foreigner !== undefined && !(await foreigner.understands(exchange))) {
+      const vendorCalls = foreign.get(method.parent.typeName);
+      const domain = vendorCalls === undefined ? method.parent.file.proto.package : undefined;
+      const held = port.holdBytes(headers, exchange.connection, domain);
+      if (vendorCalls !== undefined && !(await vendorCalls.understands(exchange))) {
         const { request, response } = exchange.asNode();
         tellForwarded(request);
-        await foreigner.answer(method, request, response, held);
+        await vendorCalls.answer(method, request, response, held);
         return;
       }
       const isUnary = method.methodKind === "unary";
@@ -112,8 +113,8 @@ function createForwarding(upstreams: Upstreams, options: ForwardingPort): Forwar
             [forwardingCredentialHeader]: credentialFor(names.get(method.parent.typeName)!),
           },
         }),
-        ...(!isUnary && { stop: options.stopping }),
-        ...(foreigner && { maxMessageBytes: options.routerOptions.readMaxBytes }),
+        ...(!isUnary && { stop: port.stopping }),
+        ...(vendorCalls && { maxMessageBytes: port.routerOptions.readMaxBytes }),
       });
 
       function waitLimitsFor(spentMs: number): WaitLimits {
@@ -121,15 +122,15 @@ function createForwarding(upstreams: Upstreams, options: ForwardingPort): Forwar
         return {
           callerMs: callerMs === undefined ? undefined : callerMs - spentMs,
           // How long a service of others may take is not known here.
-          mostMs: foreigner === undefined ? forwardingTimeoutMs(method) - spentMs : undefined,
+          mostMs: vendorCalls === undefined ? forwardingTimeoutMs(method) - spentMs : undefined,
         };
       }
     },
     async invoke(method, call) {
-      await options.authorize(method, call.header);
-      const foreigner = foreign.get(method.parent.typeName);
-      if (foreigner === undefined) throw new Error(`${method.parent.typeName} speaks REST itself`);
-      return await foreigner.invoke(method, call);
+      await port.authorize(method, call.header);
+      const vendorCalls = foreign.get(method.parent.typeName);
+      if (vendorCalls === undefined) throw new Error(`${method.parent.typeName} speaks REST itself`);
+      return await vendorCalls.invoke(method, call);
     },
     addForwardedHeaders: tellForwarded,
     close() {

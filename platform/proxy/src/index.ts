@@ -1,3 +1,3 @@
-export { createTransportTo, type Neighbour, type TransportTo } from "./clients.ts";
+export { createTransportTo, type TransportTo, type UpstreamService } from "./clients.ts";
 export { forwardTo } from "./forward-to.ts";
-export { neighbourNotReady } from "./upstream-ready.ts";
+export { upstreamNotReady } from "./upstream-ready.ts";

@@ -6,14 +6,14 @@ const believedMs = 1_000;
  * Notices a replica that takes calls and answers none: it hangs, or its answers are lost on the way. The kernel still accepts
  * connections for it, so nothing else tells until the calls run out of time.
  */
-export class Silence {
+export class OutlierDetection {
   /** Since when each answer has been waited for, the oldest first. */
   readonly #waits = new Set<{ readonly since: number }>();
   #heardAt = Number.NEGATIVE_INFINITY;
   #gaveUpAt = Number.NEGATIVE_INFINITY;
 
   /** Somebody has waited for long, or has given up waiting just now, and nobody else was answered since. */
-  get isSilent(): boolean {
+  get isOutlier(): boolean {
     const now = performance.now();
     const [oldest] = this.#waits;
     if (oldest !== undefined && isLong(now - oldest.since) && this.#heardAt < oldest.since) return true;

@@ -1,9 +1,9 @@
-import type { Neighbour } from "./clients.ts";
+import type { UpstreamService } from "./clients.ts";
 
 const timeoutMs = 2_000;
 
 /** Why no replica of a neighbour is ready, as its `/readyz` tells; undefined when one is, which is enough. */
-export async function neighbourNotReady(neighbour: Neighbour | undefined): Promise<string | undefined> {
+export async function upstreamNotReady(neighbour: UpstreamService | undefined): Promise<string | undefined> {
   if (neighbour === undefined) return "nothing says where a service is";
   const { service, urls } = neighbour;
   const ready = urls.map(async (url) => {

@@ -1,7 +1,7 @@
 import { createListenerGuard, type ListenerGuard } from "@shop/http-port";
 import { Http1Connections } from "./http1-connections.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
-import { Silence } from "./outlier-detection.ts";
+import { OutlierDetection } from "./outlier-detection.ts";
 
 /** How connections to an upstream are kept. All times are in milliseconds. */
 export interface UpstreamOptions {
@@ -63,7 +63,7 @@ export class Replica {
   readonly http1: Http1Connections;
   readonly http2: Http2Sessions;
   readonly guard: ListenerGuard;
-  readonly silence = new Silence();
+  readonly silence = new OutlierDetection();
   readonly #avoidMs: number;
   #avoidUntil = 0;
 
@@ -78,7 +78,7 @@ export class Replica {
   }
 
   get avoided(): boolean {
-    return performance.now() < this.#avoidUntil || this.silence.isSilent;
+    return performance.now() < this.#avoidUntil || this.silence.isOutlier;
   }
 
   /** To be called when a connection was refused. */

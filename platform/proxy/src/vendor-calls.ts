@@ -10,13 +10,13 @@ import {
 import { type AnyRequest, type AnyResponse, bodyOf, type HeldBytes } from "@shop/http-port";
 import { invokeTransport, type RestInvoke } from "@shop/rest";
 import { checkMessages, type Exchange, plainMessages } from "@shop/rpc-server";
-import type { Neighbour } from "./clients.ts";
+import type { UpstreamService } from "./clients.ts";
 import { type ForwardFailure, unreachableMessage } from "./forward.ts";
 import { callAnew } from "./new-calls.ts";
 import { speaksHttp1 } from "./speaks-http1.ts";
 
 /** Calls to a service that is no port of this platform: it knows no REST, and perhaps nothing but gRPC. */
-export interface ForeignCalls {
+export interface VendorCalls {
   /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
   understands(request: Pick<Exchange, "headers" | "httpVersion">): Promise<boolean>;
   /** Makes a call that it would not understand anew, in a protocol that it knows. Never rejects. */
@@ -28,11 +28,11 @@ export interface ForeignCalls {
 }
 
 /** @param onFailure told of what no caller is told: why the service could not be reached */
-export function createForeignCalls(
-  { service, urls }: Neighbour,
+export function createVendorCalls(
+  { service, urls }: UpstreamService,
   readMaxBytes: number,
   onFailure: (failure: ForwardFailure) => void,
-): ForeignCalls {
+): VendorCalls {
   const baseUrl = urls[0]!;
   const sessionManager = new Http2SessionManager(baseUrl, { pingIntervalMs: 20_000 });
   const grpc = createGrpcTransport({ baseUrl, sessionManager });

@@ -1,4 +1,5 @@
 export { boundedError } from "./bounded-error.ts";
+export { deepFreeze, memoize } from "./deep-freeze.ts";
 export { errorResponse } from "./error.ts";
 export { explainJson } from "./explain-json.ts";
 export { hasOwnJsonForm, isWide, nestedMessage } from "./fields.ts";
@@ -16,4 +17,3 @@ export { decodeJson, isStrict } from "./strict-json.ts";
 export type { RestTarget } from "./target.ts";
 export { createTranscoder, type RestCall, type RestInvoke, type Transcoder } from "./transcoder.ts";
 export { invokeTransport } from "./transport-invoke.ts";
-export { madeOnce, unchanging } from "./unchanging.ts";

@@ -7,11 +7,11 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
+import { memoize } from "./deep-freeze.ts";
 import { entityTag } from "./entity-tag.ts";
 import { hasOwnJsonForm } from "./fields.ts";
 import type { JsonForm } from "./json-form.ts";
 import type { RestRoute } from "./route.ts";
-import { madeOnce } from "./unchanging.ts";
 
 /** A body, what its bytes are, and for GET the entity tag that its message gives it. */
 type Content = { contentType: string; bytes: Uint8Array; entityTag?: string };
@@ -25,7 +25,7 @@ const encoder = new TextEncoder();
  * @throws Error for what JSON cannot express: an Any that the registry does not know.
  */
 export function encodeResponse(route: RestRoute, message: Message, form: JsonForm): Content {
-  return madeOnce(message, route, () => {
+  return memoize(message, route, () => {
     const raw = httpBody(route, message);
     if (raw !== undefined) {
       const contentType = raw.contentType || "application/octet-stream";

@@ -8,6 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { readBody } from "./body.ts";
+import { deepFreeze } from "./deep-freeze.ts";
 import { namesTag } from "./entity-tag.ts";
 import { errorResponse } from "./error.ts";
 import { file_google_rpc_error_details, type HttpRule } from "./google-types.ts";
@@ -23,7 +24,6 @@ import { type Resumption, type ResumptionPaths, resumptionOf } from "./resumptio
 import type { RestRoute } from "./route.ts";
 import { createRestRoutes } from "./route-trie.ts";
 import { createTargets, type RestTarget } from "./target.ts";
-import { unchanging } from "./unchanging.ts";
 
 /** An HTTP request. */
 export type RestRequest = {
@@ -224,7 +224,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       checkOf?.(route.method),
       resumption && lastEventId !== "" ? { field: resumption.after, value: lastEventId } : undefined,
     );
-    if (target.decides && body === null && lastEventId === "") target.message = unchanging(message);
+    if (target.decides && body === null && lastEventId === "") target.message = deepFreeze(message);
     return message;
   }
 

@@ -1,5 +1,5 @@
 export { type Exchange, nodeExchange, streamExchange } from "./exchange.ts";
-export { type AtHand, atHand, createFindAtHand } from "./fast-path/cached-answers.ts";
+export { type CachedAnswers, cachedAnswers, createFindCachedAnswer } from "./fast-path/cached-answers.ts";
 export type { Forwarding, ForwardingPort, OpenForwarding } from "./forwarding.ts";
 export { createInMemoryTransport } from "./in-memory.ts";
 export { listenFailure } from "./listen-failure.ts";

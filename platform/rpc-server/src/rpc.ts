@@ -7,7 +7,7 @@ import { bodyOf, type ConnectionLimits, limitConnections, type TrustsProxy } fro
 import type { FastifyPluginAsync, FastifyServerFactory } from "fastify";
 import { createEdge } from "./edge.ts";
 import { connectionOf } from "./exchange.ts";
-import type { FindAtHand } from "./fast-path/cached-answers.ts";
+import type { FindCachedAnswer } from "./fast-path/cached-answers.ts";
 import type { OpenForwarding } from "./forwarding.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
 import type { Authorize } from "./pipeline/authorize.ts";
@@ -39,7 +39,7 @@ export interface RpcOptions {
   /** Load shedding: why a call is refused before it is read; undefined when it is admitted. All are by default. */
   refusal?(method: DescMethod): DomainError | undefined;
   /** Cached answers to ordinary unary calls of hosted methods. */
-  readonly findAtHand?: FindAtHand;
+  readonly findCachedAnswer?: FindCachedAnswer;
   /** Whether ordinary unary calls take the fast path, which is the default, or all calls Connect's own handlers. */
   readonly leanCalls?: boolean;
   /** How REST names the fields of its answers; "proto" by default. */
@@ -85,7 +85,7 @@ export interface Rpc {
 
 const defaults = {
   refusal: () => undefined,
-  findAtHand: () => undefined,
+  findCachedAnswer: () => undefined,
   leanCalls: true,
   isPublic: false,
   trustsProxy: () => false,

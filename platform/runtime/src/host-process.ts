@@ -11,7 +11,7 @@ export interface HostProcess {
   /**
    * Stands in for secrets that nobody has set: random, another one at each start, and the same in all workers of a process.
    */
-  readonly madeUpSecret: string;
+  readonly generatedSecret: string;
   /** What every line of its log says besides. */
   readonly logFields: Readonly<Record<string, unknown>>;
   /** Has the metrics scraped at METRICS_PORT; the answer ends that. */
@@ -23,7 +23,7 @@ export interface HostProcess {
 /** A process that runs its modules itself. */
 export function standalone(): HostProcess {
   return {
-    madeUpSecret: newSecret(),
+    generatedSecret: newSecret(),
     logFields: {},
     showMetrics: async (metrics, { METRICS_HOST, METRICS_PORT }, log) =>
       await serveMetrics(metrics, METRICS_HOST, METRICS_PORT!, log),

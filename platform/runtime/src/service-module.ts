@@ -5,8 +5,8 @@ import type { Cache } from "@shop/cache";
 import type { Clock, ConfigSchema, DomainError, GaugeSource, Job, Lease, Logger, PageTokens } from "@shop/core";
 import type { ConnectionLimits, TrustsProxy } from "@shop/http-port";
 import type { Bus, EventHandler, OutboxWork } from "@shop/messaging";
-import type { Neighbour, TransportTo } from "@shop/proxy";
-import type { AtHand } from "@shop/rpc-server";
+import type { TransportTo, UpstreamService } from "@shop/proxy";
+import type { CachedAnswers } from "@shop/rpc-server";
 import type { Db } from "mongodb";
 import type { Limits } from "./limits/limits.ts";
 
@@ -33,7 +33,7 @@ export interface ServiceModule<Config = unknown> {
   openApi?(config: Config): URL | undefined;
   port(config: Config): number;
   /** Where services are that may be elsewhere, by the service's full name. Replicas share a list. */
-  neighbours(config: Config): readonly Neighbour[];
+  upstreams(config: Config): readonly UpstreamService[];
   /** The events it emits: the proto package, such as `shop.orders.v1`. Absent when it emits none. */
   readonly emits?: string;
   /** Makes stores and clients and hands each slice what it uses. Absent when the module implements nothing. */
@@ -53,7 +53,7 @@ export interface ModuleContext<Config> {
   readonly clock: Clock;
   readonly pageTokens: PageTokens;
   /** Random, another one at each start, and the same in all workers of a process: for a secret that nobody has set. */
-  readonly madeUpSecret: string;
+  readonly generatedSecret: string;
   /** Access that ended early, for what goes on after the gate: a watch. */
   readonly revocations: Revocations;
   /** A lease of the module's own, held under this process's name. */
@@ -89,7 +89,7 @@ export interface StartedModule {
    */
   refusal?(method: DescMethod): DomainError | undefined;
   /** Answers that its caches hold. What is found here is answered without going through interceptors. */
-  readonly atHand?: readonly AtHand[];
+  readonly cachedAnswers?: readonly CachedAnswers[];
   /** Ends what the module started itself, after the last call and the last event. */
   close?(): Promise<void>;
 }

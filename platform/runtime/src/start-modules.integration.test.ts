@@ -18,7 +18,7 @@ test("a module that has started is not started again when its consumers can't be
     config: z.object({}),
     implements: [TokenKeyService],
     port: () => 0,
-    neighbours: () => [],
+    upstreams: () => [],
     async start({ cache }) {
       starts++;
       // There can't be two of a name in a process.

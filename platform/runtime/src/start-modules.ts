@@ -23,8 +23,8 @@ import {
   untilAnswered,
 } from "@shop/messaging";
 import { createLease } from "@shop/mongo";
-import { createTransportTo, forwardTo, neighbourNotReady, type TransportTo } from "@shop/proxy";
-import { BufferedBytes, createFindAtHand, createRouterOptions, listen, type RpcServer } from "@shop/rpc-server";
+import { createTransportTo, forwardTo, type TransportTo, upstreamNotReady } from "@shop/proxy";
+import { BufferedBytes, createFindCachedAnswer, createRouterOptions, listen, type RpcServer } from "@shop/rpc-server";
 import { type Backing, connectBacking } from "./backing.ts";
 import { followRevocations, revocationsKeptMs } from "./follow-revocations.ts";
 import { type HostProcess, standalone } from "./host-process.ts";
@@ -75,7 +75,7 @@ export async function startModules(
     const module = implementers.get(service.typeName);
     return module && started.get(module);
   };
-  const neighbours = modules.flatMap((module) => module.neighbours(configOf(module)));
+  const upstreams = modules.flatMap((module) => module.upstreams(configOf(module)));
 
   // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the
   // verifier asks for them only when a token comes.
@@ -100,7 +100,7 @@ export async function startModules(
         return routes && { name: implementers.get(service.typeName)!.name, routes };
       },
       routerOptions,
-      neighbours,
+      upstreams,
       credentialFor: (audience) => credentials.issue(caller.name, audience, "call"),
     });
   const tokenKeys = createClient(TokenKeyService, transportFrom(modules[0]!)(TokenKeyService));
@@ -118,10 +118,10 @@ export async function startModules(
       const context = {
         config: configOf(module),
         log: log.child({ module: module.name }),
-        madeUpSecret: host.madeUpSecret,
+        generatedSecret: host.generatedSecret,
         pageTokens: createPageTokens(() =>
           settings.SERVICE_KEY_FILES === undefined
-            ? [host.madeUpSecret]
+            ? [host.generatedSecret]
             : serviceKeys.privateKeysOf(module.name).map(({ secret }) => secret),
         ),
         revocations,
@@ -137,7 +137,7 @@ export async function startModules(
     const reasons = services.map(async (service) => {
       const module = hosted(service);
       if (module !== undefined) return await module.notReady?.();
-      return await neighbourNotReady(neighbours.find(({ service: { typeName } }) => typeName === service.typeName));
+      return await upstreamNotReady(upstreams.find(({ service: { typeName } }) => typeName === service.typeName));
     });
     const unfollowed = follower?.isFollowing() === false ? "what is revoked is not heard just now" : undefined;
     const all = (await Promise.all([backing?.missing(), ...reasons])).flat().concat(unfollowed);
@@ -145,9 +145,9 @@ export async function startModules(
   }
 
   // A log of every call is one of whole calls.
-  const answersAtHand =
-    settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.atHand ?? []);
-  const findAtHand = createFindAtHand(answersAtHand, rules);
+  const declaredAnswers =
+    settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.cachedAnswers ?? []);
+  const findCachedAnswer = createFindCachedAnswer(declaredAnswers, rules);
   const bufferedBytes = new BufferedBytes(settings.BUFFERED_MIB * 1_048_576);
   const listenFor = async (module: ServiceModule) => {
     const isPublic = module.isPublic ?? false;
@@ -171,12 +171,12 @@ export async function startModules(
       refusal: (method) => hosted(method.parent)?.refusal?.(method),
       metrics,
       forwarding: forwardTo({
-        neighbours,
+        upstreams,
         credentialFor: (audience) => credentials.issue(module.name, audience, "forward"),
       }),
       reflection: settings.REFLECTION,
       leanCalls: settings.LEAN_CALLS,
-      findAtHand,
+      findCachedAnswer,
       routerOptions: isPublic ? createRouterOptions({ ...rules, authorize: authorizePublic }) : routerOptions,
       authorize: isPublic ? authorizePublic : authorize,
       streamTickets: true,
@@ -222,7 +222,7 @@ async function startOne(
   { mongo, bus, cache, redis }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
-    "config" | "log" | "madeUpSecret" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
+    "config" | "log" | "generatedSecret" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
   >,
   untilStarted: <Result>(start: () => Promise<Result>) => Promise<Result>,
 ): Promise<StartedModule> {

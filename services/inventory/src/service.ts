@@ -7,7 +7,7 @@ import {
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
 import { eventHandler } from "@shop/messaging";
-import { atHand } from "@shop/rpc-server";
+import { cachedAnswers } from "@shop/rpc-server";
 import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
 import { consumerOf } from "@shop/topology";
 import { locate } from "@shop/topology/settings";
@@ -45,7 +45,7 @@ export const inventory = defineModule({
   implements: [InventoryService],
   forwardedBy: ["gateway"],
   port: (config) => config.INVENTORY_PORT,
-  neighbours: (config) => locate(config, TokenKeyService),
+  upstreams: (config) => locate(config, TokenKeyService),
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping }) {
     const productCache = createProductCache(cache);
@@ -85,9 +85,9 @@ export const inventory = defineModule({
           auditStock: auditStock({ audit, pageTokens }),
           repairStock: repairStock({ audit, ledger, store: auditStore, upkeep: outbox.upkeep, log }),
         }),
-      atHand: [
-        atHand(InventoryService.method.getProductByID, ({ productId }) => productCache.productAtHand(productId)),
-        atHand(InventoryService.method.listProducts, (request) => productCache.pageAtHand(request)),
+      cachedAnswers: [
+        cachedAnswers(InventoryService.method.getProductByID, ({ productId }) => productCache.productAtHand(productId)),
+        cachedAnswers(InventoryService.method.listProducts, (request) => productCache.pageAtHand(request)),
       ],
       handlers: [
         eventHandler({

@@ -49,7 +49,7 @@ export const orders = defineModule({
   implements: [OrderService, DeadLetterService],
   forwardedBy: ["gateway"],
   port: (config) => config.ORDERS_PORT,
-  neighbours: (config) => locate(config, TokenKeyService, InventoryService),
+  upstreams: (config) => locate(config, TokenKeyService, InventoryService),
   emits: "shop.orders.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);

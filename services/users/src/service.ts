@@ -47,9 +47,9 @@ export const users = defineModule({
   implements: [UserService, TokenKeyService],
   forwardedBy: ["gateway"],
   port: (config) => config.USERS_PORT,
-  neighbours: () => [],
+  upstreams: () => [],
   emits: "shop.users.v1",
-  async start({ config, db, bus, limits: counters, clock, log, lease, madeUpSecret, pageTokens }) {
+  async start({ config, db, bus, limits: counters, clock, log, lease, generatedSecret, pageTokens }) {
     if (config.TOKEN_KEYS_SECRET === undefined) {
       log.warn(
         "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
@@ -62,7 +62,7 @@ export const users = defineModule({
       openTokenKeyStore(db).then((store) =>
         openTokenKeys({
           store,
-          sealer: createSealer(config.TOKEN_KEYS_SECRET ?? madeUpSecret),
+          sealer: createSealer(config.TOKEN_KEYS_SECRET ?? generatedSecret),
           rotation: keyRotation(config.TOKEN_KEY_SECONDS * 1000, accessTokenSeconds * 1000),
           clock,
           log,

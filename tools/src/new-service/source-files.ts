@@ -112,7 +112,7 @@ export const ${name} = defineModule({
   implements: [${One}Service],
   forwardedBy: ["gateway"],
   port: (config) => config.${name.toUpperCase()}_PORT,
-  neighbours: (config) => locate(config, TokenKeyService),
+  upstreams: (config) => locate(config, TokenKeyService),
   emits: "shop.${name}.v1",
   async start({ db, bus, clock, log }) {
     const documents = await open${Name}(db);

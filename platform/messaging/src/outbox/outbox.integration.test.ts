@@ -129,7 +129,7 @@ test("what a module's outbox carries is published once the documents have been s
     config: z.object({}),
     implements: [],
     port: () => 0,
-    neighbours: () => [],
+    upstreams: () => [],
     async start({ log }) {
       const outbox = await openModuleOutbox(collection, { label: "test", bus, log });
       return { routes() {}, outboxes: [outbox.work({ before: seen })] };

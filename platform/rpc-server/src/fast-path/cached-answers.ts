@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod, DescMethodUnary, Message, MessageShape } 
 import type { CallRules } from "../pipeline/router-options.ts";
 
 /** How to find answers of a method that are there already. */
-export interface AtHand {
+export interface CachedAnswers {
   readonly method: DescMethod;
   find(request: Message): Message | undefined;
 }
@@ -11,15 +11,15 @@ export interface AtHand {
  * Says that answers of a read that anybody may make can be there without waiting for anything, as in a cache; `find` answers
  * undefined for what has to be made. It is asked with requests that are valid.
  */
-export function atHand<Input extends DescMessage, Output extends DescMessage>(
+export function cachedAnswers<Input extends DescMessage, Output extends DescMessage>(
   method: DescMethodUnary<Input, Output>,
   find: (request: MessageShape<Input>) => MessageShape<Output> | undefined,
-): AtHand {
-  return { method, find: find as AtHand["find"] };
+): CachedAnswers {
+  return { method, find: find as CachedAnswers["find"] };
 }
 
 /** The answer to a request that is there already, if the request is valid; undefined when the whole way has to be gone. */
-export type FindAtHand = (method: DescMethod, request: Message) => Message | undefined;
+export type FindCachedAnswer = (method: DescMethod, request: Message) => Message | undefined;
 
 /**
  * What is found here has passed validation, and is counted; of what calls pass besides, the gate lets everybody call these
@@ -27,10 +27,10 @@ export type FindAtHand = (method: DescMethod, request: Message) => Message | und
  *
  * @throws Error for a method that not everybody may call, or that is no read
  */
-export function createFindAtHand(
-  all: readonly AtHand[],
+export function createFindCachedAnswer(
+  all: readonly CachedAnswers[],
   { metrics, isPublicRead, validator }: Required<Pick<CallRules, "isPublicRead" | "validator" | "metrics">>,
-): FindAtHand {
+): FindCachedAnswer {
   const finders = new Map(all.map(({ method, find }) => [method, find]));
   for (const method of finders.keys())
     if (!isPublicRead(method)) throw new Error(`${method.name} is no read that anybody may make`);

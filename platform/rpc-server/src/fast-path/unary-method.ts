@@ -5,7 +5,7 @@ import {
   type MethodSerializationLookup,
   type UniversalHandler,
 } from "@connectrpc/connect/protocol";
-import { type MessageCheck, madeOnce } from "@shop/rest";
+import { type MessageCheck, memoize } from "@shop/rest";
 import type { Compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
 import type { LazyContext } from "./lazy-context.ts";
@@ -23,7 +23,7 @@ export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGa
     options: Partial<JsonReadOptions> | undefined,
   ) => Message;
   /** An answer that is there already, for a request that is valid: it passes no interceptor. */
-  readonly findAtHand?: (method: DescMethod, input: Message) => Message | undefined;
+  readonly findCachedAnswer?: (method: DescMethod, input: Message) => Message | undefined;
 };
 
 const writeMaxBytes = 0xffffffff;
@@ -50,7 +50,7 @@ export function unaryMethods(
   options: CallOptions,
 ): UnaryMethods {
   const methods = new Map<DescMethod, UnaryMethod>();
-  const { interceptors = [], requestGate, jsonOptions, readMaxBytes, findAtHand } = options;
+  const { interceptors = [], requestGate, jsonOptions, readMaxBytes, findCachedAnswer } = options;
   for (const fallback of handlers) {
     const spec = specs.get(fallback.method);
     if (spec?.kind !== "unary") continue;
@@ -66,7 +66,7 @@ export function unaryMethods(
       }),
       admit: (context) => requestGate?.(context),
       invoke: (context, input) =>
-        findAtHand?.(spec.method, input) ?? invokeUnary(spec as UnarySpec, context, input, interceptors),
+        findCachedAnswer?.(spec.method, input) ?? invokeUnary(spec as UnarySpec, context, input, interceptors),
     });
   }
   return methods;
@@ -92,7 +92,7 @@ export function decoded(
 /** The bytes of an answer. */
 export function encoded({ messages }: UnaryMethod, isBinary: boolean, output: Message): Compressible {
   const codec = messages.getO(isBinary);
-  return madeOnce(output, codec, () => ({ bytes: codec.serialize(output) }));
+  return memoize(output, codec, () => ({ bytes: codec.serialize(output) }));
 }
 
 type Timeout = { readonly timeoutMs?: number; readonly error?: ConnectError | undefined };

@@ -5,7 +5,7 @@ import { resumption } from "@shop/gen/shop/common/v1/resumption_pb";
 import { NodeHeaders } from "@shop/http-port";
 import { createTranscoder, decodeJson, handleNodeRequest, withHttpStatus } from "@shop/rest";
 import type { Exchange } from "../exchange.ts";
-import type { FindAtHand } from "../fast-path/cached-answers.ts";
+import type { FindCachedAnswer } from "../fast-path/cached-answers.ts";
 import { compressions } from "../fast-path/compressions.ts";
 import { fastConnectCalls, fastGrpcCalls } from "../fast-path/fast-calls.ts";
 import { unaryMethods } from "../fast-path/unary-method.ts";
@@ -38,7 +38,7 @@ export interface PipelineOptions extends ForwardingPort {
   /** Whether ordinary unary calls take the fast path, or all calls Connect's own handlers. */
   readonly leanCalls: boolean;
   /** Cached answers to ordinary unary calls. */
-  readonly findAtHand: FindAtHand;
+  readonly findCachedAnswer: FindCachedAnswer;
   /** Services that Fastify plugins answer. */
   readonly pluginServices: readonly DescService[];
   /** Paths of Fastify routes that GET reads; may grow until the first request. */
@@ -102,14 +102,19 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const handlers = handlersOf(services, routes, routerOptions);
   const unary = unaryMethods(handlers, methods, {
     ...routerOptions,
-    findAtHand: options.findAtHand,
+    findCachedAnswer: options.findCachedAnswer,
     checkOf: messageCheck,
     decodeJson,
   });
   const protocols: readonly Protocol[] = [
     ...(options.leanCalls ? [fastConnectCalls(unary, hold), fastGrpcCalls(unary, hold)] : []),
     forwardedCalls(forwarding),
-    restCalls({ transcoder, findAtHand: options.leanCalls ? options.findAtHand : () => undefined, forwarding, hold }),
+    restCalls({
+      transcoder,
+      findCachedAnswer: options.leanCalls ? options.findCachedAnswer : () => undefined,
+      forwarding,
+      hold,
+    }),
     connectHandlers(handlers, hold),
   ];
 

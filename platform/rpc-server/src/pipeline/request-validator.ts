@@ -15,7 +15,7 @@ import {
 } from "@bufbuild/protovalidate";
 import type { FieldViolation } from "@shop/core";
 import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
-import { cutText, madeOnce, maxQuotedCharacters, maxViolations } from "@shop/rest";
+import { cutText, maxQuotedCharacters, maxViolations, memoize } from "@shop/rest";
 import { matchesPattern } from "./schema-regexp.ts";
 import { measure } from "./size-rules.ts";
 
@@ -38,7 +38,7 @@ const thoroughUpTo = { values: 512, length: 16_384 };
 export function createRequestValidator(rules: readonly MessageRule[]): Validator {
   return {
     validate: (schema, message) =>
-      madeOnce(message, rules, () => {
+      memoize(message, rules, () => {
         const result = untilFirst.validate(schema, message);
         if (result.kind === "valid") return invalidOtherwise(rules, schema, message) ?? result;
         if (result.kind !== "invalid") return result;

@@ -1,25 +1,25 @@
 import type { Message } from "@bufbuild/protobuf";
 import { type AnyRequest, hasBody } from "@shop/http-port";
 import { answerNodeRequest, handleNodeRequest, type RestTarget, type Transcoder } from "@shop/rest";
-import type { FindAtHand } from "../fast-path/cached-answers.ts";
+import type { FindCachedAnswer } from "../fast-path/cached-answers.ts";
 import type { Forwarding } from "../forwarding.ts";
-import { keptByAnybody } from "../pipeline/cacheable.ts";
+import { publicCaching } from "../pipeline/cacheable.ts";
 import type { HoldCall, Protocol } from "./protocol.ts";
 
 /** REST by google.api.http, of methods that are hosted here or whose upstream does not speak it. */
 export function restCalls(port: {
   readonly transcoder: Transcoder;
-  readonly findAtHand: FindAtHand;
+  readonly findCachedAnswer: FindCachedAnswer;
   readonly forwarding: Forwarding;
   readonly hold: HoldCall;
 }): Protocol {
-  const { transcoder, findAtHand, forwarding, hold } = port;
+  const { transcoder, findCachedAnswer, forwarding, hold } = port;
 
   /** A cached answer, to a request that its first line decides. */
   function cachedAnswer(request: AnyRequest, { match, message }: RestTarget): Message | undefined {
     if (message === undefined || match.kind !== "match" || hasBody(request)) return undefined;
     // Whether its deadline is one is checked by the transcoder.
-    return "connect-timeout-ms" in request.headers ? undefined : findAtHand(match.route.method, message);
+    return "connect-timeout-ms" in request.headers ? undefined : findCachedAnswer(match.route.method, message);
   }
 
   return {
@@ -30,7 +30,7 @@ export function restCalls(port: {
       const cached = call.isHosted ? cachedAnswer(request, rest) : undefined;
       if (cached !== undefined) {
         const result = { message: cached, header: undefined, trailer: undefined };
-        answerNodeRequest(transcoder, request, response, { ...exchange.said, ...keptByAnybody }, rest, result);
+        answerNodeRequest(transcoder, request, response, { ...exchange.said, ...publicCaching }, rest, result);
         return;
       }
       if (!call.isHosted) forwarding.addForwardedHeaders(request);

@@ -19,7 +19,7 @@ export function forwarding(url: string, services: readonly DescService[] = [Dead
   return {
     hosted: () => undefined,
     forwarding: forwardTo({
-      neighbours: services.map((service) => ({ name: "test", service, urls: [url] })),
+      upstreams: services.map((service) => ({ name: "test", service, urls: [url] })),
       credentialFor: (audience) => `a credential for ${audience}`,
     }),
   } satisfies Partial<ServerOptions>;

@@ -152,7 +152,7 @@ test("a process tells of its consumers and what they gave up, on a port of its o
     config: z.object({}),
     implements: [TokenKeyService],
     port: () => 0,
-    neighbours: () => [],
+    upstreams: () => [],
     start: async () => ({
       routes: (router) =>
         router.service(TokenKeyService, {

@@ -114,7 +114,7 @@ export async function openTestCache(): Promise<Cache> {
   const redis = openTestRedis();
   const cache = createCache({ redis, memoryBytes: 16 * 1024 * 1024, metrics: undefined });
   onTestFinished(() => cache.close());
-  await vi.waitUntil(() => redis.isReady && cache.isHearing());
+  await vi.waitUntil(() => redis.isReady && cache.isSubscribed());
   return cache;
 }
 

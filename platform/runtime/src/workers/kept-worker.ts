@@ -36,7 +36,7 @@ const shortestLifeMs = 500;
 const metricsTimeoutMs = 2_000;
 
 /** Keeps one worker: a process that runs what this one runs, with its number. */
-export function keepWorker(number: number, madeUpSecret: string, log: Logger): KeptWorker {
+export function keepWorker(number: number, generatedSecret: string, log: Logger): KeptWorker {
   const firstReady = Promise.withResolvers<Ports>();
   firstReady.promise.catch(() => {}); // Whoever stops meanwhile no longer waits for it.
   const stopped = Promise.withResolvers<void>();
@@ -53,7 +53,7 @@ export function keepWorker(number: number, madeUpSecret: string, log: Logger): K
     const spawned = cluster.fork();
     worker = spawned;
     closeHandedOver(spawned.process);
-    send({ kind: "start", number, madeUpSecret });
+    send({ kind: "start", number, generatedSecret });
     spawned.on("message", (message: FromWorker) => {
       if (message.kind === "metrics") asked?.resolve(message.values);
       if (message.kind !== "ready") return;

@@ -4,7 +4,7 @@ import type { MetricValues } from "../metrics/metrics.ts";
 /** What a worker is told by the process that started it. */
 export type ToWorker =
   /** Comes first. */
-  | { readonly kind: "start"; readonly number: number; readonly madeUpSecret: string }
+  | { readonly kind: "start"; readonly number: number; readonly generatedSecret: string }
   | { readonly kind: "tell_metrics" }
   /** Drain, and end. */
   | { readonly kind: "stop" };

@@ -12,10 +12,10 @@ import { type KeptWorker, keepWorker } from "./kept-worker.ts";
  */
 export async function startWorkers(settings: PlatformConfig, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
   const log = createLogger(settings.LOG_LEVEL);
-  const madeUpSecret = newSecret();
+  const generatedSecret = newSecret();
   // Not every value of a metric is a number that JSON knows.
   cluster.setupPrimary({ serialization: "advanced" });
-  const workers = Array.from({ length: settings.WORKERS }, (_, index) => keepWorker(index + 1, madeUpSecret, log));
+  const workers = Array.from({ length: settings.WORKERS }, (_, index) => keepWorker(index + 1, generatedSecret, log));
   const stop = async () => void (await Promise.all(workers.map((worker) => worker.stop())));
   try {
     const ports = await unlessAborted(startAll(workers), signal);

@@ -12,13 +12,13 @@ export function onToldToStop(callBack: () => void): void {
 
 /** In a worker: what it is to those that run in it. Node ends it when the process that started it is gone. */
 export async function workerHost(): Promise<HostProcess> {
-  const { number, madeUpSecret } = await new Promise<ToWorker & { kind: "start" }>((resolve) => {
+  const { number, generatedSecret } = await new Promise<ToWorker & { kind: "start" }>((resolve) => {
     process.on("message", (message: ToWorker) => {
       if (message.kind === "start") resolve(message);
     });
   });
   return {
-    madeUpSecret,
+    generatedSecret,
     logFields: { worker: number },
     async showMetrics(metrics) {
       const tell = async ({ kind }: ToWorker) => {

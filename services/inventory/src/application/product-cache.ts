@@ -10,7 +10,7 @@ import {
   type ListProductsResponse,
   ListProductsResponseSchema,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { madeOnce, unchanging } from "@shop/rest";
+import { deepFreeze, memoize } from "@shop/rest";
 import { toProductMessage } from "../adapters/proto/product.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
 
@@ -36,14 +36,14 @@ export function createProductCache(cache: Cache): ProductCache {
   const products = cache.read<GetProductByIDResponse>({
     name: "inventory:product",
     encode: (message) => toBinary(GetProductByIDResponseSchema, message),
-    decode: (bytes) => unchanging(fromBinary(GetProductByIDResponseSchema, bytes)),
+    decode: (bytes) => deepFreeze(fromBinary(GetProductByIDResponseSchema, bytes)),
     freshMs: 10_000,
     staleMs: 20_000,
   });
   const pages = cache.read<ListProductsResponse>({
     name: "inventory:page",
     encode: (message) => toBinary(ListProductsResponseSchema, message),
-    decode: (bytes) => unchanging(fromBinary(ListProductsResponseSchema, bytes)),
+    decode: (bytes) => deepFreeze(fromBinary(ListProductsResponseSchema, bytes)),
     // No movement of stock ends a page: so long it may show what the stock was.
     freshMs: 1_000,
     staleMs: 1_000,
@@ -60,13 +60,13 @@ export function createProductCache(cache: Cache): ProductCache {
         if (product === undefined) return undefined;
         const { revision } = toKeyed({ ...product, sequence: product.balance.sequence });
         const answer = create(GetProductByIDResponseSchema, { product: toProductMessage(product) });
-        return { value: unchanging(answer), revision };
+        return { value: deepFreeze(answer), revision };
       }),
     productAtHand: (productId) => products.peek(productId),
     pageAtHand: (request) => pages.peek(keyOf(request)),
     async page(request, load) {
       const page = await pages.get(keyOf(request), async () => ({
-        value: unchanging(create(ListProductsResponseSchema, await load())),
+        value: deepFreeze(create(ListProductsResponseSchema, await load())),
       }));
       return page!;
     },
@@ -79,7 +79,7 @@ export function createProductCache(cache: Cache): ProductCache {
 }
 
 function keyOf(request: ListProductsRequest): string {
-  return madeOnce(request, "key of the page", () =>
+  return memoize(request, "key of the page", () =>
     createHash("sha256").update(toBinary(ListProductsRequestSchema, request)).digest("base64url"),
   );
 }

@@ -10,7 +10,7 @@ test("words stand between blanks and punctuation, apostrophes of every kind incl
   expect(textsOf("Ear\u200bphones ke\u00adttle\u2060s")).toEqual(["earphones", "kettles"]);
 });
 
-test("what punctuation separates is written as one, and so are neighbours", () => {
+test("what punctuation separates is written as one, and so are upstreams", () => {
   expect(joinedCompounds(wordsOf("Levi's U.S.A. tea cup"))).toEqual(["levis", "usa"]);
   expect(joinedPairs(wordsOf("a-b c"))).toEqual(["ab", "bc"]);
 });

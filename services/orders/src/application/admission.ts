@@ -2,7 +2,7 @@ import { type Clock, type DomainError, FairShares, type Job, type Logger } from 
 import { networksPerSite, sharersOf } from "@shop/http-port";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { orderShareExceeded, ordersOverloaded } from "../domain/errors.ts";
-import { Door } from "./door.ts";
+import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 
 const measureIntervalMs = 100;
 /** More than `maxBacklog` orders that wait longer let nobody in, and nobody waits longer to be let in. */
@@ -53,9 +53,9 @@ export function createAdmission(on: {
   readonly linesPerNetwork?: number;
   readonly log: Logger;
 }): Admission {
-  const door = new Door();
+  const limiter = new ConcurrencyLimiter();
   const { linesPerAccount = 0, linesPerNetwork = 0 } = on;
-  const shares = new FairShares(door.most, [linesPerAccount, linesPerNetwork, linesPerNetwork * networksPerSite]);
+  const shares = new FairShares(limiter.most, [linesPerAccount, linesPerNetwork, linesPerNetwork * networksPerSite]);
   const known = new Set<string>();
   // To make an error for every refusal costs more than to refuse. They differ in when to try again.
   const refusals = Array.from({ length: 64 }, ordersOverloaded);
@@ -65,7 +65,7 @@ export function createAdmission(on: {
   let asked = false;
 
   function isFull(): boolean {
-    return isBehind || placing >= maxAtOnce || door.turnsAway(performance.now());
+    return isBehind || placing >= maxAtOnce || limiter.sheds(performance.now());
   }
 
   function nextRefusal(): DomainError {
@@ -80,9 +80,9 @@ export function createAdmission(on: {
 
   /** Takes an order's share; answers how to give it back, more often than once if need be. */
   function takeShare({ account, address, lines }: OrderLoad): () => void {
-    if (!known.has(account) && shares.used >= door.most * newcomersPart) throw nextRefusal();
+    if (!known.has(account) && shares.used >= limiter.most * newcomersPart) throw nextRefusal();
     const holders = [account, ...sharersOf(address)];
-    const weight = Math.max(1, Math.min(lines, Math.floor(door.most * heaviestPart)));
+    const weight = Math.max(1, Math.min(lines, Math.floor(limiter.most * heaviestPart)));
     if (!shares.take(holders, weight)) throw orderShareExceeded();
     let isHeld = true;
     return () => {
@@ -98,10 +98,10 @@ export function createAdmission(on: {
         resolve();
       };
       const timeout = setTimeout(() => {
-        door.leave(pass);
+        limiter.leave(pass);
         reject(nextRefusal());
       }, tooLongMs);
-      door.wait(pass, lines, decided);
+      limiter.wait(pass, lines, decided);
     });
   }
 
@@ -114,7 +114,7 @@ export function createAdmission(on: {
       placing++;
       try {
         await atTheDoor(lines, giveBack);
-        const placed = await place().finally(() => door.placed(lines));
+        const placed = await place().finally(() => limiter.placed(lines));
         if (load !== undefined) remember(load.account);
         return placed;
       } catch (error) {
@@ -139,8 +139,8 @@ export function createAdmission(on: {
         asked = since !== undefined;
         const waitedMs = since === undefined ? 0 : on.clock().getTime() - since.getTime();
         isBehind = waitedMs > tooLongMs;
-        door.adjust(performance.now(), waitedMs);
-        shares.resize(door.most);
+        limiter.adjust(performance.now(), waitedMs);
+        shares.resize(limiter.most);
         if (isBehind && !wasBehind) on.log.warn("too many orders wait for their stock, new ones are refused");
         if (wasBehind && !isBehind) on.log.info("orders are taken again");
       },

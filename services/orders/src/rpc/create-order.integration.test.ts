@@ -143,7 +143,7 @@ test("while too many orders wait for their stock new ones are refused with a tim
   await place(request(1));
 });
 
-test("who finds too many undecided waits at the door until there is room, but is refused when nobody tells of any", async () => {
+test("an order that arrives at the limit queues until there is room, and is refused when no decision is reported", async () => {
   const { admission } = await openPlacement();
   for (let passed = 0; passed < 1_500; passed++) await admission.admit(async () => undefined);
   await expect(admission.admit(async () => "placed")).rejects.toMatchObject({ reason: "ORDERS_OVERLOADED" });

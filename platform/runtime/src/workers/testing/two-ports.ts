@@ -14,7 +14,7 @@ const modules = ["a", "b"].map((name) =>
     corsOrigins: () => [`http://${name}.example`],
     connectionLimits: () => ({ total: 8, perAddress: 0 }),
     port: (config) => config[`${name.toUpperCase()}_PORT`] as number,
-    neighbours: () => [],
+    upstreams: () => [],
   }),
 );
 await run(modules);

@@ -27,7 +27,7 @@ const changes: Readonly<Record<string, Change>> = {
  * Paths that say which product and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). Stock
  * is the server's too, but an update that asks for another one is refused: it was meant to set it.
  */
-const unchanging = new Set(["product_id", "etag", "create_time", "update_time"]);
+const deepFreeze = new Set(["product_id", "etag", "create_time", "update_time"]);
 
 /**
  * Applies an update mask (AIP-161) to a product's details. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a
@@ -42,7 +42,7 @@ export function applyChanges(
   const violations: FieldViolation[] = [];
   let changed = details;
   for (const path of mask?.paths ?? pathsThatAreSet(product)) {
-    if (unchanging.has(path) || (path === "stock" && product.stock === available(balance))) continue;
+    if (deepFreeze.has(path) || (path === "stock" && product.stock === available(balance))) continue;
     const change = changes[path];
     if (path === "state" && product.state === ProductState.UNSPECIFIED)
       violations.push({ field: "product.state", description: "is required" });

@@ -6,7 +6,7 @@ import type { User } from "../../domain/user.ts";
 import { toUserProfile } from "./user-profile.ts";
 
 /** Paths that say which account and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). */
-const unchanging = new Set(["user_id", "etag", "create_time", "update_time"]);
+const deepFreeze = new Set(["user_id", "etag", "create_time", "update_time"]);
 
 /**
  * What an update mask (AIP-161) changes of an account. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a
@@ -17,7 +17,7 @@ export function profileChanges(
   profile: UserProfile,
   mask: FieldMask | undefined,
 ): Partial<Pick<User, "displayName">> {
-  const paths = (mask?.paths ?? pathsThatAreSet(profile)).filter((path) => !unchanging.has(path));
+  const paths = (mask?.paths ?? pathsThatAreSet(profile)).filter((path) => !deepFreeze.has(path));
   const stored = toUserProfile(user);
   const isStored: Readonly<Record<string, boolean>> = {
     username: profile.username === stored.username,

@@ -8,8 +8,8 @@ import {
   GetProductByIDResponseSchema,
   InventoryService,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { unchanging } from "@shop/rest";
-import { atHand, createFindAtHand, createRouterOptions } from "@shop/rpc-server";
+import { deepFreeze } from "@shop/rest";
+import { cachedAnswers, createFindCachedAnswer, createRouterOptions } from "@shop/rpc-server";
 import { openTestPort, testRules } from "@shop/rpc-server/testing/port";
 import { describe, expect, test, vi } from "vitest";
 
@@ -18,7 +18,7 @@ const path = `/products/${productId}`;
 const rpc = "/shop.inventory.v1.InventoryService/GetProductByID";
 const method = InventoryService.method.getProductByID;
 const answer = () =>
-  unchanging(
+  deepFreeze(
     create(GetProductByIDResponseSchema, { product: { productId, name: "Lamp", description: "ä".repeat(2_000) } }),
   );
 
@@ -33,7 +33,7 @@ async function openPort(isAtHand: boolean) {
   const { port } = await openTestPort({
     services: [InventoryService],
     hosted: () => (router) => router.service(InventoryService, { getProductByID: made }),
-    findAtHand: createFindAtHand([atHand(method, find)], rules),
+    findCachedAnswer: createFindCachedAnswer([cachedAnswers(method, find)], rules),
     authorize,
     routerOptions: createRouterOptions(rules),
   });
@@ -123,8 +123,8 @@ test("only a read that anybody may make can have answers at hand", () => {
   const { createProduct, listStockMovements } = InventoryService.method;
   for (const one of [createProduct, listStockMovements])
     expect(() =>
-      createFindAtHand(
-        [atHand(one as unknown as typeof method, answer)],
+      createFindCachedAnswer(
+        [cachedAnswers(one as unknown as typeof method, answer)],
         testRules(async () => ({})),
       ),
     ).toThrow(`${one.name} is no read that anybody may make`);

@@ -7,7 +7,7 @@ const made = new WeakMap<Message, Map<unknown, unknown>>();
  * Freezes a message and all that is in it, so that what is made of it (its encodings, what validation found) is made once and
  * given again, however many share it. Bytes can't be frozen: nobody may write into them.
  */
-export function unchanging<Shape extends Message>(message: Shape): Shape {
+export function deepFreeze<Shape extends Message>(message: Shape): Shape {
   if (made.has(message)) return message;
   freeze(message);
   made.set(message, new Map());
@@ -19,7 +19,7 @@ export function unchanging<Shape extends Message>(message: Shape): Shape {
  *
  * @param name tells apart what is made of one message: whatever a Map takes for a key
  */
-export function madeOnce<Result>(message: Message, name: unknown, make: () => Result): Result {
+export function memoize<Result>(message: Message, name: unknown, make: () => Result): Result {
   const known = made.get(message);
   if (known === undefined) return make();
   const there = known.get(name);
