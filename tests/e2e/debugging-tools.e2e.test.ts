@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { serviceKeyFiles } from "@shop/tools/service-keys";
+import { allServices } from "@shop/topology/contracts";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
@@ -31,11 +32,7 @@ describeGrpcurl("grpcurl, knowing the public port alone,", () => {
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
       "grpc.reflection.v1alpha.ServerReflection",
-      "shop.common.v1.DeadLetterService",
-      "shop.common.v1.TokenKeyService",
-      inventory,
-      orders,
-      "shop.users.v1.UserService",
+      ...allServices.map(({ typeName }) => typeName).toSorted(),
     ]);
     const methods = (await ask(address, "list", inventory)).split("\n");
     expect(methods).toContain(`${inventory}.WatchStock`);
