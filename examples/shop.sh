@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Shops end to end over REST: registers, signs in, finds a product, orders two of it and waits until inventory has decided.
-# Usage: examples/shop.sh [URL of a running shop]
+# Usage: examples/shop.sh [URL of a running shop; that in SHOP, or on the default port, if absent]
 set -euo pipefail
 
-SHOP=${1:-http://127.0.0.1:8080}
+SHOP=${1:-${SHOP:-http://127.0.0.1:8080}}
 NAME=shopper-$RANDOM$RANDOM
 call() { curl --silent --show-error --fail-with-body -H 'content-type: application/json' "$@"; }
 field() { node -p "JSON.parse(fs.readFileSync(0)).$1"; }

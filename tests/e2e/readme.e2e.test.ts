@@ -20,8 +20,9 @@ test.for(examples)("$place does what it says", async ({ code, prints }) => {
   const node = spawn(process.execPath, ["--input-type=module-typescript", "-"], {
     cwd: repositoryRoot,
     stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, SHOP: shop.url },
   });
-  node.stdin.end(code.replaceAll("http://127.0.0.1:8080", shop.url));
+  node.stdin.end(code);
   const [printed, complaints] = await Promise.all([text(node.stdout), text(node.stderr), once(node, "close")]);
   expect(complaints).toBe("");
   expect(node.exitCode).toBe(0);
@@ -37,7 +38,8 @@ describe("examples/shop.sh", () => {
   });
 
   test("shops from registering to a confirmed order", async () => {
-    const { stdout, stderr } = await run("bash", ["examples/shop.sh", shop.url], { cwd: repositoryRoot });
+    const env = { ...process.env, SHOP: shop.url };
+    const { stdout, stderr } = await run("bash", ["examples/shop.sh"], { cwd: repositoryRoot, env });
     expect(stderr).toBe("");
     expect(stdout).toMatch(/^\S+\norder \S+ of product \S+: ORDER_STATUS_CONFIRMED\n$/);
   });

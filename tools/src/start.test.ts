@@ -25,6 +25,7 @@ test("one command starts the servers and the services, tells how to call them, a
   ).toEqual(["all-in-one", "mongodb", "nats", "redis", "supervisor"]);
   expect(shop.running()[0]).toMatchObject({ name: "supervisor", pid: shop.pid, ports: [] });
   expect(shop.output()).toContain(`curl 'http://127.0.0.1:${shop.ports.GATEWAY_PORT}/products?page_size=3'`);
+  expect(shop.output()).toContain(`export SHOP=http://127.0.0.1:${shop.ports.GATEWAY_PORT}\n`);
   expect(shop.output()).toMatch(/admin \/ \S{16,} {3}\(made up now and shown this once\)/);
   expect(shop.output()).toMatch(/ready in \d+\.\d s/);
 

@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { defaultPorts } from "@shop/topology";
 import { describeAdmin } from "./admin.ts";
 import { claim } from "./claim.ts";
 import { counted } from "./counted.ts";
@@ -264,7 +265,10 @@ function printSummary(
   if (settings.apiDocs) print(`  docs       ${gatewayUrl}/docs`);
   print("");
   const grpcurl = findOnPath("grpcurl", settings.env.PATH) !== undefined;
-  for (const { title, command } of examples(new URL(gatewayUrl).host, { grpcurl })) {
+  const isDefault = new URL(gatewayUrl).host === `127.0.0.1:${defaultPorts.GATEWAY_PORT}`;
+  const documented = { title: "for the examples of the documentation", command: `export SHOP=${gatewayUrl}` };
+  const own = examples(new URL(gatewayUrl).host, { grpcurl });
+  for (const { title, command } of isDefault ? own : [documented, ...own]) {
     print(`# ${title}`);
     print(command);
     print("");
