@@ -7,7 +7,7 @@ import { packPackages, publishedPackages } from "@shop/tools/packages";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const names = publishedPackages().map(({ manifest }) => manifest.name);
-/** The versions of Node that the packages are for. */
+/** The versions of Node that the packages are for; those that build on Connect's package for Node need 22. */
 const nodeVersions = ["20", "22", "24"] as const;
 const nodeOf = (version: string) => `node-${version}`;
 /** What an application brings along. TypeScript is the oldest that the declarations are for. */
@@ -97,21 +97,41 @@ test("the client's declarations hold without skipLibCheck and without the types 
 
 test("the servers' declarations hold without skipLibCheck, for node16 and bundlers", async () => {
   const forNode = { lib: ["es2022", "dom", "dom.iterable", "esnext.disposable"], types: ["node"] };
-  await compile("server-node16", ["serve-shop.ts"], { ...forNode, module: "node16" });
+  await compile("server-node16", ["serve-shop.ts", "serve-calls.ts"], { ...forNode, module: "node16" });
   const bundled = { module: "esnext", moduleResolution: "bundler" };
-  await compile("server-bundler", ["serve-shop.ts"], { ...forNode, ...bundled });
+  await compile("server-bundler", ["serve-shop.ts", "serve-calls.ts"], { ...forNode, ...bundled });
 });
 
-describe("compiled for Node, a server and a client of it", () => {
-  beforeAll(() => compile("server", ["serve-shop.ts"], { lib: ["es2022", "dom"], types: ["node"], module: "node16" }));
+describe("compiled for Node", () => {
+  beforeAll(() =>
+    compile("server", ["serve-shop.ts", "serve-calls.ts"], {
+      lib: ["es2022", "dom"],
+      types: ["node"],
+      module: "node16",
+    }),
+  );
 
-  test.each(nodeVersions)("run in Node %s", async (version) => {
+  const nodeAt = async (version: string) => {
     const node = join("node_modules", nodeOf(version), "bin/node");
     expect(await run(node, "--version")).toMatch(new RegExp(`^v${version}\\.`));
+    return node;
+  };
+
+  test.each(nodeVersions)("a server of REST and a client of its services run in Node %s", async (version) => {
+    const node = await nodeAt(version);
     expect(await run(node, "server/serve-shop.js")).toMatch(
       /^\{"products":\[\{.*"name":"Kettle".* 404 Kettle, PRODUCT_NOT_FOUND$/,
     );
   });
+
+  test.each(nodeVersions.slice(1))(
+    "a server of every protocol, and a client of it, run in Node %s",
+    async (version) => {
+      expect(await run(await nodeAt(version), "server/serve-calls.js")).toMatch(
+        /^\{"products":\[\{.*"name":"Kettle".* 200 200 Kettle, PRODUCT_NOT_FOUND$/,
+      );
+    },
+  );
 });
 
 test("Vite builds a page with the client, without what only Node has", async () => {

@@ -7,6 +7,8 @@ export async function callShop(baseUrl: string): Promise<string> {
   const shop = createShop({ baseUrl });
   const { products } = await shop.inventory.listProducts({});
   const sold = products.filter(({ state }) => state === ProductState.ACTIVE);
-  const reason = await shop.inventory.getProductByID({ productId: "none" }).then(() => "found", reasonOf);
+  const reason = await shop.inventory
+    .getProductByID({ productId: "product_01h455vb4pex5vsknk084sn02q" })
+    .then(() => "found", reasonOf);
   return [...sold.map(({ name }) => name), reason].join(", ");
 }
