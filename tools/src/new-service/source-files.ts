@@ -26,27 +26,29 @@ export function sourceFiles(service: NewService): Readonly<Record<string, string
 }
 
 function manifest({ name }: NewService): string {
+  const dependencies = dependenciesOf([
+    "@bufbuild/protobuf",
+    "@connectrpc/connect",
+    "@shop/auth",
+    "@shop/core",
+    "@shop/gen",
+    "@shop/messaging",
+    "@shop/mongo",
+    "@shop/rpc-server",
+    "@shop/runtime",
+    "@shop/topology",
+    "mongodb",
+    "zod",
+  ]);
   const content = {
     name: `@shop/${name}`,
-    version: "0.1.0",
+    // All packages carry one version.
+    version: dependencies["@shop/core"],
     private: true,
     type: "module",
     engines: { node: ">=24" },
     exports: { ".": "./src/service.ts", "./config": "./src/config.ts" },
-    dependencies: dependenciesOf([
-      "@bufbuild/protobuf",
-      "@connectrpc/connect",
-      "@shop/auth",
-      "@shop/core",
-      "@shop/gen",
-      "@shop/messaging",
-      "@shop/mongo",
-      "@shop/rpc-server",
-      "@shop/runtime",
-      "@shop/topology",
-      "mongodb",
-      "zod",
-    ]),
+    dependencies,
   };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
