@@ -21,6 +21,8 @@ import {
   unique,
 } from "./shopping.ts";
 
+// Takes about a minute: after each of its kills everything has to be back before the next.
+//
 // Kills processes of the shop that runs for this project, and only those: by their ids in its own run.json.
 const { CONFIRMED } = OrderStatus;
 const backTimeoutMs = 30_000;
