@@ -30,8 +30,8 @@ const oneShapeIsEnough = [
 ].map((name) => `tests/e2e/${name}.e2e.test.ts`);
 
 // The same journeys through both shapes of the shop. Each project starts a shop of its own; its files take turns, since the
-// shop needs the other core, and since some of them kill parts of it. In the split shape they share one set of
-// modules: to load it for each file took a third of the time.
+// shop needs the other core, and since some of them kill parts of it. They share one set of modules:
+// to load it for each file took a third of the time.
 const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] = []) => ({
   extends: true as const,
   test: {
@@ -41,7 +41,7 @@ const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] =
     globalSetup: ["tests/setup/shop.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    isolate: exclude.length === 0,
+    isolate: false,
     maxWorkers: 1,
     sequence: { groupOrder },
   },
