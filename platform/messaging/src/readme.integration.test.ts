@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { newId } from "@shop/core";
-import { HttpRuleSchema } from "@shop/gen/google/api/http_pb";
 import { readmeExample } from "@shop/http-port/testing/readme-example";
 import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import type { Collection } from "mongodb";
@@ -21,13 +21,18 @@ test("the example of the README commits a document, and its event is consumed", 
   const { openThings, onThing } = await readmeExample<Example>("@shop/messaging", import.meta.dirname);
   const [db, bus] = [await openTestDb(), await openTestBus()];
   const seen = vi.fn(async (_ids: readonly string[]) => {});
-  const handler = { ...onThing(HttpRuleSchema, seen), durable: newId("things") };
-  await bus.ensureStream(handler.stream, ["google.api.>"]);
+  const handler = { ...onThing(DurationSchema, seen), durable: newId("things") };
+  // Streams are shared, and no two may have the same subjects.
+  await bus.ensureStream(handler.stream, ["google.protobuf.>"]);
   await ensureConsumer(bus, handler);
-  onTestFinished(await startConsumer(bus, handler, silentLog));
+  const stop = await startConsumer(bus, handler, silentLog);
+  onTestFinished(async () => {
+    await stop();
+    await bus.manager.streams.delete(handler.stream);
+  });
 
-  const commit = await openThings(db.collection("things"), bus, HttpRuleSchema, silentLog);
+  const commit = await openThings(db.collection("things"), bus, DurationSchema, silentLog);
   const id = newId("thing");
   await commit(id);
-  await expect.poll(() => seen.mock.calls.flat(2)).toContain(`things/HttpRule/${id}/1/0`);
+  await expect.poll(() => seen.mock.calls.flat(2)).toContain(`things/Duration/${id}/1/0`);
 });
