@@ -17,7 +17,7 @@ import {
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
 // The server under test, as the suite's runner starts it: it asks on standard input and is answered on standard output. The
-// service is on a port of the platform, with `stock` without its short way for unary calls. With `gateway` the port that is told is
+// service is on a port of the platform, with `stock` without its fast path. With `gateway` the port that is told is
 // that of the forwarder before it.
 
 const [how, descriptorSet] = process.argv.slice(2);

@@ -46,8 +46,12 @@ export class DomainError extends Error {
   }
 }
 
+/** An answer names no more; `maxViolations` of @shop/rest, which this package is below. */
+const maxNamed = 20;
+
 /** A request whose fields broke a rule that the schema can't express. The answer names the first 20 of the violations. */
-export function invalidFields(violations: readonly FieldViolation[]): DomainError {
+export function invalidFields(all: readonly FieldViolation[]): DomainError {
+  const violations = all.slice(0, maxNamed);
   const message = violations.map((violation) => `${violation.field}: ${violation.description}`).join("; ");
   return new DomainError("invalid_argument", "INVALID_FIELDS", message, { violations });
 }

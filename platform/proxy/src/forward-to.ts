@@ -28,8 +28,8 @@ import { createVendorCalls } from "./vendor-calls.ts";
 export interface ForwardOptions {
   readonly upstreams: readonly UpstreamService[];
   /**
-   * Whether they are no ports of this platform: they know no REST, and perhaps nothing but gRPC. Calls that they would not
-   * understand are then decoded here and made anew. False by default.
+   * Whether they are of other vendors: they know no REST, and perhaps only gRPC. Calls that they would not understand are then
+   * decoded here, and a new call is made. False by default.
    */
   readonly areOfOtherVendors?: boolean;
   /**
@@ -62,11 +62,11 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
   const forwarder = createForwarder({
     guard: createListenerGuard(reportNetworkErrors(port)),
     upstreams: Object.fromEntries(upstreams.map(({ service, urls }) => [service.typeName, urls])),
-    // Nobody outside is a part of the platform, whatever they say.
+    // Clients cannot pass for a part of the platform.
     dropRequestHeaders: [internalCredentialHeader, clientAddressHeader, forwardingCredentialHeader],
     onFailure,
   });
-  const foreign = new Map(
+  const vendors = new Map(
     (to.areOfOtherVendors ? upstreams : []).map((upstream) => [
       upstream.service.typeName,
       createVendorCalls(upstream, port.routerOptions.readMaxBytes, onFailure),
@@ -74,7 +74,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
   );
   return {
     carries({ parent: { typeName } }, isRest) {
-      return forwarder.upstreams[typeName] !== undefined && !(isRest && foreign.has(typeName));
+      return forwarder.upstreams[typeName] !== undefined && !(isRest && vendors.has(typeName));
     },
     async call(method, exchange) {
       const arrivedAt = performance.now();
@@ -87,7 +87,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         exchange.refuse(toConnectError(error, method.parent.file.proto.package));
         return;
       }
-      const vendorCalls = foreign.get(method.parent.typeName);
+      const vendorCalls = vendors.get(method.parent.typeName);
       const domain = vendorCalls === undefined ? method.parent.file.proto.package : undefined;
       const held = port.holdBytes(headers, exchange.connection, domain);
       if (vendorCalls !== undefined && !(await vendorCalls.understands(exchange))) {
@@ -128,14 +128,14 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
     },
     async invoke(method, call) {
       await port.authorize(method, call.header);
-      const vendorCalls = foreign.get(method.parent.typeName);
+      const vendorCalls = vendors.get(method.parent.typeName);
       if (vendorCalls === undefined) throw new Error(`${method.parent.typeName} speaks REST itself`);
       return await vendorCalls.invoke(method, call);
     },
     addForwardedHeaders: tellForwarded,
     close() {
       forwarder.close();
-      for (const calls of foreign.values()) calls.close();
+      for (const calls of vendors.values()) calls.close();
     },
   };
 }

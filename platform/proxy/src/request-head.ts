@@ -34,7 +34,7 @@ export function requestHead(
   };
 }
 
-/** Says in the request itself what a forwarded one says: for a call that is made anew. What the caller said of it goes. */
+/** Sets on the request itself what a forwarded one has: for a new call made of it. What the client sent under these names goes. */
 export function tellForwarded({ headers, socket }: AnyRequest): void {
   for (const name in headers) if (forwardedName.test(name)) delete headers[name];
   addForwarded({ headers, peer: socket }, headers);

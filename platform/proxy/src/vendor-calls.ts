@@ -19,7 +19,7 @@ import { speaksHttp1 } from "./speaks-http1.ts";
 export interface VendorCalls {
   /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
   understands(request: Pick<Exchange, "headers" | "httpVersion">): Promise<boolean>;
-  /** Makes a call that it would not understand anew, in a protocol that it knows. Never rejects. */
+  /** Makes a new call in a protocol that it knows, of one that it would not understand. Never rejects. */
   answer(method: DescMethod, request: AnyRequest, response: AnyResponse, held: HeldBytes): Promise<void>;
   /** For REST. */
   readonly invoke: RestInvoke;

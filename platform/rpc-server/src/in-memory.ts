@@ -21,7 +21,7 @@ import type { RouterOptions } from "./pipeline/router-options.ts";
 const baseUrl = "https://in-memory";
 
 /**
- * Calls a service in the same process through the gate and the interceptors that every call passes. Unary calls make nothing
+ * Calls a service in the same process through authorization and the interceptors, as every call. Unary calls make nothing
  * of what only a wire needs (Connect's own transport in memory makes a request and a response of HTTP), yet messages and
  * errors arrive as over one: encoded and decoded, so that nothing is shared by accident, and without an error's cause.
  */

@@ -22,7 +22,7 @@ export function cachedAnswers<Input extends DescMessage, Output extends DescMess
 export type FindCachedAnswer = (method: DescMethod, request: Message) => Message | undefined;
 
 /**
- * What is found here has passed validation, and is counted; of what calls pass besides, the gate lets everybody call these
+ * What is found here has passed validation, and is counted; of the other stages, authorization lets everyone call these
  * methods, and the rest has nothing to do for an answer that is there.
  *
  * @throws Error for a method that not everybody may call, or that is no read

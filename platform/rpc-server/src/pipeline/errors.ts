@@ -2,7 +2,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { DomainError, type ErrorKind, type FieldViolation } from "@shop/core";
 import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
-import { boundedError } from "@shop/rest";
+import { boundedError, cutText, maxViolations } from "@shop/rest";
 
 type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
 
@@ -26,14 +26,18 @@ const codes: Record<ErrorKind, Code> = {
  * What the caller of a failed method gets, whatever the handler threw. `domain` names who says so (ErrorInfo.domain).
  * Anything that was not thrown for the caller is hidden behind `internal`; the cause stays on the error for the log.
  */
-export function toConnectError(error: unknown, domain: string, isDependencyLost?: IsDependencyLost): ConnectError {
+export function toConnectError(
+  error: unknown,
+  domain: string,
+  isDependencyLost: IsDependencyLost = isUnavailable,
+): ConnectError {
   return boundedError(told(error, domain, isDependencyLost));
 }
 
-function told(error: unknown, domain: string, isDependencyLost?: IsDependencyLost): ConnectError {
+function told(error: unknown, domain: string, isDependencyLost: IsDependencyLost): ConnectError {
   if (error instanceof DomainError) return fromDomainError(error, domain);
   if (error instanceof ConnectError) return withBadRequest(error, domain);
-  if (isDependencyLost?.(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
+  if (isDependencyLost(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
@@ -88,7 +92,10 @@ async function* mapStreamErrors<Message>(
 }
 
 function fromDomainError(error: DomainError, domain: string): ConnectError {
-  const { metadata, violations, retryAfterMs } = error.facts;
+  const { metadata, retryAfterMs } = error.facts;
+  const violations = error.facts.violations
+    ?.slice(0, maxViolations)
+    .map((violation) => ({ ...violation, field: cutText(violation.field) }));
   return new ConnectError(
     error.message,
     codes[error.kind],

@@ -1,8 +1,9 @@
+import type { EventEmitter } from "node:events";
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import type { DomainError } from "@shop/core";
 import { resumption } from "@shop/gen/shop/common/v1/resumption_pb";
-import { NodeHeaders } from "@shop/http-port";
+import { containRejection, NodeHeaders } from "@shop/http-port";
 import { createTranscoder, decodeJson, handleNodeRequest, withHttpStatus } from "@shop/rest";
 import type { Exchange } from "../exchange.ts";
 import type { FindCachedAnswer } from "../fast-path/cached-answers.ts";
@@ -53,6 +54,12 @@ export interface Plan {
   readonly vary: string | undefined;
   /** Answers the request. Never rejects. */
   answer(exchange: Exchange): Promise<void> | void;
+}
+
+/** Carries a plan out. What its code throws ends the guarded stream or response, and nothing else. */
+export function carryOut(plan: Plan, exchange: Exchange, guarded: EventEmitter): void {
+  const answered = plan.answer(exchange);
+  if (answered !== undefined) containRejection(guarded, answered);
 }
 
 const noCall = { isFinal: false, vary: undefined };
@@ -120,21 +127,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function planCall(call: Call, head: RequestHead): Plan | undefined {
     const { method } = call;
-    const isStream = head.source === "stream";
-    // What is unusual is answered as a request: these make one of the stream.
-    if (isStream && method.methodKind !== "unary") return undefined;
-    const [isFinal, vary] = [true, varyOf(call, head.method)];
+    const isUnary = method.methodKind === "unary";
     const refusal = admission.refusal(method);
-    if (refusal !== undefined) {
-      return isStream
-        ? undefined
-        : { isFinal, vary, answer: (exchange) => admission.refuse(method, refusal, exchange) };
-    }
-    if (method.methodKind === "unary" && isTooLong(head.headers, readMaxBytes)) {
-      return isStream ? undefined : { isFinal, vary, answer: (exchange) => refuseTooLong(method, exchange) };
-    }
+    const isRefused = refusal !== undefined || (isUnary && isTooLong(head.headers, readMaxBytes));
+    // Refusals and streaming calls need a request, which Node makes of the stream.
+    if (head.source === "stream" && (isRefused || !isUnary)) return undefined;
+    const vary = varyOf(call, head.method);
+    const planned = (answer: Plan["answer"]): Plan => ({ isFinal: true, vary, answer });
+    if (refusal !== undefined) return planned((exchange) => admission.refuse(method, refusal, exchange));
+    if (isRefused) return planned((exchange) => refuseTooLong(method, exchange));
     const protocol = protocols.find((one) => one.takes(call, head));
-    return protocol && { isFinal, vary, answer: (exchange) => protocol.answer(call, exchange) };
+    return protocol && planned((exchange) => protocol.answer(call, exchange));
   }
 
   /** Connect compresses as the client likes; REST is not compressed. */

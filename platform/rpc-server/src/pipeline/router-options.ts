@@ -44,7 +44,7 @@ export interface CallRules {
 }
 
 /**
- * What every call passes, in every protocol and in memory, in this order: the gate (who may call; before the body is read),
+ * What every call passes, in every protocol and in memory, in this order: authorization, before the body is read,
  * then log and trace, metrics where they are kept, what caches may keep, errors, deadlines, names of requests, text, validation, the method.
  */
 export function createRouterOptions(rules: CallRules): RouterOptions {
@@ -54,7 +54,7 @@ export function createRouterOptions(rules: CallRules): RouterOptions {
       try {
         rememberCaller(context.values, await authorize(context.method, context.requestHeader));
       } catch (error) {
-        throw toConnectError(error, context.service.file.proto.package);
+        throw toConnectError(error, context.service.file.proto.package, rules.isDependencyLost);
       }
     },
     interceptors: [

@@ -1,7 +1,7 @@
-import { containRejection } from "@shop/http-port";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Edge } from "../edge.ts";
 import { nodeExchange } from "../exchange.ts";
+import { carryOut } from "../pipeline/pipeline.ts";
 
 /**
  * Answers calls in a Fastify application, ahead of its routes; what is no call is left to them. With the {@link Edge}'s serverFactory
@@ -14,8 +14,7 @@ export function addCalls(app: FastifyInstance, edge: Edge): void {
     if (plan === undefined) return next();
     takeOver(reply);
     if (plan.vary !== undefined) reply.raw.appendHeader("vary", plan.vary);
-    const answered = plan.answer(nodeExchange(request.raw, reply.raw));
-    if (answered !== undefined) containRejection(reply.raw, answered);
+    carryOut(plan, nodeExchange(request.raw, reply.raw), reply.raw);
   });
 }
 
