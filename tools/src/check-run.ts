@@ -24,6 +24,13 @@ export function checkCommand(command: string, ...args: readonly string[]): Promi
   return runCommand(command, args, { timeoutMs, env: { ...process.env, PATH: path, FORCE_COLOR: "0", NO_COLOR: "1" } });
 }
 
+/** The output of such a command. @throws Error with it when the command fails */
+export async function outputOf(command: string, ...args: readonly string[]): Promise<string> {
+  const { ok, output } = await checkCommand(command, ...args);
+  if (!ok) throw new Error(`${[command, ...args].join(" ")} failed:\n${output}`);
+  return output;
+}
+
 /**
  * Runs the checks side by side, in the root of the repository. Prints a line for each as it ends, then everything the
  * failed ones have to say; the process exits 1 if there are any.

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type AnyDesc, createFileRegistry, type DescFile, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { getComments } from "@bufbuild/protoplugin";
-import { checkCommand } from "./check-run.ts";
+import { outputOf } from "./check-run.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
 /**
@@ -12,8 +12,7 @@ import { repositoryRoot } from "./repository-root.ts";
  */
 export async function readContracts(scratch: string): Promise<FileRegistry> {
   const image = join(scratch, "image.binpb");
-  const built = await checkCommand("buf", "build", repositoryRoot, "--output", image);
-  if (!built.ok) throw new Error(built.output);
+  await outputOf("buf", "build", repositoryRoot, "--output", image);
   return createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(image)));
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
-import { checkCommand } from "./check-run.ts";
+import { outputOf } from "./check-run.ts";
 import {
   addToContract,
   addToProto,
@@ -100,8 +100,8 @@ function change(file: string, edit: (text: string) => string): void {
 }
 
 async function run(command: string, ...rest: readonly string[]): Promise<void> {
-  const { ok, output } = await checkCommand(command, ...rest);
-  if (ok) return;
-  console.error(`${command} ${rest.join(" ")}\n${output}`);
-  process.exit(1);
+  await outputOf(command, ...rest).catch((error: Error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
 }

@@ -1,15 +1,20 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { outputOf } from "./check-run.ts";
 import { type NewService, readNewService } from "./new-service/names.ts";
 import { protoFiles } from "./new-service/proto-files.ts";
 import { sourceFiles } from "./new-service/source-files.ts";
 import { repositoryRoot } from "./repository-root.ts";
+import { showHelp } from "./show-help.ts";
 
 // `npm run new-service wishlists`: a service with one method, a collection, an event and tests, which runs as it is.
-const [name, ...rest] = process.argv.slice(2);
+const usage = "npm run new-service <name>, the plural of what the service owns: npm run new-service wishlists";
+const args = process.argv.slice(2);
+showHelp(args, usage);
+process.chdir(repositoryRoot);
+const [name, ...rest] = args;
 if (name === undefined || rest.length > 0 || name.startsWith("-")) {
-  console.error("npm run new-service <name>, the plural of what the service owns: npm run new-service wishlists");
+  console.error(usage);
   process.exit(2);
 }
 try {
@@ -18,12 +23,12 @@ try {
   addTo("services/topology/src/topology.ts", "} as const satisfies", topologyLine(service));
   addTo("services/all-in-one/src/service.ts", "", `export { ${name} } from "@shop/${name}";\n`);
   link(service);
-  run("biome", "check", "--write", `services/${name}`, "services/all-in-one/src");
-  run("buf", "format", "--write", "proto", "--path", `proto/shop/${name}`);
+  await outputOf("biome", "check", "--write", `services/${name}`, "services/all-in-one/src");
+  await outputOf("buf", "format", "--write", "proto", "--path", `proto/shop/${name}`);
   // Its manifest is in the lock before turbo looks, and what is generated of others' manifests after.
-  lock();
-  run("npm", "run", "generate");
-  lock();
+  await lock();
+  await outputOf("npm", "run", "generate");
+  await lock();
   console.log(whatNext(service));
 } catch (error) {
   console.error((error as Error).message);
@@ -53,20 +58,16 @@ function link({ name }: NewService): void {
   symlinkSync(join("../../services", name), join(repositoryRoot, "node_modules/@shop", name));
 }
 
-function lock(): void {
-  run("npm", "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline");
-}
-
-/** @throws Error with its output when the command fails */
-function run(command: string, ...args: readonly string[]): void {
-  const path = `${join(repositoryRoot, "node_modules/.bin")}:${process.env.PATH}`;
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: repositoryRoot,
-    env: { ...process.env, PATH: path },
-    encoding: "utf8",
-  });
-  if (error !== undefined) throw error;
-  if (status !== 0) throw new Error(`${[command, ...args].join(" ")} failed:\n${stdout}${stderr}`);
+async function lock(): Promise<void> {
+  await outputOf(
+    "npm",
+    "install",
+    "--package-lock-only",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--prefer-offline",
+  );
 }
 
 function whatNext({ name, port }: NewService): string {

@@ -83,6 +83,7 @@ export function consumerOf<Schema extends { readonly typeName: string }>(
   return { ...consumed, event };
 }
 
-function kebabCase(name: string): string {
+/** `OrderPlaced` as `order-placed`: for files and consumers. */
+export function kebabCase(name: string): string {
   return name.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 }

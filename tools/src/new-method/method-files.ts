@@ -1,3 +1,5 @@
+import { kebabCase } from "@shop/topology";
+
 /** A unary method that is to be added, as its files spell it. */
 export interface NewMethod {
   /** The folder of the service: `inventory`. */
@@ -35,7 +37,7 @@ export function functionName({ name }: NewMethod): string {
 
 /** The name of its file, without extension: `count-products`. */
 export function fileName({ name }: NewMethod): string {
-  return name.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, "-").toLowerCase();
+  return kebabCase(name);
 }
 
 function variablesOf({ path }: NewMethod): readonly string[] {

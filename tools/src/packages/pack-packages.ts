@@ -1,6 +1,6 @@
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
-import { checkCommand } from "../check-run.ts";
+import { outputOf } from "../check-run.ts";
 import { repositoryRoot } from "../repository-root.ts";
 import { compiledFolder, isSource, type Manifest, publishedManifest } from "./published-manifest.ts";
 
@@ -48,7 +48,7 @@ export async function packPackages(folder: string): Promise<readonly PackedPacka
     const stage = join(folder, "staged", workspace);
     stagePackage(workspace, join(compiled, workspace, "src"), stage);
     writeJson(join(stage, "package.json"), publishedManifest(manifest, root, names));
-    const output = await run("npm", "pack", stage, "--pack-destination", folder, "--json", "--ignore-scripts");
+    const output = await outputOf("npm", "pack", stage, "--pack-destination", folder, "--json", "--ignore-scripts");
     packed.push({ name: manifest.name, tarball: join(folder, tarballIn(output)) });
   }
   return packed;
@@ -70,7 +70,7 @@ async function compile(packages: readonly PublishedPackage[], into: string): Pro
     include: packages.map(({ folder }) => join(repositoryRoot, folder, "src")),
     exclude: packages.flatMap(({ folder }) => onlyForTests.map((glob) => join(repositoryRoot, folder, "src", glob))),
   });
-  await run("tsc", "--project", config, "--pretty", "false");
+  await outputOf("tsc", "--project", config, "--pretty", "false");
 }
 
 /** What is compiled, what is read at run time and is no TypeScript, the README and the licence. */
@@ -105,12 +105,6 @@ function rewriteFile(file: string, rewrite: (text: string) => string): void {
 function tarballIn(output: string): string {
   const answer = JSON.parse(output.slice(output.search(/[[{]/))) as Record<string, { filename: string }>;
   return Object.values(answer)[0]!.filename;
-}
-
-async function run(command: string, ...args: readonly string[]): Promise<string> {
-  const { ok, output } = await checkCommand(command, ...args);
-  if (!ok) throw new Error(`${command} ${args[0]}: ${output}`);
-  return output;
 }
 
 function readJson<Content>(file: string): Content {
