@@ -192,7 +192,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a decision is deleted before its events are published",
-    file: "services/orders/src/application/follow-stock.ts",
+    file: "services/orders/src/application/stock-decisions.ts",
     from: "    await publish(batched(",
     to: "    await decisions.remove(decision.decisionId);\n    await publish(batched(",
     under: "a bus out of reach",

@@ -1077,7 +1077,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       rest: (query) => ({ verb: "GET", path: "/admin/stock:audit", query }),
       invalid: { pageToken: "none" },
       cases: [
-        { as: "admin", says: "finds nothing broken", request: () => ({}), answers: () => soundPart },
+        { as: "admin", says: "finds no broken invariant", request: () => ({}), answers: () => soundPart },
         {
           as: "admin",
           says: "refuses a page token that was not made here",

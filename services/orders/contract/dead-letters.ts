@@ -3,16 +3,16 @@ import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_
 import { expect } from "vitest";
 import { notFound, type ServiceContract, time, unique, unknown } from "../../../tests/contract.ts";
 
-/** What is there before the cases are tried. */
+/** Fixtures of the cases. */
 export interface DeadLettersWorld {
-  /** StockReserved for an order that nobody knows, set aside as if this consumer had given it up. Without its payload. */
+  /** Stores a StockReserved for an unknown order as a dead letter of this consumer, and returns it without its payload. */
   newDeadLetter(consumer: string): Promise<JsonObject & { readonly deadLetterId: string }>;
 }
 type World = DeadLettersWorld;
 
 const noLetter = "999999999999999";
 
-/** What is promised of each method of DeadLetterService. */
+/** The contract of each method of DeadLetterService. */
 export const contract: ServiceContract<typeof DeadLetterService, World> = {
   service: DeadLetterService,
   methods: {
@@ -23,7 +23,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       cases: [
         {
           as: "admin",
-          says: "lists those of one consumer",
+          says: "lists the dead letters of one consumer",
           request: async (world) => {
             const consumer = unique("row");
             await world.newDeadLetter(consumer);
@@ -47,7 +47,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           step: 510,
           name: "lists-a-consumers",
-          summary: "What one consumer gave up",
+          summary: "The dead letters of one consumer",
           as: "admin",
           request: {
             consumer: "a-consumer",
@@ -99,7 +99,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         },
         {
           as: "admin",
-          says: "does not find what is gone",
+          says: "does not find a deleted one",
           request: () => ({ deadLetterId: noLetter }),
           refuses: notFound("DEAD_LETTER_NOT_FOUND"),
         },
@@ -108,7 +108,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           step: 520,
           name: "reads-dead-letter",
-          summary: "An event that nobody could handle",
+          summary: "An event that could not be handled",
           as: "admin",
           request: {
             dead_letter_id: "104",
@@ -148,13 +148,13 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         },
         {
           as: "admin",
-          says: "refuses what nobody would hear",
+          says: "refuses an event that its consumer no longer consumes",
           request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
           refuses: { code: "FailedPrecondition", reason: "DEAD_LETTER_UNHEARD" },
         },
         {
           as: "admin",
-          says: "does not find what is gone",
+          says: "does not find a deleted one",
           request: () => ({ deadLetterId: noLetter }),
           refuses: notFound("DEAD_LETTER_NOT_FOUND"),
         },
@@ -163,7 +163,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           step: 530,
           name: "nobody-hears-it",
-          summary: "The consumer is not there any more",
+          summary: "The consumer no longer exists",
           as: "admin",
           request: {
             dead_letter_id: "104",
@@ -207,13 +207,13 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       cases: [
         {
           as: "admin",
-          says: "throws it away",
+          says: "deletes it",
           request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
           answers: () => ({}),
         },
         {
           as: "admin",
-          says: "does not find what is gone",
+          says: "does not find a deleted one",
           request: () => ({ deadLetterId: noLetter }),
           refuses: notFound("DEAD_LETTER_NOT_FOUND"),
         },
@@ -222,7 +222,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           step: 550,
           name: "throws-away",
-          summary: "Throws it away",
+          summary: "Deletes it",
           as: "admin",
           request: {
             dead_letter_id: "104",
@@ -232,7 +232,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           step: 560,
           name: "thrown-away-already",
-          summary: "It is gone already",
+          summary: "It was deleted before",
           as: "admin",
           request: {
             dead_letter_id: "104",

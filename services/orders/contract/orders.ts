@@ -3,24 +3,24 @@ import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { expect } from "vitest";
 import { type Case, idOf, invalid, notFound, type ServiceContract, time, unknown } from "../../../tests/contract.ts";
 
-/** What is there before the cases are tried. */
+/** Fixtures of the cases. */
 export interface OrdersWorld {
   readonly ids: Readonly<Record<"owner" | "customer" | "admin", string>>;
   /** The owner's only order, CONFIRMED. */
   readonly order: JsonObject & { readonly orderId: string };
-  /** A product of 12.50 EUR, with plenty of stock, to be ordered. */
+  /** A product of 12.50 EUR with plenty of stock. */
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
-  /** Another customer's. */
+  /** An order of another customer. */
   newConfirmedOrder(): Promise<JsonObject & { readonly orderId: string }>;
 }
 type World = OrdersWorld;
 
 const euros = { currencyCode: "EUR", minorUnits: "1250" };
 
-/** Of orders that are sound, however many there are. */
+/** A part of an audit without findings. */
 const soundPart = expect.toSatisfy((part: JsonObject) => "checked" in part && !("findings" in part));
 
-/** What is promised of each method of OrderService. */
+/** The contract of each method of OrderService. */
 export const contract: ServiceContract<typeof OrderService, World> = {
   service: OrderService,
   methods: {
@@ -32,7 +32,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ...(["customer", "admin"] as const).map(
           (as): Case<World> => ({
             as,
-            says: "takes an order at the catalogue's price, in the caller's name",
+            says: "places an order at the catalogue's price for the caller",
             request: ({ plenty }) => ({
               items: [
                 { productId: plenty.productId, quantity: 1 },
@@ -55,7 +55,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ),
         {
           as: "customer",
-          says: "refuses unknown products at once, and says which",
+          says: "refuses unknown products and names their lines",
           request: ({ plenty }) => ({
             items: [
               { productId: plenty.productId, quantity: 1 },
@@ -66,7 +66,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "customer",
-          says: "refuses quantities that nobody can buy",
+          says: "refuses quantities outside of the limits",
           request: ({ plenty }) => ({
             items: [0, -5, 1_000_001, 2 ** 31 - 1].map((quantity) => ({ productId: plenty.productId, quantity })),
           }),
@@ -74,13 +74,13 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "customer",
-          says: "refuses an order of nothing",
+          says: "refuses an order without items",
           request: () => ({}),
           refuses: invalid("items"),
         },
         {
           as: "customer",
-          says: "refuses a total that is not what it costs",
+          says: "refuses an expected total that is not the price",
           request: ({ plenty }) => ({
             items: [{ productId: plenty.productId, quantity: 1 }],
             expectedTotal: { currencyCode: "EUR", minorUnits: "1" },
@@ -92,7 +92,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 270,
           name: "buys-two",
-          summary: "Two teapots, if they cost what the shopper was shown",
+          summary: "Two teapots at the price that the customer was shown",
           as: "shopper",
           request: {
             items: [
@@ -135,7 +135,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 280,
           name: "nobody-signed-in",
-          summary: "Somebody who has not signed in",
+          summary: "A caller who is not signed in",
           request: {
             items: [
               {
@@ -195,7 +195,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 390,
           name: "buys-one",
-          summary: "One teapot, at whatever price",
+          summary: "One teapot at any price",
           as: "shopper",
           request: {
             items: [
@@ -251,7 +251,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ),
         {
           as: "customer",
-          says: "does not see somebody else's order",
+          says: "does not find another user's order",
           request: ({ order }) => ({ orderId: order.orderId }),
           refuses: notFound("ORDER_NOT_FOUND"),
         },
@@ -263,7 +263,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "owner",
-          says: "refuses what is not an id",
+          says: "refuses a malformed id",
           request: () => ({ orderId: "1" }),
           refuses: invalid("order_id"),
         },
@@ -272,7 +272,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 300,
           name: "is-confirmed",
-          summary: "The stock is set aside",
+          summary: "An order whose stock is reserved",
           as: "shopper",
           request: {
             order_id: "order_01m83qd05hf20br2q89kxs66bw",
@@ -393,13 +393,13 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "admin",
-          says: "refuses to call off without a word",
+          says: "refuses a cancellation without a reason",
           request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_CANCELLED", reason: " " }),
           refuses: { code: "InvalidArgument", reason: "CANCEL_REASON_REQUIRED", violations: ["reason"] },
         },
         {
           as: "admin",
-          says: "refuses a move that the table does not allow",
+          says: "refuses a transition that the table does not allow",
           request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_DELIVERED" }),
           refuses: { code: "FailedPrecondition", reason: "ORDER_MOVE_REFUSED" },
         },
@@ -411,7 +411,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "admin",
-          says: "refuses a status that is none",
+          says: "refuses an unknown status",
           request: ({ order }) => ({ orderId: order.orderId, status: "ORDER_STATUS_UNSPECIFIED" }),
           refuses: invalid("status"),
         },
@@ -420,7 +420,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 380,
           name: "too-late-to-ship",
-          summary: "An order that was called off can't be shipped",
+          summary: "A cancelled order can't be shipped",
           as: "admin",
           request: {
             order_id: "order_01m83qd05hf20br2q89kxs66bw",
@@ -447,7 +447,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 410,
           name: "ships",
-          summary: "It left the house",
+          summary: "The order was shipped",
           as: "admin",
           request: {
             order_id: "order_01m83qd0dzf20br2r4z3xhf6kb",
@@ -494,7 +494,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ...(["customer", "admin"] as const).map(
           (as): Case<World> => ({
             as,
-            says: "calls an order off",
+            says: "cancels an order",
             request: async (world) => ({
               orderId: (await world.newConfirmedOrder()).orderId,
               reason: "changed my mind",
@@ -516,13 +516,13 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ),
         {
           as: "admin",
-          says: "wants to know why somebody else's order is called off",
+          says: "requires a reason for cancelling another user's order",
           request: ({ order }) => ({ orderId: order.orderId }),
           refuses: { code: "InvalidArgument", reason: "CANCEL_REASON_REQUIRED", violations: ["reason"] },
         },
         {
           as: "customer",
-          says: "does not see somebody else's order",
+          says: "does not find another user's order",
           request: ({ order }) => ({ orderId: order.orderId }),
           refuses: notFound("ORDER_NOT_FOUND"),
         },
@@ -531,7 +531,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 370,
           name: "calls-off",
-          summary: "Changed their mind",
+          summary: "The customer changed their mind",
           as: "shopper",
           request: {
             order_id: "order_01m83qd05hf20br2q89kxs66bw",
@@ -565,7 +565,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 420,
           name: "too-late-to-call-off",
-          summary: "It is on its way already",
+          summary: "The order is shipped already",
           as: "shopper",
           request: {
             order_id: "order_01m83qd0dzf20br2r4z3xhf6kb",
@@ -601,7 +601,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ...(["owner", "admin"] as const).map(
           (as): Case<World> => ({
             as,
-            says: "tells what happened to the owner's order",
+            says: "lists the transitions of the owner's order",
             request: ({ order }) => ({ orderId: order.orderId }),
             answers: ({ ids }) => ({
               events: [
@@ -625,7 +625,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ),
         {
           as: "customer",
-          says: "does not see somebody else's order",
+          says: "does not find another user's order",
           request: ({ order }) => ({ orderId: order.orderId }),
           refuses: notFound("ORDER_NOT_FOUND"),
         },
@@ -634,7 +634,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 320,
           name: "lists-events",
-          summary: "What happened to an order",
+          summary: "An order's transitions",
           as: "shopper",
           request: {
             order_id: "order_01m83qd05hf20br2q89kxs66bw",
@@ -674,7 +674,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ...(["owner", "admin"] as const).map(
           (as): Case<World> => ({
             as,
-            says: "begins with the order as it is, and the move that brought it there",
+            says: "begins with the current order and its last transition",
             request: ({ order }) => ({ orderId: order.orderId }),
             answers: ({ order }) => ({
               order,
@@ -690,19 +690,19 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         ),
         {
           as: "owner",
-          says: "begins with a sign of life where nothing has happened since",
+          says: "begins with a heartbeat when nothing has changed since",
           request: ({ order }) => ({ orderId: order.orderId, afterVersion: 2 }),
           answers: () => ({}),
         },
         {
           as: "customer",
-          says: "does not see somebody else's order",
+          says: "does not find another user's order",
           request: ({ order }) => ({ orderId: order.orderId }),
           refuses: notFound("ORDER_NOT_FOUND"),
         },
         {
           as: "owner",
-          says: "refuses what is no version",
+          says: "refuses an invalid version",
           request: ({ order }) => ({ orderId: order.orderId, afterVersion: -1 }),
           refuses: invalid("after_version"),
         },
@@ -711,7 +711,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 340,
           name: "begins-with-the-last-move",
-          summary: "Begins with the order as it is",
+          summary: "Begins with the current order",
           as: "shopper",
           request: {
             order_id: "order_01m83qd05hf20br2q89kxs66bw",
@@ -760,13 +760,13 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       cases: [
         {
           as: "owner",
-          says: "lists the caller's orders of a time",
+          says: "lists the caller's orders of a period",
           request: () => ({ createTimeFrom: "2020-01-01T00:00:00Z", createTimeBefore: "2020-01-02T00:00:00Z" }),
           answers: () => ({}),
         },
         {
           as: "owner",
-          says: "lists the caller's own orders and nobody else's",
+          says: "lists only the caller's own orders",
           request: () => ({}),
           answers: ({ order }) => ({ orders: [order] }),
         },
@@ -778,7 +778,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "owner",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "AAAA" }),
           refuses: invalid("page_token"),
         },
@@ -787,7 +787,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 350,
           name: "lists-own-orders",
-          summary: "The caller's orders that are confirmed",
+          summary: "The caller's confirmed orders",
           as: "shopper",
           request: {
             page_size: 10,
@@ -833,19 +833,19 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       cases: [
         {
           as: "admin",
-          says: "lists one user's orders that are in one state",
+          says: "lists one user's orders of one status",
           request: ({ ids }) => ({ userId: ids.owner, status: "ORDER_STATUS_CONFIRMED" }),
           answers: ({ order }) => ({ orders: [order] }),
         },
         {
           as: "admin",
-          says: "lists none where there is none",
+          says: "lists nothing when no order has the status",
           request: ({ ids }) => ({ userId: ids.owner, status: "ORDER_STATUS_RETURNED" }),
           answers: () => ({}),
         },
         {
           as: "admin",
-          says: "refuses what is not a user's id",
+          says: "refuses a malformed user id",
           request: () => ({ userId: "me" }),
           refuses: invalid("user_id"),
         },
@@ -897,10 +897,10 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       rest: (query) => ({ verb: "GET", path: "/admin/orders:audit", query }),
       invalid: { pageToken: "none" },
       cases: [
-        { as: "admin", says: "finds nothing broken", request: () => ({}), answers: () => soundPart },
+        { as: "admin", says: "finds no broken invariant", request: () => ({}), answers: () => soundPart },
         {
           as: "admin",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "none" }),
           refuses: invalid("page_token"),
         },
@@ -909,7 +909,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 450,
           name: "audits",
-          summary: "Checks the orders",
+          summary: "Audits the orders",
           as: "admin",
           request: {},
           answer: {
@@ -930,7 +930,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       cases: [
         {
           as: "admin",
-          says: "leaves alone what is sound",
+          says: "leaves a sound order unchanged",
           request: ({ order }) => ({
             targets: [{ invariant: "ORDER_RESERVATION_OPEN", subject: order.orderId }],
             dryRun: true,
@@ -941,7 +941,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           as: "admin",
-          says: "refuses what is no invariant of its own",
+          says: "refuses an invariant of another service",
           request: ({ order }) => ({ targets: [{ invariant: "ANYTHING", subject: order.orderId }] }),
           refuses: invalid("targets[0].invariant"),
         },
@@ -950,7 +950,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         {
           step: 460,
           name: "is-sound",
-          summary: "Nothing is wrong there",
+          summary: "A sound order is left unchanged",
           as: "admin",
           request: {
             targets: [

@@ -14,21 +14,21 @@ import { createCatalogue } from "./adapters/clients/catalogue.ts";
 import { createReservations } from "./adapters/clients/reservations.ts";
 import { createDecisionStore, openDecisions } from "./adapters/mongo/decision-store.ts";
 import { createOrderAuditStore } from "./adapters/mongo/order-audit-store.ts";
-import { followMoves } from "./adapters/mongo/order-changes.ts";
+import { followTransitions } from "./adapters/mongo/order-changes.ts";
 import { createOrderStore, openOrders } from "./adapters/mongo/order-store.ts";
 import { createRecentOrders } from "./adapters/mongo/recent-orders.ts";
 import { createAdmission } from "./application/admission.ts";
-import { createFollowStock } from "./application/follow-stock.ts";
 import { createOpenQuantities } from "./application/open-quantities.ts";
 import { createOrderAudit } from "./application/order-audit.ts";
 import { recoverClosings } from "./application/recover-closings.ts";
+import { createStockDecisions } from "./application/stock-decisions.ts";
 import { ordersConfig } from "./config.ts";
 import { stockRejected } from "./events/stock-rejected.ts";
 import { stockReserved } from "./events/stock-reserved.ts";
 import { userDeleted } from "./events/user-deleted.ts";
-import { askForDecisions } from "./jobs/ask-for-decisions.ts";
 import { cancelUndecidedOrders } from "./jobs/cancel-undecided-orders.ts";
 import { completeDecisions } from "./jobs/complete-decisions.ts";
+import { reconcileDecisions } from "./jobs/reconcile-decisions.ts";
 import { auditOrders } from "./rpc/audit-orders.ts";
 import { cancelOrder } from "./rpc/cancel-order.ts";
 import { createOrder } from "./rpc/create-order.ts";
@@ -40,7 +40,7 @@ import { repairOrders } from "./rpc/repair-orders.ts";
 import { updateOrderStatus } from "./rpc/update-order-status.ts";
 import { watchOrder } from "./rpc/watch-order.ts";
 
-/** Orders moved by one bulk write at most. */
+/** Events, and so orders, of one bulk write. */
 const maxBatch = 1_024;
 
 export const orders = defineModule({
@@ -58,7 +58,7 @@ export const orders = defineModule({
     const recent = createRecentOrders();
     const store = createOrderStore(documents, outbox, recent);
     const watch = createWatches({
-      changes: followMoves(documents, log),
+      changes: followTransitions(documents, log),
       revocations,
       max: config.ORDER_WATCHES_AT_ONCE,
       maxPerCaller: config.ORDER_WATCHES_PER_CALLER,
@@ -80,7 +80,7 @@ export const orders = defineModule({
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
     const reservations = createReservations(inventory);
-    const followStock = createFollowStock({ decisions, recent, publish: outbox.publishNow, clock, log });
+    const stockDecisions = createStockDecisions({ decisions, recent, publish: outbox.publishNow, clock, log });
     const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
     const audit = createOrderAudit({
       store: createOrderAuditStore(documents),
@@ -120,7 +120,7 @@ export const orders = defineModule({
             repeat: outbox.publishNow,
             upkeep: outbox.upkeep,
             decisions,
-            followStock,
+            stockDecisions,
             clock,
             log,
           }),
@@ -131,12 +131,12 @@ export const orders = defineModule({
         eventHandler({
           ...consumerOf("orders", StockReservedSchema),
           maxBatch,
-          handle: stockReserved({ followStock }),
+          handle: stockReserved({ stockDecisions }),
         }),
         eventHandler({
           ...consumerOf("orders", StockRejectedSchema),
           maxBatch,
-          handle: stockRejected({ followStock }),
+          handle: stockRejected({ stockDecisions }),
         }),
         eventHandler({
           ...consumerOf("orders", UserDeletedSchema),
@@ -149,11 +149,12 @@ export const orders = defineModule({
         admission.job,
         recovery.job,
         {
-          ...completeDecisions({ decisions, followStock, afterMs: takeoverMs, log }),
+          ...completeDecisions({ decisions, stockDecisions, afterMs: takeoverMs, log }),
           lease: lease("complete-decisions"),
         },
         {
-          ...askForDecisions({ orders: store, reservations, followStock, clock, log }),
+          ...reconcileDecisions({ orders: store, reservations, stockDecisions, clock, log }),
+          // The lease keeps the name that older releases, which may run beside this one, hold it by.
           lease: lease("ask-for-decisions"),
         },
         {
@@ -177,7 +178,7 @@ export const orders = defineModule({
       outboxes: [outbox.work()],
       gauges: [outboxGauges("orders-decisions", decisions), auditGauges("orders", reports)],
       refusal: (method) => (method === OrderService.method.createOrder ? admission.refusal() : undefined),
-      close: () => followStock.close(),
+      close: () => stockDecisions.close(),
     };
   },
 });

@@ -5,45 +5,49 @@ import { orderShareExceeded, ordersOverloaded } from "../domain/errors.ts";
 import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 
 const measureIntervalMs = 100;
-/** More than `maxBacklog` orders that wait longer let nobody in, and nobody waits longer to be let in. */
-const tooLongMs = 1_000;
-/** More would only wait for each other: a process writes some thousands a second. */
-const maxAtOnce = 1_000;
+/** An undecided order of this age counts as overdue. An order queues no longer than this, either. */
+const overdueMs = 1_000;
+/** Orders being placed in a process. More would only wait for each other: a process writes some thousands a second. */
+const maxPlacing = 1_000;
 
-/** Of what may be undecided accounts that have not ordered before get this part; the rest is for those that have. */
+/** Accounts that have not ordered before may use this part of the limit; the rest is for accounts that have. */
 const newcomersPart = 0.8;
 /** Accounts that are remembered to have ordered. */
 const maxKnown = 100_000;
-/** An order weighs no more than this part of what may be undecided: else there would never be room for a large one. */
+/** The most that one order weighs, as a part of the limit: otherwise a large order would never fit. */
 const heaviestPart = 1 / 4;
 
-/** Whose order it is, and how much of one. */
 export interface OrderLoad {
   readonly account: string;
-  /** Of the client. */
+  /** The client address. */
   readonly address: string;
   readonly lines: number;
 }
 
-/** Keeps orders from queueing: what can't be decided soon is refused at once, so that what is accepted is decided soon. */
+/** Load shedding for CreateOrder: refuses at once the orders that can't be decided soon, so that accepted orders are decided soon. */
 export interface Admission {
   /**
-   * Places an order when there is room for it. Throws, and nothing is done, ORDERS_OVERLOADED if there is none soon, and
-   * ORDER_SHARE_EXCEEDED if its account or its network has as many lines undecided as is its share.
+   * Calls `place` when there is room for the order. Without calling it, throws ORDERS_OVERLOADED when there is no room soon, and
+   * ORDER_SHARE_EXCEEDED when the undecided lines of the account or its network use up their share.
    */
   admit<Placed>(place: () => Promise<Placed>, load?: OrderLoad): Promise<Placed>;
-  /** What an order that was placed now would be refused with. */
+  /** The error with which an order would be refused now. */
   refusal(): DomainError | undefined;
-  /** Looks how far behind the stock is, while anybody asks. For every replica, so without a lease. */
+  /** Measures the age of undecided orders, while orders arrive. Runs in every replica, so it has no lease. */
   readonly job: Job;
 }
 
 /**
- * There is no room while more than `maxBacklog` orders have waited too long for their stock, wherever they are held up: an
- * outbox, the bus, the inventory, or the way back. Before it comes to that, orders are let in more slowly. That many that are
- * stuck do neither. An order weighs its lines. An account has `linesPerAccount` of them undecided in this process, a network
- * `linesPerNetwork`, a site {@link networksPerSite} times as many, 0 for no limit; in a crowd the largest holders are refused first,
- * and accounts that have ordered before are let in longer than others.
+ * Three limits, checked in this order:
+ *
+ * 1. The backlog: all orders are refused while more than `maxBacklog` undecided orders are overdue, wherever they are delayed: in an
+ *    outbox, on the bus, in inventory, or in a consumer here. Up to `maxBacklog` stuck orders change nothing.
+ * 2. Fair shares: an account may have `linesPerAccount` undecided order lines in this process, a network `linesPerNetwork`, a site
+ *    {@link networksPerSite} times as many; 0 means no limit. Near the limit, accounts that have not ordered before and the largest
+ *    holders are refused first.
+ * 3. The concurrency limiter, which slows orders down before the backlog grows that far.
+ *
+ * An order weighs as much as it has lines.
  */
 export function createAdmission(on: {
   readonly orders: Pick<OrderStore, "pendingSince">;
@@ -57,15 +61,16 @@ export function createAdmission(on: {
   const { linesPerAccount = 0, linesPerNetwork = 0 } = on;
   const shares = new FairShares(limiter.most, [linesPerAccount, linesPerNetwork, linesPerNetwork * networksPerSite]);
   const known = new Set<string>();
-  // To make an error for every refusal costs more than to refuse. They differ in when to try again.
+  // Creating an error costs more than the rest of a refusal. These differ in their retry times.
   const refusals = Array.from({ length: 64 }, ordersOverloaded);
   let placing = 0;
   let refused = 0;
   let isBehind = false;
-  let asked = false;
+  /** Whether orders have arrived or were undecided since the last measurement. */
+  let isActive = false;
 
   function isFull(): boolean {
-    return isBehind || placing >= maxAtOnce || limiter.sheds(performance.now());
+    return isBehind || placing >= maxPlacing || limiter.sheds(performance.now());
   }
 
   function nextRefusal(): DomainError {
@@ -78,7 +83,7 @@ export function createAdmission(on: {
     if (known.size > maxKnown) known.delete(known.values().next().value!);
   }
 
-  /** Takes an order's share; answers how to give it back, more often than once if need be. */
+  /** Takes the order's share of the limits, and returns the function that releases it, which may be called repeatedly. */
   function takeShare({ account, address, lines }: OrderLoad): () => void {
     if (!known.has(account) && shares.used >= limiter.most * newcomersPart) throw nextRefusal();
     const holders = [account, ...sharersOf(address)];
@@ -91,58 +96,58 @@ export function createAdmission(on: {
     };
   }
 
-  function atTheDoor(lines: number, decided: () => void): Promise<void> {
+  function waitForRoom(lines: number, decided: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const pass = () => {
+      const onAdmitted = () => {
         clearTimeout(timeout);
         resolve();
       };
       const timeout = setTimeout(() => {
-        limiter.leave(pass);
+        limiter.leave(onAdmitted);
         reject(nextRefusal());
-      }, tooLongMs);
-      limiter.wait(pass, lines, decided);
+      }, overdueMs);
+      limiter.wait(onAdmitted, lines, decided);
     });
   }
 
   return {
     async admit(place, load) {
-      asked = true;
+      isActive = true;
       if (isFull()) throw nextRefusal();
       const lines = load?.lines ?? 1;
-      const giveBack = load === undefined ? () => {} : takeShare(load);
+      const releaseShare = load === undefined ? () => {} : takeShare(load);
       placing++;
       try {
-        await atTheDoor(lines, giveBack);
+        await waitForRoom(lines, releaseShare);
         const placed = await place().finally(() => limiter.placed(lines));
         if (load !== undefined) remember(load.account);
         return placed;
       } catch (error) {
-        giveBack();
+        releaseShare();
         throw error;
       } finally {
         placing--;
       }
     },
     refusal() {
-      asked = true;
+      isActive = true;
       return isFull() ? nextRefusal() : undefined;
     },
     job: {
       name: "measure-backlog",
       intervalMs: measureIntervalMs,
       async run() {
-        if (!asked) return;
+        if (!isActive) return;
         const wasBehind = isBehind;
         const since = await on.orders.pendingSince(on.maxBacklog);
-        // While some wait, too: or who asks when nobody has for long would be refused for what was then.
-        asked = since !== undefined;
+        // Goes on while orders are undecided: otherwise the first order after a pause would be refused for an outdated measurement.
+        isActive = since !== undefined;
         const waitedMs = since === undefined ? 0 : on.clock().getTime() - since.getTime();
-        isBehind = waitedMs > tooLongMs;
+        isBehind = waitedMs > overdueMs;
         limiter.adjust(performance.now(), waitedMs);
         shares.resize(limiter.most);
-        if (isBehind && !wasBehind) on.log.warn("too many orders wait for their stock, new ones are refused");
-        if (wasBehind && !isBehind) on.log.info("orders are taken again");
+        if (isBehind && !wasBehind) on.log.warn("too many orders are undecided: new ones are refused");
+        if (wasBehind && !isBehind) on.log.info("orders are accepted again");
       },
     },
   };

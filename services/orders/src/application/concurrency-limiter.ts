@@ -2,15 +2,13 @@
 const targetMs = 600;
 /** As many orders may queue as are decided in this time; more are shed. */
 const queueMs = 300;
-/**
- * Orders that may be undecided beyond the computed limit, so that of several processes those that admit fewer get to their share.
- */
+/** Added to the computed limit, so that a process whose share of the load is too small can grow to its fair one. */
 const headroom = 20;
 /** The limit while the rate of decisions is not known. */
 const limitWhileUnknown = 1_500;
-/** The window in which the rate is measured, while orders wait; otherwise it would be the rate of arrivals. */
+/** The window in which the rate is measured, while orders are undecided; otherwise it would be the rate of arrivals. */
 const measuredMs = { least: 500, most: 2_000 };
-/** While no order waits the rate is not known, and the limit grows by this factor at each adjustment. */
+/** While no order is undecided the rate is not known, and the limit grows by this factor at each adjustment. */
 const rise = 1.2;
 /** After this time without a queue the limit is reset. */
 const forgetMs = 5_000;
@@ -23,7 +21,7 @@ interface Count {
 
 /** An admitted order, until it is decided. */
 interface Undecided {
-  /** Lines admitted by then, its own included. */
+  /** The count of admitted lines, its own included, when it was admitted. */
   readonly upTo: number;
   readonly decided: () => void;
 }
@@ -35,24 +33,24 @@ interface Waiting {
 
 /**
  * A concurrency limiter with a queue: keeps as many orders undecided as are decided within `targetMs`. Its only input is the age of the
- * oldest undecided order. Orders are decided in turn, so those admitted since then are undecided and those before are decided, which
- * gives the rate of decisions; by Little's law, rate times target is the limit. Times are milliseconds of a monotonic clock. An order
- * weighs as many units as it has lines, which is what deciding it costs.
+ * oldest undecided order. Orders are decided in turn, so orders older than that are decided and younger ones are not, which gives the
+ * rate of decisions; by Little's law, rate times target is the limit. Times are milliseconds of a monotonic clock. An order weighs as
+ * much as it has lines, because deciding a line has a fixed cost.
  */
 export class ConcurrencyLimiter {
   #mostUndecided = limitWhileUnknown;
   #admitted = 0;
-  /** Of the admitted, those that are not stored yet, whose age is not known. */
+  /** Admitted lines that are not stored yet, so their age is not known. */
   #placing = 0;
-  /** As of the last adjustment. */
+  /** Lines decided, as of the last adjustment. */
   #decided = 0;
   #crowdedAt = Number.NEGATIVE_INFINITY;
-  /** The queue: called when admitted, in order. */
+  /** The queue, in order; its keys are the callbacks of {@link wait}. */
   readonly #waiting = new Map<() => void, Waiting>();
   #waitingLines = 0;
   /** Oldest first. */
   readonly #undecided: Undecided[] = [];
-  /** Lines admitted, and decided, by then; oldest first. */
+  /** Counts at past times, oldest first. */
   readonly #admittedBy: Count[] = [];
   readonly #decidedBy: Count[] = [];
 
@@ -69,18 +67,19 @@ export class ConcurrencyLimiter {
   }
 
   /**
-   * Queues an order that is not shed: calls `pass` at once or when there is room, unless it leaves before. After `pass` the caller calls
-   * `placed` once the order is stored, or will not be. `decided` is called when it is decided, or never will be.
+   * Queues an order that is not shed: calls `onAdmitted` at once or when there is room, unless {@link leave} is called before. The
+   * caller then stores the order, and calls {@link placed} whether that succeeds or not. `decided` is called when it is decided, or
+   * never will be.
    */
-  wait(pass: () => void, lines = 1, decided = () => {}): void {
-    this.#waiting.set(pass, { lines, decided });
+  wait(onAdmitted: () => void, lines = 1, decided = () => {}): void {
+    this.#waiting.set(onAdmitted, { lines, decided });
     this.#waitingLines += lines;
     this.#admit();
   }
 
-  leave(pass: () => void): void {
-    this.#waitingLines -= this.#waiting.get(pass)?.lines ?? 0;
-    this.#waiting.delete(pass);
+  leave(onAdmitted: () => void): void {
+    this.#waitingLines -= this.#waiting.get(onAdmitted)?.lines ?? 0;
+    this.#waiting.delete(onAdmitted);
   }
 
   placed(lines = 1): void {
@@ -91,7 +90,7 @@ export class ConcurrencyLimiter {
   adjust(now: number, waitedMs: number): void {
     this.#admittedBy.push({ at: now, lines: this.#admitted });
     while (this.#admittedBy.length > 1 && this.#admittedBy[1]!.at < now - rememberedMs) this.#admittedBy.shift();
-    // Decisions are final, whatever a clock says.
+    // Decisions are final, so the count never falls, even if a clock is set back.
     const decided = Math.min(this.#admittedUntil(now - waitedMs), this.#admitted - this.#placing);
     this.#decided = Math.max(this.#decided, decided);
     const next = this.#undecided.findIndex(({ upTo }) => upTo > this.#decided);
@@ -105,13 +104,13 @@ export class ConcurrencyLimiter {
   }
 
   #admit(): void {
-    for (const [pass, { lines, decided }] of this.#waiting) {
+    for (const [onAdmitted, { lines, decided }] of this.#waiting) {
       if (this.#admitted - this.#decided >= this.#mostUndecided) return;
-      this.leave(pass);
+      this.leave(onAdmitted);
       this.#admitted += lines;
       this.#placing += lines;
       this.#undecided.push({ upTo: this.#admitted, decided });
-      pass();
+      onAdmitted();
     }
   }
 
@@ -124,7 +123,7 @@ export class ConcurrencyLimiter {
     return headroom + ((after.lines - before.lines) * targetMs) / tookMs;
   }
 
-  /** Lines admitted by then, interpolated between two counts. */
+  /** Lines admitted until `time`, interpolated between two counts. */
   #admittedUntil(time: number): number {
     const index = this.#admittedBy.findLastIndex(({ at }) => at <= time);
     const [from, to] = [this.#admittedBy[index], this.#admittedBy[index + 1]];

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { listPage } from "./list-page.ts";
 
-test("a filter by time counts nanoseconds, though orders have whole milliseconds", async () => {
+test("filters by time are exact to the nanosecond, although orders' times are whole milliseconds", async () => {
   const { orders, place } = await openTestOrders();
   const { createTime } = await place();
   const at = timestampFromDate(createTime);

@@ -4,7 +4,7 @@ import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
 
-/** What both listings of orders can be asked for; an empty `userId` is everybody. */
+/** The filters that both listings share; an empty `userId` means all users. */
 interface OrderQuery {
   readonly userId: string;
   readonly status: OrderStatus;
@@ -14,12 +14,12 @@ interface OrderQuery {
   readonly pageToken: string;
 }
 
-/** The first time in whole milliseconds, as orders have them, that is not before. */
+/** Rounds up to whole milliseconds, the resolution of orders' times. */
 function firstDateAt({ seconds, nanos }: Timestamp): Date {
   return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1e6));
 }
 
-/** Reads a page of orders; its tokens belong to `listing` and to the same filters. */
+/** Reads a page of orders. A page token is valid only for the same `listing` and filters. */
 export async function listPage(
   on: { readonly orders: OrderStore; readonly pageTokens: PageTokens },
   listing: string,

@@ -10,40 +10,40 @@ export interface OpenQuantityLimits {
   readonly perProduct: number;
 }
 
-/** What was read of an account that is at its limit is read again after this long: a refusal has to stay cheap. */
+/** An account at its limit is read again after this time at the earliest, so that a refusal stays cheap. */
 const readAgainMs = 1_000;
-/** Accounts that are remembered; of others what is open is read first. */
+/** Accounts whose open quantities this process remembers. */
 const maxAccounts = 10_000;
 
 /** Keeps each account's open orders within the limits, exactly, in all replicas together. */
 export interface OpenQuantities {
   /**
-   * Inserts an order within the limits. Throws OPEN_UNITS_EXCEEDED, and nothing is inserted, when there would be more; and
-   * ACCOUNT_BUSY when other replicas kept inserting orders of the account.
+   * Inserts an order unless it exceeds the limits: then throws OPEN_UNITS_EXCEEDED. Throws ACCOUNT_BUSY when other replicas kept
+   * inserting orders of the account. In both cases nothing is inserted.
    *
-   * @param insert told the order's place among its account's orders; undefined when nothing limits them
+   * @param insert receives the order's sequence number in its account; undefined when there are no limits
    */
-  within(
+  insertWithin(
     order: { readonly userId: string; readonly items: readonly OrderItem[] },
-    insert: (place: number | undefined) => Promise<InsertOutcome>,
+    insert: (sequence: number | undefined) => Promise<InsertOutcome>,
   ): Promise<InsertOutcome>;
 }
 
-/** What one account has open, as far as this process knows: perhaps less by now, never more. */
 interface Account {
   readonly inTurn: ReturnType<typeof oneAtATime>;
   waiting: number;
+  /** An upper bound: orders may have ended since. Undefined when not known. */
   open: OpenQuantity | undefined;
-  /** When it was read and there was no room. */
+  /** When a read of `open` last left no room for an order. */
   fullAt: number;
 }
 
 /**
- * Each order of an account takes the place after the last one, which a unique index gives to one order only. A process that
- * knows what is open up to a place, and gets the next one, knows that no other order came between: so what it added up is
- * complete, without a read or a write besides the order itself. A place that is taken means that another replica was faster: then
- * what is open is read, and tried again. Orders that end only make it less, which is read when the limit seems reached. Orders of
- * one account are inserted one after the other in a process, so that no place is skipped.
+ * Orders of an account have consecutive sequence numbers, kept unique by an index. A process that knows the open quantity up to number n
+ * and inserts number n + 1 therefore knows that no other order came between, so its own sum is complete, without a read or write besides
+ * the order itself. A conflict means that another replica was faster: the open quantity is read and the insert repeated. An order that
+ * ends only lowers the quantity, so it is read again only when the limit seems reached. A process inserts the orders of an account one at
+ * a time, so that no number is skipped.
  */
 export function createOpenQuantities(on: {
   readonly orders: Pick<OrderStore, "findOpenQuantity">;
@@ -59,7 +59,7 @@ export function createOpenQuantities(on: {
       open: undefined,
       fullAt: Number.NEGATIVE_INFINITY,
     };
-    // The least recently used are first.
+    // Least recently used first.
     accounts.delete(userId);
     accounts.set(userId, account);
     for (const [id, { waiting }] of accounts) {
@@ -69,7 +69,6 @@ export function createOpenQuantities(on: {
     return account;
   }
 
-  /** Throws when the items are too many besides what is open. */
   function check(open: OpenQuantity, items: readonly OrderItem[]): void {
     const units = sumOf(open.units.values()) + sumOf(items.map(({ quantity }) => quantity));
     if (perAccount > 0 && units > perAccount) throw openUnitsExceeded(perAccount);
@@ -79,8 +78,8 @@ export function createOpenQuantities(on: {
     }
   }
 
-  /** What is open, with room for the items. */
-  async function withRoom(account: Account, userId: string, items: readonly OrderItem[]): Promise<OpenQuantity> {
+  /** The account's open quantity, read again if it leaves no room for the items. Throws OPEN_UNITS_EXCEEDED. */
+  async function openWithRoom(account: Account, userId: string, items: readonly OrderItem[]): Promise<OpenQuantity> {
     if (account.open !== undefined) {
       try {
         check(account.open, items);
@@ -97,18 +96,18 @@ export function createOpenQuantities(on: {
   }
 
   return {
-    async within({ userId, items }, insert) {
+    async insertWithin({ userId, items }, insert) {
       if (perAccount === 0 && perProduct === 0) return await insert(undefined);
       const account = accountOf(userId);
       account.waiting++;
       try {
         return await account.inTurn(async () => {
           const attempt = async () => {
-            const open = await withRoom(account, userId, items);
-            // Until it is certain what became of the order, nothing is known of the account.
+            const open = await openWithRoom(account, userId, items);
+            // If the insert fails, its outcome is unknown, and so is the open quantity.
             account.open = undefined;
-            const outcome = await insert(open.place + 1);
-            if (outcome === "place_taken") return undefined;
+            const outcome = await insert(open.sequence + 1);
+            if (outcome === "sequence_taken") return undefined;
             account.open = outcome === "inserted" ? withItems(open, items) : open;
             return outcome;
           };
@@ -121,8 +120,8 @@ export function createOpenQuantities(on: {
   };
 }
 
-function withItems({ place, units }: OpenQuantity, items: readonly OrderItem[]): OpenQuantity {
-  return { place: place + 1, units: unitsByProduct(items, units) };
+function withItems({ sequence, units }: OpenQuantity, items: readonly OrderItem[]): OpenQuantity {
+  return { sequence: sequence + 1, units: unitsByProduct(items, units) };
 }
 
 function sumOf(numbers: Iterable<number>): number {

@@ -13,23 +13,23 @@ import {
   orderInvariants,
 } from "../domain/order-audit.ts";
 
-/** What happened more recently than this may be on its way. */
+/** Inventory and the outbox have this long to follow a change before it is audited. */
 const graceMs = 60_000;
 const ordersPerPart = 100;
-/** Ids that are looked up, or asked for, at once. */
-const idsAtOnce = 1_000;
-const reservationsAtOnce = 200;
+const idsPerRead = 1_000;
+/** The maximum of BatchGetReservations. */
+const reservationsPerCall = 200;
 const maxStuck = 1_000;
 
-/** Where a part of the audit begins: orders first, then the reservations of the stock, then the outbox. */
-export type OrderPlace =
+/** Where a part of the audit begins. The phases run in this order. */
+export type OrderAuditPosition =
   | { readonly phase: "orders"; readonly after?: string }
   | { readonly phase: "reservations"; readonly pageToken?: string }
   | { readonly phase: "outbox" };
 
 /**
- * Compares orders with their own history and with what the stock did for them. Under live traffic too: an order is compared
- * with the stock only if it has not moved for a minute, and what seems broken is read a second time.
+ * Compares orders with their own history and with inventory's reservations. It may run under live traffic: an order is compared with its
+ * reservation only if it has not changed for a minute, and an apparent finding is confirmed by a second read.
  */
 export function createOrderAudit(on: {
   readonly store: OrderAuditStore;
@@ -38,22 +38,22 @@ export function createOrderAudit(on: {
   readonly decisions: Pick<DecisionStore, "stuck">;
   readonly clock: Clock;
   readonly decisionDeadlineMs: number;
-}): Audit<OrderPlace> {
+}): Audit<OrderAuditPosition> {
   const { store, reservations, upkeep, decisions, clock, decisionDeadlineMs } = on;
   const graceEnd = () => new Date(clock().getTime() - graceMs);
 
   async function check(orders: readonly AuditedOrder[]): Promise<OrderFinding[]> {
-    const resting = orders.filter(({ status, updateTime }) => status !== "pending" && updateTime < graceEnd());
-    // The orders were read before: what the stock did for them as they were then, it has done by now.
-    const stock = await reservations.of(resting.map(({ orderId }) => orderId));
+    const settled = orders.filter(({ status, updateTime }) => status !== "pending" && updateTime < graceEnd());
+    // Reservations are read after the orders, so they have followed every change that these orders show.
+    const stock = await reservations.of(settled.map(({ orderId }) => orderId));
     const pendingBefore = new Date(graceEnd().getTime() - decisionDeadlineMs);
     return [
       ...orders.flatMap((order) => checkOrder(order, pendingBefore)),
-      ...resting.flatMap((order) => checkReservation(order, stock.get(order.orderId))),
+      ...settled.flatMap((order) => checkReservation(order, stock.get(order.orderId))),
     ];
   }
 
-  /** An order may have moved on between the two reads: then it is found the first time only. */
+  /** An order that changed between the reads of order and reservation is found the first time only. */
   async function checkTwice(orders: readonly AuditedOrder[]): Promise<OrderFinding[]> {
     const candidates = await check(orders);
     if (candidates.length === 0) return [];
@@ -61,21 +61,25 @@ export function createOrderAudit(on: {
     return again.filter((finding) => candidates.some((candidate) => isSame(candidate, finding)));
   }
 
-  async function ordersPart({ after }: OrderPlace & { phase: "orders" }): Promise<AuditPart<OrderPlace>> {
+  async function ordersPart({
+    after,
+  }: OrderAuditPosition & { phase: "orders" }): Promise<AuditPart<OrderAuditPosition>> {
     const orders = await store.list(after, ordersPerPart);
     const findings = await checkTwice(orders);
     const isLast = orders.length < ordersPerPart;
-    const next: OrderPlace = isLast ? { phase: "reservations" } : { phase: "orders", after: orders.at(-1)!.orderId };
+    const next: OrderAuditPosition = isLast
+      ? { phase: "reservations" }
+      : { phase: "orders", after: orders.at(-1)!.orderId };
     return { findings, checked: { orders: orders.length }, next };
   }
 
-  /** An order is stored before the stock hears of it: so a reservation without one is never merely early. */
+  /** An order is stored before inventory gets its event, so a reservation without an order is never just early. */
   async function reservationsPart({
     pageToken = "",
-  }: OrderPlace & { phase: "reservations" }): Promise<AuditPart<OrderPlace>> {
+  }: OrderAuditPosition & { phase: "reservations" }): Promise<AuditPart<OrderAuditPosition>> {
     const { orderIds, next } = await reservations.list(pageToken);
     const findings: OrderFinding[] = [];
-    for (const some of chunks(orderIds, idsAtOnce)) findings.push(...(await checkStrays(await store.unknown(some))));
+    for (const some of chunks(orderIds, idsPerRead)) findings.push(...(await checkStrays(await store.unknown(some))));
     return {
       findings,
       checked: { reservations: orderIds.length },
@@ -85,14 +89,14 @@ export function createOrderAudit(on: {
 
   async function checkStrays(orderIds: readonly string[]): Promise<OrderFinding[]> {
     const findings: OrderFinding[] = [];
-    for (const some of chunks(orderIds, reservationsAtOnce)) {
+    for (const some of chunks(orderIds, reservationsPerCall)) {
       const stock = await reservations.of(some);
       findings.push(...some.map((orderId) => checkStray(stock.get(orderId))).filter((one) => one !== undefined));
     }
     return findings;
   }
 
-  async function outboxPart(): Promise<AuditPart<OrderPlace>> {
+  async function outboxPart(): Promise<AuditPart<OrderAuditPosition>> {
     const before = graceEnd();
     const stuck = await Promise.all([upkeep.stuck(before, maxStuck), decisions.stuck(before, maxStuck)]);
     return { findings: stuck.flat().map(unpublished), checked: {}, next: undefined };
@@ -122,7 +126,7 @@ function isSame(one: FindingTarget, other: FindingTarget): boolean {
   return one.invariant === other.invariant && one.subject === other.subject;
 }
 
-/** The subject is an order; or a decision on orders, of which some may still be pending. */
+/** The subject is the id of an order or of a decision. */
 function unpublished({ id, events, since }: StuckDocument): OrderFinding {
   return {
     invariant: "ORDER_EVENT_UNPUBLISHED",

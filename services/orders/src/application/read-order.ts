@@ -3,7 +3,7 @@ import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { orderNotFound } from "../domain/errors.ts";
 import type { Order } from "../domain/order.ts";
 
-/** An order that the caller may see: its owner or an administrator. Throws ORDER_NOT_FOUND, also for somebody else's. */
+/** Reads an order for its owner or an administrator. Throws ORDER_NOT_FOUND, also for another user's order. */
 export async function readOrder(
   on: { readonly orders: OrderStore },
   orderId: string,

@@ -6,14 +6,14 @@ import { closedEvent } from "../adapters/proto/events.ts";
 import type { Order } from "../domain/order.ts";
 import { type MissingStep, missingStep, type Reservation } from "../domain/order-audit.ts";
 
-/** As long as the stream keeps an event: what the stock had not heard by then was lost before. */
-const keptMs = 7 * 24 * 60 * 60 * 1000;
-/** As many as the stock tells of in one call. */
-const ordersAtOnce = 200;
+/** The stream's retention: an older event would have been lost without the loss of the stream, too. */
+const retentionMs = 7 * 24 * 60 * 60 * 1000;
+/** The maximum of BatchGetReservations. */
+const ordersPerCall = 200;
 
 /**
- * Compares what became of orders with what the stock did for them, the last orders first, and publishes again what it has not
- * done: for a stream that was lost with the events it had taken. Safe to repeat; an event that was merely on its way comes twice.
+ * Compares closed orders with inventory's reservations, newest first, and publishes again the events that inventory has not followed:
+ * for a stream that was lost with the events in it. Safe to repeat; an event that inventory was about to consume arrives twice.
  */
 export function recoverClosings(on: {
   readonly orders: Pick<OrderStore, "closedSince">;
@@ -23,24 +23,27 @@ export function recoverClosings(on: {
   readonly log: Logger;
 }): (signal: AbortSignal) => Promise<void> {
   return async (signal) => {
-    for await (const closed of on.orders.closedSince(new Date(on.clock().getTime() - keptMs), ordersAtOnce)) {
+    for await (const closed of on.orders.closedSince(new Date(on.clock().getTime() - retentionMs), ordersPerCall)) {
       signal.throwIfAborted();
       const stock = await on.reservations.of(closed.map(({ orderId }) => orderId));
       const now = on.clock();
       const events = closed.flatMap((order) => {
-        const step = stepOwed(order, stock.get(order.orderId));
+        const step = stepToRepeat(order, stock.get(order.orderId));
         return step === undefined ? [] : [closedEvent(order, step, now)];
       });
       if (events.length === 0) continue;
-      on.log.warn({ orders: events.length }, "the stock has not followed these orders, telling it again");
+      on.log.warn(
+        { orders: events.length },
+        "inventory has not closed these orders' reservations: publishing the events again",
+      );
       await on.repeat(events);
     }
   };
 }
 
-function stepOwed({ status }: Order, reservation: Reservation | undefined): MissingStep | undefined {
+function stepToRepeat({ status }: Order, reservation: Reservation | undefined): MissingStep | undefined {
   if (reservation !== undefined)
     return reservation.outcome === "reserved" ? missingStep(status, reservation) : undefined;
-  // The stock has not heard of it: a late OrderPlaced would set stock aside for an order that is cancelled.
+  // Inventory has no decision: without OrderCancelled a late OrderPlaced would reserve stock for a cancelled order.
   return status === "cancelled" ? "cancelled" : undefined;
 }

@@ -5,7 +5,7 @@ export function orderNotFound(orderId: string): DomainError {
   return new DomainError("not_found", "ORDER_NOT_FOUND", "there is no such order", { metadata: { order_id: orderId } });
 }
 
-export function statusMoveRefused(orderId: string, from: string, to: string): DomainError {
+export function transitionRefused(orderId: string, from: string, to: string): DomainError {
   return new DomainError(
     "failed_precondition",
     "ORDER_MOVE_REFUSED",
@@ -39,7 +39,7 @@ export function catalogueUnavailable(cause: unknown): DomainError {
   return new DomainError(
     "unavailable",
     "CATALOGUE_UNAVAILABLE",
-    "prices can't be had just now: try again in a moment",
+    "prices are not available at the moment: try again soon",
     {
       cause,
       retryAfterMs: 1_000,
@@ -48,23 +48,23 @@ export function catalogueUnavailable(cause: unknown): DomainError {
 }
 
 export function ordersOverloaded(): DomainError {
-  return new DomainError("resource_exhausted", "ORDERS_OVERLOADED", "too many orders wait for their stock just now", {
-    // Not everybody at the same moment.
+  return new DomainError("resource_exhausted", "ORDERS_OVERLOADED", "too many orders are waiting for their stock", {
+    // Spreads the retries.
     retryAfterMs: 500 + Math.floor(Math.random() * 1_000),
   });
 }
 
-/** More of the account's orders, or of its network's, wait for their stock than is their share. */
+/** The undecided orders of the account, or of its network, use up their share. */
 export function orderShareExceeded(): DomainError {
   return new DomainError(
     "resource_exhausted",
     "ORDER_SHARE_EXCEEDED",
-    "too many of your orders wait for their stock: place the next one when they are decided",
+    "too many of your orders are waiting for their stock: place the next one when they are decided",
     { retryAfterMs: 500 + Math.floor(Math.random() * 1_000) },
   );
 }
 
-/** @param productId when it is the limit of one product */
+/** @param productId for the limit on units of one product */
 export function openUnitsExceeded(limit: number, productId?: string): DomainError {
   const message = `your orders that are not shipped yet would have more than ${limit} units${productId === undefined ? "" : " of a product"}`;
   return new DomainError("failed_precondition", "OPEN_UNITS_EXCEEDED", message, {
@@ -79,26 +79,26 @@ export function accountBusy(): DomainError {
 }
 
 export function stockUnavailable(cause: unknown): DomainError {
-  return new DomainError(
-    "unavailable",
-    "STOCK_UNAVAILABLE",
-    "the stock can't be asked just now: try again in a moment",
-    {
-      cause,
-      retryAfterMs: 1_000,
-    },
-  );
+  return new DomainError("unavailable", "STOCK_UNAVAILABLE", "stock is not available at the moment: try again soon", {
+    cause,
+    retryAfterMs: 1_000,
+  });
 }
 
-/** `total` is what the order would cost now. */
-export function totalMoved(total: Money): DomainError {
-  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", `the order costs ${formatMoney(total)} now`, {
+/** @param total the current one */
+export function totalChanged(total: Money): DomainError {
+  return new DomainError("failed_precondition", "ORDER_TOTAL_MOVED", `the order now costs ${formatMoney(total)}`, {
     metadata: { minor_units: String(total.minorUnits), currency_code: total.currencyCode },
   });
 }
 
 export function cancelReasonRequired(): DomainError {
-  return new DomainError("invalid_argument", "CANCEL_REASON_REQUIRED", "say why somebody else's order is called off", {
-    violations: [{ field: "reason", description: "is required for somebody else's order" }],
-  });
+  return new DomainError(
+    "invalid_argument",
+    "CANCEL_REASON_REQUIRED",
+    "a reason is required to cancel another user's order",
+    {
+      violations: [{ field: "reason", description: "is required for another user's order" }],
+    },
+  );
 }

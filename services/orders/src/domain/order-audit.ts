@@ -1,22 +1,21 @@
-import { isMove, type Order, type OrderStatus, unitsByProduct } from "./order.ts";
+import { isTransition, type Order, type OrderStatus, unitsByProduct } from "./order.ts";
 
-/** What must be true of the orders. */
 export const orderInvariants = [
-  /** An order's moves follow the table, from PENDING to its status, and its version counts them. */
+  /** An order's transitions lead from PENDING to its status as the table allows, and its version counts them. */
   "ORDER_MOVES_WRONG",
   /** The total is the sum of the lines. */
   "ORDER_TOTAL_WRONG",
-  /** No order waits longer for the stock than its deadline allows. */
+  /** No order is pending beyond its deadline. */
   "ORDER_STUCK_PENDING",
-  /** Stock was set aside for every order that was confirmed. */
+  /** Every confirmed order has a reservation. */
   "ORDER_UNRESERVED",
-  /** What was set aside for an order is what was ordered. */
+  /** A reservation has the products and quantities of its order. */
   "ORDER_STOCK_DIFFERS",
-  /** What was set aside for an order that has ended is closed soon. */
+  /** The reservation of a closed order is released, shipped or returned within a minute. */
   "ORDER_RESERVATION_OPEN",
-  /** What became of an order's stock is what became of the order. */
+  /** A reservation is not released, shipped or returned unless its order's status says so. */
   "ORDER_STOCK_CONTRADICTS",
-  /** Stock is set aside for orders only. */
+  /** Every reservation belongs to an order. */
   "RESERVATION_WITHOUT_ORDER",
   /** Events leave the outbox within a minute. */
   "ORDER_EVENT_UNPUBLISHED",
@@ -32,12 +31,12 @@ export interface OrderFinding {
   readonly repairable: boolean;
 }
 
-/** An order with the statuses that it went through. */
 export interface AuditedOrder extends Order {
+  /** The statuses of its history, oldest first. */
   readonly path: readonly OrderStatus[];
 }
 
-/** What the stock says of an order. */
+/** Inventory's decision on an order, and the steps that followed. */
 export interface Reservation {
   readonly orderId: string;
   readonly outcome: "reserved" | "refused" | "void";
@@ -47,17 +46,17 @@ export interface Reservation {
   readonly returned: boolean;
 }
 
-/** What the stock still has to do for an order that has ended: the event that tells it so is to be repeated. */
+/** The status whose event inventory has not followed, and which has to be published again. */
 export type MissingStep = "cancelled" | "shipped" | "returned";
 
-/** Moves and sums, which never need anybody else. */
+/** Checks what the order alone shows: transitions, total and deadline. */
 export function checkOrder(order: AuditedOrder, pendingBefore: Date): OrderFinding[] {
   const findings: OrderFinding[] = [];
   const { orderId, path, status, version, items, total } = order;
-  const follows = path.every((to, index) => (index === 0 ? to === "pending" : isMove(path[index - 1]!, to)));
+  const follows = path.every((to, index) => (index === 0 ? to === "pending" : isTransition(path[index - 1]!, to)));
   if (!follows || path.at(-1) !== status || path.length !== version) {
     const facts = { path: path.join(" "), status, version: String(version) };
-    findings.push(broken("ORDER_MOVES_WRONG", orderId, "its moves do not lead to where it is", facts));
+    findings.push(broken("ORDER_MOVES_WRONG", orderId, "its transitions do not lead to its status and version", facts));
   }
   const sum = items.reduce((left, { unitPrice, quantity }) => left + unitPrice.minorUnits * BigInt(quantity), 0n);
   if (sum !== total.minorUnits || items.some(({ unitPrice }) => unitPrice.currencyCode !== total.currencyCode)) {
@@ -71,35 +70,37 @@ export function checkOrder(order: AuditedOrder, pendingBefore: Date): OrderFindi
   return findings;
 }
 
-/** Compares an order that has not moved for a while with what the stock did for it. */
+/** Compares an order with its reservation. The order must have been unchanged long enough for inventory to follow. */
 export function checkReservation(order: AuditedOrder, reservation: Reservation | undefined): OrderFinding[] {
   const { orderId, status } = order;
   if (status === "pending") return [];
   const facts = { status, stock: describe(reservation) };
-  const isHolding = status !== "rejected" && status !== "cancelled";
+  const needsStock = status !== "rejected" && status !== "cancelled";
   if (reservation?.outcome !== "reserved") {
-    if (!isHolding) return [];
-    // Announced once more it can still be set aside, as long as nothing was decided and nothing has left.
+    if (!needsStock) return [];
+    // Another OrderPlaced can still reserve stock if nothing was decided and nothing was shipped.
     const canBeDecided = reservation === undefined && status === "confirmed";
-    return [broken("ORDER_UNRESERVED", orderId, "nothing was set aside for it", facts, canBeDecided)];
+    return [broken("ORDER_UNRESERVED", orderId, "it has no reserved stock", facts, canBeDecided)];
   }
   const findings: OrderFinding[] = [];
   if (!isSameDemand(order.items, reservation.lines)) {
-    findings.push(broken("ORDER_STOCK_DIFFERS", orderId, "other stock was set aside than was ordered", facts));
+    findings.push(broken("ORDER_STOCK_DIFFERS", orderId, "the reserved stock is not what was ordered", facts));
   }
   const { released, shipped, returned } = reservation;
-  const contradicts = isHolding
+  const contradicts = needsStock
     ? released || (shipped && status === "confirmed") || (returned && status !== "returned")
     : shipped || returned;
   if (contradicts) {
-    findings.push(broken("ORDER_STOCK_CONTRADICTS", orderId, "its stock went another way than it did", facts));
+    findings.push(broken("ORDER_STOCK_CONTRADICTS", orderId, "its reservation contradicts its status", facts));
   } else if (missingStep(status, reservation) !== undefined) {
-    findings.push(broken("ORDER_RESERVATION_OPEN", orderId, "its stock has not followed it", facts, true));
+    findings.push(
+      broken("ORDER_RESERVATION_OPEN", orderId, "its reservation has not followed its status", facts, true),
+    );
   }
   return findings;
 }
 
-/** The step that the stock has not taken; undefined when it has taken all. */
+/** The step that inventory has not taken for an order of this status; undefined when it has taken all. */
 export function missingStep(
   status: OrderStatus,
   { released, shipped, returned }: Reservation,
@@ -118,11 +119,11 @@ export function missingStep(
   }
 }
 
-/** Stock of an order that nobody knows; undefined when it holds none. */
+/** The finding for a reservation without an order; undefined when the reservation holds no stock. */
 export function checkStray(reservation: Reservation | undefined): OrderFinding | undefined {
   if (reservation?.outcome !== "reserved" || reservation.released) return undefined;
   const facts = { stock: describe(reservation) };
-  const message = "stock was set aside for an order that is not there";
+  const message = "stock is reserved for an order that does not exist";
   return broken("RESERVATION_WITHOUT_ORDER", reservation.orderId, message, facts, !reservation.shipped);
 }
 

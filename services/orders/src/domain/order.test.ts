@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hasToMove, type Order, type OrderStatus, sumByProduct, totalOf } from "./order.ts";
+import { needsTransition, type Order, type OrderStatus, sumByProduct, totalOf } from "./order.ts";
 
 const money = (minorUnits: bigint, currencyCode = "EUR") => ({ currencyCode, minorUnits });
 const item = (quantity: number, unitPrice = money(100n)) => ({ productId: "p", name: "P", quantity, unitPrice });
@@ -15,7 +15,7 @@ const orderThatIs = (status: OrderStatus): Order => ({
   updateTime: new Date(0),
 });
 
-describe("an administrator moves orders only along the table, and only where they are not yet", () => {
+describe("a person can request only transitions of the table that are not the platform's, and repeating one changes nothing", () => {
   const statuses: OrderStatus[] = ["pending", "confirmed", "rejected", "shipped", "delivered", "cancelled", "returned"];
   const allowed = new Set([
     "pending>cancelled",
@@ -24,16 +24,19 @@ describe("an administrator moves orders only along the table, and only where the
     "shipped>delivered",
     "delivered>returned",
   ]);
-  const isThere = new Set(["shipped>shipped", "delivered>delivered", "cancelled>cancelled", "returned>returned"]);
+  const repeated = new Set(["shipped>shipped", "delivered>delivered", "cancelled>cancelled", "returned>returned"]);
   test.each(statuses.flatMap((from) => statuses.map((to) => [from, to] as const)))("from %s to %s", (from, to) => {
-    const move = () => hasToMove(orderThatIs(from), to);
-    if (allowed.has(`${from}>${to}`)) expect(move()).toBe(true);
-    else if (isThere.has(`${from}>${to}`)) expect(move()).toBe(false);
-    else expect(move).toThrow(expect.objectContaining({ kind: "failed_precondition", reason: "ORDER_MOVE_REFUSED" }));
+    const transition = () => needsTransition(orderThatIs(from), to);
+    if (allowed.has(`${from}>${to}`)) expect(transition()).toBe(true);
+    else if (repeated.has(`${from}>${to}`)) expect(transition()).toBe(false);
+    else
+      expect(transition).toThrow(
+        expect.objectContaining({ kind: "failed_precondition", reason: "ORDER_MOVE_REFUSED" }),
+      );
   });
 });
 
-test("lines of one product are added up, and the sum has a limit", () => {
+test("lines of one product are joined, and their sum is limited", () => {
   expect(
     sumByProduct([
       { productId: "p", quantity: 2 },
@@ -48,11 +51,11 @@ test("lines of one product are added up, and the sum has a limit", () => {
   ).toThrow(expect.objectContaining({ kind: "invalid_argument" }));
 });
 
-test("a total is exact beyond what a double could hold", () => {
+test("a total near the largest one is exact", () => {
   expect(totalOf([item(3, money(333_333_333_333_333n))])).toEqual(money(999_999_999_999_999n));
 });
 
-test("an order can't mix currencies, nor be worth more than a limit", () => {
+test("an order that mixes currencies or exceeds the largest total is refused", () => {
   expect(() => totalOf([item(1), item(1, money(1n, "USD"))])).toThrow(
     expect.objectContaining({ reason: "ORDER_CURRENCIES_DIFFER" }),
   );

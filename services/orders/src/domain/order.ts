@@ -1,6 +1,6 @@
 import { DomainError, invalidFields } from "@shop/core";
 import { type Money, sum, times } from "@shop/money";
-import { statusMoveRefused } from "./errors.ts";
+import { transitionRefused } from "./errors.ts";
 
 export type OrderStatus = "pending" | "confirmed" | "rejected" | "shipped" | "delivered" | "cancelled" | "returned";
 
@@ -12,15 +12,15 @@ export interface OrderItem {
   readonly unitPrice: Money;
 }
 
-/** Who moved an order: a user's id, or the part of the platform that did. */
+/** A user's id, or the name of a service. */
 export type Actor = string;
 
-/** A move of an order, kept with it. */
-export interface OrderMove {
+/** An entry of an order's history. */
+export interface OrderTransition {
   readonly status: OrderStatus;
   readonly time: Date;
   readonly actor: Actor;
-  /** Why, for the shopper to read; empty when there is nothing to say. */
+  /** For the customer to read; may be empty. */
   readonly reason: string;
   readonly traceId: string;
 }
@@ -32,24 +32,23 @@ export interface Order {
   readonly statusReason: string;
   readonly items: readonly OrderItem[];
   readonly total: Money;
-  /** Grows with every move, from {@link placedVersion}; it says nothing of the status. */
+  /** Grows by one with every transition, from {@link placedVersion}. It implies no status. */
   readonly version: number;
   readonly createTime: Date;
   readonly updateTime: Date;
 }
 
-/** Names the request that placed an order, among its user's requests. */
-export interface RequestName {
+/** Identifies the request that placed an order, among its user's requests. */
+export interface IdempotencyKey {
   readonly id: string;
-  /** Of what was asked for: the same name for something else is a mistake. */
+  /** Of the request's content: the same id with other content is refused. */
   readonly hash: string;
 }
 
-/** The version of an order as it was placed. */
 export const placedVersion = 1;
 
-/** Every move there is. What is not here can't happen. */
-const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
+/** All possible transitions. */
+const transitions: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   pending: ["confirmed", "rejected", "cancelled"],
   confirmed: ["shipped", "cancelled"],
   shipped: ["delivered"],
@@ -59,55 +58,55 @@ const moves: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
   returned: [],
 };
 
-/** Where an order no longer holds what was set aside for it. */
+/** Statuses in which an order no longer holds reserved stock. */
 export const closedStatuses = ["rejected", "cancelled", "shipped", "delivered", "returned"] as const;
 
-/** Tells whether an order that got there stays there. */
+/** Whether no transition leads out of the status. */
 export function isFinal(status: OrderStatus): boolean {
-  return moves[status].length === 0;
+  return transitions[status].length === 0;
 }
 
-/** Whether the table has that move, whoever makes it. */
-export function isMove(from: OrderStatus, to: OrderStatus): boolean {
-  return moves[from].includes(to);
+/** Whether the table has that transition, by a person or by the platform. */
+export function isTransition(from: OrderStatus, to: OrderStatus): boolean {
+  return transitions[from].includes(to);
 }
 
-/** What only the platform does, because the stock has to answer first. */
-const platformsOwn: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
+/** Statuses that only the platform sets, because they depend on inventory's decision. */
+const platformStatuses: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
 
 /**
- * Whether an order has yet to be moved to where somebody wants it. Throws FAILED_PRECONDITION when the table does not allow the
- * move, or leaves it to the platform.
+ * Whether the order has yet to change to status `to`, for a request by a person. Throws ORDER_MOVE_REFUSED when the table does not allow
+ * that transition, or only the platform may make it.
  */
-export function hasToMove(order: Order, to: OrderStatus): boolean {
+export function needsTransition(order: Order, to: OrderStatus): boolean {
   const isThere = order.status === to;
-  if (platformsOwn.includes(to) || !(isThere || isMove(order.status, to))) {
-    throw statusMoveRefused(order.orderId, order.status, to);
+  if (platformStatuses.includes(to) || !(isThere || isTransition(order.status, to))) {
+    throw transitionRefused(order.orderId, order.status, to);
   }
   return !isThere;
 }
 
-/** The order as it was right after a move, which made it that version. */
-export function asMoved(order: Order, move: OrderMove, version: number): Order {
-  return { ...order, status: move.status, statusReason: move.reason, version, updateTime: move.time };
+/** The order as it was right after the transition that made it `version`. */
+export function afterTransition(order: Order, transition: OrderTransition, version: number): Order {
+  return { ...order, status: transition.status, statusReason: transition.reason, version, updateTime: transition.time };
 }
 
-/** The order as it was when it was accepted: what a repeated request is answered with. */
+/** The order as it was placed, which is the response to a repeated request. */
 export function asAccepted(order: Order): Order {
   return { ...order, status: "pending", statusReason: "", version: placedVersion, updateTime: order.createTime };
 }
 
-/** No order is worth more, in minor units: sums stay exact everywhere, also in programs that only know doubles. */
+/** In minor units. Below 2^53, so that sums stay exact in programs that only have doubles. */
 const maxTotal = 10n ** 15n;
 const maxQuantity = 1_000_000;
 
-/** How many of a product somebody wants. */
+/** A line before it has a name and price. */
 export interface WantedItem {
   readonly productId: string;
   readonly quantity: number;
 }
 
-/** The quantities of lines by product, added to those in `before`. */
+/** Adds the lines' quantities by product to those in `before`. */
 export function unitsByProduct(
   lines: readonly WantedItem[],
   before: ReadonlyMap<string, number> = new Map(),
@@ -117,7 +116,7 @@ export function unitsByProduct(
   return units;
 }
 
-/** Lines of the same product added up. Throws INVALID_ARGUMENT when a sum is too large. */
+/** Joins lines of the same product. Throws INVALID_ARGUMENT when a sum exceeds the largest quantity. */
 export function sumByProduct(wanted: readonly WantedItem[]): WantedItem[] {
   return [...unitsByProduct(wanted)].map(([productId, quantity]) => {
     if (quantity > maxQuantity) {
@@ -127,7 +126,7 @@ export function sumByProduct(wanted: readonly WantedItem[]): WantedItem[] {
   });
 }
 
-/** What an order of these items costs. Throws INVALID_ARGUMENT when it can't be one order. */
+/** The price of all items. Throws ORDER_CURRENCIES_DIFFER when they mix currencies, ORDER_TOO_LARGE above the largest total. */
 export function totalOf(items: readonly OrderItem[]): Money {
   const currencies = new Set(items.map((item) => item.unitPrice.currencyCode));
   if (currencies.size > 1) {
@@ -137,7 +136,7 @@ export function totalOf(items: readonly OrderItem[]): Money {
   }
   const total = sum(items.map((item) => times(item.unitPrice, item.quantity)));
   if (total.minorUnits > maxTotal) {
-    throw new DomainError("invalid_argument", "ORDER_TOO_LARGE", "the order is worth more than one order can be", {
+    throw new DomainError("invalid_argument", "ORDER_TOO_LARGE", "the order's total is too large", {
       violations: [{ field: "items", description: `the total exceeds ${maxTotal} minor units` }],
     });
   }

@@ -1,9 +1,9 @@
 import type { StockRejected } from "@shop/gen/shop/inventory/v1/events_pb";
-import type { FollowStock } from "../application/follow-stock.ts";
+import type { StockDecisions } from "../application/stock-decisions.ts";
 
-/** Rejects orders whose stock did not suffice. */
+/** Rejects orders for which there was not enough stock. Idempotent. */
 export function stockRejected(on: {
-  readonly followStock: FollowStock;
+  readonly stockDecisions: StockDecisions;
 }): (events: readonly StockRejected[]) => Promise<void> {
-  return (events) => on.followStock.reject(events);
+  return (events) => on.stockDecisions.reject(events);
 }

@@ -1,9 +1,9 @@
 import type { StockReserved } from "@shop/gen/shop/inventory/v1/events_pb";
-import type { FollowStock } from "../application/follow-stock.ts";
+import type { StockDecisions } from "../application/stock-decisions.ts";
 
-/** Confirms orders whose stock is set aside. */
+/** Confirms orders whose stock is reserved. Idempotent. */
 export function stockReserved(on: {
-  readonly followStock: FollowStock;
+  readonly stockDecisions: StockDecisions;
 }): (events: readonly StockReserved[]) => Promise<void> {
-  return (events) => on.followStock.confirm(events);
+  return (events) => on.stockDecisions.confirm(events);
 }

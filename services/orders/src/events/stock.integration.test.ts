@@ -7,32 +7,32 @@ import type { PendingEvent } from "@shop/messaging";
 import { silentLog } from "@shop/runtime/testing";
 import { describe, expect, test, vi } from "vitest";
 import { placedEvent, placedType } from "../adapters/proto/events.ts";
-import { createFollowStock } from "../application/follow-stock.ts";
+import { createStockDecisions } from "../application/stock-decisions.ts";
 import type { Order } from "../domain/order.ts";
-import { askForDecisions } from "../jobs/ask-for-decisions.ts";
 import { completeDecisions } from "../jobs/complete-decisions.ts";
+import { reconcileDecisions } from "../jobs/reconcile-decisions.ts";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { stockRejected } from "./stock-rejected.ts";
 import { stockReserved } from "./stock-reserved.ts";
 
-async function openEffects() {
+async function openHandlers() {
   const test = await openTestOrders();
   const confirmed: OrderConfirmed[] = [];
-  const followWith = (changed: Partial<Parameters<typeof createFollowStock>[0]> = {}) =>
-    createFollowStock({
+  const decisionsWith = (changed: Partial<Parameters<typeof createStockDecisions>[0]> = {}) =>
+    createStockDecisions({
       ...test,
       publish: async (events) => void confirmed.push(...messagesOf(events)),
       log: silentLog,
       ...changed,
     });
-  const followStock = followWith();
-  const [reserve, reject] = [stockReserved({ followStock }), stockRejected({ followStock })];
+  const stockDecisions = decisionsWith();
+  const [reserve, reject] = [stockReserved({ stockDecisions }), stockRejected({ stockDecisions })];
   return {
     ...test,
-    followStock,
-    followWith,
-    /** The OrderConfirmed that were published, once there are `count` of them and no decision is left. */
-    told: async (count: number) =>
+    stockDecisions,
+    decisionsWith,
+    /** The published OrderConfirmed, once there are `count` of them and every decision is deleted. */
+    publishedConfirmed: async (count: number) =>
       await vi.waitFor(async () => {
         expect(confirmed).toHaveLength(count);
         expect(await test.decisionDocuments.countDocuments()).toBe(0);
@@ -50,12 +50,12 @@ async function openEffects() {
       reject([create(StockRejectedSchema, { orderId: order.orderId, reason })]),
     stateOf: async ({ orderId }: Order) => {
       const document = (await test.documents.findOne({ _id: orderId }))!;
-      return { status: document.status, moves: document.history.map(({ status }) => status) };
+      return { status: document.status, transitions: document.history.map(({ status }) => status) };
     },
   };
 }
 
-/** Events as they are published, those that are packed together one by one. */
+/** Decodes events, those of batches one by one. */
 function messagesOf(events: readonly PendingEvent[]): MessageShape<typeof OrderConfirmedSchema>[] {
   return events
     .flatMap(({ batch, payload }) =>
@@ -67,25 +67,25 @@ function messagesOf(events: readonly PendingEvent[]): MessageShape<typeof OrderC
 }
 
 test("an order whose stock is reserved ten times is confirmed once", async () => {
-  const { place, reserved, stateOf } = await openEffects();
+  const { place, reserved, stateOf } = await openHandlers();
   const [order, another] = [await place(), await place()];
   await Promise.all(Array.from({ length: 10 }, () => reserved(order, another)));
-  expect(await stateOf(order)).toEqual({ status: "confirmed", moves: ["pending", "confirmed"] });
-  expect(await stateOf(another)).toEqual({ status: "confirmed", moves: ["pending", "confirmed"] });
+  expect(await stateOf(order)).toEqual({ status: "confirmed", transitions: ["pending", "confirmed"] });
+  expect(await stateOf(another)).toEqual({ status: "confirmed", transitions: ["pending", "confirmed"] });
 });
 
-test("an order leaves its OrderPlaced in the outbox until an answer names it, and so says that it was published", async () => {
-  const { documents, place, reserved, reservedByCall } = await openEffects();
-  const [told, untold] = [await place(), await place()];
-  await reserved(told);
-  await reservedByCall(untold);
+test("OrderPlaced leaves the outbox when inventory's event names it, which proves that it was published", async () => {
+  const { documents, place, reserved, reservedByCall } = await openHandlers();
+  const [byEvent, byCall] = [await place(), await place()];
+  await reserved(byEvent);
+  await reservedByCall(byCall);
   const idsIn = async ({ orderId }: Order) => (await documents.findOne({ _id: orderId }))?.outbox.map(({ id }) => id);
-  expect(await idsIn(told)).toEqual([]);
-  expect(await idsIn(untold)).toEqual([placedEvent(untold).id]);
+  expect(await idsIn(byEvent)).toEqual([]);
+  expect(await idsIn(byCall)).toEqual([placedEvent(byCall).id]);
 });
 
-test("an answer to a repetition of OrderPlaced does not say that the first one was published", async () => {
-  const { documents, place, reserve } = await openEffects();
+test("a decision on a repeated OrderPlaced does not prove that the first one was published", async () => {
+  const { documents, place, reserve } = await openHandlers();
   const order = await place();
   const repetition = placedEvent(order, 7).id;
   await reserve([create(StockReservedSchema, { orderId: order.orderId, placedEventId: repetition })]);
@@ -94,12 +94,12 @@ test("an answer to a repetition of OrderPlaced does not say that the first one w
   ]);
 });
 
-test("an event of a decision holds what was ordered, whether this process placed the order or another one", async () => {
-  const { place, recent, reserved, told } = await openEffects();
+test("the event of a decision has the order's facts, whether this process or another one placed the order", async () => {
+  const { place, recent, reserved, publishedConfirmed } = await openHandlers();
   const orders = [await place(), await place(), await place()];
   recent.take([orders[1]!.orderId]);
   await reserved(...orders);
-  const events = await told(orders.length);
+  const events = await publishedConfirmed(orders.length);
   for (const { orderId, userId, items, total } of orders) {
     expect(events.find((event) => event.orderId === orderId)).toMatchObject({
       userId,
@@ -115,96 +115,100 @@ test("an event of a decision holds what was ordered, whether this process placed
   }
 });
 
-test("an order that was changed while it was pending is decided all the same, and its event names the version that it became", async () => {
-  const { documents, place, recent, reserved, told, stateOf } = await openEffects();
+test("an order that changed while it was pending is decided too, and the event has the version after the decision", async () => {
+  const { documents, place, recent, reserved, publishedConfirmed, stateOf } = await openHandlers();
   const order = await place();
   const { history } = (await documents.findOne({ _id: order.orderId }))!;
   const change = { ...history[0]!, time: new Date(), reason: "another address" };
   await documents.updateOne({ _id: order.orderId }, { $push: { history: change }, $inc: { version: 1 } });
   recent.take([order.orderId]);
   await reserved(order);
-  expect(await stateOf(order)).toEqual({ status: "confirmed", moves: ["pending", "pending", "confirmed"] });
+  expect(await stateOf(order)).toEqual({ status: "confirmed", transitions: ["pending", "pending", "confirmed"] });
   expect((await documents.findOne({ _id: order.orderId }))!.version).toBe(3);
-  expect(await told(1)).toMatchObject([{ orderId: order.orderId, version: 3 }]);
+  expect(await publishedConfirmed(1)).toMatchObject([{ orderId: order.orderId, version: 3 }]);
 });
 
-test("orders that are decided by an event and by a call at once are told as their histories say", async () => {
-  const { documents, place, followWith, decisionDocuments } = await openEffects();
+test("orders that are decided by an event and a call concurrently get one event each, which agrees with the history", async () => {
+  const { documents, place, decisionsWith, decisionDocuments } = await openHandlers();
   const published: OrderConfirmed[] = [];
   const publish = async (events: readonly PendingEvent[]) => void published.push(...messagesOf(events));
-  const deciders = [1, 2, 3].map((second) => followWith({ publish, clock: () => new Date(second * 1_000) }));
+  const deciders = [1, 2, 3].map((second) => decisionsWith({ publish, clock: () => new Date(second * 1_000) }));
   const orders = await Promise.all(Array.from({ length: 5 }, () => place()));
   const parts = [orders.slice(0, 3), orders.slice(1, 4), orders];
-  await Promise.all(deciders.map((followStock, index) => followStock.confirm(parts[index]!)));
+  await Promise.all(deciders.map((stockDecisions, index) => stockDecisions.confirm(parts[index]!)));
   await vi.waitFor(async () => expect(await decisionDocuments.countDocuments()).toBe(0));
-  const told = published.map(({ orderId, time }) => [orderId, timestampDate(time!)] as const);
+  const events = published.map(({ orderId, time }) => [orderId, timestampDate(time!)] as const);
   const histories = await documents.find().sort({ _id: 1 }).toArray();
-  expect(told.toSorted()).toEqual(histories.map(({ _id, history }) => [_id, history[1]!.time]));
+  expect(events.toSorted()).toEqual(histories.map(({ _id, history }) => [_id, history[1]!.time]));
 });
 
-describe("a decision is completed that was left behind", () => {
-  const move = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
+describe("an unfinished decision is completed", () => {
+  const transition = { status: "confirmed", time: new Date(), actor: "inventory", reason: "", traceId: "" } as const;
 
-  async function leave() {
-    const test = await openEffects();
+  async function openUnfinished() {
+    const test = await openHandlers();
     const { orders, place, decisions, decisionDocuments } = test;
-    const [left, cancelled] = [await place(), await place()];
-    await orders.move(cancelled, { ...move, status: "cancelled" }, []);
-    const orderIds = [left.orderId, cancelled.orderId];
-    const [decision] = await decisions.insert([{ orderIds, move, publishedTypes: [placedType] }]);
+    const [pending, cancelled] = [await place(), await place()];
+    await orders.transition(cancelled, { ...transition, status: "cancelled" }, []);
+    const orderIds = [pending.orderId, cancelled.orderId];
+    const [decision] = await decisions.insert([{ orderIds, transition, publishedTypes: [placedType] }]);
     return {
       ...test,
-      left,
+      pending,
       cancelled,
       decision: decision!,
       sweep: () => completeDecisions({ ...test, afterMs: -1_000, log: silentLog }).run(new AbortController().signal),
       async expectCompleted() {
         expect(await decisionDocuments.countDocuments()).toBe(0);
-        expect((await test.stateOf(left)).moves).toEqual(["pending", "confirmed"]);
-        expect((await test.stateOf(cancelled)).moves).toEqual(["pending", "cancelled"]);
+        expect((await test.stateOf(pending)).transitions).toEqual(["pending", "confirmed"]);
+        expect((await test.stateOf(cancelled)).transitions).toEqual(["pending", "cancelled"]);
       },
     };
   }
 
-  test("before it changed its orders: of those that it changes each is told, of one that was cancelled nothing", async () => {
-    const { left, sweep, told, expectCompleted } = await leave();
+  test("before its orders changed: an event is published for each order that it changes, and none for a cancelled one", async () => {
+    const { pending, sweep, publishedConfirmed, expectCompleted } = await openUnfinished();
     await sweep();
-    expect((await told(1)).map(({ orderId }) => orderId)).toEqual([left.orderId]);
+    expect((await publishedConfirmed(1)).map(({ orderId }) => orderId)).toEqual([pending.orderId]);
     await expectCompleted();
   });
 
-  test("after it changed its orders, and they changed again", async () => {
-    const { left, decision, decisions, orders, sweep, told, expectCompleted, stateOf } = await leave();
+  test("after its orders changed, even if they changed again", async () => {
+    const { pending, decision, decisions, orders, sweep, publishedConfirmed, expectCompleted, stateOf } =
+      await openUnfinished();
     await decisions.apply(decision);
     await sweep();
-    expect((await told(1)).map(({ orderId, version }) => [orderId, version])).toEqual([[left.orderId, 2]]);
+    expect((await publishedConfirmed(1)).map(({ orderId, version }) => [orderId, version])).toEqual([
+      [pending.orderId, 2],
+    ]);
     await expectCompleted();
-    await orders.move((await orders.findById(left.orderId))!, { ...move, status: "shipped" }, []);
+    await orders.transition((await orders.findById(pending.orderId))!, { ...transition, status: "shipped" }, []);
     const [again] = await decisions.insert([decision]);
     await sweep();
-    expect((await told(2)).map(({ orderId, version }) => [orderId, version])).toEqual([
-      [left.orderId, 2],
-      [left.orderId, 2],
+    expect((await publishedConfirmed(2)).map(({ orderId, version }) => [orderId, version])).toEqual([
+      [pending.orderId, 2],
+      [pending.orderId, 2],
     ]);
-    expect([again!.orderIds, (await stateOf(left)).status]).toEqual([decision.orderIds, "shipped"]);
+    expect([again!.orderIds, (await stateOf(pending)).status]).toEqual([decision.orderIds, "shipped"]);
   });
 
-  test("while the bus is away it stays, with its event", async () => {
-    const { left, decisions, followWith, sweep, told, decisionDocuments, expectCompleted } = await leave();
-    const followStock = followWith({ publish: () => Promise.reject(new Error("no bus")) });
-    const job = completeDecisions({ decisions, followStock, afterMs: -1_000, log: silentLog });
+  test("after an outage of the bus, during which it is kept", async () => {
+    const { pending, decisions, decisionsWith, sweep, publishedConfirmed, decisionDocuments, expectCompleted } =
+      await openUnfinished();
+    const stockDecisions = decisionsWith({ publish: () => Promise.reject(new Error("no bus")) });
+    const job = completeDecisions({ decisions, stockDecisions, afterMs: -1_000, log: silentLog });
     await expect(job.run(new AbortController().signal)).rejects.toThrow("no bus");
-    await followStock.confirm([left]);
+    await stockDecisions.confirm([pending]);
     expect(await decisionDocuments.countDocuments()).toBe(2);
     await sweep();
-    expect((await told(1)).map(({ orderId }) => orderId)).toEqual([left.orderId]);
+    expect((await publishedConfirmed(1)).map(({ orderId }) => orderId)).toEqual([pending.orderId]);
     await expectCompleted();
   });
 
-  test("by another process that died then: the one that hung meanwhile tells of it", async () => {
-    const { place, decisions, followWith, told, stateOf } = await openEffects();
+  test("by a process that hung while another one applied the decision and died", async () => {
+    const { place, decisions, decisionsWith, publishedConfirmed, stateOf } = await openHandlers();
     const order = await place();
-    const followStock = followWith({
+    const stockDecisions = decisionsWith({
       decisions: {
         ...decisions,
         async apply(decision) {
@@ -213,56 +217,56 @@ describe("a decision is completed that was left behind", () => {
         },
       },
     });
-    await followStock.confirm([order]);
-    expect((await told(1)).map(({ orderId }) => orderId)).toEqual([order.orderId]);
-    expect((await stateOf(order)).moves).toEqual(["pending", "confirmed"]);
+    await stockDecisions.confirm([order]);
+    expect((await publishedConfirmed(1)).map(({ orderId }) => orderId)).toEqual([order.orderId]);
+    expect((await stateOf(order)).transitions).toEqual(["pending", "confirmed"]);
   });
 });
 
-test("a rejected order says why", async () => {
-  const { orders, place, rejected } = await openEffects();
+test("a rejected order has inventory's reason", async () => {
+  const { orders, place, rejected } = await openHandlers();
   const order = await place();
   await rejected(order, "only 0 left");
   expect(await orders.findById(order.orderId)).toMatchObject({ status: "rejected", statusReason: "only 0 left" });
 });
 
-test("an order that was cancelled stays cancelled when its stock answers late", async () => {
-  const { orders, place, reserved, stateOf } = await openEffects();
+test("a cancelled order stays cancelled when inventory's decision arrives late", async () => {
+  const { orders, place, reserved, stateOf } = await openHandlers();
   const order = await place();
   const cancel = { status: "cancelled", time: new Date(), actor: "user", reason: "", traceId: "" } as const;
-  expect(await orders.move(order, cancel, [])).toBeDefined();
+  expect(await orders.transition(order, cancel, [])).toBeDefined();
   await reserved(order);
-  expect(await stateOf(order)).toEqual({ status: "cancelled", moves: ["pending", "cancelled"] });
+  expect(await stateOf(order)).toEqual({ status: "cancelled", transitions: ["pending", "cancelled"] });
 });
 
-test("of two moves from the same state one is made", async () => {
-  const { orders, place } = await openEffects();
+test("one of several concurrent transitions from the same version succeeds", async () => {
+  const { orders, place } = await openHandlers();
   const order = await place();
   const cancel = { status: "cancelled", time: new Date(), actor: "user", reason: "", traceId: "" } as const;
-  const moved = await Promise.all(Array.from({ length: 5 }, () => orders.move(order, cancel, [])));
-  expect(moved.filter((result) => result !== undefined)).toHaveLength(1);
+  const results = await Promise.all(Array.from({ length: 5 }, () => orders.transition(order, cancel, [])));
+  expect(results.filter((result) => result !== undefined)).toHaveLength(1);
 });
 
-test("orders that events have not decided in time are asked for, and end", async () => {
-  const { orders, place, stateOf, clock, followStock } = await openEffects();
+test("orders that no event has decided in time are decided by a call, oldest first, and younger ones are left alone", async () => {
+  const { orders, place, stateOf, clock, stockDecisions } = await openHandlers();
   const [late, later, fresh] = [await place(new Date(0)), await place(new Date(1)), await place()];
-  const asked: string[] = [];
+  const called: string[] = [];
   const outcomes = { [late.orderId]: "reserved", [later.orderId]: "refused" } as const;
-  const job = askForDecisions({
+  const job = reconcileDecisions({
     orders,
     reservations: {
       async decide(waiting) {
-        asked.push(...waiting.map(({ orderId }) => orderId));
+        called.push(...waiting.map(({ orderId }) => orderId));
         return waiting.map(({ orderId }) => ({ orderId, outcome: outcomes[orderId]!, reason: "only 0 left" }));
       },
     },
-    followStock,
+    stockDecisions,
     clock,
     log: silentLog,
   });
   await job.run(new AbortController().signal);
   await job.run(new AbortController().signal);
-  expect(asked).toEqual([late.orderId, later.orderId]);
+  expect(called).toEqual([late.orderId, later.orderId]);
   expect((await stateOf(late)).status).toBe("confirmed");
   expect(await orders.findById(later.orderId)).toMatchObject({ status: "rejected", statusReason: "only 0 left" });
   expect((await stateOf(fresh)).status).toBe("pending");

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { userDeleted } from "./user-deleted.ts";
 
-test("orders of an account that is gone are nobody's, however often that is told, and others stay whose they are", async () => {
+test("UserDeleted, also when repeated, removes the account's id from its orders and leaves other orders unchanged", async () => {
   const { orders, documents, place } = await openTestOrders();
   const [order, another] = [await place(), await place()];
   const handle = userDeleted({ orders });
@@ -16,16 +16,16 @@ test("orders of an account that is gone are nobody's, however often that is told
   expect(await orders.findById(order.orderId)).toEqual({ ...rest, userId: "" });
   expect(JSON.stringify(await documents.findOne({ _id: order.orderId }))).not.toContain(order.userId);
   expect(await orders.findById(another.orderId)).toEqual(another);
-  expect((await orders.findMoves(another.orderId)).map(({ actor }) => actor)).toEqual([another.userId]);
+  expect((await orders.findTransitions(another.orderId)).map(({ actor }) => actor)).toEqual([another.userId]);
 });
 
-test("two accounts that named their requests alike can both be gone", async () => {
+test("two accounts with the same idempotency key can both be deleted", async () => {
   const { orders, place } = await openTestOrders();
   const placed = [await place(), await place()];
   for (const [index, order] of placed.entries()) {
-    const named = { ...order, orderId: newId("order") };
-    const move = { status: "pending", time: new Date(), actor: order.userId, reason: "", traceId: "" } as const;
-    await orders.insert(named, move, [], { id: "first", hash: String(index) });
+    const withKey = { ...order, orderId: newId("order") };
+    const transition = { status: "pending", time: new Date(), actor: order.userId, reason: "", traceId: "" } as const;
+    await orders.insert(withKey, transition, [], { id: "first", hash: String(index) });
   }
   await userDeleted({ orders })(placed.map(({ userId }) => create(UserDeletedSchema, { userId })));
   expect(await orders.list({ userId: "" }, 10)).toHaveLength(4);

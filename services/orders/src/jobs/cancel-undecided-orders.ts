@@ -1,13 +1,13 @@
 import { type Clock, DomainError, type Job, type Logger } from "@shop/core";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
-import { cancelUndecided } from "../application/move-order.ts";
+import { cancelUndecided } from "../application/transition-order.ts";
 
 const intervalMs = 5_000;
 const maxOrders = 1_000;
 
 /**
- * Cancels orders that the stock has not decided in time, so that every accepted order ends. If the decision comes at the
- * same moment, whoever moves the order first wins; what was reserved is released by the event.
+ * Cancels orders that inventory has not decided in time, so that no accepted order stays pending. If the decision arrives at the same
+ * moment, the first compare-and-set wins; inventory releases the stock when it consumes OrderCancelled.
  */
 export function cancelUndecidedOrders(on: {
   readonly orders: OrderStore;
@@ -26,8 +26,7 @@ export function cancelUndecidedOrders(on: {
           if (!(error instanceof DomainError && error.reason === "ORDER_BUSY")) throw error;
         });
       }
-      if (overdue.length > 0)
-        on.log.warn({ orders: overdue.length }, "orders were not decided in time and are cancelled");
+      if (overdue.length > 0) on.log.warn({ orders: overdue.length }, "cancelled orders that were not decided in time");
     },
   };
 }

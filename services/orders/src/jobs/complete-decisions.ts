@@ -1,15 +1,15 @@
 import type { Job, Logger } from "@shop/core";
 import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
-import type { FollowStock } from "../application/follow-stock.ts";
+import type { StockDecisions } from "../application/stock-decisions.ts";
 
 const intervalMs = 1_000;
-/** Each is of up to a thousand orders. */
+/** A decision has up to a thousand orders. */
 const maxDecisions = 128;
 
-/** Completes the decisions that a crash, or an absent bus, left behind; those younger than `afterMs` are left to their process. */
+/** Completes decisions that a crash or an outage of the bus left unfinished. Those younger than `afterMs` are left to their process. */
 export function completeDecisions(on: {
-  readonly decisions: Pick<DecisionStore, "listLeft">;
-  readonly followStock: Pick<FollowStock, "complete">;
+  readonly decisions: Pick<DecisionStore, "listUnfinished">;
+  readonly stockDecisions: Pick<StockDecisions, "complete">;
   readonly afterMs: number;
   readonly log: Logger;
 }): Omit<Job, "lease"> {
@@ -17,10 +17,10 @@ export function completeDecisions(on: {
     name: "complete-decisions",
     intervalMs,
     async run() {
-      const left = await on.decisions.listLeft(new Date(Date.now() - on.afterMs), maxDecisions);
-      if (left.length === 0) return;
-      await Promise.all(left.map((decision) => on.followStock.complete(decision)));
-      on.log.info({ decisions: left.length }, "decisions that were left behind are completed");
+      const unfinished = await on.decisions.listUnfinished(new Date(Date.now() - on.afterMs), maxDecisions);
+      if (unfinished.length === 0) return;
+      await Promise.all(unfinished.map((decision) => on.stockDecisions.complete(decision)));
+      on.log.info({ decisions: unfinished.length }, "completed unfinished decisions");
     },
   };
 }

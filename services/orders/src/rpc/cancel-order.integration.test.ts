@@ -14,7 +14,7 @@ async function openCancelling() {
   const moveTo = async (orderId: string, ...statuses: OrderStatus[]) => {
     for (const status of statuses) {
       const read = (await opened.orders.findById(orderId))!;
-      await opened.orders.move(read, { status, time: new Date(), actor: "test", reason: "", traceId: "" }, []);
+      await opened.orders.transition(read, { status, time: new Date(), actor: "test", reason: "", traceId: "" }, []);
     }
   };
   return {
@@ -26,15 +26,15 @@ async function openCancelling() {
   };
 }
 
-test("its owner can call an order off until it is shipped, once and for all", async () => {
+test("an owner can cancel an order until it is shipped, and repeating that changes nothing", async () => {
   const { place, moveTo, cancelAs, orders } = await openCancelling();
   const [pending, confirmed, shipped] = [await place(), await place(), await place()];
   await moveTo(confirmed.orderId, "confirmed");
   await moveTo(shipped.orderId, "confirmed", "shipped");
   for (const { userId, orderId } of [pending, confirmed]) {
-    const answer = await cancelAs(userId, orderId, "changed my mind");
-    expect(await cancelAs(userId, orderId)).toEqual(answer);
-    expect((await orders.findMoves(orderId)).at(-1)).toMatchObject({
+    const response = await cancelAs(userId, orderId, "changed my mind");
+    expect(await cancelAs(userId, orderId)).toEqual(response);
+    expect((await orders.findTransitions(orderId)).at(-1)).toMatchObject({
       status: "cancelled",
       actor: userId,
       reason: "changed my mind",
@@ -43,7 +43,7 @@ test("its owner can call an order off until it is shipped, once and for all", as
   await expect(cancelAs(shipped.userId, shipped.orderId)).rejects.toMatchObject({ reason: "ORDER_MOVE_REFUSED" });
 });
 
-test("nobody else can, but an administrator who says why", async () => {
+test("another user's order can be cancelled only by an administrator with a reason", async () => {
   const { place, cancelAs } = await openCancelling();
   const { orderId } = await place();
   await expect(cancelAs(newId("user"), orderId)).rejects.toMatchObject({ reason: "ORDER_NOT_FOUND" });
@@ -53,11 +53,11 @@ test("nobody else can, but an administrator who says why", async () => {
   await cancelAs(newId("user"), orderId, "broken in the warehouse", ["admin"]);
 });
 
-test("a cancelled order tells the stock in the same commit", async () => {
+test("OrderCancelled is committed in the same write as the status", async () => {
   const { place, cancelAs, documents } = await openCancelling();
   const { userId, orderId } = await place();
   const writes = documents.watch([{ $match: { "updateDescription.updatedFields.status": "cancelled" } }]);
-  // Nothing to see yet; but from here on it watches.
+  // Opens the change stream; nothing has changed yet.
   await writes.tryNext();
   await cancelAs(userId, orderId);
   const write = JSON.stringify(await writes.next());
@@ -65,7 +65,7 @@ test("a cancelled order tells the stock in the same commit", async () => {
   expect(write).toContain(`orders/OrderCancelled/${orderId}/2/0`);
 });
 
-test("an order that is not decided in time is cancelled, and only such an order", async () => {
+test("orders that are pending beyond the deadline are cancelled, and no others", async () => {
   const { orders, clock, place, moveTo } = await openCancelling();
   const [overdue, confirmed, fresh] = [await place(new Date(0)), await place(new Date(0)), await place()];
   await moveTo(confirmed.orderId, "confirmed");

@@ -12,7 +12,7 @@ import { createOrder } from "./create-order.ts";
 const price = { currencyCode: "EUR", minorUnits: 250n };
 
 async function openPlacement() {
-  const { orders, documents, clock, followStock, place: placeAt } = await openTestOrders();
+  const { orders, documents, clock, stockDecisions, place: placeAt } = await openTestOrders();
   const [productId, userId] = [newId("product"), newId("user")];
   let isSold = true;
   const catalogue = { offers: async () => new Map(isSold ? [[productId, { name: "Thing", price }]] : []) };
@@ -25,7 +25,7 @@ async function openPlacement() {
   return {
     documents,
     orders,
-    followStock,
+    stockDecisions,
     request,
     userId,
     admission,
@@ -37,16 +37,16 @@ async function openPlacement() {
   };
 }
 
-test("the same request again is the same order with the same answer, also after it has moved and the product is gone", async () => {
-  const { documents, followStock, request, place, stopSelling } = await openPlacement();
+test("a repeated request gets the same response, even after the order's status changed and the product was deleted", async () => {
+  const { documents, stockDecisions, request, place, stopSelling } = await openPlacement();
   const first = await place(request(2, { requestId: "one" }));
-  await followStock.confirm([{ orderId: first.orderId! }]);
+  await stockDecisions.confirm([{ orderId: first.orderId! }]);
   stopSelling();
   expect(await place(request(2, { requestId: "one" }))).toEqual(first);
   expect(await documents.countDocuments()).toBe(1);
 });
 
-test("of many that come at once with one name one is made, and all get its answer", async () => {
+test("concurrent requests with one idempotency key place one order and all get its response", async () => {
   const { documents, request, place } = await openPlacement();
   const answers = await Promise.all(Array.from({ length: 50 }, () => place(request(1, { requestId: "one" }))));
   expect(new Set(answers.map((order) => order.orderId)).size).toBe(1);
@@ -54,7 +54,7 @@ test("of many that come at once with one name one is made, and all get its answe
   expect((await documents.findOne())?.outbox.length).toBeLessThanOrEqual(1);
 });
 
-test("a name stands for what is asked for, however its lines are written, and is known if an earlier release stored it", async () => {
+test("a key is compared with the request's content, however its lines are split, and keys that older releases stored are accepted", async () => {
   const { documents, request, place } = await openPlacement();
   const lines = (requestId: string, ...quantities: number[]) =>
     create(CreateOrderRequestSchema, { items: quantities.flatMap((each) => request(each).items), requestId });
@@ -62,7 +62,7 @@ test("a name stands for what is asked for, however its lines are written, and is
   for (const split of [[2], [1, 1]]) expect(await place(lines("one", ...split))).toEqual(first);
   await expect(place(lines("one", 1, 2))).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
 
-  // As it was stored before: of the lines as they came, and with the quotes of the header.
+  // Older releases hashed the lines as sent, and kept the quotes of the header.
   const asSent = toBinary(CreateOrderRequestSchema, lines("", 1, 1));
   const stored = { id: '"one"', hash: createHash("sha256").update(asSent).digest("base64") };
   await documents.updateOne({ _id: first.orderId! }, { $set: { request: stored } });
@@ -70,7 +70,7 @@ test("a name stands for what is asked for, however its lines are written, and is
   expect(await documents.countDocuments()).toBe(1);
 });
 
-test("another request under the same name is refused, and places nothing", async () => {
+test("a request with other content under the same key is refused, and places nothing", async () => {
   const { documents, request, place } = await openPlacement();
   await place(request(1, { requestId: "one" }));
   await expect(place(request(2, { requestId: "one" }))).rejects.toMatchObject({
@@ -80,7 +80,7 @@ test("another request under the same name is refused, and places nothing", async
   expect(await documents.countDocuments()).toBe(1);
 });
 
-test("names are a user's own, and requests without one are orders of their own", async () => {
+test("keys of different users are independent, and every request without a key places an order", async () => {
   const { documents, request, place } = await openPlacement();
   await place(request(1, { requestId: "one" }));
   await place(request(1, { requestId: "one" }), newId("user"));
@@ -89,10 +89,10 @@ test("names are a user's own, and requests without one are orders of their own",
   expect(await documents.countDocuments()).toBe(4);
 });
 
-test("a request whose first making a majority may yet lose is asked to come again, and is then answered", async () => {
+test("a repeated request is UNAVAILABLE while a majority may still lose the first one, and succeeds later", async () => {
   const { orders, request, place } = await openPlacement();
   const [find, insert] = [vi.spyOn(orders, "findByRequest"), vi.spyOn(orders, "insert")];
-  // What a majority has not is refused by the primary's index, and found by nobody.
+  // The primary's index refuses the order, but a majority read does not find it yet.
   insert.mockResolvedValueOnce("request_made");
   find.mockResolvedValueOnce(undefined).mockResolvedValueOnce(undefined);
   await expect(place(request(1, { requestId: "one" }))).rejects.toMatchObject({
@@ -103,7 +103,7 @@ test("a request whose first making a majority may yet lose is asked to come agai
   expect((await place(request(1, { requestId: "one" }))).orderId).toMatch(/^order_/);
 });
 
-test("a request that was refused leaves its name free", async () => {
+test("a refused request does not use up its key", async () => {
   const { documents, request, place } = await openPlacement();
   const expecting = (minorUnits: bigint) =>
     create(CreateOrderRequestSchema, {
@@ -119,18 +119,18 @@ test("a request that was refused leaves its name free", async () => {
   expect((await place(expecting(500n))).total).toMatchObject({ minorUnits: 500n });
 });
 
-test("while too many orders wait for their stock new ones are refused with a time to try again, repeated ones answered", async () => {
-  const { admission, followStock, request, place, placeAt } = await openPlacement();
-  const look = () => admission.job.run(new AbortController().signal);
+test("while too many orders are overdue, new ones are refused with a retry time and repeated ones are answered", async () => {
+  const { admission, stockDecisions, request, place, placeAt } = await openPlacement();
+  const measure = () => admission.job.run(new AbortController().signal);
   const first = await place(request(1, { requestId: "one" }));
   const old = new Date(Date.now() - 5_000);
   const [stuck] = [await placeAt(old), await placeAt(old)];
   await place(request(1, { requestId: "one" }));
-  await look();
-  await expect(admission.admit(async () => "a few that are stuck close nothing")).resolves.toBeDefined();
+  await measure();
+  await expect(admission.admit(async () => "admitted beside a few stuck orders")).resolves.toBeDefined();
 
   await placeAt(old);
-  await look();
+  await measure();
   await expect(place(request(1))).rejects.toMatchObject({
     kind: "resource_exhausted",
     reason: "ORDERS_OVERLOADED",
@@ -138,14 +138,14 @@ test("while too many orders wait for their stock new ones are refused with a tim
   });
   expect(await place(request(1, { requestId: "one" }))).toEqual(first);
 
-  await followStock.confirm([{ orderId: stuck!.orderId }]);
-  await look();
+  await stockDecisions.confirm([{ orderId: stuck!.orderId }]);
+  await measure();
   await place(request(1));
 });
 
 test("an order that arrives at the limit queues until there is room, and is refused when no decision is reported", async () => {
   const { admission } = await openPlacement();
-  for (let passed = 0; passed < 1_500; passed++) await admission.admit(async () => undefined);
+  for (let admitted = 0; admitted < 1_500; admitted++) await admission.admit(async () => undefined);
   await expect(admission.admit(async () => "placed")).rejects.toMatchObject({ reason: "ORDERS_OVERLOADED" });
 
   const waits = admission.admit(async () => "placed");

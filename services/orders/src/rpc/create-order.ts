@@ -7,16 +7,16 @@ import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
 import type { Catalogue } from "../adapters/clients/catalogue.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { placedEvent } from "../adapters/proto/events.ts";
+import { hasSameContent, idempotencyKeyOf } from "../adapters/proto/idempotency-key.ts";
 import { toOrderMessage } from "../adapters/proto/order.ts";
-import { asksForTheSame, requestNameOf } from "../adapters/proto/request-name.ts";
 import type { Admission } from "../application/admission.ts";
 import type { OpenQuantities } from "../application/open-quantities.ts";
-import { productsUnknown, totalMoved } from "../domain/errors.ts";
-import { asAccepted, type Order, placedVersion, type RequestName, sumByProduct, totalOf } from "../domain/order.ts";
+import { productsUnknown, totalChanged } from "../domain/errors.ts";
+import { asAccepted, type IdempotencyKey, type Order, placedVersion, sumByProduct, totalOf } from "../domain/order.ts";
 
 /**
- * Places an order at the catalogue's prices. Once it has answered, the order reaches an end state whatever dies. Safe to
- * retry when the request is named: the order itself is the claim on the name.
+ * Places an order at the catalogue's prices. After the response the order reaches a final status or shipment, whatever process dies.
+ * Safe to retry with an idempotency key, which the order itself claims by a unique index.
  */
 export function createOrder(on: {
   readonly orders: OrderStore;
@@ -25,43 +25,43 @@ export function createOrder(on: {
   readonly openQuantities: OpenQuantities;
   readonly clock: Clock;
 }): MethodImpl<typeof OrderService.method.createOrder> {
-  /** The answer that a named request got before, if it was made before. */
+  /** The order that an earlier request with the same idempotency key placed. Throws REQUEST_ID_REUSED if its content differs. */
   async function repeated(userId: string, request: CreateOrderRequest): Promise<Order | undefined> {
     const { requestId } = request;
     const made = requestId === "" ? undefined : await on.orders.findByRequest(userId, requestId);
-    if (made !== undefined && !asksForTheSame(request, made.hash)) throw requestIdReused(requestId);
+    if (made !== undefined && !hasSameContent(request, made.hash)) throw requestIdReused(requestId);
     return made && asAccepted(made.order);
   }
 
-  async function place(request: CreateOrderRequest, userId: string, name: RequestName | undefined): Promise<Order> {
-    const order = { ...(await offered(request, on.catalogue)), userId, ...newlyPlaced(on.clock()) };
+  async function place(request: CreateOrderRequest, userId: string, key: IdempotencyKey | undefined): Promise<Order> {
+    const order = { ...(await priced(request, on.catalogue)), userId, ...newlyPlaced(on.clock()) };
     const expected = request.expectedTotal;
     if (
       expected &&
       (expected.minorUnits !== order.total.minorUnits || expected.currencyCode !== order.total.currencyCode)
     ) {
-      throw totalMoved(order.total);
+      throw totalChanged(order.total);
     }
     const { status, createTime: time } = order;
     const placed = { status, time, actor: userId, reason: "", traceId: currentTraceId() ?? "" };
-    const outcome = await on.openQuantities.within(order, (at) =>
-      on.orders.insert(order, placed, [placedEvent(order)], name, at),
+    const outcome = await on.openQuantities.insertWithin(order, (sequence) =>
+      on.orders.insert(order, placed, [placedEvent(order)], key, sequence),
     );
     if (outcome === "inserted") return order;
 
-    // The same request was made at the same moment, and was first.
+    // A concurrent request with the same key was first.
     const first = await repeated(userId, request);
-    // A primary refuses what it has itself, though a majority has not: whether that is kept is settled in a moment.
+    // The primary's index has that order, but a majority does not have it yet and may lose it.
     if (first === undefined) throw requestUnsettled();
     return first;
   }
 
   return async (request, context) => {
     const userId = userIdOf(context);
-    const name = requestNameOf(request);
+    const key = idempotencyKeyOf(request);
     const load = { account: userId, address: clientAddressOf(context), lines: request.items.length };
     const order =
-      (await repeated(userId, request)) ?? (await on.admission.admit(() => place(request, userId, name), load));
+      (await repeated(userId, request)) ?? (await on.admission.admit(() => place(request, userId, key), load));
     return { order: toOrderMessage(order) };
   };
 }
@@ -77,8 +77,8 @@ function newlyPlaced(now: Date) {
   } as const;
 }
 
-/** What was asked for, at the catalogue's names and prices. */
-async function offered(request: CreateOrderRequest, catalogue: Catalogue) {
+/** The requested items with the catalogue's names and prices. Throws PRODUCT_UNKNOWN with a violation for each unknown line. */
+async function priced(request: CreateOrderRequest, catalogue: Catalogue) {
   const wanted = sumByProduct(request.items);
   const offers = await catalogue.offers(wanted.map((item) => item.productId));
   const unknown = request.items.flatMap(({ productId }, index) =>

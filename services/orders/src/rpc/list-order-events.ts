@@ -5,14 +5,14 @@ import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderEvent } from "../adapters/proto/order.ts";
 import { readOrder } from "../application/read-order.ts";
 
-/** Lists what happened to an order. Safe to retry. */
+/** Lists an order's transitions, oldest first. Safe to retry. */
 export function listOrderEvents(on: {
   readonly orders: OrderStore;
 }): MethodImpl<typeof OrderService.method.listOrderEvents> {
   return async ({ orderId }, context) => {
     const caller = callerOf(context);
     await readOrder(on, orderId, caller);
-    const moves = await on.orders.findMoves(orderId);
-    return { events: moves.map((move, index) => toOrderEvent(move, index + 1, caller)) };
+    const transitions = await on.orders.findTransitions(orderId);
+    return { events: transitions.map((transition, index) => toOrderEvent(transition, index + 1, caller)) };
   };
 }

@@ -4,7 +4,7 @@ import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { listPage } from "../application/list-page.ts";
 
-/** Lists everybody's orders, newest first, for administrators. Safe to retry. */
+/** Lists all users' orders, newest first, for administrators. Safe to retry. */
 export function listOrders(on: {
   readonly orders: OrderStore;
   readonly pageTokens: PageTokens;

@@ -8,23 +8,23 @@ import type { Reservations } from "../adapters/clients/reservations.ts";
 import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { closedEvent, placedEvent } from "../adapters/proto/events.ts";
-import type { FollowStock } from "../application/follow-stock.ts";
-import { cancelUndecided } from "../application/move-order.ts";
-import type { OrderPlace } from "../application/order-audit.ts";
+import type { OrderAuditPosition } from "../application/order-audit.ts";
+import type { StockDecisions } from "../application/stock-decisions.ts";
+import { cancelUndecided } from "../application/transition-order.ts";
 import { missingStep } from "../domain/order-audit.ts";
 
 /**
- * Takes the ordinary ways once more: a move by the table, or an event told again, whose effects are idempotent. What the
- * stock has to do it does when it hears of it, so such a finding may be there for a moment longer. Safe to retry.
+ * Repairs findings by the usual means: a transition, or an event that is published again and whose effects are idempotent. A finding that
+ * inventory repairs disappears when inventory has consumed the event, so it may be reported for a moment longer. Safe to retry.
  */
 export function repairOrders(on: {
-  readonly audit: Audit<OrderPlace>;
+  readonly audit: Audit<OrderAuditPosition>;
   readonly orders: OrderStore;
   readonly reservations: Reservations;
   readonly repeat: Outbox["publishNow"];
   readonly upkeep: OutboxUpkeep;
   readonly decisions: Pick<DecisionStore, "find">;
-  readonly followStock: Pick<FollowStock, "complete">;
+  readonly stockDecisions: Pick<StockDecisions, "complete">;
   readonly clock: Clock;
   readonly log: Logger;
 }): MethodImpl<typeof OrderService.method.repairOrders> {
@@ -35,15 +35,15 @@ export function repairOrders(on: {
     if (step !== undefined) await on.repeat([closedEvent(order!, step, on.clock())]);
   }
 
-  async function announce(orderId: string): Promise<void> {
+  async function repeatPlaced(orderId: string): Promise<void> {
     const order = await on.orders.findById(orderId);
     if (order !== undefined) await on.repeat([placedEvent(order, on.clock().getTime())]);
   }
 
-  /** `subject` is an order, or a decision on orders. */
+  /** @param subject the id of an order or of a decision */
   async function publish(subject: string): Promise<void> {
     const decision = await on.decisions.find(subject);
-    await (decision === undefined ? on.upkeep.republish(subject) : on.followStock.complete(decision));
+    await (decision === undefined ? on.upkeep.republish(subject) : on.stockDecisions.complete(decision));
   }
 
   function remedyFor({ invariant, subject }: Finding): Remedy | undefined {
@@ -51,12 +51,15 @@ export function repairOrders(on: {
       case "ORDER_STUCK_PENDING":
         return { action: "cancel the order", apply: async () => void (await cancelUndecided(on, subject)) };
       case "ORDER_UNRESERVED":
-        return { action: "announce the order to the stock again", apply: () => announce(subject) };
+        return { action: "publish OrderPlaced again", apply: () => repeatPlaced(subject) };
       case "ORDER_RESERVATION_OPEN":
-        return { action: "tell the stock again how the order ended", apply: () => repeatMissingStep(subject) };
+        return {
+          action: "publish the event that closes the reservation again",
+          apply: () => repeatMissingStep(subject),
+        };
       case "RESERVATION_WITHOUT_ORDER":
         return {
-          action: "tell the stock that the order is cancelled",
+          action: "publish OrderCancelled for the order",
           apply: () => on.repeat([closedEvent({ orderId: subject, version: 0 }, "cancelled", on.clock())]),
         };
       case "ORDER_EVENT_UNPUBLISHED":
@@ -68,7 +71,7 @@ export function repairOrders(on: {
 
   return async ({ targets, dryRun }, context) => {
     const repairs = await repairFindings({ audit: on.audit, remedyFor }, targets, dryRun);
-    on.log.info({ actor: actorOf(callerOf(context)), dry_run: dryRun, repairs }, "orders were to be repaired");
+    on.log.info({ actor: actorOf(callerOf(context)), dry_run: dryRun, repairs }, "repaired orders");
     return { repairs };
   };
 }

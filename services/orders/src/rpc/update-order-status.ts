@@ -4,11 +4,11 @@ import type { Clock } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
-import { moveOrder } from "../application/move-order.ts";
+import { transitionOrder } from "../application/transition-order.ts";
 import { cancelReasonRequired } from "../domain/errors.ts";
-import { hasToMove } from "../domain/order.ts";
+import { needsTransition } from "../domain/order.ts";
 
-/** Moves an order along the table. Safe to retry: an order that is there already is answered as it is. */
+/** Changes an order's status as the table of transitions allows. Safe to retry: an order that has the status is returned unchanged. */
 export function updateOrderStatus(on: {
   readonly orders: OrderStore;
   readonly clock: Clock;
@@ -18,8 +18,8 @@ export function updateOrderStatus(on: {
     const status = toStatus(request.status);
     const { reason } = request;
     if (status === "cancelled" && reason.trim() === "") throw cancelReasonRequired();
-    const order = await moveOrder(on, request.orderId, (read) => {
-      return hasToMove(read, status) ? { status, actor, reason } : undefined;
+    const order = await transitionOrder(on, request.orderId, (read) => {
+      return needsTransition(read, status) ? { status, actor, reason } : undefined;
     });
     return { order: toOrderMessage(order) };
   };

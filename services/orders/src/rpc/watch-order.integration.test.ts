@@ -8,20 +8,19 @@ import {
 import { createWatches } from "@shop/runtime";
 import { contextOf, nothingRevoked, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test } from "vitest";
-import { followMoves } from "../adapters/mongo/order-changes.ts";
+import { followTransitions } from "../adapters/mongo/order-changes.ts";
 import type { Order, OrderStatus } from "../domain/order.ts";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { watchOrder } from "./watch-order.ts";
 
 const { PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED, CANCELLED, REJECTED } = StatusOnTheWire;
 
-/** Orders, and replicas at which they can be watched. */
 async function openWatching() {
   const opened = await openTestOrders();
   const stop = new AbortController();
 
   function replica({ quietMs = 60_000 } = {}) {
-    const changes = followMoves(opened.documents, silentLog);
+    const changes = followTransitions(opened.documents, silentLog);
     const watch = watchOrder({
       orders: opened.orders,
       watch: createWatches({
@@ -34,7 +33,7 @@ async function openWatching() {
         quietMs,
       }),
     });
-    /** Watches an order; signs of life are passed over. */
+    /** Watches an order, and skips heartbeats. */
     return async function* (order: Order, afterVersion = 0, caller = { userId: order.userId, roles: ["customer"] }) {
       const gone = new AbortController();
       onTestFinished(() => gone.abort());
@@ -44,16 +43,20 @@ async function openWatching() {
     };
   }
 
-  async function move(orderId: string, ...statuses: OrderStatus[]) {
+  async function transition(orderId: string, ...statuses: OrderStatus[]) {
     for (const status of statuses) {
       const read = (await opened.orders.findById(orderId))!;
-      await opened.orders.move(read, { status, time: new Date(), actor: "test", reason: status, traceId: "" }, []);
+      await opened.orders.transition(
+        read,
+        { status, time: new Date(), actor: "test", reason: status, traceId: "" },
+        [],
+      );
     }
   }
-  return { ...opened, replica, move, stop };
+  return { ...opened, replica, transition, stop };
 }
 
-const told = ({ order, event }: WatchOrderResponse) => {
+const versionAndStatus = ({ order, event }: WatchOrderResponse) => {
   expect({ status: order!.status, version: order!.version, statusReason: order!.statusReason }).toEqual({
     status: event!.status,
     version: event!.version,
@@ -63,14 +66,14 @@ const told = ({ order, event }: WatchOrderResponse) => {
 };
 
 async function all(answers: AsyncIterable<WatchOrderResponse>) {
-  return (await Array.fromAsync(answers)).map(told);
+  return (await Array.fromAsync(answers)).map(versionAndStatus);
 }
 
-test("tells where an order is, then each move, whichever replica makes it, and ends where no move can follow", async () => {
-  const { place, move, replica } = await openWatching();
+test("a watch sends the current status, then each transition by any replica, and ends with a final status", async () => {
+  const { place, transition, replica } = await openWatching();
   const order = await place();
   const watches = [replica(), replica()].map((watch) => watch(order));
-  const next = async () => Promise.all(watches.map(async (watch) => told((await watch.next()).value!)));
+  const next = async () => Promise.all(watches.map(async (watch) => versionAndStatus((await watch.next()).value!)));
 
   expect(await next()).toEqual(Array(2).fill([1, PENDING]));
   const path = [
@@ -80,9 +83,9 @@ test("tells where an order is, then each move, whichever replica makes it, and e
     ["returned", RETURNED],
   ] as const;
   for (const [index, [status, onTheWire]] of path.entries()) {
-    const moved = next();
-    await move(order.orderId, status);
-    expect(await moved).toEqual(Array(2).fill([index + 2, onTheWire]));
+    const responses = next();
+    await transition(order.orderId, status);
+    expect(await responses).toEqual(Array(2).fill([index + 2, onTheWire]));
   }
   for (const watch of watches) expect(await watch.next()).toEqual({ done: true, value: undefined });
 });
@@ -90,49 +93,50 @@ test("tells where an order is, then each move, whichever replica makes it, and e
 test.each([
   ["rejected", REJECTED],
   ["cancelled", CANCELLED],
-] as const)("an order that is %s is told and over", async (status, onTheWire) => {
-  const { place, move, replica } = await openWatching();
+] as const)("a watch of an order that is %s sends its status and ends", async (status, onTheWire) => {
+  const { place, transition, replica } = await openWatching();
   const order = await place();
-  await move(order.orderId, status);
+  await transition(order.orderId, status);
   expect(await all(replica()(order))).toEqual([[2, onTheWire]]);
 });
 
-test("goes on from any version with exactly the rest", async () => {
-  const { place, move, replica } = await openWatching();
+test("a watch resumes after any version with exactly the remaining transitions", async () => {
+  const { place, transition, replica } = await openWatching();
   const order = await place();
-  await move(order.orderId, "confirmed", "shipped", "delivered", "returned");
-  const moves = [PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED].map((status, index) => [index + 1, status]);
+  await transition(order.orderId, "confirmed", "shipped", "delivered", "returned");
+  const transitions = [PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED].map((status, index) => [index + 1, status]);
   const watch = replica();
   for (let version = 1; version <= 5; version++) {
-    expect(await all(watch(order, version)), `after ${version}`).toEqual(moves.slice(version));
+    expect(await all(watch(order, version)), `after ${version}`).toEqual(transitions.slice(version));
   }
   expect(await all(watch(order, 1_000))).toEqual([]);
 });
 
-test("a reader that breaks off after every answer, while the order moves, hears of each move once", async () => {
-  const { place, move, replica } = await openWatching();
+test("a client that reconnects after every response receives each transition once", async () => {
+  const { place, transition, replica } = await openWatching();
   const [watch, another] = [replica(), replica()];
   for (let round = 0; round < 10; round++) {
     const order = await place();
-    const moving = move(order.orderId, "confirmed", "shipped", "delivered", "returned");
-    const heard: unknown[] = [];
+    const transitions = transition(order.orderId, "confirmed", "shipped", "delivered", "returned");
+    const received: unknown[] = [];
     for (let version = 0; version < 5; ) {
       const answers = (version % 2 === 0 ? watch : another)(order, version);
       const { value } = await answers.next();
       await answers.return(undefined);
-      heard.push(...(version === 0 ? Array(value!.order!.version - 1).fill("before") : []), told(value!)[0]);
+      const skipped = version === 0 ? Array(value!.order!.version - 1).fill("before") : [];
+      received.push(...skipped, versionAndStatus(value!)[0]);
       version = value!.order!.version;
     }
-    await moving;
-    // The first answer is the order as it is then: what came before is not told.
-    expect(heard.map((version, index) => (version === "before" ? index + 1 : version))).toEqual([1, 2, 3, 4, 5]);
+    await transitions;
+    // The first response has the current status; the transitions before it are not sent.
+    expect(received.map((version, index) => (version === "before" ? index + 1 : version))).toEqual([1, 2, 3, 4, 5]);
   }
 });
 
-test("an order without news since answers a sign of life at once, and whenever it is quiet", async () => {
+test("a watch without new transitions sends a heartbeat at once and after each quiet period", async () => {
   const { orders, documents, place } = await openWatching();
   const { userId, orderId } = await place();
-  const changes = followMoves(documents, silentLog);
+  const changes = followTransitions(documents, silentLog);
   const stopping = new AbortController();
   const watch = watchOrder({
     orders,
@@ -153,7 +157,7 @@ test("an order without news since answers a sign of life at once, and whenever i
   await expect(answers.next()).rejects.toMatchObject({ reason: "SERVICE_STOPPING" });
 });
 
-test("an order is watched by its owner and administrators; for anybody else there is none", async () => {
+test("only its owner and administrators can watch an order; for others it does not exist", async () => {
   const { place, replica } = await openWatching();
   const order = await place();
   const watch = replica();

@@ -5,28 +5,31 @@ import type { WatchFor } from "@shop/runtime";
 import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderEvent, toOrderMessage } from "../adapters/proto/order.ts";
 import { readOrder } from "../application/read-order.ts";
-import { asMoved, isFinal } from "../domain/order.ts";
+import { afterTransition, isFinal } from "../domain/order.ts";
 
-/** Sends an order's moves as they happen. Safe to retry: from the last version that came, nothing is missed or repeated. */
+/** Streams an order's transitions as they happen. Safe to retry with the last version received: no transition is missed or repeated. */
 export function watchOrder(on: {
   readonly orders: OrderStore;
   readonly watch: WatchFor;
 }): MethodImpl<typeof OrderService.method.watchOrder> {
   return async function* ({ orderId, afterVersion }, context) {
-    // Whose it is and what was bought never changes; the moves are read anew in every turn.
+    // Owner and items never change, so each turn reads the transitions only.
     const caller = callerOf(context);
     const order = await readOrder(on, orderId, caller);
     let sent = afterVersion;
     for await (const turn of on.watch(orderId, context)) {
-      const moves = turn === "quiet" ? [] : await on.orders.findMoves(orderId);
-      const news = sent === 0 ? moves.slice(-1) : moves.slice(sent);
+      const transitions = turn === "quiet" ? [] : await on.orders.findTransitions(orderId);
+      const news = sent === 0 ? transitions.slice(-1) : transitions.slice(sent);
       if (news.length === 0 && turn !== "changed") yield {};
-      let version = moves.length - news.length;
-      for (const move of news) {
+      let version = transitions.length - news.length;
+      for (const transition of news) {
         sent = ++version;
-        yield { order: toOrderMessage(asMoved(order, move, version)), event: toOrderEvent(move, version, caller) };
+        yield {
+          order: toOrderMessage(afterTransition(order, transition, version)),
+          event: toOrderEvent(transition, version, caller),
+        };
       }
-      if (moves.length > 0 && isFinal(moves.at(-1)!.status)) return;
+      if (transitions.length > 0 && isFinal(transitions.at(-1)!.status)) return;
     }
   };
 }

@@ -5,10 +5,10 @@ import { createDecisionStore, openDecisions } from "../adapters/mongo/decision-s
 import { createOrderStore, openOrders } from "../adapters/mongo/order-store.ts";
 import { createRecentOrders } from "../adapters/mongo/recent-orders.ts";
 import { placedEvent } from "../adapters/proto/events.ts";
-import { createFollowStock } from "../application/follow-stock.ts";
+import { createStockDecisions } from "../application/stock-decisions.ts";
 import type { Order } from "../domain/order.ts";
 
-/** The orders' store on a database of its own. */
+/** The order store on its own database, with a clock, a bus and a `repeat` that records events. */
 export async function openTestOrders() {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("orders", ["shop.orders.v1.>"]);
@@ -34,8 +34,8 @@ export async function openTestOrders() {
       createTime,
       updateTime: createTime,
     };
-    const move = { status: "pending", time: createTime, actor: order.userId, reason: "", traceId: "" } as const;
-    await orders.insert(order, move, [placedEvent(order)]);
+    const transition = { status: "pending", time: createTime, actor: order.userId, reason: "", traceId: "" } as const;
+    await orders.insert(order, transition, [placedEvent(order)]);
     return order;
   }
 
@@ -53,6 +53,6 @@ export async function openTestOrders() {
     decisions,
     decisionDocuments,
     recent,
-    followStock: createFollowStock({ decisions, recent, publish: outbox.publishNow, clock, log: silentLog }),
+    stockDecisions: createStockDecisions({ decisions, recent, publish: outbox.publishNow, clock, log: silentLog }),
   };
 }

@@ -4,43 +4,42 @@ import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_ser
 import type { Money } from "@shop/money";
 import DataLoader from "dataloader";
 import { catalogueUnavailable } from "../../domain/errors.ts";
-import { askInventory } from "./ask-inventory.ts";
+import { callInventory } from "./call-inventory.ts";
 
-/** What a product is called and costs now. */
+/** A product's current name and price. */
 export interface Offer {
   readonly name: string;
   readonly price: Money;
 }
 
-/** The catalogue, as orders see it. */
 export interface Catalogue {
-  /** Offers by product id; what is not sold is missing. Throws CATALOGUE_UNAVAILABLE. */
+  /** Offers by product id; products that are not in the catalogue are missing. Throws CATALOGUE_UNAVAILABLE. */
   offers(productIds: readonly string[]): Promise<ReadonlyMap<string, Offer>>;
 }
 
-/** What is left of the time that a call may take is for storing the order. */
+/** Leaves the rest of the caller's deadline for storing the order. */
 const timeoutMs = 3_000;
-/** So long at most an order waits for the call before its own. */
-const gatherMs = 20;
+/** The longest that an order waits to be batched. */
+const maxBatchWaitMs = 20;
 
 /**
- * Orders that are placed while a call is on its way ask together in the next one: for up to 100 products, which is what it
- * takes.
+ * Reads offers in batches: while a call is in flight, orders that arrive collect in the next batch, of up to 100 products, the maximum
+ * of BatchGetProducts. A batch is sent when the call before it ends, or after {@link maxBatchWaitMs}.
  */
 export function createCatalogue(inventory: Client<typeof InventoryService>): Catalogue {
-  let asked: Promise<unknown> = Promise.resolve();
+  let inFlight: Promise<unknown> = Promise.resolve();
   const loader = new DataLoader<string, Offer | undefined>(
     async (productIds) => {
-      const offers = askFor(inventory, [...new Set(productIds)]);
-      asked = Promise.race([offers.catch(() => {}), delay(gatherMs)]);
+      const offers = fetchOffers(inventory, [...new Set(productIds)]);
+      inFlight = Promise.race([offers.catch(() => {}), delay(maxBatchWaitMs)]);
       const found = await offers;
       return productIds.map((productId) => found.get(productId));
     },
     {
-      // A price that decides an order is never remembered.
+      // An order is priced by a fresh read, never by a cache.
       cache: false,
       maxBatchSize: 100,
-      batchScheduleFn: (ask) => void asked.then(() => setImmediate(ask)),
+      batchScheduleFn: (send) => void inFlight.then(() => setImmediate(send)),
     },
   );
   return {
@@ -51,14 +50,14 @@ export function createCatalogue(inventory: Client<typeof InventoryService>): Cat
   };
 }
 
-const offered = { paths: ["name", "price"] };
+const offerFields = { paths: ["name", "price"] };
 
-async function askFor(
+async function fetchOffers(
   inventory: Client<typeof InventoryService>,
   productIds: readonly string[],
 ): Promise<ReadonlyMap<string, Offer>> {
-  const { products } = await askInventory(
-    inventory.batchGetProducts({ productIds: [...productIds], readMask: offered }, { timeoutMs }),
+  const { products } = await callInventory(
+    inventory.batchGetProducts({ productIds: [...productIds], readMask: offerFields }, { timeoutMs }),
     "BatchGetProducts",
     catalogueUnavailable,
   );

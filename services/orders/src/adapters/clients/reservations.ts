@@ -7,28 +7,28 @@ import {
 import { stockUnavailable } from "../../domain/errors.ts";
 import type { Order } from "../../domain/order.ts";
 import type { Reservation } from "../../domain/order-audit.ts";
-import { askInventory } from "./ask-inventory.ts";
+import { callInventory } from "./call-inventory.ts";
 
-/** What the stock did for orders, as orders see it. Everything throws STOCK_UNAVAILABLE. */
+/** Inventory's reservations for orders. Every method throws STOCK_UNAVAILABLE when inventory is unreachable. */
 export interface Reservations {
-  /** By order; those that were not decided are missing. At most 200 at once. */
+  /** Reservations by order id; undecided orders are missing. At most 200 ids. */
   of(orderIds: readonly string[]): Promise<ReadonlyMap<string, Reservation>>;
-  /** What is decided for orders that wait; what was not decided is decided then. At most 200 at once. */
+  /** Returns the decision of each order, and decides those that are undecided. At most 200 orders. Safe to retry. */
   decide(orders: readonly Pick<Order, "orderId" | "items">[]): Promise<readonly StockDecision[]>;
-  /** A page of the orders that stock was ever set aside for; the last has no `next`. */
+  /** A page of the ids of all orders that ever had a reservation; the last page has no `next`. */
   list(pageToken: string): Promise<{ orderIds: readonly string[]; next: string | undefined }>;
 }
 
-/** What the stock has decided for an order. */
+/** Inventory's decision on an order. */
 export interface StockDecision {
   readonly orderId: string;
   readonly outcome: Reservation["outcome"];
-  /** Why it was refused. */
+  /** Why it was refused; empty otherwise. */
   readonly reason: string;
 }
 
-/** What inventory is asked for, in an error. */
-const what = "to tell its reservations";
+/** Describes the reads in error messages. */
+const what = "to return reservations";
 
 const outcomes: Readonly<Partial<Record<ReservationOutcome, Reservation["outcome"]>>> = {
   [ReservationOutcome.RESERVED]: "reserved",
@@ -40,7 +40,7 @@ export function createReservations(inventory: Client<typeof InventoryService>): 
   return {
     async of(orderIds) {
       if (orderIds.length === 0) return new Map();
-      const { reservations } = await askInventory(
+      const { reservations } = await callInventory(
         inventory.batchGetReservations({ orderIds: [...orderIds] }),
         what,
         stockUnavailable,
@@ -48,7 +48,7 @@ export function createReservations(inventory: Client<typeof InventoryService>): 
       return new Map(reservations.map((reservation) => [reservation.orderId, fromMessage(reservation)]));
     },
     async decide(orders) {
-      const { decisions } = await askInventory(
+      const { decisions } = await callInventory(
         inventory.decideOrders({
           orders: orders.map(({ orderId, items }) => ({
             orderId,
@@ -61,7 +61,7 @@ export function createReservations(inventory: Client<typeof InventoryService>): 
       return decisions.map(({ orderId, outcome, reason }) => ({ orderId, outcome: knownOutcome(outcome), reason }));
     },
     async list(pageToken) {
-      const { orderIds, nextPageToken } = await askInventory(
+      const { orderIds, nextPageToken } = await callInventory(
         inventory.listReservations({ pageToken }),
         what,
         stockUnavailable,

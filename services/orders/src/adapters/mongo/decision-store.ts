@@ -1,24 +1,24 @@
 import { firstIdAt, gather, newId } from "@shop/core";
 import type { OutboxLag, StuckDocument } from "@shop/messaging";
 import type { Collection, Db, Filter } from "mongodb";
-import { asAccepted, type Order, type OrderMove } from "../../domain/order.ts";
-import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";
+import { asAccepted, type Order, type OrderTransition } from "../../domain/order.ts";
+import { fromDocument, type OrderDocument, toTransitionDocument } from "./order-document.ts";
 
-/** A transition that the stock has decided for many orders. */
+/** One transition of many orders, decided by inventory. */
 export interface Decision {
   readonly decisionId: string;
   readonly orderIds: readonly string[];
-  readonly move: OrderMove;
-  /** Types of events of these orders that are known to be published, and so leave the outboxes. */
+  readonly transition: OrderTransition;
+  /** Event types that are known to be published for all of these orders, so they are removed from the outboxes. */
   readonly publishedTypes: readonly string[];
 }
 
 /**
- * A decision that is not known to be published, and so the outbox entry of all its orders at once: an entry in each order would
- * cost another write of each. It holds no events, since the orders have all that they say.
+ * A decision until its events are published: one outbox entry for all of its orders, because an entry in each order would cost a
+ * second write of each. It holds no events, since they can be built from the orders.
  */
 export interface DecisionDocument {
-  /** Ids sort by time: what is left is found by it. */
+  /** Sorts by time, so old decisions are found by id. */
   _id: string;
   order_ids: string[];
   move: OrderDocument["history"][number];
@@ -29,25 +29,25 @@ export interface DecisionDocument {
 export interface DecisionStore {
   /** Commits decisions, before the first of their orders changes. */
   insert(decisions: readonly Omit<Decision, "decisionId">[]): Promise<readonly Decision[]>;
-  /** Applies a decision to those of its orders that are still pending, and answers how many were. Safe to repeat. */
+  /** Applies a decision to those of its orders that are still pending, and returns how many were. Safe to repeat. */
   apply(decision: Decision): Promise<number>;
-  /** The orders that a decision has changed, in its order, as they were before it: changed by others since or not. */
+  /** The orders that a decision changed, in the decision's order and as they were before it, even if they have changed since. */
   findApplied(decision: Decision): Promise<Order[]>;
   /** Deletes a decision, once the events of its orders are published. */
   remove(decisionId: string): Promise<void>;
   find(decisionId: string): Promise<Decision | undefined>;
-  /** Decisions older than `before`, the oldest first. */
-  listLeft(before: Date, limit: number): Promise<Decision[]>;
-  /** The same, as documents of an outbox: an event for each order. */
+  /** Decisions older than `before`, oldest first. */
+  listUnfinished(before: Date, limit: number): Promise<Decision[]>;
+  /** The same decisions in the form that outbox audits report: one event for each order. */
   stuck(before: Date, limit: number): Promise<StuckDocument[]>;
   lag(): Promise<OutboxLag>;
 }
 
-const removedAtOnce = 256;
+const maxRemovedTogether = 256;
 const maxCounted = 10_000;
 const maxCountMs = 1_500;
 
-/** The collection. It is nearly empty at all times, and needs no index. */
+/** The collection. It is nearly empty at all times, so it has no index of its own. */
 export function openDecisions(db: Db): Collection<DecisionDocument> {
   return db.collection<DecisionDocument>("decisions");
 }
@@ -57,7 +57,7 @@ export function createDecisionStore(
   orders: Collection<OrderDocument>,
 ): DecisionStore {
   const remove = gather<string>({
-    maxItems: removedAtOnce,
+    maxItems: maxRemovedTogether,
     maxInFlight: 1,
     async work(ids) {
       await decisions.deleteMany({ _id: { $in: [...ids] } });
@@ -72,24 +72,24 @@ export function createDecisionStore(
       await decisions.insertMany(inserted.map(toDocument));
       return inserted;
     },
-    async apply({ orderIds, move, publishedTypes }) {
+    async apply({ orderIds, transition, publishedTypes }) {
       const { matchedCount } = await orders.updateMany(
         { _id: { $in: [...orderIds] }, status: "pending" },
         {
-          $set: { status: move.status, status_reason: move.reason, update_time: move.time },
-          $push: { history: toMoveDocument(move) },
+          $set: { status: transition.status, status_reason: transition.reason, update_time: transition.time },
+          $push: { history: toTransitionDocument(transition) },
           $inc: { version: 1 },
           ...(publishedTypes.length === 0 ? {} : { $pull: { outbox: { type: { $in: [...publishedTypes] } } } }),
         },
       );
       return matchedCount;
     },
-    async findApplied({ orderIds, move }) {
-      // Another decision of the same moment says the same.
+    async findApplied({ orderIds, transition }) {
+      // Two decisions with the same time, status and reason would publish equal events, so they need no telling apart.
       const documents = await orders
         .find({
           _id: { $in: [...orderIds] },
-          history: { $elemMatch: { time: move.time, status: move.status, reason: move.reason } },
+          history: { $elemMatch: { time: transition.time, status: transition.status, reason: transition.reason } },
         })
         .project<OrderDocument>({ request: 0, outbox: 0 })
         .toArray();
@@ -97,9 +97,9 @@ export function createDecisionStore(
       return orderIds.flatMap((orderId) => {
         const document = byId.get(orderId);
         if (document === undefined) return [];
-        // Each entry of the history is a version, from 1: as many as came before are the version that was decided on.
+        // History entry i made version i + 1, so the index of this transition is the version before it.
         const version = document.history.findIndex(
-          ({ status, time }) => status === move.status && +time === +move.time,
+          ({ status, time }) => status === transition.status && +time === +transition.time,
         );
         return [{ ...asAccepted(fromDocument(document)), version }];
       });
@@ -109,7 +109,7 @@ export function createDecisionStore(
       const document = await decisions.findOne({ _id: decisionId });
       return document === null ? undefined : toDecision(document);
     },
-    async listLeft(before, limit) {
+    async listUnfinished(before, limit) {
       const documents = await decisions.find(olderThan(before)).sort({ _id: 1 }).limit(limit).toArray();
       return documents.map(toDecision);
     },
@@ -132,11 +132,11 @@ export function createDecisionStore(
   };
 }
 
-function toDocument({ decisionId, orderIds, move, publishedTypes }: Decision): DecisionDocument {
+function toDocument({ decisionId, orderIds, transition, publishedTypes }: Decision): DecisionDocument {
   return {
     _id: decisionId,
     order_ids: [...orderIds],
-    move: toMoveDocument(move),
+    move: toTransitionDocument(transition),
     published_types: [...publishedTypes],
   };
 }
@@ -146,7 +146,7 @@ function toDecision({ _id, order_ids, move, published_types }: DecisionDocument)
   return {
     decisionId: _id,
     orderIds: order_ids,
-    move: { ...rest, traceId: trace_id },
+    transition: { ...rest, traceId: trace_id },
     publishedTypes: published_types,
   };
 }

@@ -2,12 +2,12 @@ import type { Collection, Filter } from "mongodb";
 import type { AuditedOrder } from "../../domain/order-audit.ts";
 import { fromDocument, type OrderDocument } from "./order-document.ts";
 
-/** What the audit reads of orders, by index. */
+/** The audit's reads of orders, each by an index. */
 export interface OrderAuditStore {
-  /** By id, those after `after`. */
+  /** Sorted by id, from the first after `after`. */
   list(after: string | undefined, limit: number): Promise<AuditedOrder[]>;
   findByIds(orderIds: readonly string[]): Promise<AuditedOrder[]>;
-  /** Those of the ids that no order has. */
+  /** The ids for which no order exists. */
   unknown(orderIds: readonly string[]): Promise<string[]>;
 }
 

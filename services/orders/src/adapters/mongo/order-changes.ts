@@ -3,8 +3,8 @@ import { type Changes, createChanges } from "@shop/mongo";
 import type { Collection } from "mongodb";
 import type { OrderDocument } from "./order-document.ts";
 
-/** Wakes who waits for an order to move; not when its outbox empties. */
-export function followMoves(orders: Collection<OrderDocument>, log: Logger): Changes {
-  const moved = { operationType: "update", "updateDescription.updatedFields.version": { $exists: true } };
-  return createChanges(orders, moved, log);
+/** Wakes the watches of an order at its transitions, and not when its outbox is cleared. */
+export function followTransitions(orders: Collection<OrderDocument>, log: Logger): Changes {
+  const transitioned = { operationType: "update", "updateDescription.updatedFields.version": { $exists: true } };
+  return createChanges(orders, transitioned, log);
 }

@@ -1,5 +1,5 @@
 import type { PendingEvent } from "@shop/messaging";
-import type { Order, OrderMove, OrderStatus, RequestName } from "../../domain/order.ts";
+import type { IdempotencyKey, Order, OrderStatus, OrderTransition } from "../../domain/order.ts";
 
 interface MoneyDocument {
   currency_code: string;
@@ -17,14 +17,20 @@ export interface OrderDocument {
   history: { status: OrderStatus; time: Date; actor: string; reason: string; trace_id: string }[];
   create_time: Date;
   update_time: Date;
-  /** The request that placed it, when its caller named it. */
-  request?: RequestName;
-  /** Its place among the orders of its account, from 1: see open-quantities.ts. */
+  /** Absent when the caller sent no idempotency key. */
+  request?: IdempotencyKey;
+  /** The order's sequence number in its account, from 1: see open-quantities.ts. */
   place?: number;
   outbox: PendingEvent[];
 }
 
-export function toMoveDocument({ status, time, actor, reason, traceId }: OrderMove): OrderDocument["history"][number] {
+export function toTransitionDocument({
+  status,
+  time,
+  actor,
+  reason,
+  traceId,
+}: OrderTransition): OrderDocument["history"][number] {
   return { status, time, actor, reason, trace_id: traceId };
 }
 

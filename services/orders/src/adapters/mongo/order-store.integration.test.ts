@@ -7,7 +7,7 @@ import type { OrderFilter } from "./order-store.ts";
 const day = 24 * 60 * 60 * 1000;
 const firstDay = Date.UTC(2026, 0, 1);
 
-/** Orders of ten days, one a day, each placed at its noon by one user or another in turn; every third is cancelled. */
+/** Ten orders, one at noon of each day, by two users in turn; every third is cancelled. */
 async function openTenDays() {
   const opened = await openTestOrders();
   const userIds = [newId("user"), newId("user")] as const;
@@ -26,7 +26,7 @@ async function openTenDays() {
 
 const at = (days: number) => new Date(firstDay + days * day);
 
-test("orders are listed newest first, of a user, of a status, from a time on and before another", async () => {
+test("orders are listed newest first and filtered by user, status and time, from inclusive to exclusive", async () => {
   const { days, userIds } = await openTenDays();
   const [even] = userIds;
   expect(await days({})).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
@@ -39,14 +39,14 @@ test("orders are listed newest first, of a user, of a status, from a time on and
   expect(await days({ createdBefore: at(0) })).toEqual([]);
 });
 
-test("a page goes on after the last order of the one before, with the same filters", async () => {
+test("a page continues after the last order of the previous one, with the same filters", async () => {
   const { orders, days, userIds } = await openTenDays();
   const filter = { userId: userIds[0], createdFrom: at(1), createdBefore: at(8) };
   const [first] = await orders.list(filter, 1);
   expect(await days({ ...filter, after: first!.orderId })).toEqual([4, 2]);
 });
 
-test("orders of a time are found without going through those before or after", async () => {
+test("a filter by time reads no orders outside of it", async () => {
   const { documents, orders, userIds } = await openTenDays();
   const plansOf = watchPlans(documents);
   const time = { createdFrom: at(4), createdBefore: at(6) };
@@ -58,7 +58,7 @@ test("orders of a time are found without going through those before or after", a
   }
 });
 
-test("orders before a time cost a page, though as many as ever were placed in the minute after it", async () => {
+test("a page of orders before a time reads about one page, even if many orders were placed right after that time", async () => {
   const { documents, orders, place } = await openTestOrders();
   const plansOf = watchPlans(documents);
   const userId = newId("user");

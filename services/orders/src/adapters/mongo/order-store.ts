@@ -3,16 +3,24 @@ import type { Outbox, PendingEvent } from "@shop/messaging";
 import { createGroupCommit, isDuplicateKey } from "@shop/mongo";
 import { storedRequestIds } from "@shop/rpc-server";
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
-import { closedStatuses, type Order, type OrderMove, type OrderStatus, type RequestName } from "../../domain/order.ts";
-import { fromDocument, type OrderDocument, toMoveDocument } from "./order-document.ts";
+import {
+  closedStatuses,
+  type IdempotencyKey,
+  type Order,
+  type OrderStatus,
+  type OrderTransition,
+} from "../../domain/order.ts";
+import { fromDocument, type OrderDocument, toTransitionDocument } from "./order-document.ts";
 import type { RecentOrders } from "./recent-orders.ts";
 
-export type InsertOutcome = "inserted" | "request_made" | "place_taken";
+/** `request_made`: the account has an order with this idempotency key. `sequence_taken`: it has one with this sequence number. */
+export type InsertOutcome = "inserted" | "request_made" | "sequence_taken";
 
+/** An account's open orders: neither final nor shipped. */
 export interface OpenQuantity {
-  /** The last one that an order of the account has taken; 0 for none. */
-  readonly place: number;
-  /** By product. */
+  /** The sequence number of the account's last order; 0 when it has none. */
+  readonly sequence: number;
+  /** Units by product id. */
   readonly units: ReadonlyMap<string, number>;
 }
 
@@ -23,47 +31,47 @@ export interface OrderFilter {
   readonly status?: OrderStatus | undefined;
   readonly createdFrom?: Date | undefined;
   readonly createdBefore?: Date | undefined;
-  /** Only orders that come after this one in the listing. */
+  /** An order id: only orders after it in the listing. */
   readonly after?: string | undefined;
 }
 
 export interface OrderStore {
-  /** Commits a new order together with its events; or does nothing, when its request was made before or its place is taken. */
+  /** Commits a new order with its events; stores nothing when the key or the sequence number is used already. */
   insert(
     order: Order,
-    move: OrderMove,
+    transition: OrderTransition,
     events: readonly PendingEvent[],
-    request?: RequestName,
-    place?: number,
+    key?: IdempotencyKey,
+    sequence?: number,
   ): Promise<InsertOutcome>;
-  /** What an account has in orders that are neither final nor shipped, as a majority of the database knows it. */
+  /** Reads an account's open orders with majority read concern. */
   findOpenQuantity(userId: string): Promise<OpenQuantity>;
-  /** What a user's request became, if it was made. */
+  /** The order that a user placed with this idempotency key. */
   findByRequest(userId: string, requestId: string): Promise<{ order: Order; hash: string } | undefined>;
   findById(orderId: string): Promise<Order | undefined>;
-  /** What happened to it, the oldest first. */
-  findMoves(orderId: string): Promise<OrderMove[]>;
+  /** The order's history, oldest first. */
+  findTransitions(orderId: string): Promise<OrderTransition[]>;
   /** Newest first. */
   list(filter: OrderFilter, limit: number): Promise<Order[]>;
-  /** Those that wait for their stock since before `placedBefore`, the oldest first. */
+  /** Pending orders that were placed before `placedBefore`, oldest first. */
   listPending(placedBefore: Date, limit: number): Promise<Order[]>;
-  /** Those of which the stock has to hear what became of them and that moved since then, the last first, so many at a time. */
-  closedSince(since: Date, atOnce: number): AsyncIterable<readonly Order[]>;
-  /** Since when the oldest but `rank` of those waits that wait for their stock; undefined when no more than `rank` do. */
+  /** Closed orders that were updated since `since`, newest first, in batches of `batchSize`. */
+  closedSince(since: Date, batchSize: number): AsyncIterable<readonly Order[]>;
+  /** When the pending order of this rank was placed, 0 being the oldest; undefined when no more than `rank` orders are pending. */
   pendingSince(rank: number): Promise<Date | undefined>;
-  /** Commits a move together with its events; undefined, and nothing done, when the order is no longer as it was read. */
-  move(read: Order, move: OrderMove, events: readonly PendingEvent[]): Promise<Order | undefined>;
-  /** Takes out of the users' orders whose they are, and what they did with them. */
+  /** Commits a transition with its events by compare-and-set: undefined, and nothing stored, if the version is no longer `read`'s. */
+  transition(read: Order, transition: OrderTransition, events: readonly PendingEvent[]): Promise<Order | undefined>;
+  /** Removes the users' ids from their orders and from the histories, as owner and as actor. Safe to repeat. */
   forgetOwners(userIds: readonly string[]): Promise<void>;
 }
 
-/** The collection, with its indexes. */
+/** Opens the collection and creates its indexes. */
 export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
   const orders = db.collection<OrderDocument>("orders");
   await orders.createIndexes([
     { key: { user_id: 1, _id: -1 }, name: "user" },
     { key: { status: 1, _id: -1 }, name: "status" },
-    // The order is the claim: kept as long as the order itself.
+    // The order itself claims the idempotency key, for as long as it exists.
     {
       key: { user_id: 1, "request.id": 1 },
       name: "request",
@@ -77,7 +85,7 @@ export async function openOrders(db: Db): Promise<Collection<OrderDocument>> {
       partialFilterExpression: { place: { $exists: true } },
     },
     { key: { user_id: 1 }, name: "open", partialFilterExpression: { status: { $in: openStatuses } } },
-    // For what the stock has to do at an order's end, once the stream that told it is lost. No order on its way is in it.
+    // For recoverClosings. Partial, so that orders in progress cost it nothing.
     { key: { update_time: 1 }, name: "closed", partialFilterExpression: { status: { $in: [...closedStatuses] } } },
   ]);
   return orders;
@@ -90,7 +98,7 @@ export function createOrderStore(
 ): OrderStore {
   const insert = createGroupCommit(orders);
   return {
-    async insert(order, move, events, request, place) {
+    async insert(order, transition, events, key, sequence) {
       const document: OrderDocument = {
         _id: order.orderId,
         user_id: order.userId,
@@ -104,18 +112,18 @@ export function createOrderStore(
         })),
         total: { currency_code: order.total.currencyCode, minor_units: order.total.minorUnits },
         version: order.version,
-        history: [toMoveDocument(move)],
+        history: [toTransitionDocument(transition)],
         create_time: order.createTime,
         update_time: order.updateTime,
-        ...(request === undefined ? {} : { request }),
-        ...(place === undefined ? {} : { place }),
+        ...(key === undefined ? {} : { request: key }),
+        ...(sequence === undefined ? {} : { place: sequence }),
         outbox: [...events],
       };
       try {
         await insert(document);
       } catch (error) {
         if (isDuplicateKey(error, "request")) return "request_made";
-        if (isDuplicateKey(error, "place")) return "place_taken";
+        if (isDuplicateKey(error, "place")) return "sequence_taken";
         throw error;
       }
       recent.add(order);
@@ -124,7 +132,7 @@ export function createOrderStore(
     },
     async findOpenQuantity(userId) {
       const readConcern = { level: "majority" } as const;
-      // The place first: what is inserted in between is counted, and finds its place taken.
+      // The sequence number is read first: an order inserted between the two reads is counted, and makes the caller's insert conflict.
       const [last] = await orders
         .find({ user_id: userId, place: { $exists: true } }, { readConcern, hint: "place" })
         .sort({ place: -1 })
@@ -141,7 +149,7 @@ export function createOrderStore(
           { readConcern, hint: "open" },
         )
         .toArray();
-      return { place: last?.place ?? 0, units: new Map(units.map(({ _id, units: sum }) => [_id, sum])) };
+      return { sequence: last?.place ?? 0, units: new Map(units.map(({ _id, units: sum }) => [_id, sum])) };
     },
     async findByRequest(userId, requestId) {
       const document = await orders.findOne({
@@ -154,9 +162,9 @@ export function createOrderStore(
       const document = await orders.findOne({ _id: orderId });
       return document === null ? undefined : fromDocument(document);
     },
-    async findMoves(orderId) {
+    async findTransitions(orderId) {
       const document = await orders.findOne({ _id: orderId }, { projection: { history: 1 } });
-      return (document?.history ?? []).map(({ trace_id, ...move }) => ({ ...move, traceId: trace_id }));
+      return (document?.history ?? []).map(({ trace_id, ...transition }) => ({ ...transition, traceId: trace_id }));
     },
     async list(filter, limit) {
       const documents = await orders.find(toQuery(filter)).sort({ _id: -1 }).limit(limit).toArray();
@@ -170,22 +178,22 @@ export function createOrderStore(
         .toArray();
       return documents.map(fromDocument);
     },
-    async *closedSince(since, atOnce) {
+    async *closedSince(since, batchSize) {
       const closed = orders
         .find({ status: { $in: [...closedStatuses] }, update_time: { $gte: since } })
         .sort({ update_time: -1 })
-        .batchSize(atOnce);
-      let some: Order[] = [];
+        .batchSize(batchSize);
+      let batch: Order[] = [];
       for await (const document of closed) {
-        some.push(fromDocument(document));
-        if (some.length < atOnce) continue;
-        yield some;
-        some = [];
+        batch.push(fromDocument(document));
+        if (batch.length < batchSize) continue;
+        yield batch;
+        batch = [];
       }
-      if (some.length > 0) yield some;
+      if (batch.length > 0) yield batch;
     },
     async pendingSince(rank) {
-      // By the index alone: ids sort by time.
+      // Ids sort by time, so the status index alone finds the order.
       const [order] = await orders
         .find({ status: "pending" })
         .sort({ _id: 1 })
@@ -195,10 +203,10 @@ export function createOrderStore(
         .toArray();
       return order?.create_time;
     },
-    async move(read, move, events) {
+    async transition(read, transition, events) {
       const document = await orders.findOneAndUpdate(
         { _id: read.orderId, version: read.version },
-        toUpdate(move, events),
+        toUpdate(transition, events),
         { returnDocument: "after" },
       );
       if (document === null) return undefined;
@@ -209,7 +217,7 @@ export function createOrderStore(
       const owned = { $in: [...userIds] };
       await orders.updateMany(
         { user_id: owned },
-        // Nobody is left to repeat a request.
+        // The idempotency keys go too: a deleted account repeats no request.
         { $set: { user_id: "", "history.$[own].actor": "" }, $unset: { request: true, place: true } },
         { arrayFilters: [{ "own.actor": owned }] },
       );
@@ -217,11 +225,14 @@ export function createOrderStore(
   };
 }
 
-/** An order's id is made right after its time, by another look at the clock. All orders of this long may be looked at besides a page. */
+/**
+ * An order's id takes its time from a second reading of the clock, after `create_time`. So bounds of ids are this much wider than
+ * those of times, and a page may read the orders of this long in addition.
+ */
 const idMarginMs = 100;
 
 function toQuery({ userId, status, createdFrom, createdBefore, after }: OrderFilter): Filter<OrderDocument> {
-  // Ids sort by time: they bound what the index has to go through, whoever filters by time.
+  // Ids sort by time, so bounds of ids keep a filter by time from scanning the rest of the index.
   const ids = [
     ...(createdFrom ? [{ _id: { $gte: firstIdAt("order", new Date(createdFrom.getTime() - idMarginMs)) } }] : []),
     ...(createdBefore ? [{ _id: { $lt: firstIdAt("order", new Date(createdBefore.getTime() + idMarginMs)) } }] : []),
@@ -239,10 +250,10 @@ function toQuery({ userId, status, createdFrom, createdBefore, after }: OrderFil
   };
 }
 
-function toUpdate(move: OrderMove, events: readonly PendingEvent[]) {
+function toUpdate(transition: OrderTransition, events: readonly PendingEvent[]) {
   return {
-    $set: { status: move.status, status_reason: move.reason, update_time: move.time },
-    $push: { history: toMoveDocument(move), outbox: { $each: [...events] } },
+    $set: { status: transition.status, status_reason: transition.reason, update_time: transition.time },
+    $push: { history: toTransitionDocument(transition), outbox: { $each: [...events] } },
     $inc: { version: 1 },
   } satisfies UpdateFilter<OrderDocument>;
 }

@@ -4,7 +4,7 @@ import { createRecentOrders } from "./recent-orders.ts";
 
 const orderOf = (orderId: string) => ({ orderId }) as Order;
 
-test("orders are taken once, all that are asked for or none, in the order in which they are asked for", () => {
+test("take returns all requested orders in the requested order, or undefined, and removes them", () => {
   const recent = createRecentOrders();
   for (const id of ["a", "b", "c"]) recent.add(orderOf(id));
   expect(recent.take(["c", "a"])).toEqual([orderOf("c"), orderOf("a")]);
@@ -12,7 +12,7 @@ test("orders are taken once, all that are asked for or none, in the order in whi
   expect(recent.take(["b"])).toBeUndefined();
 });
 
-test("what is remembered is bounded in number and in age", () => {
+test("recent orders are bounded in number and in age", () => {
   let now = 0;
   const recent = createRecentOrders(() => now);
   for (let n = 0; n <= 10_000; n++) recent.add(orderOf(String(n)));

@@ -1,19 +1,19 @@
 import type { Order } from "../../domain/order.ts";
 
 const maxOrders = 10_000;
-/** Long beside the usual time to a decision. An account that is deleted meanwhile is still named until then. */
+/** Long compared with the usual time to a decision, and the longest that a deleted account's id stays in an event. */
 const maxAgeMs = 10_000;
 
-/** Orders that this process has placed and that were not decided yet: their decision need not read them. */
+/** Undecided orders that this process placed, so that publishing their decision does not read them from the database. */
 export interface RecentOrders {
   add(order: Order): void;
-  /** Takes orders out, in this order; undefined when not all of them are there. */
+  /** Removes the orders and returns them in the order of the ids; undefined when any of them is missing. */
   take(orderIds: readonly string[]): Order[] | undefined;
 }
 
-/** A cache of orders as they were placed, bounded in number and age. Anything that changes an order that stays pending takes it out. */
+/** A cache of orders as they were placed, bounded in number and age. A change that leaves an order pending must remove it. */
 export function createRecentOrders(now: () => number = () => performance.now()): RecentOrders {
-  // The oldest are first.
+  // Oldest first.
   const recent = new Map<string, { readonly order: Order; readonly until: number }>();
 
   function evict(): void {

@@ -10,11 +10,11 @@ import {
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
 import { eventIdOf, type PendingEvent, pendingEvent } from "@shop/messaging";
-import { type Order, type OrderMove, type OrderStatus, placedVersion } from "../../domain/order.ts";
+import { type Order, type OrderStatus, type OrderTransition, placedVersion } from "../../domain/order.ts";
 
 const service = "orders";
 
-/** Every change of an order's status is an event of a type of its own. */
+/** Each status has its own event type. */
 const schemas = {
   pending: OrderPlacedSchema,
   confirmed: OrderConfirmedSchema,
@@ -25,40 +25,42 @@ const schemas = {
   returned: OrderReturnedSchema,
 } satisfies Readonly<Record<OrderStatus, DescMessage>>;
 
-/** The type of the event that tells that an order waits for its stock. */
 export const placedType = OrderPlacedSchema.typeName;
 
-/** The id of that event, as it was committed with the order. */
+/** The id of the OrderPlaced that was committed with the order. */
 export function placedEventId(orderId: string): string {
   return eventIdOf(OrderPlacedSchema, { service, aggregateId: orderId, version: placedVersion });
 }
 
-/** Tells that an order waits for its stock. `n` makes a repetition an event of its own. */
+/** OrderPlaced. Another `n` gives a repetition its own event id, so that the stream does not drop it as a duplicate. */
 export function placedEvent(order: Order, n = 0): PendingEvent {
   return statusEvent(order, { status: "pending", time: order.createTime, reason: "" }, order.version, n);
 }
 
-/** Tells of a move that makes the order the version after the one that was read. */
-export function moveEvent(read: Order, move: Pick<OrderMove, "status" | "time" | "reason">): PendingEvent {
-  return statusEvent(read, move, read.version + 1);
+/** The event of a transition from `read` to the next version. */
+export function transitionEvent(
+  read: Order,
+  transition: Pick<OrderTransition, "status" | "time" | "reason">,
+): PendingEvent {
+  return statusEvent(read, transition, read.version + 1);
 }
 
 /**
- * Tells once more what the stock has to do for an order that has ended. `time` makes it an event of its own. Of an order
- * that is not there only the id is known.
+ * A repetition of the event by which inventory closes the order's reservation. `time` gives it its own event id. For an order that
+ * does not exist only the id and a version of 0 are known.
  */
 export function closedEvent(
   order: Pick<Order, "orderId" | "version"> & Partial<Order>,
   status: "cancelled" | "shipped" | "returned",
   time: Date,
 ): PendingEvent {
-  const move = { status, time: order.updateTime ?? time, reason: order.statusReason ?? "" };
-  return { ...statusEvent(order, move, order.version, time.getTime()), time };
+  const transition = { status, time: order.updateTime ?? time, reason: order.statusReason ?? "" };
+  return { ...statusEvent(order, transition, order.version, time.getTime()), time };
 }
 
 function statusEvent(
   order: Pick<Order, "orderId"> & Partial<Order>,
-  { status, time, reason }: Pick<OrderMove, "status" | "time" | "reason">,
+  { status, time, reason }: Pick<OrderTransition, "status" | "time" | "reason">,
   version: number,
   n = 0,
 ): PendingEvent {
@@ -77,7 +79,7 @@ function statusEvent(
     time: timestampFromDate(time),
     reason,
   };
-  // Those that give no reason pass it over.
+  // Event types without a reason ignore it.
   const message: MessageInitShape<typeof OrderCancelledSchema> = facts;
   return pendingEvent<DescMessage>(schemas[status], message as MessageInitShape<DescMessage>, {
     service,

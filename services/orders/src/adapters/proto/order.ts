@@ -6,7 +6,7 @@ import {
   type OrderSchema,
   OrderStatus as StatusOnTheWire,
 } from "@shop/gen/shop/orders/v1/order_service_pb";
-import type { Order, OrderMove, OrderStatus } from "../../domain/order.ts";
+import type { Order, OrderStatus, OrderTransition } from "../../domain/order.ts";
 
 const statuses: Readonly<Record<OrderStatus, StatusOnTheWire>> = {
   pending: StatusOnTheWire.PENDING,
@@ -38,31 +38,31 @@ export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchem
 }
 
 /**
- * A move as `viewer` may see it: who the administrators are is told to administrators alone.
+ * A transition as `viewer` may see it: only administrators see administrators' ids.
  *
- * @param version the order's after the move
+ * @param version the order's version after the transition
  */
 export function toOrderEvent(
-  move: OrderMove,
+  transition: OrderTransition,
   version: number,
   viewer: Principal,
 ): MessageInitShape<typeof OrderEventSchema> {
   return {
     version,
-    status: statuses[move.status],
-    time: timestampFromDate(move.time),
-    actor: actorFor(viewer, move.actor),
-    reason: move.reason,
-    traceId: move.traceId,
+    status: statuses[transition.status],
+    time: timestampFromDate(transition.time),
+    actor: actorFor(viewer, transition.actor),
+    reason: transition.reason,
+    traceId: transition.traceId,
   };
 }
 
 function actorFor(viewer: Principal, actor: string): string {
-  const isSomebodyElse = actor.startsWith("user_") && !(viewer.kind === "user" && viewer.userId === actor);
-  return isSomebodyElse && !isAdmin(viewer) ? "administrator" : actor;
+  const isOtherUser = actor.startsWith("user_") && !(viewer.kind === "user" && viewer.userId === actor);
+  return isOtherUser && !isAdmin(viewer) ? "administrator" : actor;
 }
 
-/** The schema has refused every value that is not a status. */
+/** Throws a RangeError for UNSPECIFIED and unknown numbers, which validation by the schema refuses before. */
 export function toStatus(status: StatusOnTheWire): OrderStatus {
   const found = (Object.keys(statuses) as OrderStatus[]).find((name) => statuses[name] === status);
   if (found === undefined) throw new RangeError(`${status} is not a status`);

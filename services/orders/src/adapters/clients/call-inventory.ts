@@ -2,8 +2,11 @@ import { ConnectError } from "@connectrpc/connect";
 import type { DomainError } from "@shop/core";
 import { isDependencyLost } from "@shop/messaging";
 
-/** Waits for inventory's answer to `what`; throws what `lost` makes of it when inventory can't be asked. */
-export async function askInventory<Answer>(
+/**
+ * Waits for inventory's response to `what`. Throws the error that `lost` returns when inventory is unreachable, and a plain Error,
+ * which callers see as internal, when inventory refuses the call.
+ */
+export async function callInventory<Answer>(
   call: Promise<Answer>,
   what: string,
   lost: (cause: unknown) => DomainError,
@@ -12,7 +15,7 @@ export async function askInventory<Answer>(
     return await call;
   } catch (error) {
     if (isDependencyLost(error)) throw lost(error);
-    // Whatever else inventory refuses is our mistake, not our caller's: its code must not become ours.
+    // Any other refusal is this service's mistake, not its caller's, so inventory's code is not passed on.
     throw new Error(`inventory refused ${what}`, { cause: ConnectError.from(error) });
   }
 }

@@ -2,54 +2,53 @@ import { type Clock, currentTraceId, type Logger } from "@shop/core";
 import { batched, isDependencyLost, type Outbox } from "@shop/messaging";
 import type { Decision, DecisionStore } from "../adapters/mongo/decision-store.ts";
 import type { RecentOrders } from "../adapters/mongo/recent-orders.ts";
-import { moveEvent, placedEventId, placedType } from "../adapters/proto/events.ts";
-import type { Order, OrderMove } from "../domain/order.ts";
+import { placedEventId, placedType, transitionEvent } from "../adapters/proto/events.ts";
+import type { Order, OrderTransition } from "../domain/order.ts";
 
-/** An order that the stock has decided. */
+/** An order that inventory has decided. */
 interface Decided {
   readonly orderId: string;
-  /** The OrderPlaced that the stock has answered, which therefore was published; empty after a call. */
+  /** The id of the OrderPlaced that led to the decision, which therefore was published; absent after DecideOrders. */
   readonly placedEventId?: string;
 }
 
-/** Changes orders as their stock was decided. Idempotent: an order that is no longer pending stays as it is. */
-export interface FollowStock {
-  /** Their stock is set aside. */
+/** Applies inventory's decisions to orders. Idempotent: an order that is no longer pending is left unchanged. */
+export interface StockDecisions {
   confirm(decided: readonly Decided[]): Promise<void>;
-  /** Their stock did not suffice. */
   reject(refusals: readonly (Decided & { readonly reason: string })[]): Promise<void>;
-  /** Completes a decision that was left behind, at whichever step. Rejects when it can't; safe to repeat. */
+  /** Completes an unfinished decision from whichever step it reached. Throws when it can't; safe to repeat. */
   complete(decision: Decision): Promise<void>;
-  /** Resolves when nothing is being published any more. */
+  /** Resolves when all events are published that confirm and reject publish in the background. */
   close(): Promise<void>;
 }
 
 /**
- * Orders that were decided together change by one statement, and their events are published by one message. What stands for them
- * in between is the decision, one document, which is committed first and deleted last:
+ * Orders that were decided together change by one statement, and their events are published in one message. The decision is one
+ * document, committed before the orders change and deleted after their events are published:
  *
- * 1. insert the decision, 2. change its orders that are still pending, 3. publish an event of each order that it has changed,
+ * 1. insert the decision, 2. change its orders that are still pending, 3. publish an event for each order that it changed,
  * 4. delete it.
  *
- * Wherever that ends, the sweeper repeats it from 2. An order is changed by one decision only, which its history tells by the
- * time of the change; so an event is published for each change, and says what the history says. It may be published twice.
+ * `confirm` and `reject` return after step 2; 3 and 4 go on in the background. After a crash the job complete-decisions repeats the
+ * steps from 2. One decision at most changes an order, and the time in the order's history identifies it; so each change gets an event
+ * that agrees with the history. The event may be published twice.
  */
-export function createFollowStock(on: {
+export function createStockDecisions(on: {
   readonly decisions: Pick<DecisionStore, "insert" | "apply" | "findApplied" | "remove">;
   readonly recent: Pick<RecentOrders, "take">;
   readonly publish: Outbox["publishNow"];
   readonly clock: Clock;
   readonly log: Logger;
-}): FollowStock {
+}): StockDecisions {
   const { decisions, recent, publish } = on;
   const finishing = new Set<Promise<void>>();
 
-  function decisionsOf(status: OrderMove["status"], reason: string, decided: readonly Decided[]) {
-    const move = { status, time: on.clock(), actor: "inventory", reason, traceId: currentTraceId() ?? "" };
+  function decisionsOf(status: OrderTransition["status"], reason: string, decided: readonly Decided[]) {
+    const transition = { status, time: on.clock(), actor: "inventory", reason, traceId: currentTraceId() ?? "" };
     const byPublished = Map.groupBy(decided, ({ orderId, placedEventId: id }) => id === placedEventId(orderId));
     return [...byPublished].map(([isPublished, some]) => ({
       orderIds: [...new Set(some.map(({ orderId }) => orderId))],
-      move,
+      transition,
       publishedTypes: isPublished ? [placedType] : [],
     }));
   }
@@ -69,17 +68,17 @@ export function createFollowStock(on: {
     const finished = finish(decision, changed)
       .catch((error) => {
         const level = isDependencyLost(error) ? "debug" : "error";
-        on.log[level]({ err: error }, "a decision stays for the sweeper");
+        on.log[level]({ err: error }, "a decision is left to the job complete-decisions");
       })
       .finally(() => finishing.delete(finished));
     finishing.add(finished);
   }
 
-  /** `changed`: the orders that it has changed, where they are known. */
+  /** @param changed the orders that the decision changed, when they are known without a read */
   async function finish(decision: Decision, changed?: readonly Order[]): Promise<void> {
-    // Some had changed before: cancelled, or decided by another process, or by this decision while this process hung.
+    // Otherwise some were not pending: cancelled, or changed by another process, perhaps by this decision while this process hung.
     const orders = changed ?? (await decisions.findApplied(decision));
-    await publish(batched(orders.map((order) => moveEvent(order, decision.move))));
+    await publish(batched(orders.map((order) => transitionEvent(order, decision.transition))));
     await decisions.remove(decision.decisionId);
   }
 
