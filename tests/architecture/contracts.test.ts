@@ -213,7 +213,7 @@ function isAscii(pattern: string): boolean {
 const inputs = [...new Set(allMethods.map(({ input }) => input))].flatMap((input) => textFieldsOf(input));
 
 test.each([...new Set(inputs)].map((field) => [`${field.parent.name}.${field.name}`, field] as const))(
-  "%s, text of a request, says what it may hold, or is not kept",
+  "%s, text of a request, declares which characters it may hold, or is not stored",
   (name, field) => {
     const pattern = getOption(field, fieldRules)?.type;
     const isOfCodes = pattern?.case === "string" && isAscii(pattern.value.pattern);

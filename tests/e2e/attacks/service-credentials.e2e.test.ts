@@ -64,7 +64,7 @@ const servicesThatMayCall: Readonly<Record<string, readonly KeyOwner[]>> = {
   "shop.inventory.v1.InventoryService/ListReservations": ["orders"],
 };
 
-test.for(keyOwners)("%s calls the methods that name it, and no other one that is not for everybody", async (owner) => {
+test.for(keyOwners)("%s calls the methods that name it, and no other restricted method", async (owner) => {
   for (const method of methods) {
     const name = nameOf(method);
     const refusal = gateRefuses[mayCall[name]!]!.nobody;
@@ -125,7 +125,7 @@ describe("a call that only orders may make of inventory is refused", () => {
   });
 });
 
-describe("whom users takes for the client on its own port", () => {
+describe("the client address that users accepts on its own port", () => {
   const perMinute = 1_000_000;
   /** Whether a sign-in counts as the first one of the address that its headers tell. */
   async function isBelieved(headers: Readonly<Record<string, string>>): Promise<boolean> {
@@ -148,7 +148,7 @@ describe("whom users takes for the client on its own port", () => {
     await isBelieved({});
   });
 
-  test("is the one that the gateway tells", async () => {
+  test("is the one that the gateway states", async () => {
     expect(await isBelieved(issued("gateway", "users", "forward"))).toBe(true);
   });
 
@@ -178,7 +178,7 @@ describe("whom users takes for the client on its own port", () => {
 
 // The kernel shows what a process was started with on Linux only.
 if (shop.shape === "split" && process.platform === "linux") {
-  test.for(processNames)("%s is given its own private key alone, and no secret that all share", (service) => {
+  test.for(processNames)("%s gets its own private key alone, and no shared secret", (service) => {
     const { pid } = runningProcesses(shop.dataDir).find(({ name }) => name === service)!;
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
     expect(environment).toContain(`SERVICE_KEY_FILES=${serviceKeyFiles(shop.dataDir).privateFile(service)}`);
@@ -192,7 +192,7 @@ if (shop.shape === "split" && process.platform === "linux") {
   });
 }
 
-test("keys are changed while calls run, and none is refused", { timeout: 60_000 }, async () => {
+test("keys rotate while calls run, and no call is refused", { timeout: 60_000 }, async () => {
   const admin = await signInAdmin();
   const before = keyOf("orders").kid;
   let isOver = false;
