@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Files in the order of their paths, but those that kill processes come last in their project. */
+/** Files in the order of their paths, except that files that kill processes come last in their project. */
 class ResilienceLast extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const isLast = ({ moduleId }: TestSpecification) => Number(moduleId.includes("resilience"));
@@ -10,14 +10,14 @@ class ResilienceLast extends BaseSequencer {
 }
 
 /**
- * What is left out of the split shape, since its way from the gateway to the services changes nothing about it. What differs is
- * tried in both: every method in every protocol, authorization, errors, streams, attacks, faults, keys and sign-outs.
+ * Files that run in one process only, because forwarding from the gateway to the services does not affect them. Files that can differ
+ * run in both topologies: every method in every protocol, authorization, errors, streams, attacks, faults, keys and sign-outs.
  */
-const oneShapeIsEnough = [
-  // Bodies of every kind: the gateway forwards them unread. Split has bad-input, attacks/refusals, attacks/hostile-peers.
+const allInOneOnly = [
+  // Bodies of every kind, which the gateway forwards unread. Split runs bad-input, attacks/refusals, attacks/hostile-peers.
   "hostile-input",
   "openapi-fuzz",
-  // Decided by orders and inventory over the bus in either shape. Split has race, and the fault runs of tests/resilience.
+  // Decided by orders and inventory over NATS in both topologies. Split runs race, and the fault runs of tests/resilience.
   "sell-out",
   // Commands and documents, which call methods that every-method-every-protocol calls; streams of requests through the gateway
   // are among the conformance cases.
@@ -25,13 +25,13 @@ const oneShapeIsEnough = [
   "admin-command",
   "seed",
   "readme",
-  // What browsers make of answers that watch, cors, security-headers and official-grpc-web look at in both.
+  // A browser's handling of responses that watch, cors, security-headers and official-grpc-web check in both.
   "page",
 ].map((name) => `tests/e2e/${name}.e2e.test.ts`);
 
-// The same journeys through both shapes of the shop. Each project starts a shop of its own; its files take turns, since the
-// shop needs the other core, and since some of them kill parts of it. They share one set of modules:
-// to load it for each file took a third of the time.
+// The same journeys in both topologies. Each project starts its own shop and runs one file at a time, since the
+// shop needs the other core, and since some files kill parts of it. The files share one set of modules:
+// loading it for each file took a third of the time.
 const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] = []) => ({
   extends: true as const,
   test: {
@@ -50,7 +50,7 @@ const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] =
 export default defineConfig({
   test: {
     maxWorkers: 2,
-    // Ends a test that hangs, and asserts nothing: on a busy machine a sound one takes several times what it takes alone.
+    // Ends a hanging test, and asserts nothing: on a busy machine a correct test takes several times as long as alone.
     testTimeout: 20_000,
     // A shop drains before its servers stop.
     teardownTimeout: 90_000,
@@ -83,7 +83,7 @@ export default defineConfig({
         },
       },
       endToEnd("e2e-all-in-one", 2),
-      endToEnd("e2e-split", 3, oneShapeIsEnough),
+      endToEnd("e2e-split", 3, allInOneOnly),
       {
         extends: true,
         test: {
@@ -109,7 +109,7 @@ export default defineConfig({
         test: {
           name: "new-service",
           include: ["tests/new-service/**/*.test.ts"],
-          // It checks, and starts, a copy of the repository: minutes, on a busy machine.
+          // Checks and starts a copy of the repository: minutes, on a busy machine.
           testTimeout: 900_000,
           hookTimeout: 300_000,
           maxWorkers: 1,

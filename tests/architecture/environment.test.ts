@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 import { nodesOf, parse, placeOf, sourceFiles } from "./source-files.ts";
 
-/** Where a file gets at the environment: `process.env` in any spelling, as `path:line`. */
+/** Reads of the environment in a file, `process.env` in any spelling, as `path:line`. */
 function environmentReads(file: ts.SourceFile): string[] {
   const isProcess = (node: ts.Node | undefined) => /^(globalThis\.)?process$/.test(node?.getText() ?? "");
   return nodesOf(file)
@@ -20,8 +20,8 @@ function environmentReads(file: ts.SourceFile): string[] {
     .map(placeOf);
 }
 
-describe("the environment is read in run() only", () => {
-  test("process.env appears nowhere else in platform, services and gateway", () => {
+describe("only run() reads the environment", () => {
+  test("no other code of platform, services and gateway reads process.env", () => {
     const reads = sourceFiles(["{platform/*,services/*,gateway}/src/**/*.ts"]).flatMap(environmentReads);
     expect(reads.filter((place) => !place.startsWith("platform/runtime/src/run.ts:"))).toEqual([]);
     expect(reads).toHaveLength(1);
@@ -35,9 +35,10 @@ describe("the environment is read in run() only", () => {
     "globalThis.process.env;",
     'import { env } from "node:process";',
     'import process from "process";',
-  ])("%s would be seen", (text) => expect(environmentReads(parse("a.ts", text))).toEqual(["a.ts:1"]));
+  ])("%s is detected", (text) => expect(environmentReads(parse("a.ts", text))).toEqual(["a.ts:1"]));
 
-  test("process.pid is no read of it", () => expect(environmentReads(parse("a.ts", "process.pid;"))).toEqual([]));
+  test("process.pid is not a read of the environment", () =>
+    expect(environmentReads(parse("a.ts", "process.pid;"))).toEqual([]));
 });
 
 interface Variable {
@@ -80,8 +81,8 @@ async function configVariables(): Promise<Variable[]> {
     }));
 }
 
-/** Set by the machine and by npm, not for us. */
-const ofOthers: ReadonlySet<string> = new Set(["PATH", "INIT_CWD", "npm_config_dry_run"]);
+/** Set by the machine and by npm. */
+const externalVariables: ReadonlySet<string> = new Set(["PATH", "INIT_CWD", "npm_config_dry_run"]);
 
 /** The variables that the starter and the other tools read by name. */
 function starterVariables(): string[] {
@@ -90,10 +91,10 @@ function starterVariables(): string[] {
     .filter(ts.isPropertyAccessExpression)
     .filter(({ expression }) => /(^|\.)env$/.test(expression.getText()))
     .map(({ name }) => name.text);
-  return [...new Set(names).difference(ofOthers)];
+  return [...new Set(names).difference(externalVariables)];
 }
 
-/** What .env.example lists: `# NAME=default`, below a comment. */
+/** The entries of .env.example: `# NAME=default`, below a comment. */
 function exampleVariables(): Omit<Variable, "meaning">[] {
   const blocks = readFileSync(join(repositoryRoot, ".env.example"), "utf8").split("\n\n");
   return blocks.flatMap((block) => {
@@ -111,7 +112,7 @@ const known = await configVariables();
 const listed = exampleVariables();
 
 describe(".env.example", () => {
-  test("lists exactly the variables that the configuration schemas and the starter know, each once", () => {
+  test("lists every variable of the configuration schemas and of the starter once, and no others", () => {
     expect(known.length).toBeGreaterThan(10);
     const names = new Set([...known.map(({ name }) => name), ...starterVariables()]);
     expect(listed.map(({ name }) => name).toSorted()).toEqual([...names].toSorted());
@@ -120,7 +121,7 @@ describe(".env.example", () => {
   test.each(known)("gives $name's default and unit", ({ name, defaultValue, description }) => {
     const example = listed.find((variable) => variable.name === name);
     expect(example?.defaultValue).toBe(defaultValue);
-    expect(description, "its schema says no unit: .describe()").not.toBe("");
+    expect(description, "its schema has no unit: .describe()").not.toBe("");
     expect(example?.description).toContain(description);
   });
 });
@@ -136,7 +137,7 @@ describe("docs/configuration.md", () => {
   });
 
   test.each(known)("gives $name's unit, default and meaning", ({ name, defaultValue, description, meaning }) => {
-    expect(meaning, "its schema says no meaning: .meta()").toMatch(/^[A-Z].*\.$/);
+    expect(meaning, "its schema has no meaning: .meta()").toMatch(/^[A-Z].*\.$/);
     const row = rows.find((line) => line.startsWith(`| \`${name}\` | ${description}`));
     expect(row).toContain(` | ${defaultValue === "" ? "none" : `\`${defaultValue}\``} | ${meaning} |`);
   });

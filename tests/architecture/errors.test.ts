@@ -9,7 +9,7 @@ import { toConnectError } from "../../platform/rpc-server/src/pipeline/errors.ts
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 import { nodesOf, parse, placeOf, sourceFiles } from "./source-files.ts";
 
-/** What the source can throw, as `REASON kind`; a reason that is not written out can't be listed, and is told as its place. */
+/** The errors that the source can throw, as `REASON kind`; for a reason that is not a literal, its place. */
 function thrownBy(files: readonly ts.SourceFile[]): string[] {
   return files
     .flatMap(nodesOf)
@@ -19,7 +19,7 @@ function thrownBy(files: readonly ts.SourceFile[]): string[] {
       const [kind, reason] = made.arguments ?? [];
       return kind !== undefined && reason !== undefined && ts.isStringLiteral(kind) && ts.isStringLiteral(reason)
         ? `${reason.text} ${kind.text}`
-        : `not written out at ${placeOf(made)}`;
+        : `not a literal at ${placeOf(made)}`;
     });
 }
 
@@ -55,7 +55,7 @@ test("docs/errors.md lists every reason that the source can throw, with its kind
   expect(rows.map(({ reason, kind }) => `${reason} ${kind}`)).toEqual([...new Set(thrown)].toSorted());
 });
 
-test("docs/errors.md lists every reason that is sent in another way", () => {
+test("docs/errors.md lists every reason that is sent without a DomainError", () => {
   expect(rows.map(({ reason }) => reason)).toEqual(expect.arrayContaining(sentBy(files)));
 });
 
@@ -67,20 +67,20 @@ test.each(rows)("$reason is answered as docs/errors.md says", ({ reason, kind, h
   expect(todo).not.toBe("");
 });
 
-/** Who calls the public port is never a part of the platform. */
+/** Only services get these, and no service calls the public port. */
 const neverPublic = ["INTERNAL_ONLY", "USER_REQUIRED"];
 
-test("gen/openapi.json names every reason, for the methods that refuse for it", () => {
+test("gen/openapi.json names every reason at the methods that answer with it", () => {
   const openApi = readFileSync(join(repositoryRoot, "gen/openapi.json"), "utf8");
   const named = new Set([...openApi.matchAll(/- `([A-Z_]+)`: /g)].map(([, reason]) => reason));
   const expected = rows.map(({ reason }) => reason).filter((reason) => !neverPublic.includes(reason));
   expect(expected.filter((reason) => !named.has(reason))).toEqual([]);
 });
 
-test("a reason that is not written out is seen", () => {
+test("a reason that is not a literal is found", () => {
   const source = parse(
     "a.ts",
     'throw new DomainError("not_found", reasonOf(x), "text");\nnew DomainError("aborted", "BUSY", "");',
   );
-  expect(thrownBy([source])).toEqual(["not written out at a.ts:1", "BUSY aborted"]);
+  expect(thrownBy([source])).toEqual(["not a literal at a.ts:1", "BUSY aborted"]);
 });

@@ -4,7 +4,7 @@ import { finalStatuses } from "../../client/src/watch.ts";
 import { toStatus } from "../../services/orders/src/adapters/proto/order.ts";
 import { isFinal } from "../../services/orders/src/domain/order.ts";
 
-test("a watch of the client ends at the statuses that no transition leaves, and at no other", () => {
+test("a watch of the client ends at the final statuses of an order, and at no others", () => {
   const values = Object.values(OrderStatus).filter((value) => typeof value === "number");
   const statuses = values.filter((value) => value !== OrderStatus.UNSPECIFIED);
   expect(statuses.length).toBeGreaterThan(6);

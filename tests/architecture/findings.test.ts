@@ -5,7 +5,7 @@ import { stockInvariants } from "../../services/inventory/src/domain/stock-audit
 import { orderInvariants } from "../../services/orders/src/domain/order-audit.ts";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 
-test("docs/runbook.md says what to do about every finding of an audit, and about no other", () => {
+test("docs/runbook.md says what to do about every finding of an audit, and lists no others", () => {
   const [, findings = ""] = readFileSync(join(repositoryRoot, "docs/runbook.md"), "utf8").split("\n## Findings\n");
   const rows = findings
     .split("\n## ", 1)[0]!

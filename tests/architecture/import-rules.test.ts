@@ -3,10 +3,10 @@ import { checkImports, importRules } from "../../tools/src/check-import-rules.ts
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
 import { type Files, plantRepository } from "./planted-repository.ts";
 
-// The first cruise loads the TypeScript compiler.
+// The first run loads the TypeScript compiler.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** A violation, and the rules that must see it: only the named one unless said otherwise. */
+/** A violation, and the rules that must report it: by default only the one of the same name. */
 interface Planted {
   readonly rule: string;
   readonly when: string;
@@ -33,7 +33,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "everything-resolves",
-    when: "an import leads nowhere",
+    when: "an import does not resolve",
     files: { "platform/core/src/a.ts": 'export * from "./nowhere.ts";' },
   },
   {
@@ -48,7 +48,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "client-runs-anywhere",
-    when: "the client imports what only Node has",
+    when: "the client imports a module of Node",
     files: { "client/src/a.ts": 'export { randomUUID } from "node:crypto";' },
   },
   {
@@ -78,7 +78,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "packages-through-their-doors",
-    when: "the platform reaches into the port",
+    when: "the platform imports an internal file of http-port",
     files: {
       "platform/http-port/src/close-stream.ts": "export const closeStream = 1;",
       "platform/rpc-server/src/a.ts": 'export { closeStream } from "../../http-port/src/close-stream.ts";',
@@ -98,27 +98,27 @@ const planted: readonly Planted[] = [
     "messaging",
   ].map((name) => ({
     rule: `${name}-imports-downward`,
-    when: `${name} imports what runs modules`,
+    when: `${name} imports runtime`,
     files: { [`platform/${name}/src/a.ts`]: 'export { run } from "@shop/runtime";' },
   })),
   {
     rule: "rest-imports-downward",
-    when: "the transcoder imports what serves calls",
+    when: "rest imports rpc-server",
     files: { "platform/rest/src/a.ts": 'export { listen } from "@shop/rpc-server";' },
   },
   {
     rule: "contracts-of-the-edge-are-public",
-    when: "the transcoder imports one of our messages",
+    when: "rest imports a message of the shop",
     files: { "platform/rest/src/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";' },
   },
   {
     rule: "edge-knows-no-store",
-    when: "what serves calls imports a driver",
+    when: "rpc-server imports a database driver",
     files: { "platform/rpc-server/src/a.ts": 'export type { Db } from "mongodb";' },
   },
   {
     rule: "rest-knows-no-framework",
-    when: "the transcoder imports a type of Fastify",
+    when: "rest imports a type of Fastify",
     files: { "platform/rest/src/a.ts": 'export type { FastifyReply } from "fastify";' },
   },
   {
@@ -128,7 +128,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "topology-is-data",
-    when: "the list of services loads one",
+    when: "the topology imports a service",
     files: { "services/topology/src/a.ts": 'export { orders } from "@shop/orders";' },
     alsoFires: ["service-imports-no-service"],
   },
@@ -152,7 +152,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "packages-through-their-doors",
-    when: "a service reaches into the platform",
+    when: "a service imports an internal file of the platform",
     files: {
       "platform/mongo/src/lease.ts": "export const lease = {};",
       "services/orders/src/rpc/a.ts": 'export { lease } from "../../../../platform/mongo/src/lease.ts";',
@@ -160,7 +160,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "packages-through-their-doors",
-    when: "all-in-one reaches into a service",
+    when: "all-in-one imports an internal file of a service",
     files: {
       "services/orders/src/application/admission.ts": "export const admission = {};",
       "services/all-in-one/src/main.ts": 'export { admission } from "../../orders/src/application/admission.ts";',
@@ -176,7 +176,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "source-imports-no-test",
-    when: "source imports what tests share",
+    when: "source imports a testing entry",
     files: { "services/orders/src/rpc/a.ts": 'export { silentLog } from "@shop/runtime/testing";' },
   },
   {
@@ -189,7 +189,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "source-imports-no-test",
-    when: "source imports its contract, which the tests try",
+    when: "source imports its contract",
     files: {
       "services/orders/contract/orders.ts": "export const contract = {};",
       "services/orders/src/service.ts": 'export { contract } from "../contract/orders.ts";',
@@ -239,7 +239,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "adapters-apart",
-    when: "a conversion of messages imports a client",
+    when: "a message conversion imports a client",
     files: {
       "services/orders/src/adapters/clients/catalogue.ts": "export const offers = {};",
       "services/orders/src/adapters/proto/a.ts": 'export { offers } from "../clients/catalogue.ts";',
@@ -263,7 +263,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "adapters-import-nothing-above",
-    when: "a conversion of messages imports an RPC",
+    when: "a message conversion imports an RPC",
     files: {
       "services/orders/src/rpc/create-order.ts": "export const createOrder = {};",
       "services/orders/src/adapters/proto/a.ts": 'export { createOrder } from "../../rpc/create-order.ts";',
@@ -319,7 +319,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "service-files-have-a-layer",
-    when: "a file lies beside the layers",
+    when: "a file is outside of the layers",
     files: {
       "services/orders/src/loose.ts": "export const loose = {};",
       "services/orders/src/rpc/a.ts": 'export { loose } from "../loose.ts";',
@@ -327,7 +327,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "service-files-have-a-layer",
-    when: "a file lies in a folder that is no layer",
+    when: "a file is in a folder that is not a layer",
     files: {
       "services/orders/src/helpers/loose.ts": "export const loose = {};",
       "services/orders/src/service.ts": 'export { loose } from "./helpers/loose.ts";',
@@ -335,7 +335,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "service-files-have-a-layer",
-    when: "a file lies in adapters/ itself",
+    when: "a file is directly in adapters/",
     files: {
       "services/orders/src/adapters/loose.ts": "export const loose = {};",
       "services/orders/src/service.ts": 'export { loose } from "./adapters/loose.ts";',
@@ -375,7 +375,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "storage-and-domain-know-no-proto",
-    when: "what seals secrets imports a message",
+    when: "a crypto adapter imports a message",
     files: {
       "services/users/src/adapters/crypto/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
     },
@@ -484,25 +484,25 @@ const allowed: Files = {
   "tests/architecture/rules.test.ts": 'import { DomainError } from "../../platform/core/src/index.ts"; DomainError;',
 };
 
-describe("every import rule turns red on a planted violation", () => {
+describe("every import rule reports a planted violation", () => {
   test.each(planted)("$rule: $when", async ({ rule, files, alsoFires = [] }) => {
     const { forbidden } = await checkImports(plantRepository(files));
     expect(new Set(forbidden.map((found) => found.rule))).toEqual(new Set([rule, ...alsoFires]));
   });
 
-  test("no rule is without one", async () => {
+  test("every rule has a planted violation", async () => {
     const { forbidden } = await importRules();
     expect(new Set(planted.map(({ rule }) => rule))).toEqual(new Set(forbidden.map(({ name }) => name)));
   });
 
-  test("the imports that the design wants are allowed", async () => {
+  test("the imports of the design are allowed", async () => {
     const { forbidden, modules } = await checkImports(plantRepository(allowed));
     expect(forbidden).toEqual([]);
     expect(modules).toEqual(expect.arrayContaining(Object.keys(allowed)));
   });
 });
 
-test("nothing in the repository breaks an import rule", async () => {
+test("no import in the repository breaks a rule", async () => {
   const { forbidden, modules } = await checkImports(repositoryRoot);
   expect(modules.length).toBeGreaterThan(100);
   expect(modules).toContain("services/all-in-one/src/main.ts");

@@ -7,8 +7,8 @@ import { repositoryRoot } from "../../tools/src/repository-root.ts";
 /** The text of files by their path from the root. */
 export type Files = Readonly<Record<string, string>>;
 
-/** The doors of the packages, as far as a planted import needs them. */
-const doors: Files = {
+/** The package entries that planted imports need. */
+const entries: Files = {
   "gen/src/shop/common/v1/money_pb.ts": "export type Money = object;",
   "gen/src/shop/orders/v1/events_pb.ts": "export type OrderPlaced = object;",
   "client/src/index.ts": "export const createShop = {};",
@@ -40,8 +40,8 @@ const libraries = [
 ];
 
 /**
- * A repository with this one's packages (package.json, and with them exports and links) and next to nothing in them, plus
- * the given files. Answers its root; it goes away with the test.
+ * Creates a repository with this one's packages (package.json with exports, and links), stub entries and the given files in a
+ * temporary folder, which is removed after the test. Returns its root.
  */
 export function plantRepository(files: Files): string {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "shop-planted-")));
@@ -61,7 +61,7 @@ export function plantRepository(files: Files): string {
     [`node_modules/${library}/package.json`, JSON.stringify({ name: library, exports: "./index.js" })],
     [`node_modules/${library}/index.js`, "export {};"],
   ]);
-  for (const [file, text] of [...Object.entries(doors), ...stubs, ...Object.entries(files)]) {
+  for (const [file, text] of [...Object.entries(entries), ...stubs, ...Object.entries(files)]) {
     mkdirSync(dirname(join(root, file!)), { recursive: true });
     writeFileSync(join(root, file!), text!);
   }

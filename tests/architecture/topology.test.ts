@@ -28,7 +28,7 @@ test("no two processes share a port or a metrics port", () => {
   expect(new Set(processNames.map(metricsOffset)).size).toBe(processNames.length);
 });
 
-test("dead letters are shown with every message that any service declares", async () => {
+test("the registry that decodes dead letters has every message of every service", async () => {
   const files = globSync("gen/src/shop/**/*_pb.ts", { cwd: repositoryRoot });
   const generated = await Promise.all(files.map((file) => import(pathToFileURL(join(repositoryRoot, file)).href)));
   const declared = generated.flatMap((module) => Object.values(module)).filter((value) => isMessage(value));
@@ -38,7 +38,7 @@ test("dead letters are shown with every message that any service declares", asyn
 
 const isMessage = (value: unknown): value is DescMessage => (value as DescMessage | undefined)?.kind === "message";
 
-test("every proto service and every event belongs to one service, which is the one that names it", () => {
+test("every proto service and every event belongs to exactly one service of the topology", () => {
   const events = ["shop.orders.v1.OrderPlaced", "shop.users.v1.UserDeleted", "shop.common.v1.AccessRevoked"].map(
     (typeName) => allContracts.getMessage(typeName)!,
   );
@@ -65,8 +65,8 @@ describe.for(serviceNames)("%s", (name) => {
     expect(emits).toBe(publishes ? `shop.${name}.v1` : undefined);
   });
 
-  test("calls the services that the topology names, and users for the keys of access tokens", () => {
-    const called = new Set(module.upstreams({}).map((neighbour) => neighbour.name));
+  test("calls the services that the topology lists, and users for the keys of access tokens", () => {
+    const called = new Set(module.upstreams({}).map((upstream) => upstream.name));
     const keys = name === "users" ? [] : ["users"];
     expect(called).toEqual(new Set([...keys, ...(services[name].calls ?? [])]));
   });
@@ -82,7 +82,7 @@ describe.for(serviceNames)("%s", (name) => {
   });
 });
 
-test("a consumer that the topology does not list is an error before anything is consumed", () => {
+test("a consumer that the topology does not list is an error at the start", () => {
   expect(consumerOf("orders", { typeName: "shop.users.v1.UserDeleted" })).toMatchObject({
     durable: "orders-user-deleted",
     stream: "users",

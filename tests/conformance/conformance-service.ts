@@ -18,7 +18,7 @@ import {
 
 type RequestInfo = MessageShape<typeof ConformancePayload_RequestInfoSchema>;
 
-/** The service under test, as the comments of its proto describe it. */
+/** The service under test, as specified by the comments of its proto. */
 export const conformance: Partial<ServiceImpl<typeof ConformanceService>> = {
   unary: (request, context) => answerOnce(request.responseDefinition, [anyPack(UnaryRequestSchema, request)], context),
 

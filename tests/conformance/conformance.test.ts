@@ -7,11 +7,11 @@ import { createInterface } from "node:readline";
 import { goProgram } from "@shop/tools/infra";
 import { afterAll, expect, test } from "vitest";
 
-// Takes about a minute for each of the three: 2,718 cases, some of which wait for a deadline to pass.
+// Takes about a minute for each of the three: 2,718 cases, some of which wait for a deadline.
 
-/** Pinned, with the contract in proto/: another version asks other questions. */
+/** Pinned, with the contract in proto/: another version has other cases. */
 const program = "connectrpc.com/conformance/cmd/connectconformance@v1.0.7";
-/** All that config.yaml asks for: fewer would mean that something is no longer asked. */
+/** The number of cases that config.yaml selects: fewer would mean that some no longer run. */
 const cases = 2718;
 
 const root = join(import.meta.dirname, "../..");
@@ -19,14 +19,14 @@ const scratch = mkdtempSync(join(tmpdir(), "shop-conformance-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const runner = await goProgram(program, { log: console.log, env: process.env }).catch((error: Error) => error);
-// Where it counts, a suite that could not run has failed.
+// In CI a suite that could not run has failed.
 const mustRun = process.env.CI === "true";
-if (runner instanceof Error && !mustRun) console.log(`the conformance suite is left out: ${runner.message}`);
+if (runner instanceof Error && !mustRun) console.log(`the conformance suite is skipped: ${runner.message}`);
 
 test.skipIf(runner instanceof Error && !mustRun).for([
   ["through the forwarder", "gateway"],
   ["on a port of the platform", "direct"],
-  ["on a port of the platform by Connect's own handlers", "stock"],
+  ["on a port of the platform by Connect's own handlers", "fallback"],
 ] as const)("the Connect conformance suite passes %s", { timeout: 580_000 }, async ([, how]) => {
   if (runner instanceof Error) throw runner;
   const descriptorSet = join(scratch, "conformance.binpb");
@@ -42,7 +42,7 @@ test.skipIf(runner instanceof Error && !mustRun).for([
   expect(said.at(-1)).toBe(`${cases} passed, 0 failed`);
 });
 
-/** The lines of a command's output; those that tell how far it is are printed as they come. */
+/** The lines of a command's output; progress lines are also printed immediately. */
 async function run(command: string, args: readonly string[]): Promise<string[]> {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");

@@ -16,9 +16,9 @@ import {
   file_connectrpc_conformance_v1_service,
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
-// The server under test, as the suite's runner starts it: it asks on standard input and is answered on standard output. The
-// service is on a port of the platform, with `stock` without its fast path. With `gateway` the port that is told is
-// that of the forwarder before it.
+// The server under test. The suite's runner starts it, sends a request on standard input and reads the response on standard output. The
+// service is on a port of the platform; `fallback` disables its fast path. With `gateway` the response names the port
+// of a forwarder in front of it.
 
 const [how, descriptorSet] = process.argv.slice(2);
 const { messageReceiveLimit } = fromBinary(ServerCompatRequestSchema, readFileSync(process.stdin.fd).subarray(4));
@@ -40,12 +40,12 @@ async function startService() {
     },
     authorize: async () => ({ kind: "anonymous" }),
     reflection: true,
-    leanCalls: how !== "stock",
+    leanCalls: how !== "fallback",
     log: createLogger("silent"),
   });
 }
 
-/** The program as anybody would start it. */
+/** The forwarder, started as a user would. */
 function startForwarder(servicePort: number): ChildProcess {
   return spawn(process.execPath, [join(import.meta.dirname, "../../gateway/src/forward.ts")], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -65,7 +65,7 @@ async function portOf({ stdout }: ChildProcess): Promise<number> {
   for await (const line of lines) {
     const { msg, port: ready } = JSON.parse(line) as { msg: string; port?: number };
     if (msg !== "ready" || ready === undefined) continue;
-    // A pipe that nobody reads would stop the forwarder.
+    // An unread pipe would block the forwarder.
     stdout!.resume();
     return ready;
   }

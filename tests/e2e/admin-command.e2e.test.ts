@@ -8,7 +8,7 @@ import { eventually } from "./eventually.ts";
 import { refusalOf } from "./refusal.ts";
 import { password, shop, signIn, signInAdmin, signUp, unique } from "./shopping.ts";
 
-/** `npm run admin -- reset-password`, beside the shop that runs. */
+/** Runs `npm run admin -- reset-password` beside the running shop. */
 async function resetPassword(...args: readonly string[]) {
   const command = join(import.meta.dirname, "../../tools/src/admin-command.ts");
   return await promisify(execFile)(process.execPath, [command, "reset-password", ...args], {
@@ -16,11 +16,11 @@ async function resetPassword(...args: readonly string[]) {
   });
 }
 
-test("a command replaces an administrator's lost password, ends their sessions and leaves everybody's roles", async () => {
+test("the command replaces an administrator's lost password, ends their sessions and changes no role", async () => {
   const admin = await signInAdmin();
   const lost = await signUp();
   await admin.users.setRoles({ userId: lost.userId, roles: [Role.CUSTOMER, Role.ADMIN] });
-  // Others count on the only administrator.
+  // Other tests rely on this being the only administrator.
   onTestFinished(async () => void (await admin.users.setRoles({ userId: lost.userId, roles: [Role.CUSTOMER] })));
   const before = await signIn(lost.username);
   await before.users.listUsers({});
@@ -36,7 +36,7 @@ test("a command replaces an administrator's lost password, ends their sessions a
   expect(securityEvents.map(({ actor, detail }) => [actor, detail])).toContainEqual(["starter", ""]);
 });
 
-test("the command says in one line that there is no such account", async () => {
+test("the command reports in one line that the account does not exist", async () => {
   const name = unique("nobody");
   await expect(resetPassword(name)).rejects.toMatchObject({ code: 1, stderr: `There is no account called ${name}\n` });
 });

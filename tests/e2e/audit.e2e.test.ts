@@ -11,7 +11,7 @@ beforeAll(async () => {
   admin = await signInAdmin();
 });
 
-/** What whole audits of stock and orders find, as `invariant subject`. */
+/** The findings of whole audits of stock and orders, as `invariant subject`. */
 async function findings(): Promise<string[]> {
   const found: string[] = [];
   for (const audit of [admin.inventory.auditStock, admin.orders.auditOrders]) {
@@ -32,14 +32,14 @@ async function openMongo(): Promise<MongoClient> {
   return client;
 }
 
-test("stock that a cancelled order still holds is found, and freed by a repair, once", async () => {
+test("an audit finds stock that a cancelled order still holds, and a repair releases it, once", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 10 });
   const order = await decided(buyer, await placeOrder(buyer, [product, 3]));
   expect(order.status).toBe(OrderStatus.CONFIRMED);
   expect(await findings()).toEqual([]);
 
-  // Cancelled an hour ago, and nobody heard of it.
+  // Cancelled an hour ago, and the event was lost.
   const time = new Date(Date.now() - 3_600_000);
   const move = { status: "cancelled", time, actor: "test", reason: "", trace_id: "" };
   await (await openMongo())
@@ -59,7 +59,7 @@ test("stock that a cancelled order still holds is found, and freed by a repair, 
   expect(await findings()).toEqual([]);
 });
 
-test("a balance that is not what the ledger says is found, and mended by a repair", async () => {
+test("an audit finds a balance that differs from the ledger, and a repair corrects it", async () => {
   const product = await addProduct(admin, { stock: 10 });
   const { productId } = product;
   await (await openMongo())

@@ -38,7 +38,7 @@ async function readCatalogue(): Promise<unknown> {
 
 const readProcesses = () => runningProcesses(shop.dataDir).map(({ name, pid }) => [name, pid]);
 
-/** What our processes have logged as errors: failures that they did not expect. */
+/** The error lines in our processes' logs: unexpected failures. */
 function failuresLogged(): string[] {
   const ours = /^(all-in-one|gateway|users|inventory|orders)\.log$/;
   return globSync(join(shop.dataDir, "logs/*.log"))
@@ -47,7 +47,7 @@ function failuresLogged(): string[] {
     .filter((line) => /"level":"(error|fatal)"/.test(line));
 }
 
-// In protobuf JSON; what is sent over REST is made of it by hand. Fields are named as in the schema.
+// In protobuf JSON; REST requests are built from it by hand. Fields are named as in the schema.
 interface BadRequestCase {
   readonly says: string;
   readonly method: DescMethodUnary;
@@ -107,9 +107,9 @@ const cases: readonly BadRequestCase[] = [
   registering("a password of 7 characters", { password: "1234567" }, "password"),
   registering("a password of 130 bytes in 65 characters", { password: "ü".repeat(65) }, "password"),
   registering("no password", { password: "" }, "password"),
-  registering("a number for a name", { username: 12345 }, "username"),
-  registering("an object for a password", { password: { $ne: "" } }, "password"),
-  registering("a field that it does not have", { role: "ROLE_ADMIN" }, "role"),
+  registering("a number instead of a name", { username: 12345 }, "username"),
+  registering("an object instead of a password", { password: { $ne: "" } }, "password"),
+  registering("an unknown field", { role: "ROLE_ADMIN" }, "role"),
 
   creating("no name", { name: "" }, "product.name"),
   creating("a name of blanks", { name: " \t " }, "product.name"),
@@ -122,19 +122,19 @@ const cases: readonly BadRequestCase[] = [
   creating("a description of 5,001 characters", { description: "d".repeat(5_001) }, "product.description"),
   creating("no price", { price: null }, "product.price"),
   creating("a negative price", price({ minorUnits: -1 }), "product.price.minor_units"),
-  creating("a fraction for a price", price({ minorUnits: 12.5 }), "product.price.minor_units"),
+  creating("a fraction as a price", price({ minorUnits: 12.5 }), "product.price.minor_units"),
   creating("a price over 10^12", price({ minorUnits: "1000000000001" }), "product.price.minor_units"),
   creating("a price of 2^63", price({ minorUnits: "9223372036854775808" }), "product.price.minor_units"),
-  creating("a price in words", price({ minorUnits: "ten" }), "product.price.minor_units"),
-  creating("a currency of no code", price({ currencyCode: "euro" }), "product.price.currency_code"),
+  creating("a text as a price", price({ minorUnits: "ten" }), "product.price.minor_units"),
+  creating("an invalid currency code", price({ currencyCode: "euro" }), "product.price.currency_code"),
   creating("no currency", price({ currencyCode: "" }), "product.price.currency_code"),
   creating("a negative stock", { stock: -5 }, "product.stock"),
-  creating("a fraction for stock", { stock: 1.5 }, "product.stock"),
+  creating("a fraction as stock", { stock: 1.5 }, "product.stock"),
   creating("a stock of 2^31", { stock: 2 ** 31 }, "product.stock"),
   creating("a stock over 10^9", { stock: 1_000_000_001 }, "product.stock"),
   creating("a SKU with a blank", { sku: "a b" }, "product.sku"),
   creating("a SKU of 65 characters", { sku: "s".repeat(65) }, "product.sku"),
-  creating("a field that it does not have", { discount: 5 }, "product.discount"),
+  creating("an unknown field", { discount: 5 }, "product.discount"),
   {
     says: "UpdateProduct with a control character in the name",
     method: updateProduct,
@@ -142,7 +142,7 @@ const cases: readonly BadRequestCase[] = [
     blames: ["product.name"],
   },
   {
-    says: "UpdateProduct with an id that is none",
+    says: "UpdateProduct with a malformed id",
     method: updateProduct,
     request: () => ({ product: { productId: "42", name: "Teapot" }, updateMask: "name" }),
     blames: ["product.product_id"],
@@ -160,7 +160,7 @@ const cases: readonly BadRequestCase[] = [
   quantity("a word", "many"),
   quantity("nothing", null),
   ordering(
-    "two lines of one product that together are too many",
+    "two lines of one product that together exceed the maximum",
     () => [
       { productId, quantity: 600_000 },
       { productId, quantity: 600_000 },
@@ -181,7 +181,7 @@ const cases: readonly BadRequestCase[] = [
     "items[0].unit_price",
   ),
   {
-    says: "CreateOrder in somebody else's name",
+    says: "CreateOrder with another user's id",
     method: createOrder,
     request: () => ({ items: [{ productId, quantity: 1 }], userId: "user_01h455vb4pex5vsknk084sn02q" }),
     blames: ["user_id"],
@@ -236,7 +236,7 @@ interface Refused {
   readonly violations: readonly { readonly field?: string; readonly description?: string }[];
 }
 
-/** Customers order; whatever else needs somebody is the administrator's. */
+/** Customers order; the administrator makes all other calls that need an account. */
 const headersFor = (method: DescMethodUnary) => ({
   ...(method === createOrder ? customer : admin).headers,
   "content-type": "application/json",
@@ -273,13 +273,13 @@ async function overRest({ method, request }: BadRequestCase): Promise<Refused> {
 describe.for([
   ["REST", overRest, 3],
   ["Connect JSON", overConnect, "invalid_argument"],
-] as const)("bad input is refused with the field to blame, in %s:", ([protocol, send, code]) => {
-  // A path that is normalised away by every HTTP client can't be sent over REST.
+] as const)("bad input is refused with the invalid field named, in %s:", ([protocol, send, code]) => {
+  // HTTP clients normalize some paths, which then can't be sent over REST.
   const sendable = cases.filter(({ says }) => protocol !== "REST" || !/ of \.\.$/.test(says));
   test.for(sendable.map((one) => [one.says, one] as const))("%s", async ([, one]) => {
     const refused = await send(one);
     expect(refused).toMatchObject({ status: 400, code, message: expect.stringMatching(/\w{3}/) });
-    // A field that the schema does not have is told as it was sent: over Connect in lowerCamelCase.
+    // An unknown field is named as it was sent: over Connect in lowerCamelCase.
     const blamed = refused.violations.map(({ field }) =>
       String(field).replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     );
@@ -289,7 +289,7 @@ describe.for([
   });
 });
 
-describe("a body that can't be read is refused:", () => {
+describe("an unreadable body is refused:", () => {
   const good = () => JSON.stringify({ items: [{ product_id: productId, quantity: 1 }] });
   const goodConnect = () => JSON.stringify({ items: [{ productId, quantity: 1 }] });
   const paths = { REST: "/orders", "Connect JSON": `/${nameOf(createOrder)}` } as const;
@@ -306,9 +306,9 @@ describe("a body that can't be read is refused:", () => {
 
   describe.for(Object.entries(paths))("in %s", ([protocol, path]) => {
     test.for<readonly [string, string]>([
-      ["JSON that stops in the middle", '{"items": ['],
+      ["truncated JSON", '{"items": ['],
       ["no JSON", "items=1"],
-      ["JSON with a comma too many", '{"items": [],}'],
+      ["JSON with a trailing comma", '{"items": [],}'],
       ["an array", "[]"],
       ["a string", '"order"'],
       ["a number", "7"],
@@ -327,12 +327,12 @@ describe("a body that can't be read is refused:", () => {
       expect(JSON.parse(text)).toMatchObject({ message: expect.stringMatching(/\w{3}/) });
     });
 
-    test("bytes that are no UTF-8: 400", async () => {
+    test("bytes that are not UTF-8: 400", async () => {
       const { status, text } = await post(path, Buffer.from('{"items":"\xff\xfe"}', "latin1"));
       expect(status, text).toBe(400);
     });
 
-    test("another content type: 415, and none: 415", async () => {
+    test("another content type, or none: 415", async () => {
       for (const type of ["text/plain", "text/html", "application/xml", "multipart/form-data; boundary=x"]) {
         expect((await post(path, good(), { "content-type": type })).status, type).toBe(415);
       }
@@ -344,7 +344,7 @@ describe("a body that can't be read is refused:", () => {
       expect(untyped.status).toBe(415);
     });
 
-    test("more than 1 MiB, announced or not, plain or packed: told that it is too large", async () => {
+    test("more than 1 MiB, with or without a length, plain or compressed, is too large", async () => {
       const large = Buffer.from(`{"items":[${" ".repeat(1024 * 1024)}]}`);
       const tooLarge = protocol === "REST" ? 413 : 429;
       const announced = await post(path, large);
@@ -354,7 +354,7 @@ describe("a body that can't be read is refused:", () => {
       expect(await postInChunks(path, large)).toBe(tooLarge);
     });
 
-    test("almost 1 MiB, most of it blanks, is read", async () => {
+    test("almost 1 MiB, most of it whitespace, is read", async () => {
       const { status, text } = await post(path, `{${" ".repeat(1_000_000)}"items":[]}`);
       expect(status).toBe(400);
       expect(text).toContain("items");
@@ -370,7 +370,7 @@ describe("a body that can't be read is refused:", () => {
     });
   });
 
-  /** Without a Content-Length; answers the status. */
+  /** Sends a body without a Content-Length; returns the status. */
   function postInChunks(path: string, body: Buffer): Promise<number> {
     return new Promise((resolve, reject) => {
       const outgoing = httpRequest(`${shop.url}${path}`, {
@@ -387,7 +387,7 @@ describe("a body that can't be read is refused:", () => {
   }
 });
 
-describe("an address that makes no sense is refused:", () => {
+describe("an invalid path is refused:", () => {
   test.for([
     ["/products/%", 400],
     ["/products/%zz", 400],
@@ -406,7 +406,7 @@ describe("an address that makes no sense is refused:", () => {
     ["/shop.orders.v1.OrderService/NoSuchMethod", 404],
     ["/shop.orders.v1.NoSuchService/CreateOrder", 404],
   ] as const)("%s with %i", async ([path, status]) => {
-    // fetch would tidy the path up.
+    // fetch would normalize the path.
     const answered = await new Promise<number>((resolve, reject) => {
       const { hostname, port } = new URL(shop.url);
       const outgoing = httpRequest({ hostname, port, path, method: "GET" }, (response) => {
@@ -420,8 +420,8 @@ describe("an address that makes no sense is refused:", () => {
   });
 });
 
-describe("after all of this", () => {
-  test("no account was made", async () => {
+describe("after all of these requests", () => {
+  test("no account was created", async () => {
     for (const spelling of [username, `${username} x`, `${username}\n`]) {
       expect(await refusalOf(nobody.users.authenticate({ username: spelling, password }))).toMatchObject({
         reason: "WRONG_CREDENTIALS",
@@ -429,7 +429,7 @@ describe("after all of this", () => {
     }
   });
 
-  test("no product was made or changed, and no stock was set aside", async () => {
+  test("no product was created or changed, and no stock was reserved", async () => {
     expect(await readCatalogue()).toEqual(before.catalogue);
   });
 
@@ -437,7 +437,7 @@ describe("after all of this", () => {
     expect((await customer.orders.getOrdersByUser({})).orders).toEqual([]);
   });
 
-  test("every process is the one it was, and none has logged a failure of its own", async () => {
+  test("every process still runs, and none has logged an unexpected failure", async () => {
     expect(readProcesses()).toEqual(before.processes);
     expect(failuresLogged()).toEqual(before.failures);
     expect((await fetch(`${shop.url}/readyz`)).status).toBe(200);

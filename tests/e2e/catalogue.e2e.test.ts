@@ -22,7 +22,7 @@ beforeAll(async () => {
   admin = await signInAdmin();
 });
 
-/** Runs `npm run import` on a file of that text; answers what it prints and whether it was content. */
+/** Runs `npm run import` on a file with that text; returns its output and whether it succeeded. */
 async function importText(name: string, text: string | Uint8Array, ...flags: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "shop-import-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -73,7 +73,7 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
     ],
   });
 
-  // By a word of the description, page by page.
+  // Found by a word of the description, page by page.
   const found = async (request: Filters) => {
     const products = [];
     let pageToken = "";
@@ -102,16 +102,16 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
     category_counts_partial: false,
   });
 
-  // Sold out by an order, it is no longer found among what is in stock.
+  // A product that an order sells out is no longer listed as in stock.
   const buyer = await signUp();
   const [product] = await found({ query: `${word}-1` });
   expect(await stockOf(product!)).toBe(1);
   await decided(buyer, await placeOrder(buyer, [product!, 1]));
-  // Pages may show for two seconds what the stock was.
+  // Pages may show stock that is up to two seconds old.
   const inStock = () => found({ attributes: [`glaze:${word}`], inStock: true });
   await vi.waitFor(async () => expect(await inStock()).toHaveLength(19), { timeout: 2_500 });
 
-  // NDJSON changes what it names, and nothing of the stock.
+  // NDJSON changes only the fields that it names, and no stock.
   const line = (changes: JsonObject) => {
     const price = { currency_code: "EUR", minor_units: 1 };
     return JSON.stringify({ sku: product!.sku, name: "Bowl", category, price, stock: 99, ...changes });
@@ -130,7 +130,7 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
   });
 });
 
-test("the sample of the README is imported, by a dry run first, in whatever encoding and with whatever separator", async () => {
+test("the README's sample is imported after a dry run, in several encodings and with several separators", async () => {
   const readme = readFileSync(join(repositoryRoot, "services/inventory/README.md"), "utf8");
   const sku = unique("KET");
   const sample = /^```csv\n(.*?)^```$/ms.exec(readme)![1]!.replaceAll("KET", sku);
@@ -161,7 +161,7 @@ test("the sample of the README is imported, by a dry run first, in whatever enco
   );
 });
 
-test("what can't be imported is told in words, and nothing is written", async () => {
+test("a file that can't be imported gets an explanation, and nothing is written", async () => {
   const sku = unique("NOPE");
   const csv = `sku,name,category,price.currency_code,price.minor_units\n${sku}-1,Kettle,x,EUR,1\n${sku}-2,K\xe4nnchen,x,EUR,1\n`;
   const folder = mkdtempSync(join(tmpdir(), "shop-import-"));
@@ -193,32 +193,29 @@ describe("ImportProducts, on the public port", () => {
       createConnectTransport({ baseUrl: shop.url, httpVersion: "2", useBinaryFormat: false, interceptors }),
   };
 
-  test.for(Object.keys(transports))(
-    "by %s is for administrators, and takes rows that none of its rules refuses",
-    async (name) => {
-      const importAs = async (headers: Readonly<Record<string, string>>, count: number) => {
-        const withHeaders: Interceptor = (next) => async (request) => {
-          for (const [header, value] of Object.entries(headers)) request.header.set(header, value);
-          return await next(request);
-        };
-        const client = createClient(InventoryService, transports[name]!([withHeaders]));
-        const sku = unique("sku");
-        return await client.importProducts(
-          (async function* () {
-            for (let index = 0; index < count; index++) {
-              const price = { currencyCode: "EUR", minorUnits: 1n };
-              yield { product: { sku: `${sku}-${index}`, name: "Imported", category: sku, price, stock: 1 } };
-            }
-            yield { product: { sku: `${sku}-0`, name: "n".repeat(201) } };
-          })(),
-        );
+  test.for(Object.keys(transports))("by %s is for administrators, and imports the valid rows only", async (name) => {
+    const importAs = async (headers: Readonly<Record<string, string>>, count: number) => {
+      const withHeaders: Interceptor = (next) => async (request) => {
+        for (const [header, value] of Object.entries(headers)) request.header.set(header, value);
+        return await next(request);
       };
-      expect(await importAs(admin.headers, 300)).toMatchObject({ created: 300, refused: 1 });
-      expect(await refusalOf(importAs({}, 1))).toMatchObject({ code: "Unauthenticated" });
-      const customer = await signUp();
-      expect(await refusalOf(importAs(customer.headers, 1))).toMatchObject({ reason: "ADMIN_REQUIRED" });
-    },
-  );
+      const client = createClient(InventoryService, transports[name]!([withHeaders]));
+      const sku = unique("sku");
+      return await client.importProducts(
+        (async function* () {
+          for (let index = 0; index < count; index++) {
+            const price = { currencyCode: "EUR", minorUnits: 1n };
+            yield { product: { sku: `${sku}-${index}`, name: "Imported", category: sku, price, stock: 1 } };
+          }
+          yield { product: { sku: `${sku}-0`, name: "n".repeat(201) } };
+        })(),
+      );
+    };
+    expect(await importAs(admin.headers, 300)).toMatchObject({ created: 300, refused: 1 });
+    expect(await refusalOf(importAs({}, 1))).toMatchObject({ code: "Unauthenticated" });
+    const customer = await signUp();
+    expect(await refusalOf(importAs(customer.headers, 1))).toMatchObject({ reason: "ADMIN_REQUIRED" });
+  });
 });
 
 describe("If-Match", () => {
@@ -231,7 +228,7 @@ describe("If-Match", () => {
     return { status: response.status, json: (await response.json()) as JsonObject };
   };
 
-  test("changes and deletes only what was read: another version is 412, and nothing happens", async () => {
+  test("changes and deletes only the version that was read: another version is 412 and changes nothing", async () => {
     const price = { currencyCode: "EUR", minorUnits: 1n };
     const { product } = await admin.inventory.createProduct({ product: { name: "Lamp", category: "Light", price } });
     const path = `/products/${product!.productId}`;
@@ -250,7 +247,7 @@ describe("If-Match", () => {
   });
 });
 
-test("an archived product is read, but neither found nor ordered; active again, it is both", async () => {
+test("an archived product can be read, but neither found nor ordered; active again, it can be both", async () => {
   const buyer = await signUp();
   const category = unique("Archive");
   const price = { currencyCode: "EUR", minorUnits: 1n };
@@ -272,7 +269,7 @@ test("an archived product is read, but neither found nor ordered; active again, 
   expect((await decided(buyer, await placeOrder(buyer, [product!, 1]))).status).toBe(2);
 });
 
-test("products are found as shoppers type them: without accents and marks, joined or split, in the middle, and with a typing error", async () => {
+test("products are found without accents and marks, joined or split, by a word in the middle, and with a typing error", async () => {
   const category = unique("Épicerie");
   const names = ["Straße Łódź", "Οδυσσέας", "Màu Đỏ", "كِتَاب", "Levi's T-Shirt", "日本茶ギフト", "Thermomètre"];
   const price = { currencyCode: "EUR", minorUnits: 1n };

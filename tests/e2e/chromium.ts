@@ -11,7 +11,7 @@ export function findChromium(): string | undefined {
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
 }
 
-/** Without a window. It is the caller's to close. */
+/** Launches Chromium without a window. The caller closes it. */
 export async function launchChromium(executablePath: string): Promise<Browser> {
   return await chromium.launch({ executablePath, args: ["--disable-gpu", "--disable-dev-shm-usage"] });
 }

@@ -74,14 +74,14 @@ describe.for(Object.keys(transports))("the client, over %s and a connection that
       heard.push([sequence, onHand]);
       if (heard.length === 5) break;
       breakConnections();
-      // Two at a time: one of them may come before the watch is back.
+      // Two at a time: one of them may happen before the watch has reconnected.
       if (sequence % 2 === 0) continue;
       for (const onHandDelta of [1, 1]) await admin.inventory.adjustStock({ productId, onHandDelta, reason: "found" });
     }
     expect(heard).toEqual([1, 2, 3, 4, 5].map((sequence) => [sequence, sequence]));
   });
 
-  test("places an order once, though the answer to it was lost", async () => {
+  test("places an order once, although its answer was lost", async () => {
     const { productId } = await addProduct(admin);
     link.suffer({ kind: "mute" });
     const placing = client.orders.createOrder({ items: [{ productId, quantity: 1 }] });
@@ -97,7 +97,7 @@ describe.for(Object.keys(transports))("the client, over %s and a connection that
   });
 });
 
-test("an access token that is refused from now on is renewed once for all calls, and nobody notices", async () => {
+test("a revoked access token is renewed once for all calls, and no call fails", async () => {
   let renewals = 0;
   const transport = createConnectTransport({
     baseUrl: shop.url,
@@ -116,6 +116,6 @@ test("an access token that is refused from now on is renewed once for all calls,
   });
   expect(failed).toEqual([]);
   expect((await client.users.listUsers({ pageSize: 1 })).users).toHaveLength(1);
-  // Others count the administrators.
+  // Other tests rely on the number of administrators.
   await admin.users.setRoles({ userId, roles: [Role.CUSTOMER] });
 });

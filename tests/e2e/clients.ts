@@ -43,19 +43,19 @@ export interface CallError {
   readonly message: string;
   /** ErrorInfo.reason; empty without an ErrorInfo. */
   readonly reason: string;
-  /** The fields that BadRequest blames. */
+  /** The fields that BadRequest names. */
   readonly violations: readonly string[];
 }
 
-/** What came of a call, in a form that does not tell the protocol: the response message in canonical JSON, or an error. */
+/** The result of a call, independent of the protocol: the response message in canonical JSON, or an error. */
 export type Outcome = { readonly message: JsonValue } | { readonly error: CallError };
 
 /** A client of one port that speaks one protocol. */
 export interface ProtocolClient {
   readonly name: string;
-  /** Of a streaming method only the first answer, and then it leaves. */
+  /** For a streaming method only the first message; then it cancels the call. */
   call(call: Call): Promise<Outcome>;
-  /** The answers in canonical JSON as they come, without a deadline. Throws a {@link CallFailed}; leaves when it is returned. */
+  /** The messages in canonical JSON as they arrive, without a deadline. Throws a {@link CallFailed}; returning it cancels the call. */
   stream(call: Call<DescMethodServerStreaming>): AsyncGenerator<JsonValue, void>;
   close(): void;
 }
@@ -86,7 +86,7 @@ export const protocols: Readonly<Record<string, (baseUrl: string) => ProtocolCli
   "fetch of REST": (baseUrl) => overRest(baseUrl),
 };
 
-/** The name of a method as its path has it: `shop.users.v1.UserService/Register`. */
+/** The name of a method in its path: `shop.users.v1.UserService/Register`. */
 export function nameOf(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
@@ -155,7 +155,7 @@ function overTransport(name: string, transport: Transport): ProtocolClient {
   );
 }
 
-/** A client that Connect's authors did not write; only the messages are encoded by protobuf-es. */
+/** A client by other authors than Connect's; protobuf-es only encodes the messages. */
 function overGrpcJs(baseUrl: string): ProtocolClient {
   const client = new Client(new URL(baseUrl).host, credentials.createInsecure());
   const parts = ({ method, request, headers = {} }: Call) => {
@@ -180,7 +180,7 @@ function overGrpcJs(baseUrl: string): ProtocolClient {
       }),
     async function* (call) {
       const answers = client.makeServerStreamRequest(...parts(call));
-      // It tells of the cancellation below, too.
+      // It also emits the error of the cancellation below.
       answers.on("error", () => {});
       try {
         for await (const message of answers) yield toJson(call.method.output, message as Message);
@@ -200,7 +200,7 @@ function grpcError(error: ServiceError): CallError {
   const details = status?.details.map((detail) => anyUnpack(detail, detailTypes)) ?? [];
   return {
     code: Code[error.code]!,
-    // grpc-js decodes less of grpc-message than Connect encodes; the status carries it as it was written.
+    // grpc-js decodes less of grpc-message than Connect encodes; the status details have the original text.
     message: status?.message ?? error.details,
     ...told(
       details.filter((detail) => isMessage(detail, ErrorInfoSchema)),
@@ -246,7 +246,7 @@ function overRest(baseUrl: string): ProtocolClient {
   );
 }
 
-/** The lines of a body as they come. */
+/** The lines of a body as they arrive. */
 export async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
   let rest = "";
   for await (const text of body.pipeThrough(new TextDecoderStream())) {

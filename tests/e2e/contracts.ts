@@ -7,14 +7,14 @@ import type { OrdersWorld } from "../../services/orders/contract/orders.ts";
 import type { UsersWorld } from "../../services/users/contract/users.ts";
 import type { AnyMethod, ContractExample, MethodContract, ServiceContract } from "../contract.ts";
 
-/** What is there before the cases are tried, of which each service needs a part. */
+/** The data that exists before the cases run; each service needs a part of it. */
 export type World = UsersWorld & InventoryWorld & OrdersWorld & DeadLettersWorld;
 
 interface Contract extends MethodContract<World> {
   readonly method: AnyMethod;
 }
 
-/** What is promised of each method, wherever a service says so: all files in the contract/ folders. */
+/** The guarantees of all methods: all files in the contract/ folders. */
 export const contracts: readonly Contract[] = (
   await Promise.all(
     globSync(join(import.meta.dirname, "../../services/*/contract/*.ts"))
@@ -28,12 +28,12 @@ export const contracts: readonly Contract[] = (
   })),
 );
 
-/** The examples of the documentation, in the order of the story that they tell. */
+/** The examples of the documentation, in the order in which they are replayed. */
 export const story: readonly (ContractExample & { readonly method: AnyMethod })[] = contracts
   .flatMap(({ method, examples }) => examples.map((example) => ({ ...example, method })))
   .toSorted((one, other) => one.step - other.step);
 
-/** By the full name of the method, as in `shop.orders.v1.OrderService/CreateOrder`. */
+/** Values by the full name of the method, as in `shop.orders.v1.OrderService/CreateOrder`. */
 export function byMethod<Value>(read: (contract: Contract) => Value): Readonly<Record<string, Value>> {
   return Object.fromEntries(
     contracts.map((contract) => [`${contract.method.parent.typeName}/${contract.method.name}`, read(contract)]),

@@ -17,7 +17,7 @@ async function preflight(origin: string, { method, path }: typeof grpcWeb): Prom
   return response.headers;
 }
 
-describe("a page of an origin that is let in", () => {
+describe("a page of a permitted origin", () => {
   test.for([grpcWeb, rest])("may call $method $path", async (call) => {
     const headers = await preflight("http://web.example", call);
     expect(headers.get("access-control-allow-origin")).toBe("http://web.example");
@@ -41,7 +41,7 @@ describe("a page of an origin that is let in", () => {
   });
 });
 
-test("a page of another origin is not let in", async () => {
+test("a page of another origin gets no permission", async () => {
   const response = await fetch(`${shop.url}/products?page_size=1`, { headers: { origin: "http://evil.example" } });
   expect(response.headers.get("access-control-allow-origin")).toBeNull();
 });

@@ -24,10 +24,10 @@ beforeAll(async () => {
   ]);
 });
 
-describeGrpcurl("grpcurl, knowing the public port alone,", () => {
+describeGrpcurl("grpcurl, with no schema but the public port's reflection,", () => {
   const address = new URL(shop.url).host;
 
-  test("lists the services, and of their methods those that are not internal", async () => {
+  test("lists the services and their public methods", async () => {
     expect((await ask(address, "list")).split("\n")).toEqual([
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
@@ -63,7 +63,7 @@ describeGrpcurl("grpcurl, knowing the public port alone,", () => {
     expect(JSON.parse(stdout)).toMatchObject({ stock: { available: 3 } });
   });
 
-  test("is told why it is refused, in details that it can read", async () => {
+  test("gets errors with details that it can decode", async () => {
     const authorization = `authorization: ${buyer.headers.authorization}`;
     const refused = (request: object) =>
       ask("-H", authorization, "-d", JSON.stringify(request), address, `${orders}/CreateOrder`).catch(
@@ -75,7 +75,7 @@ describeGrpcurl("grpcurl, knowing the public port alone,", () => {
     expect(await ask(address, `${orders}/ListOrders`).catch(({ stderr }) => stderr)).toMatch(/"reason": "[A-Z_]+"/);
   });
 
-  test("asks for health, of the port and of a service", async () => {
+  test("checks the health of the port and of a service", async () => {
     expect(JSON.parse(await ask(address, "grpc.health.v1.Health/Check"))).toEqual({ status: "SERVING" });
     const check = (service: string) =>
       ask("-d", JSON.stringify({ service }), address, "grpc.health.v1.Health/Check").then(JSON.parse);
@@ -83,14 +83,14 @@ describeGrpcurl("grpcurl, knowing the public port alone,", () => {
     await expect(check("shop.orders.v1.Nothing")).rejects.toThrow("NotFound");
   });
 
-  test("cannot call an internal method, though it has the contract from elsewhere", async () => {
+  test("cannot call an internal method, even with its contract", async () => {
     const folders = ["proto", "vendor/proto"].flatMap((folder) => ["-import-path", join(repositoryRoot, folder)]);
     const contract = [...folders, "-proto", "shop/inventory/v1/inventory_service.proto"];
     for (const method of internal)
       await expect(ask(...contract, address, `${inventory}/${method}`)).rejects.toThrow("Code: Unimplemented");
   });
 
-  test("is told nothing by a port whose reflection is off, and can still call", async () => {
+  test("gets no schema from a port whose reflection is off, but can still call", async () => {
     const port = await startGateway({ REFLECTION: "false" });
     await expect(ask(`127.0.0.1:${port}`, "list")).rejects.toThrow("does not support the reflection API");
     const products = await fetch(`http://127.0.0.1:${port}/products?page_size=1`);
@@ -98,48 +98,51 @@ describeGrpcurl("grpcurl, knowing the public port alone,", () => {
   });
 });
 
-describe.each(["connect", "grpc", "grpcweb"])("buf curl, knowing the public port alone, over %s", (protocol) => {
-  const curl = (method: string, request: object, ...args: readonly string[]) =>
-    output(
-      buf,
-      ...["curl", "--protocol", protocol, "--http2-prior-knowledge", ...args],
-      ...["-d", JSON.stringify(request), `${shop.url}/${method}`],
-    );
+describe.each(["connect", "grpc", "grpcweb"])(
+  "buf curl, with no schema but the public port's reflection, over %s",
+  (protocol) => {
+    const curl = (method: string, request: object, ...args: readonly string[]) =>
+      output(
+        buf,
+        ...["curl", "--protocol", protocol, "--http2-prior-knowledge", ...args],
+        ...["-d", JSON.stringify(request), `${shop.url}/${method}`],
+      );
 
-  test("calls a method, and is told why it is refused", async () => {
-    expect(JSON.parse(await curl(`${inventory}/GetProductByID`, { productId }))).toMatchObject({
-      product: { productId },
+    test("calls a method, and gets the reason of an error", async () => {
+      expect(JSON.parse(await curl(`${inventory}/GetProductByID`, { productId }))).toMatchObject({
+        product: { productId },
+      });
+      const authorization = ["-H", `authorization: ${buyer.headers.authorization}`];
+      const invalid = curl(`${orders}/CreateOrder`, { items: [{ productId, quantity: -1 }] }, ...authorization);
+      const { stderr } = await invalid.then(
+        () => Promise.reject(new Error("it was not refused")),
+        (error: { stderr: string }) => error,
+      );
+      expect(stderr).toContain("invalid_argument");
+      expect(stderr).toContain("items[0].quantity");
     });
-    const authorization = ["-H", `authorization: ${buyer.headers.authorization}`];
-    const invalid = curl(`${orders}/CreateOrder`, { items: [{ productId, quantity: -1 }] }, ...authorization);
-    const { stderr } = await invalid.then(
-      () => Promise.reject(new Error("it was not refused")),
-      (error: { stderr: string }) => error,
-    );
-    expect(stderr).toContain("invalid_argument");
-    expect(stderr).toContain("items[0].quantity");
-  });
 
-  test("reads a stream", async () => {
-    const child = spawn(buf, [
-      ...["curl", "--protocol", protocol, "--http2-prior-knowledge"],
-      ...["-d", JSON.stringify({ productId }), `${shop.url}/${inventory}/WatchStock`],
-    ]);
-    onTestFinished(() => void child.kill("SIGKILL"));
-    let told = "";
-    for await (const chunk of child.stdout) {
-      told += chunk;
-      if (told.includes("}\n}")) break;
-    }
-    expect(JSON.parse(told)).toMatchObject({ stock: { available: 3 } });
-  });
+    test("reads a stream", async () => {
+      const child = spawn(buf, [
+        ...["curl", "--protocol", protocol, "--http2-prior-knowledge"],
+        ...["-d", JSON.stringify({ productId }), `${shop.url}/${inventory}/WatchStock`],
+      ]);
+      onTestFinished(() => void child.kill("SIGKILL"));
+      let told = "";
+      for await (const chunk of child.stdout) {
+        told += chunk;
+        if (told.includes("}\n}")) break;
+      }
+      expect(JSON.parse(told)).toMatchObject({ stock: { available: 3 } });
+    });
 
-  test("does not find an internal method", async () => {
-    await expect(curl(`${inventory}/ListReservations`, {})).rejects.toThrow("contains no such method");
-  });
-});
+    test("does not find an internal method", async () => {
+      await expect(curl(`${inventory}/ListReservations`, {})).rejects.toThrow("contains no such method");
+    });
+  },
+);
 
-/** Another gateway before the services of this shop, on a port of its own. */
+/** Another gateway in front of this shop's services, on its own port. */
 async function startGateway(variables: Readonly<Record<string, string>>): Promise<number> {
   const keys = serviceKeyFiles(shop.dataDir);
   const child = spawn(process.execPath, ["gateway/src/main.ts"], {

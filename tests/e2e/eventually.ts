@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Tries until `check` no longer throws, and answers what it answered; throws what it threw last once `timeoutMs` have
- * passed or it has become hopeless.
+ * Repeats `check` until it no longer throws, and returns its result. Rethrows its last error once `timeoutMs` have
+ * passed or the error is final.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,

@@ -10,9 +10,9 @@ import { serviceHeaders } from "../setup/service-credentials.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import {
+  authorizationErrors,
   type Caller,
   type ExpectedError,
-  gateRefuses,
   invalidRequests,
   mayCall,
   type Row,
@@ -91,17 +91,17 @@ beforeAll(async () => {
   };
 });
 
-// A service's own port answers by itself in either shape. In four processes it is asked for what the public port, which forwards
-// there, does not offer.
-const isAskedAtItsOwn = (method: AnyMethod) => shop.shape === "all-in-one" || isInternal(method);
+// A service's own port answers itself in both topologies. In the split topology, where the public port forwards to it, only
+// the methods that the public port does not have are called on it.
+const isCalledOnOwnPort = (method: AnyMethod) => shop.topology === "all-in-one" || isInternal(method);
 
-/** Ports, and what can be called on them. */
-const entrances = [
+/** Ports, and the methods that can be called on them. */
+const ports = [
   { says: "the public port", url: shop.url, offers: (method: AnyMethod) => !isInternal(method) },
   ...serviceNames.map((name) => ({
     says: `the ${name} port`,
     url: shop[`${name}Url`],
-    offers: (method: AnyMethod) => ownerOf(method.parent.typeName) === name && isAskedAtItsOwn(method),
+    offers: (method: AnyMethod) => ownerOf(method.parent.typeName) === name && isCalledOnOwnPort(method),
   })),
 ].filter(({ offers }) => methods.some(offers));
 
@@ -118,17 +118,17 @@ test("every method of every service has its rows, its callers, its REST route an
         `${name} has no row`,
       )
       .toBe(true);
-    expect.soft(mayCall, "who may call it").toHaveProperty([name]);
-    expect.soft(invalidRequests, "a request that it refuses").toHaveProperty([name]);
+    expect.soft(mayCall, "its callers").toHaveProperty([name]);
+    expect.soft(invalidRequests, "an invalid request").toHaveProperty([name]);
     expect.soft(restCalls, "its REST route").toHaveProperty([name]);
     expect.soft(ownUrls, "its own port").toHaveProperty([method.parent.typeName]);
   }
 });
 
-// What a row was answered first; every other way to call must be answered in the same words.
+// The first error message of a row; every other protocol and port must answer with the same message.
 const words = new Map<Row, string>();
 
-describe.for(entrances)("on $says", ({ url, offers }) => {
+describe.for(ports)("on $says", ({ url, offers }) => {
   describe.for(Object.keys(protocols))("with %s", (protocol) => {
     let client: ProtocolClient;
     beforeAll(() => {
@@ -147,21 +147,21 @@ describe.for(entrances)("on $says", ({ url, offers }) => {
           expectRefusal(outcome, row.refuses);
           const { message } = (outcome as { error: { message: string } }).error;
           if (!words.has(row)) words.set(row, message);
-          expect(message, "the same words in every protocol").toBe(words.get(row));
+          expect(message, "the same message in every protocol").toBe(words.get(row));
         }
       },
     );
 
     test.for(methods.filter(offers).map((method) => [nameOf(method), method] as const))(
-      "%s is open to those who may call it, and decides that before it looks at the request",
+      "%s admits its permitted callers only, and decides that before it validates the request",
       async ([name, method]) => {
-        const refusals = gateRefuses[mayCall[name]!]!;
+        const refusals = authorizationErrors[mayCall[name]!]!;
         for (const caller of ["nobody", "forger", "owner", "customer", "admin"] as const) {
           const request = invalidRequests[name]!;
           const outcome = await client.call({ method, request, headers: await headersOf(caller) });
           const refusal = refusals[caller];
           if (refusal !== undefined) expectRefusal(outcome, refusal, caller);
-          // Every request is valid that has no field.
+          // A request without fields is always valid.
           else if (method.input.fields.length === 0) expect(outcome, caller).toHaveProperty("message");
           else expect(outcome, caller).toMatchObject({ error: { code: "InvalidArgument" } });
         }
@@ -198,13 +198,13 @@ describe.for(entrances)("on $says", ({ url, offers }) => {
   });
 });
 
-describe("BatchGetReservations, which is the platform's own, is not there on the public port", () => {
+describe("BatchGetReservations, which is INTERNAL, does not exist on the public port", () => {
   const method = InventoryService.method.batchGetReservations;
   const forgeries: Readonly<Record<string, () => Promise<Record<string, string>>>> = {
     "no credential": async () => ({}),
     "an administrator's token": () => headersOf("admin"),
     "a forged credential": () => headersOf("forger"),
-    "a real credential that leaked": () => headersOf("platform"),
+    "a leaked service credential": () => headersOf("platform"),
   };
 
   for (const [credential, headers] of Object.entries(forgeries)) {
@@ -223,7 +223,7 @@ describe("BatchGetReservations, which is the platform's own, is not there on the
     );
 
     test.for(["GET", "HEAD", "POST", "DELETE", "OPTIONS"])(
-      `with ${credential}, by REST: %s /reservations:batchGet is answered like a path that nobody has`,
+      `with ${credential}, by REST: %s /reservations:batchGet is answered like an unknown path`,
       async (verb) => {
         const ask = async (path: string) => {
           const query = `?order_ids=${world.order.orderId}`;
@@ -231,14 +231,14 @@ describe("BatchGetReservations, which is the platform's own, is not there on the
           const text = (await response.text()).replaceAll(path, "(path)");
           return { status: response.status, allow: response.headers.get("allow"), text };
         };
-        const nobodys = await ask("/reservations:nothing");
-        expect(nobodys.status).toBe(404);
-        expect(await ask("/reservations:batchGet")).toEqual(nobodys);
+        const unknownPath = await ask("/reservations:nothing");
+        expect(unknownPath.status).toBe(404);
+        expect(await ask("/reservations:batchGet")).toEqual(unknownPath);
       },
     );
   }
 
-  test("a credential that leaked makes nobody an administrator on the public port", async () => {
+  test("a leaked service credential gives no administrator rights on the public port", async () => {
     for (const protocol of Object.values(protocols)) {
       const client = protocol(shop.url);
       const outcome = await client.call({
@@ -252,7 +252,7 @@ describe("BatchGetReservations, which is the platform's own, is not there on the
   });
 });
 
-/** A call of Connect in JSON as it is on the wire: its error, if it is one. */
+/** A Connect call in JSON on the wire: its error. */
 async function askConnect(url: string, method: AnyMethod, headers: Record<string, string>, request: JsonObject) {
   const json = Buffer.from(JSON.stringify(request));
   if (method.methodKind === "unary") {

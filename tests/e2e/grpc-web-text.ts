@@ -1,13 +1,13 @@
 /**
- * Makes gRPC-Web of a client that knows binary mode only speak text mode: what it sends and what it gets is base64 on the wire. Chunks of
- * the request are padded each on its own, and those of the answer decoded wherever they were cut, as PROTOCOL-WEB allows.
+ * Makes a gRPC-Web client of binary mode speak text mode: requests and responses are base64 on the wire. Chunks of
+ * the request are padded individually, and those of the response decoded at any boundary, as PROTOCOL-WEB allows.
  */
 export const fetchAsText: typeof fetch = async (input, init = {}) => {
   const headers = new Headers(init.headers);
   headers.set("content-type", "application/grpc-web-text+proto");
   headers.set("accept", "application/grpc-web-text");
   const bytes = Buffer.from(init.body as Uint8Array);
-  // The envelope's prefix and its message apart: padding comes in the middle.
+  // The envelope's prefix and its message separately, so that padding is in the middle.
   const body = bytes.subarray(0, 5).toString("base64") + bytes.subarray(5).toString("base64");
   const response = await fetch(input, { ...init, headers, body });
   const type = response.headers.get("content-type") ?? "";

@@ -15,18 +15,18 @@ import { nobody, password, shop, signInAdmin, unique } from "./shopping.ts";
 
 // Takes about a minute: thousands of requests to every method, some of which hash a password.
 
-/** Where the wrong passwords of this file come from: they slow down nobody else. */
+/** The client address of this file's wrong passwords, so that they slow down no other test. */
 const elsewhere = { "x-forwarded-for": "198.51.100.66" };
 let headers: Record<string, string>;
 let processes: unknown;
 const readProcesses = () => runningProcesses(shop.dataDir).map(({ name, pid }) => [name, pid]);
 
-// An administrator reaches the most.
+// An administrator may call the most methods.
 async function arrive(): Promise<void> {
   headers = { ...(await signInAdmin()).headers, ...elsewhere };
 }
 
-/** What is INTERNAL is reached as the service that may call it. */
+/** INTERNAL methods are called as the service that may call them. */
 function credentialFor(method: AnyMethod): Record<string, string> {
   if (!isInternal(method)) return {};
   return method.parent === UserService
@@ -44,7 +44,7 @@ afterAll(async () => {
   expect((await fetch(`${shop.url}/readyz`)).status).toBe(200);
 });
 
-/** What docs/errors.md lists for mistakes of a caller, as HTTP has it: nothing of ours that broke, nothing unknown. */
+/** The HTTP statuses in docs/errors.md for a caller's mistakes: neither internal nor unknown errors. */
 const documented = [200, 400, 401, 403, 404, 405, 409, 413, 415, 429];
 
 interface Answer {
@@ -83,7 +83,7 @@ async function overRest(method: AnyMethod, request: JsonObject): Promise<Answer>
   return await ask(method, url, { ...rest, method: verb });
 }
 
-/** An error is one that is documented, also where a stream or gRPC tells it under 200. */
+/** Every error is documented, also where a stream or gRPC sends it under 200. */
 function expectDocumented({ status, text }: Answer): void {
   expect(documented, text).toContain(status);
   expect(text).not.toMatch(
@@ -91,9 +91,9 @@ function expectDocumented({ status, text }: Answer): void {
   );
 }
 
-// Requests out of the schema.
+// Requests generated from the schema.
 
-/** A value for a field of text that its rules accept; what it names does not exist, so that nothing comes to harm. */
+/** A valid value of a text field; it names a resource that does not exist, so that the request changes nothing. */
 const wellFormed: Readonly<Record<string, () => string>> = {
   username: () => unique("hostile"),
   password: () => unique("password"),
@@ -116,7 +116,7 @@ const wellFormed: Readonly<Record<string, () => string>> = {
   actor: () => "platform",
 };
 
-/** Whatever a query of MongoDB, a path into a document or a program would take for more than text. */
+/** Texts that a MongoDB query, a document path or a program could interpret. */
 const operators = fc.oneof(
   fc.constantFrom(
     "$where",
@@ -150,7 +150,7 @@ function fieldValues(field: DescField, texts: Texts): fc.Arbitrary<JsonValue> {
         maxLength: 2,
       });
     case "map":
-      // Its keys have rules of their own; its values are text like any other.
+      // Map keys have their own rules; map values are ordinary text.
       return isText(field) ? texts(field).map((text) => ({ color: text })) : fc.constant({});
     case "enum":
       return enums(field.enum.values);
@@ -173,8 +173,8 @@ function scalars(field: DescField & { readonly scalar: ScalarType }, texts: Text
 }
 
 /**
- * An audit has one field, where to go on. Left empty it audits everything, for up to two seconds, and tells nothing new: so
- * what is right elsewhere is a token that is none here. That it is answered when it is empty, in every protocol, is seen in
+ * An audit has one field, the page token. Empty, it starts an audit of up to two seconds and tests nothing new: so
+ * the valid value here is an invalid token. every-method-every-protocol tests the empty token in every protocol.
  * every-method-every-protocol.
  */
 const isAudit = ({ typeName }: DescMessage) => /\.Audit\w+Request$/.test(typeName);
@@ -196,7 +196,7 @@ function isText(field: DescField): boolean {
   return "scalar" in field && field.scalar === ScalarType.STRING;
 }
 
-describe("an operator in a field of text is text:", () => {
+describe("an operator in a text field is plain text:", () => {
   const fields = methods.flatMap((method) =>
     textFields(method.input).map(
       (field) => [`${nameOf(method)}: ${field.parent.name}.${field.name}`, method, field] as const,
@@ -204,7 +204,7 @@ describe("an operator in a field of text is text:", () => {
   );
 
   /**
-   * It opened nothing, and found nothing but what carries it as text: what writes may keep it as it was sent, so that an
+   * The text had no effect, and matched only resources that contain it as text: writes may store it as sent, so that an
    * account may well be named "roles.0" here.
    */
   function expectHarmless(method: AnyMethod, { status, text }: Answer, sent: string): void {
@@ -243,14 +243,14 @@ describe("an operator in a field of text is text:", () => {
   });
 });
 
-/** The values in a message: ids of what was found, and whatever else. */
+/** All values in a message, ids of results included. */
 function valuesOf(json: JsonValue): JsonValue[] {
   if (Array.isArray(json)) return json.flatMap(valuesOf);
   if (json !== null && typeof json === "object") return Object.values(json).flatMap(valuesOf);
   return [json];
 }
 
-describe("whatever comes in, the answer is documented:", () => {
+describe("for arbitrary input, the answer is documented:", () => {
   const anything = fc.oneof(
     { weight: 4, arbitrary: operators },
     { weight: 2, arbitrary: fc.string({ unit: "binary", maxLength: 300 }) },
@@ -259,7 +259,7 @@ describe("whatever comes in, the answer is documented:", () => {
   const mixed: Texts = (field) => fc.oneof({ weight: 3, arbitrary: right(field) }, { weight: 1, arbitrary: anything });
   const runsOf = (method: AnyMethod) => (method.parent.typeName.startsWith("shop.users.") ? 150 : 25);
 
-  /** A request, in some of whose places is something that does not belong there. */
+  /** A request with arbitrary values in some places. */
   const spoilt = (method: AnyMethod) =>
     fc
       .tuple(
@@ -293,7 +293,7 @@ describe("whatever comes in, the answer is documented:", () => {
     test("in bytes", { timeout: 60_000 }, async () => {
       const bytes = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ minLength: 1, max: 40 }));
       const [audits] = isAudit(method.input) ? method.input.fields : [];
-      // Of a field that comes twice the last counts.
+      // Of a repeated field the last one counts.
       const first = audits === undefined ? [] : [(audits.number << 3) | 2, noToken.length, ...Buffer.from(noToken)];
       await fc.assert(
         fc.asyncProperty(bytes, async (random) => {
@@ -323,7 +323,7 @@ describe("whatever comes in, the answer is documented:", () => {
     }
   });
 
-  test("a thousand times what may be read, packed to what may", async () => {
+  test("a thousand times the maximum, compressed to less than it", async () => {
     const bomb = encodeEnvelope(1, gzipSync(Buffer.alloc(1_000 * 1_048_576)));
     for (const method of methods.filter((one) => !isInternal(one))) {
       const answer = await ask(method, `/${nameOf(method)}`, {
@@ -335,7 +335,7 @@ describe("whatever comes in, the answer is documented:", () => {
   });
 });
 
-test("what was sent made nobody an administrator, and an account has the role of a customer", async () => {
+test("the requests created no administrator, and a new account has the role of a customer", async () => {
   const username = unique("hostile");
   const extras = {
     role: "ROLE_ADMIN",

@@ -9,7 +9,7 @@ import { addProduct, decided, password, shop, signInAdmin, signUp, statusName, s
 const admin = await signInAdmin();
 const method = OrderService.method.createOrder;
 
-describe("an order that is placed again and again under one name is one order,", () => {
+describe("an order that is placed repeatedly with one key is one order,", () => {
   test.for(Object.entries(protocols))("in %s", async ([, connect]) => {
     const [buyer, product, client] = [await signUp(), await addProduct(admin, { stock: 10 }), connect(shop.url)];
     const request = { items: [{ productId: product.productId, quantity: 2 }] };
@@ -24,7 +24,7 @@ describe("an order that is placed again and again under one name is one order,",
   });
 });
 
-test("a name that was used in one protocol is known in all of them, as header and as field", async () => {
+test("a key used in one protocol is known in all of them, as header and as field", async () => {
   const [buyer, product] = [await signUp(), await addProduct(admin, { stock: 10 })];
   const items = [{ productId: product.productId, quantity: 1 }];
   const requestId = unique("cart");
@@ -53,7 +53,7 @@ test("a name that was used in one protocol is known in all of them, as header an
   expect(await stockOf(product)).toBe(9);
 });
 
-describe("whatever a method makes under an Idempotency-Key is made once, quoted or bare,", () => {
+describe("a method with an Idempotency-Key, quoted or bare, takes effect once,", () => {
   test.for(Object.entries(protocols))("in %s", async ([, connect]) => {
     const client = connect(shop.url);
     const make = async (method: DescMethodUnary, request: JsonObject, headers: Record<string, string>) => {
@@ -80,7 +80,7 @@ describe("whatever a method makes under an Idempotency-Key is made once, quoted 
   });
 });
 
-test("methods that make nothing ignore an Idempotency-Key, whatever it says", async () => {
+test("methods that create nothing ignore an Idempotency-Key of any form", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin);
   for (const connect of Object.values(protocols)) {
@@ -96,7 +96,7 @@ test("methods that make nothing ignore an Idempotency-Key, whatever it says", as
   }
 });
 
-test("a product that was read can be edited and sent back as it is, by PATCH", async () => {
+test("a product that was read can be edited and sent back unchanged otherwise, by PATCH", async () => {
   const { productId } = await addProduct(admin, { stock: 7, sku: unique("SKU"), attributes: { color: "red" } });
   const url = `${shop.url}/products/${productId}`;
   const read = (await (await fetch(url)).json()) as JsonObject;

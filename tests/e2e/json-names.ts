@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 
-/** JSON with the field names of REST (`user_id`) out of JSON with those of Connect (`userId`). */
+/** Converts JSON with the field names of Connect (`userId`) to those of REST (`user_id`). */
 export function snakeCased(json: JsonValue): JsonValue {
   if (Array.isArray(json)) return json.map(snakeCased);
   if (json === null || typeof json !== "object") return json;

@@ -20,13 +20,13 @@ import {
   stockOf,
 } from "./shopping.ts";
 
-// Takes streams and consumers away from the shop that runs for this project, and its NATS all that it keeps.
+// Deletes streams, consumers and the whole NATS store of this project's running shop.
 const streams = ["orders", "inventory", "users", "access-revocations", "dead-letters"];
 const againWithinMs = 10_000;
 const backTimeoutMs = 45_000;
-/** Processes that check tokens. */
-const checking = shop.shape === "split" ? ["inventory", "orders", "users"] : ["all-in-one"];
-const portOf = shop.shape === "split" ? shop.ordersUrl : shop.url;
+/** Processes that verify tokens. */
+const checking = shop.topology === "split" ? ["inventory", "orders", "users"] : ["all-in-one"];
+const portOf = shop.topology === "split" ? shop.ordersUrl : shop.url;
 
 let admin: Account;
 
@@ -40,7 +40,7 @@ afterEach(async () => {
 
 const processOf = (name: string) => runningProcesses(shop.dataDir).find((entry) => entry.name === name);
 
-/** On a connection of its own: that of a server that is replaced is gone. */
+/** Uses a connection of its own, because the one to a replaced server is broken. */
 async function onJetStream<Result>(work: (jetstream: JetStreamManager) => Promise<Result>): Promise<Result> {
   const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
   try {
@@ -50,7 +50,7 @@ async function onJetStream<Result>(work: (jetstream: JetStreamManager) => Promis
   }
 }
 
-/** What a port of a process with the bus says. */
+/** The readiness of a process that is connected to NATS. */
 async function readiness(): Promise<{ status: number; missing: string }> {
   const answer = await fetch(`${portOf}/readyz`, { signal: AbortSignal.timeout(5_000) });
   return { status: answer.status, missing: ((await answer.json()) as { missing?: string[] }).missing?.join() ?? "" };
@@ -65,7 +65,7 @@ async function durablesOf(jetstream: JetStreamManager): Promise<string[]> {
   return found.toSorted();
 }
 
-/** How many follow what is revoked: each process that checks tokens does, by a consumer without a name of its own. */
+/** The number of followers of revocations: each process that verifies tokens has an ephemeral consumer. */
 async function followers(jetstream: JetStreamManager): Promise<number> {
   return (await jetstream.consumers.list("access-revocations").next()).length;
 }
@@ -82,7 +82,7 @@ async function untilAllIsAgain(durables: readonly string[]): Promise<void> {
   );
 }
 
-/** A confirmed order of 4 of the 10 there are. */
+/** A confirmed order of 4 of 10 units. */
 async function confirmedOrder() {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 10 });
@@ -91,7 +91,7 @@ async function confirmedOrder() {
   return { buyer, product, order };
 }
 
-/** Cancels an order; answers once the stream has taken the event, which inventory is not given. */
+/** Cancels an order; resolves once the stream has the event, which inventory does not get. */
 async function cancelUnheard(order: Order, buyer: Account): Promise<void> {
   await onJetStream(async (jetstream) => {
     await jetstream.consumers.pause("orders", "inventory-order-cancelled", new Date(Date.now() + 600_000));
@@ -105,7 +105,7 @@ async function cancelUnheard(order: Order, buyer: Account): Promise<void> {
   });
 }
 
-/** A customer who has signed out, and one who is no administrator any more: both with a token of before. */
+/** A signed-out customer and a demoted administrator, both with their earlier tokens. */
 async function revokedAccounts(): Promise<readonly Account[]> {
   const signedOut = await signUp();
   const { username, userId } = await signUp();
@@ -121,7 +121,7 @@ async function statusFor({ headers }: Account): Promise<number> {
   return (await fetch(`${shop.ordersUrl}/orders`, { headers })).status;
 }
 
-/** Kills what checks tokens, so that it forgets what it has heard. */
+/** Kills the processes that verify tokens, so that they forget revocations. */
 async function restartChecking(): Promise<void> {
   const killed = checking.map((name) => processOf(name)!);
   for (const { pid } of killed) process.kill(pid, "SIGKILL");
@@ -140,7 +140,7 @@ async function expectStockBack(product: Parameters<typeof stockOf>[0]): Promise<
   await eventually(async () => expect(await stockOf(product)).toBe(10), { timeoutMs: backTimeoutMs });
 }
 
-test("consumers that are deleted are there again within ten seconds, and what waited for them is handled", {
+test("deleted consumers are recreated within ten seconds, and their pending events are handled", {
   timeout: 120_000,
 }, async () => {
   const { buyer, product, order } = await confirmedOrder();
@@ -158,7 +158,7 @@ test("consumers that are deleted are there again within ten seconds, and what wa
   expect(next.status).toBe(OrderStatus.CONFIRMED);
 });
 
-test("streams that are deleted are there again within ten seconds, and what they had taken is not lost", {
+test("deleted streams are recreated within ten seconds, and their events are recovered", {
   timeout: 180_000,
 }, async () => {
   const { buyer, product, order } = await confirmedOrder();
@@ -179,7 +179,7 @@ test("streams that are deleted are there again within ten seconds, and what they
   for (const account of revoked) expect(await statusFor(account)).toBe(401);
 });
 
-test("a NATS that comes back with an empty store loses neither cancellations nor revocations, nor what happened meanwhile", {
+test("a NATS that comes back with an empty store loses neither cancellations nor revocations, nor events of its downtime", {
   timeout: 180_000,
 }, async () => {
   const [before, meanwhile] = [await confirmedOrder(), await confirmedOrder()];

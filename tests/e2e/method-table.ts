@@ -5,16 +5,18 @@ import { byMethod, contracts, type World } from "./contracts.ts";
 
 export type { Caller, ExpectedError, World };
 
-/** One call and what must come of it, in every protocol. */
+/** One call and its expected result, in every protocol. */
 export interface Row extends Case<World> {
   readonly method: AnyMethod;
 }
 
-/** Who may call each method. */
+/** The permitted callers of each method. */
 export const mayCall = byMethod(({ callers }) => callers);
 
-/** What the gate answers to whom; nobody else is stopped by it. */
-export const gateRefuses: Readonly<Record<MethodContract<World>["callers"], Partial<Record<Caller, ExpectedError>>>> = {
+/** The error of authorization for each caller; other callers are admitted. */
+export const authorizationErrors: Readonly<
+  Record<MethodContract<World>["callers"], Partial<Record<Caller, ExpectedError>>>
+> = {
   anybody: {},
   accounts: {
     nobody: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
@@ -35,7 +37,7 @@ export const gateRefuses: Readonly<Record<MethodContract<World>["callers"], Part
   },
 };
 
-/** A request that each method refuses, so that a call which passes the gate changes nothing. */
+/** An invalid request for each method, so that a call that passes authorization changes nothing. */
 export const invalidRequests: Readonly<Record<string, JsonObject>> = byMethod(({ invalid }) => invalid);
 
 export const rows: readonly Row[] = contracts.flatMap(({ method, cases }) => cases.map((one) => ({ ...one, method })));

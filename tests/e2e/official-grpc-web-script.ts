@@ -12,10 +12,10 @@ import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { GrpcWebClientBase, MethodDescriptor, type RpcError } from "grpc-web";
 
-// A page's script with the client of gRPC-Web's own authors: official-grpc-web.e2e.test.ts has it run in a browser. Only messages are
+// A page's script with the official gRPC-Web client: official-grpc-web.e2e.test.ts runs it in a browser. Only messages are
 // encoded by protobuf-es.
 
-/** What came of a call, in JSON: its messages in canonical JSON, or the code and the reason of its error. */
+/** The result of a call: its messages in canonical JSON, or the code and reason of its error. */
 export interface OfficialOutcome {
   readonly messages: readonly JsonValue[];
   readonly error?: { readonly code: number; readonly message: string; readonly hasDetails: boolean };
@@ -29,7 +29,7 @@ declare global {
     /** In canonical JSON. */
     request: string,
     headers: Record<string, string>,
-    /** Of a stream: how many messages are waited for. */
+    /** For a stream: the number of messages to wait for. */
     count?: number,
   ) => Promise<string>;
 }

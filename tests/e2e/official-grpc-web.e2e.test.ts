@@ -20,7 +20,7 @@ if (executable === undefined && !isCi) {
 }
 
 // With CI set a missing Chromium is a failure: beforeAll says so.
-describe.skipIf(executable === undefined && !isCi)("gRPC-Web's own client in Chromium", () => {
+describe.skipIf(executable === undefined && !isCi)("the official gRPC-Web client in Chromium", () => {
   let server: Server;
   let browser: Browser;
   let page: Page;
@@ -75,7 +75,7 @@ describe.skipIf(executable === undefined && !isCi)("gRPC-Web's own client in Chr
       }
     });
 
-    test("is told an error, from the method and from before it, with its details", async () => {
+    test("gets errors of the method and of authorization, with their details", async () => {
       const missing = { productId: "product_01h455vb4pex5vsknk084sn02q" };
       expect(await call("shop.inventory.v1.InventoryService/GetProductByID", missing)).toEqual({
         messages: [],
@@ -87,7 +87,7 @@ describe.skipIf(executable === undefined && !isCi)("gRPC-Web's own client in Chr
       });
     });
 
-    // Of a stream in binary mode the client shows nothing before its end: XMLHttpRequest has no bytes until then.
+    // In binary mode the client delivers a stream only at its end: XMLHttpRequest has no bytes until then.
     test("reads a stream", async () => {
       const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
       const heard = call("shop.orders.v1.OrderService/WatchOrder", { orderId, afterVersion: 1 }, buyer.headers);
@@ -99,7 +99,7 @@ describe.skipIf(executable === undefined && !isCi)("gRPC-Web's own client in Chr
     });
   });
 
-  test("reads the messages of a stream as they come, in text mode", async () => {
+  test("reads the messages of a stream as they arrive, in text mode", async () => {
     const { productId } = await addProduct(admin, { stock: 3 });
     const watch = "shop.inventory.v1.InventoryService/WatchStock";
     const heard = await officially("text", watch, { productId }, {}, 1);

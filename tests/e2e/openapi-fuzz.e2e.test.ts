@@ -9,10 +9,10 @@ import { addProduct, placeOrder, signIn, signInAdmin, signUp, unique } from "./s
 const openApi = await readOpenApi();
 const resolve = openApi.resolve.bind(openApi);
 
-/** Where the wrong passwords of this file come from: they slow down nobody else. */
+/** The client address of this file's wrong passwords, so that they slow down no other test. */
 const elsewhere = { "x-forwarded-for": "198.51.100.67" };
 
-/** Things that are there, and nobody else's: without them hardly a request would get far. */
+/** Resources of this file's own: without them most requests would fail early. */
 const known: Record<string, string> = {};
 const usernames: Record<string, string> = {};
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
   Object.assign(usernames, { customer: customer.username, admin: admin.username });
 });
 
-// Others count on there being one administrator.
+// Other tests rely on there being one administrator.
 afterAll(async () => {
   const chief = await signInAdmin();
   const { users } = await chief.users.listUsers({ usernamePrefix: usernames.admin! });
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 const tokens = new Map<string, string>();
 
-/** Asks as `nobody`, a `customer` or an `admin`; some requests sign their caller out, who then comes back. */
+/** Sends requests as `nobody`, a `customer` or an `admin`; a caller that a request signs out signs in again. */
 async function ask(operation: Operation, parts: Parts, caller: string): Promise<Answer> {
   const username = usernames[caller];
   if (username !== undefined && !tokens.has(caller)) {
@@ -65,7 +65,7 @@ function requests({ parameters, body }: Operation): fc.Arbitrary<Parts> {
   });
 }
 
-/** What is there in place of what is not, so that orders get further than to the catalogue. */
+/** Replaces ids by existing ones, so that orders get past the catalogue. */
 const withKnown = (parts: Parts): Parts =>
   JSON.parse(JSON.stringify(parts).replaceAll(/product_[0-7][0-9a-z]{25}/g, () => known.product_id!)) as Parts;
 
@@ -123,12 +123,12 @@ const runsOf = ({ path }: Operation) => (path.endsWith(":audit") ? 3 : 30);
 
 describe.for([
   [
-    "what it allows",
+    "allowed requests",
     (operation: Operation) =>
       fc.tuple(requests(operation), fc.boolean()).map(([parts, isKnown]) => (isKnown ? withKnown(parts) : parts)),
   ],
-  ["what it does not", spoiltRequests],
-] as const)("whoever sends %s is answered as /openapi.json says:", ([, made]) => {
+  ["invalid requests", spoiltRequests],
+] as const)("%s are answered as /openapi.json says:", ([, made]) => {
   test.for(openApi.operations.map((operation) => [operation.id, operation] as const))(
     "%s",
     { timeout: 120_000 },

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Alike } from "./alike.ts";
 import { type AnyMethod, nameOf } from "./clients.ts";
 import { story } from "./contracts.ts";
 import { eventually } from "./eventually.ts";
+import { ExampleMatcher } from "./example-matcher.ts";
 import { mayCall, rows, titleOf } from "./method-table.ts";
 import { exampleRequest, type Operation, readOpenApi } from "./openapi.ts";
 import { plantDeadLetter } from "./plant-dead-letter.ts";
@@ -20,20 +20,23 @@ function operationOf(id: string): Operation {
 }
 
 describe("what /openapi.json describes", () => {
-  test("is every method of the public port, and none that is INTERNAL", () => {
+  test("describes every method of the public port, and none that is INTERNAL", () => {
     expect(openApi.document.openapi).toBe("3.1.1");
     expect(openApi.operations.map(({ id }) => id).toSorted()).toEqual(openMethods.map(idOf).toSorted());
     expect(methods.length).toBeGreaterThan(openMethods.length);
   });
 
-  test.for(openMethods.map((method) => [nameOf(method), method] as const))("says who may call %s", ([name, method]) => {
-    const security = { anybody: [], accounts: [{ accessToken: [] }], admins: [{ accessToken: ["admin"] }] };
-    expect(operationOf(idOf(method)).security).toEqual(security[mayCall[name] as keyof typeof security]);
-  });
+  test.for(openMethods.map((method) => [nameOf(method), method] as const))(
+    "states the access rule of %s",
+    ([name, method]) => {
+      const security = { anybody: [], accounts: [{ accessToken: [] }], admins: [{ accessToken: ["admin"] }] };
+      expect(operationOf(idOf(method)).security).toEqual(security[mayCall[name] as keyof typeof security]);
+    },
+  );
 
   test.for(
     rows.filter(({ method, refuses }) => !isInternal(method) && refuses).map((row) => [titleOf(row), row] as const),
-  )("knows the reason why: %s", ([, { method, refuses }]) => {
+  )("has a description for the reason of: %s", ([, { method, refuses }]) => {
     expect([...operationOf(idOf(method)).reasons.keys()]).toContain(refuses!.reason);
   });
 });
@@ -43,7 +46,7 @@ describe("every example of /openapi.json works:", async () => {
   const username = unique("ada");
   const consumer = unique("a-consumer");
   const [nobodys, anOrders] = await Promise.all([plantDeadLetter(consumer), plantDeadLetter("orders-stock-reserved")]);
-  const alike = new Alike({
+  const alike = new ExampleMatcher({
     "ada.lovelace": username,
     "ADA.LOVELACE": username.toUpperCase(),
     Kitchenware: unique("Kitchenware"),
@@ -58,7 +61,7 @@ describe("every example of /openapi.json works:", async () => {
 
   const steps = story.map(({ method, ...step }) => ({ ...step, operation: operationOf(idOf(method)) }));
 
-  test("the story tells them all", () => {
+  test("the test replays all of them", () => {
     const told = steps.map(({ operation, name }) => `${operation.id} ${name}`).toSorted();
     const described = openApi.operations.flatMap(({ id, responses }) =>
       Object.values(responses)
@@ -86,13 +89,13 @@ describe("every example of /openapi.json works:", async () => {
       const { access_token: token } = answer.json as { access_token?: string };
       if (token !== undefined) tokens.shopper = `Bearer ${token}`;
     }
-    // What is read may be on its way.
+    // A read may precede its event.
     if (operation.httpMethod === "GET") await eventually(replay);
     else await replay();
   });
 });
 
-test("the page at /docs comes with all that it needs", async () => {
+test("the page at /docs loads nothing from elsewhere", async () => {
   const page = await (await fetch(`${shop.url}/docs`)).text();
   for (const [, path] of page.matchAll(/(?:src|href)="(\/[^"]+)"/g)) {
     expect((await fetch(`${shop.url}${path}`)).status, path).toBe(200);

@@ -31,31 +31,31 @@ export interface Operation {
   readonly id: string;
   readonly httpMethod: string;
   readonly path: string;
-  /** Where it is in the document, as a JSON Pointer. */
+  /** Its position in the document, as a JSON Pointer. */
   readonly pointer: string;
   readonly security: readonly JsonObject[];
   readonly parameters: readonly Parameter[];
   readonly body: { readonly required: boolean; readonly schema: JsonObject; readonly examples: Examples } | undefined;
   readonly responses: Readonly<Record<string, Response>>;
-  /** The reasons that the responses name, with their status. */
+  /** The reasons in the responses, with their status. */
   readonly reasons: ReadonlyMap<string, number>;
 }
 
-/** What a request consists of besides its operation. */
+/** The parts of a request besides its operation. */
 export interface Parts {
   /** By the place and the name of a parameter: `path product_id`. */
   readonly parameters: Readonly<Record<string, JsonValue>>;
   readonly body?: JsonValue;
 }
 
-/** What was answered; of a stream the first line. */
+/** The response; of a stream the first line. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly json: JsonValue;
 }
 
-/** The description that the public port serves, and requests and checks that know nothing else of the shop. */
+/** The description that the public port serves, with requests and checks derived from it alone. */
 export class OpenApi {
   readonly document: JsonObject;
   readonly operations: readonly Operation[];
@@ -71,14 +71,14 @@ export class OpenApi {
     this.#ajv.addSchema(closed(document) as object, "openapi");
   }
 
-  /** What a reference of the document leads to; itself, when it is none. */
+  /** The target of a reference in the document; the value itself if it is not a reference. */
   resolve(json: JsonObject): JsonObject {
     if (typeof json.$ref !== "string") return json;
     const steps = json.$ref.slice(2).split("/");
     return steps.reduce((at, step) => at[step] as JsonObject, this.document);
   }
 
-  /** What is wrong with a value by the schema at a JSON Pointer of the document; nothing when it is valid. */
+  /** The errors of a value by the schema at a JSON Pointer of the document; empty when it is valid. */
   problems(pointer: string, value: JsonValue): string[] {
     const known = this.#validators.get(pointer);
     const validate = known ?? this.#ajv.compile({ $ref: `openapi#${pointer}` });
@@ -89,7 +89,7 @@ export class OpenApi {
     );
   }
 
-  /** What is wrong with a request by the schemas of its operation. */
+  /** The errors of a request by the schemas of its operation. */
   requestProblems({ parameters, body, pointer }: Operation, parts: Parts): string[] {
     const wrong = parameters.flatMap((parameter, index) => {
       const value = parts.parameters[`${parameter.in} ${parameter.name}`];
@@ -102,7 +102,7 @@ export class OpenApi {
     return [...wrong, ...this.problems(`${pointer}/requestBody/content/application~1json/schema`, parts.body)];
   }
 
-  /** Sends a request as the operation says. */
+  /** Sends a request for the operation. */
   async ask(operation: Operation, parts: Parts, headers: Readonly<Record<string, string>>): Promise<Answer> {
     const query = new URLSearchParams();
     let path = operation.path;
@@ -155,7 +155,7 @@ export class OpenApi {
       parameters: (operation.parameters as JsonObject[]).map((one) => this.resolve(one) as unknown as Parameter),
       body: json && { required: body!.required === true, schema: json.schema!, examples: json.examples ?? {} },
       responses: Object.fromEntries(
-        // What answers nothing, such as 304, has no content.
+        // Responses without a body, such as 304, have no content.
         responses.map(([status, one]) => [status, { content: {}, ...this.resolve(one) } as unknown as Response]),
       ),
       reasons: new Map(responses.flatMap(([status, one]) => reasonsOf(one).map((reason) => [reason, Number(status)]))),
@@ -168,12 +168,12 @@ function reasonsOf(response: JsonObject): string[] {
   return found === undefined ? [] : (JSON.parse(found) as string[]);
 }
 
-/** What the public port says of itself just now. */
+/** The current description of the public port. */
 export async function readOpenApi(): Promise<OpenApi> {
   return new OpenApi((await (await fetch(`${shop.url}/openapi.json`)).json()) as JsonObject);
 }
 
-/** The request of an example, which has the same name wherever a part of it is. */
+/** The request of an example, whose parts have the same example name. */
 export function exampleRequest({ parameters, body }: Operation, name: string): Parts {
   const given = parameters.flatMap((parameter): [string, JsonValue][] => {
     const example = parameter.examples?.[name];
@@ -189,7 +189,7 @@ async function firstJson(response: globalThis.Response): Promise<JsonValue> {
   throw new Error("the stream ended before its first line");
 }
 
-/** An answer may get new fields, and its readers have to expect that; a test that sees one looks for its description. */
+/** Closes a response's schema: clients have to accept new fields, but this test wants each to be described. */
 function closed(json: JsonValue): JsonValue {
   if (Array.isArray(json)) return json.map(closed);
   if (json === null || typeof json !== "object") return json;

@@ -18,7 +18,7 @@ const natsOf = () => runningProcesses(shop.dataDir).find(({ name }) => name === 
 /** Every event of an order has these fields. */
 type OrderEvent = MessageShape<typeof OrderConfirmedSchema> & { readonly reason?: string };
 
-/** Kills NATS and takes its port, so that it can't come back; the answer lets it. */
+/** Kills NATS and occupies its port, so that it can't restart; call the result to release it. */
 async function withholdNats(): Promise<() => Promise<void>> {
   const port = natsOf()!.ports[0]!;
   const server = await eventually(
@@ -28,7 +28,7 @@ async function withholdNats(): Promise<() => Promise<void>> {
         try {
           process.kill(running.pid, "SIGKILL");
         } catch {
-          // It has died since.
+          // It has died meanwhile.
         }
       }
       return await listen(port);
@@ -45,7 +45,7 @@ function listen(port: number): Promise<Server> {
   });
 }
 
-/** What a consumer that begins now is given of some orders: type and content of each event, without repetitions. */
+/** The events of some orders that a new consumer gets: type and content of each, without duplicates. */
 async function eventsOf(orderIds: readonly string[]) {
   const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
   try {
@@ -81,7 +81,7 @@ const eventNames: Readonly<Record<string, string>> = {
   RETURNED: "OrderReturned",
 };
 
-/** What the events of orders have to be, by their own histories. */
+/** The expected events of orders, by their histories. */
 async function historiesOf(buyer: Account, orders: readonly Order[]) {
   const expected = new Map<string, unknown>();
   for (const { orderId } of orders) {
@@ -123,7 +123,7 @@ async function expectTold(buyer: Account, orders: readonly Order[]): Promise<voi
   );
 }
 
-test("orders that were decided while NATS was gone are told to a consumer that comes later, as their histories say", {
+test("a consumer that starts later gets the events of orders that were decided while NATS was down, as in their histories", {
   timeout: 180_000,
 }, async () => {
   const [buyer, admin] = [await signUp(), await signInAdmin()];
@@ -145,7 +145,7 @@ test("orders that were decided while NATS was gone are told to a consumer that c
   await expectTold(buyer, orders);
 });
 
-test("every change of an order's status is an event that says all of it, and nothing of a person but their id", {
+test("every change of an order's status is a complete event, whose only personal data is the account's id", {
   timeout: 120_000,
 }, async () => {
   const [buyer, admin] = [await signUp(), await signInAdmin()];

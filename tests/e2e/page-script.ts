@@ -1,7 +1,7 @@
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { createShop, type Shop } from "@shop/client";
 
-// What a page's own script would begin with: page.e2e.test.ts has it run in a browser.
+// The beginning of a page's own script: page.e2e.test.ts runs it in a browser.
 
 declare global {
   var openShop: (protocol: "Connect" | "gRPC-Web", baseUrl: string) => Shop;

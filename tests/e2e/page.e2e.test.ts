@@ -19,7 +19,7 @@ import {
   unique,
 } from "./shopping.ts";
 
-/** Another origin than the page's, and the same site: so the cookie of SameSite=Strict is sent. */
+/** Another origin than the page's, but the same site, so a cookie with SameSite=Strict is sent. */
 const shopUrl = shop.url.replace("127.0.0.1", "localhost");
 const pageUrl = `http://localhost:${shop.pagePort}`;
 const cookieName = "__Host-refresh_token";
@@ -57,7 +57,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
     return () => context.close();
   });
 
-  /** Loads the page's client, and nobody is signed in. */
+  /** Loads the page's client without a session. */
   const open = (protocol: "Connect" | "gRPC-Web") =>
     page.evaluate(
       ([spoken, url]) => {
@@ -75,12 +75,12 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
   };
 
   test.for(readmeExamples("client/README.md").filter(({ isPage }) => isPage))(
-    "does what $place says",
+    "runs the example of $place",
     async ({ code, prints }) => {
       const contents = code.replaceAll("http://localhost:8080", shopUrl);
       let printed = "";
       page.on("console", (message) => (printed += `${message.text()}\n`));
-      // It is a module, as the example needs it: what it awaits at its top is awaited.
+      // It is a module, so the example can use top-level await.
       await page.addScriptTag({
         type: "module",
         content: await bundle({ stdin: { contents, loader: "ts", resolveDir: import.meta.dirname } }),
@@ -145,7 +145,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
     });
   });
 
-  test("follows an order by EventSource with a ticket, goes on where it broke off, and stops at the end", async () => {
+  test("follows an order by EventSource with a ticket, resumes after a disconnect, and stops at the end", async () => {
     const buyer = await signUpBuyer();
     const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
     const path = `/orders/${orderId}:watch`;
@@ -156,7 +156,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
       let connections = 0;
       source.onopen = () => connections++;
       source.onmessage = ({ lastEventId }) => void (ids.at(-1) === lastEventId || ids.push(lastEventId));
-      // Only an answer that is no stream closes it for good: else it connects again, and asks for what follows.
+      // Only a response that is not a stream closes it for good: otherwise it reconnects and resumes.
       await new Promise<void>((resolve) => {
         source.onerror = () => source.readyState === EventSource.CLOSED && resolve();
       });
@@ -170,7 +170,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
     expect(connections).toBe(1);
   });
 
-  test("that is not let in gets no answer", async () => {
+  test("of an origin that is not permitted gets no answer", async () => {
     await page.goto(pageUrl.replace("localhost", "127.0.0.1"));
     await open("Connect");
     const error = await page.evaluate(() => globalThis.shop.inventory.listProducts({}).then(() => "", String));

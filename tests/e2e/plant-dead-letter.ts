@@ -6,7 +6,7 @@ import { natsServers } from "@shop/messaging";
 import { operatorUrls } from "../setup/shop.ts";
 import { shop, unique } from "./shopping.ts";
 
-/** Sets an event aside, as a consumer does that gives up. */
+/** Stores an event as a dead letter, as a consumer that gives up does. */
 export async function plantDeadLetter(consumer: string): Promise<{ deadLetterId: string }> {
   const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
   const told = headers();

@@ -21,7 +21,7 @@ beforeAll(async () => {
   admin = await signInAdmin();
 });
 
-/** PATCH, as somebody writes it by hand. */
+/** A PATCH written by hand. */
 async function patch({ productId }: Product, body: JsonObject): Promise<{ status: number; json: JsonObject }> {
   const response = await fetch(`${shop.url}/products/${productId}`, {
     method: "PATCH",
@@ -45,11 +45,11 @@ describe("PATCH", () => {
       sku: unique("lamp"),
       stock: 4,
     });
-  /** Each body, and what of the product is different afterwards. */
+  /** Each body, and the fields of the product that differ afterwards. */
   const changes: readonly (readonly [string, JsonObject, JsonObject])[] = [
     ["the name", { name: "Lantern" }, { name: "Lantern" }],
     ["the description", { description: "Dim" }, { description: "Dim" }],
-    ["the description to nothing", { description: "" }, { description: "" }],
+    ["the description to empty", { description: "" }, { description: "" }],
     ["the category", { category: "Outdoors" }, { category: "Outdoors" }],
     [
       "the price",
@@ -63,7 +63,7 @@ describe("PATCH", () => {
       { price: { currency_code: "USD" } },
       { price: { currency_code: "USD", minor_units: "3000" } },
     ],
-    ["the SKU to nothing", { sku: "" }, { sku: "" }],
+    ["the SKU to empty", { sku: "" }, { sku: "" }],
     ["two fields", { name: "Torch", category: "Tools" }, { name: "Torch", category: "Tools" }],
   ];
 
@@ -82,9 +82,9 @@ describe("PATCH", () => {
   });
 
   test.for<readonly [string, JsonObject, string]>([
-    ["a name of nothing", { name: "" }, "product.name"],
+    ["an empty name", { name: "" }, "product.name"],
     ["a name of blanks", { name: "  " }, "product.name"],
-    ["a category of nothing", { category: "" }, "product.category"],
+    ["an empty category", { category: "" }, "product.category"],
     ["a negative price", { price: { minor_units: -1 } }, "product.price.minor_units"],
     ["no price", { price: null }, "product.price"],
     ["stock", { stock: 5 }, "product.stock"],
@@ -144,7 +144,7 @@ describe("PATCH", () => {
     });
   });
 
-  test("does not touch the stock that is being sold meanwhile", async () => {
+  test("does not affect stock that is sold concurrently", async () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 50 });
     const orders = await Promise.all(
@@ -158,7 +158,7 @@ describe("PATCH", () => {
   });
 });
 
-test("what was read through the cache is never old: a PATCH, an order and a DELETE show in the very next read", async () => {
+test("a cached read is never old at the replica that wrote: the next read shows a PATCH, an order and a DELETE", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 100 });
   for (let round = 1; round <= 20; round++) {
@@ -174,7 +174,7 @@ test("what was read through the cache is never old: a PATCH, an order and a DELE
   expect(await get(product)).toMatchObject({ code: 5 });
 });
 
-test("what readers keep reading while it changes never goes back in time", async () => {
+test("readers of a changing product never see an older version after a newer one", async () => {
   const product = await addProduct(admin, { description: "0" });
   let done = false;
   const reader = async () => {
@@ -198,7 +198,7 @@ test("what readers keep reading while it changes never goes back in time", async
 });
 
 describe("a deleted product", () => {
-  test("is gone from the catalogue, and can't be deleted twice, changed or ordered", async () => {
+  test("is removed from the catalogue, and can't be deleted twice, changed or ordered", async () => {
     const buyer = await signUp();
     const product = await addProduct(admin);
     const { productId, category } = product;
@@ -217,7 +217,7 @@ describe("a deleted product", () => {
     });
   });
 
-  test("stays what it was in the orders that bought it, and their stock can still be given back", async () => {
+  test("is unchanged in existing orders, and their stock can still be released", async () => {
     const buyer = await signUp();
     const product = await addProduct(admin);
     const order = await placeOrder(buyer, [product, 2]);
@@ -241,12 +241,12 @@ describe("a SKU", () => {
     expect(await get(other)).toMatchObject({ sku: "" });
   });
 
-  test("that is not given does not collide with another that is not given", async () => {
+  test("that is absent does not collide with another absent one", async () => {
     const [one, other] = await Promise.all([addProduct(admin), addProduct(admin)]);
     expect([one.sku, other.sku]).toEqual(["", ""]);
   });
 
-  test("is wanted by 10 at once: one gets it", async () => {
+  test("is requested by 10 concurrent calls: one gets it", async () => {
     const sku = unique("sku");
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => refusalOf(addProduct(admin, { sku }))));
     expect(outcomes.filter(({ code }) => code === "answered")).toHaveLength(1);
@@ -262,7 +262,7 @@ describe("a page token", () => {
   };
   const refused = { code: "InvalidArgument", reason: "INVALID_FIELDS", violations: ["page_token"] };
 
-  test("goes on where the page ended, whatever is added or deleted meanwhile", async () => {
+  test("continues where the page ended, even if products are added or deleted meanwhile", async () => {
     const category = await fill(5);
     const first = await nobody.inventory.listProducts({ category, pageSize: 2 });
     await addProduct(admin, { category, name: "Newcomer" });
@@ -284,7 +284,7 @@ describe("a page token", () => {
     expect(rest.nextPageToken).toBe("");
   });
 
-  test("is refused for other filters, for another method, and when it was tampered with", async () => {
+  test("is refused with other filters, by another method, and when modified", async () => {
     const category = await fill(2);
     const { nextPageToken: pageToken } = await nobody.inventory.listProducts({ category, pageSize: 1 });
     for (const request of [
@@ -301,7 +301,7 @@ describe("a page token", () => {
     expect(await refusalOf(admin.orders.getOrdersByUser({ pageToken }))).toEqual(refused);
   });
 
-  test("leads through the whole catalogue, every product once", async () => {
+  test("pages through the whole catalogue, every product once", async () => {
     const seen = new Set<string>();
     let count = 0;
     let pageToken = "";
@@ -322,7 +322,7 @@ test("the sample catalogue has at least 100 products of several categories", asy
   do {
     const page = await nobody.inventory.listProducts({ pageSize: 100, pageToken });
     for (const { category, sku } of page.products) {
-      // The sample's products are told by their SKU; other tests' categories carry a random part.
+      // The sample's products are identified by SKU; other tests' categories have a random part.
       if (/^[A-Z]+-\d+$/.test(sku)) categories.set(category, (categories.get(category) ?? 0) + 1);
     }
     pageToken = page.nextPageToken;
@@ -331,7 +331,7 @@ test("the sample catalogue has at least 100 products of several categories", asy
   expect(categories.size).toBeGreaterThanOrEqual(3);
 });
 
-test("a filter by name takes words, not a pattern", async () => {
+test("a filter by name matches words, not a pattern", async () => {
   const category = unique("Patterns");
   for (const name of ["100% (pure)", "100 pulp", "a.c", "abc"]) await addProduct(admin, { category, name });
   const found = async (name: string) =>

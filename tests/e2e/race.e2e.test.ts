@@ -25,7 +25,7 @@ beforeAll(async () => {
   admin = await signInAdmin();
 });
 
-/** How many orders ended in each status. */
+/** The number of orders in each final status. */
 function tally(statuses: readonly OrderStatus[]): Record<string, number> {
   return Object.fromEntries(
     Map.groupBy(statuses, statusName)
@@ -52,7 +52,7 @@ test("of 64 buyers who race for 10 units, 10 get one and 54 do not", async () =>
   expect(Math.min(...stocks)).toBeGreaterThanOrEqual(0);
 });
 
-test("two lines of one product are added up, so that they can't each pass for themselves", async () => {
+test("the quantities of two lines of one product are added before they are checked", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 3 });
   const tooMany = await placeOrder(buyer, [product, 2], [product, 2]);
@@ -64,7 +64,7 @@ test("two lines of one product are added up, so that they can't each pass for th
   expect(await stockOf(product)).toBe(0);
 });
 
-test("20 orders of two lines each race for 10 units: 5 get both, and nothing is left", async () => {
+test("20 orders of two lines each race for 10 units: 5 get both lines, and no unit is left", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 10 });
   const orders = await Promise.all(Array.from({ length: 20 }, () => placeOrder(buyer, [product, 1], [product, 1])));
@@ -73,7 +73,7 @@ test("20 orders of two lines each race for 10 units: 5 get both, and nothing is 
   expect(await stockOf(product)).toBe(0);
 });
 
-test("an order with one line short sets nothing of its other lines aside", async () => {
+test("an order with one line out of stock reserves nothing of its other lines", async () => {
   const buyer = await signUp();
   const plenty = await addProduct(admin, { stock: 5 });
   const short = await addProduct(admin, { stock: 1 });
@@ -88,7 +88,7 @@ test("an order with one line short sets nothing of its other lines aside", async
   expect([await stockOf(plenty), await stockOf(short)]).toEqual([0, 0]);
 });
 
-test("orders that want the same products in opposite sequence all end, and never hold a part", async () => {
+test("orders of the same products in opposite sequence all end, and never hold a part", async () => {
   const buyer = await signUp();
   const [left, right] = await Promise.all([addProduct(admin, { stock: 20 }), addProduct(admin, { stock: 12 })]);
   const orders = await Promise.all(
@@ -101,7 +101,7 @@ test("orders that want the same products in opposite sequence all end, and never
   expect([await stockOf(left), await stockOf(right)]).toEqual([8, 0]);
 });
 
-test("buying, shipping and cancelling at once leaves exactly what was not sold", async () => {
+test("concurrent buying, shipping and cancelling leaves exactly the unsold stock", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 30 });
   const orders = await Promise.all(Array.from({ length: 45 }, () => placeOrder(buyer, [product, 1])));
@@ -114,13 +114,13 @@ test("buying, shipping and cancelling at once leaves exactly what was not sold",
       return to;
     }),
   );
-  // What was cancelled early could be sold again to those who asked later: only the balance is certain.
+  // Stock of early cancellations may be sold again to later orders: only the balance is certain.
   const shipped = ended.filter((status) => status === SHIPPED).length;
   expect(shipped).toBeGreaterThan(0);
   await eventually(async () => expect(await stockOf(product)).toBe(30 - shipped));
 });
 
-test("50 registrations of one name at once, in any case, make one account", async () => {
+test("50 concurrent registrations of one name, in any case, create one account", async () => {
   const name = unique("Twin");
   const spellings = Array.from({ length: 50 }, (_, index) =>
     [...name].map((letter, at) => ((index >> (at % 6)) & 1 ? letter.toUpperCase() : letter.toLowerCase())).join(""),

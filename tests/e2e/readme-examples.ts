@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** A program that a README shows. */
+/** A program in a README. */
 export interface ReadmeExample {
-  /** Where it stands, as `path:line`. */
+  /** Its position, as `path:line`. */
   readonly place: string;
   readonly code: string;
-  /** Whether it is for a page in a browser. */
+  /** Whether it runs in a browser. */
   readonly isPage: boolean;
-  /** What it prints, as the block of text after it says. */
+  /** Its expected output, the block of text after it. */
   readonly prints: string;
 }
 
@@ -16,7 +16,7 @@ const repositoryRoot = join(import.meta.dirname, "../..");
 const block = /^```(?<kind>ts|ts page|sh)\n(?<code>.*?)^```\n(?:\n```text\n(?<prints>.*?)^```\n)?/gms;
 const heredoc = /^npx node --input-type=module-typescript <<'EOF'\n(?<code>.*?)^EOF$/ms;
 
-/** The TypeScript of a README: its `ts` blocks, and what its `sh` blocks hand to Node. */
+/** The TypeScript of a README: its `ts` blocks, and the programs that its `sh` blocks pass to Node. */
 export function readmeExamples(path: string): readonly ReadmeExample[] {
   const readme = readFileSync(join(repositoryRoot, path), "utf8");
   return [...readme.matchAll(block)].flatMap(({ index, groups }) => {

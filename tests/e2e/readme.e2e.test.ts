@@ -11,12 +11,12 @@ import { shop } from "./shopping.ts";
 const repositoryRoot = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
-// Those for a page run in page.e2e.test.ts.
+// Examples for browsers run in page.e2e.test.ts.
 const examples = ["docs/calling.md", "client/README.md"].flatMap(readmeExamples).filter(({ isPage }) => !isPage);
 
-test("there are examples to run", () => expect(examples.length).toBeGreaterThanOrEqual(4));
+test("the documents have examples", () => expect(examples.length).toBeGreaterThanOrEqual(4));
 
-test.for(examples)("$place does what it says", async ({ code, prints }) => {
+test.for(examples)("the example of $place prints what the document says", async ({ code, prints }) => {
   const node = spawn(process.execPath, ["--input-type=module-typescript", "-"], {
     cwd: repositoryRoot,
     stdio: ["pipe", "pipe", "pipe"],
@@ -30,7 +30,7 @@ test.for(examples)("$place does what it says", async ({ code, prints }) => {
 });
 
 describe("examples/shop.sh", () => {
-  test("is what the README shows, and the README has at most 120 lines", () => {
+  test("is the program in the README, and the README has at most 120 lines", () => {
     const readme = readFileSync(join(repositoryRoot, "README.md"), "utf8");
     const [, program] = readFileSync(join(repositoryRoot, "examples/shop.sh"), "utf8").split("set -euo pipefail\n\n");
     expect(readme).toContain(`\`\`\`sh\n${program}\`\`\`\n`);

@@ -10,7 +10,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { nobody, password, shop, unique } from "./shopping.ts";
 
-/** What a page learns, and the cookie that it does not. */
+/** The answer that a page can read, and the cookie that it can't. */
 interface Learned {
   readonly status: number;
   readonly refreshToken: string;
@@ -73,7 +73,7 @@ async function register(): Promise<{ username: string; password: string }> {
 }
 
 describe.for(Object.entries(protocols))("in a browser, over %s,", ([, call]) => {
-  test("the refresh token is in a cookie that no script and no other site gets at, and nowhere else", async () => {
+  test("the refresh token is only in a cookie that no script and no other site can read", async () => {
     const signedIn = await call("authenticate", { ...(await register()), refreshTokenInCookie: true });
     expect(signedIn).toMatchObject({ refreshToken: "", accessToken: expect.stringMatching(/^ey/) });
     expect(signedIn.setCookie).toMatch(
@@ -81,7 +81,7 @@ describe.for(Object.entries(protocols))("in a browser, over %s,", ([, call]) => 
     );
   });
 
-  test("the cookie gets the next tokens, and is replaced", async () => {
+  test("the cookie is exchanged for the next tokens, and replaced", async () => {
     const first = await call("authenticate", { ...(await register()), refreshTokenInCookie: true });
     const second = await call("refreshToken", {}, cookieOf(first.setCookie));
     expect(second).toMatchObject({ refreshToken: "", accessToken: expect.stringMatching(/^ey/) });
@@ -91,7 +91,7 @@ describe.for(Object.entries(protocols))("in a browser, over %s,", ([, call]) => 
     expect(third.accessToken).toMatch(/^ey/);
   });
 
-  test("who did not ask for the cookie, or has none, gets none", async () => {
+  test("a caller without the cookie, or that did not request it, gets none", async () => {
     const { setCookie, refreshToken } = await call("authenticate", await register());
     expect(setCookie).toBeUndefined();
     expect(refreshToken).toMatch(/^[\w-]{64}$/);
@@ -105,7 +105,7 @@ describe.for(Object.entries(protocols))("in a browser, over %s,", ([, call]) => 
 test.for([
   ["signing out", "/sessions:signOut", {}],
   ["deleting the account", "/profile:delete", { password }],
-] as const)("%s takes the cookie away", async ([, path, body]) => {
+] as const)("%s removes the cookie", async ([, path, body]) => {
   const { accessToken, setCookie } = await protocols.REST!("authenticate", {
     ...(await register()),
     refreshTokenInCookie: true,
@@ -123,7 +123,7 @@ test.for([
   expect((await protocols.REST!("refreshToken", {}, cookie)).status).toBe(401);
 });
 
-test("a page that was let in may have the cookie sent, and no form can sign anybody in", async () => {
+test("a page of a permitted origin may send the cookie, and no form can sign a browser in", async () => {
   const preflight = async (origin: string) => {
     const headers = {
       origin,

@@ -1,17 +1,17 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 
-/** What a call was refused with. */
+/** The error of a call. */
 export interface Refusal {
   /** The name of the code, such as "NotFound"; "answered" when the call was not refused. */
   readonly code: string;
   /** ErrorInfo.reason; empty without an ErrorInfo. */
   readonly reason: string;
-  /** The fields that BadRequest blames. */
+  /** The fields that BadRequest names. */
   readonly violations: readonly string[];
 }
 
-/** Waits for a call by a generated client that ought to fail. */
+/** The error of a generated client's call that is expected to fail. */
 export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
   try {
     await call;

@@ -21,14 +21,14 @@ import {
   unique,
 } from "./shopping.ts";
 
-// Takes about a minute: after each of its kills everything has to be back before the next.
+// Takes about a minute: after each kill everything has to be back before the next.
 //
-// Kills processes of the shop that runs for this project, and only those: by their ids in its own run.json.
+// Kills only processes of this project's running shop, by their ids in its run.json.
 const { CONFIRMED } = OrderStatus;
 const backTimeoutMs = 30_000;
 const convergeTimeoutMs = 45_000;
-/** The process that a service lives in. */
-const hostOf = (service: string) => (shop.shape === "split" ? service : "all-in-one");
+/** The process that hosts a service. */
+const hostOf = (service: string) => (shop.topology === "split" ? service : "all-in-one");
 
 let admin: Account;
 let names: readonly string[];
@@ -54,7 +54,7 @@ function processOf(name: string): RunEntry {
   return entry;
 }
 
-/** Kills a process without warning, and answers its id. */
+/** Kills a process with SIGKILL, and returns its id. */
 function kill(name: string): number {
   const { pid } = processOf(name);
   process.kill(pid, "SIGKILL");
@@ -79,7 +79,7 @@ async function untilAllIsBack(): Promise<void> {
 test("the gateway is ready only while an order could be placed", async () => {
   const readiness = async () => (await fetch(`${shop.url}/readyz`, { signal: AbortSignal.timeout(5_000) })).status;
   expect(await readiness()).toBe(200);
-  // Frozen rather than killed: the starter would have it back before anybody looks.
+  // Paused, because the starter would restart a killed one before the check.
   const { pid } = processOf("mongodb");
   process.kill(pid, "SIGSTOP");
   try {
@@ -90,7 +90,7 @@ test("the gateway is ready only while an order could be placed", async () => {
   await eventually(async () => expect(await readiness()).toBe(200), { timeoutMs: backTimeoutMs });
 }, 60_000);
 
-/** All orders of a buyer, once none is pending any more. */
+/** All orders of a buyer, once none is pending. */
 async function allDecided(buyer: Account): Promise<Order[]> {
   const { orders } = await eventually(() => buyer.orders.getOrdersByUser({ pageSize: 100 }), {
     timeoutMs: convergeTimeoutMs,
@@ -98,7 +98,7 @@ async function allDecided(buyer: Account): Promise<Order[]> {
   return await Promise.all(orders.map((order) => decided(buyer, order, convergeTimeoutMs)));
 }
 
-/** Places orders of one each, all at once. Answers those that were accepted, and with which codes the others were refused. */
+/** Places orders of one unit each concurrently. Returns the accepted ones, and the error codes of the others. */
 async function buyMany(buyer: Account, product: Product, count: number) {
   const accepted: Order[] = [];
   const refused = new Set<string>();
@@ -112,7 +112,7 @@ async function buyMany(buyer: Account, product: Product, count: number) {
   return { accepted, refused };
 }
 
-/** What was accepted is confirmed, and of the 100 there were, the stock is what was not confirmed to anybody. */
+/** Accepted orders are confirmed, and the stock is 100 less the confirmed units. */
 async function expectAllKept(buyer: Account, product: Product, accepted: readonly Order[]) {
   for (const order of accepted) {
     await eventually(async () => expect((await decided(buyer, order, 100)).status).toBe(CONFIRMED), {
@@ -126,7 +126,7 @@ async function expectAllKept(buyer: Account, product: Product, accepted: readonl
 }
 
 describe("while Redis is gone", () => {
-  test("every read is right, and stays right when it is back", { timeout: 60_000 }, async () => {
+  test("every read is correct, and stays correct when it is back", { timeout: 60_000 }, async () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 100, description: "0" });
     const { productId } = product;
@@ -137,7 +137,7 @@ describe("while Redis is gone", () => {
       const killed = kill("redis");
       let back = false;
       void untilRestarted("redis", killed).then(() => (back = true));
-      // On until a while after it is back, so that the first fills of the new one are seen too.
+      // Continues until after it is back, so that the first fills of the new one are covered too.
       for (let more = 20; more > 0; more -= back ? 1 : 0) {
         version++;
         await admin.inventory.updateProduct({
@@ -152,7 +152,7 @@ describe("while Redis is gone", () => {
     expect((await read()).stock).toBe(99);
   });
 
-  test("frozen rather than dead, reads are still right and take less than two seconds", {
+  test("and when it hangs, reads are correct and take less than two seconds", {
     timeout: 60_000,
   }, async () => {
     const product = await addProduct(admin, { description: "before" });
@@ -173,12 +173,12 @@ describe("while Redis is gone", () => {
     } finally {
       process.kill(pid, "SIGCONT");
     }
-    // Nothing has to come true here: it must be true at every moment, also once the thawed Redis answers again.
+    // The condition holds at every moment, also once the resumed Redis answers again.
     for (let reads = 0; reads < 50; reads++) expect(await read()).toBe("after");
   });
 });
 
-describe("orders that were accepted right before, and while,", () => {
+describe("orders that were accepted right before and while", () => {
   test("NATS was killed are confirmed once it is back", { timeout: 120_000 }, async () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 100 });
@@ -191,7 +191,7 @@ describe("orders that were accepted right before, and while,", () => {
     await expectAllKept(buyer, product, [...before.accepted, ...during.accepted]);
   });
 
-  test("NATS hangs are decided without it, and hold when it is back", { timeout: 120_000 }, async () => {
+  test("NATS hangs are decided without it, and stay decided when it is back", { timeout: 120_000 }, async () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 100 });
     const scarce = await addProduct(admin, { stock: 0 });
@@ -207,13 +207,13 @@ describe("orders that were accepted right before, and while,", () => {
       process.kill(pid, "SIGCONT");
     }
     await untilAllIsBack();
-    // Its events come after all, and an order of now comes after them.
+    // Its delayed events arrive, and a new order's event arrives after them.
     await decided(buyer, await placeOrder(buyer, [product, 1]), convergeTimeoutMs);
     for (const order of accepted) expect((await decided(buyer, order)).status).toBe(CONFIRMED);
     expect(await stockOf(product)).toBe(96);
   });
 
-  test.for(["inventory", "orders"].filter((service) => shop.shape === "split" || service === "inventory"))(
+  test.for(["inventory", "orders"].filter((service) => shop.topology === "split" || service === "inventory"))(
     "the process of %s was killed are confirmed once it is back",
     { timeout: 120_000 },
     async (service) => {
@@ -242,7 +242,7 @@ describe("orders that were accepted right before, and while,", () => {
     await expectAllKept(buyer, product, accepted);
   });
 
-  test("MongoDB was killed are confirmed once it is back, and what it could not take was told to be unavailable", {
+  test("MongoDB was killed are confirmed once it is back, and the others were answered UNAVAILABLE", {
     timeout: 120_000,
   }, async () => {
     const buyer = await signUp();
@@ -256,7 +256,7 @@ describe("orders that were accepted right before, and while,", () => {
   });
 });
 
-test("cancelling right before inventory is killed gives the stock back once it is back", {
+test("a cancellation right before inventory is killed releases the stock once it is back", {
   timeout: 120_000,
 }, async () => {
   const buyer = await signUp();
@@ -269,13 +269,13 @@ test("cancelling right before inventory is killed gives the stock back once it i
   await eventually(async () => expect(await stockOf(product)).toBe(10), { timeoutMs: convergeTimeoutMs });
 });
 
-test("a token stays good when the users service is killed, and while it is gone where it was seen before", {
+test("a token stays valid when the users service is killed, and while it is down where the keys are cached", {
   timeout: 60_000,
 }, async () => {
   const shopper = await signUp();
   await shopper.orders.getOrdersByUser({});
   const killed = kill(hostOf("users"));
-  if (shop.shape === "split") expect((await refusalOf(shopper.orders.getOrdersByUser({}))).code).toBe("answered");
+  if (shop.topology === "split") expect((await refusalOf(shopper.orders.getOrdersByUser({}))).code).toBe("answered");
   await untilRestarted(hostOf("users"), killed);
   await untilAllIsBack();
   expect((await refusalOf(shopper.orders.getOrdersByUser({}))).code).toBe("answered");
@@ -283,10 +283,10 @@ test("a token stays good when the users service is killed, and while it is gone 
   expect((await signIn(shopper.username)).userId).toBe(shopper.userId);
 });
 
-describe("watches of an order end at once, and go on where they were,", () => {
+describe("watches of an order end at once, and resume where they were,", () => {
   const processes = [...new Set([hostOf("orders"), hostOf("gateway")])];
 
-  test.for(processes)("when the process of %s is told to stop", { timeout: 90_000 }, async (host) => {
+  test.for(processes)("when the process of %s gets SIGTERM", { timeout: 90_000 }, async (host) => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 10 });
     const { orderId } = await decided(buyer, await placeOrder(buyer, [product, 1]));
@@ -305,11 +305,11 @@ describe("watches of an order end at once, and go on where they were,", () => {
     process.kill(pid, "SIGTERM");
     const ends = await Promise.allSettled(watches.map((answers) => answers.next()));
     await eventually(() => expect(isAlive(pid)).toBe(false));
-    // Far less than the ten seconds that calls in hand have.
+    // Far less than the ten seconds that calls in progress have.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     for (const [index, end] of ends.entries()) {
       expect(end.status, clients[index]!.name).toBe("rejected");
-      // Whoever only forwards a stream can't end it in its own words: it breaks off.
+      // A forwarder can't end a stream with an error of its own: it breaks off.
       if (host === "gateway") continue;
       const { error } = (end as { reason: CallFailed }).reason;
       expect(error, clients[index]!.name).toMatchObject({ code: "Unavailable", reason: "SERVICE_STOPPING" });
@@ -328,7 +328,7 @@ describe("watches of an order end at once, and go on where they were,", () => {
 
 describe("while a part hangs, every unary call through the gateway ends in time, in every protocol,", () => {
   const mostMs = { read: 5_000, write: 6_000 };
-  const parts = ["mongodb", "nats", "redis", ...(shop.shape === "split" ? ["users", "inventory", "orders"] : [])];
+  const parts = ["mongodb", "nats", "redis", ...(shop.topology === "split" ? ["users", "inventory", "orders"] : [])];
 
   test.for(parts)("%s", { timeout: 120_000 }, async (part) => {
     const buyer = await signUp();
@@ -336,7 +336,7 @@ describe("while a part hangs, every unary call through the gateway ends in time,
     const { productId } = product;
     const { orderId } = await placeOrder(buyer, [product, 1]);
     const mine = buyer.headers;
-    // Not yet cached, or not any more when they are asked for.
+    // Not cached when they are requested.
     const uncached = await addProduct(admin);
     const calls: Record<keyof typeof mostMs, Call[]> = {
       read: [
@@ -384,7 +384,7 @@ describe("while a part hangs, every unary call through the gateway ends in time,
       expect(ends.filter(({ error }) => error !== undefined && !codes.includes(error.code))).toEqual([]);
       if (!["nats", "redis"].includes(part)) expect(ends.filter(({ error }) => error !== undefined)).not.toEqual([]);
 
-      // A deadline of the caller's own is kept, too.
+      // The caller's own deadline holds, too.
       const startedAt = performance.now();
       const headers = { ...mine, "content-type": "application/json", "connect-timeout-ms": "800" };
       const body = JSON.stringify({ userId: buyer.userId });

@@ -1,10 +1,10 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { byMethod } from "./contracts.ts";
 
-/** How each method is called over REST. Each takes the request message as JSON with proto field names. */
+/** The REST request of each method. Takes the request message as JSON with proto field names. */
 export const restCalls = byMethod(({ rest }) => rest);
 
-/** The query string of a REST call; lists repeat their name. */
+/** The query string of a REST request; lists repeat their name. */
 export function queryString(query: JsonObject = {}): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map((one): [string, string] => [name, String(one)]),

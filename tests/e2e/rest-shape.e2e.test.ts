@@ -45,7 +45,7 @@ beforeAll(async () => {
   [admin, customer] = await Promise.all([signInAdmin(), signUp()]);
 });
 
-describe("an answer has exactly the fields that are documented, zeros and empty lists included", () => {
+describe("a response has exactly the documented fields, zeros and empty lists included", () => {
   test("of POST /register, POST /authenticate and GET /profile/{user_id}", async () => {
     const username = unique("Rest");
     const registered = await ask("POST /register", { body: { username, password } });
@@ -186,7 +186,7 @@ describe("an answer has exactly the fields that are documented, zeros and empty 
   });
 });
 
-describe("a refusal is google.rpc.Status under the status of its code:", () => {
+describe("an error is google.rpc.Status under the status of its code:", () => {
   const product = { name: "Pen", category: "Shape", price: { currency_code: "EUR", minor_units: 1 } };
   const info = (reason: string) =>
     expect.objectContaining({ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason });
@@ -232,7 +232,7 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
     );
   });
 
-  test("400 for a product that is not sold", async () => {
+  test("400 for an order of a product that is not on sale", async () => {
     const items = [{ product_id: unknownProduct, quantity: 1 }];
     const unknown = info("PRODUCT_UNKNOWN");
     await refused(
@@ -244,7 +244,7 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
     );
   });
 
-  test("400 for a move that an order can't make", async () => {
+  test("400 for a transition that an order can't make", async () => {
     const { orderId } = await placeOrder(customer, [await addProduct(admin), 1]);
     const move = ask(`PATCH /orders/${orderId}`, { as: admin, body: { status: "ORDER_STATUS_DELIVERED" } });
     await refused(move, 400, 9, info("ORDER_MOVE_REFUSED"));
@@ -253,7 +253,7 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
   test.for([
     ["no token", {}, "ACCESS_TOKEN_MISSING"],
     ["another scheme", { authorization: "Basic YWRtaW46YWRtaW4=" }, "ACCESS_TOKEN_MISSING"],
-    ["a token that is none", { authorization: "Bearer nonsense" }, "ACCESS_TOKEN_INVALID"],
+    ["a text that is not a token", { authorization: "Bearer nonsense" }, "ACCESS_TOKEN_INVALID"],
     [
       "a token without a signature",
       { authorization: "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c2VyXzEifQ." },
@@ -266,7 +266,7 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
     }
   });
 
-  test("401 for a wrong password, which does not tell whether the name exists", async () => {
+  test("401 for a wrong password, which does not reveal whether the name exists", async () => {
     const wrong = ask("POST /authenticate", { body: { username: customer.username, password: "not the password" } });
     const unknown = ask("POST /authenticate", { body: { username: unique("nobody"), password: "not the password" } });
     const [one, other] = await Promise.all(
@@ -278,13 +278,13 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
   test.for([
     ["a valid body", JSON.stringify(product)],
     ["an empty product", "{}"],
-    ["no JSON at all", "{nope"],
+    ["a body that is not JSON", "{nope"],
     ["a body of 2 MiB", "x".repeat(2 * 1024 * 1024)],
   ] as const)("403 for a customer's POST /products with %s", async ([, body]) => {
     await refused(ask("POST /products", { as: customer, body }), 403, 7, info("ADMIN_REQUIRED"));
   });
 
-  test("and a long body that nobody reads spoils neither its answer nor the next request", async () => {
+  test("and a long unread body corrupts neither its response nor the next request", async () => {
     const body = "x".repeat(2 * 1024 * 1024);
     for (let time = 0; time < 10; time++) {
       await refused(ask("POST /products", { as: customer, body }), 403, 7, info("ADMIN_REQUIRED"));
@@ -292,7 +292,7 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
     }
   });
 
-  test("404 for what does not exist or is not theirs", async () => {
+  test("404 for a resource that does not exist or belongs to another user", async () => {
     await refused(ask("GET /nothing/here"), 404, 5);
     await refused(ask(`GET /products/${unknownProduct}`), 404, 5, info("PRODUCT_NOT_FOUND"));
     await refused(ask(`DELETE /products/${unknownProduct}`, { as: admin }), 404, 5, info("PRODUCT_NOT_FOUND"));
@@ -301,7 +301,7 @@ describe("a refusal is google.rpc.Status under the status of its code:", () => {
     await refused(ask(`GET /orders/${orderId}`, { as: customer }), 404, 5, info("ORDER_NOT_FOUND"));
   });
 
-  test("405 with what is allowed for another method of a path", async () => {
+  test("405 with Allow for another method of a path", async () => {
     const { headers } = await refused(ask("PUT /products", { as: admin, body: product }), 405, 12);
     expect(headers.get("allow")!.split(", ")).toEqual(expect.arrayContaining(["GET", "POST"]));
   });
@@ -337,7 +337,7 @@ test("HEAD answers like GET, without the body", async () => {
   expect(await head.text()).toBe("");
 });
 
-test("REST is answered over HTTP/2 without TLS as it is over HTTP/1.1", async () => {
+test("REST over HTTP/2 without TLS has the same responses as over HTTP/1.1", async () => {
   const { productId } = await addProduct(admin);
   const session = connect(shop.url);
   try {
@@ -355,7 +355,7 @@ test("REST is answered over HTTP/2 without TLS as it is over HTTP/1.1", async ()
   }
 });
 
-test("the public port tells that it lives and that it is ready", async () => {
+test("the public port reports liveness and readiness", async () => {
   expect((await fetch(`${shop.url}/healthz`)).status).toBe(200);
   expect((await fetch(`${shop.url}/readyz`)).status).toBe(200);
 });

@@ -22,12 +22,12 @@ const backTimeoutMs = 30_000;
 const allGood = { users: 200, inventory: 403, orders: 200, public: 200 };
 const allRefused = { users: 401, inventory: 401, orders: 401, public: 401 };
 
-/** What an access token is good for at each service's own port, and at the public one. */
+/** The status of a call with an access token at each service's own port, and at the public one. */
 async function statuses({ userId, headers }: Account) {
   const status = async (url: string, method = "GET") => (await fetch(url, { method, headers })).status;
   const [users, inventory, orders, onPublic] = await Promise.all([
     status(`${shop.usersUrl}/profile/${userId}`),
-    // Only administrators may: a customer whose token is good is told so.
+    // An ADMIN method: a customer with a valid token gets 403.
     status(`${shop.inventoryUrl}/products/product_01h455vb4pex5vsknk084sn02q`, "DELETE"),
     status(`${shop.ordersUrl}/orders`),
     status(`${shop.url}/orders`),
@@ -39,7 +39,7 @@ async function expectRefusedSoon(account: Account): Promise<void> {
   await eventually(async () => expect(await statuses(account)).toEqual(allRefused), { timeoutMs: withinMs });
 }
 
-test("who signs out is refused by every service within five seconds, and their other session is not", async () => {
+test("after a sign-out every service refuses the session within five seconds, and accepts the user's other session", async () => {
   const phone = await signUp();
   const laptop = await signIn(phone.username);
   expect(await statuses(phone)).toEqual(allGood);
@@ -48,7 +48,7 @@ test("who signs out is refused by every service within five seconds, and their o
   expect(await statuses(laptop)).toEqual(allGood);
 });
 
-test("who signs out everywhere is refused in every session, and can sign in again at once", async () => {
+test("after a sign-out everywhere every session is refused, and the user can sign in again at once", async () => {
   const phone = await signUp();
   const laptop = await signIn(phone.username);
   for (const session of [phone, laptop]) expect(await statuses(session)).toEqual(allGood);
@@ -58,7 +58,7 @@ test("who signs out everywhere is refused in every session, and can sign in agai
   expect(await statuses(again)).toEqual(allGood);
 });
 
-test("a spent refresh token ends the access of its session, too", { timeout: 40_000 }, async () => {
+test("reuse of a spent refresh token ends the access of its session, too", { timeout: 40_000 }, async () => {
   const { username } = await signUp();
   const { refreshToken } = await nobody.users.authenticate({ username, password });
   const { accessToken, userId } = await nobody.users.refreshToken({ refreshToken });
@@ -72,7 +72,7 @@ test("a spent refresh token ends the access of its session, too", { timeout: 40_
   await expectRefusedSoon(session);
 });
 
-test("a role that is given or taken counts everywhere within five seconds, once the token is refreshed", async () => {
+test("a granted or revoked role applies everywhere within five seconds, once the token is refreshed", async () => {
   const admin = await signInAdmin();
   const account = await signUp();
   const { refreshToken } = await nobody.users.authenticate({ username: account.username, password });
@@ -92,7 +92,7 @@ test("a role that is given or taken counts everywhere within five seconds, once 
   expect(await isAdmin(demoted.accessToken)).toBe(403);
 });
 
-test("who is shut out is refused everywhere within five seconds, and by the sign-in", async () => {
+test("a disabled account is refused everywhere within five seconds, and by the sign-in", async () => {
   const admin = await signInAdmin();
   const account = await signUp();
   expect(await statuses(account)).toEqual(allGood);
@@ -103,7 +103,7 @@ test("who is shut out is refused everywhere within five seconds, and by the sign
   expect(await statuses(await signIn(account.username))).toEqual(allGood);
 });
 
-test("another password ends the other sessions, and this one goes on with the new token", async () => {
+test("a password change ends the other sessions, and this one continues with the new token", async () => {
   const phone = await signUp();
   const laptop = await signIn(phone.username);
   const { accessToken } = await phone.users.changePassword({ oldPassword: password, newPassword: `${password}!` });
@@ -111,7 +111,7 @@ test("another password ends the other sessions, and this one goes on with the ne
   expect(await statuses({ ...phone, headers: { authorization: `Bearer ${accessToken}` } })).toEqual(allGood);
 });
 
-test("an account that is deleted is refused everywhere within five seconds, and its orders become nobody's", {
+test("a deleted account is refused everywhere within five seconds, and its orders lose their owner", {
   timeout: 60_000,
 }, async () => {
   const admin = await signInAdmin();
@@ -145,18 +145,18 @@ test("a watch ends when its caller signs out", async () => {
   expect(await refusalOf(ended)).toMatchObject({ code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 });
 
-test("a process that starts again knows what was revoked before", { timeout: 60_000 }, async () => {
+test("a restarted process knows earlier revocations", { timeout: 60_000 }, async () => {
   const account = await signUp();
   const other = await signUp();
   await account.users.signOut({});
   await expectRefusedSoon(account);
-  const name = shop.shape === "split" ? "orders" : "all-in-one";
+  const name = shop.topology === "split" ? "orders" : "all-in-one";
   const processOf = () => runningProcesses(shop.dataDir).find((entry) => entry.name === name);
   const { pid } = processOf()!;
   process.kill(pid, "SIGKILL");
   const status = async ({ headers }: Account) =>
     (await fetch(`${shop.ordersUrl}/orders`, { headers, signal: AbortSignal.timeout(2_000) })).status;
-  // The first answer it gives at all.
+  // Its very first response.
   const first = await eventually(
     async () => {
       expect(processOf()?.pid).not.toBe(pid);
@@ -171,7 +171,7 @@ test("a process that starts again knows what was revoked before", { timeout: 60_
   });
 });
 
-test("what is revoked while NATS is gone is refused once it is back", { timeout: 60_000 }, async () => {
+test("access revoked while NATS is down is refused once it is back", { timeout: 60_000 }, async () => {
   const account = await signUp();
   expect(await statuses(account)).toEqual(allGood);
   const processOf = () => runningProcesses(shop.dataDir).find(({ name }) => name === "nats");

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import fc from "fast-check";
 
-/** Values that a JSON Schema accepts, as far as it says so in the words that the description uses. */
+/** Values that a JSON Schema accepts, for the keywords that the description uses. */
 export function valuesOf(schema: JsonObject, resolve: (schema: JsonObject) => JsonObject): fc.Arbitrary<JsonValue> {
   const { $ref, ...beside } = schema;
   if ($ref !== undefined) return valuesOf({ ...resolve({ $ref }), ...beside, $ref: undefined as never }, resolve);

@@ -6,20 +6,20 @@ import { type AnyMethod, nameOf } from "./clients.ts";
 import { mayCall } from "./method-table.ts";
 import { shop } from "./shopping.ts";
 
-/** Every service that the schema knows. */
+/** Every service of the schema. */
 export const services = (
   await Promise.all(globSync(join(import.meta.dirname, "../../gen/src/shop/**/*_pb.ts")).map((file) => import(file)))
 )
   .flatMap((module) => Object.values(module as object))
   .filter((value): value is DescService => value?.kind === "service");
-/** Every method that one request message calls: what streams requests has neither REST nor a browser's client. */
+/** Every unary and server-streaming method: the others have neither REST nor a browser client. */
 export const methods = services
   .flatMap((service) => service.methods)
   .filter((method): method is AnyMethod => method.methodKind === "unary" || method.methodKind === "server_streaming");
 
 export const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
 
-/** The port of the process that answers for a service, in either shape. */
+/** The URL of the process that hosts a service, in either topology. */
 export const ownUrls: Readonly<Record<string, string>> = Object.fromEntries(
   services.map(({ typeName }) => [typeName, shop[`${ownerOf(typeName)}Url`]]),
 );

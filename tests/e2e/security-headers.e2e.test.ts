@@ -20,7 +20,7 @@ const everywhere = {
 const keptShortly = { ...everywhere, "cache-control": "public, max-age=1, stale-while-revalidate=5" };
 const neverKept = { ...everywhere, "cache-control": "no-store" };
 
-describe("every answer of the public port tells browsers to do nothing else with it:", () => {
+describe("every response of the public port has the headers that restrict browsers:", () => {
   test.for<readonly [string, string, RequestInit, number]>([
     ["a token", "/authenticate", { method: "POST", headers: json, body: JSON.stringify(shop.admin) }, 200],
     ["an error of REST", "/products/42", {}, 400],
@@ -46,7 +46,7 @@ describe("every answer of the public port tells browsers to do nothing else with
   test.for([
     ["REST", "/products?page_size=1"],
     ["Connect", `${listProducts}?encoding=json&message=%7B%7D`],
-  ])("what anybody may read, by GET over %s, which may be kept for a second", async ([, path]) => {
+  ])("a public read by GET over %s, which may be cached for a second", async ([, path]) => {
     const response = await fetch(`${shop.url}${path}`);
     await response.arrayBuffer();
     expect(response.status).toBe(200);
@@ -77,7 +77,7 @@ describe("every answer of the public port tells browsers to do nothing else with
   });
 });
 
-test("browsers are told to stay with HTTPS where a trusted proxy was asked over HTTPS, and only there", async () => {
+test("HSTS is sent where a trusted proxy received the request over HTTPS, and only there", async () => {
   const ask = async (headers: Record<string, string>) =>
     (await fetch(`${shop.url}/products?page_size=1`, { headers })).headers.get("strict-transport-security");
   expect(await ask({ "x-forwarded-proto": "https" })).toBe("max-age=31536000");
@@ -85,7 +85,7 @@ test("browsers are told to stay with HTTPS where a trusted proxy was asked over 
   expect(await ask({})).toBeNull();
 });
 
-test("pages of an origin that is let in can read what they need to hold back", async () => {
+test("pages of a permitted origin can read the rate limit headers", async () => {
   const { headers } = await signUp();
   const response = await fetch(`${shop.url}/orders`, { headers: { ...headers, origin: "http://web.example" } });
   const exposed = response.headers.get("access-control-expose-headers")?.toLowerCase().split(/,\s*/);

@@ -11,7 +11,7 @@ import { type Account, addProduct, shop, signInAdmin, signUpMany, stockOf } from
 
 const [accounts, ordersOfEach, units] = [50, 100, 1_000];
 
-/** All buyers' calls, over as many connections as a balancer in front of the shop would have open. */
+/** All buyers' calls, over as many connections as a load balancer in front of the shop would open. */
 const orders = createClient(
   OrderService,
   createConnectTransport({
@@ -21,7 +21,7 @@ const orders = createClient(
   }),
 );
 
-/** Places an order as a client that heeds RetryInfo: the same request again when the shop says so. */
+/** Places an order like a client that honours RetryInfo: it retries the same request after the delay. */
 async function buyOne({ headers }: Account, { productId }: Product): Promise<string> {
   const request = { items: [{ productId, quantity: 1 }], requestId: crypto.randomUUID() };
   for (;;) {
@@ -36,7 +36,7 @@ async function buyOne({ headers }: Account, { productId }: Product): Promise<str
   }
 }
 
-/** How many of a buyer's orders there are with a status. */
+/** The number of a buyer's orders with a status. */
 async function countOrders(buyer: Account, status: OrderStatus): Promise<number> {
   let [count, pageToken] = [0, ""];
   do {
@@ -47,7 +47,7 @@ async function countOrders(buyer: Account, status: OrderStatus): Promise<number>
   return count;
 }
 
-test("5,000 who buy at once the 1,000 units of one product get exactly these, one order each", async () => {
+test("5,000 concurrent buyers of the 1,000 units of one product get exactly these, one order each", async () => {
   const [admin, buyers] = [await signInAdmin(), await signUpMany(accounts)];
   const product = await addProduct(admin, { stock: units });
   const orderIds = await Promise.all(

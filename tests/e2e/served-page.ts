@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { type BuildOptions, build } from "esbuild";
 
-/** A script for a browser, with all that it imports. */
+/** Bundles a script for a browser. */
 export async function bundle(from: Pick<BuildOptions, "entryPoints" | "stdin">): Promise<string> {
   const { outputFiles } = await build({ ...from, bundle: true, write: false, platform: "browser", format: "esm" });
   return outputFiles![0]!.text;
 }
 
-/** Serves one page, whose script is the file. */
+/** Serves one page with the file as its script. */
 export async function servePage(port: number, scriptFile: string): Promise<Server> {
   const script = await bundle({ entryPoints: [scriptFile] });
   const server = createServer(({ url }, response) => {

@@ -29,7 +29,7 @@ async function move(order: Pick<Order, "orderId">, status: OrderStatus): Promise
   return (await admin.orders.updateOrderStatus({ orderId: order.orderId, status, reason: "as it goes" })).order!;
 }
 
-test("a shopper registers, signs in, browses, orders, is confirmed, gets the goods and reads the history", async () => {
+test("a shopper registers, signs in, browses, places an order, and reads its history up to delivery", async () => {
   // The catalogue.
   const category = unique("Teaware");
   const price = { currencyCode: "EUR", minorUnits: 1999n };
@@ -72,15 +72,15 @@ test("a shopper registers, signs in, browses, orders, is confirmed, gets the goo
     total: { currencyCode: "EUR", minorUnits: 5n * 1999n },
   });
 
-  // Is confirmed by an event, and the stock has gone down.
+  // The order is confirmed by an event, and the stock has decreased.
   expect(await decided(ada, placed)).toMatchObject({ status: CONFIRMED, statusReason: "" });
   expect([await stockOf(teapot!), await stockOf(blueCup!)]).toEqual([9, 6]);
 
-  // An administrator moves it on.
+  // An administrator ships and delivers it.
   expect((await move(placed, SHIPPED)).status).toBe(SHIPPED);
   expect((await move(placed, DELIVERED)).status).toBe(DELIVERED);
 
-  // The history: newest first, and what it says stays what was bought.
+  // The history: newest first, with the lines as bought.
   await admin.inventory.updateProduct({
     product: { productId: teapot!.productId, name: "Red Teapot", price: { currencyCode: "EUR", minorUnits: 1n } },
     updateMask: { paths: ["name", "price"] },
@@ -89,7 +89,7 @@ test("a shopper registers, signs in, browses, orders, is confirmed, gets the goo
   const { orders } = await ada.orders.getOrdersByUser({});
   expect(orders.map(({ orderId }) => orderId)).toEqual([second.orderId, placed.orderId]);
   expect(orders[1]).toMatchObject({ status: DELIVERED, items: placed.items, total: placed.total });
-  expect(await stockOf(teapot!), "what was delivered is gone for good").toBe(9);
+  expect(await stockOf(teapot!), "delivered stock is not released").toBe(9);
 });
 
 test("a second order is confirmed too, and the history is read a page at a time", async () => {
@@ -109,7 +109,7 @@ test("a second order is confirmed too, and the history is read a page at a time"
 });
 
 describe("a cancelled order", () => {
-  test("gives its stock back", async () => {
+  test("releases its stock", async () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 10 });
     const order = await placeOrder(buyer, [product, 7]);
@@ -125,11 +125,11 @@ describe("a cancelled order", () => {
     expect((await buyer.orders.getOrderByID({ orderId: order.orderId })).order!.status).toBe(CANCELLED);
   });
 
-  test("that was still pending ends CANCELLED and holds nothing", async () => {
+  test("that was still pending ends CANCELLED and holds no stock", async () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 10 });
     const orders = await Promise.all(Array.from({ length: 10 }, () => placeOrder(buyer, [product, 1])));
-    // Some are pending still, some are confirmed already: either may be cancelled.
+    // Some are still pending, some already confirmed: both may be cancelled.
     await Promise.all(orders.map((order) => move(order, CANCELLED)));
     await eventually(async () => expect(await stockOf(product)).toBe(10));
     for (const { orderId } of orders) {
@@ -138,18 +138,18 @@ describe("a cancelled order", () => {
   });
 });
 
-test("an order that the stock can't fill is rejected, with a reason that its owner can read", async () => {
+test("an order above the stock is rejected, with a reason that its owner can read", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 3 });
   const order = await decided(buyer, await placeOrder(buyer, [product, 4]));
   expect(order.status).toBe(REJECTED);
   expect(order.statusReason).toMatch(/\b3\b/);
   expect(order.statusReason).toMatch(/\b4\b/);
-  expect(order.statusReason, "names the product as the shopper knows it").toContain(product.name);
+  expect(order.statusReason, "names the product in the reason").toContain(product.name);
   expect(await stockOf(product)).toBe(3);
 });
 
-test("a move that was made before, whose answer may have been lost, can be asked for again and is made once", async () => {
+test("a transition whose answer was lost can be requested again and is made once", async () => {
   const [buyer, product] = [await signUp(), await addProduct(admin, { stock: 1 })];
   const order = await placeOrder(buyer, [product, 1]);
   await decided(buyer, order);
@@ -158,7 +158,7 @@ test("a move that was made before, whose answer may have been lost, can be asked
   expect((await buyer.orders.listOrderEvents({ orderId: order.orderId })).events).toHaveLength(3);
 });
 
-test("a move that the table does not allow is FAILED_PRECONDITION and changes nothing", async () => {
+test("a transition that the table does not allow is FAILED_PRECONDITION and changes nothing", async () => {
   const buyer = await signUp();
   const plenty = await addProduct(admin, { stock: 100 });
   const confirmed = async () => {
@@ -194,7 +194,7 @@ test("a move that the table does not allow is FAILED_PRECONDITION and changes no
   }
 });
 
-test("of two administrators who move an order at once, one wins and the other is told", async () => {
+test("of two concurrent transitions by administrators one succeeds and the other gets an error", async () => {
   const buyer = await signUp();
   const product = await addProduct(admin, { stock: 10 });
   for (let round = 0; round < 5; round++) {
@@ -205,7 +205,7 @@ test("of two administrators who move an order at once, one wins and the other is
   }
 });
 
-describe("what is somebody else's", () => {
+describe("another user's", () => {
   test("order is not found, whether it exists or not, and can't be moved", async () => {
     const [owner, other] = await Promise.all([signUp(), signUp()]);
     const { orderId } = await placeOrder(owner, [await addProduct(admin), 1]);
@@ -231,7 +231,7 @@ describe("what is somebody else's", () => {
     });
   });
 
-  test("profile is not found, an own one shows what was registered, an administrator reads all", async () => {
+  test("profile is not found, one's own shows the registered data, and an administrator reads all", async () => {
     const [owner, other] = await Promise.all([signUp(), signUp()]);
     const { userId, username } = owner;
     const own = { userId, username, roles: [Role.CUSTOMER] };
@@ -247,7 +247,7 @@ describe("what is somebody else's", () => {
   });
 });
 
-test("an account's name is the same name in every case, and shows as it was registered", async () => {
+test("an account's name is compared ignoring case, and shown as registered", async () => {
   const username = unique("Grace.Hopper_");
   const { userId } = await nobody.users.register({ username, password });
   expect(await refusalOf(nobody.users.register({ username: username.toUpperCase(), password }))).toMatchObject({

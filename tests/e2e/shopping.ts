@@ -16,14 +16,14 @@ import { eventually } from "./eventually.ts";
 export const shop = inject("shop");
 export { password, unique };
 
-/** Somebody who calls the public port with generated clients. */
+/** A caller of the public port with generated clients. */
 export interface Visitor {
   readonly users: Client<typeof UserService>;
   readonly inventory: Client<typeof InventoryService>;
   readonly orders: Client<typeof OrderService>;
 }
 
-/** A visitor who has signed in. */
+/** A signed-in visitor. */
 export interface Account extends Visitor {
   readonly userId: string;
   readonly username: string;
@@ -48,7 +48,7 @@ function visit(headers: Readonly<Record<string, string>>): Visitor {
   };
 }
 
-/** Somebody without an account. */
+/** A visitor without an account. */
 export const nobody = visit({});
 
 export async function signIn(username: string, secret = password): Promise<Account> {
@@ -64,7 +64,7 @@ export async function signUp(): Promise<Account> {
   return await signIn(username);
 }
 
-/** Many customers; a few at a time, since the shop hashes only so many passwords at once. */
+/** Registers many customers, a few at a time, since the shop limits concurrent password hashes. */
 export async function signUpMany(count: number): Promise<Account[]> {
   const accounts: Account[] = [];
   while (accounts.length < count) {
@@ -102,7 +102,7 @@ export async function placeOrder(buyer: Account, ...lines: readonly (readonly [P
   return order!;
 }
 
-/** Waits until the stock has answered for an order, and reads it. */
+/** Waits until an order is decided, and reads it. */
 export async function decided(buyer: Account, { orderId }: Pick<Order, "orderId">, timeoutMs = 10_000): Promise<Order> {
   return await eventually(
     async () => {
@@ -119,7 +119,7 @@ export function statusName(status: OrderStatus): string {
   return Object.entries(OrderStatus).find(([, value]) => value === status)![0];
 }
 
-/** What can be sold of a product now, as the public catalogue says. */
+/** The available units of a product, from the public catalogue. */
 export async function stockOf({ productId }: Product): Promise<number> {
   const { product } = await nobody.inventory.getProductByID({ productId });
   return product!.stock;

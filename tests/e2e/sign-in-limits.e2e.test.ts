@@ -4,14 +4,14 @@ import { credentialsOf, serviceHeaders } from "../setup/service-credentials.ts";
 import { protocols } from "./clients.ts";
 import { password, shop, signUp, unique } from "./shopping.ts";
 
-/** As tests/setup sets them. */
+/** The limits that tests/setup sets. */
 const freeFailures = 50;
 const perMinute = 1_000_000;
 
 const rest = "/authenticate";
 const connect = "/shop.users.v1.UserService/Authenticate";
 
-/** The public port trusts one proxy: what that says of the client counts. */
+/** The public port trusts one proxy: the client address that it names counts. */
 function from(address: string): Record<string, string> {
   return { "x-forwarded-for": address };
 }
@@ -38,7 +38,7 @@ async function fail(username: string, address: string): Promise<void> {
   }
 }
 
-describe("an account at which somebody guesses", () => {
+describe("an account whose password is being guessed", () => {
   const guesser = newAddress();
   let username: string;
   beforeAll(async () => {
@@ -46,7 +46,7 @@ describe("an account at which somebody guesses", () => {
     await fail(username, guesser);
   });
 
-  test.for([rest, connect])("is slowed down for the guesser, who is told for how long, at %s", async (path) => {
+  test.for([rest, connect])("is slowed down for the attacker, with the waiting time, at %s", async (path) => {
     const refused = await signIn(path, username, password, from(guesser));
     expect(refused.status).toBe(429);
     expect(refused.text).toContain("SIGN_IN_SLOWED_DOWN");
@@ -62,11 +62,11 @@ describe("an account at which somebody guesses", () => {
     expect(outcome).toMatchObject({ error: { code: "ResourceExhausted", reason: "SIGN_IN_SLOWED_DOWN" } });
   });
 
-  test("is open to its owner where they have signed in before", async () => {
+  test("can be signed in to by its owner from a known address", async () => {
     expect((await signIn(rest, username, password, {})).status).toBe(200);
   });
 
-  test("is open to its owner anywhere else after a wait", async () => {
+  test("can be signed in to by its owner from another address after a wait", async () => {
     const home = newAddress();
     const first = await signIn(rest, username, password, from(home));
     expect(first.status).toBe(429);
@@ -78,14 +78,14 @@ describe("an account at which somebody guesses", () => {
   });
 });
 
-describe("the client that is limited is", () => {
+describe("the limited client is", () => {
   async function left(headers: Record<string, string>, path = rest, url = shop.url): Promise<number> {
     const answer = await signIn(path, unique("nobody"), password, headers, url);
     expect(answer.headers.get("ratelimit-policy")).toBe(`"client";q=${perMinute};w=60`);
     return Number(/^"client";r=(\d+);t=\d+$/.exec(answer.headers.get("ratelimit") ?? "")?.[1]);
   }
 
-  test("whom the trusted proxy saw, whatever the client said of itself", async () => {
+  test("the one that the trusted proxy saw, independent of the client's own headers", async () => {
     const [one, another] = [newAddress(), newAddress()];
     expect(await left(from(one))).toBe(perMinute - 1);
     expect(await left(from(`10.9.8.7, ${one}`), connect)).toBe(perMinute - 2);
@@ -99,7 +99,7 @@ describe("the client that is limited is", () => {
     expect(await left({ ...from(one), ...claims })).toBe(perMinute - 3);
   });
 
-  test("whoever connects to a service's own port, whatever they say and whoever they are", async () => {
+  test("the peer of a service's own port, independent of its headers and account", async () => {
     const credential = serviceHeaders(shop.dataDir, "gateway", "users");
     const claims = [newAddress(), `${newAddress()} seal`, newAddress()];
     const lefts: number[] = [];
@@ -107,11 +107,11 @@ describe("the client that is limited is", () => {
       const headers = { "x-client-address": claim, "x-forwarded-for": claim, ...credential };
       lefts.push(await left(headers, rest, shop.usersUrl));
     }
-    // A minute may end in between, but not twice.
+    // A minute may end meanwhile, but not twice.
     expect(Math.min(...lefts)).toBeLessThan(perMinute - 1);
   });
 
-  test("who registers, too", async () => {
+  test("the same for registrations", async () => {
     const client = newAddress();
     expect(await left(from(client))).toBe(perMinute - 1);
     const response = await fetch(`${shop.url}/register`, {

@@ -28,7 +28,7 @@ const ship = async (orderId: string, ...statuses: OrderStatus[]) => {
 const receive = (productId: string, onHandDelta: number) =>
   admin.inventory.adjustStock({ productId, onHandDelta, reason: "found behind the shelf" });
 
-/** Signs of life are passed over. */
+/** Heartbeats are skipped. */
 async function* news(client: ProtocolClient, call: Parameters<ProtocolClient["stream"]>[0]) {
   for await (const answer of client.stream(call))
     if (Object.keys(answer as JsonObject).length > 0) yield answer as JsonObject;
@@ -51,7 +51,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
   });
   afterAll(() => client.close());
 
-  test("an order is watched until it can go nowhere, and from any version on", async () => {
+  test("an order is watched until its final status, and from any version", async () => {
     const { orderId } = await placeOrder(buyer, [await addProduct(admin), 1]);
     const watch = (afterVersion: number) =>
       news(client, { method: watchOrder, request: { orderId, afterVersion }, headers: buyer.headers });
@@ -62,7 +62,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
       if (heard.at(-1) === "3 SHIPPED") await ship(orderId, DELIVERED, RETURNED);
     }
     const all = ["1 PENDING", "2 CONFIRMED", "3 SHIPPED", "4 DELIVERED", "5 RETURNED"];
-    // The stock may have answered before the watch began.
+    // The order may be decided before the watch began.
     expect(heard).toEqual(all.slice(-heard.length));
     expect(heard.length).toBeGreaterThanOrEqual(4);
     for (const version of [1, 3, 5]) {
@@ -71,7 +71,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
     }
   });
 
-  test("a product's stock is watched by anybody, and from any sequence on", async () => {
+  test("a product's stock can be watched without an account, and from any sequence", async () => {
     const product = await addProduct(admin, { stock: 10 });
     const { productId } = product;
     const watch = (afterSequence: number) =>
@@ -92,7 +92,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
     await resumed.return();
   });
 
-  test("nothing is left of a watch whose caller has gone", async () => {
+  test("a watch is released when its caller disconnects", async () => {
     const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
     const watches = Array.from({ length: 5 }, () =>
       news(client, { method: watchOrder, request: { orderId }, headers: buyer.headers }),
@@ -104,7 +104,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
   });
 });
 
-/** How many change streams the database has open on a collection. */
+/** The number of open change streams on a collection. */
 async function changeStreams(namespace: string): Promise<number> {
   const operations = await mongo
     .db("admin")
@@ -117,7 +117,7 @@ async function changeStreams(namespace: string): Promise<number> {
 }
 
 describe("REST", () => {
-  test("watches as Server-Sent Events, which say that they end", async () => {
+  test("watches as Server-Sent Events, which announce their end", async () => {
     const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
     const headers = { ...buyer.headers, accept: "text/event-stream" };
     const response = await fetch(`${shop.url}/orders/${orderId}:watch?after_version=1`, { headers });
@@ -147,7 +147,7 @@ describe("REST", () => {
     for (const wrong of ["five", "0x3", "-1", "99999999999"]) expect((await resume(path, wrong)).status).toBe(400);
   });
 
-  test("lets a ticket in the query in, to the stream it is for and to nothing else, and until its owner signs out", async () => {
+  test("accepts a ticket in the query for its stream only, and until its owner signs out", async () => {
     const shopper = await signUp();
     const { orderId } = await decided(shopper, await placeOrder(shopper, [await addProduct(admin), 1]));
     const path = `/orders/${orderId}:watch`;
@@ -163,7 +163,7 @@ describe("REST", () => {
     const inQuery = `access_ticket=${ticket}`;
     expect(await ask(`${path}?${inQuery}`)).toEqual([200, orderId]);
     expect(await ask(`${path}?after_version=1&${inQuery}`)).toEqual([200, orderId]);
-    // As the path is normalized, not as it is written.
+    // The path is compared in normal form.
     expect(await ask(`/orders/${orderId}%3Awatch?${inQuery}`)).toEqual([200, orderId]);
 
     const other = await decided(shopper, await placeOrder(shopper, [await addProduct(admin), 1]));
@@ -182,7 +182,7 @@ describe("REST", () => {
     await eventually(async () => expect((await ask(`${path}?${inQuery}`))[0]).toBe(401));
   });
 
-  test("says by its status that an order is not there", async () => {
+  test("answers 404 for an order that does not exist", async () => {
     const response = await fetch(`${shop.url}/orders/order_01h455vb4pex5vsknk084sn02q:watch`, {
       headers: buyer.headers,
     });

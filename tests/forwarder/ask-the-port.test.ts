@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
-import { compileNotes, type ForeignService, startForeignService } from "./foreign-service.ts";
+import { compileNotes, type NativeGrpcService, startNativeGrpcService } from "./native-grpc-service.ts";
 import { type Program, startProgram } from "./program.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "shop-forwarder-"));
@@ -11,11 +11,11 @@ const descriptorSet = join(scratch, "notes.binpb");
 const notes = compileNotes(descriptorSet);
 const buf = join(import.meta.dirname, "../../node_modules/.bin/buf");
 
-let service: ForeignService;
+let service: NativeGrpcService;
 let program: Program;
 let address: string;
 beforeAll(async () => {
-  service = await startForeignService(notes);
+  service = await startNativeGrpcService(notes);
   program = await start({});
   address = new URL(program.url).host;
 });
@@ -34,7 +34,7 @@ const start = (variables: Readonly<Record<string, string>>) =>
     ...variables,
   });
 
-describeGrpcurl("grpcurl, knowing the address alone,", () => {
+describeGrpcurl("grpcurl, with no schema but reflection,", () => {
   test("lists services and methods", async () => {
     expect((await ask(address, "list")).split("\n")).toEqual([
       "grpc.health.v1.Health",
@@ -59,7 +59,7 @@ describeGrpcurl("grpcurl, knowing the address alone,", () => {
     );
   });
 
-  test("asks for health, of the port and of a service", async () => {
+  test("checks the health of the port and of a service", async () => {
     expect(JSON.parse(await ask(address, "grpc.health.v1.Health/Check"))).toEqual({ status: "SERVING" });
     const check = (name: string) => ask("-d", `{"service":"${name}"}`, address, "grpc.health.v1.Health/Check");
     expect(JSON.parse(await check(notes.typeName))).toEqual({ status: "SERVING" });
@@ -70,8 +70,8 @@ describeGrpcurl("grpcurl, knowing the address alone,", () => {
     ]);
   });
 
-  test("watches the health of a service that goes", async () => {
-    const lost = await startForeignService(notes);
+  test("watches the health of a service that goes away", async () => {
+    const lost = await startNativeGrpcService(notes);
     const watched = await start({ UPSTREAM_URL: `http://127.0.0.1:${lost.port}` });
     const seen = ask("-max-time", "4", new URL(watched.url).host, "grpc.health.v1.Health/Watch").catch(
       ({ stdout }: { stdout: string }) => stdout,
@@ -82,7 +82,7 @@ describeGrpcurl("grpcurl, knowing the address alone,", () => {
     expect(await watched.exited).toBe(0);
   });
 
-  test("is told nothing when reflection is off", async () => {
+  test("gets no schema when reflection is off", async () => {
     const silent = await start({ REFLECTION: "false" });
     await expect(ask(new URL(silent.url).host, "list")).rejects.toThrow("does not support the reflection API");
     silent.process.kill("SIGTERM");
@@ -90,7 +90,7 @@ describeGrpcurl("grpcurl, knowing the address alone,", () => {
   });
 });
 
-test.each(["connect", "grpc", "grpcweb"])("buf curl calls over %s, knowing the address alone", async (protocol) => {
+test.each(["connect", "grpc", "grpcweb"])("buf curl calls over %s, with no schema but reflection", async (protocol) => {
   const url = `${program.url}/notes.v1.NoteService/GetNote`;
   const args = ["curl", "--protocol", protocol, "--http2-prior-knowledge", "-d", '{"name":"notes/7"}', url];
   expect(JSON.parse(await output(buf, ...args))).toMatchObject({ name: "notes/7", text: "read me" });

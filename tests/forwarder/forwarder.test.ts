@@ -16,7 +16,7 @@ import { createGrpcWebTransport as createGrpcWebTransportOfFetch } from "@connec
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { fetchAsText } from "../e2e/grpc-web-text.ts";
-import { compileNotes, type ForeignService, startForeignService } from "./foreign-service.ts";
+import { compileNotes, type NativeGrpcService, startNativeGrpcService } from "./native-grpc-service.ts";
 import { type Program, startProgram } from "./program.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "shop-forwarder-"));
@@ -24,7 +24,7 @@ const descriptorSet = join(scratch, "notes.binpb");
 const notes = compileNotes(descriptorSet);
 const method = notes.method as Record<"getNote" | "createNote" | "followNotes" | "addNotes" | "discuss", DescMethod>;
 
-let service: ForeignService;
+let service: NativeGrpcService;
 let program: Program;
 const variables = () => ({
   UPSTREAM_URL: `http://127.0.0.1:${service.port}`,
@@ -34,7 +34,7 @@ const variables = () => ({
 });
 
 beforeAll(async () => {
-  service = await startForeignService(notes);
+  service = await startNativeGrpcService(notes);
   program = await startProgram(variables());
 });
 afterAll(async () => {
@@ -53,7 +53,7 @@ const transports: Readonly<Record<string, (baseUrl: string) => Transport>> = {
   "gRPC-Web in text": (baseUrl) => createGrpcWebTransportOfFetch({ baseUrl, fetch: fetchAsText }),
 };
 
-describe.each(Object.entries(transports))("before a native gRPC server, in %s", (name, open) => {
+describe.each(Object.entries(transports))("in front of a native gRPC server, in %s", (name, open) => {
   const transport = () => open(program.url);
   const call = async (of: DescMethod, request: JsonValue, timeoutMs?: number, headers?: Record<string, string>) => {
     const input = fromJson(of.input, request);
@@ -65,20 +65,20 @@ describe.each(Object.entries(transports))("before a native gRPC server, in %s", 
   const stream = async (of: DescMethod, messages: AsyncIterable<Message>, signal?: AbortSignal) =>
     (await transport().stream(of as DescMethodStreaming, signal, undefined, undefined, messages)).message;
 
-  test("a call, its headers, its answer and the trailers of that cross", async () => {
+  test("a call, its headers, its response and the trailers are forwarded", async () => {
     const { message, header, trailer } = await call(method.getNote, { name: "notes/7" }, undefined, { author: "me" });
     expect(message).toEqual({ name: "notes/7", text: "read me", author: "me" });
     expect(header.get("x-note-header")).toBe("told first");
     expect(trailer.get("x-note-trailer")).toBe("told last");
   });
 
-  test("an error crosses with its message and its details", async () => {
+  test("an error is forwarded with its message and details", async () => {
     const error = await failure({ name: "notes/none" });
     expect([error.code, error.rawMessage]).toEqual([Code.NotFound, 'there is no notes/none – "nowhere"']);
     expect(error.findDetails(ErrorInfoSchema)[0]?.reason).toBe("NOTE_MISSING");
   });
 
-  test("the service knows the deadline, and is told when it has passed", async () => {
+  test("the service gets the deadline, and is cancelled when it has passed", async () => {
     const { message } = await call(method.getNote, { name: "notes/7" }, 20_000);
     expect(Number(message.deadlineMs)).toBeGreaterThan(10_000);
     expect(Number(message.deadlineMs)).toBeLessThanOrEqual(20_000);
@@ -87,7 +87,7 @@ describe.each(Object.entries(transports))("before a native gRPC server, in %s", 
     await vi.waitFor(() => expect(service.left()).toBe(before + 1), { timeout: 5_000 });
   });
 
-  test("a stream comes as it is made, and the service learns that its caller has left", async () => {
+  test("a stream is forwarded message by message, and the service is cancelled when its caller leaves", async () => {
     const before = service.left();
     const leave = new AbortController();
     const seen: JsonValue[] = [];
@@ -102,9 +102,9 @@ describe.each(Object.entries(transports))("before a native gRPC server, in %s", 
     await vi.waitFor(() => expect(service.left()).toBe(before + 1), { timeout: 5_000 });
   });
 
-  // fetch sends no request piece by piece.
+  // fetch can't stream requests.
   if (name !== "gRPC-Web in text")
-    test("a stream of requests is answered once", async () => {
+    test("a stream of requests gets one response", async () => {
       const request = fromJson(method.addNotes.input, { note: { text: "one" } });
       const answers = await stream(
         method.addNotes,
@@ -117,9 +117,9 @@ describe.each(Object.entries(transports))("before a native gRPC server, in %s", 
       ]);
     });
 
-  // Over HTTP/1.1 nobody answers before the request has ended.
+  // HTTP/1.1 clients read no response before the request has ended.
   if (!name.endsWith("HTTP/1.1") && name !== "gRPC-Web in text")
-    test("both sides of a conversation speak in turn", async () => {
+    test("both sides of a bidirectional stream send in turn", async () => {
       const { input, output } = method.discuss;
       const { promise: heard, resolve: goOn } = Promise.withResolvers<void>();
       const answers = await stream(
@@ -137,19 +137,19 @@ describe.each(Object.entries(transports))("before a native gRPC server, in %s", 
       expect((await iterator.next()).done).toBe(true);
     });
 
-  test("what is too large is refused", async () => {
+  test("a message that is too large is refused", async () => {
     const error = await call(method.createNote, { note: { text: "x".repeat(20_000) } }).catch((thrown) => thrown);
     expect(ConnectError.from(error).code).toBe(Code.ResourceExhausted);
   });
 });
 
-describe("REST, from the annotations of a service that knows none", () => {
+describe("REST, by the annotations of a service that serves gRPC only", () => {
   const send = async (path: string, init?: RequestInit) => {
     const answer = await fetch(program.url + path, init);
     return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Record<string, unknown> };
   };
 
-  test("has path, body, headers and trailers", async () => {
+  test("maps path, body, headers and trailers", async () => {
     const read = await send("/v1/notes/7", { headers: { author: "me" } });
     expect([read.status, read.body]).toEqual([
       200,
@@ -161,7 +161,7 @@ describe("REST, from the annotations of a service that knows none", () => {
     expect([made.status, made.body]).toMatchObject([200, { name: "notes/new", text: "new" }]);
   });
 
-  test("tells errors as google.rpc.Status, with their details", async () => {
+  test("maps errors to google.rpc.Status, with their details", async () => {
     const { status, body } = await send("/v1/notes/none");
     expect(status).toBe(404);
     expect(body).toMatchObject({
@@ -171,7 +171,7 @@ describe("REST, from the annotations of a service that knows none", () => {
     });
   });
 
-  test("refuses what does not fit, without asking the service", async () => {
+  test("refuses an invalid request without calling the service", async () => {
     expect((await send("/v1/notes", { method: "POST", body: '{"nonsense":1}', headers: json })).status).toBe(400);
     expect((await send("/v1/nowhere")).status).toBe(404);
     expect((await send("/v1/notes/7", { method: "DELETE" })).status).toBe(405);
@@ -179,7 +179,7 @@ describe("REST, from the annotations of a service that knows none", () => {
     expect((await send("/v1/notes", { method: "POST", body: long, headers: json })).status).toBe(413);
   });
 
-  test("passes the deadline on", async () => {
+  test("forwards the deadline", async () => {
     const { status, body } = await send("/v1/notes/slow", { headers: { "connect-timeout-ms": "300" } });
     expect([status, body.code]).toEqual([504, Code.DeadlineExceeded]);
   });
@@ -205,7 +205,7 @@ describe("REST, from the annotations of a service that knows none", () => {
 });
 
 describe("the program", () => {
-  test("says everything that is wrong with its environment, and exits with 1", async () => {
+  test("reports all invalid settings at once, and exits with 1", async () => {
     const bad = {
       LISTEN_PORT: "http",
       UPSTREAM_URL: "https://notes.example/v1",
@@ -223,7 +223,7 @@ describe("the program", () => {
     expect(await startProgram(file).catch(String)).toContain("DESCRIPTOR_SET (");
   });
 
-  test("answers REST in the JSON names that its operator chooses, details of errors and streams included", async () => {
+  test("answers REST in the configured JSON names, error details and streams included", async () => {
     const camel = await startProgram({ ...variables(), JSON_NAMES: "lowerCamelCase" });
     const read = async (path: string) => (await (await fetch(camel.url + path)).json()) as Record<string, JsonValue>;
     expect(await read("/v1/notes/7")).toEqual({ name: "notes/7", text: "read me", author: "", deadlineMs: "0" });
@@ -241,7 +241,7 @@ describe("the program", () => {
     expect(await strange.catch(String)).toContain("JSON_NAMES (");
   });
 
-  test("drains on SIGTERM: what runs is finished, nothing new is taken, and it exits with 0", async () => {
+  test("drains on SIGTERM: calls in progress end, new ones are refused, and it exits with 0", async () => {
     const draining = await startProgram(variables());
     const open = createGrpcTransport({ baseUrl: draining.url });
     const input = fromJson(method.getNote.input, { name: "notes/slow" });
@@ -253,14 +253,14 @@ describe("the program", () => {
     draining.process.kill("SIGTERM");
     await vi.waitFor(() => expect(draining.output()).toContain("draining"), { timeout: 5_000 });
     await expect(fetch(`${draining.url}/healthz`)).rejects.toThrow();
-    // It had its time: nobody broke it off.
+    // It completed, and was not broken off.
     expect(await outcome).toBe(Code.DeadlineExceeded);
     expect(await draining.exited).toBe(0);
     expect(service.left()).toBe(before + 1);
   });
 
-  test("is not ready, and says UNAVAILABLE without addresses, while nobody is behind it", async () => {
-    const lost = await startForeignService(notes);
+  test("is not ready, and answers UNAVAILABLE without addresses, while no upstream is reachable", async () => {
+    const lost = await startNativeGrpcService(notes);
     const alone = await startProgram({ ...variables(), UPSTREAM_URL: `http://127.0.0.1:${lost.port}` });
     expect((await fetch(`${alone.url}/readyz`)).status).toBe(200);
     lost.stop();

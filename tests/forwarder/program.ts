@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
 
-/** The forwarder, as anybody would start it. */
+/** The forwarder, started as a user would. */
 export interface Program {
   readonly url: string;
   readonly process: ChildProcess;
@@ -13,7 +13,7 @@ export interface Program {
   output(): string;
 }
 
-/** Rejects, with what the program said, when it ends before it is ready. */
+/** Rejects with the program's output when it exits before it is ready. */
 export async function startProgram(variables: Readonly<Record<string, string>>): Promise<Program> {
   const child = spawn(process.execPath, ["gateway/src/forward.ts"], {
     cwd: root,
@@ -29,7 +29,7 @@ export async function startProgram(variables: Readonly<Record<string, string>>):
       if (ready !== undefined) resolve((JSON.parse(ready) as { port: number }).port);
     };
     for (const stream of [child.stdout, child.stderr]) stream.on("data", look);
-    // When all that it said has been read.
+    // Once all of its output has been read.
     child.once("close", (code) => reject(new Error(`exit code ${code}\n${output}`)));
   });
   return { url: `http://127.0.0.1:${port}`, process: child, exited, output: () => output };

@@ -9,8 +9,8 @@ import {
   windowUpdate,
 } from "@shop/http-port/testing/http2-frames";
 
-// What follows a request on stream 1: each kind of connection error and stream error that RFC 9113 names, each reset code, and what
-// is no error.
+// Frames after a request on stream 1: each kind of connection error and stream error of RFC 9113, each reset code, and unusual frames
+// that are not errors.
 
 const nothing = Buffer.alloc(0);
 const trailers = headerBlock({ "x-trailer": "late" });
@@ -36,7 +36,7 @@ export const http2Faults: Readonly<Record<string, Buffer>> = {
   "RST_STREAM twice": Buffer.concat([reset(1, 8), reset(1, 0)]),
   "DATA on stream 0": frame("data", 0, 0, Buffer.from("x")),
   "DATA on an idle stream": frame("data", 0, 99, Buffer.from("x")),
-  "DATA after the end": frame("data", endStream, 1, Buffer.from("x")),
+  "DATA after END_STREAM": frame("data", endStream, 1, Buffer.from("x")),
   "DATA beyond the window": Buffer.concat(Array.from({ length: 5 }, () => frame("data", 0, 1, Buffer.alloc(16_384)))),
   "DATA with more padding than payload": frame("data", 8, 1, Buffer.from([200, 1, 2])),
   "empty DATA frames": Buffer.concat(Array.from({ length: 20 }, () => frame("data", 0, 1))),
@@ -65,8 +65,8 @@ export const http2Faults: Readonly<Record<string, Buffer>> = {
   "PING on a stream": frame("ping", 0, 1, Buffer.alloc(8)),
   "SETTINGS of a wrong length": frame("settings", 0, 0, Buffer.alloc(5)),
   "SETTINGS on a stream": frame("settings", 0, 1),
-  "an acknowledgement with a payload": frame("settings", 1, 0, Buffer.alloc(6)),
-  "acknowledgements of nothing": Buffer.concat(Array.from({ length: 20 }, () => frame("settings", 1, 0))),
+  "a SETTINGS acknowledgement with a payload": frame("settings", 1, 0, Buffer.alloc(6)),
+  "acknowledgements without a cause": Buffer.concat(Array.from({ length: 20 }, () => frame("settings", 1, 0))),
   "SETTINGS with a window that is too large": settings([4, 0x8000_0000]),
   "SETTINGS with frames that are too small": settings([5, 1]),
   "SETTINGS without a header table": settings([1, 0]),
@@ -81,7 +81,7 @@ export const http2Faults: Readonly<Record<string, Buffer>> = {
   "the preface again": Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 };
 
-/** What follows a request over HTTP/1.1. */
+/** Bytes after a request over HTTP/1.1. */
 export const http1Faults: Readonly<Record<string, Buffer>> = {
   none: nothing,
   garbage: Buffer.from("\0\x01\xff no HTTP\r\n\r\n", "latin1"),
@@ -91,7 +91,7 @@ export const http1Faults: Readonly<Record<string, Buffer>> = {
   "a request without a host": Buffer.from("GET /healthz HTTP/1.1\r\n\r\n"),
   "a chunk of no size": Buffer.from("zz\r\nx\r\n"),
   "a chunk that is too large": Buffer.from("ffffffffffffffff\r\n"),
-  "trailers that are none": Buffer.from("0\r\n: no name\r\n\r\n"),
+  "invalid trailers": Buffer.from("0\r\n: no name\r\n\r\n"),
   "an upgrade": Buffer.from(
     "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n",
   ),

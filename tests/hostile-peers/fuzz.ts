@@ -1,4 +1,4 @@
-// A program: fuzzes the ports of a running shop, as `npm run bench -- fuzz` wants it, and sends what came out to its parent.
+// A program for `npm run bench -- fuzz`: fuzzes the ports of a running shop, and sends the result to its parent process.
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "../resilience/random.ts";
 import { fuzzedPlay } from "./fuzzer.ts";
@@ -14,9 +14,9 @@ interface FuzzTask {
 }
 
 const concurrency = 24;
-/** Until compiled code and caches are there. */
+/** Until code is compiled and caches are filled. */
 const warmUpSeconds = 10;
-/** For connections that the shop closes by its own time limits, and for garbage to be collected. */
+/** For the shop's time limits to close connections, and for garbage collection. */
 const calmSeconds = 30;
 
 const task = JSON.parse(process.argv[2]!) as FuzzTask;

@@ -14,7 +14,7 @@ import {
 
 /**
  * One conversation that starts from valid requests and is then mutated: over HTTP/2 its frames, their heads and their header blocks,
- * over HTTP/1.1 its lines, and over both its bytes, and where its packets begin. The same state of `random` gives the same one.
+ * over HTTP/1.1 its lines, and over both its bytes and packet boundaries. The same state of `random` gives the same one.
  */
 export function fuzzedPlay(paths: Paths, random: Random): Play {
   const bytes = random.chance(0.7) ? http2Conversation(paths, random) : http1Conversation(paths, random);
@@ -62,7 +62,7 @@ const frameMutations: readonly FrameMutation[] = [
   (frames, random) => change(frames, random, (head) => head.writeUInt32BE(random.pick(streams), 5)),
   (frames, random) =>
     change(frames, random, (head) => head.writeUInt8(random.integer(0, 255), random.integer(0, head.length - 1))),
-  // A header block in other fields, or in none.
+  // A header block with other fields, or with none.
   (frames, random) =>
     void frames.push(frame("headers", random.pick([0, 1, 4, 5]), random.pick(streams), randomBlock(random))),
   inContinuations,
@@ -82,7 +82,7 @@ function change(frames: Buffer[], random: Random, edit: (frame: Buffer) => void)
   frames[at] = changed;
 }
 
-/** Cuts the payload of some frame in two: a header block then goes on in CONTINUATION, if it says so. */
+/** Splits the payload of some frame: a header block may continue in CONTINUATION. */
 function inContinuations(frames: Buffer[], random: Random): void {
   const at = frames.findIndex((one) => one[3] === frameTypes.headers && one.length > 11);
   if (at < 0) return;

@@ -14,8 +14,14 @@ import {
   requestKinds,
 } from "./requests.ts";
 
-/** Where the packets of a conversation begin. */
-const splits = ["one packet", "the fault apart", "the head apart", "byte by byte at first", "cut anywhere"];
+/** The packet boundaries of a conversation. */
+const splits = [
+  "one packet",
+  "the fault in its own packet",
+  "the head in its own packet",
+  "byte by byte at first",
+  "cut anywhere",
+];
 
 const dimensions = {
   request: Object.keys(requestKinds),
@@ -28,7 +34,7 @@ const dimensions = {
 const http1Dimensions = { ...dimensions, fault: Object.keys(http1Faults) };
 const http2Dimensions = { ...dimensions, fault: Object.keys(http2Faults) };
 
-/** A pairwise sample of requests, how they are sent, what follows them, and how their sender leaves. */
+/** A pairwise sample of requests, their framing, the fault after them, and how the peer leaves. */
 export function samplePlays(paths: Paths, random: Random): (Play & { readonly says: string })[] {
   const overHttp1 = pairwise(http1Dimensions, random).map((choice) => {
     const request = http1Request(choice, paths);
@@ -55,14 +61,14 @@ function played(
   return { says: `${version}: ${JSON.stringify(choice)}`, packets, end: choice.end };
 }
 
-/** Offsets among the first bytes, where each state of the parsers is met. */
+/** Offsets among the first bytes, which cover each state of the parsers. */
 const firstBytes = 120;
 
 function split(how: string, all: Buffer, faultAt: number, random: Random): Buffer[] {
   switch (how) {
-    case "the fault apart":
+    case "the fault in its own packet":
       return [all.subarray(0, faultAt), all.subarray(faultAt)];
-    case "the head apart": {
+    case "the head in its own packet": {
       const at = random.integer(1, Math.min(firstBytes, all.length));
       return [all.subarray(0, at), all.subarray(at)];
     }

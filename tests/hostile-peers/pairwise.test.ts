@@ -4,7 +4,7 @@ import { pairwise } from "./pairwise.ts";
 
 const dimensions = { a: ["1", "2", "3"], b: ["x", "y"], c: ["p", "q", "r", "s"], d: ["only"] };
 
-test("each two values of different dimensions meet in some row", () => {
+test("every pair of values of different dimensions is in some row", () => {
   const rows = pairwise(dimensions, seededRandom(7));
   const names = Object.keys(dimensions) as (keyof typeof dimensions)[];
   for (const one of names) {

@@ -3,12 +3,12 @@ import type { Random } from "../resilience/random.ts";
 type Dimensions = Readonly<Record<string, readonly string[]>>;
 export type Choice<Of extends Dimensions> = { readonly [Name in keyof Of]: Of[Name][number] };
 
-/** How many random choices each row is the best of. */
+/** The number of random candidates for each row. */
 const candidates = 20;
 
 /**
- * Rows in which each value of each dimension meets each value of each other dimension at least once. The same seed gives the same
- * rows. Greedy: each row is built around a pair that is still missing, and covers as many others as the best of some random rows.
+ * Rows that contain every pair of values of different dimensions at least once. The same seed gives the same
+ * rows. Greedy: each row is built around a missing pair, and is the random candidate that covers the most other missing pairs.
  */
 export function pairwise<Of extends Dimensions>(dimensions: Of, random: Random): Choice<Of>[] {
   const names = Object.keys(dimensions);

@@ -3,16 +3,16 @@ import { setTimeout as delay } from "node:timers/promises";
 
 export const ends = ["RST", "FIN", "leaves at once", "leaves when answered"] as const;
 
-/** What one peer does: it sends packets, and leaves in some way. */
+/** The behaviour of one peer: the packets that it sends, and how it leaves. */
 export interface Play {
   readonly packets: readonly Uint8Array[];
   readonly end: (typeof ends)[number];
 }
 
-/** The longest that a peer stays to see what it is answered, in milliseconds. */
+/** The longest that a peer waits for a response, in milliseconds. */
 const stayMs = 500;
 
-/** Plays it on a connection of its own. Resolves with the number of bytes answered when that is closed; never rejects. */
+/** Plays it on its own connection. Resolves with the number of response bytes once that is closed; never rejects. */
 async function play(port: number, { packets, end }: Play): Promise<number> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let answered = 0;
@@ -25,7 +25,7 @@ async function play(port: number, { packets, end }: Play): Promise<number> {
   });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   for (const [index, packet] of packets.entries()) {
-    // Else the kernel would send them as one.
+    // Otherwise the kernel would send them as one packet.
     if (index > 0) await delay(1);
     if (!socket.writable) break;
     await new Promise<void>((resolve) => socket.write(packet, () => resolve()));
@@ -41,7 +41,7 @@ async function play(port: number, { packets, end }: Play): Promise<number> {
   return answered;
 }
 
-/** Plays all, so many at the same time. */
+/** Plays all, `players` at a time. */
 export async function playAll(
   plays: Iterable<{ readonly port: number } & Play>,
   concurrency: number,

@@ -1,6 +1,6 @@
 import { endHeaders, endStream, frame, headerBlock } from "@shop/http-port/testing/http2-frames";
 
-/** What a port answers, by path: a unary and a streaming method without their leading slash, and a route of REST. */
+/** Paths of a port: a unary and a streaming method without their leading slash, and a REST route. */
 export interface Paths {
   readonly unary: string;
   readonly stream: string;
@@ -70,7 +70,7 @@ export const contentTypes = [
   "none",
 ];
 export const expectations = ["none", "100-continue", "the impossible"];
-/** How much of its body a request has sent, and how the body is framed over HTTP/1.1. */
+/** How complete the body of a request is, and how it is framed over HTTP/1.1. */
 export const bodies = ["whole", "unfinished", "chunked", "chunked and unfinished"];
 
 export interface RequestChoice {
@@ -80,7 +80,7 @@ export interface RequestChoice {
   readonly body: string;
 }
 
-/** Headers and body of a request, apart from each other. */
+/** Headers and body of a request. */
 interface Parts {
   readonly method: string;
   readonly path: string;

@@ -1,9 +1,9 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What a process says of itself in its metrics. */
+/** A process's own metrics. */
 export interface Vitals {
-  /** Connections that it has open, those to its dependencies included. */
+  /** Open connections, those to its dependencies included. */
   readonly sockets: number;
   readonly heapBytes: number;
   /** Exceptions that were contained in a connection, session, stream or request. */
@@ -27,7 +27,7 @@ export async function readVitals(metricsUrl: string): Promise<Vitals> {
   };
 }
 
-/** Processes and workers of a shop that have died, as its logs tell. */
+/** The number of deaths of processes and workers of a shop, by its logs. */
 export function deathsLogged(dataDir: string): string[] {
   return globSync(join(dataDir, "logs/*.log")).flatMap((file) =>
     readFileSync(file, "utf8")

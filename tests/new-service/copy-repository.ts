@@ -7,8 +7,8 @@ import { linkPackages } from "../setup/link-packages.ts";
 const root = join(import.meta.dirname, "../..");
 
 /**
- * A copy of the repository as it stands, committed or not, in a git repository of its own in a temporary folder. Packages and
- * servers are those of the original; links to workspaces lead to the copy's. Answers its path.
+ * Copies the working tree, committed or not, into a git repository of its own in a temporary folder. Installed packages and
+ * servers are the original's; links to workspaces point to the copy's. Returns its path.
  */
 export function copyRepository(): string {
   const copy = realpathSync(mkdtempSync(join(tmpdir(), "shop-copy-")));
@@ -22,7 +22,7 @@ export function copyRepository(): string {
   if (existsSync(join(root, ".infra"))) symlinkSync(realpathSync(join(root, ".infra")), join(copy, ".infra"));
 
   git(copy, "init", "--quiet", "--initial-branch=main");
-  // .gitignore names folders, and these are links.
+  // .gitignore has patterns for folders, and these are links.
   appendFileSync(join(copy, ".git/info/exclude"), ".infra\n");
   git(copy, "add", "--all");
   git(copy, "-c", "user.name=test", "-c", "user.email=test@shop.example", "commit", "--quiet", "--message=Copy");

@@ -6,7 +6,7 @@ import { protocols } from "../e2e/clients.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { copyRepository } from "./copy-repository.ts";
 
-// Takes minutes: the copy is checked as a whole, TypeScript included, and its shop starts twice.
+// Takes minutes: it checks the whole copy, TypeScript included, and starts its shop twice.
 
 const name = "wishlists";
 let copy: string;
@@ -38,7 +38,7 @@ function changes(): string[] {
   return run("git", "status", "--porcelain", "--untracked-files=normal").trimEnd().split("\n");
 }
 
-/** What changed by the service and a method of it, and by a method of a service that was there. */
+/** The files changed by the new service and a method of it, and by a method of an existing service. */
 let byService: string[];
 let byMethod: string[];
 
@@ -52,7 +52,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
-test("a new service is its own folder, its proto, what is generated, and a line in topology and in all-in-one", () => {
+test("a new service is its own folder, its proto, generated files, and a line in topology and in all-in-one", () => {
   const generated = [
     ...[".env.example", "Dockerfile", "README.md", "compose.yaml"],
     ...["docs/api.md", "docs/architecture.md", "docs/configuration.md"],
@@ -69,7 +69,7 @@ test("a new service is its own folder, its proto, what is generated, and a line 
   expect(lines).toEqual(byHand.map((file) => `1\t0\t${file}`));
 });
 
-test("a new method of a service is six files, and what is generated", () => {
+test("a new method of a service is six files, and generated files", () => {
   const byHand = [
     " M proto/shop/inventory/v1/inventory_service.proto",
     " M services/inventory/README.md",
@@ -82,11 +82,11 @@ test("a new method of a service is six files, and what is generated", () => {
   expect(byMethod.toSorted()).toEqual([...generated, ...byHand].toSorted());
 });
 
-test("npm run check is green with them", () => {
+test("npm run check passes with them", () => {
   run("npm", "run", "check");
 });
 
-test("their own tests, and those that compare services, contracts and documents, are green", () => {
+test("their own tests, and those that compare services, contracts and documents, pass", () => {
   expect(passed("--project=unit", "--project=integration", `services/${name}`)).toHaveLength(5);
   expect(passed("--project=unit", "services/inventory/src/rpc/count-products")).toHaveLength(1);
   const compared = passed("--project=architecture", "topology", "contracts", "environment");

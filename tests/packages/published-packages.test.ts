@@ -7,10 +7,10 @@ import { packPackages, publishedPackages } from "@shop/tools/packages";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const names = publishedPackages().map(({ manifest }) => manifest.name);
-/** The versions of Node that the packages are for; those that build on Connect's package for Node need 22. */
+/** The supported versions of Node; packages that depend on Connect's package for Node need 22. */
 const nodeVersions = ["20", "22", "24"] as const;
 const nodeOf = (version: string) => `node-${version}`;
-/** What an application brings along. TypeScript is the oldest that the declarations are for. */
+/** An application's own dependencies. TypeScript is the oldest supported version. */
 const companions = {
   "@arethetypeswrong/cli": "0.18.5",
   "@types/node": "20.19.0",
@@ -23,12 +23,12 @@ const companions = {
   ),
 };
 
-/** Outside of the repository: nothing in it can be resolved by accident. */
+/** Outside of the repository, so that nothing in it is resolved by accident. */
 const folder = mkdtempSync(join(tmpdir(), "shop-packages-"));
 const tarballs = new Map<string, string>();
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs a command in the application's folder and answers what it prints; throws with all of it when it fails. */
+/** Runs a command in the application's folder and returns its output; throws with the output when it fails. */
 async function run(command: string, ...args: readonly string[]): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(command, args, { cwd: folder, maxBuffer: 64 * 1024 * 1024 });
@@ -69,15 +69,15 @@ beforeAll(async () => {
 });
 
 describe.each(names)("%s", (name) => {
-  test("has a package.json that publint finds nothing in", async () => {
+  test("has a package.json without findings of publint", async () => {
     expect(await tool("publint", "run", tarballs.get(name)!, "--strict")).toContain("All good!");
   });
 
-  test("has declarations that attw finds nothing wrong with, as a package of ES modules alone", async () => {
+  test("has declarations without findings of attw, as a package of ES modules only", async () => {
     expect(await tool("attw", tarballs.get(name)!, "--profile", "esm-only")).toContain(name);
   });
 
-  test("holds no sources, tests or test data", async () => {
+  test("contains no sources, tests or test data", async () => {
     const files = (await run("tar", "-tzf", tarballs.get(name)!))
       .split("\n")
       .map((file) => file.slice("package/".length));
@@ -117,7 +117,7 @@ describe("compiled for Node", () => {
     return node;
   };
 
-  test.each(nodeVersions)("a server of REST and a client of its services run in Node %s", async (version) => {
+  test.each(nodeVersions)("a REST server and a client of its services run in Node %s", async (version) => {
     const node = await nodeAt(version);
     expect(await run(node, "server/serve-shop.js")).toMatch(
       /^\{"products":\[\{.*"name":"Kettle".* 404 Kettle, PRODUCT_NOT_FOUND$/,
@@ -134,7 +134,7 @@ describe("compiled for Node", () => {
   );
 });
 
-test("Vite builds a page with the client, without what only Node has", async () => {
+test("Vite builds a page with the client, without modules of Node", async () => {
   await tool("vite", "build", "--logLevel", "warn");
   const [script] = globSync("dist/assets/*.js", { cwd: folder });
   const code = readFileSync(join(folder, script!), "utf8");

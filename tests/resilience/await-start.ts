@@ -1,5 +1,5 @@
-// Preloaded (`node --import`) into a service that a test wants to start at once when its turn comes: most of a start is
-// loading, so that is done before anybody waits for it, and remembered for the next one. The turn comes by message.
+// Preloaded (`node --import`) into a service that a test wants to start without delay later: most of a start is
+// loading modules, which happens in advance. A message starts the service.
 import { once } from "node:events";
 import { flushCompileCache } from "node:module";
 import { pathToFileURL } from "node:url";

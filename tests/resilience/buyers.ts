@@ -12,7 +12,7 @@ import type { Answer, Line, Recorder } from "./record.ts";
 const callTimeoutMs = 8_000;
 const password = "correct horse battery staple";
 
-/** Refusals that say that nothing was done. */
+/** Errors that guarantee that the request was not executed. */
 const certain = new Set([
   Code.Unauthenticated,
   Code.InvalidArgument,
@@ -23,7 +23,7 @@ const certain = new Set([
   Code.OutOfRange,
 ]);
 
-/** Generated clients of the public port for somebody who signed in; signs in again when the token has run out. */
+/** Generated clients of the public port for a signed-in account; signs in again when the token has expired. */
 export interface Account {
   readonly userId: string;
   readonly orders: Client<typeof OrderService>;
@@ -68,16 +68,16 @@ function visit(url: string, headers: Readonly<{ authorization?: string }>) {
   };
 }
 
-/** How a crowd behaves. Shares are of 1. */
+/** The behaviour of the buyers. Shares are fractions of 1. */
 export interface Habits {
   readonly thinkMs: number;
   readonly mostLines: number;
   readonly mostOfEach: number;
-  /** Orders that are placed without a key, hence never tried again. */
+  /** Orders placed without a key, hence never retried. */
   readonly keyless: number;
-  /** Keyed orders that are sent twice, at the same time or later. */
+  /** Keyed orders that are sent twice, concurrently or later. */
   readonly duplicates: number;
-  /** Keys that are used again for something else. */
+  /** Keys that are reused for another request. */
   readonly reuses: number;
   readonly cancels: number;
 }
@@ -92,15 +92,15 @@ export const usualHabits: Habits = {
   cancels: 0.2,
 };
 
-/** When the crowd has to stop. */
+/** Signals that end the run. */
 export interface Closing {
-  /** No new orders from here on; what is in doubt is still asked for again. */
+  /** No new orders from here on; requests without a certain answer are still retried. */
   readonly closing: AbortSignal;
-  /** Everybody goes home. */
+  /** All buyers stop. */
   readonly closed: AbortSignal;
 }
 
-/** One shopper: orders, changes their mind, asks again when they got no answer. Resolves when they have gone home. */
+/** One shopper: orders, cancels, retries without an answer. Resolves when they have stopped. */
 export async function buy(
   account: Account,
   name: string,
@@ -110,7 +110,7 @@ export async function buy(
   const productIds = recorder.history.products.map(({ productId }) => productId);
   const { userId, orders } = account;
 
-  /** Sends a request until there is a certain answer; once only if it has no key. */
+  /** Sends a request until it has a certain answer; once only if it has no key. */
   async function place(
     key: string | undefined,
     lines: readonly Line[],
@@ -177,7 +177,7 @@ export async function buy(
   await Promise.all(changesOfMind);
 }
 
-/** The shop's clerk: ships what was confirmed now and then, and corrects the stock. Resolves when they have gone home. */
+/** The shop's clerk: ships some confirmed orders and adjusts stock. Resolves when they have stopped. */
 export async function keepShop(
   account: Account,
   on: { readonly recorder: Recorder; readonly random: Random; readonly until: Closing },
@@ -219,7 +219,7 @@ export async function keepShop(
 }
 
 function someLines(random: Random, productIds: readonly string[], habits: Habits): Line[] {
-  // A few products are wanted by many.
+  // A few products are popular.
   const wanted = Array.from({ length: random.integer(1, habits.mostLines) }, () => {
     const share = random.chance(0.4) ? 0.1 : 1;
     return productIds[Math.floor(random.next() * productIds.length * share)]!;
@@ -234,7 +234,7 @@ function sumOf(lines: readonly Line[]): string {
     .join();
 }
 
-/** How long the shop asks to wait before a call is tried again. */
+/** The retry delay that the shop requests. */
 function retryDelayMs(error: unknown): number {
   const [info] = ConnectError.from(error).findDetails(RetryInfoSchema);
   return info?.retryDelay === undefined ? 0 : durationMs(info.retryDelay);

@@ -22,15 +22,15 @@ import { ownEnvironment } from "../setup/own-environment.ts";
 import { redisAddress } from "../setup/redis-address.ts";
 import { openLink } from "./link.ts";
 
-/** What the cache promises: at every replica a change is seen within this time of its answer. */
+/** The cache's guarantee: every replica shows a change within this time of its answer. */
 const seenWithinMs = 1_000;
-/** No movement of stock ends a page. */
+/** Stock movements do not end cached pages. */
 const pageStockWithinMs = 2_000 + seenWithinMs;
 const productCount = 4;
 
 const root = join(import.meta.dirname, "../..");
 const dataDir = await mkdtemp(join(tmpdir(), "shop-cache-"));
-/** Signs the administrator's token; stands in for users, which does not run here. */
+/** Signs the administrator's token in place of users, which does not run here. */
 const tokenKey = {
   ...(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }) as Record<"kty" | "crv" | "x" | "d", string>),
   kid: "test",
@@ -42,7 +42,7 @@ const cleanUp: (() => unknown)[] = [() => rm(dataDir, { recursive: true, force: 
 let servers: Infra;
 let replicas: ReturnType<typeof clientOf>[];
 
-/** Answers the public key, as users does; the answer is its URL. */
+/** Serves the public key, as users does; returns the URL. */
 async function serveTokenKeys(): Promise<string> {
   const { d: _private, ...publicKey } = tokenKey;
   const routes = (router: ConnectRouter) =>
@@ -67,7 +67,7 @@ beforeAll(async () => {
     avoidPorts: Object.values(ports).flat(),
   });
   cleanUp.unshift(() => servers.stop());
-  // What they read of the database arrives late, and by then may be old.
+  // Their database reads arrive late, and may be stale by then.
   const { MONGODB_URI } = servers.environmentOf("inventory");
   const links = await Promise.all(names.map(() => openLink(Number(new URL(MONGODB_URI).port))));
   for (const link of links) link.suffer({ kind: "slow", delayMs: 1, jitterMs: 120, bytesPerSecond: 50_000_000 });
@@ -123,7 +123,7 @@ function clientOf(port: number) {
   );
 }
 
-/** What is known of one thing that only grows: how far it certainly was, and since when. */
+/** The known history of one growing value: the values that were certain, and since when. */
 class Known {
   #steps: { readonly value: number; readonly at: number }[] = [];
 
@@ -131,7 +131,7 @@ class Known {
     if (value > (this.#steps.at(-1)?.value ?? -1)) this.#steps.push({ value, at: performance.now() });
   }
 
-  /** The largest value that was known at that time. */
+  /** The largest value known at that time. */
   at(time: number): number {
     return this.#steps.findLast(({ at }) => at <= time)?.value ?? 0;
   }
@@ -149,8 +149,8 @@ interface Subject {
 
 const detailsOf = ({ description }: Product) => Number(description);
 
-/** Sends Redis a command, and waits for the answer. */
-async function tellRedis(command: string): Promise<void> {
+/** Sends a command to Redis, and waits for the reply. */
+async function commandRedis(command: string): Promise<void> {
   const { address, auth } = redisAddress(servers.redisUrl);
   const socket = connect(address);
   socket.write(`${auth}${command}\r\n`);
@@ -158,7 +158,7 @@ async function tellRedis(command: string): Promise<void> {
   socket.destroy();
 }
 
-test("whatever becomes of Redis, no reader of any replica sees what was changed over a second ago, and a writer sees its write", {
+test("during faults of Redis no replica shows a value that was changed over a second ago, and a writer sees its write", {
   timeout: 120_000,
 }, async () => {
   const subjects = await Promise.all(
@@ -187,12 +187,12 @@ test("whatever becomes of Redis, no reader of any replica sees what was changed 
     for (const [fact, known, seen, withinMs] of facts) {
       const expected = known.at(askedAt - withinMs);
       if (seen < expected) stale.push(`${phase}: ${what} shows ${fact} ${seen}, over ${withinMs} ms after ${expected}`);
-      // What one has seen is known: nobody may see less, later.
+      // A value that was seen is known: no later read may show less.
       known.reached(seen);
     }
   }
 
-  /** Answers are late or missing while a server is: that is another test's matter. */
+  /** Late or missing answers during a fault are another test's subject. */
   async function attempt<Result>(call: Promise<Result>): Promise<Result | undefined> {
     return await call.catch(() => undefined);
   }
@@ -245,7 +245,7 @@ test("whatever becomes of Redis, no reader of any replica sees what was changed 
       stale.push(`${phase}: a writer does not see its own stock ${written}, but ${own.product!.stock}`);
   }
 
-  /** Two write at once, at different replicas, and now and then nobody: a mistake shows when nothing covers it up. */
+  /** Two concurrent writers at different replicas, with pauses: later writes would cover up a mistake. */
   async function write(n: number, subject: Subject): Promise<void> {
     for (let turn = n; !isOver; turn++) {
       const [one, other] = turn % 2 === 0 ? replicas : replicas.toReversed();
@@ -268,13 +268,13 @@ test("whatever becomes of Redis, no reader of any replica sees what was changed 
   const redis = servers.server("redis");
   const phases: readonly (readonly [string, number, () => unknown])[] = [
     ["quiet", 3_000, () => {}],
-    ["flushed", 1_000, () => tellRedis("FLUSHALL")],
-    ["flushed again", 1_000, () => tellRedis("FLUSHALL")],
+    ["flushed", 1_000, () => commandRedis("FLUSHALL")],
+    ["flushed again", 1_000, () => commandRedis("FLUSHALL")],
     ["frozen", 2_500, () => redis.kill("SIGSTOP")],
     ["thawed", 2_000, () => redis.kill("SIGCONT")],
     ["killed", 4_000, () => redis.kill("SIGKILL")],
-    ["connections cut", 2_000, () => tellRedis("CLIENT KILL TYPE normal SKIPME yes")],
-    ["deafened", 2_000, () => tellRedis("CLIENT KILL TYPE pubsub SKIPME yes")],
+    ["connections cut", 2_000, () => commandRedis("CLIENT KILL TYPE normal SKIPME yes")],
+    ["deafened", 2_000, () => commandRedis("CLIENT KILL TYPE pubsub SKIPME yes")],
   ];
   for (const [name, ms, happen] of phases) {
     phase = name;

@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { convergeWithinMs, describeRun, type RunResult, runChaos } from "./run.ts";
 
-// Takes two minutes: the faults go on for 75 s, or not every victim would be hit twice, and the twelve processes before them and the
-// settling after them take the rest.
+// Takes two minutes: the faults last for 75 s, so that every victim is hit twice; starting twelve processes and
+// settling afterwards take the rest.
 //
 // Every run of the suite has the same schedule; `npm run bench -- chaos` runs others, longer.
 const seed = 20_261;
@@ -32,20 +32,20 @@ describe("the split shop, while its processes are killed and paused", () => {
     else console.log(`its data and logs are in ${dataDir}`);
   }, 360_000);
 
-  test("was hit, and went on selling", () => {
+  test("is hit, and keeps selling", () => {
     expect(run.havoc.injected.length).toBeGreaterThan(15);
     expect(run.observed.orders.length).toBeGreaterThan(100);
   });
 
-  test("loses no accepted order, doubles none, oversells nothing, and ends every order", () => {
+  test("loses no accepted order, duplicates none, oversells no product, and ends every order", () => {
     expect(run.problems).toEqual([]);
   });
 
-  test("is itself again within 30 s of the last hit", () => {
+  test("converges within 30 s of the last fault", () => {
     expect(run.convergedMs).toBeLessThan(convergeWithinMs);
   });
 
-  test("no process dies of another one's death", () => {
+  test("no process dies because another one did", () => {
     expect(run.havoc.diedAlone).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 // One run in a process of its own: `node tests/resilience/chaos.ts '{"seed":1,"faultSeconds":60}'`. With an IPC channel it
-// answers the result, for whoever writes reports. `"mutant":"no outbox sweeper"` plants that mistake first (mutants.ts), and
-// makes the circumstances that bring it out: the run has to end with 1. `"under":"a crowd in a hurry"` makes them without a
-// mistake. `"victims":"orders"` hits those only (nemesis.ts). `"list":true` answers
-// what there is to run of mutants. `"keep":true` keeps data and logs.
+// sends the result to its parent. `"mutant":"no outbox sweeper"` plants that bug first (mutants.ts), and
+// creates the conditions that expose it: the run has to end with 1. `"under":"many concurrent customers"` creates them without a
+// bug. `"victims":"orders"` hits only those (nemesis.ts). `"list":true` sends
+// the mutants that can be run. `"keep":true` keeps data and logs.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -10,7 +10,7 @@ import { circumstances, mutants, plant } from "./mutants.ts";
 import { victimGroups } from "./nemesis.ts";
 import { describeRun, type RunResult, type RunSettings, runChaos } from "./run.ts";
 
-// What was started ends with this process if that exits, and only then.
+// Started processes end when this process exits.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const asked = JSON.parse(process.argv[2] ?? "{}") as Partial<RunSettings> & {
@@ -28,10 +28,9 @@ if (asked.list === true) {
 }
 const root = resolve(import.meta.dirname, "../..");
 const mutant = mutants.find(({ name }) => name === asked.mutant);
-if (asked.mutant !== undefined && mutant === undefined) throw new Error(`there is no mutant called ${asked.mutant}`);
+if (asked.mutant !== undefined && mutant === undefined) throw new Error(`unknown mutant ${asked.mutant}`);
 const victims = asked.victims === undefined ? undefined : victimGroups[asked.victims];
-if (asked.victims !== undefined && victims === undefined)
-  throw new Error(`there are no victims called ${asked.victims}`);
+if (asked.victims !== undefined && victims === undefined) throw new Error(`unknown victims ${asked.victims}`);
 const copy = mutant && plant(mutant, root);
 const under = mutant?.under ?? asked.under;
 const dataDir = mkdtempSync(join(tmpdir(), "shop-chaos-"));
@@ -53,12 +52,12 @@ if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
 const isGood = result.problems.length === 0 && result.havoc.diedAlone.length === 0;
 if ((isGood || mutant !== undefined) && asked.keep !== true) rmSync(dataDir, { recursive: true, force: true });
 else console.log(`its data and logs are in ${dataDir}`);
-// A long run's report is long: whoever disconnects at once may cut it off.
+// A long run's report is long, and disconnecting at once may truncate it.
 if (process.send !== undefined) await new Promise((sent) => process.send!(reportOf(result), sent));
 process.disconnect?.();
 process.exitCode = isGood ? 0 : 1;
 
-/** What bench/src/chaos-bench.ts writes down; the whole result would be too much for a message. */
+/** The part of the result for bench/src/chaos-bench.ts; the whole would be too large for a message. */
 function reportOf({ seed, havoc, history, observed, problems, convergedMs, decided }: RunResult) {
   const firstAnswers = new Map<string, number>();
   for (const answer of history.requests.flatMap(({ answers }) => answers)) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { check, type LedgerEntry, type Observed, type ObservedOrder, type ProblemKind } from "./checker.ts";
 import type { AcceptedMove, History, OrderRequest } from "./record.ts";
 
-/** A history and what it led to, open to damage. */
+/** A history and its result, which a test can damage. */
 interface Story {
   history: { -readonly [Part in keyof History]: History[Part][number][] };
   observed: {
@@ -45,7 +45,7 @@ const decision = (order_id: string, outcome: string, quantity: number) => ({
   lines: outcome === "reserved" ? [{ product_id: "tea", quantity }] : [],
 });
 
-/** Ten of one product: 3 held, 2 released, 1 shipped, one order refused, one voided, one placed though nobody was told. */
+/** Ten units of one product: 3 reserved, 2 released, 1 shipped, one order rejected, one voided, one placed without an answer. */
 function goodStory(): Story {
   const moves = [move(1, 10, 0), move(2, 0, 6), move(3, 0, 0), move(4, 0, -2), move(5, -1, -1), move(6, 5, 0)];
   return {
@@ -111,12 +111,12 @@ function goodStory(): Story {
   };
 }
 
-/** Each kind of damage, and what the checker calls it. */
+/** Each kind of damage, and the checker's name for it. */
 const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])[] = [
-  ["an accepted order is not there", "lost", ({ observed }) => void observed.orders.shift()],
-  ["no event tells of an order's confirmation", "untold", ({ observed }) => void observed.told.splice(6, 1)],
+  ["an accepted order is missing", "lost", ({ observed }) => void observed.orders.shift()],
+  ["an order's confirmation has no event", "untold", ({ observed }) => void observed.told.splice(6, 1)],
   [
-    "an event tells of what never was",
+    "an event has no corresponding change",
     "untrue",
     ({ observed }) => void observed.told.push({ orderId: "o1", status: "SHIPPED" }),
   ],
@@ -131,40 +131,40 @@ const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])
     },
   ],
   ["a retry made a second order", "doubled", ({ observed }) => void observed.orders.push(order("o7", "REJECTED", 3))],
-  ["two orders carry one key", "doubled", ({ observed }) => void Object.assign(observed.orders[1]!, { key: "k1" })],
+  ["two orders have one key", "doubled", ({ observed }) => void Object.assign(observed.orders[1]!, { key: "k1" })],
   [
-    "a request in doubt became two orders",
+    "a request without a certain answer became two orders",
     "doubled",
     ({ observed }) => void observed.orders.push(order("o7", "REJECTED", 77)),
   ],
   [
-    "a key used again for something else was answered",
+    "a key reused for another request was accepted",
     "changed",
     ({ history }) => void history.requests.push(request("k1", "o1", 5)),
   ],
   [
-    "an order is not what was asked for",
+    "an order differs from its request",
     "changed",
     ({ observed }) => void Object.assign(observed.orders[3]!, { lines: lines(98) }),
   ],
   [
-    "a cancellation was forgotten",
+    "a cancellation was lost",
     "move lost",
     ({ history }) => void (history.moves as AcceptedMove[]).push({ orderId: "o1", to: "CANCELLED" }),
   ],
   [
-    "more is promised than there is",
+    "more is reserved than on hand",
     "oversold",
     ({ observed }) => void Object.assign(observed.ledger[1]!, { moves: [{ ...move(2, 0, 6), reserved_delta: 11 }] }),
   ],
   [
-    "more has left than there was",
+    "more was shipped than on hand",
     "oversold",
     ({ observed }) => void Object.assign(observed.ledger[5]!, { moves: [move(5, -11, -1)] }),
   ],
   ["a movement is missing", "ledger", ({ observed }) => void observed.ledger.splice(4, 1)],
   [
-    "a place was taken twice",
+    "a sequence number was used twice",
     "ledger",
     ({ observed }) => void Object.assign(observed.ledger[2]!, { moves: [move(2, 0, 0)] }),
   ],
@@ -180,12 +180,12 @@ const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])
     ({ observed }) => void Object.assign(observed.products[0]!, { reserved: 4 }),
   ],
   [
-    "the catalogue shows something else",
+    "the catalogue shows another stock",
     "balance",
     ({ observed }) => void Object.assign(observed.products[0]!, { available: 12 }),
   ],
   [
-    "stock is held for an order that ended",
+    "stock is reserved for an order that ended",
     "balance",
     ({ observed }) => void Object.assign(observed.orders[0]!, { status: "REJECTED" }),
   ],
@@ -212,7 +212,7 @@ const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])
     ({ observed }) => void observed.ledger[6]!.closings.push({ order_id: "o2", outcome: "released" }),
   ],
   [
-    "other stock was set aside than was ordered",
+    "other stock was reserved than was ordered",
     "decision",
     ({ observed }) => void observed.ledger[1]!.decisions.splice(0, 1, decision("o1", "reserved", 2)),
   ],
@@ -229,7 +229,7 @@ const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])
 ];
 
 describe("the checker", () => {
-  test("finds nothing wrong with what is right", () => {
+  test("finds no problem in a correct run", () => {
     const { history, observed } = goodStory();
     expect(check(history, observed)).toEqual([]);
   });
@@ -240,7 +240,7 @@ describe("the checker", () => {
     expect(check(history, observed).map((problem) => problem.kind)).toContain(kind);
   });
 
-  test("accepts an adjustment whose answer was lost, done or not", () => {
+  test("accepts an adjustment whose answer was lost, executed or not", () => {
     const { history, observed } = goodStory();
     history.adjustments.push({ productId: "tea", requestId: "a2", delta: 4, outcome: "unknown" });
     expect(check(history, observed)).toEqual([]);

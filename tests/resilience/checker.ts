@@ -1,15 +1,15 @@
-// Knows nothing of the product's code: its rules are written again here, from the promises, so that a mistake in the product
+// Independent of the product's code: the rules are written again here, from the guarantees, so that a bug in the product
 // is not repeated.
 import { acceptedIds, type History, type Line, type OrderRequest } from "./record.ts";
 
-/** What the shop says after a run: through its public API, and the ledger as it lies in the database. */
+/** The state of the shop after a run: from its public API, and the ledger from the database. */
 export interface Observed {
   readonly orders: readonly ObservedOrder[];
   readonly products: readonly ObservedProduct[];
   readonly ledger: readonly LedgerEntry[];
-  /** The changes of orders' statuses that the stream tells of. */
+  /** The changes of orders' statuses in the stream. */
   readonly told: readonly { readonly orderId: string; readonly status: string }[];
-  /** Documents that still carry events, by collection. */
+  /** The number of documents with pending events, by collection. */
   readonly outboxes: Readonly<Record<string, number>>;
 }
 
@@ -19,24 +19,24 @@ export interface ObservedOrder {
   /** Without its prefix: "CONFIRMED". */
   readonly status: string;
   readonly lines: readonly Line[];
-  /** All that it has been, as its document has it. */
+  /** All of its statuses, from its document. */
   readonly path: readonly string[];
-  /** The name of the request that placed it, as its document has it. */
+  /** The id of the request that placed it, from its document. */
   readonly key?: string | undefined;
 }
 
 export interface ObservedProduct {
   readonly productId: string;
-  /** What the public catalogue says can be sold. */
+  /** Available units, from the public catalogue. */
   readonly available: number;
   /** The projection beside the ledger. */
   readonly onHand: number;
   readonly reserved: number;
-  /** As ListStockMovements tells them, in their order. */
+  /** As ListStockMovements lists them, in its order. */
   readonly movements: readonly { readonly onHandDelta: number; readonly reservedDelta: number }[];
 }
 
-/** A document of the ledger, as far as it is believed. */
+/** The parts of a ledger document that the checker uses. */
 export interface LedgerEntry {
   readonly moves: readonly {
     readonly product_id: string;
@@ -52,7 +52,7 @@ export interface LedgerEntry {
   readonly closings: readonly { readonly order_id: string; readonly outcome: string }[];
 }
 
-/** The kinds of broken promise. */
+/** The kinds of violations. */
 export type ProblemKind =
   | "lost"
   | "stuck"
@@ -75,7 +75,7 @@ export interface Problem {
   readonly what: string;
 }
 
-/** Compares what clients were told with what there is. An empty answer means that promises 1 to 3 held. */
+/** Compares the answers that clients got with the state of the shop. An empty result means that guarantees 1 to 3 held. */
 export function check(history: History, observed: Observed): Problem[] {
   return [
     ...checkAccepted(history, observed),
@@ -86,7 +86,9 @@ export function check(history: History, observed: Observed): Problem[] {
     ...checkTold(observed),
     ...Object.entries(observed.outboxes)
       .filter(([, left]) => left > 0)
-      .map(([about, left]): Problem => ({ kind: "outbox", about, what: `${left} documents still carry events` })),
+      .map(
+        ([about, left]): Problem => ({ kind: "outbox", about, what: `${left} documents still have pending events` }),
+      ),
   ];
 }
 
@@ -94,7 +96,7 @@ function checkAccepted(history: History, { orders }: Observed): Problem[] {
   const problems: Problem[] = [];
   const known = new Set(orders.map(({ orderId }) => orderId));
   for (const orderId of acceptedIds(history)) {
-    if (!known.has(orderId)) problems.push({ kind: "lost", about: orderId, what: "was accepted and is not there" });
+    if (!known.has(orderId)) problems.push({ kind: "lost", about: orderId, what: "was accepted and is missing" });
   }
   for (const { orderId, status } of orders) {
     if (!(status in held)) problems.push({ kind: "stuck", about: orderId, what: `is still ${status}` });
@@ -102,7 +104,7 @@ function checkAccepted(history: History, { orders }: Observed): Problem[] {
   return problems;
 }
 
-/** One request, one order: by what clients were told, by the names on the orders, and by counting. */
+/** One request, one order: by the answers, by the request ids of the orders, and by counting. */
 function checkOncePerRequest({ requests }: History, { orders }: Observed): Problem[] {
   const problems: Problem[] = [];
   const byId = new Map(orders.map((order) => [order.orderId, order]));
@@ -118,7 +120,7 @@ function checkOncePerRequest({ requests }: History, { orders }: Observed): Probl
       claimed.add(orderId);
       const order = byId.get(orderId);
       if (order !== undefined && (order.userId !== request.userId || shapeOf(order.lines) !== shapeOf(request.lines))) {
-        problems.push({ kind: "changed", about: orderId, what: "is not what was asked for" });
+        problems.push({ kind: "changed", about: orderId, what: "differs from its request" });
       }
     }
   }
@@ -130,13 +132,17 @@ function checkOncePerRequest({ requests }: History, { orders }: Observed): Probl
     if (sameName.length > 1) problems.push({ kind: "doubled", about: name, what: `names ${sameName.length} orders` });
   }
 
-  // An order that nobody was told of is all right only as what became of a request that got no certain answer: one each.
+  // An order that no answer names is correct only as the result of a request without a certain answer: one order each.
   const inDoubt = groupBy(requests.filter(mayHaveBecomeAnOrder), ({ userId, lines }) => `${userId} ${shapeOf(lines)}`);
   for (const order of orders) {
     if (claimed.has(order.orderId)) continue;
     const [explained] = inDoubt.get(`${order.userId} ${shapeOf(order.lines)}`)?.splice(0, 1) ?? [];
     if (explained === undefined) {
-      problems.push({ kind: "doubled", about: order.orderId, what: "no request is left that it could come from" });
+      problems.push({
+        kind: "doubled",
+        about: order.orderId,
+        what: "no unanswered request remains that could have placed it",
+      });
     }
   }
   return problems;
@@ -154,7 +160,7 @@ function checkMoves({ moves }: History, { orders }: Observed): Problem[] {
     .map(({ orderId, to }) => ({
       kind: "move lost",
       about: orderId,
-      what: `was told to be ${to} and is ${status.get(orderId) ?? "not there"}`,
+      what: `was answered as ${to} and is ${status.get(orderId) ?? "missing"}`,
     }));
 }
 
@@ -172,13 +178,13 @@ function checkStock(history: History, { products, ledger, orders }: Observed): P
     const say = (kind: ProblemKind, what: string) => problems.push({ kind, about: productId, what });
     const product = observed.get(productId);
     if (product === undefined) {
-      say("lost", "the product is not there");
+      say("lost", "the product is missing");
       continue;
     }
     const inOrder = (moves.get(productId) ?? []).toSorted((a, b) => a.sequence - b.sequence);
     let [onHand, reserved] = [0, 0];
     for (const [index, move] of inOrder.entries()) {
-      if (move.sequence !== index + 1) say("ledger", `place ${index + 1} is taken by movement ${move.sequence}`);
+      if (move.sequence !== index + 1) say("ledger", `position ${index + 1} has movement ${move.sequence}`);
       onHand += move.on_hand_delta;
       reserved += move.reserved_delta;
       if (onHand < 0 || reserved < 0 || reserved > onHand) {
@@ -188,7 +194,7 @@ function checkStock(history: History, { products, ledger, orders }: Observed): P
     if (inOrder[0]?.on_hand_delta !== stock) say("ledger", `does not begin with the ${stock} it was added with`);
     const told = inOrder.map(({ on_hand_delta, reserved_delta }) => `${on_hand_delta}/${reserved_delta}`).join();
     if (product.movements.map((move) => `${move.onHandDelta}/${move.reservedDelta}`).join() !== told) {
-      say("ledger", "ListStockMovements tells another story than the ledger");
+      say("ledger", "ListStockMovements differs from the ledger");
     }
     if (product.onHand !== onHand || product.reserved !== reserved) {
       const balance = `on_hand ${product.onHand}, reserved ${product.reserved}`;
@@ -207,7 +213,7 @@ function checkStock(history: History, { products, ledger, orders }: Observed): P
   return problems;
 }
 
-/** What orders that were not closed hold, by product. */
+/** Units reserved by orders that are not closed, by product. */
 function reservedByOrders(ledger: readonly LedgerEntry[], orders: readonly ObservedOrder[]): Map<string, number> {
   const holding = new Set(orders.filter(({ status }) => held[status] === "reserved").map(({ orderId }) => orderId));
   const sums = new Map<string, number>();
@@ -218,7 +224,7 @@ function reservedByOrders(ledger: readonly LedgerEntry[], orders: readonly Obser
   return sums;
 }
 
-/** What came in less what was shipped; a range, if the answer to an adjustment was lost. */
+/** Received less shipped units; a range, if the answer to an adjustment was lost. */
 function expectedOnHand(
   { adjustments }: History,
   productId: string,
@@ -246,7 +252,7 @@ function expectedOnHand(
   return { least, most };
 }
 
-/** What the ledger must say of an order that has ended so: its decision and its closings. */
+/** The ledger's expected steps of an order by its final status: its decision and its closings. */
 const endings: Readonly<Record<string, readonly string[]>> = {
   CONFIRMED: ["reserved"],
   REJECTED: ["refused"],
@@ -256,7 +262,7 @@ const endings: Readonly<Record<string, readonly string[]>> = {
   CANCELLED: ["void", "refused", "reserved released"],
 };
 
-/** End states, and whether stock is set aside in them. */
+/** Final statuses, and whether they have stock reserved. */
 const held: Readonly<Record<string, "reserved" | "nothing">> = {
   CONFIRMED: "reserved",
   REJECTED: "nothing",
@@ -285,32 +291,37 @@ function checkDecisions({ orders, ledger }: Observed): Problem[] {
       problems.push({
         kind: "decision",
         about: order.orderId,
-        what: `is ${order.status}, and the ledger says ${found}`,
+        what: `is ${order.status}, and the ledger has ${found}`,
       });
     }
     const lines = own[0]?.lines.map(({ product_id, quantity }) => ({ productId: product_id, quantity })) ?? [];
     if (own[0]?.outcome === "reserved" && shapeOf(lines) !== shapeOf(order.lines)) {
-      problems.push({ kind: "decision", about: order.orderId, what: "other stock is set aside than was ordered" });
+      problems.push({ kind: "decision", about: order.orderId, what: "other stock is reserved than was ordered" });
     }
   }
   const known = new Set(orders.map(({ orderId }) => orderId));
   for (const orderId of new Set([...decisions.keys(), ...closings.keys()])) {
-    if (!known.has(orderId)) problems.push({ kind: "orphan", about: orderId, what: "is in the ledger and no order" });
+    if (!known.has(orderId))
+      problems.push({ kind: "orphan", about: orderId, what: "is in the ledger and has no order" });
   }
   return problems;
 }
 
-/** Every change of an order's status was published, and nothing else of it. */
+/** Every change of an order's status was published, and no other event of it. */
 function checkTold({ orders, told }: Observed): Problem[] {
   const happened = new Set(orders.flatMap(({ orderId, path }) => path.map((status) => `${orderId} ${status}`)));
   const published = new Set(told.map(({ orderId, status }) => `${orderId} ${status}`));
   const about = (change: string) => change.split(" ")[0]!;
   return [
     ...[...happened.difference(published)].map(
-      (change): Problem => ({ kind: "untold", about: about(change), what: `no event says ${change}` }),
+      (change): Problem => ({ kind: "untold", about: about(change), what: `no event for ${change}` }),
     ),
     ...[...published.difference(happened)].map(
-      (change): Problem => ({ kind: "untrue", about: about(change), what: `an event says ${change}, which never was` }),
+      (change): Problem => ({
+        kind: "untrue",
+        about: about(change),
+        what: `an event for ${change}, which did not happen`,
+      }),
     ),
   ];
 }
@@ -320,7 +331,7 @@ function inOrderOfSteps(steps: readonly string[]): string {
   return steps.toSorted((a, b) => rank.indexOf(a) - rank.indexOf(b)).join(" ");
 }
 
-/** Demand per product, in an order of its own. */
+/** Quantities per product, sorted. */
 function shapeOf(lines: readonly Line[]): string {
   const sums = new Map<string, number>();
   for (const { productId, quantity } of lines) sums.set(productId, (sums.get(productId) ?? 0) + quantity);

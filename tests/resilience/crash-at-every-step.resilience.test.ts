@@ -7,15 +7,15 @@ import { endLeases, expectTold, type Flow, flows, type Journey, type Outcome, ob
 import { type CrashShop, startCrashShop } from "./crash-shop.ts";
 import type { CrashPoint, Instructions, Step } from "./step-proxy.ts";
 
-// Each flow is taken while its steps are recorded, in two shops at once; then once for each state that a crash among them can
-// leave. So a step that the product learns to take later is covered by itself.
+// Each flow runs while its steps are recorded, in two shops at once; then once for each state in which a crash can
+// leave the servers. So a step that is added to the product later is covered automatically.
 //
-// Takes minutes: each of some 120 crashes ends a process, loads another, and waits until leases and acknowledgements of the dead one
-// have run out. Most of that is waiting, so there are more shops than cores.
+// Takes minutes: each of about 120 crashes ends a process, loads another, and waits until the dead one's leases and ack waits
+// have expired. Most of that is waiting, so there are more shops than cores.
 const lanes = 3;
-/** Those that record, to be compared. */
+/** Shops that record, to be compared. */
 const recorders = 2;
-/** From a restart until all is well: a second or two on a quiet machine. */
+/** From a restart until all invariants hold: a second or two on an idle machine. */
 const convergeMs = 30_000;
 
 const dataDir = await mkdtemp(join(tmpdir(), "shop-crashes-"));
@@ -31,7 +31,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 }, 60_000);
 
-/** All of them, or none that is left running. */
+/** Starts all of them, or stops those that started if one fails. */
 async function openShops(): Promise<CrashShop[]> {
   const attempts = Array.from({ length: lanes }, (_, n) => startCrashShop(join(dataDir, `${n}`)));
   try {
@@ -42,16 +42,16 @@ async function openShops(): Promise<CrashShop[]> {
   }
 }
 
-/** What a flow did when nothing died. */
+/** A flow without a crash. */
 interface Recording {
-  /** In the order in which they were taken, with those that belong to another flow. */
+  /** In the order in which they happened, with those that belong to another flow. */
   readonly taken: readonly Step[];
   readonly steps: readonly Step[];
-  /** Why it did not get where it should have. */
+  /** Why it did not reach its result. */
   readonly failure: unknown;
 }
 
-/** Lends one of the shops, to one at a time. */
+/** Lends a shop to one caller at a time. */
 async function inShop<T>(work: (shop: CrashShop) => Promise<T>): Promise<T> {
   const shop = idle.pop() ?? (await new Promise<CrashShop>((resolve) => waiting.push(resolve)));
   try {
@@ -63,7 +63,7 @@ async function inShop<T>(work: (shop: CrashShop) => Promise<T>): Promise<T> {
   }
 }
 
-/** Resolves once what there is has been one of these twice in a row: nothing is still going on then. */
+/** Resolves once the state was one of these twice in a row, so no work is in progress. */
 async function becomes(
   shop: CrashShop,
   { name }: Journey,
@@ -87,7 +87,7 @@ async function becomes(
 interface Prepared {
   readonly journey: Journey;
   readonly before: Outcome;
-  /** The first message of the stream of orders that may tell of it. */
+  /** The sequence of the first message in the orders stream that may belong to it. */
   readonly firstSeq: number;
 }
 
@@ -125,10 +125,10 @@ interface Moment extends CrashPoint {
 }
 
 /**
- * Every state of the servers to die in, once each: before a step, between its statements, and when the last one is done but
- * not answered. To die after a step leaves what dying before the next one leaves, which may have been answered besides and
- * so promises more; and a read leaves all as it was. Where the recordings differ in their order, steps go on side by side,
- * and which of them is next is not known: then every one is died before and after.
+ * Every state of the servers in which a process may die, once each: before a step, between its statements, and when the last one is
+ * done but not answered. A crash after a step leaves the same state as one before the next step, in which the step may also have
+ * been answered, which is the stricter case; a read changes no state. Where the recordings differ in their order, steps are concurrent,
+ * and the next one is not known: then the test crashes before and after each.
  */
 function momentsOf([first, ...others]: readonly Recording[]): Moment[] {
   const orderOf = ({ taken }: Recording) => taken.map(({ name }) => name).join("\n");
@@ -139,7 +139,7 @@ function momentsOf([first, ...others]: readonly Recording[]): Moment[] {
     const { name, statements } = step;
     const isRead = /^(find|sweep|look|aggregate|count|distinct) /.test(name);
     const isOurs = first!.steps.includes(step);
-    // The state before it by its number, so that of several ways to die in one the last is left.
+    // Keyed by the number of the state before it, so that of several crashes in one state the last remains.
     const note = (state: string, done: number, when: string) =>
       isOurs && moments.set(isInTurn ? state : `${index}.${done}`, { step: name, done, when });
     note(`${written}`, 0, "before");
@@ -152,13 +152,13 @@ function momentsOf([first, ...others]: readonly Recording[]): Moment[] {
   return [...moments.values()];
 }
 
-describe("wherever a service dies, what was accepted reaches its end, and nothing happens twice", () => {
+describe("wherever a service crashes, accepted requests complete, and none has its effect twice", () => {
   describe.each(flows)("$name", (flow) => {
     const [first, ...others] = recordings.get(flow)!;
     const steps = first!.steps;
     const moments = momentsOf(recordings.get(flow)!);
 
-    test("gets where it leads, and takes the same steps each time", () => {
+    test("reaches its result, with the same steps each time", () => {
       const names = (some: readonly Step[]) => some.map(({ name }) => name).toSorted();
       for (const { failure } of recordings.get(flow)!) if (failure !== undefined) throw failure;
       for (const other of others) expect(names(other.steps)).toEqual(names(steps));
@@ -175,16 +175,16 @@ describe("wherever a service dies, what was accepted reaches its end, and nothin
         );
         if (!(await shop.hasDied(flow.service))) {
           const taken = shop.stepsOf(flow.service).map(({ name }) => name);
-          throw new Error(`the planned crash did not happen; these steps were taken: ${taken.join(", ")}`);
+          throw new Error(`the planned crash did not happen; these steps happened: ${taken.join(", ")}`);
         }
-        // What a job has leased would run out before its clock calls again.
+        // A job's lease would expire before its next interval.
         if (flow.startsDead) await endLeases(shop, flow.service);
         shop.start(flow.service);
         const { outcome, orElse = [], partly = [] } = journey;
         const ends = [outcome, ...orElse];
-        // Nobody asks again: it gets where it leads, or it was never accepted.
+        // Without a retry: it reaches its result, or was never accepted.
         await becomes(shop, journey, (await wasAccepted) ? ends : [before, ...partly, ...ends]);
-        // The same request again.
+        // With a retry of the same request.
         await eventually(journey.act, { timeoutMs: convergeMs });
         await becomes(shop, journey, ends);
         await expectTold(shop, journey, firstSeq);

@@ -7,48 +7,48 @@ import type { CrashShop, MortalName, ServiceName } from "./crash-shop.ts";
 import { eventsOfOrders } from "./observe.ts";
 import type { Instructions } from "./step-proxy.ts";
 
-/** What there is of each of the two products that a flow has for itself. */
+/** The units of each of a flow's own two products. */
 const stocked = 5;
 
-/** A way through one service, taken step by step. */
+/** A use case of one service, as a sequence of steps. */
 export interface Flow {
   readonly name: string;
   readonly service: MortalName;
-  /** Steps without which it would not be this flow; proves that the recording sees what there is to see. */
+  /** Steps that the flow has to contain; proves that the recording is complete. */
   readonly has: readonly string[];
-  /** Steps that the service takes meanwhile, and that belong to another flow. */
+  /** Concurrent steps of the service that belong to another flow. */
   readonly except?: RegExp;
-  /** Whether it is the service's start that sets it going. */
+  /** Whether the service's start triggers it. */
   readonly startsDead?: boolean;
-  /** Reads of several requests that are to go on as one. */
+  /** Reads of several requests that are released together. */
   readonly together?: NonNullable<Instructions["together"]>;
-  /** Brings a shop right before it, with products of its own. */
+  /** Brings a shop to the state right before the flow, with its own products. */
   prepare(shop: CrashShop): Promise<Journey>;
 }
 
 export interface Journey {
-  /** Begins the names of its requests and the SKUs of its products. */
+  /** The prefix of its request ids and SKUs. */
   readonly name: string;
-  /** Sets the flow going, and is safe to repeat: resolves once the shop has said yes. */
+  /** Triggers the flow, and is safe to repeat: resolves once the shop has accepted it. */
   act(): Promise<void>;
-  /** What there has to be in the end. */
+  /** The expected result. */
   readonly outcome: Outcome;
-  /** Ends that are as good, once a crash has let something else come first. */
+  /** Other correct results, when a crash changes the order of concurrent work. */
   readonly orElse?: readonly Outcome[];
-  /** Whether the flow begins with an OrderPlaced that is lost for good. */
+  /** Whether the flow begins with an OrderPlaced that is permanently lost. */
   readonly losesPlaced?: boolean;
-  /** What there may be besides of what was not accepted, until it is asked for again. */
+  /** Possible results of a request that was not accepted, until it is retried. */
   readonly partly?: readonly Outcome[];
 }
 
-/** All that there is of a journey, wherever it lies. */
+/** The complete state of a journey, in all places. */
 export interface Outcome {
-  /** What each of its orders has been, in turn. */
+  /** The statuses of each of its orders, in sequence. */
   readonly orders: readonly (readonly string[])[];
   readonly products: readonly { readonly onHand: number; readonly reserved: number; readonly available: number }[];
-  /** What the ledger tells of its products and orders, in turn. */
+  /** The ledger's movements of its products and orders, in sequence. */
   readonly movements: readonly string[];
-  /** Events that were not published, or not heard. */
+  /** Events that were not published, or not consumed. */
   readonly onTheirWay: number;
   readonly deadLetters: number;
 }
@@ -93,7 +93,7 @@ async function twoProducts(shop: CrashShop, quantity = 2) {
   return { name, place, adjust };
 }
 
-/** An order whose stock is set aside; moved on if told so. */
+/** A confirmed order; optionally moved to a later status. */
 async function confirmed(shop: CrashShop, ...moves: readonly OrderStatus[]) {
   const { name, place } = await twoProducts(shop);
   const orderId = await place();
@@ -110,16 +110,16 @@ async function moveOn(shop: CrashShop, orderId: string, status: OrderStatus): Pr
 async function untilQuiet(shop: CrashShop, name: string, when: (orders: Outcome["orders"]) => boolean): Promise<void> {
   await eventually(async () => {
     const { orders, onTheirWay } = await observe(shop, name, { asPublic: false });
-    if (onTheirWay > 0 || !when(orders)) throw new Error(`${name} is not there yet: ${JSON.stringify(orders)}`);
+    if (onTheirWay > 0 || !when(orders)) throw new Error(`${name} does not exist yet: ${JSON.stringify(orders)}`);
   });
 }
 
-/** Until the ledger tells so much of a journey. */
+/** Waits until the ledger has these movements of a journey. */
 async function untilMoved(shop: CrashShop, name: string, count: number): Promise<void> {
   await eventually(
     async () => {
       const { movements } = await observe(shop, name, { asPublic: false });
-      if (movements.length < count) throw new Error(`the ledger tells only this of ${name}: ${movements.join()}`);
+      if (movements.length < count) throw new Error(`the ledger has only this of ${name}: ${movements.join()}`);
     },
     { timeoutMs: 30_000 },
   );
@@ -212,7 +212,7 @@ async function stocking(shop: CrashShop): Promise<Journey> {
       try {
         await addProduct(shop, `${name}.0`);
       } catch (error) {
-        // Its SKU is taken: by itself.
+        // Its SKU is taken: by the first attempt.
         if (ConnectError.from(error).code !== Code.AlreadyExists) throw error;
       }
     },
@@ -220,7 +220,7 @@ async function stocking(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** Two orders whose events orders died with. */
+/** Two orders whose events were unpublished when orders crashed. */
 async function leavingOrders(shop: CrashShop): Promise<Journey> {
   const { name, place } = await twoProducts(shop, 1);
   shop.instruct("orders", { hold: "publish" });
@@ -243,11 +243,11 @@ async function leavingOrders(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** An entry that inventory died with before its product knew of it. */
+/** A ledger entry whose product's balance was not updated when inventory crashed. */
 async function leavingEntries(shop: CrashShop): Promise<Journey> {
   const { name, adjust } = await twoProducts(shop);
   shop.instruct("inventory", { hold: "update products" });
-  // One: what a process appends takes turns, so a second adjustment waits for the first.
+  // One: a process appends one entry at a time, so a second adjustment waits for the first.
   const unanswered = adjust(0).catch(() => {});
   await untilMoved(shop, name, received.length + 1);
   await leaveBehind(shop, "inventory");
@@ -266,7 +266,7 @@ async function leavingEntries(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** Every buyer's order, all under the same name, and all written at once. */
+/** An order of every buyer, all with the same request id, all inserted at once. */
 async function placingTogether(shop: CrashShop): Promise<Journey> {
   const { name, place } = await twoProducts(shop, 1);
   const placed = (count: number) =>
@@ -286,7 +286,7 @@ async function placingTogether(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** Two products, and an order of which the stock has not heard: it lies in the outbox still. */
+/** Two products, and an order whose event is still in the outbox. */
 async function unheard(shop: CrashShop) {
   const { name, place } = await twoProducts(shop);
   shop.instruct("orders", { hold: "publish OrderPlaced" });
@@ -305,7 +305,7 @@ async function cancellingUndecided(shop: CrashShop): Promise<Journey> {
     name,
     act: async () => void (await shop.orders.cancelOrder({ orderId })),
     outcome: calledOff,
-    // The sweeper may have told the stock of the order before it was told of its end, or before it was cancelled.
+    // The sweeper may have published the order before its end, or before it was cancelled.
     orElse: ["pending", "confirmed"].map((last) =>
       outcome(
         [last === "pending" ? ["pending", "cancelled"] : ["pending", "confirmed", "cancelled"]],
@@ -326,7 +326,7 @@ async function cancellingUndecided(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** An order that the stock hears of once it was told that it is cancelled. */
+/** An order whose OrderPlaced reaches inventory after its OrderCancelled. */
 async function placedTooLate(shop: CrashShop): Promise<Journey> {
   const { name, orderId } = await unheard(shop);
   let isTold = false;
@@ -344,7 +344,7 @@ async function placedTooLate(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** An order that has waited for so long, and of which the bus has lost all that it was told. */
+/** An order of that age, all of whose events NATS has lost. */
 async function leavingLost(shop: CrashShop, waitedMs: number): Promise<string> {
   const { name, orderId } = await unheard(shop);
   await leaveBehind(shop, "orders");
@@ -353,7 +353,7 @@ async function leavingLost(shop: CrashShop, waitedMs: number): Promise<string> {
   return name;
 }
 
-/** Long enough to be asked for, not to be cancelled. */
+/** Old enough to be reconciled, not to be cancelled. */
 async function leavingUnanswered(shop: CrashShop): Promise<Journey> {
   return {
     name: await leavingLost(shop, 60_000),
@@ -370,10 +370,10 @@ async function leavingUnanswered(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** Long enough to be cancelled. */
+/** Old enough to be cancelled. */
 async function leavingUndecided(shop: CrashShop): Promise<Journey> {
   const name = await leavingLost(shop, 600_000);
-  // Somebody else is to ask the stock, and does not come to it: else it might be decided in time after all.
+  // Another process holds the lease of the reconciliation and does not run it: otherwise the order might be decided in time.
   await shop.mongo
     .db("orders")
     .collection<LeaseRow>("leases")
@@ -381,7 +381,7 @@ async function leavingUndecided(shop: CrashShop): Promise<Journey> {
   return { name, losesPlaced: true, async act() {}, outcome: calledOff };
 }
 
-/** An order that is confirmed, and whose event orders died with. */
+/** A confirmed order whose event was unpublished when orders crashed. */
 async function leavingDecided(shop: CrashShop): Promise<Journey> {
   const { name, place } = await twoProducts(shop);
   shop.instruct("orders", { hold: "publish OrderConfirmed" });
@@ -406,7 +406,7 @@ async function leavingDecided(shop: CrashShop): Promise<Journey> {
   };
 }
 
-/** Lets so much time pass that whoever starts next has what a dead process of this service held. */
+/** Advances time until the leases and ack waits of this service's dead process have expired. */
 export async function endLeases(shop: CrashShop, service: ServiceName): Promise<void> {
   await shop.mongo
     .db(service)
@@ -414,10 +414,10 @@ export async function endLeases(shop: CrashShop, service: ServiceName): Promise<
     .deleteMany({ holder: { $ne: elsewhere } });
 }
 
-/** A process that there is not. */
+/** The id of a process that does not exist. */
 const elsewhere = "elsewhere";
 
-/** Kills a service, and lets so much time pass that whoever starts next takes over what it left. */
+/** Kills a service, and advances time until the next process takes its work over. */
 async function leaveBehind(shop: CrashShop, service: "orders" | "inventory"): Promise<void> {
   await shop.kill(service);
   const db = shop.mongo.db(service);
@@ -427,10 +427,10 @@ async function leaveBehind(shop: CrashShop, service: "orders" | "inventory"): Pr
     .updateMany({ "outbox.0": { $exists: true } }, { $set: { "outbox.$[].time": new Date(Date.now() - 60_000) } });
 }
 
-/** Steps of following a decision, which has flows of its own. */
+/** Steps of applying a decision, which has its own flows. */
 const following = "find changed orders|\\w+ decisions|publish Order(Confirmed|Rejected)|update orders|ack";
 
-/** Every way that is enumerated. */
+/** All flows. */
 export const flows: readonly Flow[] = [
   {
     name: "place",
@@ -522,7 +522,7 @@ export const flows: readonly Flow[] = [
     name: "cancel before the decision",
     service: "orders",
     has: ["findAndModify orders", "publish OrderCancelled"],
-    // The sweeper tells of the order itself.
+    // The sweeper publishes the order itself.
     except: /^publish OrderPlaced|\(2\)$/,
     prepare: cancellingUndecided,
   },
@@ -530,7 +530,7 @@ export const flows: readonly Flow[] = [
     name: "void",
     service: "inventory",
     has: ["insert ledger", "ack inventory-order-cancelled", "ack inventory-order-placed"],
-    // What it reads later finds things as the next step does.
+    // Its later reads find the same state as the next step.
     except: /^find (ledger .|products)/,
     prepare: placedTooLate,
   },
@@ -538,7 +538,7 @@ export const flows: readonly Flow[] = [
     name: "ask for the decision",
     service: "orders",
     has: ["look for late orders", "insert decisions", "update orders", "publish OrderConfirmed"],
-    // Hearing of it besides, and looking for more.
+    // Consuming it as well, and looking for more.
     except: /^(ack|sweep|.* \(\d+\)$)/,
     startsDead: true,
     prepare: leavingUnanswered,
@@ -599,7 +599,7 @@ interface ProductRow {
   readonly balance: { readonly on_hand: number; readonly reserved: number };
 }
 
-/** Reads all that there is of a journey; `available` as the public is told, unless nobody is to ask the service. */
+/** Reads the complete state of a journey; `available` from the public API, unless the service must not be called. */
 export async function observe(shop: CrashShop, name: string, { asPublic = true } = {}): Promise<Outcome> {
   const orders = shop.mongo.db("orders").collection<OrderRow>("orders");
   const inventory = shop.mongo.db("inventory");
@@ -643,8 +643,8 @@ export async function observe(shop: CrashShop, name: string, { asPublic = true }
 }
 
 /**
- * Compares what the stream says of a journey's orders, from its message `firstSeq` on, with their histories. An event may have
- * come twice.
+ * Compares the stream's events of a journey's orders, from its message `firstSeq`, with their histories. An event may have
+ * been published twice.
  */
 export async function expectTold(
   shop: CrashShop,

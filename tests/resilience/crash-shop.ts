@@ -31,34 +31,34 @@ const callTimeoutMs = 10_000;
 const renewAfterMs = 5 * 60_000;
 
 export type ServiceName = (typeof names)[number];
-/** Services that die when and where they are told to. */
+/** Services that crash at a planned step. */
 export type MortalName = (typeof mortals)[number];
 
-/** A shop of its own, on servers of its own, whose services die when and where they are told to. */
+/** A shop on its own servers, whose services crash at planned steps. */
 export interface CrashShop {
-  /** Clients of an administrator, who buys too. */
+  /** Clients of an administrator, who also buys. */
   readonly orders: Client<typeof OrderService>;
   readonly inventory: Client<typeof InventoryService>;
-  /** Clients of some who only buy. */
+  /** Clients of customers. */
   readonly buyers: readonly Client<typeof OrderService>[];
   readonly mongo: MongoClient;
   readonly nats: NatsConnection;
   readonly jetstream: JetStreamManager;
-  /** Says what becomes of the steps of a service from the next one on. */
+  /** Sets the plan for the steps of a service, from the next one. */
   instruct(service: MortalName, instructions: Instructions): void;
-  /** The steps that it took since then. */
+  /** Its steps since then. */
   stepsOf(service: MortalName): readonly Step[];
   /** Resolves true when a service was killed, false when it was not within 20 s. */
   hasDied(service: ServiceName): Promise<boolean>;
   kill(service: ServiceName): Promise<void>;
-  /** Has every service run, ready and as it should, whatever was done to it before. */
+  /** Makes every service run and be ready, after any earlier plan. */
   recover(): Promise<void>;
   /** Starts a service that died. It may not be ready yet. */
   start(service: MortalName, instructions?: Instructions): void;
   stop(): Promise<void>;
 }
 
-/** Starts one. It stops with `stop`, and when this process ends. */
+/** Starts a shop. It stops with `stop`, and when this process ends. */
 export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   const ports = await choosePorts(
     join(dataDir, "service-ports.json"),
@@ -87,13 +87,13 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   };
 
   const running = new Map<ServiceName, ChildProcess>();
-  /** Processes that have loaded their service and wait for their turn. */
+  /** Processes that have loaded their service and wait for the start message. */
   const spares = new Map<ServiceName, ChildProcess>();
   const portIn = (url: string) => Number(new URL(url).port);
   const serverPorts = { mongodb: portIn(servers.mongodbUri), nats: portIn(servers.natsUrl) };
   const proxies = { inventory: await openStepProxy(serverPorts), orders: await openStepProxy(serverPorts) };
 
-  /** Those that die reach their servers through their proxy. */
+  /** Services that crash reach their servers through their proxy. */
   function environmentOf(service: ServiceName): Readonly<Record<string, string>> {
     const direct = { ...servers.environmentOf(service) };
     if (!isMortal(service)) return direct;
@@ -204,7 +204,7 @@ function isDead(child: ChildProcess): boolean {
 
 type UrlOf = (service: ServiceName) => string;
 
-/** A token that is still good for a while. */
+/** A token that does not expire soon. */
 function createSignIn(urlOf: UrlOf, username: string, password: string): () => Promise<string> {
   const { users } = visit(urlOf);
   let token = "";

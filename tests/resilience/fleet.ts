@@ -14,23 +14,23 @@ import type { Random } from "./random.ts";
 const readyTimeoutMs = 60_000;
 const stopGraceMs = 10_000;
 
-/** Every process of the shop, each killable alone: two replicas of orders and inventory, three mongod, three NATS, Redis. */
+/** All processes of the shop, individually killable: two replicas of orders and inventory, three mongod, three NATS, Redis. */
 export interface Fleet {
   /** The public port. */
   readonly url: string;
   readonly mongodbUri: string;
   readonly natsUrl: string;
   readonly admin: { readonly username: string; readonly password: string };
-  /** The servers and the services. Nothing is started again by itself. */
+  /** The servers and the services. None is restarted automatically. */
   readonly processes: readonly KeptProcess[];
   process(name: string): KeptProcess;
-  /** Resolves true once a service answers that it is ready; false when `signal` ends the wait. For servers: at once. */
+  /** Resolves true once a service is ready; false when `signal` ends the wait. For servers: at once. */
   untilReady(name: string, signal: AbortSignal): Promise<boolean>;
-  /** The names of the mongod, the primary first; undefined when there is none just now. */
+  /** The names of the mongod, the primary first; undefined while there is no primary. */
   replicaSet(): Promise<readonly string[] | undefined>;
   /**
-   * Breaks what leads from a service to a server or another service, all members of a cluster at once: `orders-1>mongodb`.
-   * Whole again without a fault.
+   * Breaks the links from a service to a server or another service, of all members of a cluster at once: `orders-1>mongodb`.
+   * Without a fault, restores them.
    */
   breakLink(link: string, fault?: LinkFault): void;
   stop(): Promise<void>;
@@ -43,13 +43,13 @@ const services = processNames.map((name) => ({
   replicas: name === "inventory" || name === "orders" ? 2 : 1,
 }));
 
-/** Sees to it that a service connects through its links. */
+/** Makes a service connect through its links. */
 const preload = join(import.meta.dirname, "through-links.ts");
 
 /**
- * Starts the split shop on a cluster, on free ports and with data in `dataDir`. Every service reaches every server, and every
- * other service, by a link of its own; on those to NATS events are doubled, delayed and swapped.
- * @param root the repository whose services run: this one, or a copy that was damaged on purpose
+ * Starts the split shop on a cluster, on free ports and with data in `dataDir`. Every service connects to every server, and every
+ * other service, through its own link; those to NATS duplicate, delay and swap events.
+ * @param root the repository whose services run: this one, or a copy with a planted bug
  */
 export async function startFleet(options: {
   readonly dataDir: string;
@@ -166,7 +166,7 @@ export async function startFleet(options: {
   }
 
   async function stop(): Promise<void> {
-    // A paused process hears of nothing.
+    // A paused process handles no signals.
     for (const { pid } of processes) if (pid !== undefined) process.kill(pid, "SIGCONT");
     await Promise.all([...directly.values()].map((client) => client.close()));
     await Promise.all(kept.map((service) => service.stop(stopGraceMs)));
@@ -194,7 +194,7 @@ export async function startFleet(options: {
     processes,
     process(name) {
       const found = processes.find((candidate) => candidate.name === name);
-      if (found === undefined) throw new Error(`no ${name} runs here`);
+      if (found === undefined) throw new Error(`no process ${name}`);
       return found;
     },
     untilReady,
@@ -202,19 +202,19 @@ export async function startFleet(options: {
     breakLink(path, fault) {
       const [from, to] = path.split(">");
       const broken = [...(links.get(from!) ?? [])].filter(([name]) => name === to || name.startsWith(`${to}-`));
-      if (broken.length === 0) throw new Error(`there is no link ${path}`);
+      if (broken.length === 0) throw new Error(`unknown link ${path}`);
       for (const [, { link }] of broken) link.suffer(fault);
     },
     stop,
   };
 }
 
-/** `orders-1`, `orders-2`; a service that has no replicas keeps its name. */
+/** `orders-1`, `orders-2`; a service without replicas keeps its name. */
 function replicasOf(service: string, replicas: number): string[] {
   return replicas === 1 ? [service] : Array.from({ length: replicas }, (_, index) => `${service}-${index + 1}`);
 }
 
-/** A connection to one member, with the credentials that `uri` has for all. */
+/** A connection to one member, with the credentials of `uri`. */
 function directClient(uri: string, port: number): MongoClient {
   return new MongoClient(uri.replace(/@.*$/, `@127.0.0.1:${port}/?directConnection=true`), {
     serverSelectionTimeoutMS: 1_000,

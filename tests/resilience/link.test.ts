@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { expect, onTestFinished, test } from "vitest";
 import { type LinkFault, openLink } from "./link.ts";
 
-/** A link to a server that answers every chunk by the same one in capitals. */
+/** A link to a server that answers every chunk with the same one in capitals. */
 async function shouting() {
   const heard: string[] = [];
   const server = createServer((socket) => {
@@ -36,7 +36,7 @@ async function listen(server: Server, port: number): Promise<void> {
 
 const answerOf = async (socket: Socket) => String((await once(socket, "data"))[0]);
 
-test("a link that is whole carries both ways, and the end of either side", async () => {
+test("a working link forwards both directions, and the end of either side", async () => {
   const { dial } = await shouting();
   const socket = await dial();
   socket.write("tea");
@@ -45,7 +45,7 @@ test("a link that is whole carries both ways, and the end of either side", async
   await once(socket, "end");
 });
 
-test("a slow link is late by its delay on each way, and carries no more than its bandwidth", async () => {
+test("a slow link adds its delay in each direction, and forwards no more than its bandwidth", async () => {
   const { link, dial } = await shouting();
   const socket = await dial();
   link.suffer({ kind: "slow", delayMs: 50, jitterMs: 0, bytesPerSecond: 10_000 });
@@ -58,7 +58,7 @@ test("a slow link is late by its delay on each way, and carries no more than its
   expect(await answerOf(socket)).toBe("TEA");
 });
 
-test("a reset link breaks what is connected and whoever connects, until it is whole again", async () => {
+test("a reset link resets existing and new connections, until it is restored", async () => {
   const { link, dial } = await shouting();
   const socket = await dial();
   const broken = once(socket, "error");
@@ -77,7 +77,7 @@ test.each<[LinkFault["kind"] & ("cut" | "deaf" | "mute"), string[]]>([
   ["deaf", []],
   ["mute", ["tea"]],
 ])(
-  "on a link that is %s nothing is answered, the server heard %j, and all arrives once it is whole",
+  "on a link that is %s nothing is answered, the server gets %j, and everything arrives once it is restored",
   async (kind, heardMeanwhile) => {
     const { link, port, heard, dial } = await shouting();
     const socket = await dial();
@@ -87,7 +87,7 @@ test.each<[LinkFault["kind"] & ("cut" | "deaf" | "mute"), string[]]>([
     newcomer.write("milk");
     const events: string[] = [];
     const answers = [socket, newcomer].map(async (one) => void events.push(await answerOf(one)));
-    // Whoever comes by another way is answered again and again meanwhile.
+    // Meanwhile a client on another link is answered repeatedly.
     const passer = await dial(port);
     for (let time = 0; time < 5; time++) {
       passer.write("sugar");
@@ -102,7 +102,7 @@ test.each<[LinkFault["kind"] & ("cut" | "deaf" | "mute"), string[]]>([
   },
 );
 
-test("nobody listens on a link whose server is gone, and somebody does once it is back", async () => {
+test("a link does not listen while its server is gone, and listens once it is back", async () => {
   const { server, port, dial } = await shouting();
   const accepted = once(server, "connection");
   const socket = await dial();

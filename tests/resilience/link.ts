@@ -5,29 +5,29 @@ import { setTimeout as delay } from "node:timers/promises";
 const probeEveryMs = 20;
 
 /**
- * What is wrong with a link.
- * `slow`: every chunk waits `delayMs` and up to `jitterMs` more, and then for its turn at `bytesPerSecond`.
+ * A fault of a link.
+ * `slow`: every chunk is delayed by `delayMs` and up to `jitterMs` more, and then limited to `bytesPerSecond`.
  * `reset`: its connections are reset (RST), and so is each new one.
- * `cut`: nothing arrives, and nobody is told: new connections are made and stay silent. What was on its way arrives once the
- * link is whole again, as TCP sends again. `deaf` is cut from the client to the server only, `mute` on the way back.
+ * `cut`: bytes are held back without notice: new connections are accepted and stay silent. Bytes in flight arrive once the
+ * link is restored, as with TCP retransmission. `deaf` is cut from the client to the server only, `mute` from the server to the client.
  */
 export type LinkFault =
   | { readonly kind: "slow"; readonly delayMs: number; readonly jitterMs: number; readonly bytesPerSecond: number }
   | { readonly kind: "reset" | "cut" | "deaf" | "mute" };
 
-/** Sees the bytes of one direction of one connection; hands on what shall arrive, at once or later. */
+/** Gets the bytes of one direction of one connection, and forwards those that should arrive, immediately or later. */
 export type Filter = (handOn: (bytes: Buffer) => void) => (bytes: Buffer) => void;
 
-/** A port of loopback that leads to another one, for as long as nothing is wrong with it. */
+/** A loopback port that forwards to another one, with injectable faults. */
 export interface Link {
   readonly port: number;
-  /** Breaks the link; whole again without an argument. */
+  /** Sets a fault; without an argument, restores the link. */
   suffer(fault?: LinkFault): void;
   close(): Promise<void>;
 }
 
 /**
- * Opens a link to `port`. While nobody listens there nobody listens here: a client is refused, as if there were no link.
+ * Opens a link to `port`. While no process listens there, the link does not listen either: a client is refused, as without a link.
  * @param filters for each direction of every connection
  */
 export async function openLink(
@@ -101,7 +101,7 @@ export async function openLink(
     listensFrom = (server.address() as AddressInfo).port;
   }
 
-  /** Listens whenever there is somebody to lead to. */
+  /** Listens whenever the target does. */
   async function probe(): Promise<void> {
     if (probing || closed) return;
     probing = true;

@@ -5,10 +5,10 @@ import { expect, onTestFinished, test } from "vitest";
 import { circumstances, mutants, plant } from "./mutants.ts";
 import { describeRun, runChaos } from "./run.ts";
 
-// Takes a minute for each: a cluster and a split shop of its own, 15 to 25 s of faults, and until the buyers have settled every doubt.
+// Takes a minute for each: its own cluster and split shop, 15 to 25 s of faults, and until every request has a certain answer.
 //
-// One for each thing that may be lost: the claim on a request, the majority, an error. `npm run bench -- mutants` runs all, and
-// the product without a mistake under the same circumstances.
+// One per mechanism: the claim on a request, the majority, an error. `npm run bench -- mutants` runs all, and
+// the unmodified product under the same conditions.
 const chosen = [
   "no unique request",
   "acknowledged by one member only (write concern 1)",
@@ -16,7 +16,7 @@ const chosen = [
 ];
 
 test.each(mutants.filter(({ name }) => chosen.includes(name)))(
-  "a run finds that something is wrong: $name",
+  "a fault run finds the planted bug: $name",
   async (mutant) => {
     const root = plant(mutant, resolve(import.meta.dirname, "../.."));
     const dataDir = await mkdtemp(join(tmpdir(), "shop-chaos-"));

@@ -5,42 +5,42 @@ import { linkPackages } from "../setup/link-packages.ts";
 import type { ProblemKind } from "./checker.ts";
 import type { RunSettings } from "./run.ts";
 
-/** The circumstances that bring mistakes out. The product as it is has to pass under each of them. */
+/** Conditions that expose the bugs. The unmodified product has to pass under each of them. */
 export const circumstances = {
-  "a crowd in a hurry": {
+  "many concurrent customers": {
     faultSeconds: 15,
     faults: { victims: ["gateway>orders-1", "gateway>inventory-2", "inventory-1>redis"], actions: ["slow"] },
     stock: 30,
     habits: { thinkMs: 20, duplicates: 0.3, cancels: 0.4 },
   },
-  "consumers that die": {
+  "crashing consumers": {
     faultSeconds: 25,
     faults: { victims: ["inventory-1", "inventory-2", "orders-1", "orders-2"], actions: ["kill"] },
     stock: 300,
     habits: { thinkMs: 20, cancels: 0.7 },
   },
-  "a primary that takes its writes along": {
+  "a primary that loses its writes": {
     faultSeconds: 20,
     faults: { victims: ["mongodb-primary"], actions: ["strand"] },
     stock: 200,
     habits: { thinkMs: 20, keyless: 0.5 },
   },
-  "a database out of reach": {
+  "an unreachable database": {
     faultSeconds: 25,
     faults: {
       victims: ["orders-1>mongodb", "orders-2>mongodb"],
-      // For longer than a write looks for its server, and shorter than a buyer waits for an answer.
+      // Longer than a write's server selection, shorter than a buyer's timeout.
       actions: ["reset"],
       forMs: { least: 6_000, most: 7_500 },
     },
     stock: 200,
     habits: { thinkMs: 20, keyless: 0.5 },
   },
-  "a bus out of reach": {
+  "an unreachable bus": {
     faultSeconds: 25,
     faults: {
       victims: ["orders-1>nats", "orders-2>nats"],
-      // For longer than an order waits before it is decided by a call.
+      // Longer than an order waits before it is decided by a call.
       actions: ["reset"],
       forMs: { least: 6_000, most: 7_500 },
     },
@@ -51,17 +51,17 @@ export const circumstances = {
   Record<string, Required<Pick<RunSettings, "faultSeconds" | "faults" | "stock" | "habits">>>
 >;
 
-/** A mistake that a run has to find: one place of the product, changed. */
+/** A bug that a run has to find: one changed place of the product. */
 export interface Mutant {
   readonly name: string;
   readonly file: string;
   readonly from: string;
   readonly to: string;
-  /** What hides the mistake most of the time and promises nothing: changed as well. */
+  /** Code that hides the bug most of the time without guaranteeing it: changed as well. */
   readonly also?: { readonly from: string; readonly to: string };
-  /** What brings it out. */
+  /** The conditions that expose it. */
   readonly under: keyof typeof circumstances;
-  /** What the checker says then: one of these at least. */
+  /** The checker's findings: at least one of these. */
   readonly breaks: readonly ProblemKind[];
 }
 
@@ -71,7 +71,7 @@ export const mutants: readonly Mutant[] = [
     file: "platform/messaging/src/outbox/outbox.ts",
     from: "run: (signal) => sweep(signal, options),",
     to: "run: async () => void sweep,",
-    under: "consumers that die",
+    under: "crashing consumers",
     breaks: ["outbox", "decision"],
   },
   {
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     file: "services/orders/src/adapters/mongo/order-store.ts",
     from: "        await insert(document);",
     to: "        void outbox.relay(order.orderId, events);\n        await insert(document);",
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["orphan"],
   },
   {
@@ -89,15 +89,15 @@ export const mutants: readonly Mutant[] = [
     to:
       "      for (const { message } of batch) message.ack();\n" +
       "      await this.#handle(batch.flatMap(({ events }) => events));",
-    under: "consumers that die",
+    under: "crashing consumers",
     breaks: ["decision", "stuck", "balance"],
   },
   {
-    name: "no guard: more is promised than there is",
+    name: "no check of the stock: more is reserved than on hand",
     file: "services/inventory/src/domain/ledger.ts",
     from: "if (quantity > left) {",
     to: "if (quantity > left + 3) {",
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["oversold"],
   },
   {
@@ -106,7 +106,7 @@ export const mutants: readonly Mutant[] = [
     from: '{ name: "keys", unique: true }',
     to: '{ name: "keys" }',
     also: { from: "inTurn: oneAtATime(),", to: "inTurn: (work) => work()," },
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["ledger", "oversold", "decision"],
   },
   {
@@ -114,16 +114,16 @@ export const mutants: readonly Mutant[] = [
     file: "services/orders/src/adapters/mongo/order-store.ts",
     from: 'name: "request",\n      unique: true,',
     to: 'name: "request",',
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["doubled"],
   },
   {
     name: "acknowledged by one member only (write concern 1)",
     file: "platform/mongo/src/connect.ts",
     from: 'writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 }',
-    // Not of users, or an account would not be there yet when its owner signs in.
+    // Not of users, or an account might be missing when its owner signs in.
     to: 'writeConcern: appName === "users" ? { w: "majority", journal: true, wtimeoutMS: 10_000 } : { w: 1 }',
-    under: "a primary that takes its writes along",
+    under: "a primary that loses its writes",
     breaks: ["lost", "move lost", "doubled"],
   },
   {
@@ -131,19 +131,19 @@ export const mutants: readonly Mutant[] = [
     file: "platform/mongo/src/group-commit.ts",
     from: "return writeErrorsOf(error).length > 0 && error.result.getWriteConcernError() === undefined;",
     to: "return error.result.getWriteConcernError() === undefined;",
-    under: "a database out of reach",
+    under: "an unreachable database",
     breaks: ["lost", "orphan"],
   },
   {
-    name: "released once for every time it is heard",
+    name: "released once per delivery of the event",
     file: "services/inventory/src/adapters/mongo/ledger-store.ts",
     from: '...plan.closings.map(({ orderId, outcome }) => stepKey(orderId, outcome === "returned" ? "return" : "close")),',
     to: "",
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["decision", "oversold"],
   },
   {
-    name: "a cache is the truth about stock",
+    name: "stock is decided from a cache",
     file: "services/inventory/src/application/decide-orders.ts",
     from: "const plan = decide(balances, waiting);",
     to: `const plan = decide(
@@ -157,29 +157,29 @@ export const mutants: readonly Mutant[] = [
         ),
         waiting,
       );`,
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["oversold"],
   },
   {
-    name: "called off before it was decided, and decided nevertheless",
+    name: "cancelled before it was decided, and decided nevertheless",
     file: "services/inventory/src/events/order-closed.ts",
     from:
       "if (undecided.length === 0 && open.length === 0) return;\n\n" +
       '      if (undecided.length > 0) await append("decided", voidOrders(undecided));',
     to: "if (open.length === 0) return void [undecided, voidOrders];",
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["decision"],
   },
   {
-    name: "the stock's answer moves an order from wherever it is",
+    name: "the decision changes an order of any status",
     file: "services/orders/src/adapters/mongo/decision-store.ts",
     from: '{ _id: { $in: [...orderIds] }, status: "pending" }',
     to: "{ _id: { $in: [...orderIds] } }",
-    under: "a crowd in a hurry",
+    under: "many concurrent customers",
     breaks: ["move lost", "decision"],
   },
   {
-    name: "an outbox is emptied although its event was not published",
+    name: "an outbox is emptied before its event is published",
     file: "services/orders/src/adapters/mongo/decision-store.ts",
     from: "$set: { status: move.status, status_reason: move.reason, update_time: move.time },",
     to: "$set: { status: move.status, status_reason: move.reason, update_time: move.time, outbox: [] },",
@@ -187,7 +187,7 @@ export const mutants: readonly Mutant[] = [
       from: "...(publishedTypes.length === 0 ? {} : { $pull: { outbox: { type: { $in: [...publishedTypes] } } } }),",
       to: "",
     },
-    under: "a bus out of reach",
+    under: "an unreachable bus",
     breaks: ["untold"],
   },
   {
@@ -195,14 +195,14 @@ export const mutants: readonly Mutant[] = [
     file: "services/orders/src/application/stock-decisions.ts",
     from: "    await publish(batched(",
     to: "    await decisions.remove(decision.decisionId);\n    await publish(batched(",
-    under: "a bus out of reach",
+    under: "an unreachable bus",
     breaks: ["untold"],
   },
 ];
 
 const copied = ["gen", "platform", "services", "gateway", "package.json"];
 
-/** The text of the mutant's file, with the mistake in it. Throws when the place to change is not there. */
+/** The text of the mutant's file, with the bug. Throws when the place to change does not exist. */
 export function damaged({ file, from, to, also }: Mutant, root: string): string {
   let text = readFileSync(join(root, file), "utf8");
   for (const change of [{ from, to }, ...(also === undefined ? [] : [also])]) {
@@ -212,7 +212,7 @@ export function damaged({ file, from, to, also }: Mutant, root: string): string 
   return text;
 }
 
-/** A copy of the repository with one mistake in it, in a temporary folder. Throws when the place to change is not there. */
+/** A copy of the repository with one bug, in a temporary folder. Throws when the place to change does not exist. */
 export function plant(mutant: Mutant, root: string): string {
   const copy = mkdtempSync(join(tmpdir(), "shop-mutant-"));
   for (const name of copied) {

@@ -23,7 +23,7 @@ test("only one member of a cluster is down at a time", () => {
   }
 });
 
-test("numbers drawn in one place do not depend on how many were drawn in another", () => {
+test("random numbers of one stream do not depend on those of another", () => {
   const [one, other] = [seededRandom(1), seededRandom(1)];
   one.next();
   expect(one.fork("buyer").next()).toBe(other.fork("buyer").next());

@@ -3,7 +3,7 @@ import type { Fleet } from "./fleet.ts";
 import type { LinkFault } from "./link.ts";
 import type { Random } from "./random.ts";
 
-/** Processes that a fault may hit. Which mongod is the primary shows when its time comes. */
+/** Processes that a fault may hit. The primary mongod is determined when the fault begins. */
 const processes = [
   "orders-1",
   "orders-2",
@@ -52,12 +52,12 @@ export const victimGroups: Readonly<Record<string, readonly Victim[]>> = {
 
 /** A fault of the schedule. */
 export interface Fault {
-  /** From the beginning of the faults. */
+  /** Since the beginning of the faults. */
   readonly atMs: number;
   readonly victim: Victim;
   /**
-   * `kill`: SIGKILL, and started again after `forMs`; `pause`: SIGSTOP, and SIGCONT after `forMs`. `strand`, of MongoDB's
-   * primary: its secondaries are killed, and after `forMs` so is it, before they come back without what only it has. Of a
+   * `kill`: SIGKILL, and a restart after `forMs`; `pause`: SIGSTOP, and SIGCONT after `forMs`. `strand`, of MongoDB's
+   * primary: its secondaries are killed, and after `forMs` so is it, before they come back without its last writes. Of a
    * link: see link.ts.
    */
   readonly action: "kill" | "pause" | "strand" | LinkFault["kind"];
@@ -69,9 +69,9 @@ export interface Injected extends Fault {
   /** The process that it hit. */
   readonly process: string;
   readonly hitAt: number;
-  /** When it was started again, or continued. */
+  /** When it was restarted, or resumed. */
   readonly healedAt: number;
-  /** When it answered that it is ready; undefined for servers, and for those that were hit again before. */
+  /** When it was ready; undefined for servers, and for processes that were hit again before. */
   readonly readyAt: number | undefined;
 }
 
@@ -83,7 +83,7 @@ interface Length {
   readonly most: number;
 }
 
-/** How long a fault lasts, by what it is. */
+/** The duration of a fault, by its action. */
 const usualMs: Readonly<Record<Fault["action"], Length>> = {
   kill: { least: 100, most: 3_000 },
   pause: { least: 1_000, most: 6_000 },
@@ -94,16 +94,16 @@ const usualMs: Readonly<Record<Fault["action"], Length>> = {
   deaf: { least: 1_000, most: 5_000 },
   mute: { least: 1_000, most: 5_000 },
 };
-/** The next member of a cluster is hit only after the last one had so long to catch up: two at once is another test. */
+/** The time that a cluster member has to catch up before the next one is hit: two at once is another test. */
 const catchUpMs = 4_000;
 
-/** Which faults a run may have. */
+/** The permitted faults of a run. */
 export interface FaultChoice {
   /** All by default. */
   readonly victims?: readonly Victim[];
-  /** Whatever the victim can suffer by default. */
+  /** By default all actions that apply to the victim. */
   readonly actions?: readonly Fault["action"][];
-  /** As usual for the action by default. */
+  /** By default the action's usual duration. */
   readonly forMs?: Length;
 }
 
@@ -153,21 +153,21 @@ export function describeFault({ atMs, action, victim, forMs }: Fault): string {
   return `${(atMs / 1000).toFixed(1)} s: ${action} ${victim} for ${(forMs / 1000).toFixed(1)} s`;
 }
 
-/** The stranded primary comes back then at the latest. */
+/** The latest return of the stranded primary. */
 const electionWithinMs = 15_000;
-/** Of every link that is slow: a call that needs ten round trips takes a second and more. */
+/** Of every slow link: a call of ten round trips takes over a second. */
 const slowness: LinkFault = { kind: "slow", delayMs: 50, jitterMs: 100, bytesPerSecond: 500_000 };
 
-/** What a run of the nemesis did, and what died without it. */
+/** The injected faults, and processes that died without one. */
 export interface Havoc {
   readonly injected: readonly Injected[];
-  /** Processes that ended though nobody killed them. Each was started again. */
+  /** Processes that ended without a fault. Each was restarted. */
   readonly diedAlone: readonly string[];
-  /** When the last fault hit. */
+  /** The time of the last fault. */
   readonly lastHitAt: number;
 }
 
-/** Carries out a schedule; resolves when everything runs again. */
+/** Executes a schedule; resolves when every process runs again. */
 export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line: string) => void): Promise<Havoc> {
   const beganAt = Date.now();
   const down = new Set<string>();
@@ -179,7 +179,7 @@ export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line
     const [name, ...others] = await processesOf(fleet, fault.victim);
     const target = name === undefined ? undefined : fleet.process(name);
     if (target?.pid === undefined || down.has(target.name)) {
-      log(`${describeFault(fault)}: passed over, it does not run`);
+      log(`${describeFault(fault)}: skipped, it does not run`);
       return undefined;
     }
     log(`${describeFault(fault)}${target.name === fault.victim ? "" : ` (${target.name})`}`);
@@ -232,7 +232,7 @@ export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line
   const watch = setInterval(() => {
     for (const candidate of fleet.processes) {
       if (candidate.pid !== undefined || down.has(candidate.name)) continue;
-      log(`${candidate.name} died, and nobody killed it`);
+      log(`${candidate.name} died without a fault`);
       diedAlone.push(candidate.name);
       void candidate.start();
     }
@@ -246,7 +246,7 @@ export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line
   }
 }
 
-/** Whom a fault hits: the victim first; of MongoDB then the others. Empty when it can't be told just now. */
+/** The processes that a fault hits: the victim first; for MongoDB then the others. Empty while they can't be determined. */
 async function processesOf(fleet: Fleet, victim: Victim): Promise<readonly string[]> {
   if (!victim.startsWith("mongodb")) return [victim];
   const [primary, ...secondaries] = (await fleet.replicaSet()) ?? [];

@@ -14,7 +14,7 @@ const published = (what: string) => {
 const delivered = (what: string) =>
   `MSG shop.orders.v1.OrderPlaced 7 $JS.ACK.orders.inventory.1.2.3.4.5 ${what.length}\r\n${what}\r\n`;
 
-/** What arrives of `sent`, cut into pieces of `size` bytes; at once and after all delays. */
+/** The output for `sent`, split into pieces of `size` bytes: immediately, and after all delays. */
 function pass(sent: string, noise: Partial<Noise>, { size = sent.length, seed = 1 } = {}) {
   const arrived: string[] = [];
   const take = noisyBus(seededRandom(seed), { ...silence, ...noise })((bytes) => void arrived.push(String(bytes)));
@@ -26,16 +26,16 @@ function pass(sent: string, noise: Partial<Noise>, { size = sent.length, seed = 
 
 const talk = ["CONNECT {}\r\n", "PING\r\n", "PUB $JS.ACK.x 4\r\n+ACK\r\n", published("PUB a\r\nb"), delivered("one")];
 
-test.each([1, 2, 7, 1_000])("without noise every message passes whole, in pieces of %i bytes too", (size) => {
+test.each([1, 2, 7, 1_000])("without noise every message is forwarded unchanged, in pieces of %i bytes too", (size) => {
   expect(pass(talk.join(""), {}, { size }).atOnce).toEqual(talk);
 });
 
-test("what is no event is never touched", () => {
+test("messages other than events are never changed", () => {
   const plain = talk.slice(0, 3);
   expect(pass(plain.join(""), { doubled: 1, delayed: 1 }).atOnce).toEqual(plain);
 });
 
-test("a doubled event comes again later, under no id that JetStream could know it by", () => {
+test("a duplicated event arrives again later, without the id by which JetStream detects duplicates", () => {
   const { atOnce, arrived } = pass(published("one"), { doubled: 1 });
   expect(atOnce).toEqual([published("one")]);
   expect(arrived).toEqual([published("one"), published("one").replace("Nats-Msg-Id", "Test-Msg-Id")]);
@@ -47,14 +47,14 @@ test("a delayed event is late and complete", () => {
   expect(arrived).toEqual([delivered("one")]);
 });
 
-test("a swapped event comes after the next one, and alone when there is none", () => {
+test("a swapped event arrives after the next one, or alone if there is none", () => {
   const events = ["1", "2", "3"].map(delivered);
   const { atOnce, arrived } = pass(events.join(""), { swapped: 1 });
   expect(atOnce).toEqual([events[1], events[0]]);
   expect(arrived).toEqual([events[1], events[0], events[2]]);
 });
 
-test("the same seed makes the same noise, and loses nothing", () => {
+test("the same seed gives the same noise, and loses no event", () => {
   const events = Array.from({ length: 300 }, (_, index) => published(`${index}`));
   const heard = (seed: number) => pass(events.join(""), usualNoise, { seed }).arrived;
   expect(heard(1)).toEqual(heard(1));

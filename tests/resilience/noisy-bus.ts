@@ -1,26 +1,26 @@
 import type { Filter } from "./link.ts";
 import type { Random } from "./random.ts";
 
-/** What a bus may do to events and still be one that delivers at least once. Shares are of 1. */
+/** Faults of a bus that still delivers at least once. Shares are fractions of 1. */
 export interface Noise {
-  /** Events that come a second time, without the id that JetStream knows duplicates by. */
+  /** Events that arrive a second time, without the id by which JetStream detects duplicates. */
   readonly doubled: number;
-  /** Events that come up to `mostDelayMs` late. */
+  /** Events that arrive up to `mostDelayMs` late. */
   readonly delayed: number;
-  /** Events that come after the next one. */
+  /** Events that arrive after the next one. */
   readonly swapped: number;
   readonly mostDelayMs: number;
 }
 
 export const usualNoise: Noise = { doubled: 0.05, delayed: 0.03, swapped: 0.05, mostDelayMs: 3_000 };
 
-/** Nothing follows a swapped event for so long: then it goes alone. */
+/** The time after which a swapped event without a successor is sent alone. */
 const swapWithinMs = 200;
 
 /**
- * Reads the NATS protocol in one direction of a connection, and doubles, delays and swaps the events in it: those that are
+ * Reads the NATS protocol in one direction of a connection, and duplicates, delays and swaps the events in it: those that are
  * published (HPUB to a subject of the shop) as well as those that are delivered (HMSG that asks JetStream for an
- * acknowledgement). Everything else passes as it came. See
+ * acknowledgement). All other bytes are forwarded unchanged. See
  * https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 export function noisyBus(random: Random, noise: Noise): Filter {
@@ -50,7 +50,7 @@ export function noisyBus(random: Random, noise: Noise): Filter {
 
 const newline = Buffer.from("\r\n");
 
-/** Cuts a stream of bytes into whole protocol messages. */
+/** Splits a stream of bytes into whole protocol messages. */
 export function framesOf(take: (frame: Buffer) => void): (bytes: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
   return (bytes) => {
@@ -73,7 +73,7 @@ function isEvent(frame: Buffer): boolean {
   return /^HPUB shop\./.test(line) || /^H?MSG shop\.\S+ \S+ \$JS\.ACK\./.test(line);
 }
 
-/** The same event under a header that means nothing to JetStream, so that it is stored again. */
+/** The same event with a header that JetStream ignores, so that it is stored again. */
 function withoutId(frame: Buffer): Buffer {
   const copy = Buffer.from(frame);
   const at = copy.indexOf("Nats-Msg-Id:");

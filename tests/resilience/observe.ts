@@ -13,25 +13,25 @@ import type { LedgerEntry, Observed, ObservedOrder, ObservedProduct } from "./ch
 const pageSize = 100;
 const productsAtOnce = 8;
 const withEvents = { "outbox.0": { $exists: true } };
-/** Collections, and which of their documents stand for events that are still to be published. */
+/** Collections, and the filter for documents with unpublished events. */
 const outboxes = [
   ["orders", "orders", withEvents],
   ["orders", "decisions", {}],
   ["inventory", "ledger", withEvents],
 ] as const;
 
-/** Tells whether anything is still on its way: orders that wait, events that were not published. */
+/** Whether work is in progress: pending orders, unpublished events. */
 export async function isQuiet(admin: Account, mongo: MongoClient): Promise<boolean> {
   const { orders } = await admin.orders.listOrders({ status: OrderStatus.PENDING, pageSize: 1 });
   return orders.length === 0 && Object.values(await countOutboxes(mongo)).every((left) => left === 0);
 }
 
-/** How much the ledger tells by now. */
+/** The current number of ledger entries. */
 export async function countEntries(mongo: MongoClient): Promise<number> {
   return await mongo.db("inventory").collection("ledger").countDocuments();
 }
 
-/** Reads everything that the checker wants to know: through the public API as an administrator, and the ledger as it lies. */
+/** Reads everything that the checker needs: through the public API as an administrator, and the ledger from the database. */
 export async function observe(
   admin: Account,
   mongo: MongoClient,
@@ -54,7 +54,7 @@ export async function observe(
 
 const schemas = new Map(file_shop_orders_v1_events.messages.map((schema) => [schema.typeName, schema]));
 
-/** What each event says that an order has become. */
+/** The status that each event reports. */
 const statusOf: Readonly<Record<string, string>> = {
   OrderPlaced: "PENDING",
   OrderConfirmed: "CONFIRMED",
@@ -74,7 +74,7 @@ async function readTold(natsUrl: string): Promise<Observed["told"]> {
   }
 }
 
-/** What the stream of orders says, from its message `firstSeq` on. */
+/** The changes in the orders stream, from its message `firstSeq`. */
 export async function eventsOfOrders(connection: NatsConnection, firstSeq = 1): Promise<Observed["told"]> {
   const { state } = await (await jetstreamManager(connection)).streams.info("orders");
   const told: { orderId: string; status: string }[] = [];
@@ -99,13 +99,13 @@ export async function eventsOfOrders(connection: NatsConnection, firstSeq = 1): 
   return told;
 }
 
-/** An order that the stock has answered; times are of the services' clock, in milliseconds. */
+/** A decided order; times are of the services' clock, in milliseconds. */
 export interface Decided {
   readonly placedAt: number;
   readonly decidedAt: number;
 }
 
-/** When the orders were placed and the stock's answers came; those that were called off before do not count. */
+/** When orders were placed and decided, without those that were cancelled before. */
 export async function decidedOrders(mongo: MongoClient): Promise<Decided[]> {
   const orders = await mongo
     .db("orders")
@@ -135,7 +135,7 @@ async function readOrders(admin: Account, mongo: MongoClient): Promise<ObservedO
     orders.push(...page.orders);
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
-  // The API does not say how a request was named.
+  // The API does not return request ids.
   const named = await mongo
     .db("orders")
     .collection<{ _id: string; request?: { id: string }; history: { status: string }[] }>("orders")

@@ -1,18 +1,18 @@
-/** Numbers that look random and come again with the same seed. */
+/** Pseudo-random numbers, reproducible by seed. */
 export interface Random {
   /** In [0, 1). */
   next(): number;
   /** A whole number from `from` to `to`, both included. */
   integer(from: number, to: number): number;
-  /** True in so many of 1. */
+  /** True with this probability. */
   chance(probability: number): boolean;
   pick<T>(from: readonly T[]): T;
   shuffled<T>(from: readonly T[]): T[];
-  /** A source of its own that `name` alone decides, so that who draws how much elsewhere does not matter. */
+  /** An independent stream, determined by seed and `name`, so that draws elsewhere do not affect it. */
   fork(name: string): Random;
 }
 
-/** Mulberry32: 32 bits of state, good enough to choose whom to kill, and the same on every machine. */
+/** Mulberry32: 32 bits of state, good enough to choose victims, and the same on every machine. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   function next(): number {

@@ -1,8 +1,8 @@
-/** What the clients of a run did and were told. The checker believes this, the public API and the ledger, nothing else. */
+/** The requests of a run's clients and their answers. The checker uses only this, the public API and the ledger. */
 export interface History {
   readonly products: readonly StockedProduct[];
   readonly requests: readonly OrderRequest[];
-  /** Moves of orders that a client asked for and was told had happened. */
+  /** Transitions that a client requested and that were confirmed. */
   readonly moves: readonly AcceptedMove[];
   readonly adjustments: readonly Adjustment[];
 }
@@ -18,7 +18,7 @@ export interface StockedProduct {
   readonly stock: number;
 }
 
-/** One wish for an order. With a key it may have been sent many times. */
+/** One order request. With a key it may have been sent several times. */
 export interface OrderRequest {
   readonly userId: string;
   readonly key: string | undefined;
@@ -28,9 +28,9 @@ export interface OrderRequest {
 
 export type Answer =
   | { readonly kind: "accepted"; readonly orderId: string; readonly at: number }
-  /** Said for certain that nothing was done. */
+  /** Answers that guarantee that the request was not executed. */
   | { readonly kind: "refused"; readonly code: string; readonly at: number }
-  /** No answer, or one that says nothing of what was done. */
+  /** No answer, or one that leaves it open. */
   | { readonly kind: "unknown"; readonly code: string; readonly message: string; readonly at: number };
 
 export interface AcceptedMove {
@@ -38,7 +38,7 @@ export interface AcceptedMove {
   readonly to: "CANCELLED" | "SHIPPED";
 }
 
-/** A change of stock on hand, under a name of its own. */
+/** A change of stock on hand, with its own request id. */
 export interface Adjustment {
   readonly productId: string;
   readonly requestId: string;
@@ -46,11 +46,11 @@ export interface Adjustment {
   readonly outcome: "done" | "refused" | "unknown";
 }
 
-/** Writes a history as it happens. */
+/** Records a history during the run. */
 export interface Recorder {
   readonly history: History;
   stocked(product: StockedProduct): void;
-  /** Notes the wish before it is sent; the answer adds what came of each sending. */
+  /** Records the request before it is sent; the result records the answer of each attempt. */
   asked(request: Omit<OrderRequest, "answers">): (answer: Answer) => void;
   moved(move: AcceptedMove): void;
   adjusted(adjustment: Adjustment): void;
@@ -76,7 +76,7 @@ export function startRecord(): Recorder {
   };
 }
 
-/** The ids of the orders that clients saw accepted. */
+/** The ids of the orders that were accepted in an answer. */
 export function acceptedIds({ requests }: Pick<History, "requests">): Set<string> {
   return new Set(
     requests.flatMap(({ answers }) => answers.flatMap((answer) => (answer.kind === "accepted" ? answer.orderId : []))),

@@ -10,17 +10,17 @@ import { countEntries, type Decided, decidedOrders, isQuiet, observe } from "./o
 import { type Random, seededRandom } from "./random.ts";
 import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
 
-/** How long a run is, and how large. The same seed gives the same faults, and the same wishes of the same buyers. */
+/** Length and size of a run. The same seed gives the same faults, and the same requests of the same buyers. */
 export interface RunSettings {
   readonly seed: number;
   readonly faultSeconds: number;
   readonly buyers: number;
   readonly products: number;
-  /** Of each product, before the clerk's corrections: less than is asked for. */
+  /** Of each product, before the clerk's adjustments: less than the demand. */
   readonly stock: number;
-  /** Which faults there may be; all by default. */
+  /** The permitted faults; all by default. */
   readonly faults?: FaultChoice;
-  /** How buyers differ from the usual ones. */
+  /** Differences from the usual habits of buyers. */
   readonly habits?: Partial<Habits>;
   /** Empty; holds data and logs. */
   readonly dataDir: string;
@@ -35,21 +35,21 @@ export interface RunResult {
   readonly history: History;
   readonly observed: Observed;
   readonly problems: readonly Problem[];
-  /** From the last fault's hit until nothing was wrong any more; undefined if that never came. */
+  /** From the last fault until no problem was left; undefined if that never happened. */
   readonly convergedMs: number | undefined;
   readonly decided: readonly Decided[];
-  /** How often the services' logs say each thing at the level of errors. */
+  /** The number of each error message in the services' logs. */
   readonly errors: Readonly<Record<string, number>>;
 }
 
-/** From the last fault's hit. */
+/** Since the last fault. */
 export const convergeWithinMs = 30_000;
-/** An answer of the catalogue may be as old as the cache's time to live; and a reader of a broken shop wants to see all. */
+/** A catalogue answer may be as old as the cache's time to live, and the report should list all problems. */
 const giveUpAfterMs = 60_000;
-/** What no waiting mends. */
+/** Problems that waiting does not resolve. */
 const forGood: readonly ProblemKind[] = ["lost", "doubled", "changed", "move lost", "oversold", "orphan"];
 
-/** Starts a shop of its own, lets buyers and the nemesis at it, then checks every promise. It stops all it started. */
+/** Starts a shop, runs buyers and the nemesis, then checks every guarantee. It stops all that it started. */
 export async function runChaos(settings: RunSettings): Promise<RunResult> {
   const { seed, log } = settings;
   const random = seededRandom(seed);
@@ -63,7 +63,7 @@ export async function runChaos(settings: RunSettings): Promise<RunResult> {
     const recorder = startRecord();
     const admin = await signIn(fleet.url, fleet.admin.username, fleet.admin.password);
     await stockUp(admin, recorder, settings);
-    log(`${settings.products} products are there, ${settings.buyers} buyers come`);
+    log(`${settings.products} products, ${settings.buyers} buyers`);
     const havoc = await shopUnderFaults(fleet, admin, recorder, random, settings, () => unleash(fleet, faults, log));
     log("the faults are over");
     const ended = await converge(admin, mongo, fleet.natsUrl, recorder.history, havoc.lastHitAt, log);
@@ -90,7 +90,7 @@ async function stockUp(admin: Account, recorder: Recorder, { products, stock }: 
   }
 }
 
-/** Buyers come, the havoc runs its course, buyers place nothing new, and go home when every doubt is settled. */
+/** Buyers order during the faults, then stop placing orders, and end when every request has a certain answer. */
 async function shopUnderFaults(
   fleet: Fleet,
   admin: Account,
@@ -136,7 +136,7 @@ async function converge(
   for (;;) {
     const isLate = Date.now() - lastHitAt > giveUpAfterMs;
     try {
-      // To look at everything takes long: what is on its way to the ledger is given a moment to get there.
+      // A complete read takes long, so pending ledger entries get time to arrive first.
       const written = await countEntries(mongo);
       if (written !== entries) [entries, entriesSince] = [written, Date.now()];
       const quiet = Date.now() - entriesSince > 1_000 && (await isQuiet(admin, mongo));
@@ -150,7 +150,7 @@ async function converge(
         }
       }
     } catch (error) {
-      log(`the shop does not answer yet: ${error}`);
+      log(`the shop is not reachable yet: ${error}`);
       if (Date.now() - lastHitAt > 2 * giveUpAfterMs) throw error;
     }
     await delay(250);
@@ -170,7 +170,7 @@ function loggedErrors(folder: string): Record<string, number> {
   return counts;
 }
 
-/** The run in a few lines, for a person. */
+/** A summary of the run in a few lines. */
 export function describeRun(run: RunResult): string {
   const { seed, havoc, history, observed, problems, convergedMs, decided, errors } = run;
   const decisionMs = decided.map(({ placedAt, decidedAt }) => decidedAt - placedAt).toSorted((a, b) => a - b);

@@ -4,47 +4,47 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { BSON } from "mongodb";
 import { framesOf } from "./noisy-bus.ts";
 
-// Stands between a service and its servers and reads what goes over the wire: every command to the database, every publish
-// and every acknowledgement is a step with a name. A test says at which step the process dies, or what is held back.
+// A proxy between a service and its servers that parses their protocols: every command to the database, every publish
+// and every acknowledgement is a named step. A test chooses the step at which the process crashes, or the steps that are held back.
 
-/** A step that a process took: its name, and how many statements the server gets by it. */
+/** A step of a process: its name, and the number of statements that it sends to the server. */
 export interface Step {
   readonly name: string;
   readonly statements: number;
 }
 
-/** Where a process dies: when the server has done so many statements of a step, and the process has not heard of it. */
+/** The point of a crash: the server has executed this many statements of a step, and the process has no answer. */
 export interface CrashPoint {
   readonly step: string;
   readonly done: number;
 }
 
-/** What becomes of the steps of a process. */
+/** The plan for the steps of a process. */
 export interface Instructions {
   readonly crash?: CrashPoint;
-  /** Steps whose names start like this are never done. */
+  /** Steps with these prefixes are never executed. */
   readonly hold?: string;
-  /** Reads whose names start like this hear what they found when so many of them have found it. */
+  /** Reads with this prefix get their results once this many have results. */
   readonly together?: { readonly reads: string; readonly count: number };
-  /** Whether the sweepers' looking for work is a step too. */
+  /** Whether the sweepers' queries for work are steps, too. */
   readonly withSweeps?: boolean;
 }
 
-/** The ways of one service to its servers. */
+/** The proxied connections of one service to its servers. */
 export interface StepProxy {
-  /** Where the service finds MongoDB and NATS. */
+  /** The addresses of MongoDB and NATS for the service. */
   readonly mongodbPort: number;
   readonly natsPort: number;
-  /** The next connections are those of this process. */
+  /** Assigns the next connections to a new process. */
   follow(child: ChildProcess): void;
-  /** Steps count from here. */
+  /** Starts recording steps. */
   instruct(instructions: Instructions): void;
-  /** What the process has taken since, in the order in which it came here. */
+  /** The steps since then, in the order of arrival. */
   steps(): readonly Step[];
   close(): Promise<void>;
 }
 
-/** A process, and what becomes of its steps. */
+/** A process and the plan for its steps. */
 class Life {
   readonly #child: ChildProcess;
   #instructions: Instructions = {};
@@ -52,7 +52,7 @@ class Life {
   /** Reads that wait for each other. */
   readonly #gathering: (() => void)[] = [];
   readonly steps: Step[] = [];
-  /** From the crash on nothing arrives any more, for as long as the server takes to do the last step. */
+  /** From the crash on nothing is forwarded, while the server executes the last step. */
   isDying = false;
 
   constructor(child: ChildProcess) {
@@ -70,7 +70,7 @@ class Life {
     this.steps.length = 0;
   }
 
-  /** Counts a step in, and says how much of it is still to be done: all of it, never, or so many statements, then death. */
+  /** Records a step, and returns how much of it is executed: all, nothing, or this many statements before the crash. */
   take(kind: string, statements: number): "all" | "never" | number {
     const { hold, crash } = this.#instructions;
     if (this.isDying || (hold !== undefined && kind.startsWith(hold))) return "never";
@@ -93,18 +93,18 @@ class Life {
     return count > 0 && kind.startsWith(reads);
   }
 
-  /** Hands over what reads have found, once there are as many as belong together, in the same turn of the process's event loop. */
+  /** Delivers the results of grouped reads once all have arrived, in the same turn of the process's event loop. */
   handTogether(handOn: () => void): void {
     this.#gathering.push(handOn);
     if (this.#gathering.length < this.#instructions.together!.count) return;
-    // Stopped meanwhile, it finds all of them at once.
+    // The process is stopped meanwhile, so it reads all of them at once.
     this.#child.kill("SIGSTOP");
     for (const one of this.#gathering.splice(0)) one();
     this.#child.kill("SIGCONT");
   }
 }
 
-/** Opens the ways of one service to the servers on these ports of loopback. */
+/** Opens the proxy of one service to the servers on these loopback ports. */
 export async function openStepProxy(ports: { readonly mongodb: number; readonly nats: number }): Promise<StepProxy> {
   let life: Life | undefined;
   const sockets = new Set<Socket>();
@@ -118,7 +118,7 @@ export async function openStepProxy(ports: { readonly mongodb: number; readonly 
       ] as const) {
         sockets.add(socket);
         socket.on("error", () => {}).once("close", () => sockets.delete(socket));
-        // What was sent before arrives.
+        // Bytes sent before the crash arrive.
         socket.once("close", () => other.end());
       }
       if (life === undefined) client.destroy();
@@ -149,16 +149,16 @@ export async function openStepProxy(ports: { readonly mongodb: number; readonly 
 /** A command to the database. */
 type Command = Readonly<Record<string, unknown>>;
 
-/** By what a command is known: its first field. */
+/** The name of a command: its first field. */
 const verbs = new Set([
   ...["find", "aggregate", "count", "distinct", "insert", "update", "delete", "findAndModify", "bulkWrite"],
   ...["commitTransaction", "abortTransaction"],
 ]);
-/** Where a command that may have several statements keeps them. */
+/** The field with the statements of a command that may have several. */
 const statementFields = ["documents", "updates", "deletes", "ops"];
 
 function joinMongodb(life: Life, client: Socket, server: Socket): void {
-  /** What happens to the answers of some commands, by the id of their requests. */
+  /** Handlers for the replies of some commands, by request id. */
   const answers = new Map<number, (frame: Buffer) => void>();
 
   client.on(
@@ -166,7 +166,7 @@ function joinMongodb(life: Life, client: Socket, server: Socket): void {
     mongodbFrames((frame) => {
       const message = commandOf(frame);
       const kind = message && kindOfCommand(message.command, life.withSweeps);
-      // Greetings and leases are no steps, but no process has them once it is dead.
+      // Handshakes and leases are not steps, but after a crash they are not forwarded either.
       if (kind === undefined) return void (life.isDying || server.write(frame));
       const field = statementFields.find((candidate) => candidate in message!.command);
       const statements = field === undefined ? undefined : (message!.command[field] as readonly Command[]);
@@ -196,7 +196,7 @@ function joinMongodb(life: Life, client: Socket, server: Socket): void {
 }
 
 /**
- * Cuts a stream of bytes into messages, which begin with their length:
+ * Splits a stream of bytes into messages, which begin with their length:
  * https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
  */
 function mongodbFrames(take: (frame: Buffer) => void): (bytes: Buffer) => void {
@@ -216,7 +216,7 @@ interface CommandMessage {
   /** With the documents of its sequence in their field. */
   readonly command: Command;
   readonly body: Buffer;
-  /** What of it is sent as a sequence of documents. */
+  /** Its part that is sent as a document sequence. */
   readonly sequence: { readonly field: string; readonly documents: readonly Buffer[] } | undefined;
 }
 
@@ -255,7 +255,7 @@ function documentsOf(bytes: Buffer): Buffer[] {
   return documents;
 }
 
-/** The same message with the first of its statements only. */
+/** The same message with its first statements only. */
 function firstStatements(frame: Buffer, { body, sequence }: CommandMessage, field: string, count: number): Buffer {
   const sections: Buffer[] = [Buffer.of(0)];
   if (sequence === undefined) {
@@ -273,24 +273,24 @@ function firstStatements(frame: Buffer, { body, sequence }: CommandMessage, fiel
   return begun;
 }
 
-/** What jobs keep for themselves. */
+/** Collections that only jobs use. */
 const jobsOwn = ["leases", "audits", "stream_epochs"];
 
-/** `insert orders`; undefined for what is no step: leases, and what jobs look for when the clock tells them. */
+/** The step's name, such as `insert orders`; undefined for leases and periodic queries of jobs, which are not steps. */
 function kindOfCommand(command: Command, withSweeps: boolean): string | undefined {
   const verb = Object.keys(command)[0]!;
   if (jobsOwn.includes(String(command[verb]))) return undefined;
   const kind = typeof command[verb] === "string" ? `${verb} ${command[verb]}` : verb;
   if (verb === "find") {
     const filter = command.filter as object;
-    // What a decision asks: which orders it has changed.
+    // The query of a decision for the orders that it changed.
     if ("history" in filter) return kind.replace("find", "find changed");
     if ("outbox.0" in filter) return withSweeps ? kind.replace("find", "sweep") : undefined;
-    // Only jobs read in ascending order of ids; only audits ask for ids alone.
+    // Only jobs read in ascending order of ids; only audits read ids alone.
     const { sort = {}, projection } = command as { sort?: object; projection?: object };
     const [sortedBy] = Object.entries(sort);
     if (sortedBy?.[0] === "_id" && sortedBy[1] === 1) {
-      // Of them, those that do something about what has waited ask since when it has.
+      // Of these, the jobs that handle overdue work filter by time.
       return withSweeps && "create_time" in filter ? kind.replace("find", "look for late") : undefined;
     }
     if (Object.keys(projection ?? {}).join() === "_id") return undefined;
@@ -315,7 +315,7 @@ function joinNats(life: Life, client: Socket, server: Socket): void {
       if (todo === "never" || todo === 0) return;
       server.write(frame);
       if (todo === "all") return;
-      // What came before it is done when the server answers.
+      // When the server answers, it has executed the steps before.
       isLast = true;
       server.write("PING\r\n");
     }),
@@ -329,7 +329,7 @@ function joinNats(life: Life, client: Socket, server: Socket): void {
   );
 }
 
-/** `publish OrderPlaced`, `ack inventory-order-placed`; undefined for what the client and the server tell each other besides. */
+/** The step's name, such as `publish OrderPlaced` or `ack inventory-order-placed`; undefined for other protocol messages. */
 function kindOfFrame(frame: Buffer): string | undefined {
   const lineEnd = frame.indexOf("\r\n");
   const [, verb, subject, sizes] =
@@ -340,6 +340,6 @@ function kindOfFrame(frame: Buffer): string | undefined {
   const headersLength = verb.length === 4 ? Number(sizes!.split(" ")[0]) : 0;
   const payload = frame.toString("latin1", lineEnd + 2 + headersLength, frame.length - 2);
   const isAck = subject!.startsWith("$JS.ACK.") && /^(\+ACK.*)?$/.test(payload);
-  // Servers of a later kind put their domain and account before the stream and the consumer.
+  // Newer servers add their domain and account before the stream and the consumer.
   return isAck ? `ack ${tokens[tokens.length > 9 ? 5 : 3]}` : undefined;
 }

@@ -1,8 +1,8 @@
-// Preloaded into the services of a fault run (`node --import`): what they connect to goes through a link of their own, whatever
-// told them the port. MongoDB and NATS tell clients the addresses of their other members, so settings alone would not do.
+// Preloaded into the services of a fault run (`node --import`): redirects every connection to the service's own link, for any
+// source of the port. MongoDB and NATS send clients the addresses of their other members, so settings alone are not enough.
 import { type NetConnectOpts, Socket } from "node:net";
 
-// Whoever outlives its run would meet a later one under the same ports: as one more replica, of which nobody there knows.
+// A process that outlived its run could join a later run on the same ports as an unknown replica.
 const run = process.ppid;
 setInterval(() => {
   if (process.ppid !== run) process.exit();
@@ -13,7 +13,7 @@ const links = JSON.parse(process.env.SHOP_TEST_LINKS ?? "{}") as Readonly<Record
 
 const connect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket;
 Socket.prototype.connect = function throughLink(this: Socket, ...args: unknown[]): Socket {
-  // net.connect() hands over [[options, listener]].
+  // net.connect() passes [[options, listener]].
   const [first, ...rest] = Array.isArray(args[0]) ? (args[0] as unknown[]) : args;
   const options = typeof first === "object" ? (first as NetConnectOpts) : undefined;
   const port = options !== undefined && "port" in options ? links[options.port] : undefined;

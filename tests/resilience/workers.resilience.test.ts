@@ -13,8 +13,8 @@ import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { isAlive } from "../setup/shop.ts";
 
-// The shop in one process with two workers, and without any secret: what it makes up has to be the same in both. Every call
-// opens a connection of its own, so that they go to both in turn.
+// The shop in one process with two workers, and without configured secrets: generated ones have to be the same in both. Every call
+// opens its own connection, so that calls alternate between both.
 
 const root = join(import.meta.dirname, "../..");
 const dataDir = await mkdtemp(join(tmpdir(), "shop-workers-"));
@@ -110,7 +110,7 @@ async function addProduct(stock: number): Promise<string> {
   return (await call("POST", "/products", details, await signIn(admin))).product_id;
 }
 
-/** Places it, and the same once more at the same time; answers what both are. */
+/** Places an order twice concurrently; returns both results. */
 async function placeTwice(buyer: { authorization: string }, productId: string): Promise<string> {
   const headers = { ...buyer, "idempotency-key": randomBytes(8).toString("hex") };
   const place = () => call("POST", "/orders", { items: [{ product_id: productId, quantity: 1 }] }, headers);
@@ -119,7 +119,7 @@ async function placeTwice(buyer: { authorization: string }, productId: string): 
   return one.order_id;
 }
 
-/** The end of each order. */
+/** The final status of each order. */
 async function ends(buyer: { authorization: string }, orderIds: readonly string[]): Promise<string[]> {
   return await Promise.all(
     orderIds.map((id) =>
@@ -150,7 +150,7 @@ async function stockOf(productId: string): Promise<number> {
   return (await call("GET", `/products/${productId}`)).stock ?? 0;
 }
 
-test("whichever worker a call comes to: orders are exact, tokens are good, and a list goes on where it ended", async () => {
+test("with calls at any worker, orders are exact, tokens are valid, and lists continue at their page tokens", async () => {
   const [productId, buyer] = [await addProduct(20), await signUp()];
   const orderIds = await Promise.all(Array.from({ length: 30 }, () => placeTwice(buyer, productId)));
   expect(new Set(orderIds).size).toBe(30);
@@ -175,13 +175,13 @@ test("whichever worker a call comes to: orders are exact, tokens are good, and a
   expect(lines().filter(({ msg }) => msg === "ready")).toHaveLength(1);
 }, 120_000);
 
-test("a worker that is killed is replaced while the port goes on answering, and no order is lost", async () => {
+test("a killed worker is replaced while the port keeps answering, and no order is lost", async () => {
   const [productId, buyer] = [await addProduct(1_000), await signUp()];
   const accepted: string[] = [];
   let isOver = false;
   const buying = Array.from({ length: 4 }, async () => {
     while (!isOver) {
-      // Whoever spoke to the one that died gets no answer: not known, and perhaps placed.
+      // Calls at the killed worker get no answer: their orders may have been placed.
       const orderId = await placeTwice(buyer, productId).catch(() => undefined);
       if (orderId !== undefined) accepted.push(orderId);
     }
@@ -208,7 +208,7 @@ test("a worker that is killed is replaced while the port goes on answering, and 
   await eventually(async () => expect(await stockOf(productId)).toBe(1_000 - all.length));
 }, 180_000);
 
-test("SIGTERM drains the workers, and then all has ended with 0", async () => {
+test("SIGTERM drains the workers, and all processes exit with 0", async () => {
   const pids = [pidOf(1), pidOf(2)];
   const exited = once(shop, "exit");
   shop.kill("SIGTERM");

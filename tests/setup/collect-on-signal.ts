@@ -1,5 +1,5 @@
-// Preloaded into the services of a shop under test: on SIGUSR2 they give up the memory that they hold no longer, so that a test can
-// measure what they still hold.
+// Preloaded into the services of a shop under test: on SIGUSR2 they collect garbage, so that a test can
+// measure the memory still in use.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

@@ -8,20 +8,20 @@ const grpcurl = await goProgram("github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.
   log: console.log,
   env: process.env,
 }).catch((error: Error) => error);
-// Where it counts, tests that could not run have failed.
+// In CI tests that could not run have failed.
 const mustRun = process.env.CI === "true";
-if (grpcurl instanceof Error && !mustRun) console.log(`grpcurl is left out: ${grpcurl.message}`);
+if (grpcurl instanceof Error && !mustRun) console.log(`tests with grpcurl are skipped: ${grpcurl.message}`);
 
-/** Tests that need grpcurl, which machines without Go do not have. */
+/** Tests that need grpcurl, which needs Go. */
 export const describeGrpcurl = describe.skipIf(grpcurl instanceof Error && !mustRun);
 
-/** What grpcurl prints; rejects with what it says when it fails. */
+/** The output of grpcurl; rejects with its error output. */
 export async function askGrpcurl(...args: readonly string[]): Promise<string> {
   if (grpcurl instanceof Error) throw grpcurl;
   return await output(grpcurl, "-plaintext", ...args);
 }
 
-/** What a command prints, run where no contract lies about; rejects with what it says when it fails. */
+/** The output of a command, run in a folder without contracts; rejects with its error output. */
 export async function output(command: string, ...args: readonly string[]): Promise<string> {
   return (await promisify(execFile)(command, args, { timeout: 20_000, cwd: tmpdir() })).stdout.trim();
 }

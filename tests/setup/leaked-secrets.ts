@@ -1,13 +1,13 @@
-/** What is a secret whoever's it is: tokens, credentials of the platform, hashes of passwords. */
+/** Patterns of secrets: tokens, service credentials, password hashes. */
 const patterns: Readonly<Record<string, RegExp>> = {
   "a token": /eyJ[\w-]{8,}\.[\w-]+\.[\w-]+/,
-  // 48 bytes of base64url; a hash in hexadecimal digits is as long.
+  // 48 bytes in base64url; a hexadecimal hash has the same length.
   "a refresh token": /(?<![\w-])(?![0-9a-f]{64})[\w-]{64}(?![\w-])/,
   "an Authorization header": /\b(bearer|basic)\s+[\w.~+/=-]{6,}/i,
   "the hash of a password": /\$argon2(i|d|id)\$/,
 };
 
-/** Where a log tells a secret, as `line 7: a token`: never the secret itself, since a report is a log, too. */
+/** The positions of secrets in a log, as `line 7: a token`: never the secret itself, since a report is a log, too. */
 export function leakedSecrets(log: string, secrets: Readonly<Record<string, string>>): string[] {
   return log
     .split("\n")

@@ -1,6 +1,6 @@
 import type { NetConnectOpts } from "node:net";
 
-/** Where a Redis URL leads, `redis://` or `unix://`, and the command that proves who asks; empty without credentials. */
+/** The address of a Redis URL, `redis://` or `unix://`, and its AUTH command; empty without credentials. */
 export function redisAddress(url: string): { readonly address: NetConnectOpts; readonly auth: string } {
   const [, user, password, path] = /^\w+:\/\/(?:([^:@/]*):([^@/]*)@)?(.*)$/.exec(url) ?? [];
   const auth = user === undefined ? "" : `AUTH ${user} ${password}\r\n`;

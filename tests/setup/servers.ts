@@ -6,7 +6,7 @@ import { startInfra } from "@shop/tools/infra";
 import type { TestProject } from "vitest/node";
 import { ownEnvironment } from "./own-environment.ts";
 
-/** Starts one MongoDB replica set, Redis and NATS, of their own and on free ports, for all integration tests of a run. */
+/** Starts a MongoDB replica set, Redis and NATS on free ports, for all integration tests of a run. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), "shop-servers-"));
   const servers = await startInfra({ dataDir, log: console.log, env: ownEnvironment() });

@@ -6,7 +6,7 @@ import { type KeyOwner, keyOwners, serviceKeyFiles } from "@shop/tools/service-k
 
 const known = new Map<string, ServiceCredentials>();
 
-/** What the process of that service issues and accepts, by the keys in the DATA_DIR of a shop. */
+/** The credentials of that service's process, from the keys in the DATA_DIR of a shop. */
 export function credentialsOf(dataDir: string, service: KeyOwner): ServiceCredentials {
   const { publicFile, privateFile } = serviceKeyFiles(dataDir);
   const privateFiles = [privateFile(service)];
@@ -19,12 +19,12 @@ export function credentialsOf(dataDir: string, service: KeyOwner): ServiceCreden
   return credentials;
 }
 
-/** The header by which a service calls another one. */
+/** The header by which a service authenticates to another. */
 export function serviceHeaders(dataDir: string, service: KeyOwner, audience: string): Record<string, string> {
   return { [internalCredentialHeader]: credentialsOf(dataDir, service).issue(service, audience, "call") };
 }
 
-/** The private keys of everybody in the DATA_DIR of a shop, by whose they are; those that sign. */
+/** The signing private keys in the DATA_DIR of a shop, by owner. */
 export function privateKeysIn(dataDir: string): Partial<Record<KeyOwner, PrivateServiceJwk>> {
   const { privateFile } = serviceKeyFiles(dataDir);
   const owners = keyOwners.filter((owner) => existsSync(privateFile(owner)));

@@ -25,7 +25,7 @@ const repositoryRoot = join(import.meta.dirname, "../..");
 const startTimeoutMs = 180_000;
 const stopTimeoutMs = 60_000;
 
-/** Everybody's who registers. */
+/** The password of all test accounts. */
 export const password = "correct horse battery staple";
 
 /** The services' own ports: `ordersUrl`. */
@@ -33,18 +33,18 @@ type ServiceUrls = { readonly [Name in ServiceName as `${Name}Url`]: string };
 
 /** A shop that runs for the tests of one project. */
 export interface RunningShop extends ServiceUrls {
-  readonly shape: "all-in-one" | "split";
+  readonly topology: "all-in-one" | "split";
   /** The public port. */
   readonly url: string;
-  /** Where each process tells its metrics. */
+  /** The metrics URL of each process. */
   readonly metricsUrls: readonly string[];
-  /** Where nobody listens yet: pages of `http://localhost` with this port are let in, as those of web.example are. */
+  /** A free port: CORS permits pages of `http://localhost` with this port, as it does those of web.example. */
   readonly pagePort: number;
   readonly dataDir: string;
   readonly admin: { readonly username: string; readonly password: string };
 }
 
-/** Where the services are, for a process that calls them: `ORDERS_URL`. */
+/** The URLs of the services, for a process that calls them: `ORDERS_URL`. */
 export function urlsOf(shop: ServiceUrls): Record<string, string> {
   return Object.fromEntries(serviceNames.map((name) => [urlVariable(name), shop[`${name}Url`]]));
 }
@@ -62,13 +62,13 @@ export interface RunEntry {
   readonly ports: readonly number[];
 }
 
-/** What run.json of a shop says just now. */
+/** The current content of a shop's run.json. */
 export function runningProcesses(dataDir: string): readonly RunEntry[] {
   const file = join(dataDir, "run.json");
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { processes: RunEntry[] }).processes : [];
 }
 
-/** The URLs of the servers of a shop, with the credentials of their operator. */
+/** The URLs of a shop's servers, with the credentials of their operator. */
 export function operatorUrls(dataDir: string): {
   readonly MONGODB_URI: string;
   readonly REDIS_URL: string;
@@ -77,7 +77,7 @@ export function operatorUrls(dataDir: string): {
   return JSON.parse(readFileSync(join(dataDir, "operator.json"), "utf8"));
 }
 
-/** Tells whether a process of that id runs. */
+/** Whether a process of that id runs. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -89,12 +89,12 @@ export function isAlive(pid: number): boolean {
 
 const services = new Set(["all-in-one", ...processNames]);
 
-/** Has the services give up the memory that they hold no longer. */
+/** Makes the services collect garbage. */
 export function collectGarbage(dataDir: string): void {
   for (const { name, pid } of runningProcesses(dataDir)) if (services.has(name)) process.kill(pid, "SIGUSR2");
 }
 
-/** What the services have told of secrets in all that was logged. */
+/** The secrets in the services' logs. */
 function secretsLogged({ dataDir, admin }: RunningShop): string[] {
   const secrets = {
     "the administrator's password": admin.password,
@@ -104,7 +104,7 @@ function secretsLogged({ dataDir, admin }: RunningShop): string[] {
     ),
   };
   const logs = globSync(join(dataDir, `logs/{${[...services]}}.log`));
-  if (logs.length === 0) return ["no service has logged anything"];
+  if (logs.length === 0) return ["no service has written a log"];
   return logs.flatMap((file) =>
     leakedSecrets(readFileSync(file, "utf8"), secrets).map((leak) => `${basename(file)}, ${leak}`),
   );
@@ -112,7 +112,7 @@ function secretsLogged({ dataDir, admin }: RunningShop): string[] {
 
 const metricsOffsets = processNames.map(metricsOffset);
 
-/** The first of as many free ports as the processes of the split shape take; below those that anything else chooses. */
+/** The first of as many consecutive free ports as the split topology has processes; below the ports that other code chooses. */
 async function chooseMetricsPort(): Promise<number> {
   for (;;) {
     const first = 16_000 + Math.floor(Math.random() * 3_600);
@@ -121,10 +121,10 @@ async function chooseMetricsPort(): Promise<number> {
   }
 }
 
-/** `npm start`, in the shape that the project's name ends in, on free ports and an empty folder. */
+/** `npm start`, in the topology that the project's name ends in, on free ports and an empty folder. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const shape = project.name === "e2e-split" ? "split" : "all-in-one";
-  const dataDir = await mkdtemp(join(tmpdir(), `shop-${shape}-`));
+  const topology = project.name === "e2e-split" ? "split" : "all-in-one";
+  const dataDir = await mkdtemp(join(tmpdir(), `shop-${topology}-`));
   const variables = Object.keys(defaultPorts);
   const chosen = await choosePorts(
     join(dataDir, "test-ports.json"),
@@ -133,9 +133,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
   const pagePort = chosen.page![0]!;
   const metricsPort = await chooseMetricsPort();
-  const metricsPorts = shape === "split" ? metricsOffsets.map((offset) => metricsPort + offset) : [metricsPort];
+  const metricsPorts = topology === "split" ? metricsOffsets.map((offset) => metricsPort + offset) : [metricsPort];
   const shop: RunningShop = {
-    shape,
+    topology,
     url: `http://127.0.0.1:${ports.GATEWAY_PORT}`,
     ...(Object.fromEntries(
       serviceNames.map((name) => [`${name}Url`, `http://127.0.0.1:${ports[portVariable(name)]}`]),
@@ -148,7 +148,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 
   const starter = spawn(
     process.execPath,
-    [join(repositoryRoot, "tools/src/start.ts"), ...(shape === "split" ? ["--split"] : [])],
+    [join(repositoryRoot, "tools/src/start.ts"), ...(topology === "split" ? ["--split"] : [])],
     {
       cwd: repositoryRoot,
       stdio: ["ignore", "pipe", "pipe"],
@@ -161,15 +161,15 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_USERNAME: shop.admin.username,
         ADMIN_PASSWORD: shop.admin.password,
         CORS_ORIGINS: `http://web.example,http://localhost:${pagePort}`,
-        // What nobody sees on most days must not tell secrets either.
+        // Debug logs must not contain secrets either.
         LOG_LEVEL: "debug",
-        // Tests say which client they are, where it matters.
+        // Tests choose their client address where it matters.
         TRUSTED_PROXIES: "1",
-        // What one account is tried with that orders all it can.
+        // For the test of an account that orders as much as it can.
         MAX_OPEN_UNITS_PER_ACCOUNT: "1500000",
         // A network has a quarter of it.
         BUFFERED_MIB: "16",
-        // All the time under all the tests, and nobody is to notice.
+        // Continuously during all tests, which must not notice.
         TOKEN_KEY_SECONDS: "20",
       },
     },
@@ -181,7 +181,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   });
   let end: string | undefined;
   void exited.then((how) => (end = how));
-  // Whatever becomes of the test runner, the shop hears of it.
+  // The shop is stopped even if the test runner is killed.
   const stopWithRunner = () => void starter.kill("SIGTERM");
   process.once("exit", stopWithRunner);
 
@@ -211,7 +211,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       await rm(dataDir, { recursive: true, force: true });
       return;
     }
-    // Who looks for the reason of a failure wants to read, not to go on.
+    // After a failure the logs are kept.
     for (const name of await readdir(dataDir)) {
       if (name !== "logs") await rm(join(dataDir, name), { recursive: true, force: true });
     }
@@ -222,7 +222,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await eventually(
       async () => {
         if (end !== undefined) throw new Error(`the starter ended with ${end}`);
-        // It says so when everything is up and the sample catalogue is loaded.
+        // The starter prints this once everything is up and the sample catalogue is loaded.
         if (!output.includes("The shop is open at")) throw new Error("the shop has not opened");
         const { status } = await fetch(`${shop.url}/readyz`);
         if (status !== 200) throw new Error(`readyz is ${status}`);

@@ -15,7 +15,7 @@ function commandsFor(language: string): string {
   return new RegExp(`^\`\`\`sh ${language}\\n(.*?)^\`\`\`$`, "ms").exec(guide)![1]!;
 }
 
-test.each(["go", "python"])("what the guide makes of the contracts for %s calls a server", async (language) => {
+test.each(["go", "python"])("the client that the guide generates for %s calls a server", async (language) => {
   const asked: string[] = [];
   const { port } = await openTestPort({
     services: [InventoryService],

@@ -14,7 +14,7 @@ import {
   unique,
 } from "../shopping.ts";
 
-/** The public port trusts one proxy: what that says of the client counts. */
+/** The public port trusts one proxy: the client address that it names counts. */
 function from(address: string): Record<string, string> {
   return { "x-forwarded-for": address };
 }
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => gone.abort());
 
-/** Watches an order until the test file ends; answers "open", or the reason why not. */
+/** Watches an order until the test file ends; returns "open" or the error reason. */
 async function watch(account: Account, orderId: string, address: string): Promise<string> {
   const headers = { ...account.headers, ...from(address) };
   const response = await fetch(`${shop.url}/orders/${orderId}:watch`, { headers, signal: gone.signal });
@@ -43,7 +43,7 @@ async function watch(account: Account, orderId: string, address: string): Promis
   return reasonOf(Buffer.from(value!).toString()) ?? "open";
 }
 
-test("accounts of one address get its share of watches, and a customer elsewhere watches an order", async () => {
+test("accounts of one address get its share of watches, and a customer at another address watches an order", async () => {
   const product = await addProduct(admin, { stock: 100 });
   const abusers = await Promise.all([signUp(), signUp(), signUp()]);
   const outcomes: string[] = [];
@@ -59,7 +59,7 @@ test("accounts of one address get its share of watches, and a customer elsewhere
   expect(await watch(customer, orderId, customersAddress)).toBe("open");
 });
 
-test("one address has a quarter of the budget for unfinished requests, and a customer elsewhere is answered meanwhile", async () => {
+test("one address has a quarter of the budget for unfinished requests, and a customer at another address is answered meanwhile", async () => {
   const [bodies, bytes] = [90, 60_000];
   // 16 MiB, as tests/setup sets it.
   const mayHold = Math.floor((16 * 1_048_576) / 4 / bytes);
@@ -95,7 +95,7 @@ test("one address has a quarter of the budget for unfinished requests, and a cus
   for (const request of requests) request.destroy();
 });
 
-test("an account has no more units open than it may, whatever it orders at once, and another one orders meanwhile", async () => {
+test("concurrent orders of an account can't exceed its limit of open units, and another account orders meanwhile", async () => {
   const abuser = await signUp();
   const products = await Promise.all(Array.from({ length: 4 }, () => addProduct(admin, { stock: 1_000_000 })));
   // 1,500,000, as tests/setup sets it.
@@ -106,7 +106,7 @@ test("an account has no more units open than it may, whatever it orders at once,
   expect(order.items).toHaveLength(1);
 });
 
-test("while fifteen addresses guess passwords as fast as they can, a customer signs in where they did before", async () => {
+test("while fifteen addresses guess passwords as fast as they can, a customer signs in from a known address", async () => {
   const signIn = async (username: string, address: string) => {
     const response = await fetch(`${shop.url}/authenticate`, {
       method: "POST",

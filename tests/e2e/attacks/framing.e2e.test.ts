@@ -3,10 +3,10 @@ import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { addProduct, nobody, password, shop, signInAdmin, signUp, unique } from "../shopping.ts";
 
-/** Answered by the port itself, which then closes the connection. */
+/** The status of the port's own refusal, after which it closes the connection. */
 const last = "GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
 
-/** Sends requests over one connection; the statuses of what is answered until it is closed. */
+/** Sends requests over one connection; returns the statuses of the responses until it is closed. */
 async function statusesOf(url: string, requests: string): Promise<number[]> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) }).on("error", () => {});
@@ -21,7 +21,7 @@ function withBody(line: string, headers: readonly string[], body: string): strin
   return `${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 
-/** How a caller may ask that the length of its body be forgotten; or that of a body that should not be there. */
+/** Headers by which a caller could have the length of a body dropped. */
 const disguises: readonly (readonly string[])[] = [
   ["Connection: content-length"],
   ["Connection: keep-alive, Content-Length"],
@@ -29,10 +29,10 @@ const disguises: readonly (readonly string[])[] = [
   [],
 ];
 
-// One of a kind for each connection that a gateway may keep to a service.
+// One per connection that a gateway may keep to a service.
 const rounds = 4;
 
-describe("a request in the body of another one is never carried out:", () => {
+describe("a request in the body of another one is never executed:", () => {
   test("no account is registered through a customer's own call", async () => {
     const { headers } = await signUp();
     const username = unique("smuggled");
@@ -45,7 +45,7 @@ describe("a request in the body of another one is never carried out:", () => {
         statuses.push(await statusesOf(shop.url, withBody("GET /sessions", own, register)));
       }
     }
-    // Nobody has the name.
+    // The name is not registered.
     await nobody.users.register({ username, password });
     expect(statuses).toEqual(statuses.map(() => [400]));
   });
@@ -53,7 +53,7 @@ describe("a request in the body of another one is never carried out:", () => {
   test("no product is deleted by an administrator's next call, and every caller gets the answer to its own", async () => {
     const admin = await signInAdmin();
     const { productId } = await addProduct(admin);
-    // The head is open: what comes next over the same connection ends it, with its host and its credentials.
+    // The head is unfinished: the next request on the same connection would complete it, with its host and credentials.
     const half = `DELETE /products/${productId} HTTP/1.1\r\nX-Rest: `;
     const statuses: number[][] = [];
     for (const disguise of disguises) {
@@ -72,9 +72,9 @@ describe("a request in the body of another one is never carried out:", () => {
   });
 });
 
-test("a service's own port refuses what the public one does", async () => {
+test("a service's own port refuses the same requests", async () => {
   for (const url of [shop.url, shop.usersUrl, shop.inventoryUrl, shop.ordersUrl]) {
-    if (shop.shape === "all-in-one" && url !== shop.url) continue;
+    if (shop.topology === "all-in-one" && url !== shop.url) continue;
     for (const disguise of disguises) {
       expect(await statusesOf(url, withBody("GET /products", disguise, "GET /products HTTP/1.1\r\n"))).toEqual([400]);
     }

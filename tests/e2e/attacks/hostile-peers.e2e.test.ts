@@ -9,12 +9,12 @@ import { collectGarbage, runningProcesses } from "../../setup/shop.ts";
 import { eventually } from "../eventually.ts";
 import { shop, signUp } from "../shopping.ts";
 
-// No bytes from the network end a process, on any port: process ids stay, nothing was even contained, and memory returns.
+// No bytes from the network end a process, on any port: process ids stay, no exception was even contained, and memory returns.
 
 const concurrency = 24;
-/** Both shapes together: a minute. */
+/** A minute for both topologies together. */
 const fuzzMs = 30_000;
-/** Of what an honest load needs: pools of connections to other services, caches, and compiled code. */
+/** Allowances for normal growth: connection pools to other services, caches, and compiled code. */
 const allowedSockets = 100;
 const allowedHeapBytes = 16 * 1_048_576;
 
@@ -49,7 +49,7 @@ beforeAll(async () => {
     target(shop.metricsUrls.at(-1)!, "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", "/metrics"),
   ];
   processes = readProcesses();
-  // What is compiled and cached by the first calls is no leak.
+  // Code compiled and values cached by the first calls are not a leak.
   const random = seededRandom(0);
   await playAll(
     take(3_000, () => anyFuzzedPlay(random)),
@@ -74,7 +74,7 @@ afterEach(async () => {
   );
 }, 60_000);
 
-test("a pairwise sample of requests, faults, packets and ways to leave ends no process on any port", async () => {
+test("no pairwise combination of requests, faults, packets and ways to leave ends a process on any port", async () => {
   const seed = 1;
   for (const { port, paths } of targets) {
     const plays = samplePlays(paths, seededRandom(seed).fork(String(targets.findIndex((one) => one.port === port))));
@@ -83,14 +83,14 @@ test("a pairwise sample of requests, faults, packets and ways to leave ends no p
       concurrency,
     );
     expect(played).toBe(plays.length);
-    // The attack is one: much of it is understood, and answered.
+    // Check of the attack itself: much of it is parsed and answered.
     expect(answered).toBeGreaterThan(played / 10);
   }
   const told = await readAllVitals();
   expect(told.reduce((sum, { networkErrors }) => sum + networkErrors, 0)).toBeGreaterThan(1_000);
 }, 180_000);
 
-test("mutated frames, headers and lines end no process on any port", async () => {
+test("no mutated frames, headers or lines end a process on any port", async () => {
   const seed = Math.floor(Math.random() * 2 ** 32);
   console.log(`the seed of the fuzzer is ${seed}`);
   const random = seededRandom(seed);

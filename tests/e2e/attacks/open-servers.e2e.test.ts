@@ -9,7 +9,7 @@ import { redisAddress } from "../../setup/redis-address.ts";
 import { operatorUrls, runningProcesses } from "../../setup/shop.ts";
 import { shop } from "../shopping.ts";
 
-// What a local user, or one service that was taken over, can do with MongoDB, Redis and NATS of a running shop.
+// The rights of a local user, or of a compromised service, on MongoDB, Redis and NATS of a running shop.
 
 const open: { close(): Promise<unknown> }[] = [];
 afterAll(async () => void (await Promise.all(open.map((one) => one.close()))));
@@ -22,8 +22,8 @@ const environmentOf = (name: string): Record<string, string> => {
   return Object.fromEntries(entries.map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
 };
 const withoutCredentials = (url: string) => url.replace(/\/\/[^@/]*@/, "//");
-/** Services with credentials of their own; in one process they share those of the process. */
-const services = shop.shape === "split" ? ["users", "inventory", "orders"] : ["all-in-one"];
+/** Services with their own credentials; in one process they share those of the process. */
+const services = shop.topology === "split" ? ["users", "inventory", "orders"] : ["all-in-one"];
 
 function mongo(uri: string): MongoClient {
   const client = new MongoClient(uri, { serverSelectionTimeoutMS: 5_000 });
@@ -31,7 +31,7 @@ function mongo(uri: string): MongoClient {
   return client;
 }
 
-/** The answers of Redis to commands, one each. */
+/** The replies of Redis, one per command. */
 async function redis(url: string, commands: readonly string[]): Promise<string[]> {
   const { address, auth } = redisAddress(url);
   const socket = connectSocket(address);
@@ -53,7 +53,7 @@ describe("without credentials", () => {
     ["users are read", { find: "users", $db: "users" }],
     ["an order is written", { insert: "orders", documents: [{ _id: "order_x" }], $db: "orders" }],
     ["databases are listed", { listDatabases: 1, $db: "admin" }],
-    ["an administrator is made", { createUser: "me", pwd: "me", roles: ["root"], $db: "admin" }],
+    ["an administrator is created", { createUser: "me", pwd: "me", roles: ["root"], $db: "admin" }],
     ["the replica set is changed", { replSetGetConfig: 1, $db: "admin" }],
     ["the oplog is read", { find: "oplog.rs", $db: "local" }],
     ["the server is stopped", { shutdown: 1, $db: "admin" }],
@@ -62,7 +62,7 @@ describe("without credentials", () => {
     await expect(anonymous.command(command)).rejects.toMatchObject({ codeName: "Unauthorized" });
   });
 
-  test("Redis refuses to read, to write, to name a folder for its files, to run scripts and to tell of itself", async () => {
+  test("Redis refuses reads, writes, a folder for its files, scripts and its own information", async () => {
     const commands = [
       "GET cache:x",
       "SET x 1",
@@ -75,7 +75,7 @@ describe("without credentials", () => {
     expect(answers.map((answer) => answer.slice(0, 7))).toEqual(commands.map(() => "-NOAUTH"));
   });
 
-  test("NATS lets nobody in", async () => {
+  test("NATS refuses connections", async () => {
     await expect(connect({ servers: natsServers(operators.NATS_URL).servers!, reconnect: false })).rejects.toThrow(
       AuthorizationError,
     );
@@ -85,10 +85,10 @@ describe("without credentials", () => {
 describe.each(services)("the credentials of %s", (name) => {
   const own = environmentOf(name);
 
-  test("reach its own database and no other, and no administration", async () => {
+  test("give access to its own database and no other, and to no administration", async () => {
     const client = mongo(own.MONGODB_URI!);
     const databases = ["users", "inventory", "orders"];
-    const mine = shop.shape === "split" ? [name] : databases;
+    const mine = shop.topology === "split" ? [name] : databases;
     for (const database of databases) {
       const read = client.db(database).collection("anything").findOne();
       if (mine.includes(database)) expect(await read).toBeNull();
@@ -108,7 +108,7 @@ describe.each(services)("the credentials of %s", (name) => {
     });
   });
 
-  test("run no dangerous command of Redis, and reach no key or channel of others", async () => {
+  test("run no dangerous command of Redis, and access no key or channel of others", async () => {
     const dangerous = [
       "CONFIG SET dir /tmp",
       "CONFIG GET *",
@@ -131,14 +131,14 @@ describe.each(services)("the credentials of %s", (name) => {
     const commands = [...dangerous, ...more, ...others];
     const answers = await redis(own.REDIS_URL!, commands);
     expect(answers).toHaveLength(commands.length);
-    // DEBUG is off for everybody, which is said first.
+    // DEBUG is disabled for all accounts, which Redis checks first.
     expect(answers.filter((answer) => !/^-(NOPERM|ERR DEBUG command not allowed)/.test(answer))).toEqual([]);
-    expect(await redis(own.REDIS_URL!, [`SET ${shop.shape === "split" ? name : "users"}:limit:x 1 PX 1`])).toEqual([
+    expect(await redis(own.REDIS_URL!, [`SET ${shop.topology === "split" ? name : "users"}:limit:x 1 PX 1`])).toEqual([
       "+OK",
     ]);
   });
 
-  test("subscribe to no event and to no answer to others, and publish and ask JetStream only for what is theirs", async () => {
+  test("subscribe to no events and no replies to others, and use only their own subjects, streams and consumers", async () => {
     const connection = await nats(own.NATS_URL!);
     const refused: string[] = [];
     void (async () => {
@@ -147,7 +147,7 @@ describe.each(services)("the credentials of %s", (name) => {
           refused.push(`${status.error.operation} ${status.error.subject}`);
     })();
     const subscriptions = ["shop.>", ">", "_INBOX.>", "_INBOX_operator.>", "$JS.EVENT.ADVISORY.>", "dead-letters.>"];
-    const foreign = ["users", "inventory", "orders"].filter((service) => shop.shape === "split" && service !== name);
+    const others = ["users", "inventory", "orders"].filter((service) => shop.topology === "split" && service !== name);
     const published = [
       "$JS.API.STREAM.DELETE.orders",
       "$JS.API.STREAM.PURGE.orders",
@@ -158,7 +158,7 @@ describe.each(services)("the credentials of %s", (name) => {
       "$JS.API.CONSUMER.CREATE.orders",
       "$JS.API.CONSUMER.DELETE.orders.inventory-order-placed",
       "$SYS.REQ.SERVER.PING",
-      ...foreign.flatMap((service) => [
+      ...others.flatMap((service) => [
         `shop.${service}.v1.Forged`,
         `$JS.API.STREAM.UPDATE.${service}`,
         `$JS.API.CONSUMER.CREATE.${service}.mine`,
@@ -175,7 +175,7 @@ describe.each(services)("the credentials of %s", (name) => {
   });
 });
 
-describe("secrets stay where they are needed", () => {
+describe("secrets are only where they are needed", () => {
   const secrets = JSON.parse(readFileSync(join(shop.dataDir, "secrets.json"), "utf8"));
   const strings = (value: unknown): string[] =>
     typeof value === "object" && value !== null
@@ -190,7 +190,7 @@ describe("secrets stay where they are needed", () => {
     }
   });
 
-  test("no command line holds one: those are for every user to read", () => {
+  test("no command line holds one, because every user can read those", () => {
     for (const { name, pid } of runningProcesses(shop.dataDir)) {
       const line = readFileSync(`/proc/${pid}/cmdline`, "utf8");
       expect(
@@ -200,9 +200,9 @@ describe("secrets stay where they are needed", () => {
     }
   });
 
-  // In one process there is nothing to keep apart.
-  test.for(shop.shape === "split" ? ["users", "inventory", "orders", "gateway"] : [])(
-    "%s has its own credentials, and only users can sign or make administrators",
+  // One process has one set of credentials.
+  test.for(shop.topology === "split" ? ["users", "inventory", "orders", "gateway"] : [])(
+    "%s has its own credentials, and only users can sign tokens or create administrators",
     (name) => {
       const environment = JSON.stringify(environmentOf(name));
       const { [name]: own, ...others } = secrets.servers.accounts;
@@ -216,7 +216,7 @@ describe("secrets stay where they are needed", () => {
     },
   );
 
-  test("nothing in the data directory is for others: neither logs nor sockets nor what is cached", () => {
+  test("no file in the data directory is accessible to others: logs, sockets and caches included", () => {
     const open: string[] = [];
     let seen = 0;
     const look = (path: string) => {

@@ -12,7 +12,7 @@ import { shop, signInAdmin } from "../shopping.ts";
 
 const maxErrorBytes = 16 * 1024;
 const maxQuoted = 200;
-/** Above what any request may have. */
+/** More than any request may have. */
 const aMegabyte = 1_000_000;
 
 let headers: Record<string, string>;
@@ -20,7 +20,7 @@ beforeAll(async () => {
   headers = { ...(await signInAdmin()).headers };
 });
 
-/** What came back: every byte of the body, and of what the protocol says of an error in headers and trailers. */
+/** A response: every byte of the body, and of the error in headers and trailers. */
 interface Answer {
   readonly status: string;
   readonly bytes: number;
@@ -44,7 +44,7 @@ async function overHttp1(path: string, init: RequestInit): Promise<Answer> {
   };
 }
 
-/** An answer of one envelope may be compressed in it. */
+/** The message in the response's one envelope may be compressed. */
 function opened(body: Buffer, contentType: string): Buffer {
   const isEnveloped = /^application\/(grpc-web|connect\+)/.test(contentType) && body.byteLength > 5;
   if (!isEnveloped || (body[0]! & 1) === 0) return body;
@@ -93,13 +93,13 @@ interface Attack {
   readonly says: string;
   readonly method: DescMethod;
   readonly json: string;
-  /** Undefined where only JSON can say it. */
+  /** Undefined where only JSON can express it. */
   readonly binary?: Uint8Array;
-  /** Over REST with the same body, if it is one there. */
+  /** The REST path for the same body, if any. */
   readonly rest?: readonly [verb: string, path: string];
 }
 
-/** The ways that an attack can come by. */
+/** The protocols and encodings of an attack. */
 function waysOf({ method, json, binary, rest }: Attack): Record<string, () => Promise<Answer>> {
   const path = pathOf(method);
   const text = Buffer.from(json);
@@ -133,11 +133,11 @@ function waysOf({ method, json, binary, rest }: Attack): Record<string, () => Pr
   return ways;
 }
 
-/** An error, in 16 KiB, that repeats no more than 200 characters of what was sent. */
+/** Expects an error of at most 16 KiB that repeats at most 200 characters of the request. */
 function expectCheap({ status, bytes, text }: Answer): void {
   expect(status).not.toMatch(/^(0|2\d\d)?$/);
   expect(bytes, text.slice(0, 500)).toBeLessThanOrEqual(maxErrorBytes);
-  // What the attacks repeat.
+  // The repeated characters of the attacks.
   expect(text).not.toMatch(new RegExp(`(9|é|%C3%A9|%c3%a9|zq){${maxQuoted + 1}}`));
 }
 
@@ -174,7 +174,7 @@ const attacks: readonly Attack[] = [
     rest: ["POST", "/orders"],
   },
   {
-    says: "items that are wrong, each in two ways",
+    says: "items with two violations each",
     method: createOrder,
     json: `{"items":${listOf(100, '{"product_id":"zqzq","quantity":-1}')}}`,
     binary: toBinary(
@@ -234,7 +234,7 @@ const attacks: readonly Attack[] = [
     ),
   },
   {
-    says: "as many wrong keys as a map may have",
+    says: "the maximum number of keys of a map, all invalid",
     method: createProduct,
     json: `{"product":{"name":"a","attributes":${keys(32)}}}`,
   },
@@ -306,7 +306,7 @@ function maskOf(field: number, count: number): Uint8Array {
   return times(1, (to) => to.tag(field, WireType.LengthDelimited).bytes(mask));
 }
 
-describe("an error is told in 16 KiB, and repeats no more than 200 characters:", () => {
+describe("an error has at most 16 KiB, and repeats at most 200 characters:", () => {
   describe.each(attacks.map((attack) => [attack.says, attack] as const))("%s", (_says, attack) => {
     test.each(Object.entries(waysOf(attack)))("in %s", async (_way, send) => expectCheap(await send()));
   });
@@ -317,7 +317,7 @@ const anId = "product_01h455vb4pex5vsknk084sn02q";
 const getPath = pathOf(getProductByID);
 const query = (parameters: JsonObject) => `${getPath}?${new URLSearchParams(parameters as Record<string, string>)}`;
 
-describe("nor does what is wrong beside the message:", () => {
+describe("the same for errors outside of the message:", () => {
   test.each<readonly [string, () => Promise<Answer>]>([
     ["a content type", () => overHttp1("/register", post(`application/${long}`, "{}"))],
     ["a content encoding", () => overHttp1("/register", post("application/json", "{}", { "content-encoding": long }))],
@@ -396,7 +396,7 @@ describe("nor does what is wrong beside the message:", () => {
   ])("%s", async (_what, send) => expectCheap(await send()));
 });
 
-test("of a hundred wrong items the first twenty mistakes are told", async () => {
+test("of a hundred invalid items the first twenty violations are reported", async () => {
   const body = `{"items":${listOf(100, '{"product_id":"none","quantity":-1}')}}`;
   const answer = await overHttp1("/orders", post("application/json", body));
   const { details } = JSON.parse(answer.text.slice(answer.text.indexOf("{"))) as {
@@ -405,7 +405,7 @@ test("of a hundred wrong items the first twenty mistakes are told", async () => 
   expect(details.flatMap(({ field_violations = [] }) => field_violations)).toHaveLength(20);
 });
 
-test("what is within the limits is answered: a hundred ids, every field of a mask, a body of blanks", async () => {
+test("requests within the limits succeed: a hundred ids, every field of a mask, a body of whitespace", async () => {
   const ids = Array.from({ length: 100 }, () => anId);
   const body = JSON.stringify({ productIds: ids, readMask: "name,category,price,sku" });
   for (const text of [body, body.padEnd(60_000, " ")]) {

@@ -15,7 +15,7 @@ interface Line {
   readonly body?: string;
 }
 
-/** Ids of nothing: who may call is told NOT_FOUND. */
+/** Ids that do not exist: a permitted caller gets NOT_FOUND. */
 const ids: JsonObject = {
   user_id: "user_01h455vb4pex5vsknk084sn02q",
   product_id: "product_01h455vb4pex5vsknk084sn02q",
@@ -24,7 +24,7 @@ const ids: JsonObject = {
 };
 const nested: JsonObject = { profile: { user_id: ids.user_id! }, product: { product_id: ids.product_id! } };
 
-/** How each method is called with what names its subject and nothing else: as an RPC and over REST. */
+/** Each method's request with only the fields that identify its subject: as an RPC and over REST. */
 const linesOf = new Map(
   methods.map((method): [string, Line[]] => {
     const request = Object.fromEntries(
@@ -46,7 +46,7 @@ const linesOf = new Map(
 const escaped = (path: string) =>
   path.replaceAll(/[\w\-.~:]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
 
-/** The same target, written otherwise. */
+/** Equivalent spellings of a target. */
 const rewritten: Readonly<Record<string, (path: string) => string>> = {
   "with every character escaped": escaped,
   "with its colon or its first character escaped": (path) =>
@@ -54,7 +54,7 @@ const rewritten: Readonly<Record<string, (path: string) => string>> = {
   "as an absolute URI": (path) => `HTTP://HOST${path.slice(0, -1)}${escaped(path.slice(-1)).toUpperCase()}`,
 };
 
-/** What leads elsewhere once it is decoded or cut, by some server between the caller and us. */
+/** Targets that another server on the way could decode or cut to another path. */
 const refused: Readonly<Record<string, (path: string) => string>> = {
   "behind a dot segment": (path) => `/.${path}`,
   "behind an escaped dot segment": (path) => `/x/%2E%2e${path}`,
@@ -67,7 +67,7 @@ const refused: Readonly<Record<string, (path: string) => string>> = {
 };
 
 type Headers = Readonly<Record<string, string>>;
-/** The status, and what an error says; not what is read, which may change meanwhile. */
+/** The status, and the body of an error; not that of a read, which may change meanwhile. */
 type Decision = string;
 
 function decisionOf(status: number, bytes: readonly Buffer[]): Decision {
@@ -113,11 +113,11 @@ beforeAll(async () => {
   Object.assign(callers, {
     customer: customer.headers,
     admin: admin.headers,
-    "a part of the platform": serviceHeaders(shop.dataDir, "orders", "inventory"),
+    "a service": serviceHeaders(shop.dataDir, "orders", "inventory"),
   });
 });
 
-describe("a path means the same, however it is written:", () => {
+describe("every spelling of a path has the same result:", () => {
   test.for(methods.map((method) => [nameOf(method), method] as const))("%s", async ([name, method]) => {
     for (const url of [shop.url, ownUrls[method.parent.typeName]!]) {
       for (const line of linesOf.get(name)!) {
@@ -133,15 +133,15 @@ describe("a path means the same, however it is written:", () => {
   });
 });
 
-test.each(Object.entries(refused))("a path %s is refused, whatever it leads to", async (_how, rewrite) => {
+test.each(Object.entries(refused))("a path %s is refused", async (_how, rewrite) => {
   for (const path of ["/products", "/admin/users", "/shop.users.v1.UserService/ListUsers", "/healthz", "/nothing"])
     for (const url of [shop.url, shop.usersUrl, shop.inventoryUrl])
       for (const decision of await decisionsOn(url, { method: "GET", path: rewrite(path) }, callers.admin!))
         expect(decision, `${path} at ${url}`).toMatch(/^400 .*the target of the request is malformed/);
 });
 
-test("whoever may call a method may call it by every way to write its path, and nobody else", async () => {
-  const expected = { nobody: 401, customer: 403, admin: 200, "a part of the platform": 401 };
+test("every spelling of a method's path admits its permitted callers, and no others", async () => {
+  const expected = { nobody: 401, customer: 403, admin: 200, "a service": 401 };
   const line: Line = { method: "GET", path: "/admin/users?page_size=1" };
   for (const [caller, status] of Object.entries(expected)) {
     for (const path of [

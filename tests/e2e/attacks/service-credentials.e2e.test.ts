@@ -12,7 +12,7 @@ import { credentialsOf, privateKeysIn, serviceHeaders } from "../../setup/servic
 import { runningProcesses } from "../../setup/shop.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols } from "../clients.ts";
 import { eventually } from "../eventually.ts";
-import { gateRefuses, invalidRequests, mayCall } from "../method-table.ts";
+import { authorizationErrors, invalidRequests, mayCall } from "../method-table.ts";
 import { methods, ownUrls } from "../schema.ts";
 import { password, shop, signInAdmin, unique } from "../shopping.ts";
 
@@ -35,7 +35,7 @@ async function call(method: AnyMethod, headers: Readonly<Record<string, string>>
 }
 
 const refusalOf = (outcome: Outcome) => ("error" in outcome ? [outcome.error.code, outcome.error.reason] : "answered");
-const refusedByGate = ["PermissionDenied", "INTERNAL_ONLY"];
+const refusedByAuthorization = ["PermissionDenied", "INTERNAL_ONLY"];
 
 /** A JSON Web Token of these parts, signed with the key. */
 function signedBy({ d, x, kid }: PrivateServiceJwk, header: object, claims: object): string {
@@ -55,7 +55,7 @@ function newAddress(): string {
 
 const keyOf = (owner: KeyOwner) => privateKeysIn(shop.dataDir)[owner]!;
 
-/** Which services may call what no caller without an account may: written by hand, so that the schema is checked against it. */
+/** The services that may call restricted methods: written by hand, so that the schema is checked against it. */
 const servicesThatMayCall: Readonly<Record<string, readonly KeyOwner[]>> = {
   "shop.users.v1.UserService/ResetPassword": ["starter"],
   "shop.inventory.v1.InventoryService/CreateProduct": ["starter"],
@@ -67,7 +67,7 @@ const servicesThatMayCall: Readonly<Record<string, readonly KeyOwner[]>> = {
 test.for(keyOwners)("%s calls the methods that name it, and no other restricted method", async (owner) => {
   for (const method of methods) {
     const name = nameOf(method);
-    const refusal = gateRefuses[mayCall[name]!]!.nobody;
+    const refusal = authorizationErrors[mayCall[name]!]!.nobody;
     if (refusal === undefined) continue;
     const audience = moduleAt[ownUrls[method.parent.typeName]!]!;
     const refused = refusalOf(await call(method, serviceHeaders(shop.dataDir, owner, audience)));
@@ -77,7 +77,7 @@ test.for(keyOwners)("%s calls the methods that name it, and no other restricted 
   }
 });
 
-describe("a call that only orders may make of inventory is refused", () => {
+describe("a call of inventory that only orders may make is refused", () => {
   const forgeries: Readonly<Record<string, () => string>> = {
     ...Object.fromEntries(
       ["users", "orders", "gateway", "starter", "shop.inventory.v1.InventoryService"].map((audience) => [
@@ -101,22 +101,25 @@ describe("a call that only orders may make of inventory is refused", () => {
     ),
     "with a credential that orders signs in the name of the gateway": () =>
       signedBy(keyOf("orders"), {}, { iss: "gateway", aud: "inventory" }),
-    "with what orders may forward": () => credentialsOf(shop.dataDir, "orders").issue("orders", "inventory", "forward"),
+    "with a forwarding credential of orders": () =>
+      credentialsOf(shop.dataDir, "orders").issue("orders", "inventory", "forward"),
     "with a credential that has expired": () =>
       signedBy(
         keyOf("orders"),
         {},
         { iss: "orders", aud: "inventory", iat: Date.now() / 1000 - 90, exp: Date.now() / 1000 - 30 },
       ),
-    "with a credential of an hour": () =>
+    "with a credential that lives for an hour": () =>
       signedBy(keyOf("orders"), {}, { iss: "orders", aud: "inventory", exp: Math.floor(Date.now() / 1000) + 3_600 }),
   };
 
   test.for(Object.entries(forgeries))("%s", async ([, forge]) => {
-    expect(refusalOf(await call(decideOrders, { [internalCredentialHeader]: forge() }))).toEqual(refusedByGate);
+    expect(refusalOf(await call(decideOrders, { [internalCredentialHeader]: forge() }))).toEqual(
+      refusedByAuthorization,
+    );
   });
 
-  test("and with none of these faults is not", async () => {
+  test("but not with a valid credential", async () => {
     const credential = signedBy(keyOf("orders"), {}, { iss: "orders", aud: "inventory" });
     expect(refusalOf(await call(decideOrders, { [internalCredentialHeader]: credential }))).toEqual([
       "InvalidArgument",
@@ -127,7 +130,7 @@ describe("a call that only orders may make of inventory is refused", () => {
 
 describe("the client address that users accepts on its own port", () => {
   const perMinute = 1_000_000;
-  /** Whether a sign-in counts as the first one of the address that its headers tell. */
+  /** Whether a sign-in counts as the first one of the address in its headers. */
   async function isBelieved(headers: Readonly<Record<string, string>>): Promise<boolean> {
     const response = await fetch(`${shop.usersUrl}/authenticate`, {
       method: "POST",
@@ -143,7 +146,7 @@ describe("the client address that users accepts on its own port", () => {
     "x-forwarding-credential": credentialsOf(shop.dataDir, service).issue(service, audience, purpose),
   });
 
-  // Others sign in from this address, too: its first sign-in of a minute must not be the one that is looked at.
+  // Other tests sign in from this address, too: the checked sign-in must not be its first one of a minute.
   beforeAll(async () => {
     await isBelieved({});
   });
@@ -153,12 +156,12 @@ describe("the client address that users accepts on its own port", () => {
   });
 
   test.for<readonly [string, () => Record<string, string>]>([
-    ["tells without a credential", () => ({})],
-    ["tells as a service that forwards nothing", () => issued("orders", "users", "forward")],
-    ["tells with the gateway's credential for another service", () => issued("gateway", "inventory", "forward")],
-    ["tells with the gateway's credential to call", () => issued("gateway", "users", "call")],
+    ["sends without a credential", () => ({})],
+    ["sends as a service that does not forward", () => issued("orders", "users", "forward")],
+    ["sends with the gateway's credential for another service", () => issued("gateway", "inventory", "forward")],
+    ["sends with the gateway's credential for calls", () => issued("gateway", "users", "call")],
     [
-      "tells under the gateway's name",
+      "sends under the gateway's name",
       () => ({
         "x-forwarding-credential": signedBy(
           keyOf("orders"),
@@ -168,7 +171,7 @@ describe("the client address that users accepts on its own port", () => {
       }),
     ],
     [
-      "tells as the gateway, and is no address",
+      "sends as the gateway, and is not an address",
       () => ({ ...issued("gateway", "users", "forward"), "x-client-address": "somewhere" }),
     ],
   ])("is not the one that a caller %s", async ([, headers]) => {
@@ -176,8 +179,8 @@ describe("the client address that users accepts on its own port", () => {
   });
 });
 
-// The kernel shows what a process was started with on Linux only.
-if (shop.shape === "split" && process.platform === "linux") {
+// Only Linux shows the environment of a process.
+if (shop.topology === "split" && process.platform === "linux") {
   test.for(processNames)("%s gets its own private key alone, and no shared secret", (service) => {
     const { pid } = runningProcesses(shop.dataDir).find(({ name }) => name === service)!;
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
@@ -207,7 +210,7 @@ test("keys rotate while calls run, and no call is refused", { timeout: 60_000 },
       note(response.ok ? "audited" : `audit ${response.status} ${text}`);
     }
   }
-  /** The gateway tells users the address of the client. */
+  /** The gateway sends the client address to users. */
   async function signIn(): Promise<void> {
     while (!isOver) {
       // A password hash takes most of a core.
@@ -221,7 +224,7 @@ test("keys rotate while calls run, and no call is refused", { timeout: 60_000 },
       note(response.headers.get("ratelimit")?.startsWith('"client";r=999999;') ? "counted" : "counted as another");
     }
   }
-  /** As a process of orders does, with keys that it reads from the same files. */
+  /** Calls as a process of orders does, with keys from the same files. */
   async function callInventory(): Promise<void> {
     while (!isOver) {
       const refusal = refusalOf(await call(decideOrders, serviceHeaders(shop.dataDir, "orders", "inventory")));
@@ -234,11 +237,11 @@ test("keys rotate while calls run, and no call is refused", { timeout: 60_000 },
   }
   const calls = [audit(), signIn(), callInventory()];
 
-  /** Every process has said that it signs, or accepts, these. */
+  /** Waits until every process has logged that it signs with, or accepts, these keys. */
   async function untilRead(field: "signing" | "known"): Promise<void> {
     const files = serviceKeyFiles(shop.dataDir);
     const keys = JSON.parse(readFileSync(files.publicFile, "utf8")).keys.map(({ kid }: { kid: string }) => kid);
-    const names = shop.shape === "split" ? processNames : (["all-in-one"] as const);
+    const names = shop.topology === "split" ? processNames : (["all-in-one"] as const);
     await eventually(
       () => {
         for (const name of names) {
@@ -262,7 +265,7 @@ test("keys rotate while calls run, and no call is refused", { timeout: 60_000 },
       await untilRead("signing");
       // This test signs, too.
       await eventually(() => expect(signingKid()).toBe(keyOf("orders").kid));
-      // What was sent before has been answered once everybody has called again.
+      // Earlier calls have been answered once every caller has called again.
       const seen = new Map(outcomes);
       await eventually(() => {
         for (const [what, count] of seen) expect(outcomes.get(what)).toBeGreaterThan(count + 1);

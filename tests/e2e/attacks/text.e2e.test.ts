@@ -46,7 +46,7 @@ const newProduct = (details: JsonObject) => ({
   product: { name: "Pot", category: "Kitchen", price: { currencyCode: "EUR", minorUnits: "1250" }, ...details },
 });
 
-/** Requests that would keep a text, by the field that is blamed for it. */
+/** Requests that would store a text, by the field that the error names. */
 const kept: readonly (readonly [field: string, method: AnyMethod, as: () => Account, (text: string) => JsonObject])[] =
   [
     [
@@ -82,20 +82,17 @@ const kept: readonly (readonly [field: string, method: AnyMethod, as: () => Acco
 
 const refusedCharacters = ["\0", "\b", "\x1b[31m", "\x7f", "\x85", "\x9b", "\u202a", "\u202e", "\u2066", "\u2069"];
 
-// The gateway forwards text unread: there one protocol is enough.
-describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $name", (client) => {
-  test.for(kept)(
-    "%s is refused with control characters and those that turn text around",
-    async ([field, method, as, of]) => {
-      for (const character of refusedCharacters)
-        expect(
-          await client.call({ method, request: of(`Tea${character}pot`), headers: as().headers }),
-          JSON.stringify(character),
-        ).toMatchObject({ error: { code: "InvalidArgument", reason: "INVALID_FIELDS", violations: [field] } });
-    },
-  );
+// The gateway forwards text without reading it, so one protocol is enough there.
+describe.each(shop.topology === "split" ? clients.slice(0, 1) : clients)("over $name", (client) => {
+  test.for(kept)("%s is refused with control and direction characters", async ([field, method, as, of]) => {
+    for (const character of refusedCharacters)
+      expect(
+        await client.call({ method, request: of(`Tea${character}pot`), headers: as().headers }),
+        JSON.stringify(character),
+      ).toMatchObject({ error: { code: "InvalidArgument", reason: "INVALID_FIELDS", violations: [field] } });
+  });
 
-  test("invisible characters are taken out before text is kept, and those that scripts need stay", async () => {
+  test("invisible characters are removed from stored text, except those that scripts need", async () => {
     const needed = "می\u200cخواهم 👩\u200d💻 \u200eabc\u200f";
     const { message } = (await client.call({
       method: InventoryService.method.createProduct,
@@ -113,7 +110,7 @@ describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $nam
     });
   });
 
-  test("text is kept in one form: composed, without blanks around it, and with one space for each run of blanks", async () => {
+  test("stored text is normalized: composed, trimmed, and with one space for each run of whitespace", async () => {
     const add = async (product: JsonObject) => {
       const method = InventoryService.method.createProduct;
       return await client.call({ method, headers: admin.headers, request: newProduct(product) });
@@ -152,7 +149,7 @@ describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $nam
     ]);
   });
 
-  test("a password is the same from any keyboard", async () => {
+  test("a password is accepted from any keyboard", async () => {
     const username = unique("keyboard");
     const call = async (method: AnyMethod, typed: string) =>
       await client.call({ method, request: { username, password: typed } });
@@ -163,8 +160,8 @@ describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $nam
     });
   });
 
-  test("marks without an end on a letter are refused", async () => {
-    // In time that grows with the square of their number this would take minutes.
+  test("an unbounded number of marks on a letter is refused", async () => {
+    // In quadratic time this would take minutes.
     const name = `a${"\u0301\u0316".repeat(100_000)}`;
     for (const product of [{ name: `a${"\u0301".repeat(40)}` }, { name }, { description: name }])
       expect(
@@ -176,7 +173,7 @@ describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $nam
       ).toMatchObject({ error: { code: "InvalidArgument" } });
   });
 
-  test("a text of which nothing is visible is none", async () => {
+  test("a text without visible characters counts as absent", async () => {
     for (const name of ["\u200b\ufeff", " \u200e\u200d", "\u2060"])
       expect(
         await client.call({
@@ -187,7 +184,7 @@ describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $nam
       ).toMatchObject({ error: { code: "InvalidArgument", violations: ["product.name"] } });
   });
 
-  test("names of the shop's own and what looks like them can't be registered", async () => {
+  test("reserved names and look-alikes can't be registered", async () => {
     for (const username of [
       "admin.",
       "ADMIN",
@@ -210,13 +207,13 @@ describe.each(shop.shape === "split" ? clients.slice(0, 1) : clients)("over $nam
   });
 });
 
-test("nothing that was refused was done", async () => {
+test("no refused request had an effect", async () => {
   const { order } = await customer.orders.getOrderByID({ orderId });
   expect(order).toMatchObject({ status: OrderStatus.CONFIRMED, statusReason: "" });
   expect((await customer.users.getUserProfile({ userId: customer.userId })).profile?.displayName).toBe("");
 });
 
-test("half a surrogate pair, which JSON can carry and UTF-8 can't, is refused", async () => {
+test("half a surrogate pair, which JSON can encode and UTF-8 can't, is refused", async () => {
   for (const path of ["/products", "/shop.inventory.v1.InventoryService/CreateProduct"]) {
     const product = { name: "Pot", category: "Kitchen", price: { currency_code: "EUR", minor_units: 1 } };
     const body = JSON.stringify(path === "/products" ? product : { product }).replace('"Pot"', '"P\\ud800t"');
@@ -229,7 +226,7 @@ test("half a surrogate pair, which JSON can carry and UTF-8 can't, is refused", 
   }
 });
 
-test("an import takes the same out of its rows, and leaves the same rows out", async () => {
+test("an import removes the same characters, and refuses the same rows", async () => {
   const transport = createGrpcTransport({ baseUrl: shop.url });
   const inventory = createClient(InventoryService, transport);
   const row = (name: string) => ({
@@ -250,7 +247,7 @@ test("an import takes the same out of its rows, and leaves the same rows out", a
   expect(products.map(({ name }) => name)).toEqual(["Teapot"]);
 });
 
-test("a session shows what signed in in visible ASCII", async () => {
+test("a session shows its user agent in visible ASCII", async () => {
   const account = await signUp();
   const body = JSON.stringify({ username: account.username, password });
   await new Promise<void>((resolve, reject) => {
@@ -263,7 +260,7 @@ test("a session shows what signed in in visible ASCII", async () => {
   expect(sessions[0]!.userAgent).toMatch(/^Fire\?+fox$/);
 });
 
-test("a customer reads that an administrator moved their order, not which one", async () => {
+test("a customer sees that an administrator changed their order, but not which one", async () => {
   const buyer = await signUp();
   const order = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
   await admin.orders.updateOrderStatus({ orderId: order.orderId, status: OrderStatus.SHIPPED, reason: "on its way" });
@@ -279,7 +276,7 @@ test("a customer reads that an administrator moved their order, not which one", 
   }
 });
 
-test("a caller's trace is no trace of ours, but the log leads from one to the other", async () => {
+test("a caller's trace id is not ours, but the log links both", async () => {
   const buyer = await signUp();
   const { productId } = await addProduct(admin);
   for (const path of ["/orders", "/shop.orders.v1.OrderService/CreateOrder"]) {
@@ -300,7 +297,7 @@ test("a caller's trace is no trace of ours, but the log leads from one to the ot
     const { traceId } = events[0]!;
     expect(traceId).toMatch(/^[0-9a-f]{32}$/);
     expect(traceId).not.toBe(theirs);
-    const log = join(shop.dataDir, "logs", shop.shape === "split" ? "orders.log" : "all-in-one.log");
+    const log = join(shop.dataDir, "logs", shop.topology === "split" ? "orders.log" : "all-in-one.log");
     await eventually(async () => {
       const lines = readFileSync(log, "utf8")
         .split("\n")
@@ -310,7 +307,7 @@ test("a caller's trace is no trace of ours, but the log leads from one to the ot
   }
 });
 
-test("who has a name already signs in with it", async () => {
+test("an existing account with a reserved name can sign in", async () => {
   expect((await signIn(shop.admin.username, shop.admin.password)).userId).toBe(admin.userId);
   expect(await refusalOf(nobody.users.register({ username: shop.admin.username, password }))).toMatchObject({
     code: "InvalidArgument",

@@ -1,8 +1,8 @@
-// What an application does with the client: it runs in Node, is bundled for a page, and compiles without Node's types.
+// An application that uses the client: it runs in Node, is bundled for a page, and compiles without Node's types.
 import { createShop, reasonOf } from "@shop/client";
 import { ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 
-/** The products that a shop sells, and the reason why it does not show one that is not there. */
+/** The products of a shop, and the error reason for one that does not exist. */
 export async function callShop(baseUrl: string): Promise<string> {
   const shop = createShop({ baseUrl });
   const { products } = await shop.inventory.listProducts({});

@@ -1,4 +1,4 @@
-// What a server does with the higher packages: every protocol in a Fastify application, described by OpenAPI.
+// A server that uses the higher packages: every protocol in a Fastify application, described by OpenAPI.
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { InventoryService, ProductState } from "@shop/gen/shop/inventory/v1/inventory_service_pb";

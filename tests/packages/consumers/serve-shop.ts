@@ -1,4 +1,4 @@
-// What a server does with the protocol packages: REST of the contracts, for HTTP/1.1 and HTTP/2 on one port of Fastify.
+// A server that uses the protocol packages: REST of the contracts, for HTTP/1.1 and HTTP/2 on one port of Fastify.
 import { connect } from "node:http2";
 import { text } from "node:stream/consumers";
 import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
@@ -36,7 +36,7 @@ app.setNotFoundHandler(async (request, reply) => {
   reply.hijack();
   await handleNodeRequest(transcoder, request.raw, reply.raw);
 });
-// The Connect protocol, as far as the client asks for it here.
+// The parts of the Connect protocol that the client uses here.
 app.post(`/${InventoryService.typeName}/ListProducts`, () =>
   toJson(ListProductsResponseSchema, create(ListProductsResponseSchema, listed)),
 );
@@ -49,6 +49,7 @@ const overHttp1 = await (await fetch(`${baseUrl}/products`)).json();
 const session = connect(baseUrl);
 const overHttp2 = JSON.parse(await text(session.request({ ":path": "/products" }))) as unknown;
 session.close();
-if (JSON.stringify(overHttp1) !== JSON.stringify(overHttp2)) throw new Error("the versions of HTTP differ");
+if (JSON.stringify(overHttp1) !== JSON.stringify(overHttp2))
+  throw new Error("the answers over HTTP/1.1 and HTTP/2 differ");
 console.log(JSON.stringify(overHttp1), httpStatus(notFound), await callShop(baseUrl));
 await app.close();

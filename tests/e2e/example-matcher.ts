@@ -1,26 +1,26 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 
-/** What a server gives out: another one each time, but the same wherever it is the same in the example. */
-const given = /(^|_)(id|subject|etag|token|ticket|actor)$/;
-/** What depends on whatever else is in the shop. */
+/** Fields with generated values: different in each run, but equal wherever the example's values are equal. */
+const generated = /(^|_)(id|subject|etag|token|ticket|actor)$/;
+/** Fields that depend on other data of the shop. */
 const anyNumber = /^(checked|(refresh_)?expires_in_seconds)$/;
 const anyLength = /^(findings|keys)$/;
-/** What nobody has to send again. */
+/** Fields with generated values that no later request repeats. */
 const anyText = /(^|_)(user_agent|trace_id|event_id|next_page_token|time)$/;
 
 /**
- * Learns what the ids, times and tokens of examples are in the shop at hand: they stand for those that were given out when the
- * examples are replayed, one after the other.
+ * Maps the ids, times and tokens of examples to those of the running shop. It learns the mapping when
+ * the examples are replayed, one after the other.
  */
-export class Alike {
+export class ExampleMatcher {
   readonly #actual: Map<string, string>;
 
-  /** @param actual what stands for texts that have to be unique, such as names */
+  /** @param actual the values in place of texts that have to be unique, such as names */
   constructor(actual: Readonly<Record<string, string>>) {
     this.#actual = new Map(Object.entries(actual));
   }
 
-  /** What an example is in the shop at hand. */
+  /** An example with the values of the running shop. */
   toActual<Json extends JsonValue | undefined>(example: Json): Json {
     if (typeof example === "string") return this.#text(example) as Json;
     if (Array.isArray(example)) return example.map((one) => this.toActual(one)) as Json;
@@ -28,7 +28,7 @@ export class Alike {
     return Object.fromEntries(Object.entries(example).map(([name, value]) => [name, this.toActual(value)])) as Json;
   }
 
-  /** Where an answer differs from its example, as `path: example, answer`; learns what the example's texts are. */
+  /** Differences of an answer from its example, as `path: example, answer`; learns the values of the example's texts. */
   differences(example: JsonValue, answer: JsonValue, path = "", name = ""): string[] {
     const differs = [`${path}: ${JSON.stringify(this.toActual(example))}, ${JSON.stringify(answer)}`];
     if (Array.isArray(example) && Array.isArray(answer)) {
@@ -47,7 +47,7 @@ export class Alike {
     }
     if (typeof example === "string" && typeof answer === "string") {
       if (anyText.test(name) || this.#text(example) === answer) return [];
-      if (!given.test(name) || this.#actual.has(example) || example === "" || answer === "") return differs;
+      if (!generated.test(name) || this.#actual.has(example) || example === "" || answer === "") return differs;
       this.#actual.set(example, answer);
       return [];
     }
@@ -58,7 +58,7 @@ export class Alike {
   #text(example: string): string {
     const known = this.#actual.get(example);
     if (known !== undefined) return known;
-    // Ids and names inside of a sentence.
+    // Ids and names within a sentence.
     return example.replaceAll(/[\w.-]{8,}/g, (word) => this.#actual.get(word) ?? word);
   }
 }

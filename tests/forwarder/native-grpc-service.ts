@@ -37,7 +37,7 @@ export function compileNotes(file: string): DescService {
   return registry.getService("notes.v1.NoteService")!;
 }
 
-export interface ForeignService {
+export interface NativeGrpcService {
   readonly port: number;
   /** How many calls of GetNote have come. */
   asked(): number;
@@ -47,7 +47,7 @@ export interface ForeignService {
 }
 
 /** A native gRPC server, by authors that know neither Connect nor REST. */
-export async function startForeignService(service: DescService): Promise<ForeignService> {
+export async function startNativeGrpcService(service: DescService): Promise<NativeGrpcService> {
   let asked = 0;
   let left = 0;
   const getNote: handleUnaryCall<JsonObject, JsonObject> = (call, answer) => {
