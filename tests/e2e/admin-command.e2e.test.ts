@@ -38,5 +38,5 @@ test("the command replaces an administrator's lost password, ends their sessions
 
 test("the command reports in one line that the account does not exist", async () => {
   const name = unique("nobody");
-  await expect(resetPassword(name)).rejects.toMatchObject({ code: 1, stderr: `There is no account called ${name}\n` });
+  await expect(resetPassword(name)).rejects.toMatchObject({ code: 1, stderr: `No account is called ${name}\n` });
 });

@@ -57,19 +57,19 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
   const first = await importText("products.csv", csv);
   expect(first.code).toBe(1);
   expect(first.printed).toEqual([
-    expect.stringMatching(/^line 33: the SKU .* is that of line 2, too/),
+    expect.stringMatching(/^line 33: the SKU .* is also that of line 2/),
     expect.stringMatching(/^line 34: price.minor_units is "a lot", but has to be a whole number/),
     expect.stringMatching(/^line 32, .*: price.currency_code must be a currency/),
     expect.stringMatching(/^line 32, .*: name is required/),
     "33 rows: 30 created, 0 changed, 3 refused",
-    "30 products created, 0 changed, 0 as they were, 3 rows refused",
+    "30 products created, 0 changed, 0 unchanged, 3 rows refused",
   ]);
   const good = csv.split("\n").slice(0, 31).join("\n");
   expect(await importText("products.csv", good)).toEqual({
     code: 0,
     printed: [
       "30 rows: 0 created, 0 changed, 0 refused",
-      "0 products created, 0 changed, 30 as they were, 0 rows refused",
+      "0 products created, 0 changed, 30 unchanged, 0 rows refused",
     ],
   });
 
@@ -121,7 +121,7 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
     expect.stringMatching(/^line 3: /),
     expect.stringMatching(/^line 4: /),
     "3 rows: 0 created, 1 changed, 2 refused",
-    "0 products created, 1 changed, 0 as they were, 2 rows refused",
+    "0 products created, 1 changed, 0 unchanged, 2 rows refused",
   ]);
   expect((await nobody.inventory.getProductByID({ productId: product!.productId })).product).toMatchObject({
     name: "Bowl",
@@ -141,7 +141,7 @@ test("the README's sample is imported after a dry run, in several encodings and 
       `line 2, ${sku}-1: would be created`,
       `line 3, ${sku}-2: would be created`,
       "2 rows: 2 created, 0 changed, 0 refused",
-      "2 products would be created, 0 would be changed, 0 as they were, 0 rows refused",
+      "2 products would be created, 0 would be changed, 0 unchanged, 0 rows refused",
     ],
   });
   const find = async () => (await nobody.inventory.listProducts({ query: sku, orderBy: "name" })).products;
@@ -157,7 +157,7 @@ test("the README's sample is imported after a dry run, in several encodings and 
     "utf16le",
   );
   expect((await importText("products.csv", utf16)).printed.at(-1)).toMatch(
-    /^0 products created, 0 changed, 2 as they were/,
+    /^0 products created, 0 changed, 2 unchanged/,
   );
 });
 

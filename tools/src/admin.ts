@@ -1,6 +1,6 @@
 /**
- * What to tell about the first admin, whom the users service creates only where there is none: so whether our password
- * is the admin's shows by signing in.
+ * The line about the first administrator. The users service creates one only if none exists, so a sign-in shows whether our password
+ * is the administrator's.
  */
 export async function describeAdmin(
   gatewayUrl: string,
@@ -17,11 +17,11 @@ export async function describeAdmin(
   await response.arrayBuffer();
   if (response.ok) {
     return generated
-      ? `${username} / ${password}   (made up now and shown this once)`
+      ? `${username} / ${password}   (generated now and shown only once)`
       : `${username}, with the password of ADMIN_PASSWORD`;
   }
   if (response.status !== 401) return `${username} (signing in to check the password answered ${response.status})`;
   return generated
-    ? "exists already; its password is not kept here (npm run admin -- reset-password makes another)"
+    ? "exists already; its password is not stored here (npm run admin -- reset-password generates another)"
     : `exists already, but ${username} with the password of ADMIN_PASSWORD cannot sign in`;
 }

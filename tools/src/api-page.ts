@@ -6,7 +6,7 @@ import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { serviceNames } from "@shop/topology";
 import { commentOf, readContracts } from "./contracts.ts";
 
-/** How the page names the callers that an access rule admits. */
+/** The page's words for the callers that an access rule permits. */
 const callers: Partial<Record<Access, string>> = {
   [Access.PUBLIC]: "anyone",
   [Access.AUTHENTICATED]: "signed-in user",

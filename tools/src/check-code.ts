@@ -22,7 +22,7 @@ async function checkDocuments(): Promise<CheckResult> {
   );
   return {
     ok: outdated.length === 0,
-    output: `${outdated.map(([file]) => `outdated: ${file}`).join("\n")}\nnpm run generate brings it up to date`,
+    output: `${outdated.map(([file]) => `outdated: ${file}`).join("\n")}\nnpm run generate updates it`,
     note: `${documents.size} files`,
   };
 }

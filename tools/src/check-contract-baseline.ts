@@ -1,14 +1,14 @@
 import { runCommand } from "./infra/run-command.ts";
 
-/** What the contracts are compared with: a commit, or nothing, and why. */
+/** The commit with which the contracts are compared, or none, and why. */
 export type ContractBaseline =
   | { readonly commit: string; readonly what: string }
   | { readonly commit: undefined; readonly what: string };
 
 /**
- * Finds the state that others build on, as of the repository at `root`: where the work forked from main, if it is ahead of
+ * Finds the published state for the repository at `root`: the fork point from main, if the branch is ahead of
  * it; on main itself the last commit while there are changes to the contracts, else the one before (so that a commit is
- * held against its parent, here and in CI).
+ * compared with its parent, locally and in CI).
  */
 export async function contractBaseline(root: string, paths: readonly string[]): Promise<ContractBaseline> {
   const git = async (...args: readonly string[]) => await runGit(root, ...args);
@@ -34,7 +34,7 @@ export async function contractBaseline(root: string, paths: readonly string[]): 
   };
 }
 
-/** Writes those of the paths that the commit has into a tar file; answers whether there were any. */
+/** Writes those of the paths that exist in the commit into a tar file; returns whether there were any. */
 export async function archiveCommit(
   root: string,
   commit: string,
@@ -51,7 +51,7 @@ export async function archiveCommit(
 
 /** The output of a git command; undefined when it failed. */
 async function runGit(root: string, ...args: readonly string[]): Promise<string | undefined> {
-  // A container often runs as somebody else than the owner of the checkout, which git refuses unless told.
+  // A container often runs as another user than the owner of the checkout, which git refuses by default.
   const { ok, output } = await runCommand("git", ["-c", `safe.directory=${root}`, "-C", root, ...args], {
     timeoutMs: 60_000,
   });

@@ -7,9 +7,9 @@ import { lintOpenApi } from "./lint-openapi.ts";
 import { generateOpenApi, openApiFile } from "./openapi.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** Our module of buf.yaml. The other is vendored: not ours to format, and its changes break nobody but us. */
+/** Our module of buf.yaml. The other is vendored: neither formatted nor checked for breaking changes. */
 const ourModule = "proto";
-/** All that buf needs to compile our module. */
+/** The files that buf needs to compile our module. */
 const contractPaths = ["buf.yaml", ourModule, "vendor/proto"];
 
 const scratch = mkdtempSync(join(tmpdir(), "shop-contracts-"));
@@ -40,7 +40,7 @@ async function checkBreaking(): Promise<CheckResult> {
   return { ...result, note: what };
 }
 
-/** Generates beside what is there and compares: nothing is overwritten, and git is not asked. */
+/** Generates into another folder and compares, without overwriting files or calling git. */
 async function checkGenerated(template: string, folder: string): Promise<CheckResult> {
   const generated = await checkCommand("buf", "generate", "--template", template, "--output", scratch);
   if (!generated.ok) return generated;
@@ -56,17 +56,17 @@ async function checkGenerated(template: string, folder: string): Promise<CheckRe
   const ok = differences.length === 0;
   return {
     ok,
-    output: `${differences.join("\n")}\nnpm run generate brings it up to date`,
+    output: `${differences.join("\n")}\nnpm run generate updates it`,
     note: `${actual.size} files`,
   };
 }
 
 async function checkOpenApi(): Promise<CheckResult> {
   const isUpToDate = (await generateOpenApi(scratch)) === readFileSync(join(repositoryRoot, openApiFile), "utf8");
-  return { ok: isUpToDate, output: `outdated: ${openApiFile}\nnpm run generate brings it up to date` };
+  return { ok: isUpToDate, output: `outdated: ${openApiFile}\nnpm run generate updates it` };
 }
 
-/** The text of every file below a folder, by its path from there. */
+/** The text of every file below a folder, by relative path. */
 function filesIn(folder: string): Map<string, string> {
   return new Map(
     readdirSync(folder, { recursive: true, encoding: "utf8" })

@@ -12,12 +12,12 @@ export interface ForbiddenImport {
 }
 
 export interface ImportReport {
-  /** Our own modules. None means that nothing was looked at, however empty `forbidden` is. */
+  /** Our own modules. If empty, nothing was checked, even though `forbidden` is empty. */
   readonly modules: readonly string[];
   readonly forbidden: readonly ForbiddenImport[];
 }
 
-/** What .dependency-cruiser.mjs says. */
+/** The rules of .dependency-cruiser.mjs. */
 export async function importRules(): Promise<{
   forbidden: NonNullable<IFlattenedRuleSet["forbidden"]>;
   options: object;

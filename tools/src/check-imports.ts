@@ -1,7 +1,7 @@
 import { checkImports, importRules } from "./check-import-rules.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** Far fewer than there are: a cruise that sees less has not seen the repository (TypeScript 7 makes it see nothing). */
+/** Far below the real number: a run that finds fewer has not read the repository (with TypeScript 7 it finds none). */
 const fewestModules = 100;
 
 const { modules, forbidden } = await checkImports(repositoryRoot);

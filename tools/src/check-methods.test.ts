@@ -7,7 +7,7 @@ const example = { step: 1, name: "works", summary: "Works", request: {}, answer:
 const described = { cases: [{ answers: () => ({}) }], examples: [example] };
 const names = InventoryService.methods.map(({ localName }) => localName);
 
-/** Surroundings that lack nothing, but for what is planted. */
+/** Complete surroundings, except for the planted gap. */
 function around({ methods = {}, readme = (rows: string) => rows, tests = "importProducts" } = {}) {
   const whole = Object.fromEntries(names.map((name) => [name, described]));
   return {
@@ -18,7 +18,7 @@ function around({ methods = {}, readme = (rows: string) => rows, tests = "import
   };
 }
 
-test("methods that have all they need lack nothing", () => {
+test("complete methods have no finding", () => {
   expect(forgotten(InventoryService, around())).toEqual([]);
 });
 
@@ -27,12 +27,12 @@ test.each([
   [
     "a test",
     { methods: { listProducts: { ...described, cases: [{}] } } },
-    `${file}: listProducts has no case that "answers", so no test sees it work`,
+    `${file}: listProducts has no case with "answers", so no test shows that it works`,
   ],
   [
     "an example",
     { methods: { listProducts: { ...described, examples: [] } } },
-    `${file}: listProducts has no example, which docs and /docs show`,
+    `${file}: listProducts has no example for the documentation`,
   ],
   [
     "a row of the documentation",
@@ -44,7 +44,7 @@ test.each([
     { tests: "" },
     "services/inventory/src/rpc/: no *.test.ts in services/inventory/src names importProducts",
   ],
-])("a method without %s is told, with the file and what is missing there", (_, planted, told) => {
+])("a method without %s is reported, with the file and the missing part", (_, planted, told) => {
   expect(forgotten(InventoryService, around(planted as Parameters<typeof around>[0]))).toEqual([told]);
 });
 
@@ -53,7 +53,7 @@ test("a method that is not on the public port needs no example", () => {
   expect(forgotten(InventoryService, around({ methods }))).toEqual([]);
 });
 
-test("a service without a contract lacks one for each method", () => {
+test("a service without a contract is reported for each method", () => {
   const lacking = forgotten(InventoryService, { ...around(), contracts: [] });
   expect(lacking).toHaveLength(names.length - 1);
   expect(lacking[0]).toContain(

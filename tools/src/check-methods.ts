@@ -9,7 +9,7 @@ import type { CheckResult } from "./check-run.ts";
 import { type MethodContracts, readMethodContracts } from "./method-contracts.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** What surrounds the methods of a service, and may lack one of them. */
+/** The files around a service's methods. */
 export interface Surroundings {
   /** The folder of the service, from the root of the repository. */
   readonly folder: string;
@@ -20,8 +20,8 @@ export interface Surroundings {
 }
 
 /**
- * Compares all methods with what each of them needs besides its implementation, which the compiler looks for: a contract with a case
- * that is answered and, on the public port, an example; and a row in the README of its service.
+ * Checks what each method needs besides its implementation, which the compiler checks: a contract with a case
+ * that succeeds and, on the public port, an example; and a row in the README of its service.
  */
 export async function checkMethods(): Promise<CheckResult> {
   const contracts = await readMethodContracts();
@@ -39,7 +39,7 @@ export async function checkMethods(): Promise<CheckResult> {
   return { ok: problems.length === 0, output: problems.join("\n"), note: `${count} methods` };
 }
 
-/** What the methods of a service lack: a line for each, with the file that has to say it. */
+/** The missing parts of a service's methods: a line for each, with the file in which it is missing. */
 export function forgotten(service: DescService, { folder, contracts, readme, tests }: Surroundings): readonly string[] {
   const contract = contracts.find((candidate) => candidate.service.typeName === service.typeName);
   const rows = readme.split("\n").filter((line) => line.startsWith("| `"));
@@ -47,9 +47,7 @@ export function forgotten(service: DescService, { folder, contracts, readme, tes
     const lacking = streamsRequests(method)
       ? testedBeside(method, folder, tests)
       : contract === undefined
-        ? [
-            `${folder}/contract/: no file has the contract of ${service.typeName}, which ${method.localName} is to be a part of`,
-          ]
+        ? [`${folder}/contract/: no file has the contract of ${service.typeName}with ${method.localName}`]
         : promised(method, contract);
     const isNamed = rows.some((row) => new RegExp(`[\`.]${method.name}\``).test(row));
     if (isNamed) return lacking;
@@ -67,14 +65,14 @@ function promised(method: DescMethod, { file, methods }: MethodContracts): reado
   return [
     ...(own.cases.some(({ answers }) => answers !== undefined)
       ? []
-      : [`${file}: ${method.localName} has no case that "answers", so no test sees it work`]),
+      : [`${file}: ${method.localName} has no case with "answers", so no test shows that it works`]),
     ...(own.examples.length > 0 || !isPublic
       ? []
-      : [`${file}: ${method.localName} has no example, which docs and /docs show`]),
+      : [`${file}: ${method.localName} has no example for the documentation`]),
   ];
 }
 
-/** What streams requests has neither REST nor a browser's client, and so no cases: its test calls it by name. */
+/** A method that streams requests has neither REST nor a browser client, and so no cases: its own test has to name it. */
 function testedBeside(method: DescMethod, folder: string, tests: string): readonly string[] {
   if (new RegExp(`\\b${method.localName}\\b`).test(tests)) return [];
   return [`${folder}/src/rpc/: no *.test.ts in ${folder}/src names ${method.localName}`];

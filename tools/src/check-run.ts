@@ -2,23 +2,23 @@ import { delimiter, join } from "node:path";
 import { runCommand } from "./infra/run-command.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** How a check ended. `output` is shown when it failed, `note` always. */
+/** The result of a check. `output` is printed when it failed, `note` always. */
 export interface CheckResult {
   readonly ok: boolean;
   readonly output: string;
   readonly note?: string;
 }
 
-/** Something that must hold before a change is handed in. */
+/** A condition that must hold before a change is committed. */
 export interface Check {
   readonly name: string;
   readonly run: () => Promise<CheckResult>;
 }
 
-/** No check takes half as long. */
+/** More than twice as long as any check takes. */
 const timeoutMs = 300_000;
 
-/** Runs a command of the repository, or any other, from wherever the process is; colours are left out. */
+/** Runs a command, of the repository's packages or of PATH, in the current folder, without colours. */
 export function checkCommand(command: string, ...args: readonly string[]): Promise<CheckResult> {
   const path = [join(repositoryRoot, "node_modules/.bin"), process.env.PATH].join(delimiter);
   return runCommand(command, args, { timeoutMs, env: { ...process.env, PATH: path, FORCE_COLOR: "0", NO_COLOR: "1" } });
@@ -33,7 +33,7 @@ export async function outputOf(command: string, ...args: readonly string[]): Pro
 
 /**
  * Runs the checks side by side, in the root of the repository. Prints a line for each as it ends, then everything the
- * failed ones have to say; the process exits 1 if there are any.
+ * output of the failed ones; the process exits 1 if any failed.
  */
 export async function runChecks(checks: readonly Check[]): Promise<void> {
   process.chdir(repositoryRoot);

@@ -14,7 +14,7 @@ export function claim(path: string): { readonly release: () => void } | { readon
   try {
     for (;;) {
       try {
-        linkSync(draft, path); // unlike an exclusive create, the lock appears with its content
+        linkSync(draft, path); // unlike an exclusive create, the lock appears together with its content
         return { release: () => rmSync(path, { force: true }) };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;

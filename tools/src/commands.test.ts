@@ -10,14 +10,14 @@ const run = (file: string, args: readonly string[]) =>
 test.each([
   ["admin-command.ts", ["reset-password", "--help"], "npm run admin -- reset-password [username]"],
   ["import.ts", ["--help"], "npm run import -- [--dry-run]"],
-] as const)("%s says with %j how it is used, and does nothing", (file, args, usage) => {
+] as const)("%s with %j prints its usage, and does nothing else", (file, args, usage) => {
   const { status, stdout, stderr } = run(file, args);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   expect(stdout).toMatch(/^.*\n$/);
   expect(stdout).toContain(usage);
 });
 
-test("a flag is not taken for the name of an account", () => {
+test("a flag is not treated as the name of an account", () => {
   expect(run("admin-command.ts", ["reset-password", "--force"])).toMatchObject({
     status: 2,
     stdout: "",

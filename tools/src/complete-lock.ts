@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { repositoryRoot } from "./repository-root.ts";
 
 /**
- * Adds to package-lock.json the optional packages for other platforms that npm left out because the registry at hand does
- * not serve them; `npm ci` refuses a lock without them, everywhere. Run it after a change of dependencies:
+ * Adds to package-lock.json the optional packages for other platforms that npm omitted because the registry in use does
+ * not serve them; `npm ci` refuses a lock without them on every platform. Run it after a change of dependencies:
  * `node tools/src/complete-lock.ts`.
  */
 
@@ -50,7 +50,7 @@ lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b])
 writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
 console.log(added.length === 0 ? "nothing was missing" : `added ${added.join(", ")}`);
 
-/** What the name of a platform's package tells: npm needs it to skip the package elsewhere. */
+/** Platform and architecture from a package's name: npm needs them to skip the package on other platforms. */
 function entryOf(name: string, version: string, dev: boolean): LockedPackage {
   const words = (name.split("/").at(-1) ?? "").split("-");
   const os = words.map((word) => systems[word]).find((known) => known !== undefined);

@@ -7,7 +7,7 @@ import { outputOf } from "./check-run.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
 /**
- * Every file below proto/ and vendor/proto/ with its comments, which generated code leaves out of its descriptors; buf writes an
+ * Every file below proto/ and vendor/proto/ with its comments, which the descriptors of generated code lack; buf writes an
  * image of them to the folder `scratch`.
  */
 export async function readContracts(scratch: string): Promise<FileRegistry> {
@@ -16,7 +16,7 @@ export async function readContracts(scratch: string): Promise<FileRegistry> {
   return createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(image)));
 }
 
-/** The comment of an element as Markdown: lines that belong together are one paragraph; lists stay lists. */
+/** The comment of an element as Markdown: consecutive lines become one paragraph; lists stay lists. */
 export function commentOf(desc: Exclude<AnyDesc, DescFile>): string {
   const { leading = "" } = getComments(desc);
   return leading

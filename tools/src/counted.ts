@@ -1,4 +1,4 @@
-/** A number with what it counts: "1 row", "0 rows". */
+/** A number with its noun: "1 row", "0 rows". */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

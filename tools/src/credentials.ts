@@ -5,7 +5,7 @@ import { readSettings } from "./settings.ts";
 import { shopAccounts } from "./shop-accounts.ts";
 import { orExit } from "./start-error.ts";
 
-// Prints the credentials of the servers for compose.yaml, as lines of an .env file: those of DATA_DIR, generated if need be.
+// Prints the credentials of the servers for compose.yaml, as lines of an .env file: those of DATA_DIR, generated if missing.
 process.umask(0o077);
 const { dataDir } = orExit(() => readSettings([], process.env));
 orExit(() => openDataDir(dataDir));

@@ -4,7 +4,7 @@ import { repositoryRoot } from "./repository-root.ts";
 import { StartError } from "./start-error.ts";
 
 /**
- * Adds the variables of the repository's `.env`, where there is one, to those that are not set.
+ * Sets unset variables from the repository's `.env`, if it exists.
  * @throws StartError when it can't be read
  */
 export function loadDotEnv(): void {

@@ -7,7 +7,7 @@ import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const timeoutMs = 100;
 
-/** A gateway that is ready when it was asked so often. */
+/** A gateway that is ready after this many requests. */
 async function gatewayReadyAt(requests: number): Promise<string> {
   let asked = 0;
   const server = createServer((_request, response) => {
@@ -38,15 +38,15 @@ const service = (progressAt: () => number | undefined): KeptProcess => ({
 
 const options = { print: () => {}, signal: new AbortController().signal, patient: false, timeoutMs };
 
-test("the start waits beyond its limit for as long as a service says that it makes progress", async () => {
+test("the start waits beyond its limit for as long as a service reports progress", async () => {
   const startedAt = Date.now();
   await untilGatewayReady(await gatewayReadyAt(10), [service(() => Date.now())], options);
   expect(Date.now() - startedAt).toBeGreaterThan(timeoutMs);
 });
 
-test("the start gives up once no service has said so for the time of the limit, with what the gateway answers", async () => {
+test("the start fails once no service has reported progress for the time of the limit, with the gateway's answer", async () => {
   const saidOnce = Date.now() + timeoutMs;
   const failed = untilGatewayReady(await gatewayReadyAt(Number.POSITIVE_INFINITY), [service(() => saidOnce)], options);
-  await expect(failed).rejects.toThrow(/^waited 0.1 s in vain until the gateway is ready.*\(503 asked/);
+  await expect(failed).rejects.toThrow(/^waited 0.1 s without the gateway being ready.*\(503 asked/);
   expect(Date.now()).toBeGreaterThan(saidOnce + timeoutMs);
 });

@@ -3,16 +3,16 @@ import { StartError } from "./start-error.ts";
 import type { Print } from "./terminal.ts";
 import { waitUntil } from "./wait.ts";
 
-/** A shop gets ready in this time, unless a service says that it has more to do. */
+/** A shop is ready within this time, unless a service reports progress of a longer start. */
 const readyTimeoutMs = 120_000;
 const reportEveryMs = 10_000;
-/** A service that dies this often before the shop was ever ready is not going to make it. */
+/** After this many deaths of a service before the shop was ever ready, the start fails. */
 const hopelessDeaths = 3;
 
 /**
- * Waits until `GET /readyz` on the gateway is 200, saying every ten seconds what it answers instead: for two minutes, and for two
- * more whenever a service says that its start goes on (an upgrade that indexes all products again, say).
- * @param patient keeps waiting though a service dies again and again: in watch mode somebody is about to mend it
+ * Waits until `GET /readyz` on the gateway is 200, and prints its answer every ten seconds: for two minutes, and for two
+ * more whenever a service reports progress of its start (such as an upgrade that indexes all products again).
+ * @param patient keeps waiting while a service dies repeatedly: in watch mode the developer will save again
  * @throws StartError with the last log lines of the services when it does not become ready
  */
 export async function untilGatewayReady(
@@ -26,11 +26,11 @@ export async function untilGatewayReady(
     readonly timeoutMs?: number;
   },
 ): Promise<void> {
-  let answer = "nothing listens there yet";
+  let answer = "no process listens there yet";
   const startedAt = Date.now();
   let nextReport = startedAt + reportEveryMs;
   const check = async () => {
-    // Of one that has died, that was said.
+    // A death was already printed.
     if (Date.now() > nextReport && services.every(({ pid }) => pid !== undefined)) {
       nextReport += reportEveryMs;
       options.print(`waiting for ${gatewayUrl}/readyz: ${answer}`);
@@ -45,10 +45,10 @@ export async function untilGatewayReady(
   const { patient, timeoutMs = readyTimeoutMs } = options;
   const hopeless = () => {
     if (patient) return undefined;
-    if (dying() !== undefined) return `${dying()!.name} dies again and again`;
+    if (dying() !== undefined) return `${dying()!.name} dies repeatedly`;
     const lastProgress = Math.max(startedAt, ...services.map(({ progressAt }) => progressAt ?? 0));
     return Date.now() > lastProgress + timeoutMs
-      ? `waited ${timeoutMs / 1000} s in vain until the gateway is ready, or a service says how far it has got`
+      ? `waited ${timeoutMs / 1000} s without the gateway being ready or a service reporting progress`
       : undefined;
   };
   try {

@@ -5,7 +5,7 @@ import { apiPage } from "./api-page.ts";
 import { configurationPage, environmentExample } from "./settings-documents.ts";
 import { topologyDocuments } from "./topology-documents.ts";
 
-/** The documents that are generated, each text by its path from the root of the repository. */
+/** The text of each generated document, by its path from the root of the repository. */
 export async function generateDocuments(): Promise<ReadonlyMap<string, string>> {
   const scratch = mkdtempSync(join(tmpdir(), "shop-documents-"));
   try {

@@ -20,7 +20,7 @@ const { file, dryRun } = readArguments();
 const [stop, kill] = [new AbortController(), new AbortController()];
 onStopSignals(
   () => {
-    console.log("Stopping once the rows that are on their way are written; Ctrl-C again breaks off.");
+    console.log("Stopping once the rows in progress are written; Ctrl-C again aborts.");
     stop.abort();
   },
   () => kill.abort(),
@@ -43,7 +43,7 @@ function readArguments() {
     const { values, positionals } = parseArgs({ allowPositionals: true, options: { "dry-run": { type: "boolean" } } });
     const [given, ...rest] = positionals;
     if (given !== undefined && rest.length === 0) {
-      // Without "--" in front of it npm takes the flag for its own. It runs scripts in the root folder.
+      // Without "--" in front of it npm treats the flag as its own. npm runs scripts in the root folder.
       const isDryRun = values["dry-run"] ?? process.env.npm_config_dry_run === "true";
       return { file: resolve(process.env.INIT_CWD ?? "", given), dryRun: isDryRun };
     }
@@ -59,21 +59,21 @@ function report(inventoryUrl: string, imported: Imported): void {
   const would = dryRun ? " would be" : "";
   if (isStopped || error !== undefined) {
     process.exitCode = 1;
-    const why = isStopped ? "was stopped" : `broke off: ${(error as Error).message}`;
+    const why = isStopped ? "was stopped" : `failed: ${(error as Error).message}`;
     console.error(`The import of ${file} into ${inventoryUrl} ${why}`);
     if (dryRun) console.error("Nothing was written: it was a dry run.");
     else if (lastLine === 0) console.error(unanswered ? "No row is known to be written." : "Nothing was written.");
-    else console.error(`The rows up to line ${lastLine} are done, as counted below.`);
+    else console.error(`The rows up to line ${lastLine} are complete, as counted below.`);
     if (unanswered && !dryRun)
       console.error(
-        `Lines ${unanswered.from} to ${unanswered.to} were sent, and may be written or not. No later line was.`,
+        `Lines ${unanswered.from} to ${unanswered.to} were sent, and may have been written or not. No later line was.`,
       );
     else if (!dryRun && lastLine > 0) console.error("No later line was written.");
-    console.error("The same file can be imported again: rows that are written already change nothing.");
+    console.error("You can import the same file again: rows that are already written change nothing.");
     if (error !== undefined) console.error("Is the shop running (npm start) with the same DATA_DIR?");
   }
   console.log(
-    `${counted(created, "product")}${would} created, ${updated}${would} changed, ${unchanged} as they were, ${counted(refused, "row")} refused`,
+    `${counted(created, "product")}${would} created, ${updated}${would} changed, ${unchanged} unchanged, ${counted(refused, "row")} refused`,
   );
   if (refused > 0) process.exitCode = 1;
 }

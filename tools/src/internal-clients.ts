@@ -11,7 +11,7 @@ import type { Settings } from "./settings.ts";
 
 const usersTimeoutMs = 10_000;
 
-/** Where a service is reached: at the first URL that the environment names for it, or at its port of the shop of `npm start`. */
+/** The URL of a service: the first one in its environment variable, or its port in the shop of `npm start`. */
 export function serviceUrl(service: ServiceName, { env, host, ports }: Settings): string {
   return env[urlVariable(service)]?.split(",")[0] || `http://${host}:${ports[portVariable(service)]}`;
 }

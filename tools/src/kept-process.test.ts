@@ -40,7 +40,7 @@ function keep(script: string, { restart = true, ...spec }: Partial<ProcessSpec> 
   return { kept, recorded, lines };
 }
 
-test("run.json lists a process exactly while it runs, through death and restart", async () => {
+test("run.json lists a process exactly while it runs, through deaths and restarts", async () => {
   const { kept, recorded } = keep(asleep);
   expect(recorded()).toEqual([]);
   await kept.start();
@@ -60,14 +60,14 @@ test("run.json lists a process exactly while it runs, through death and restart"
   expect(recorded()).toEqual([]);
 });
 
-test("a process that dies after it was ready is started again at once, each time", async () => {
+test("a process that dies after it was ready is restarted at once, each time", async () => {
   const port = await freePort();
   const listening = `require("node:net").createServer().listen(${port}, "127.0.0.1"); ${asleep}`;
   const { kept, lines } = keep(listening, { ports: [port] });
   await kept.start();
   for (let death = 1; death <= 4; death++) {
     await waitUntil(() => accepts({ port }), { what: "it listens", timeoutMs: 5_000 });
-    // Longer than the shortest life that is restarted at once, and than it takes to be noticed.
+    // Longer than the shortest lifetime that is restarted at once, and than the detection of readiness takes.
     await sleep(600);
     const killedAt = performance.now();
     kept.kill("SIGKILL");
@@ -77,7 +77,7 @@ test("a process that dies after it was ready is started again at once, each time
   expect(new Set(lines)).toEqual(new Set(["sleeper: died (SIGKILL), starting it again"]));
 });
 
-test("a process that is never ready, since another one has its port, is not started again at once", async () => {
+test("a process that is never ready, because another one has its port, is restarted with a delay", async () => {
   const port = await freePort();
   const other = createServer().listen(port, "127.0.0.1");
   onTestFinished(() => void other.close());
@@ -90,7 +90,7 @@ test("a process that is never ready, since another one has its port, is not star
   ]);
 });
 
-test("a process that keeps dying is started again after longer and longer waits", async () => {
+test("a process that keeps dying is restarted with increasing delays", async () => {
   const { kept, lines } = keep("process.exit(3)");
   await kept.start();
   await waitUntil(() => kept.deaths >= 3, { what: "it died three times", timeoutMs: 5_000 });
@@ -101,7 +101,7 @@ test("a process that keeps dying is started again after longer and longer waits"
   ]);
 });
 
-test("a process that says in its log that its start goes on is known to", async () => {
+test("the progress that a process logs during its start is recorded", async () => {
   const lines = ['{"level":"warn","progress":true,"msg":"indexing"}', "{}", "done"];
   const seen: string[] = [];
   const { kept } = keep(`for (const line of ${JSON.stringify(lines)}) console.log(line); ${asleep}`, {
@@ -114,7 +114,7 @@ test("a process that says in its log that its start goes on is known to", async 
   expect(kept.progressAt).toBeGreaterThanOrEqual(startedAt);
 });
 
-test("a process that was stopped stays stopped until it is started", async () => {
+test("a stopped process stays stopped until it is started", async () => {
   const { kept, lines } = keep(asleep);
   await kept.start();
   const first = kept.pid;
@@ -124,12 +124,12 @@ test("a process that was stopped stays stopped until it is started", async () =>
   expect(kept.pid).not.toBe(first);
 });
 
-test("stop during the wait before a restart ends the restart", async () => {
+test("stop during the delay before a restart cancels the restart", async () => {
   const { kept } = keep("process.exit(3)");
   await kept.start();
   await waitUntil(() => kept.deaths === 1, { what: "it died", timeoutMs: 5_000 });
   await kept.stop(5_000);
-  await expect(waitUntil(() => kept.pid, { what: "it runs", timeoutMs: 400 })).rejects.toThrow("in vain");
+  await expect(waitUntil(() => kept.pid, { what: "it runs", timeoutMs: 400 })).rejects.toThrow("without success");
 });
 
 test("a process that ignores SIGTERM is killed after the grace", async () => {
@@ -141,7 +141,7 @@ test("a process that ignores SIGTERM is killed after the grace", async () => {
   expect(lines).toEqual(["sleeper: still there after 0.05 s, killing it"]);
 });
 
-test("without restart a dead process waits for whoever killed it to start it", async () => {
+test("without restart a dead process stays down until it is started", async () => {
   const { kept } = keep(asleep, { restart: false });
   await kept.start();
   kept.kill("SIGKILL");
@@ -151,7 +151,7 @@ test("without restart a dead process waits for whoever killed it to start it", a
   expect(kept.pid).toBeDefined();
 });
 
-test("every line of output is kept in the log file and shown to the listener", async () => {
+test("every line of output is written to the log file and passed to the listener", async () => {
   const lines: string[] = [];
   const { kept } = keep("console.log('one'); console.error('two'); setInterval(() => {}, 1000)", {
     onLine: (line) => lines.push(line),

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { accepts, type LocalAddress } from "./infra/tcp.ts";
 import type { RunFile } from "./run-file.ts";
 
-/** A process to run, and to run again when it dies. */
+/** A process to run, and to restart when it dies. */
 export interface ProcessSpec {
   readonly name: string;
   readonly command: string;
@@ -15,49 +15,49 @@ export interface ProcessSpec {
   readonly env: NodeJS.ProcessEnv;
   /** The TCP ports it listens on, for run.json. */
   readonly ports: readonly number[];
-  /** Where it takes connections once it is ready; by default on its ports on 127.0.0.1. */
+  /** The addresses at which it accepts connections once it is ready; by default its ports on 127.0.0.1. */
   readonly addresses?: readonly LocalAddress[];
   /** Its stdout and stderr are appended here. */
   readonly logFile: string;
-  /** Sees every line of its output too. Without it the process writes to the file by itself. */
+  /** Gets every line of its output too. Without it the process writes to the file directly. */
   readonly onLine?: (line: string) => void;
 }
 
 export interface Keeping {
   readonly runFile: RunFile;
   readonly log: (line: string) => void;
-  /** Whether a process that dies unasked is started again; "once ready": only if it was ready, as trying again would not help. */
+  /** Whether a process that dies unexpectedly is restarted; "once ready": only if it was ready, as a retry would not help. */
   readonly restart: boolean | "once ready";
-  /** Once aborted, nothing is started again: everything is being stopped. */
+  /** Once aborted, no process is restarted: everything is being stopped. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A process that was started, or is about to be started again. */
+/** A process that was started, or is about to be restarted. */
 export interface KeptProcess {
   readonly name: string;
   readonly ports: readonly number[];
   readonly logFile: string;
   /** Undefined while it does not run. */
   readonly pid: number | undefined;
-  /** How often it died unasked. */
+  /** The number of unexpected deaths. */
   readonly deaths: number;
-  /** When it last said in its log (`"progress": true`) that its start takes long and goes on, as Date.now(); undefined if it did not. */
+  /** The time of its last log line about the progress of a long start (`"progress": true`), as Date.now(); undefined without one. */
   readonly progressAt: number | undefined;
-  /** Starts it unless it runs. Resolves once it is spawned; rejects when it cannot be. */
+  /** Starts it unless it runs. Resolves once it is spawned; rejects when spawning fails. */
   start(): Promise<void>;
-  /** Asks it to stop, kills it after `graceMs`, and does not start it again. Safe to repeat. */
+  /** Sends SIGTERM, kills it after `graceMs`, and does not restart it. Safe to repeat. */
   stop(graceMs: number): Promise<void>;
-  /** Sends a signal and changes nothing else: what dies of it is started again, if `restart` says so. */
+  /** Sends a signal and changes nothing else: a process that dies of it is restarted, depending on `restart`. */
   kill(signal: NodeJS.Signals): void;
 }
 
 const firstBackoffMs = 200;
 const longestBackoffMs = 5_000;
-/** One that had served is started again at once, but not more often than this. */
+/** A process that had been ready is restarted at once, but not more often than this. */
 const shortestLifeMs = 500;
 const probeEveryMs = 50;
 
-/** Every child of this process, so that none outlives it, however it exits (SIGKILL excepted: see stale.ts). */
+/** Every child of this process, so that none outlives it, for any kind of exit (except SIGKILL: see stale.ts). */
 const living = new Set<ChildProcess>();
 process.on("exit", killEverything);
 
@@ -68,8 +68,8 @@ export function killEverything(): void {
 
 /**
  * Describes a process that `start` runs in its own process group (a Ctrl-C in the terminal does not reach it), recorded
- * in run.json for as long as it runs. One that dies after it was ready is started again at once. One that dies before is
- * started again after 0.2 s, and twice as long after each such death in a row, 5 s at most: trying again may not help.
+ * in run.json for as long as it runs. One that dies after it was ready is restarted at once. One that dies before is
+ * restarted after 0.2 s, doubled for each consecutive such death, 5 s at most, because a retry may not help.
  */
 export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }: Keeping): KeptProcess {
   let child: ChildProcess | undefined;
@@ -183,8 +183,8 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
 }
 
 /**
- * Notices when a process that was just started takes connections at all of these addresses. It must have been seen not to:
- * another process that listens there already, and of which this one is about to die, would pass for it.
+ * Detects when a just started process accepts connections at all of these addresses. They must have refused before:
+ * otherwise another process that already listens there, and makes this one fail, would be mistaken for it.
  */
 function watchReadiness(addresses: readonly LocalAddress[]): { end(): boolean } {
   let wasRefused = false;
@@ -208,7 +208,7 @@ function watchReadiness(addresses: readonly LocalAddress[]): { end(): boolean } 
   };
 }
 
-/** The last `count` lines that a process wrote, for a person who has to find out why it does not start. */
+/** The last `count` lines that a process wrote, to show why it does not start. */
 export function lastLines(kept: KeptProcess, count = 12): string {
   try {
     return readFileSync(kept.logFile, "utf8").trimEnd().split("\n").slice(-count).join("\n");

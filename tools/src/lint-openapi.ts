@@ -5,7 +5,7 @@ import type { CheckResult } from "./check-run.ts";
 export async function lintOpenApi(source: string): Promise<CheckResult> {
   const config = await createConfig({
     extends: ["recommended"],
-    // It takes every part of an allOf for the whole; that examples have no other fields is seen when they are replayed.
+    // The rule treats every part of an allOf as the whole; the replay of the examples finds unknown fields.
     rules: { "no-invalid-media-type-examples": { severity: "error", allowAdditionalProperties: true } },
   });
   const problems = await lintFromString({ source, absoluteRef: "/openapi.json", config });

@@ -8,13 +8,13 @@ test("warnings and worse are shown readably, with their details", () => {
   expect(readableLine("orders", line, warn)).toBe('orders: error: no {"reason":"X"}');
 });
 
-test("routine lines are not shown unless asked for", () => {
+test("lines below the level are hidden unless requested", () => {
   const line = JSON.stringify({ level: "info", msg: "listening" });
   expect(readableLine("orders", line, warn)).toBeUndefined();
   expect(readableLine("orders", line, "trace")).toBe("orders: info: listening");
 });
 
-test("what is not a log line of pino is shown as it is", () => {
+test("a line that is not a log line of pino is shown unchanged", () => {
   expect(readableLine("orders", "TypeError: x", warn)).toBe("orders: TypeError: x");
   expect(readableLine("orders", '{"broken', warn)).toBe('orders: {"broken');
   expect(readableLine("orders", "", warn)).toBeUndefined();
@@ -22,7 +22,7 @@ test("what is not a log line of pino is shown as it is", () => {
   expect(readableLine("orders", "    at parse (node:internal/modules/typescript:72:36)", warn)).toBeUndefined();
 });
 
-test("what would move the cursor, colour the terminal or turn the text around is shown by its number", () => {
+test("control and direction characters are shown by their numbers", () => {
   const evil = "\x1b[31mred\x9b\r\u202eabc\u2066\u200b\ufeff\u2028\ud800";
   const shown = "\\u{1b}[31mred\\u{9b}\\u{d}\\u{202e}abc\\u{2066}\\u{200b}\\u{feff}\\u{2028}";
   expect(readableLine("orders", `at ${evil}`, warn)).toBe(`orders: at ${shown}\\u{d800}`);

@@ -4,9 +4,9 @@ export type Level = (typeof levels)[number];
 const longestDetails = 600;
 
 /**
- * A line of a process's output as the terminal shows it, behind the name of the process.
- * JSON lines of the log become readable, and those below `lowestLevel` are not shown. Any other line is, but for where in Node's
- * own code an error was thrown.
+ * A line of a process's output for the terminal, after the name of the process.
+ * JSON log lines become readable, and those below `lowestLevel` are hidden. All other lines are shown, except frames of Node's
+ * own code in stack traces.
  * @returns undefined for a line that is not shown
  */
 export function readableLine(name: string, line: string, lowestLevel: Level): string | undefined {
@@ -22,7 +22,7 @@ export function readableLine(name: string, line: string, lowestLevel: Level): st
   return escaped(`${name}: ${level}: ${msg ?? ""}${shown}`);
 }
 
-/** What would move the cursor, colour the terminal or turn the text around is shown by its number. */
+/** Replaces control and direction characters by their numbers. */
 function escaped(line: string): string {
   return line.replace(/(?!\t)[\p{Cc}\p{Cf}\u2028\u2029\ud800-\udfff]/gu, (character) => {
     return `\\u{${character.codePointAt(0)!.toString(16)}}`;

@@ -5,7 +5,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import type { Example } from "@shop/openapi";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** What a file in the contract/ folder of a service promises of its methods, as far as tools read it (tests/contract.ts has all). */
+/** The parts of a file in a service's contract/ folder that tools read (tests/contract.ts has the complete type). */
 export interface MethodContracts {
   /** From the root of the repository. */
   readonly file: string;

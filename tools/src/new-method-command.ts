@@ -16,7 +16,7 @@ import { repositoryRoot } from "./repository-root.ts";
 import { showHelp } from "./show-help.ts";
 import { orExit, StartError } from "./start-error.ts";
 
-// `npm run new-method`: the files of a method, which then answers in every protocol. What it does is left to write.
+// `npm run new-method`: writes the files of a method, which then answers in every protocol. Its implementation is left to write.
 const usage = `npm run new-method -- <service> <Method> <GET|POST> <path> [anybody|accounts|admins]
   such as: npm run new-method -- inventory CountProducts GET /products:count admins`;
 const args = process.argv.slice(2);
@@ -43,13 +43,11 @@ writeFileSync(`${implemented}.test.ts`, implementationTest(method));
 await run("buf", "format", "--write", proto);
 await run("biome", "check", "--write", ...touched.filter((file) => file.endsWith(".ts")));
 await run("npm", "run", "generate");
-console.log(
-  `${method.service}.${method.name} answers in every protocol, with an empty message. What it does is to be written in:`,
-);
+console.log(`${method.service}.${method.name} answers in every protocol, with an empty message. Implement it in:`);
 for (const file of touched) console.log(`  ${file}`);
 console.log("npm run generate after each change of the contracts; npm run check says what is missing.");
 
-/** @throws StartError when the arguments name no service, or no method that could be added to it */
+/** @throws StartError when the arguments name no service, or a method that can't be added to it */
 function readMethod([folder = "", name = "", verb = "", path = "", callers = "admins", ...rest]: readonly string[]) {
   const isSound =
     /^[A-Z][A-Za-z0-9]+$/.test(name) &&
@@ -78,12 +76,12 @@ function readMethod([folder = "", name = "", verb = "", path = "", callers = "ad
   };
   const file = `services/${folder}/src/rpc/${fileName(method)}.ts`;
   if (existsSync(file))
-    throw new StartError(`${file} is there already, without ${functionName(method)} in the contracts`);
+    throw new StartError(`${file} exists already, without ${functionName(method)} in the contracts`);
   return { method, proto, contract };
 }
 
 /**
- * Where an example stands in the story that those of all services tell: after what is sold and ordered, and before its shopper signs
+ * The position of an example in the sequence of all services' examples: after products and orders exist, and before the shopper signs
  * out (services/users/contract).
  */
 function freeStep(): number {

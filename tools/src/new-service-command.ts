@@ -7,7 +7,7 @@ import { sourceFiles } from "./new-service/source-files.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { showHelp } from "./show-help.ts";
 
-// `npm run new-service wishlists`: a service with one method, a collection, an event and tests, which runs as it is.
+// `npm run new-service wishlists`: a service with one method, a collection, an event and tests, which runs unchanged.
 const usage = "npm run new-service <name>, the plural of what the service owns: npm run new-service wishlists";
 const args = process.argv.slice(2);
 showHelp(args, usage);
@@ -25,7 +25,7 @@ try {
   link(service);
   await outputOf("biome", "check", "--write", `services/${name}`, "services/all-in-one/src");
   await outputOf("buf", "format", "--write", "proto", "--path", `proto/shop/${name}`);
-  // Its manifest is in the lock before turbo looks, and what is generated of others' manifests after.
+  // Its manifest has to be in the lock before turbo runs, and generated manifests of other packages after that.
   await lock();
   await outputOf("npm", "run", "generate");
   await lock();
@@ -44,7 +44,7 @@ function write(file: string, text: string): void {
   writeFileSync(join(repositoryRoot, file), text, { flag: "wx" });
 }
 
-/** Adds a line before another one, or at the end. @throws Error when that one is not there */
+/** Adds a line before another one, or at the end. @throws Error when that one does not exist */
 function addTo(file: string, before: string, line: string): void {
   const path = join(repositoryRoot, file);
   const text = readFileSync(path, "utf8");
@@ -53,7 +53,7 @@ function addTo(file: string, before: string, line: string): void {
   writeFileSync(path, text.slice(0, at) + line + text.slice(at));
 }
 
-/** As `npm install` links a workspace. */
+/** Links a workspace as `npm install` does. */
 function link({ name }: NewService): void {
   symlinkSync(join("../../services", name), join(repositoryRoot, "node_modules/@shop", name));
 }

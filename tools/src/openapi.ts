@@ -7,10 +7,10 @@ import { commentOf, readContracts } from "./contracts.ts";
 import { readMethodContracts } from "./method-contracts.ts";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** Where the description of the public port is kept, from the root of the repository. */
+/** The path of the public port's description, from the root of the repository. */
 export const openApiFile = "gen/openapi.json";
 
-/** Describes the public port, from the proto files and what stands beside them, with the image that buf writes to `scratch`. */
+/** Describes the public port, from the proto files, the examples and docs/errors.md, with the image that buf writes to `scratch`. */
 export async function generateOpenApi(scratch: string): Promise<string> {
   const registry = await readContracts(scratch);
   const { version, description, license } = readJson<{ version: string; description: string; license: string }>(
@@ -45,7 +45,7 @@ A request can leave out whatever is not required; an answer has every field, but
 What makes something honours \`Idempotency-Key\`: made again under the same key it is made once. Operations that do not list that
 header, such as signing in, refreshing, reading and changing, ignore it.`;
 
-/** The examples that services have of their methods, by the method's full name; `step` is their order. */
+/** The services' examples, by the method's full name; `step` is their order. */
 async function examplesOfContracts(): Promise<Map<string, Example[]>> {
   const examples = new Map<string, Example[]>();
   for (const { service, methods } of await readMethodContracts()) {

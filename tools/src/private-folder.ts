@@ -5,8 +5,8 @@ import { StartError } from "./start-error.ts";
 const othersBits = 0o077;
 
 /**
- * Makes DATA_DIR, as {@link makePrivate} does, and makes sure that it can be used.
- * @throws StartError when it is no folder, or can't be made, read or written
+ * Creates DATA_DIR with {@link makePrivate}, and checks that it is usable.
+ * @throws StartError when it is not a folder, or can't be created, read or written
  */
 export function openDataDir(dataDir: string): void {
   try {
@@ -23,19 +23,19 @@ export function openDataDir(dataDir: string): void {
 
 const whyUnusable: Readonly<Record<string, string>> = {
   EEXIST: "is not a folder",
-  ENOTDIR: "is not a folder, or in something that is none",
-  ENOENT: "can't be made where it is",
+  ENOTDIR: "is not a folder, or is inside a file",
+  ENOENT: "can't be created there",
   EACCES: "you may not write to",
-  EPERM: "belongs to another user, or has something in it that does",
-  EROFS: "is on a file system that can't be written to",
-  ENAMETOOLONG: "is too long a path",
-  ENOSPC: "is on a file system that is full",
+  EPERM: "belongs to another user, or contains a file that does",
+  EROFS: "is on a read-only file system",
+  ENAMETOOLONG: "is a path that is too long",
+  ENOSPC: "is on a full file system",
 };
 
 /**
- * Makes a folder that only its owner can enter, or closes one that an earlier version left open, with everything in it: the
- * folder itself last, so that a crash in between is continued by the next call. Symbolic links are left alone.
- * @throws Error (EPERM) when something in it belongs to another user
+ * Creates a folder that only its owner can enter, or makes one of an earlier version private, with everything in it: the
+ * folder itself last, so that the next call completes an interrupted one. Symbolic links are unchanged.
+ * @throws Error (EPERM) when a file in it belongs to another user
  */
 export function makePrivate(folder: string): void {
   makeFolder(folder);
@@ -43,7 +43,7 @@ export function makePrivate(folder: string): void {
   closeToOthers(folder);
 }
 
-/** As mkdir's `recursive`, which never ends where a folder can't be made in one that is there, such as /proc. */
+/** Like mkdir's `recursive`, which never ends where an existing folder such as /proc allows no new folders. */
 function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
   if (!existsSync(dirname(folder))) makeFolder(dirname(folder));

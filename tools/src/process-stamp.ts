@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 /**
- * What tells a process from a later one that was given the same pid: the moment it started, as the system writes it.
- * @returns undefined when no such process runs (a zombie no longer runs).
+ * Distinguishes a process from a later one with the same pid: its start time, as the system reports it.
+ * @returns undefined when no such process runs (a zombie does not run).
  */
 export function processStamp(pid: number): string | undefined {
   return process.platform === "linux" ? linuxStamp(pid) : psStamp(pid);
@@ -12,11 +12,11 @@ export function processStamp(pid: number): string | undefined {
 function linuxStamp(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command name (field 2) may hold spaces and parentheses: count from the last ")". See proc_pid_stat(5).
+    // The command name (field 2) may contain spaces and parentheses: count from the last ")". See proc_pid_stat(5).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, startTicks] = [fields[0], fields[19]];
     if (state === "Z" || state === "X") return undefined;
-    // Ticks count from boot, so the boot is part of the stamp.
+    // Ticks count from boot, so the boot id is part of the stamp.
     return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").slice(0, 8)}:${startTicks}`;
   } catch {
     return undefined;

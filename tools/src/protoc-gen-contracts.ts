@@ -1,6 +1,6 @@
 import { createEcmaScriptPlugin, runNodeJs } from "@bufbuild/protoplugin";
 
-/** Writes `shop/contracts.ts`: one registry of all that is declared below proto/shop. A plugin of buf.gen.yaml. */
+/** Writes `shop/contracts.ts`: one registry of all declarations below proto/shop. A plugin of buf.gen.yaml. */
 const plugin = createEcmaScriptPlugin({
   name: "protoc-gen-contracts",
   version: "v1",

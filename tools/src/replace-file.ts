@@ -2,9 +2,9 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Writes `content` to a file beside the one at `path`, in a folder that is made if need be, and renames it over that one:
- * whoever reads meanwhile, or after this process was killed, finds the old content or the new one, whole. File and folder
- * are their owner's alone.
+ * Writes `content` to a file beside `path`, in a folder that is created if missing, and renames it over `path`:
+ * a concurrent reader, or one after a crash, gets the whole old or new content. File and folder
+ * are accessible to their owner only.
  */
 export function replaceFile(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,4 +1,4 @@
 import { resolve } from "node:path";
 
-/** The folder that holds package.json of the whole repository. */
+/** The root folder of the repository. */
 export const repositoryRoot: string = resolve(import.meta.dirname, "../..");

@@ -9,18 +9,18 @@ export interface RunEntry {
   readonly pid: number;
   /** The TCP ports it listens on. */
   readonly ports: readonly number[];
-  /** See `processStamp`: a recorded pid is ours only while its stamp is this one. */
+  /** See `processStamp`: a recorded pid is ours only while its stamp equals this one. */
   readonly stamp?: string | undefined;
 }
 
-/** `run.json`: what runs for a data directory, on disk, true at every moment. */
+/** `run.json`: the running processes of a data directory, on disk, always current. */
 export interface RunFile {
   readonly processes: readonly RunEntry[];
   add(entry: Omit<RunEntry, "stamp">): void;
   remove(pid: number): void;
 }
 
-/** Opens the record at `path`, as an earlier run left it. */
+/** Opens the record at `path`, with the entries of an earlier run. */
 export function openRunFile(path: string): RunFile {
   let processes: readonly RunEntry[] = readRunFile(path);
 

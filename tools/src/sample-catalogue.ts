@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ProductSchema } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 
-/** A category: the start of its SKUs, what it is about, the price of its cheapest product in cents, and its products. */
+/** A category: the prefix of its SKUs, its description, the price of its cheapest product in cents, and its products. */
 interface Category {
   readonly name: string;
   readonly sku: string;

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile } from "./replace-file.ts";
 
-/** What `<dataDir>/secrets.json` holds: a section for each part of the starter that generates secrets. */
+/** The content of `<dataDir>/secrets.json`: a section for each part of the starter that generates secrets. */
 export type Secrets = Readonly<Record<string, unknown>>;
 
-/** @returns what is stored; empty when nothing is. */
+/** @returns the stored secrets; empty without a file. */
 export function readSecrets(dataDir: string): Secrets {
   try {
     return JSON.parse(readFileSync(secretsFile(dataDir), "utf8")) as Secrets;
@@ -15,12 +15,12 @@ export function readSecrets(dataDir: string): Secrets {
   }
 }
 
-/** Replaces the file as a whole, readable for its owner only: a start that is killed leaves the old content or the new. */
+/** Replaces the file atomically, readable by its owner only. */
 export function writeSecrets(dataDir: string, secrets: Secrets): void {
   replaceFile(secretsFile(dataDir), `${JSON.stringify(secrets, null, 2)}\n`);
 }
 
-/** A section of the file; `generate` gets what is stored and completes it, and is written only if it adds something. */
+/** A section of the file; `generate` gets the stored secrets and completes them; the result is written only if it differs. */
 export function storedSecrets<Section>(
   dataDir: string,
   name: string,

@@ -14,8 +14,8 @@ export function tokenKeysSecret(dataDir: string, env: NodeJS.ProcessEnv): string
 }
 
 /**
- * A password generated for the first admin. The same one at every start until it was shown: a start that is cut short must
- * not leave an admin whose password nobody has seen.
+ * A password generated for the first administrator. The same one at every start until it was shown: an interrupted start must
+ * not leave an administrator with an unknown password.
  */
 export function adminPasswordToShow(dataDir: string): { readonly password: string; wasShown(): void } {
   const password = storedSecrets<string>(dataDir, "adminPassword", (stored) => stored ?? randomSecret(15));

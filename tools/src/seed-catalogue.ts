@@ -2,16 +2,16 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { inventoryClient } from "./internal-clients.ts";
 import { sampleCatalogue } from "./sample-catalogue.ts";
 
-/** Products that are created at the same time. */
+/** Products that are created concurrently. */
 const atOnce = 8;
 
 /**
- * Loads the sample catalogue into the inventory service, as the starter. Products are told by their SKU: those
- * that are there already are left alone, so it can be repeated.
+ * Loads the sample catalogue into the inventory service, as the starter. Products are identified by SKU: existing
+ * ones are unchanged, so it is safe to repeat.
  */
 export async function seedCatalogue(options: {
   readonly inventoryUrl: string;
-  /** Has the key of the starter. */
+  /** Contains the key of the starter. */
   readonly dataDir: string;
   readonly log: (line: string) => void;
 }): Promise<{ readonly created: number; readonly skipped: number }> {

@@ -6,7 +6,7 @@ import { readSettings } from "./settings.ts";
 import { showHelp } from "./show-help.ts";
 import { orExit } from "./start-error.ts";
 
-showHelp(process.argv.slice(2), "npm run seed loads the sample catalogue into the shop that runs");
+showHelp(process.argv.slice(2), "npm run seed loads the sample catalogue into the running shop");
 orExit(loadDotEnv);
 const settings = orExit(() => readSettings(process.argv.slice(2), process.env));
 const inventoryUrl = serviceUrl("inventory", settings);

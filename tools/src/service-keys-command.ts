@@ -8,13 +8,12 @@ import { readSettings } from "./settings.ts";
 import { showHelp } from "./show-help.ts";
 import { orExit } from "./start-error.ts";
 
-/** Every process reads its files every two seconds; mounts of other machines may show a change later. */
+/** Every process reads its files every two seconds; network mounts may show a change later. */
 const readMs = 10_000;
 /** A credential lives a minute. */
 const unusedMs = readMs + 60_000;
 
-const usage =
-  "npm run service-keys makes the keys that are missing; npm run service-keys -- rotate changes all of them";
+const usage = "npm run service-keys generates missing keys; npm run service-keys -- rotate rotates all of them";
 const args = process.argv.slice(2);
 showHelp(args, usage);
 orExit(loadDotEnv);
@@ -32,14 +31,14 @@ if (command === undefined) {
 } else {
   const lock = claim(join(folder, "rotation.lock"));
   if ("heldBy" in lock) {
-    console.error(`The keys in ${folder} are being changed already (pid ${lock.heldBy})`);
+    console.error(`The keys in ${folder} are already being rotated (pid ${lock.heldBy})`);
     process.exit(1);
   }
-  console.log(`Changing the keys in ${folder} takes ${(readMs + unusedMs) / 1000} s: the new public ones come first`);
+  console.log(`Rotating the keys in ${folder} takes ${(readMs + unusedMs) / 1000} s: the new public ones come first`);
   await rotateServiceKeys(dataDir, {
     untilRead: () => delay(readMs),
     async untilUnused() {
-      console.log("The new keys sign, the old ones stay until nothing that they signed is good any more");
+      console.log("The new keys sign; the old ones stay until their credentials have expired");
       await delay(unusedMs);
     },
   });

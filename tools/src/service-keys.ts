@@ -4,15 +4,15 @@ import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publ
 import { type ProcessName, processNames } from "@shop/topology";
 import { replaceFile } from "./replace-file.ts";
 
-/** Who has keys of their own: the services, and `starter`, by which the tools load products. */
+/** The owners of keys: the services, and `starter`, as which the tools authenticate. */
 export type KeyOwner = ProcessName | "starter";
 export const keyOwners: readonly KeyOwner[] = [...processNames, "starter"];
 
-/** Each in a folder of its own, so that a container can be given one and sees it change. */
+/** Each in its own folder, so that a container can mount one and sees its changes. */
 export interface ServiceKeyFiles {
   /** The public keys of all. */
   readonly publicFile: string;
-  /** The private keys of one; only the owner of the file can read it. */
+  /** The private keys of one owner; only the file's owner can read it. */
   privateFile(owner: KeyOwner): string;
 }
 
@@ -21,7 +21,7 @@ export function serviceKeyFiles(dataDir: string): ServiceKeyFiles {
   return { publicFile: fileOf("public"), privateFile: fileOf };
 }
 
-/** Makes the keys that are not there yet. */
+/** Generates missing keys. */
 export function ensureServiceKeys(dataDir: string): ServiceKeyFiles {
   const files = serviceKeyFiles(dataDir);
   const missing: (readonly [KeyOwner, PrivateServiceJwk])[] = [];
@@ -38,11 +38,11 @@ export function ensureServiceKeys(dataDir: string): ServiceKeyFiles {
 }
 
 /**
- * Gives every owner another key while the shop runs, in three steps: the new public keys are added, then the new private keys
- * sign, then the old ones are removed. Safe to run again after it was cut short.
+ * Rotates the keys of every owner while the shop runs, in three steps: the new public keys are added, then the new private keys
+ * sign, then the old ones are removed. Safe to run again after an interruption.
  *
- * `untilRead` waits until every process has read what was just written, `untilUnused` also until no credential that was issued
- * before is good any more.
+ * `untilRead` waits until every process has read the written files, `untilUnused` also until every earlier
+ * credential has expired.
  */
 export async function rotateServiceKeys(
   dataDir: string,

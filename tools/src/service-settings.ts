@@ -12,7 +12,7 @@ const ofServices = Object.fromEntries(
 /** The variables of every process (`platform`), of the gateway, and of each service by its name. */
 export const settingsSchemas = { platform: platformConfig, gateway: gatewayConfig, ...ofServices };
 
-/** What the `config.ts` of a service exports: `ordersConfig` of orders. */
+/** The export of a service's `config.ts`: `ordersConfig` of orders. */
 async function configOf(name: ServiceName): Promise<Schema> {
   const exported = (await import(`@shop/${name}/config`)) as Readonly<Record<string, Schema>>;
   const schema = exported[`${name}Config`];
@@ -21,8 +21,8 @@ async function configOf(name: ServiceName): Promise<Schema> {
 }
 
 /**
- * What the processes of the shop will read from this environment, or what they would refuse, one line for each variable. Asked
- * before anything is started: a service would say it in its log, three servers later.
+ * The settings of the shop's processes in this environment, or their errors, one line for each variable. Checked
+ * before any server is started: otherwise a service would report them only in its log.
  */
 export function readServiceSettings(env: NodeJS.ProcessEnv) {
   try {

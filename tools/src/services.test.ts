@@ -41,7 +41,7 @@ test("one process hosts all ports by default, and each service has its own when 
   );
 });
 
-test("split services show their metrics on ports counted from METRICS_PORT, and none unless asked", () => {
+test("split services have metrics ports counted from METRICS_PORT, and none without it", () => {
   const portsOf = (args: string[], env: NodeJS.ProcessEnv) =>
     Object.fromEntries(
       servicesOf(readSettings(args, env)).map(({ name, environment }) => [name, environment?.METRICS_PORT]),
@@ -53,7 +53,7 @@ test("split services show their metrics on ports counted from METRICS_PORT, and 
   expect(portsOf([], { METRICS_PORT: "9100" })).toEqual({ "all-in-one": undefined });
 });
 
-test("split services find each other on this machine, unless told where else", () => {
+test("split services call each other on this machine unless a URL is set", () => {
   const env = { ORDERS_URL: "http://a,http://b", USERS_URL: "", LOG_LEVEL: "warn" };
   const { publicFile, privateFile } = serviceKeyFiles(readSettings([], {}).dataDir);
   const ports = Object.entries(defaultPorts).map(([variable, port]) => [variable, String(port)]);
@@ -79,7 +79,7 @@ test("split services find each other on this machine, unless told where else", (
   expect(serviceEnvironment(servicesOf(settings)[0]!, settings, infra, secrets)).not.toHaveProperty("USERS_URL");
 });
 
-test("a process inherits no secret: it gets its own, and only users can sign tokens and makes the administrator", () => {
+test("a process inherits no secret: it gets its own, and only users can sign tokens and create the administrator", () => {
   const inherited = {
     ADMIN_PASSWORD: "of the starter",
     TOKEN_KEYS_SECRET: "of the starter, 32 characters long",
@@ -112,7 +112,7 @@ test("TOKEN_KEYS_SECRET is generated once, and only its owner can read it", () =
   expect(tokenKeysSecret(dataDir, { TOKEN_KEYS_SECRET: "given" })).toBe("given");
 });
 
-test("each split process is given its own private key and no other one's, and no secret that all would share", () => {
+test("each split process gets its own private key and no other, and no shared secret", () => {
   const settings = readSettings(["--split"], { INTERNAL_SECRET: "s".repeat(32), DATA_DIR: temporaryFolder() });
   const { publicFile, privateFile } = serviceKeyFiles(settings.dataDir);
   for (const { name, environment } of servicesOf(settings)) {
@@ -128,7 +128,7 @@ test("each split process is given its own private key and no other one's, and no
 const keysIn = (file: string) =>
   (JSON.parse(readFileSync(file, "utf8")) as { keys: { kid: string; service: string; d?: string }[] }).keys;
 
-test("keys of services are made once; the private ones are their owner's alone, the public ones show nothing private", () => {
+test("keys of services are generated once; private files are accessible to their owner only, public ones contain nothing private", () => {
   const dataDir = temporaryFolder();
   const { publicFile, privateFile } = ensureServiceKeys(dataDir);
   const contents = () => [publicFile, ...keyOwners.map(privateFile)].map((file) => readFileSync(file, "utf8"));
@@ -143,7 +143,7 @@ test("keys of services are made once; the private ones are their owner's alone, 
   }
 });
 
-test("a start that was cut short before it wrote all keys makes up for it", () => {
+test("the next start writes the keys that an interrupted one did not", () => {
   const dataDir = temporaryFolder();
   const { publicFile, privateFile } = ensureServiceKeys(dataDir);
   const kid = keysIn(privateFile("orders"))[0]!.kid;
@@ -154,7 +154,7 @@ test("a start that was cut short before it wrote all keys makes up for it", () =
   expect(keysIn(publicFile)).toHaveLength(keyOwners.length);
 });
 
-test("keys change in an order in which whatever is signed can be checked, also after a change that was cut short", async () => {
+test("keys rotate in an order in which every credential can be verified, also after an interrupted rotation", async () => {
   const dataDir = temporaryFolder();
   const { publicFile, privateFile } = ensureServiceKeys(dataDir);
   const signing = () => keysIn(privateFile("orders"))[0]!.kid;
@@ -188,7 +188,7 @@ test("keys change in an order in which whatever is signed can be checked, also a
   expect(keysIn(privateFile("orders"))).toHaveLength(1);
 });
 
-test("secrets are replaced, not rewritten: a start that is killed leaves them whole", () => {
+test("secrets are replaced atomically: a killed start leaves them whole", () => {
   const dataDir = temporaryFolder();
   const secret = tokenKeysSecret(dataDir, {});
   const before = openSync(join(dataDir, "secrets.json"), "r");

@@ -21,11 +21,11 @@ export interface Service {
   /** The entry file, relative to the repository. */
   readonly script: string;
   readonly ports: readonly number[];
-  /** What its environment has beside what all share. */
+  /** Its own variables, besides the shared ones. */
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** The shop's processes in the shape that was asked for: one that hosts everything, or one each. */
+/** The shop's processes in the selected topology: one that hosts everything, or one each. */
 export function servicesOf({ split, ports, env, dataDir }: Settings): readonly Service[] {
   const { publicFile, privateFile } = serviceKeyFiles(dataDir);
   const keysOf = (...names: readonly ProcessName[]) => ({
@@ -49,10 +49,10 @@ export function servicesOf({ split, ports, env, dataDir }: Settings): readonly S
   }));
 }
 
-/** What services of earlier versions proved themselves with; none is given it any more. */
+/** The shared secret of earlier versions, which no process gets any more. */
 export const retiredSecret = "INTERNAL_SECRET";
 
-/** The variables of the secrets that a process gets, by its name. */
+/** The secret variables of a process, by its name. */
 function secretsOf(name: string): readonly string[] {
   const hosted = name === "all-in-one" ? serviceNames : serviceNames.filter((service) => service === name);
   return hosted.flatMap((service) => services[service].secrets ?? []);
@@ -60,13 +60,13 @@ function secretsOf(name: string): readonly string[] {
 
 /** Variables of the starter that no process inherits: each gets its own, or none. */
 const notInherited = ["MONGODB_URI", "REDIS_URL", "NATS_URL", retiredSecret, ...secretsOf("all-in-one")];
-/** What a secret of somebody else looks like, by its name or as credentials in a URL. */
+/** Matches other secrets, by name or as credentials in a URL. */
 const secretName = /(SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|KEY|SEED)$/i;
 const urlWithPassword = /:\/\/[^/\s]*:[^/\s]*@/;
 
 /**
- * The environment a process of the shop runs in: the starter's own without any secret, where everything is, and the secrets
- * and credentials of this process. `generated` has secrets that come from elsewhere than the environment, by their variables.
+ * The environment of a process of the shop: the starter's own without any secret, the URLs, and the secrets
+ * and credentials of this process. `generated` has secrets that are not from the environment, by variable.
  */
 export function serviceEnvironment(
   service: Service,

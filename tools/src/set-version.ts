@@ -4,7 +4,7 @@ import { isLater, releaseChangelog, setVersion, type Versioned } from "./package
 import { repositoryRoot } from "./repository-root.ts";
 import { showHelp } from "./show-help.ts";
 
-// `npm run set-version -- 0.2.0`: the version of all packages, which are released together, and of the changelog.
+// `npm run set-version -- 0.2.0`: sets the version of all packages, which are released together, and of the changelog.
 const usage = "npm run set-version -- <version> gives all packages the version, and releases it in CHANGELOG.md";
 const args = process.argv.slice(2);
 showHelp(args, usage);
@@ -28,7 +28,7 @@ writeFileSync("CHANGELOG.md", changelog);
 const workspaces = globSync(root.workspaces.map((folder) => join(folder, "package.json")));
 for (const file of ["package.json", ...workspaces])
   changeJson<Versioned>(file, (manifest) => setVersion(manifest, version));
-// npm would ask the registry for everything that the lock names.
+// npm would request every package of the lock from the registry.
 changeJson<{ version: string; packages: Record<string, Versioned & { link?: boolean }> }>(
   "package-lock.json",
   (lock) => {
@@ -37,9 +37,7 @@ changeJson<{ version: string; packages: Record<string, Versioned & { link?: bool
       if (!folder.includes("node_modules/")) setVersion(entry, version);
   },
 );
-console.log(
-  `${workspaces.length} packages have version ${version}; npm run generate brings gen/openapi.json up to date`,
-);
+console.log(`${workspaces.length} packages have version ${version}; npm run generate updates gen/openapi.json`);
 
 function readJson<Content>(file: string): Content {
   return JSON.parse(readFileSync(file, "utf8")) as Content;

@@ -6,9 +6,9 @@ interface Variable {
   readonly name: string;
   /** As text; empty when there is none. */
   readonly defaultValue: string;
-  /** What kind of value it takes. */
+  /** The kind of its value. */
   readonly unit: string;
-  /** Of an integer, both ends included. */
+  /** The range of an integer, both ends included. */
   readonly range?: string;
   /** Whole sentences. */
   readonly meaning: string;
@@ -20,7 +20,7 @@ interface Section {
   readonly variables: readonly Variable[];
 }
 
-/** Read by the starter and the other tools alone, so in no service's schema. */
+/** Read by the starter and the other tools only, so not in a service's schema. */
 const starterVariables: readonly Variable[] = [
   {
     name: "DATA_DIR",
@@ -28,7 +28,7 @@ const starterVariables: readonly Variable[] = [
     unit: "path of a folder, from the root of the repository",
     meaning:
       "Where `npm start` keeps databases, logs, secrets, `operator.json` (the URLs of the servers, with credentials) and `run.json` " +
-      "(what runs, with process ids and ports). Only its owner can read it.",
+      "(the running processes, with ids and ports). Only its owner can read it.",
   },
 ];
 
@@ -108,7 +108,7 @@ function exampleOf({ name, defaultValue, unit, range, meaning }: Variable): stri
   return `${wrapped(text).join("\n")}\n# ${name}=${defaultValue}`;
 }
 
-/** Lines of a comment, of at most 120 characters each as far as words allow. */
+/** Lines of a comment, of at most 120 characters each unless a word is longer. */
 function wrapped(text: string): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
@@ -119,12 +119,12 @@ function wrapped(text: string): string[] {
   return lines;
 }
 
-/** The part of a zod object that is read here. */
+/** The part of a zod object that is used here. */
 interface SettingsSchema {
   toJSONSchema(options: { io: "input" }): { properties?: Record<string, unknown> };
 }
 
-/** What a variable's schema says as JSON Schema, metadata included. */
+/** A variable's schema as JSON Schema, metadata included. */
 interface VariableSchema {
   readonly default?: unknown;
   readonly description?: string;
@@ -132,7 +132,7 @@ interface VariableSchema {
   readonly meaning?: string;
 }
 
-/** @throws Error naming a variable that says no unit or no meaning */
+/** @throws Error naming a variable without a unit or a meaning */
 function variablesOf(schema: SettingsSchema): Variable[] {
   const properties = schema.toJSONSchema({ io: "input" }).properties as Record<string, VariableSchema>;
   return Object.entries(properties).map(([name, { default: value = "", description: unit, range, meaning }]) => {

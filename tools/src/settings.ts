@@ -9,43 +9,43 @@ import { StartError } from "./start-error.ts";
 /** The services' ports by the variable that sets them; each port is an integer of 1 to 65535. */
 export type ServicePorts = Readonly<Record<PortVariable, number>>;
 
-/** What `npm start` was asked for. */
+/** The settings of `npm start`. */
 export interface Settings {
-  /** A process for each service and the gateway, rather than one for all. */
+  /** A process for each service and the gateway, instead of one for all. */
   readonly split: boolean;
   /** Restart the services when their source changes. */
   readonly watch: boolean;
   /** The folders of that source, absolute. */
   readonly sources: readonly string[];
-  /** Show everything the services log, not only warnings and errors. */
+  /** Show all logs of the services, not only warnings and errors. */
   readonly verbose: boolean;
   readonly ports: ServicePorts;
   readonly listenHost: string;
-  /** `listenHost` as this machine reaches it, to be put into a URL: an address that stands for all of them is 127.0.0.1. */
+  /** `listenHost` for URLs on this machine: 127.0.0.1 for a wildcard address. */
   readonly host: string;
-  /** Whether the gateway describes itself at `/docs`. */
+  /** Whether the gateway serves `/docs`. */
   readonly apiDocs: boolean;
   /** Absolute. Databases, logs, secrets and run.json live here. */
   readonly dataDir: string;
   readonly adminUsername: string;
-  /** Undefined when one is to be made up. */
+  /** Undefined when one is to be generated. */
   readonly adminPassword: string | undefined;
-  /** The environment all of this was read from; the services inherit it. */
+  /** The environment from which all of this was read; the services inherit it. */
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** In characters. The services refuse others too, but only once three servers were started. */
+/** In characters. The services check it too, but only after three servers were started. */
 const lengths = {
   TOKEN_KEYS_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
   ADMIN_PASSWORD: { from: 8, to: 128 },
 };
 
-/** How `npm start` is called. */
+/** The usage of `npm start`. */
 export const usage = "npm start -- [--split] [--watch] [--verbose]";
 
 /**
- * Reads the flags and the environment; a variable that is empty counts as absent.
- * @throws StartError that names everything that is wrong at once
+ * Reads the flags and the environment; an empty variable counts as absent.
+ * @throws StartError with all mistakes at once
  */
 export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Settings {
   const problems: string[] = [];
@@ -98,7 +98,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   };
 }
 
-/** Where a listener on all addresses is reached; otherwise where it listens, an IPv6 address in brackets. */
+/** The URL host of a listener: a loopback address for a wildcard, otherwise its own, an IPv6 address in brackets. */
 function reachableHost(listenHost: string): string {
   if (listenHost === "0.0.0.0" || listenHost === "::") return "127.0.0.1";
   return isIPv6(listenHost) ? `[${listenHost}]` : listenHost;

@@ -17,7 +17,7 @@ function publishRights(name: ServiceName): string[] {
     ...(services[name].alsoPublishes ?? []),
     api("INFO"),
     ...streamsOf(name).flatMap((stream) => [api(`STREAM.CREATE.${stream}`), api(`STREAM.INFO.${stream}`)]),
-    // Its own streams, and those that all share, it brings to its settings too.
+    // It also updates the settings of its own streams and of the shared ones.
     ...[name, deadLetters, revocationStream].map((stream) => api(`STREAM.UPDATE.${stream}`)),
     ...consumedBy(name).flatMap(({ stream, event, durable }) => [
       api(`CONSUMER.CREATE.${stream}.${durable}.${event}`),
@@ -26,7 +26,7 @@ function publishRights(name: ServiceName): string[] {
       `$JS.ACK.${stream}.${durable}.>`,
       `${deadLetters}.${durable}`,
     ]),
-    // A follower in every process, under a name that the server chooses.
+    // An ephemeral consumer in every process, with a name that the server chooses.
     api(`CONSUMER.CREATE.${revocationStream}`),
     ...["INFO", "MSG.NEXT", "DELETE"].map((operation) => api(`CONSUMER.${operation}.${revocationStream}.*`)),
   ];
@@ -35,8 +35,8 @@ function publishRights(name: ServiceName): string[] {
 const deadLetterOwner = ownerOf("shop.common.v1.DeadLetterService");
 
 /**
- * One service answers for the dead letters of all: it reads them, takes them away, and publishes again what is still consumed. It
- * may ask for any consumer, since a dead letter may name one that is gone.
+ * One service hosts the dead letters of all: it reads and deletes them, and publishes events that have a consumer again. It
+ * may query any consumer, since a dead letter may name a deleted one.
  */
 function deadLetterRights(): string[] {
   const consumed = serviceNames.flatMap(consumedBy);
@@ -61,7 +61,7 @@ function accountOf(name: string, hosted: readonly ServiceName[]): Account {
     name,
     mongodb: { databases: hosted },
     redis: {
-      // Only some cache answers; every process listens for what changed.
+      // Only some processes cache answers; every process subscribes to invalidations.
       keys: [
         ...(hosted.some((service) => services[service].caches) ? ["cache:*"] : []),
         ...hosted.map((service) => `${service}:limit:*`),
@@ -74,8 +74,8 @@ function accountOf(name: string, hosted: readonly ServiceName[]): Account {
 }
 
 /**
- * The accounts of the shop's processes: one for each service that keeps data, with its own database, keys and subjects, and
- * one for the process that hosts them all. The gateway keeps nothing and has none.
+ * The accounts of the shop's processes: one for each service that stores data, with its own database, keys and subjects, and
+ * one for the process that hosts all of them. The gateway stores nothing and has none.
  */
 export const shopAccounts: readonly Account[] = [
   ...serviceNames.map((name) => accountOf(name, [name])),

@@ -14,7 +14,7 @@ function sleeper(): number {
   return child.pid!;
 }
 
-test("a process that an earlier run recorded is stopped and forgotten", async () => {
+test("a process that an earlier run recorded is stopped and its record removed", async () => {
   const path = join(temporaryFolder(), "run.json");
   const pid = sleeper();
   openRunFile(path).add({ name: "left", pid, ports: [] });
@@ -24,7 +24,7 @@ test("a process that an earlier run recorded is stopped and forgotten", async ()
   expect(runFile.processes).toEqual([]);
 });
 
-test("a process that merely got a recorded pid is left alone", async () => {
+test("another process with a recorded pid is not touched", async () => {
   const path = join(temporaryFolder(), "run.json");
   const pid = sleeper();
   writeFileSync(path, JSON.stringify({ processes: [{ name: "old", pid, ports: [], stamp: "another start" }] }));
@@ -34,7 +34,7 @@ test("a process that merely got a recorded pid is left alone", async () => {
   expect(runFile.processes).toEqual([]);
 });
 
-test("a folder has one holder; a lock of a process that is gone is taken over", () => {
+test("a folder has one holder; the lock of a dead process is taken over", () => {
   const path = join(temporaryFolder(), "lock");
   const mine = claim(path);
   expect(claim(path)).toEqual({ heldBy: process.pid });

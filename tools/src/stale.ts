@@ -2,12 +2,12 @@ import { processStamp } from "./process-stamp.ts";
 import type { RunEntry, RunFile } from "./run-file.ts";
 import { waitUntil } from "./wait.ts";
 
-/** How long a leftover process may take to stop before it is killed. */
+/** The time that a leftover process has to stop before it is killed. */
 const staleGraceMs = 10_000;
 
 /**
- * Stops what an earlier starter left behind when it was killed, last started first, and forgets it.
- * A recorded pid that another process was given since is left alone: only an equal stamp proves that it is ours.
+ * Stops the processes that a killed starter left behind, last started first, and removes their records.
+ * A recorded pid that another process has now is not touched: only an equal stamp proves that it is ours.
  */
 export async function stopStale(runFile: RunFile, log: (line: string) => void): Promise<void> {
   for (const entry of runFile.processes.toReversed()) {
@@ -32,6 +32,6 @@ function signal(entry: RunEntry, name: NodeJS.Signals): void {
   try {
     process.kill(entry.pid, name);
   } catch {
-    // It went by itself between the look and the signal.
+    // It ended between the check and the signal.
   }
 }

@@ -1,9 +1,9 @@
-/** Why the starter, or a command beside it, refuses to start: a clear line for each reason, for the person at the terminal, no stack. */
+/** The reasons why a command refuses to start: one line each, for the terminal, without a stack. */
 export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-/** Runs `command`; ends the process, saying why, with exit code 1 when it refuses to start. */
+/** Runs `command`; prints the reasons and exits with code 1 when it refuses to start. */
 export function orExit<Result>(command: () => Result): Result {
   try {
     return command();

@@ -12,7 +12,7 @@ import { waitUntil } from "./wait.ts";
 
 vi.setConfig({ testTimeout: 40_000 });
 
-test("one command starts the servers and the services, tells how to call them, and a Ctrl-C leaves no process", async () => {
+test("one command starts the servers and the services, prints calls to copy, and a Ctrl-C leaves no process", async () => {
   const dataDir = temporaryFolder();
   const shop = await startFakeShop(dataDir);
   await shop.untilPrinted("Ctrl-C stops everything");
@@ -26,10 +26,10 @@ test("one command starts the servers and the services, tells how to call them, a
   expect(shop.running()[0]).toMatchObject({ name: "supervisor", pid: shop.pid, ports: [] });
   expect(shop.output()).toContain(`curl 'http://127.0.0.1:${shop.ports.GATEWAY_PORT}/products?page_size=3'`);
   expect(shop.output()).toContain(`export SHOP=http://127.0.0.1:${shop.ports.GATEWAY_PORT}\n`);
-  expect(shop.output()).toMatch(/admin \/ \S{16,} {3}\(made up now and shown this once\)/);
+  expect(shop.output()).toMatch(/admin \/ \S{16,} {3}\(generated now and shown only once\)/);
   expect(shop.output()).toMatch(/ready in \d+\.\d s/);
 
-  // What dies is started again, on its port.
+  // A process that dies is restarted on its port.
   const [nats, service] = [shop.entry("nats")!, shop.entry("all-in-one")!];
   process.kill(nats.pid, "SIGKILL");
   process.kill(service.pid, "SIGKILL");
@@ -46,7 +46,7 @@ test("one command starts the servers and the services, tells how to call them, a
   }
 
   const started = shop.running();
-  // npm passes a Ctrl-C on, so that it comes twice.
+  // npm forwards a Ctrl-C, so it arrives twice.
   shop.child.kill("SIGINT");
   await shop.untilPrinted("stopping");
   shop.child.kill("SIGINT");
@@ -56,7 +56,7 @@ test("one command starts the servers and the services, tells how to call them, a
   expect(started.filter(({ pid }) => processStamp(pid) !== undefined)).toEqual([]);
 });
 
-test("a start after a kill -9 of the starter stops what was left and takes its place", async () => {
+test("a start after a kill -9 of the starter stops the leftover processes and takes their place", async () => {
   const dataDir = temporaryFolder();
   const first = await startFakeShop(dataDir, noServers);
   await first.untilPrinted("Ctrl-C stops everything");
@@ -72,7 +72,7 @@ test("a start after a kill -9 of the starter stops what was left and takes its p
   expect(second.running().map(({ name }) => name)).toEqual(["supervisor", "all-in-one"]);
 });
 
-test("a port that is taken gives one line with the port and its variable, and nothing is started", async () => {
+test("a port in use gives one line with the port and its variable, and nothing is started", async () => {
   const dataDir = temporaryFolder();
   const { ORDERS_PORT } = await freeShopPorts(dataDir);
   const listener = createServer().listen(ORDERS_PORT, "127.0.0.1");
@@ -97,14 +97,14 @@ test("a second start on the same data gives one line and leaves the first alone"
   expect(first.running().map(({ name }) => name)).toEqual(["supervisor", "all-in-one"]);
 });
 
-test("a service that cannot start is shown with its last lines, and the start fails", async () => {
+test("a service that cannot start is reported with its last log lines, and the start fails", async () => {
   const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "broken" });
   expect(await shop.exited).toBe(1);
-  expect(shop.output()).toMatch(/all-in-one dies again and again\n--- the end of .*all-in-one\.log\n.*cannot read my/);
+  expect(shop.output()).toMatch(/all-in-one dies repeatedly\n--- the end of .*all-in-one\.log\n.*cannot read my/);
   expect(shop.running()).toEqual([]);
 });
 
-test("a reader of the output that goes away does not end the shop", async () => {
+test("the shop survives a closed reader of its output", async () => {
   const shop = await startFakeShop(temporaryFolder(), noServers);
   await shop.untilPrinted("starting all-in-one");
   shop.child.stdout!.destroy();
@@ -122,7 +122,7 @@ test("a reader of the output that goes away does not end the shop", async () => 
   expect(await shop.exited).toBe(0);
 });
 
-test("a second Ctrl-C kills what does not want to stop", async () => {
+test("a second Ctrl-C kills processes that do not stop", async () => {
   const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "stubborn" });
   await shop.untilPrinted("Ctrl-C stops everything");
   const { pid } = shop.entry("all-in-one")!;
@@ -135,12 +135,12 @@ test("a second Ctrl-C kills what does not want to stop", async () => {
   expect(shop.running()).toEqual([]);
 });
 
-test("an admin who exists already keeps his password, and the starter says so", async () => {
+test("an existing administrator keeps the password, and the starter says so", async () => {
   const shop = await startFakeShop(temporaryFolder(), { ...noServers, FAKE_SERVICE: "other-admin" });
-  await shop.untilPrinted("exists already; its password is not kept here");
+  await shop.untilPrinted("exists already; its password is not stored here");
 });
 
-test("npm start itself names all wrong settings at once, and a wrong flag, and starts nothing", () => {
+test("npm start reports all invalid settings at once, and an unknown flag, and starts nothing", () => {
   const start = (args: string[], env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, [join(import.meta.dirname, "start.ts"), ...args], { env, encoding: "utf8" });
   const wrong = start([], { USERS_PORT: "0", ORDERS_PORT: "8080" });
@@ -165,7 +165,7 @@ test("npm start itself names all wrong settings at once, and a wrong flag, and s
   expect(start(["--spilt"], {}).stdout).toContain("Unknown option '--spilt'");
 });
 
-test("in watch mode every save starts the services again and says when they are ready, and a mistake waits for the save that mends it", async () => {
+test("in watch mode every save restarts the services and reports when they are ready, and a broken save waits for the next one", async () => {
   const sources = temporaryFolder();
   const file = join(sources, "service.ts");
   const replace = (text: string) => {
@@ -205,20 +205,20 @@ test("in watch mode every save starts the services again and says when they are 
   expect(shop.output()).not.toContain("starting it again");
 });
 
-describe("a setting that can't be right is one line, before anything is started:", () => {
+describe("an invalid setting is reported in one line, before anything is started:", () => {
   const file = import.meta.filename;
   const start = (env: NodeJS.ProcessEnv) =>
     spawnSync(process.execPath, [join(import.meta.dirname, "start.ts")], { env, encoding: "utf8", timeout: 20_000 });
 
   test.each([
     ["DATA_DIR", file, "which is not a folder"],
-    ["DATA_DIR", join(file, "within"), "which is not a folder, or in something that is none"],
-    ["DATA_DIR", "/proc/nothing", "which can't be made where it is"],
+    ["DATA_DIR", join(file, "within"), "which is not a folder, or is inside a file"],
+    ["DATA_DIR", "/proc/nothing", "which can't be created there"],
     ["LISTEN_HOST", "http://127.0.0.1", "neither an IP address nor the name of a host"],
     ["LISTEN_HOST", "[::1]", "neither an IP address nor the name of a host"],
     ["LISTEN_HOST", "127.0.0.1:80", "neither an IP address nor the name of a host"],
     ["LISTEN_HOST", "256.1.1.1", "neither an IP address nor the name of a host"],
-    ["LISTEN_HOST", "203.0.113.7", "which is no address of this machine"],
+    ["LISTEN_HOST", "203.0.113.7", "which is not an address of this machine"],
     ["CORS_ORIGINS", "https://a.example,https://b.example/", "write https://b.example"],
     ["CORS_ORIGINS", "https://a..example", "part of the host's name is missing between two dots"],
     ["USERS_URL", "https://users", "not of the form http://host:port"],
@@ -242,7 +242,7 @@ describe("a setting that can't be right is one line, before anything is started:
   });
 });
 
-test.each(["::1", "0.0.0.0", "::", lanAddress()])("with LISTEN_HOST=%s it becomes ready there", async (host) => {
+test.each(["::1", "0.0.0.0", "::", lanAddress()])("with LISTEN_HOST=%s the shop becomes ready there", async (host) => {
   const shop = await startFakeShop(temporaryFolder(), { ...noServers, LISTEN_HOST: host });
   await shop.untilPrinted("Ctrl-C stops everything");
   const reached = host === "::1" ? "[::1]" : host === lanAddress() ? host : "127.0.0.1";
@@ -250,7 +250,7 @@ test.each(["::1", "0.0.0.0", "::", lanAddress()])("with LISTEN_HOST=%s it become
   expect(shop.output()).toContain(`http://${reached}:${shop.ports.GATEWAY_PORT}/docs`);
 });
 
-/** One that others reach this machine by; where there is none, one of loopback that is not the usual one. */
+/** An external address of this machine, or an unusual loopback address if it has none. */
 function lanAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   return addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.2";

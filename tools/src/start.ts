@@ -1,4 +1,4 @@
-// `npm start`: the whole shop on this machine, until Ctrl-C. `settings.ts` says what can be set.
+// `npm start`: the whole shop on this machine, until Ctrl-C. `settings.ts` has its settings.
 import { loadDotEnv } from "./dot-env.ts";
 import { servicesOf } from "./services.ts";
 import { readSettings, usage } from "./settings.ts";

@@ -1,9 +1,9 @@
-/** npm passes on a signal that the terminal had sent to all of its process group: the second copy is no second wish. */
+/** npm forwards a signal that the terminal already sent to the whole process group: the duplicate within this time does not count. */
 const sameWishMs = 1_000;
 
 /**
- * Calls `stop` at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed), and `kill` at one that comes more than a
- * second later: somebody does not want to wait.
+ * Calls `stop` at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed), and `kill` at one that arrives more than a
+ * second later.
  */
 export function onStopSignals(stop: () => void, kill: () => void): void {
   let firstAt: number | undefined;

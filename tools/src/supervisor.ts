@@ -24,19 +24,19 @@ import { onStopSignals } from "./stop-signals.ts";
 import type { Print } from "./terminal.ts";
 import { watchSource } from "./watch-source.ts";
 
-/** How long a service may take to answer what it accepted before it is killed. */
+/** The time that a service has to finish its calls before it is killed. */
 const drainGraceMs = 15_000;
 const killedExitCode = 130;
 /** The lowest level that the terminal shows. */
 const lowestShown = { verbose: "trace", usual: "warn" } as const;
 
 /**
- * Runs the shop until a signal ends it: the three servers, then the services; starts again whatever dies; at the end
- * drains the services before the servers stop. `<dataDir>/run.json` says at every moment what runs.
+ * Runs the shop until a signal ends it: the three servers, then the services; restarts processes that die; at the end
+ * drains the services before the servers stop. `<dataDir>/run.json` always lists the running processes.
  * @returns the exit code: 0 after a signal, 1 when the start failed (which was printed then)
  */
 export async function supervise(settings: Settings, services: readonly Service[], print: Print): Promise<number> {
-  // All that this process and its children write belongs to its owner alone.
+  // Files of this process and its children are accessible to their owner only.
   process.umask(0o077);
   openDataDir(settings.dataDir);
   const stopping = new AbortController();
@@ -80,11 +80,11 @@ export async function supervise(settings: Settings, services: readonly Service[]
   }
 }
 
-/** What was started so far, to be stopped in the opposite order. */
+/** Everything started so far, to be stopped in reverse order. */
 class Running {
   readonly #stops: (() => Promise<unknown>)[] = [];
 
-  /** Adds what has to stop before everything that was added earlier. */
+  /** Adds a part that has to stop before all earlier ones. */
   add(stop: () => Promise<unknown>): void {
     this.#stops.unshift(stop);
   }
@@ -167,13 +167,13 @@ async function start(settings: Settings, services: readonly Service[], context: 
 async function refuseTakenPorts({ ports, listenHost }: Settings): Promise<void> {
   const problem = await listenProblem(0, listenHost);
   if (problem !== undefined) {
-    throw new StartError(`LISTEN_HOST is "${listenHost}", which is no address of this machine (${problem})`);
+    throw new StartError(`LISTEN_HOST is "${listenHost}", which is not an address of this machine (${problem})`);
   }
   const taken: string[] = [];
   for (const [variable, port] of Object.entries(ports)) {
     const free = await isFree(port as number, listenHost).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EACCES") throw error;
-      throw new StartError(`${variable}: port ${port} may not be used without more rights; set another`);
+      throw new StartError(`${variable}: port ${port} needs more permissions; set another`);
     });
     if (!free) taken.push(`${port} (${variable})`);
   }
@@ -183,8 +183,8 @@ async function refuseTakenPorts({ ports, listenHost }: Settings): Promise<void> 
 }
 
 /**
- * Starts the services again whenever a source was saved, and says when they are ready.
- * @returns what ends the watching and the restart under way
+ * Restarts the services whenever a source was saved, and prints when they are ready.
+ * @returns a function that ends the watching and a restart in progress
  */
 async function restartOnChange(
   sources: readonly string[],
@@ -202,11 +202,11 @@ async function restartOnChange(
 
   async function startAgain(superseded: AbortSignal): Promise<void> {
     const startedAt = performance.now();
-    print("the source changed, starting the services again");
+    print("the source changed, restarting the services");
     await stopServices();
     if (signal.aborted) return;
     await Promise.all(kept.map((service) => service.start()));
-    // Not waited for: the next save may be the one that makes them ready.
+    // Not awaited: the next save may be needed to make them ready.
     void untilGatewayReady(gatewayUrl, kept, { print, signal: superseded, patient: true }).then(
       () => print(`ready again in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`),
       () => {},

@@ -1,7 +1,7 @@
-/** Shows a line to whoever started us. */
+/** Prints a line for the user. */
 export type Print = (line: string) => void;
 
-/** Prints to stdout; a reader that went away (`npm start | head`) does not end the shop. */
+/** Prints to stdout; a closed pipe (`npm start | head`) does not end the shop. */
 export function terminal(): Print {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {

@@ -18,8 +18,8 @@ import { foldersNeededBy, type Manifest, workspaces } from "./workspaces.ts";
 const portOf = (name: ProcessName) => defaultPorts[portVariable(name)];
 
 /**
- * The files that follow from services/topology in whole or in part, by their path from the root of the repository. A part stands
- * between comments `generated: <name>` and `end of generated`; the rest of the file stays as it is.
+ * The files that are generated from services/topology in whole or in part, by their path from the root of the repository. A part is
+ * between comments `generated: <name>` and `end of generated`; the rest of the file is unchanged.
  */
 export function topologyDocuments(): ReadonlyMap<string, string> {
   return new Map([
@@ -31,7 +31,7 @@ export function topologyDocuments(): ReadonlyMap<string, string> {
   ]);
 }
 
-/** The file with its generated parts replaced. @throws Error when it has no place for one, or for one too many */
+/** The file with its generated parts replaced. @throws Error when a part has no place, or a place no part */
 function withParts(file: string, parts: Readonly<Record<string, string>>): string {
   const replaced = new Set<string>();
   const text = readFileSync(join(repositoryRoot, file), "utf8").replaceAll(
@@ -84,7 +84,7 @@ function secretsOf(name: Exclude<ProcessName, "gateway">): string[] {
 }
 
 function copiedManifests(): string {
-  // Its manifest, which is generated here too, may not name the newest service yet.
+  // Its manifest, which is generated here too, may not list the newest service yet.
   return foldersNeededBy("@shop/all-in-one", ...serviceNames.map((name) => `@shop/${name}`))
     .map((folder) => `COPY ${folder}/package.json ${folder}/\n`)
     .join("");
@@ -94,7 +94,7 @@ function exposedPorts(): string {
   return `EXPOSE ${Object.values(defaultPorts).join(" ")}\n`;
 }
 
-/** Hosts every service: so it depends on each. */
+/** Hosts every service, so it depends on each. */
 function allInOneManifest(): string {
   const file = "services/all-in-one/package.json";
   const manifest = JSON.parse(readFileSync(join(repositoryRoot, file), "utf8")) as Manifest;

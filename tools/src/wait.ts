@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How `waitUntil` waits; all times in milliseconds. */
+/** Options of `waitUntil`; all times in milliseconds. */
 export interface WaitOptions {
-  /** What is awaited, for the error: "mongodb accepts writes". */
+  /** The condition, for the error: "mongodb accepts writes". */
   readonly what: string;
   readonly timeoutMs: number;
   readonly everyMs?: number;
   /** Ends the wait early, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** A reason to give up at once (its process died, say), asked before each try. */
+  /** A reason to fail at once (such as a dead process), checked before each attempt. */
   readonly hopeless?: () => string | undefined;
 }
 
 /**
- * Tries `check` until it answers something other than undefined or false, and returns that.
- * A check that throws counts as "not yet"; its last message goes into the error.
+ * Repeats `check` until its result is neither undefined nor false, and returns it.
+ * A check that throws counts as "not yet"; its last message becomes part of the error.
  * @throws Error after `timeoutMs`, when hopeless, or when the signal aborts.
  */
 export async function waitUntil<T>(
@@ -34,7 +34,7 @@ export async function waitUntil<T>(
       last = `: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (Date.now() > deadline) {
-      throw new Error(`waited ${options.timeoutMs / 1000} s in vain until ${options.what}${last}`);
+      throw new Error(`waited ${options.timeoutMs / 1000} s without success until ${options.what}${last}`);
     }
     await sleep(options.everyMs ?? 25, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }

@@ -6,7 +6,7 @@ import { temporaryFolder } from "./testing/temporary-folder.ts";
 import { waitUntil } from "./wait.ts";
 import { watchSource } from "./watch-source.ts";
 
-test("every save is noticed: in place, by rename, again and again, of new files, in new folders, and a removal", async () => {
+test("every save is detected: in place, by rename, repeatedly, of new files, in new folders, and a removal", async () => {
   const folder = temporaryFolder();
   const file = join(folder, "service.ts");
   writeFileSync(file, "export const version = 0;\n");
@@ -33,12 +33,12 @@ test("every save is noticed: in place, by rename, again and again, of new files,
   let expected = 0;
   for (const [index, change] of saves.entries()) {
     change();
-    // A folder alone is no source.
+    // An empty folder is not a source.
     if (index === 5) continue;
     expected++;
     await waitUntil(() => noticed >= expected, { what: `change ${index} is noticed`, timeoutMs: 5_000 });
     expect(noticed).toBe(expected);
-    // Times of files have the resolution of a clock tick.
+    // File times have the resolution of a clock tick.
     await sleep(20);
   }
 

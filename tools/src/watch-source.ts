@@ -4,9 +4,9 @@ import { watch } from "chokidar";
 const quietMs = 250;
 
 /**
- * Calls `changed` once the sources in these folders were written to, replaced or removed, and then left alone for a quarter of a
+ * Calls `changed` once the sources in these folders were written, replaced or removed, and then unchanged for a quarter of a
  * second. Resolves when they are watched.
- * @returns what ends the watching
+ * @returns a function that ends the watching
  */
 export async function watchSource(folders: readonly string[], changed: () => void): Promise<() => Promise<void>> {
   let timer: NodeJS.Timeout | undefined;

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { repositoryRoot } from "./repository-root.ts";
 
-/** The part of a package.json that is read here. */
+/** The part of a package.json that is used here. */
 export interface Manifest {
   readonly name: string;
   readonly version: string;
@@ -18,12 +18,12 @@ export function workspaces(): ReadonlyMap<string, Manifest> {
   return new Map(manifests.map((file) => [dirname(file), read<Manifest>(file)]));
 }
 
-/** The folders of workspaces and of all that they depend on, directly or not, in the order of package.json. */
+/** The folders of workspaces and of their transitive dependencies, in the order of package.json. */
 export function foldersNeededBy(...names: readonly string[]): readonly string[] {
   const all = workspaces();
   const byName = new Map([...all].map(([folder, manifest]) => [manifest.name, { folder, manifest }]));
   const needed = new Set(names);
-  // A set grows while it is walked.
+  // The iteration includes elements that are added during it.
   for (const one of needed) {
     for (const dependency of Object.keys(byName.get(one)?.manifest.dependencies ?? {}))
       if (byName.has(dependency)) needed.add(dependency);

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import { type FileLine, maxLineLength } from "./text-file.ts";
 
-/** The cells of a record, or why it can't be read; at the line of the file where it begins. */
+/** The cells of a record, or its mistake, with the line of the file where it begins. */
 export type CsvRecord = { readonly line: number } & (
   | { readonly cells: readonly string[] }
   | { readonly mistake: string }
@@ -11,11 +11,11 @@ const badlyQuoted =
   'is badly quoted: a cell with a quote or a line break stands in quotes, and each quote in it is doubled, as in "12"" pan"';
 
 /**
- * Splits lines into records of RFC 4180, whose quoted cells may reach over several lines. After a record that is badly quoted the
- * next line begins one: where a quote that is never closed would end can't be known, and what follows is not lost with it.
+ * Splits lines into records of RFC 4180, whose quoted cells may span several lines. After a badly quoted record the
+ * next line begins a record, because the end of an unclosed quote can't be known, and later rows must not be lost with it.
  */
 export async function* csvRecords(lines: AsyncIterator<FileLine>, delimiter: string): AsyncGenerator<CsvRecord> {
-  /** Lines that were read and belong to no record yet. */
+  /** Lines that were read and do not form a record yet. */
   const ahead: { readonly line: FileLine; readonly quotes: number }[] = [];
 
   async function lineAt(index: number) {
@@ -30,7 +30,7 @@ export async function* csvRecords(lines: AsyncIterator<FileLine>, delimiter: str
     let { text } = first.line;
     let { quotes } = first;
     let taken = 1;
-    // Quotes come in pairs: the one that closes, or doubles another, is still to come.
+    // An odd number of quotes: the closing one is in a later line.
     while (quotes % 2 === 1 && text.length <= maxLineLength) {
       const next = await lineAt(taken);
       if (next === undefined) break;
@@ -48,7 +48,7 @@ export async function* csvRecords(lines: AsyncIterator<FileLine>, delimiter: str
   }
 }
 
-/** The cells of one record, without blanks around them; undefined when it is badly quoted. */
+/** The trimmed cells of one record; undefined when it is badly quoted. */
 export function cellsOf(text: string, delimiter: string): readonly string[] | undefined {
   try {
     const options = { delimiter, trim: true, relax_column_count: true, record_delimiter: "\n" };

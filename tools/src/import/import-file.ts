@@ -6,37 +6,37 @@ import { counted } from "../counted.ts";
 import { type ProductRow, productRows } from "./product-rows.ts";
 import { openTextFile } from "./text-file.ts";
 
-/** Rows of a call, which is as much as can be unknown when its answer is lost. */
+/** Rows per call, which bounds the rows of unknown outcome when an answer is lost. */
 const rowsPerCall = 500;
 
-/** What became of a file: the rows up to `lastLine` as the counts say, and no row after it, but for those that are `unanswered`. */
+/** The result of an import: the counts cover the rows up to `lastLine`; no later row was written, except possibly those that are `unanswered`. */
 export interface Imported {
   readonly created: number;
   readonly updated: number;
   readonly unchanged: number;
   readonly refused: number;
-  /** The line of the last row whose outcome is known; 0 when there is none. */
+  /** The line of the last row whose outcome is known; 0 if none is. */
   readonly lastLine: number;
-  /** Why it broke off; undefined when all rows were sent, or `stop` was aborted. */
+  /** The error that ended it; undefined when all rows were sent, or `stop` was aborted. */
   readonly error?: Error;
-  /** Lines of rows that were sent and may be written or not: their answer was lost. */
+  /** Lines of rows that were sent and whose outcome is unknown: their answer was lost. */
   readonly unanswered?: { readonly from: number; readonly to: number };
   /** Not all rows were sent, because `stop` was aborted. */
   readonly isStopped: boolean;
 }
 
 /**
- * Loads a file of products into the inventory service. Safe to repeat: products are told by their SKU.
+ * Loads a file of products into the inventory service. Safe to repeat: products are identified by SKU.
  * @throws FileError, and nothing is written, when the file can't be read or its header can't be used
  */
 export async function importFile(options: {
   readonly file: string;
-  /** Asked for once the file is known to be readable. */
+  /** Called once the file is known to be readable. */
   readonly connect: () => Client<typeof InventoryService>;
-  /** Only tell what would change. */
+  /** Only report the changes. */
   readonly dryRun: boolean;
   readonly log: (line: string) => void;
-  /** Ends it after the rows that are on their way. */
+  /** Ends it after the rows in progress. */
   readonly stop: AbortSignal;
   /** Ends it at once. */
   readonly kill: AbortSignal;
@@ -103,11 +103,11 @@ export async function importFile(options: {
   }
 }
 
-/** Notes the line of a SKU; answers what is wrong when another line had it, in whatever case. */
+/** Records the line of a SKU; returns the mistake when an earlier line had it, ignoring case. */
 function repeatedSku(line: number, sku: string, lineOfSku: Map<string, number>): ProductRow | undefined {
   const key = sku.toLowerCase();
   const first = lineOfSku.get(key);
-  if (first !== undefined) return { line, mistake: `the SKU ${cutText(sku)} is that of line ${first}, too` };
+  if (first !== undefined) return { line, mistake: `the SKU ${cutText(sku)} is also that of line ${first}` };
   if (key !== "") lineOfSku.set(key, line);
   return undefined;
 }
@@ -115,7 +115,7 @@ function repeatedSku(line: number, sku: string, lineOfSku: Map<string, number>):
 const neverBegun = new Set([Code.Unauthenticated, Code.PermissionDenied, Code.Unimplemented]);
 const notConnected = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
 
-/** Whether a call that failed may have written some of its rows: not when it was refused at once, or never reached the service. */
+/** Whether a failed call may have written some of its rows: not when it was refused at once, or never reached the service. */
 function mayBeWritten(error: unknown): boolean {
   const { code, cause } = ConnectError.from(error);
   return !neverBegun.has(code) && !notConnected.has((cause as NodeJS.ErrnoException | undefined)?.code ?? "");

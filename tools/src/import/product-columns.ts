@@ -3,24 +3,24 @@ import { type Product, ProductSchema } from "@shop/gen/shop/inventory/v1/invento
 import { formatMoney, minorUnitDigits } from "@shop/money";
 import { cutText } from "@shop/rest";
 
-/** Something that a file says of products: a field, or one of the attributes. */
+/** A column of products: a field, or one of the attributes. */
 export interface Column {
-  /** With a dot where a field is inside of another: `price.minor_units`, `attributes.color`. */
+  /** With a dot for a nested field: `price.minor_units`, `attributes.color`. */
   readonly path: string;
   readonly field: DescField;
 }
 
-/** What each row has to say. */
+/** The required columns. */
 export const requiredColumns = ["sku", "name", "category", "price.currency_code", "price.minor_units"] as const;
 
-/** Given by the server: a file that has them, because it was made from its answers, may keep them. */
+/** Output-only fields: a file may have them, because it was made from the server's answers. */
 const ofTheServer: ReadonlySet<string> = new Set(["product_id", "etag", "create_time", "update_time"]);
 
 const attributes = "attributes.";
 const plain = (name: string) => name.toLowerCase().replaceAll("_", "");
 const columns = new Map(columnsOf(ProductSchema, "").map((column) => [plain(column.path), column]));
 
-/** What files can say of a product, for a person. */
+/** The columns of a file, for error messages. */
 export const columnNames = [
   ...new Set([...requiredColumns, ...[...columns.values()].map(({ path }) => path)]).difference(ofTheServer),
   "attributes.<a-z, 0-9 and _>",
@@ -35,7 +35,7 @@ function columnsOf(schema: DescMessage, prefix: string): Column[] {
   });
 }
 
-/** The column of that name, in proto or JSON form, in whatever case; undefined when products have no such field. */
+/** The column of that name, in proto or JSON form, ignoring case; undefined when products have no such field. */
 export function findColumn(name: string): Column | undefined {
   if (!name.toLowerCase().startsWith(attributes)) return columns.get(plain(name));
   const key = name.slice(attributes.length);
@@ -43,21 +43,21 @@ export function findColumn(name: string): Column | undefined {
   return /^[a-z][a-z0-9_]*$/.test(key) ? { path: attributes + key, field } : undefined;
 }
 
-/** Says that products have no field of that name. */
+/** The error for a name that is not a field of products. */
 export function noSuchField(name: string): string {
   const inside = [...columns.values()].map(({ path }) => path).filter((path) => path.startsWith(`${name}.`));
   const instead = inside.length > 0 ? `: give ${inside.join(" and ")}` : "";
   return `"${cutText(name)}" is not a field of products${instead}`;
 }
 
-/** Whether it takes whole numbers. */
+/** Whether it is an integer field. */
 export function isNumeric({ field }: Column): boolean {
   return field.fieldKind === "scalar" && largest[field.scalar] !== undefined;
 }
 
 /**
- * The product of a row, from its texts. A text that is empty is one that is absent.
- * @throws RowError that names everything that is wrong
+ * The product of a row, from its texts. An empty text counts as absent.
+ * @throws RowError with all mistakes
  */
 export function toProduct(values: Iterable<readonly [Column, string]>): Product {
   const json: JsonObject = {};
@@ -75,7 +75,7 @@ export function toProduct(values: Iterable<readonly [Column, string]>): Product 
     if (mistake !== undefined) mistakes.push(mistake);
     else put(json, path, text);
   }
-  // To the service a number that is absent is 0, and the product free. It misses the other required ones itself.
+  // To the service an absent number is 0, and the product free. It reports the other missing fields itself.
   if (textOf("price.minor_units") === "")
     mistakes.push(`price.minor_units is required: ${integers["price.minor_units"]!(currencyCode)}`);
   if (mistakes.length > 0) throw new RowError(mistakes.join("; "));
@@ -96,7 +96,7 @@ export class RowError extends Error {
   override readonly name = "RowError";
 }
 
-/** Integers are read by their digits: what else JSON and JavaScript take for a number (0x10, 1e3, 1.0) is a mistake in a table. */
+/** Integers are digits only: other notations of JSON and JavaScript (0x10, 1e3, 1.0) are mistakes in a table. */
 function mistakeIn(column: Column, text: string, currencyCode: string): string | undefined {
   const { path, field } = column;
   // Half of a surrogate pair would be written as U+FFFD.
@@ -113,7 +113,7 @@ function mistakeIn(column: Column, text: string, currencyCode: string): string |
   return `${path} is "${cutText(text)}", but has to be ${expected}`;
 }
 
-/** What each takes, by the currency of the row. */
+/** The expected value of each, by the currency of the row. */
 const integers: Readonly<Record<string, (currencyCode: string) => string>> = {
   "price.minor_units": (currencyCode) => {
     const example = {

@@ -22,7 +22,7 @@ async function rowsOf(path: string): Promise<ProductRow[]> {
   }
 }
 
-/** Each row as its line, and its name or what is wrong with it. */
+/** Each row as its line, and its name or its mistake. */
 async function read(content: string | Uint8Array, name?: string): Promise<(readonly [number, string])[]> {
   const rows = await rowsOf(write(content, name));
   return rows.map((row) => [row.line, "product" in row ? row.product.name : row.mistake] as const);
@@ -33,7 +33,7 @@ const utf16 = (text: string, littleEndian: boolean) => {
   return littleEndian ? bytes : bytes.swap16();
 };
 
-describe("a file is read as it was saved:", () => {
+describe("a file is read in the form in which it was saved:", () => {
   const csv = `${header}\nK-1,Kännchen 日本 👩‍💻,Küche,EUR,3990,25\n`;
 
   test.each([
@@ -48,7 +48,7 @@ describe("a file is read as it was saved:", () => {
     ["with tabs", Buffer.from(csv.replaceAll(",", "\t"))],
     ["UTF-16 with tabs, as Excel's Unicode text", utf16(csv.replaceAll(",", "\t").replaceAll("\n", "\r\n"), true)],
     ["quoted everywhere", Buffer.from(csv.replace(/[^,\n]+/g, '"$&"'))],
-    ["with blanks around quoted cells", Buffer.from(csv.replace(/[^,\n]+/g, ' "$&" '))],
+    ["with spaces around quoted cells", Buffer.from(csv.replace(/[^,\n]+/g, ' "$&" '))],
     ["with columns without a name at the end", Buffer.from(csv.replaceAll("\n", ",,\n"))],
     ["with names in capital letters", Buffer.from(csv.replace(header, header.toUpperCase()))],
     [
@@ -94,7 +94,7 @@ describe("a file is read as it was saved:", () => {
   });
 });
 
-describe("another encoding is refused before the first row, with the line and a hint:", () => {
+describe("an unsupported encoding is refused before the first row, with the line and a hint:", () => {
   const lines = [header, "K-1,Kettle,Kitchen,EUR,3990,25", "K-2,Kännchen,Küche,EUR,4990,10"].join("\n");
   const bytesOf = (text: string) => Buffer.from(text, "latin1");
   const withBytes = (...bytes: number[]) => Buffer.concat([Buffer.from(`${header}\n\n`), Buffer.from(bytes)]);
@@ -115,7 +115,7 @@ describe("another encoding is refused before the first row, with the line and a 
       2,
     ],
     ["an odd byte at the end of UTF-16", Buffer.concat([utf16(lines, true), Buffer.from([0x41])]), 3],
-    ["what an earlier conversion lost", Buffer.from(lines.replace("ä", "\ufffd")), 3],
+    ["characters that an earlier conversion lost", Buffer.from(lines.replace("ä", "\ufffd")), 3],
   ])("%s", async (_what, bytes, line) => {
     await expect(rowsOf(write(bytes))).rejects.toThrow(
       expect.objectContaining({
@@ -133,7 +133,7 @@ describe("another encoding is refused before the first row, with the line and a 
     await expect(rowsOf(write(Buffer.from(bytes)))).rejects.toThrow(words);
   });
 
-  test("also behind the first megabytes, where a character lies across two reads", async () => {
+  test("also after the first megabytes, where a character spans two reads", async () => {
     const name = "日本".repeat(30);
     const many = Array.from({ length: 10_000 }, (_, index) => `K-${index},${name},x,EUR,1,1\n`).join("");
     expect(await rowsOf(write(`${header}\n${many}`))).toHaveLength(10_000);
@@ -142,7 +142,7 @@ describe("another encoding is refused before the first row, with the line and a 
   });
 });
 
-describe("a row that can't be read is told with its line of the file, and the rest goes on:", () => {
+describe("an unreadable row is reported with its line, and the other rows are imported:", () => {
   const good = (name: string) => `K-${name},${name},Kitchen,EUR,1,1`;
   const badlyQuoted = expect.stringContaining("badly quoted");
 
@@ -156,7 +156,7 @@ describe("a row that can't be read is told with its line of the file, and the re
     ]);
   });
 
-  test("behind quoted cells with line breaks", async () => {
+  test("after quoted cells with line breaks", async () => {
     const csv = [
       header,
       'K-A,"A\n\na",Kitchen,EUR,1,1',
@@ -180,7 +180,7 @@ describe("a row that can't be read is told with its line of the file, and the re
     ["a quote that is never closed", 'K-B,"B,Kitchen,EUR,1,1'],
     ["a quote in the middle of a cell", 'K-B,12" pan,Kitchen,EUR,1,1'],
     ["two of them", 'K-B,12" pan 7",Kitchen,EUR,1,1'],
-    ["text behind the quote that closes", 'K-B,"B" b,Kitchen,EUR,1,1'],
+    ["text after the closing quote", 'K-B,"B" b,Kitchen,EUR,1,1'],
     ["a quote that is not doubled", 'K-B,"12" pan",Kitchen,EUR,1,1'],
   ])("%s", async (_what, row) => {
     const quoted = 'K-D,"D, ""d""",Kitchen,EUR,1,1';
@@ -195,7 +195,7 @@ describe("a row that can't be read is told with its line of the file, and the re
     ]);
   });
 
-  test("thousands of them in seconds, and lines without an end in bounded memory", async () => {
+  test("thousands of them in seconds, and endless lines in bounded memory", async () => {
     const rows = Array.from(
       { length: 3_000 },
       (_, index) => `K-${index},"${"x".repeat(60)},Kitchen,EUR,1,1\n${good(`G${index}`)}\n`,
@@ -206,7 +206,7 @@ describe("a row that can't be read is told with its line of the file, and the re
   });
 });
 
-describe("a header that can't be used is refused before the first row:", () => {
+describe("an invalid header is refused before the first row:", () => {
   test.each([
     ["a column given twice", `${header},name`, /name is given by columns 2 and 7/],
     [
@@ -215,12 +215,12 @@ describe("a header that can't be used is refused before the first row:", () => {
       /price.minor_units is given by columns 5 and 7; stock is given by columns 6 and 8/,
     ],
     [
-      "one that products don't have",
+      "one that is not a field of products",
       `${header},colour`,
       /"colour" is not a field of products.*Columns are sku.*attributes/,
     ],
     [
-      "a price without its parts",
+      "a price without currency and amount",
       "sku,name,category,price",
       /"price" is not a field of products: give price.currency_code and price.minor_units/,
     ],
@@ -246,7 +246,7 @@ describe("a header that can't be used is refused before the first row:", () => {
   });
 });
 
-describe("numbers are whole and in digits:", () => {
+describe("numbers have digits only:", () => {
   const numbers = [
     "1.234,50",
     "1,234.50",
@@ -277,7 +277,7 @@ describe("numbers are whole and in digits:", () => {
     ["JPY", "1299 JPY"],
     ["KWD", "1.299 KWD"],
     ["nothing", "12.99 EUR"],
-  ])("what 1299 means in %s is told with a price that is refused", async (currency, meaning) => {
+  ])("the error of an invalid price explains the amount 1299 in %s", async (currency, meaning) => {
     expect(await read(`${header}\nK-1,Kettle,Kitchen,${currency},12.99,`)).toEqual([
       [2, expect.stringMatching(new RegExp(`1299 for ${meaning}$`))],
     ]);
@@ -291,7 +291,7 @@ describe("numbers are whole and in digits:", () => {
     },
   );
 
-  test("a price that is left out is no price of 0", async () => {
+  test("an absent price is not a price of 0", async () => {
     const required = expect.stringMatching(/^price.minor_units is required: a whole number .* 1299 for 12.99 EUR$/);
     const rows = ["K-1,Kettle,Kitchen,EUR,,25", "K-2,Kettle,Kitchen,,,25", 'K-3,Kettle,Kitchen,EUR," ",25'];
     expect(await read([header, ...rows, "K-4,Sample,Kitchen,EUR,0,25"].join("\n"))).toEqual([
@@ -305,7 +305,7 @@ describe("numbers are whole and in digits:", () => {
     expect(await read(lines.join("\n"), "products.ndjson")).toEqual(lines.map((_, index) => [index + 1, required]));
   });
 
-  test("a row tells all that is wrong with it, and of a long text how it begins", async () => {
+  test("a row reports all of its mistakes, and only the beginning of a long text", async () => {
     const [[, mistake]] = (await read(`${header},state\nK-1,Kettle,Kitchen,EUR,x,y,${"z".repeat(9_000)}`)) as [
       [number, string],
     ];
@@ -318,27 +318,31 @@ describe("numbers are whole and in digits:", () => {
 
 describe("a line of JSON is refused", () => {
   test.each([
-    ["that is none", "nothing", /^is not JSON/],
-    ["that is no object", "[1]", /has to be an object/],
-    ["with a price that is no object", '{"price": 12}', /"price" is not a field of products: give price.currency_code/],
+    ["that is not JSON", "nothing", /^is not JSON/],
+    ["that is not an object", "[1]", /has to be an object/],
+    [
+      "with a price that is not an object",
+      '{"price": 12}',
+      /"price" is not a field of products: give price.currency_code/,
+    ],
     ["with a key given twice", '{"sku": "A", "sku": "B"}', /"sku" is given twice/],
     ["with a field in two forms", '{"image_url": "", "imageUrl": ""}', /image_url is given twice/],
     ["with an unknown field", '{"colour": "red"}', /"colour" is not a field of products/],
-    ["with a number for a text", '{"sku": 1}', /sku has to be a text/],
+    ["with a number instead of a text", '{"sku": 1}', /sku has to be a text/],
     ["with half of a surrogate pair", '{"name": "\\ud800"}', /name holds a character that can't be read/],
-    ["with the sign of a lost character", '{"name": "K\\ufffdche"}', /name holds a character that can't be read/],
+    ["with a replacement character", '{"name": "K\\ufffdche"}', /name holds a character that can't be read/],
   ])("%s", async (_what, line, mistake) => {
     expect(await read(`${line}\n`, "products.ndjson")).toEqual([[1, expect.stringMatching(mistake)]]);
   });
 });
 
-test("attributes are columns of their own, and what the server gives is left out", async () => {
+test("attributes are separate columns, and output-only fields are ignored", async () => {
   const csv = `${header},attributes.color,attributes.size_eu,product_id,etag,create_time\nK-1,Kettle,Kitchen,EUR,1,1,red,,x,y,z`;
   const [row] = await rowsOf(write(csv));
   expect(row).toMatchObject({ product: { attributes: { color: "red" }, productId: "", etag: "" } });
 });
 
-describe("what is no file is told in words:", () => {
+describe("a path that is not a file has an explanation:", () => {
   test.each([
     ["a name that does not exist", (folder: string) => join(folder, "nope.csv"), "there is no such file"],
     ["a file in the place of a folder", (folder: string) => join(write("x"), folder, "x.csv"), "there is no such file"],

@@ -15,12 +15,12 @@ import {
 } from "./product-columns.ts";
 import { FileError, type FileLine, maxLineLength, type TextFile } from "./text-file.ts";
 
-/** A row of a file, at the line where it begins: a product, or why it is none. */
+/** A row of a file, with the line where it begins: a product, or its mistakes. */
 export type ProductRow = { readonly line: number } & ({ readonly product: Product } | { readonly mistake: string });
 
 /**
- * Reads products from CSV with a header (RFC 4180), separated by comma, semicolon or tab, or, from a file that ends in `.ndjson` or
- * `.jsonl`, a JSON text a line. In CSV a dot leads into a field, and an empty cell is an absent one.
+ * Reads products from CSV with a header (RFC 4180), separated by comma, semicolon or tab, or, from a file named `.ndjson` or
+ * `.jsonl`, one JSON text per line. In CSV a dot denotes a nested field, and an empty cell an absent one.
  * @throws FileError when the file has no rows, or its header can't be used
  */
 export async function* productRows(name: string, file: TextFile): AsyncGenerator<ProductRow> {
@@ -91,7 +91,7 @@ async function* csvRows(lines: AsyncGenerator<FileLine>): AsyncGenerator<Product
       continue;
     }
     const { cells } = record;
-    // An empty line, also as spreadsheets write it.
+    // An empty line, also in the form that spreadsheets write.
     if (cells.every((cell) => cell === "")) continue;
     yield productRow(line, () => {
       if (cells.length !== columns.length) throw new RowError(wrongLength(cells.length, columns.length, delimiter));
@@ -119,7 +119,7 @@ const nameOf = (delimiter: string) => delimiters[delimiter as keyof typeof delim
 
 interface Header {
   readonly delimiter: string;
-  /** Undefined for one at the end that has no name. */
+  /** Undefined for unnamed columns at the end. */
   readonly columns: readonly (Column | undefined)[];
 }
 

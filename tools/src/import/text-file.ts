@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 
-/** Why a file can't be imported at all: one line for the person who asked, before anything is written. */
+/** The reason why a file can't be imported: one line for the user, before anything is written. */
 export class FileError extends Error {
   override readonly name = "FileError";
 }
@@ -10,7 +10,7 @@ export interface FileLine {
   /** Counted from 1. */
   readonly number: number;
   readonly text: string;
-  /** It is longer than {@link maxLineLength}; `text` is how it begins. */
+  /** It is longer than {@link maxLineLength}; `text` is its beginning. */
   readonly isTooLong: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface TextFile {
   close(): Promise<void>;
 }
 
-/** In UTF-16 code units: the longest product that the shop takes has 20,000, and JSON may escape each of them. */
+/** In UTF-16 code units: the longest product has 20,000, and JSON may escape each of them. */
 export const maxLineLength = 131_072;
 
 const marks = [
@@ -29,7 +29,7 @@ const marks = [
   { encoding: "utf-16be", bytes: [0xfe, 0xff] },
 ] as const;
 
-/** Files that are given for a table by mistake, by how they begin. */
+/** File formats that users mistake for a table, by their first bytes. */
 const otherKinds = [
   { kind: "a ZIP archive or a workbook such as .xlsx", bytes: [0x50, 0x4b, 0x03, 0x04] },
   { kind: "a workbook (.xls)", bytes: [0xd0, 0xcf, 0x11, 0xe0] },
@@ -40,15 +40,15 @@ const otherKinds = [
 const hint = 'Save it as UTF-8, which spreadsheets call "CSV UTF-8" or offer as the character set, and import that.';
 
 /**
- * Characters that no text holds: NUL stands in UTF-16 and UTF-32 that is read as UTF-8, SO, SI and ESC switch alphabets in ISO 2022,
- * and U+FFFD is what a decoder leaves of bytes that it can't read.
+ * Characters that valid text never contains: NUL results from reading UTF-16 or UTF-32 as UTF-8; SO, SI and ESC switch alphabets in ISO 2022;
+ * and a decoder writes U+FFFD for invalid bytes.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it detects them.
 const unreadable = /[\0\x0e\x0f\x1b\ufffd]/;
 
 /**
- * Opens a file and reads it once, in bounded memory, to see that all of it can be read.
- * @throws FileError when there is no such file, it can't be read, or it is not a text in one of the encodings
+ * Opens a file and reads it once, in bounded memory, to check that all of it is readable.
+ * @throws FileError when the file does not exist, can't be read, or is not a text in one of the encodings
  */
 export async function openTextFile(path: string): Promise<TextFile> {
   const handle = await openRegularFile(path);
@@ -72,7 +72,7 @@ async function openRegularFile(path: string): Promise<FileHandle> {
     // Opening a pipe would wait until something writes to it.
     const found = await stat(path);
     if (found.isDirectory()) throw new FileError("is a directory");
-    if (!found.isFile()) throw new FileError("is a pipe or a device: write what comes out of it to a file first");
+    if (!found.isFile()) throw new FileError("is a pipe or a device: write its output to a file first");
     return await open(path);
   } catch (error) {
     throw asFileError(error);
@@ -116,7 +116,7 @@ async function* splitLines(chunks: AsyncIterable<string>, encoding: string): Asy
   let held = "";
   for await (const chunk of chunks) {
     const all = held + chunk;
-    // Whether "\n" follows shows in the next chunk.
+    // The next chunk shows whether "\n" follows.
     held = all.endsWith("\r") ? "\r" : "";
     for (const [, part, end] of (held ? all.slice(0, -1) : all).matchAll(/([^\r\n]*)(\r\n|\r|\n|$)/g)) {
       if (unreadable.test(part!)) throw unreadableLine(number, encoding);

@@ -1,8 +1,8 @@
-/** A client of the servers with credentials of its own, and all that it may do there. */
+/** A client of the servers with its own credentials, and its permissions. */
 export interface Account {
   readonly name: string;
   readonly mongodb: {
-    /** Databases that it reads and writes; it sees no other. */
+    /** Databases that it may read and write; it has no access to others. */
     readonly databases: readonly string[];
   };
   readonly redis: {
@@ -19,10 +19,10 @@ export interface Account {
   };
 }
 
-/** The account that may do everything but what leads out of a server to the machine: for tests, and for a person. */
+/** The account that may do everything except reach from a server to the machine: for tests, and for people. */
 export const operator = "operator";
 
-/** Where the answers to a user's requests arrive in NATS: nobody else may listen there. */
+/** The NATS subject of replies to a user's requests, to which no other user may subscribe. */
 export function inboxOf(user: string): string {
   return `_INBOX_${user}`;
 }

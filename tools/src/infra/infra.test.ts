@@ -14,7 +14,7 @@ import { pypiBinary } from "./pypi.ts";
 import { mongodb, nats } from "./server-kind.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
-/** Servers of the environment would be somebody else's, and could not be stopped. */
+/** Servers of the environment would not belong to the test, and could not be stopped. */
 const env = { PATH: process.env.PATH };
 
 async function start(options: InfraOptions): Promise<Infra> {
@@ -58,7 +58,7 @@ test("the three servers answer, come back on their ports when killed, and keep t
   expect(await withNotes(second, (notes) => notes.countDocuments({ text: "kept" }))).toBe(1);
 });
 
-test("servers named by the environment are used and nothing is started", async () => {
+test("servers named by the environment are used and none is started", async () => {
   const given = { MONGODB_URI: "mongodb://a", REDIS_URL: "redis://b", NATS_URL: "nats://c" };
   const infra = await start({ dataDir: temporaryFolder(), env: given });
   expect(infra).toMatchObject({
@@ -69,7 +69,7 @@ test("servers named by the environment are used and nothing is started", async (
   });
 });
 
-test("a start that is given up leaves no server", async () => {
+test("an aborted start leaves no server", async () => {
   const dataDir = temporaryFolder();
   const givenUp = new AbortController();
   const starting = startInfra({ dataDir, env, signal: givenUp.signal });
@@ -89,7 +89,7 @@ const account: Account = {
   nats: { publish: [] },
 };
 
-/** What a start of an older version left: servers that asked nobody who he is, and files that anybody may read. */
+/** The state of an older version: servers without authentication, and files that every user may read. */
 async function startOpenServers(dataDir: string) {
   const ports = await choosePorts(join(dataDir, "ports.json"), { mongodb: 1, nats: 1 });
   const [mongodbPort, natsPort] = [ports.mongodb![0]!, ports.nats![0]!];
@@ -116,7 +116,7 @@ async function startOpenServers(dataDir: string) {
   };
 }
 
-test("data of servers that were open is kept, gets accounts, and a start that is killed on the way is completed", async () => {
+test("data of servers without authentication is kept and gets accounts, and the next start completes a killed one", async () => {
   const dataDir = temporaryFolder();
   const old = await startOpenServers(dataDir);
   const before = new MongoClient(old.mongodbUri, { serverSelectionTimeoutMS: 30_000 });
@@ -133,7 +133,7 @@ test("data of servers that were open is kept, gets accounts, and a start that is
   await bus.close();
   await old.stop();
 
-  // Ended at the moment when the servers run and nobody has made an account yet, or only some.
+  // Killed when the servers run and no account, or only some, were created.
   const killed = new AbortController();
   const starting = startInfra({ dataDir, accounts: [account], env, signal: killed.signal });
   await waitUntil(() => openRunFile(join(dataDir, "run.json")).processes.length === 3, {

@@ -16,8 +16,8 @@ const [userNotFound, roleNotFound, alreadyInitialized, notYetInitialized] = [11,
 
 /**
  * Starts MongoDB as a replica set of all `names` (of one, transactions and majority writes work too) with a primary and the
- * accounts. It never listens without asking for credentials, not even the first time on data that has no users yet: the
- * starter needs none, since it proves itself with the members' key. So a start that was cut short is completed by the next.
+ * accounts. It never listens without authentication, not even the first time on data that has no users yet: the
+ * starter needs none, since it authenticates with the members' key. So the next start completes an interrupted one.
  */
 export async function startMongodb(
   source: ServerSource,
@@ -57,7 +57,7 @@ export async function startMongodb(
     await untilReady(`${name} listens`, members, () => accepts({ port: ports[index]! }), { docker, signal });
   }
 
-  // In a container the port is another one inside than outside, where only a direct connection reaches it.
+  // A container's port differs inside and outside, and only a direct connection works from outside.
   const hosts = docker ? ["127.0.0.1:27017"] : ports.map((port) => `127.0.0.1:${port}`);
   const clients = ports.map((port) => administrator(port, credentials.mongodbKey));
   try {
@@ -85,21 +85,21 @@ export async function startMongodb(
 function mongodArguments(folder: string, port: number, keyFile: string): string[] {
   return [
     ...["--dbpath", folder, "--port", String(port), "--bind_ip", "127.0.0.1", "--nounixsocket"],
-    // Whoever has no credentials may do nothing, also while there are no users yet.
+    // A client without credentials may do nothing, even while no users exist yet.
     ...["--keyFile", keyFile, "--setParameter", "enableLocalhostAuthBypass=false"],
     ...["--replSet", replicaSet, "--oplogSize", "512", "--wiredTigerCacheSizeGB", "1", "--quiet"],
-    // Nobody reads the past. Keeping five minutes of it, as it would, costs a third of its processor time under load.
+    // The shop reads no past snapshots. Keeping the default five minutes costs a third of the processor time under load.
     ...["--setParameter", "minSnapshotHistoryWindowInSeconds=0"],
-    // A transaction of a killed process holds its documents for a minute otherwise.
+    // Otherwise a transaction of a killed process locks its documents for a minute.
     ...["--setParameter", "transactionLifetimeLimitSeconds=5"],
     ...["--setParameter", "diagnosticDataCollectionEnabled=false"],
-    // A primary that is asked to stop keeps refusing clients for 15 s otherwise.
+    // Otherwise a stopping primary keeps refusing clients for 15 s.
     ...["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=200"],
   ];
 }
 
 /**
- * A direct connection as the user that the members of a replica set use among themselves, whose password is their key:
+ * A direct connection as the internal user of a replica set's members, whose password is their key:
  * https://www.mongodb.com/docs/manual/reference/system-users-collection/ It exists before any other user does.
  */
 function administrator(port: number, key: string): MongoClient {
@@ -111,9 +111,9 @@ function administrator(port: number, key: string): MongoClient {
 }
 
 /**
- * Initiates the replica set if it is new; if its members have other addresses than before, moves it there by force,
+ * Initiates the replica set if it is new; if its members' addresses have changed, forces a reconfiguration,
  * since a member that does not find itself in the configuration takes no part in a vote.
- * @returns false when it has to be tried again
+ * @returns false when it has to be retried
  */
 async function agreeOnMembers(
   client: MongoClient,
@@ -157,13 +157,13 @@ async function writable(clients: readonly MongoClient[]): Promise<MongoClient | 
   return clients[states.findIndex((state) => state.isWritablePrimary === true)];
 }
 
-/** Creates each account, or brings it to what it should be; one command when all are so already. Safe to repeat. */
+/** Creates or updates each account; one command when all are current. Safe to repeat. */
 async function ensureAccounts(admin: Db, accounts: readonly Account[], credentials: Credentials): Promise<void> {
   const wanted = [
     { name: operator, privileges: [], roles: [{ role: "root", db: "admin" }] },
     ...accounts.map(({ name, mongodb: { databases } }) => ({
       name,
-      // Beside reading and writing: to change the validator of a collection.
+      // Besides reads and writes: changing the validator of a collection.
       privileges: databases.map((db) => ({ resource: { db, collection: "" }, actions: ["collMod"] })),
       roles: databases.map((db) => ({ role: "readWrite", db })),
     })),
@@ -177,7 +177,7 @@ async function ensureAccounts(admin: Db, accounts: readonly Account[], credentia
       .update(JSON.stringify([pwd, privileges, roles]))
       .digest("hex");
     if (fingerprints.get(name) === fingerprint) continue;
-    // A role and its user share their name. The user comes last: its fingerprint says that both are done.
+    // A role and its user have the same name. The user is written last: its fingerprint marks both as complete.
     await changeOrCreate(admin, roleNotFound, ["updateRole", "createRole"], name, { privileges, roles, writeConcern });
     await changeOrCreate(admin, userNotFound, ["updateUser", "createUser"], name, {
       pwd,

@@ -2,8 +2,8 @@ import { type Account, inboxOf, operator } from "./account.ts";
 import type { Credentials } from "./credentials.ts";
 
 /**
- * The value of `authorization` in NATS's configuration, with public keys only, in JSON, which is valid there. Users are of
- * the global account, where the streams of older versions, which had no users, are too.
+ * The value of `authorization` in NATS's configuration, with public keys only, in JSON, which is valid there. Users belong to
+ * the global account, which also has the streams of older versions without users.
  */
 export function natsAuthorization(accounts: readonly Account[], credentials: Credentials): string {
   const user = (name: string, publish: readonly string[], subscribe: readonly string[]) => ({

@@ -17,7 +17,7 @@ const readyTimeoutMs = 1_000;
 interface NatsMember {
   readonly name: string;
   readonly port: number;
-  /** Where the other members of a cluster connect to; absent when it is alone. */
+  /** The port for the other members of a cluster; absent for a single server. */
   readonly routePort: number | undefined;
 }
 
@@ -81,7 +81,7 @@ function natsConfig(
     `max_payload: ${maxPayloadBytes}`,
     "jetstream {",
     `  store_dir: ${JSON.stringify(folder)}`,
-    // Without it an acknowledged message is on disk only some minutes later.
+    // Without it an acknowledged message may reach the disk only minutes later.
     "  sync_interval: always",
     "}",
     `authorization: ${natsAuthorization(accounts, credentials)}`,
@@ -101,7 +101,7 @@ function natsConfig(
   return `${lines.join("\n")}\n`;
 }
 
-/** Asks the JetStream API for the account: in a cluster nobody answers until the members elected a leader. */
+/** Requests the account from the JetStream API: a cluster does not answer until the members have elected a leader. */
 async function jetStreamAnswers(port: number, seed: string): Promise<boolean> {
   const connection = await connect({
     servers: `127.0.0.1:${port}`,

@@ -11,18 +11,18 @@ async function listen(host: string, port = 0): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-test.each(["127.0.0.1", "0.0.0.0", "::"])("a port that something listens on at %s is not free", async (host) => {
+test.each(["127.0.0.1", "0.0.0.0", "::"])("a port with a listener at %s is not free", async (host) => {
   expect(await isFree(await listen(host))).toBe(false);
 });
 
-test("the ports of the last start are used again while they are free", async () => {
+test("the ports of the last start are reused while they are free", async () => {
   const file = join(temporaryFolder(), "ports.json");
   const first = await choosePorts(file, { mongodb: 1, nats: 2 });
   expect(new Set(Object.values(first).flat()).size).toBe(3);
   expect(await choosePorts(file, { mongodb: 1, nats: 2 })).toEqual(first);
 });
 
-test("a remembered port that something else listens on now is given up, never adopted", async () => {
+test("a remembered port that another process uses now is replaced, never adopted", async () => {
   const file = join(temporaryFolder(), "ports.json");
   const first = await choosePorts(file, { mongodb: 1, redis: 1 });
   await listen("127.0.0.1", first.mongodb![0]!);
@@ -31,7 +31,7 @@ test("a remembered port that something else listens on now is given up, never ad
   expect(second.redis).toEqual(first.redis);
 });
 
-test("a port that something else is about to take is avoided", async () => {
+test("a port that is reserved for another process is avoided", async () => {
   const file = join(temporaryFolder(), "ports.json");
   const { redis } = await choosePorts(file, { redis: 1 });
   expect((await choosePorts(file, { redis: 1 }, redis)).redis).not.toEqual(redis);

@@ -2,16 +2,16 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { replaceFile } from "../replace-file.ts";
 
-/** Below the range that systems take outgoing ports from: a server that is being restarted finds its port still free. */
+/** Below the ephemeral port range, so that the port of a restarting server is still free. */
 const lowestPort = 20_000;
 const highestPort = 32_000;
 
 /**
- * Whether a server could listen on `port` now: nothing does, on loopback, on all addresses, on IPv6 or on `own`.
+ * Whether a server could listen on `port` now: no process does, on loopback, on all addresses, on IPv6 or on `own`.
  * @throws Error (EACCES) when the port is privileged.
  */
 export async function isFree(port: number, own = "127.0.0.1"): Promise<boolean> {
-  // A wildcard listener and a loopback listener can coexist on some systems, so each address is asked.
+  // A wildcard listener and a loopback listener can coexist on some systems, so each address is tried.
   for (const host of new Set(["127.0.0.1", "0.0.0.0", "::", own])) {
     const problem = await listenProblem(port, host);
     if (problem === "EADDRINUSE") return false;
@@ -20,7 +20,7 @@ export async function isFree(port: number, own = "127.0.0.1"): Promise<boolean> 
   return true;
 }
 
-/** The code of the error with which nothing can listen there now; undefined when something can. Port 0 is any. */
+/** The code of the error of listening there; undefined when it is possible. Port 0 means any. */
 export function listenProblem(port: number, host: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -31,9 +31,9 @@ export function listenProblem(port: number, host: string): Promise<string | unde
 
 /**
  * Free ports for each name, as many as wanted: those of the last start if they are still free, so that data which holds
- * an address stays valid, else new ones. What listens somewhere already is never adopted.
- * @param file remembers the choice
- * @param avoid ports that something else is about to take
+ * an address stays valid, else new ones. A server that already listens somewhere is never adopted.
+ * @param file stores the choice
+ * @param avoid ports that are reserved for other processes
  */
 export async function choosePorts(
   file: string,
@@ -63,7 +63,7 @@ async function allUsable(ports: readonly number[], taken: ReadonlySet<number>): 
 async function freePorts(count: number, taken: ReadonlySet<number>): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
-    // At random, so that two starters that choose at the same moment hardly choose the same.
+    // Random, so that two starters at the same moment rarely choose the same.
     const port = lowestPort + Math.floor(Math.random() * (highestPort - lowestPort));
     if (!taken.has(port) && !found.includes(port) && (await isFree(port))) found.push(port);
   }

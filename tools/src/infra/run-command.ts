@@ -2,13 +2,13 @@ import { execFile } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** How a command ended. `output` is stdout and stderr together, in no certain order. */
+/** The result of a command. `output` is stdout and stderr together, in arbitrary order. */
 export interface CommandResult {
   readonly ok: boolean;
   readonly output: string;
 }
 
-/** Runs a command to its end and reports instead of throwing: absent, failed or out of time are all `ok: false`. */
+/** Runs a command to its end without throwing: a missing, failed or timed-out command is `ok: false`. */
 export function runCommand(
   command: string,
   args: readonly string[],

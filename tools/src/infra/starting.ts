@@ -4,7 +4,7 @@ import { waitUntil } from "../wait.ts";
 import type { Account } from "./account.ts";
 import type { Credentials } from "./credentials.ts";
 
-/** What each server's file gets to start its members with. */
+/** The inputs for starting a server's members. */
 export interface Starting {
   /** `<dataDir>`: a member keeps its data in `<dataDir>/<member>` and its log in `<dataDir>/logs/<member>.log`. */
   readonly dataDir: string;
@@ -12,15 +12,15 @@ export interface Starting {
   readonly env: NodeJS.ProcessEnv;
   readonly accounts: readonly Account[];
   readonly credentials: Credentials;
-  /** By member; none for what listens on a Unix socket. */
+  /** By member; empty for a Unix socket. */
   readonly ports: Readonly<Record<string, readonly number[]>>;
   readonly signal: AbortSignal | undefined;
   readonly keep: (spec: Omit<ProcessSpec, "logFile">) => KeptProcess;
 }
 
-/** A server that answers. */
+/** A running server. */
 export interface StartedServer {
-  /** Where it is for an account, with that account's credentials; as it was given, when it runs elsewhere. */
+  /** Its URL with an account's credentials; the configured URL when it runs elsewhere. */
   urlFor(account: string): string;
   readonly members: readonly KeptProcess[];
 }
@@ -28,12 +28,12 @@ export interface StartedServer {
 /** A container's image may have to be pulled first. */
 const dockerTimeoutMs = 600_000;
 const binaryTimeoutMs = 60_000;
-/** A member that dies this often before it ever answered is not going to. */
+/** After this many deaths of a member before it ever answered, the start fails. */
 const hopelessDeaths = 3;
 
 /**
  * Waits until a server that was just started answers.
- * @throws StartError with the last lines of its log when it does not, or dies again and again
+ * @throws StartError with the last lines of its log when it does not, or dies repeatedly
  */
 export async function untilReady(
   what: string,
@@ -43,7 +43,7 @@ export async function untilReady(
 ): Promise<void> {
   const hopeless = () => {
     const dead = members.find((member) => member.deaths >= hopelessDeaths);
-    return dead === undefined ? undefined : `${dead.name} dies as soon as it is started`;
+    return dead === undefined ? undefined : `${dead.name} dies immediately after each start`;
   };
   try {
     const timeoutMs = options.docker ? dockerTimeoutMs : binaryTimeoutMs;

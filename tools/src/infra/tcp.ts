@@ -1,10 +1,10 @@
 import { connect, type NetConnectOpts } from "node:net";
 
-/** Where a server of this machine listens: a port, of 127.0.0.1 unless another host is named, or a Unix socket. */
+/** The address of a local server: a port, on 127.0.0.1 by default, or a Unix socket. */
 export type LocalAddress = { readonly port: number; readonly host?: string } | { readonly path: string };
 
 /**
- * Connects to a server of this machine, sends `request` and reads until `expected` finds what it looks for.
+ * Connects to a local server, sends `request` and reads until `expected` matches.
  * @returns false when the server refuses, closes or stays silent for `timeoutMs`.
  */
 export function answers(
@@ -34,7 +34,7 @@ export function answers(
   });
 }
 
-/** Whether something accepts connections there. */
+/** Whether a process accepts connections there. */
 export function accepts(address: LocalAddress): Promise<boolean> {
   return answers(address, "", () => true);
 }

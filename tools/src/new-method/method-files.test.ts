@@ -24,7 +24,7 @@ const share: NewMethod = {
   callers: "accounts",
 };
 const read = (file: string) => readFileSync(join(repositoryRoot, file), "utf8");
-/** What the edited text has and the file has not. */
+/** The lines of the edited text that the file does not have. */
 function added(file: string, edit: (text: string) => string): string {
   const before = read(file).split("\n");
   return edit(read(file))
@@ -33,7 +33,7 @@ function added(file: string, edit: (text: string) => string): string {
     .join("\n");
 }
 
-test("a method gets its rule, its messages with what the path names, and stands in the service", () => {
+test("a method gets its access rule, messages with the fields of its path, and a place in the service", () => {
   const proto = addToProto(read("proto/shop/orders/v1/order_service.proto"), share);
   const service = proto.slice(proto.indexOf("service OrderService {"), proto.indexOf("\n}\n"));
   expect(service).toContain("rpc ShareOrder(ShareOrderRequest) returns (ShareOrderResponse) {");
@@ -71,7 +71,7 @@ test("the contract, the service and its README get the method, each in its place
   ).toContain("| `UserService.ShareOrder` |");
 });
 
-test("its files are named after it", () => {
+test("the method's files are named after it", () => {
   expect(fileName({ ...share, name: "GetOrderByID" })).toBe("get-order-by-id");
   expect(implementation(share)).toContain(
     "export function shareOrder(): MethodImpl<typeof OrderService.method.shareOrder>",
@@ -79,8 +79,8 @@ test("its files are named after it", () => {
   expect(implementationTest(share)).toContain('from "./share-order.ts"');
 });
 
-test("what a file does not look like is said, not guessed", () => {
+test("a file of an unexpected form is an error, not a guess", () => {
   expect(() => addToReadme("# Orders", share)).toThrow("has no table");
-  expect(() => addToService("", share)).toThrow("nothing there looks like");
-  expect(() => addToContract("", share, 1)).toThrow("nothing there looks like");
+  expect(() => addToService("", share)).toThrow("no place matches");
+  expect(() => addToContract("", share, 1)).toThrow("no place matches");
 });

@@ -1,6 +1,6 @@
 import { kebabCase } from "@shop/topology";
 
-/** A unary method that is to be added, as its files spell it. */
+/** A unary method to add, with its spellings in files. */
 export interface NewMethod {
   /** The folder of the service: `inventory`. */
   readonly folder: string;
@@ -18,7 +18,7 @@ export interface NewMethod {
 
 export type Callers = "anybody" | "accounts" | "admins";
 
-/** What each file calls those who may call. */
+/** Each file's words for the permitted callers. */
 const words: Readonly<Record<Callers, { readonly access: string; readonly row: string; readonly as: string }>> = {
   anybody: { access: "ACCESS_PUBLIC", row: "anybody", as: "nobody" },
   accounts: { access: "ACCESS_AUTHENTICATED", row: "the signed-in user", as: "customer" },
@@ -50,14 +50,14 @@ export function addToProto(proto: string, method: NewMethod): string {
   const reads = verb === "GET" ? "    option idempotency_level = NO_SIDE_EFFECTS;\n" : "";
   const rule = verb === "GET" ? `{get: "${path}"}` : `{\n      post: "${path}"\n      body: "*"\n    }`;
   const rpc = `
-  // ${name}: say what it does, what refuses it, and whether it is safe to repeat.
+  // ${name}: describe its effect, its errors, and whether it is safe to repeat.
   rpc ${name}(${name}Request) returns (${name}Response) {
     option (shop.common.v1.access) = ${words[callers].access};
 ${reads}    option (google.api.http) = ${rule};
   }
 `;
   const fields = variablesOf(method).map(
-    (variable, index) => `  // Of what is meant.
+    (variable, index) => `  // The id of the resource.
   string ${variable} = ${index + 1} [
     (buf.validate.field).string.pattern = "^[\\\\x21-\\\\x7e]{1,64}$",
     (shop.common.v1.pattern_message) = "must be 1 to 64 visible characters of ASCII"
@@ -69,14 +69,14 @@ ${reads}    option (google.api.http) = ${rule};
 // The request of ${name}.
 message ${name}Request ${request}
 
-// The answer of ${name}.
+// The response of ${name}.
 message ${name}Response {}
 `;
   const end = proto.indexOf("\n}\n", proto.indexOf(`service ${service} {`)) + 1;
   return `${proto.slice(0, end)}${rpc}${proto.slice(end)}${messages}`;
 }
 
-/** The contract with what is promised of the method: that it answers. `step` is where its example stands in the story of all. */
+/** The contract with the guarantee of the method: that it answers. `step` is the position of its example in the sequence. */
 export function addToContract(contract: string, method: NewMethod, step: number): string {
   const { verb, path, callers } = method;
   const variables = variablesOf(method);
@@ -95,13 +95,13 @@ export function addToContract(contract: string, method: NewMethod, step: number)
       rest: (${taken}) => ({ verb: "${verb}", path: ${template}, ${rest} }),
       invalid: { ${invalid} },
       cases: [{ as: "${words[callers].as}", says: "answers", request: () => ({ ${given} }), answers: () => ({}) }],
-      examples: [{ step: ${step}, name: "answers", summary: "Say what is asked for", ${as}request: { ${named} }, answer: {} }],
+      examples: [{ step: ${step}, name: "answers", summary: "Describe the request", ${as}request: { ${named} }, answer: {} }],
     },
 `;
   return insertBefore(contract, /^ {2}\},\n\};$/m, entry);
 }
 
-/** The service's composition root, with the method in what is implemented. */
+/** The service's composition root, with the method among its implementations. */
 export function addToService(root: string, method: NewMethod): string {
   const name = functionName(method);
   const registered = new RegExp(`(?<=\\.service\\(${method.service}, \\{\\n)`);
@@ -128,7 +128,7 @@ export function implementation(method: NewMethod): string {
   return `import type { MethodImpl } from "@connectrpc/connect";
 import type { ${service} } from "@shop/gen/${module}";
 
-/** ${name} of ${proto}: say what it does, which errors it has, and whether a retry is safe. */
+/** ${name} of ${proto}: describe its effect, its errors, and whether a retry is safe. */
 export function ${functionName(method)}(): MethodImpl<typeof ${service}.method.${functionName(method)}> {
   return async () => ({});
 }
@@ -161,6 +161,6 @@ function camelCase(name: string): string {
 
 function insertBefore(text: string, place: RegExp, addition: string): string {
   const index = text.search(place);
-  if (index === -1) throw new Error(`nothing there looks like ${place}`);
+  if (index === -1) throw new Error(`no place matches ${place}`);
   return text.slice(0, index) + addition + text.slice(index);
 }

@@ -2,7 +2,7 @@ import { defaultPorts, metricsOffset, processNames } from "@shop/topology";
 import { expect, test } from "vitest";
 import { readNewService } from "./names.ts";
 
-test("a new service is called by its name in the singular and the plural, and gets ports that are free", () => {
+test("a new service gets spellings of its name in the singular and the plural, and free ports", () => {
   const service = readNewService("deliveries");
   expect(service).toMatchObject({ name: "deliveries", Name: "Deliveries", one: "delivery", One: "Delivery" });
   expect(Object.values(defaultPorts)).not.toContain(service.port);

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { defaultPorts, metricsOffset, processNames } from "@shop/topology";
 import { repositoryRoot } from "../repository-root.ts";
 
-/** What a new service is called, wherever it is named. */
+/** The spellings of a new service's name. */
 export interface NewService {
   /** `wishlists` */
   readonly name: string;
-  /** One of what it owns: `wishlist` */
+  /** The singular: `wishlist` */
   readonly one: string;
   /** `Wishlist` */
   readonly One: string;
@@ -17,18 +17,18 @@ export interface NewService {
   readonly metricsOffset: number;
 }
 
-/** Names that a folder below services/ or a process has, or that a package of the same name would hide. */
+/** Names of folders below services/ and of processes, and names that a package of the same name would shadow. */
 const taken = ["all-in-one", "topology", "starter", "common", ...processNames];
 
-/** Reads the name of a new service, and chooses its ports. @throws Error that says why a name can't be used */
+/** Validates the name of a new service, and chooses its ports. @throws Error with the reason why a name can't be used */
 export function readNewService(name: string): NewService {
-  // One word: it is a part of variables, of a proto package, of identifiers and of the names of consumers. Short enough for one line.
+  // One word: it is part of variables, a proto package, identifiers and consumer names. Short enough for one line.
   if (!/^[a-z]{3,14}s$/.test(name)) {
     throw new Error(`"${name}" is not one word of small letters in the plural, such as wishlists`);
   }
-  if (taken.includes(name)) throw new Error(`${name} is the name of another part of the shop`);
+  if (taken.includes(name)) throw new Error(`${name} is already the name of another part of the shop`);
   for (const folder of [`services/${name}`, `proto/shop/${name}`, `node_modules/@shop/${name}`]) {
-    if (existsSync(join(repositoryRoot, folder))) throw new Error(`${folder} is there already`);
+    if (existsSync(join(repositoryRoot, folder))) throw new Error(`${folder} exists already`);
   }
   const one = name.endsWith("ies") ? `${name.slice(0, -3)}y` : name.slice(0, -1);
   return {
@@ -41,7 +41,7 @@ export function readNewService(name: string): NewService {
   };
 }
 
-/** The first after 5000 that no process has. */
+/** The first port after 5000 that no process has. */
 function freePort(): number {
   const ports = Object.values(defaultPorts);
   let port = 5_001;

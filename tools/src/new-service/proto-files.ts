@@ -1,6 +1,6 @@
 import type { NewService } from "./names.ts";
 
-/** The contracts of a new service: one method, and the event that tells of it. */
+/** The contracts of a new service: one method and its event. */
 export function protoFiles(service: NewService): Readonly<Record<string, string>> {
   const folder = `proto/shop/${service.name}/v1`;
   return {
@@ -42,9 +42,9 @@ service ${One}Service {
 message ${One} {
   // Its id.
   string ${one}_id = 1;
-  // Whose it is.
+  // The id of its owner.
   string user_id = 2;
-  // What its owner calls it.
+  // The name that its owner gave it.
   string name = 3;
   // When it was created.
   google.protobuf.Timestamp create_time = 4;
@@ -52,7 +52,7 @@ message ${One} {
 
 // The request of Create${One}.
 message Create${One}Request {
-  // What its owner calls it: 1 to 100 characters.
+  // Its name: 1 to 100 characters.
   string name = 1 [
     (buf.validate.field).string = {
       min_len: 1
@@ -60,14 +60,14 @@ message Create${One}Request {
     },
     (shop.common.v1.text) = TEXT_LINE
   ];
-  // Names this request among the user's: the same one again is the same ${one} (AIP-155). Up to 128 visible characters.
+  // Identifies this request among the user's: a repetition returns the same ${one} (AIP-155). Up to 128 visible characters.
   string request_id = 2 [
     (buf.validate.field).string.pattern = "^[\\\\x21-\\\\x7e]{0,128}$",
     (shop.common.v1.pattern_message) = "must be at most 128 visible characters of ASCII, without blanks"
   ];
 }
 
-// The answer of Create${One}.
+// The response of Create${One}.
 message Create${One}Response {
   // The ${one} as it was stored.
   ${One} ${one} = 1;
@@ -84,7 +84,7 @@ import "google/protobuf/timestamp.proto";
 message ${One}Created {
   // Its id.
   string ${one}_id = 1;
-  // Whose it is.
+  // The id of its owner.
   string user_id = 2;
   // When it was created.
   google.protobuf.Timestamp time = 3;

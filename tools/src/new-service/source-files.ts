@@ -1,7 +1,7 @@
 import { dependenciesOf } from "./dependencies.ts";
 import type { NewService } from "./names.ts";
 
-/** The folder of a new service, file by file, in the layers of docs/architecture.md. */
+/** The files of a new service, in the layers of docs/architecture.md. */
 export function sourceFiles(service: NewService): Readonly<Record<string, string>> {
   const { name, one } = service;
   const files = {
@@ -42,7 +42,7 @@ function manifest({ name }: NewService): string {
   ]);
   const content = {
     name: `@shop/${name}`,
-    // All packages carry one version.
+    // All packages have one version.
     version: dependencies["@shop/core"],
     private: true,
     type: "module",
@@ -148,12 +148,12 @@ import { createdEvent } from "../adapters/proto/events.ts";
 import { to${One}Message } from "../adapters/proto/${one}.ts";
 import { new${One}, type ${One} } from "../domain/${one}.ts";
 
-/** Creates a ${one}. Safe to retry when the request is named: the ${one} itself is the claim on the name. */
+/** Creates a ${one}. Safe to retry with a request id: the ${one} itself is the claim on the id. */
 export function create${One}(on: {
   readonly ${name}: ${One}Store;
   readonly clock: Clock;
 }): MethodImpl<typeof ${One}Service.method.create${One}> {
-  /** What the request created before, if it did. */
+  /** The result of the same earlier request, if any. */
   async function repeated(userId: string, { requestId, name }: Create${One}Request): Promise<${One} | undefined> {
     const created = requestId === "" ? undefined : await on.${name}.findByRequest(userId, requestId);
     if (created !== undefined && created.name !== name) throw requestIdReused(requestId);
@@ -171,7 +171,7 @@ export function create${One}(on: {
     const ${one} =
       (await repeated(userId, request)) ??
       (await make(userId, request)) ??
-      // The same request was made at the same moment, and was first.
+      // A concurrent repetition of the request was first.
       (await repeated(userId, request));
     if (${one} === undefined) throw requestUnsettled();
     return { ${one}: to${One}Message(${one}) };
@@ -186,7 +186,7 @@ const userDeleted = ({
 }: NewService) => `import type { UserDeleted } from "@shop/gen/shop/users/v1/events_pb";
 import type { ${One}Store } from "../adapters/mongo/${one}-store.ts";
 
-/** Deletes the ${name} of accounts that are gone. Idempotent. */
+/** Deletes the ${name} of deleted accounts. Idempotent. */
 export function userDeleted(on: {
   readonly ${name}: ${One}Store;
 }): (events: readonly UserDeleted[]) => Promise<void> {
@@ -206,7 +206,7 @@ export interface ${One} {
   readonly createTime: Date;
 }
 
-/** One of the user's ${name}, with an id of its own. */
+/** One of the user's ${name}, with a new id. */
 export function new${One}(userId: string, name: string, createTime: Date): ${One} {
   return { ${one}Id: newId("${one}"), userId, name, createTime };
 }
@@ -215,7 +215,7 @@ export function new${One}(userId: string, name: string, createTime: Date): ${One
 const domainTest = ({ one, One, name }: NewService) => `import { expect, test } from "vitest";
 import { new${One} } from "./${one}.ts";
 
-test("two ${name} of a user have ids of their own", () => {
+test("two ${name} of a user have different ids", () => {
   const [first, second] = [new${One}("user_1", "First", new Date(0)), new${One}("user_1", "First", new Date(0))];
   expect(first).toMatchObject({ userId: "user_1", name: "First", createTime: new Date(0) });
   expect(first.${one}Id).toMatch(/^${one}_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
@@ -233,25 +233,25 @@ import { isDuplicateKey } from "@shop/mongo";
 import type { Collection, Db } from "mongodb";
 import type { ${One} } from "../../domain/${one}.ts";
 
-/** A ${one} as it is stored, with the events that are not published yet. */
+/** A stored ${one}, with its unpublished events. */
 export interface ${One}Document extends WithOutbox {
   readonly user_id: string;
   readonly name: string;
   readonly create_time: Date;
-  /** The name of the request that created it, among the user's. */
+  /** The id of the request that created it, unique per user. */
   readonly request_id?: string;
 }
 
 export interface ${One}Store {
-  /** Commits a new ${one} together with its events; or does nothing, when its request was made before. */
+  /** Commits a new ${one} together with its events; does nothing when its request was made before. */
   insert(
     ${one}: ${One},
     events: readonly PendingEvent[],
     requestId: string | undefined,
   ): Promise<"inserted" | "request_made">;
-  /** What a user's request created, if it was made. */
+  /** The ${one} that a user's request created, if any. */
   findByRequest(userId: string, requestId: string): Promise<${One} | undefined>;
-  /** Deletes all that these users have. */
+  /** Deletes the ${name} of these users. */
   removeOf(userIds: readonly string[]): Promise<void>;
 }
 
@@ -310,7 +310,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ${One}Schema } from "@shop/gen/shop/${name}/v1/${one}_service_pb";
 import type { ${One} } from "../../domain/${one}.ts";
 
-/** The ${one} as callers see it. */
+/** The message of a ${one}. */
 export function to${One}Message({ createTime, ...${one} }: ${One}): MessageInitShape<typeof ${One}Schema> {
   return { ...${one}, createTime: timestampFromDate(createTime) };
 }
@@ -321,7 +321,7 @@ import { ${One}CreatedSchema } from "@shop/gen/shop/${name}/v1/events_pb";
 import { type PendingEvent, pendingEvent } from "@shop/messaging";
 import type { ${One} } from "../../domain/${one}.ts";
 
-/** Says that a ${one} was created; its document carries it until it is published. */
+/** The event of a new ${one}; its document holds it until it is published. */
 export function createdEvent({ ${one}Id, userId, createTime }: ${One}): PendingEvent {
   const time = timestampFromDate(createTime);
   return pendingEvent(
@@ -336,7 +336,7 @@ const testing = ({ name, one, One, Name }: NewService) => `import { openOutbox }
 import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { create${One}Store, open${Name} } from "../adapters/mongo/${one}-store.ts";
 
-/** The store of ${name} on a database of its own. */
+/** The store of ${name} on its own database. */
 export async function openTest${Name}() {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("${name}", ["shop.${name}.v1.>"]);
@@ -363,9 +363,9 @@ const callOf = (userId: string) => {
   return contextOf({ kind: "user", userId, roles: ["customer"], token });
 };
 
-test("a ${one} is committed together with the event that tells of it", async () => {
+test("a ${one} is committed together with its event", async () => {
   const { documents, bus, clock } = await openTest${Name}();
-  // What can't be published stays where it was committed.
+  // An event that can't be published stays in its document.
   const outbox = await openOutbox(documents, { label: "${name}", bus: absentBus(bus), log: silentLog });
   const userId = newId("user");
   const handle = create${One}({ ${name}: create${One}Store(documents, outbox), clock });
@@ -376,7 +376,7 @@ test("a ${one} is committed together with the event that tells of it", async () 
   expect(fromBinary(${One}CreatedSchema, event!.payload.buffer)).toMatchObject({ ${one}Id: ${one}!.${one}Id, userId });
 });
 
-test("the same request, made many times at once, creates one ${one} and gets one answer", async () => {
+test("concurrent repetitions of a request create one ${one} and get the same answer", async () => {
   const { documents, ${name}, clock } = await openTest${Name}();
   const userId = newId("user");
   const request = create(Create${One}RequestSchema, { name: "Birthday", requestId: "first" });
@@ -397,7 +397,7 @@ import { new${One} } from "../domain/${one}.ts";
 import { openTest${Name} } from "../testing/open-test-${name}.ts";
 import { userDeleted } from "./user-deleted.ts";
 
-test("${name} of an account that is gone are deleted, however often that is told, and others stay", async () => {
+test("${name} of a deleted account are deleted, also by repeated events, and others stay", async () => {
   const { documents, ${name}, clock } = await openTest${Name}();
   const [gone, there] = [newId("user"), newId("user")];
   for (const userId of [gone, gone, there]) await ${name}.insert(new${One}(userId, "Birthday", clock()), [], undefined);
@@ -414,12 +414,12 @@ const contract = ({
 }: NewService) => `import { ${One}Service } from "@shop/gen/shop/${name}/v1/${one}_service_pb";
 import { idOf, invalid, type ServiceContract, time, unique } from "../../../tests/contract.ts";
 
-/** What is there before the cases are tried. */
+/** The data that exists before the cases run. */
 interface World {
   readonly ids: Readonly<Record<"owner", string>>;
 }
 
-/** What is promised of each method of ${One}Service. */
+/** The guarantees of each method of ${One}Service. */
 export const contract: ServiceContract<typeof ${One}Service, World> = {
   service: ${One}Service,
   methods: {
@@ -430,7 +430,7 @@ export const contract: ServiceContract<typeof ${One}Service, World> = {
       cases: [
         {
           as: "owner",
-          says: "creates one of the caller's",
+          says: "creates one for the caller",
           request: () => ({ name: unique("Birthday") }),
           answers: ({ ids }, { name }) => ({
             ${one}: { ${one}Id: idOf("${one}"), userId: ids.owner, name: name!, createTime: time },
@@ -445,7 +445,7 @@ export const contract: ServiceContract<typeof ${One}Service, World> = {
       ],
       examples: [
         {
-          // While the shopper of the story is signed in.
+          // While the shopper of the examples is signed in.
           step: 575,
           name: "creates-${one}",
           summary: "Creates a ${one}",

@@ -4,23 +4,23 @@ import { outputOf } from "../check-run.ts";
 import { repositoryRoot } from "../repository-root.ts";
 import { compiledFolder, isSource, type Manifest, publishedManifest } from "./published-manifest.ts";
 
-/** A workspace that is published, by its folder in the repository. */
+/** A published workspace, by its folder in the repository. */
 export interface PublishedPackage {
   readonly folder: string;
   readonly manifest: Manifest;
 }
 
-/** A package as it was packed. */
+/** A packed package. */
 export interface PackedPackage {
   readonly name: string;
   /** Absolute. */
   readonly tarball: string;
 }
 
-/** Not published, though it lies among the sources. */
+/** Sources that are not published. */
 const onlyForTests = ["**/*.test.ts", "**/testing/**", "**/testing.ts", "**/testdata/**"];
 
-/** The workspaces that are published: those whose package.json has "publishConfig". They stay private where they are. */
+/** The published workspaces: those whose package.json has "publishConfig". They stay private in the repository. */
 export function publishedPackages(): readonly PublishedPackage[] {
   const { workspaces } = readJson<{ workspaces: string[] }>(join(repositoryRoot, "package.json"));
   return globSync(workspaces, { cwd: repositoryRoot })
@@ -32,8 +32,8 @@ export function publishedPackages(): readonly PublishedPackage[] {
 
 /**
  * Compiles all published packages to JavaScript with declarations, in one run, and packs each of them into `folder`, which is
- * emptied before. The repository itself runs from the sources and needs none of this.
- * @throws Error with what the compiler or npm says
+ * emptied first. The repository itself runs from the sources and needs none of this.
+ * @throws Error with the output of the compiler or of npm
  */
 export async function packPackages(folder: string): Promise<readonly PackedPackage[]> {
   const packages = publishedPackages();
@@ -54,7 +54,7 @@ export async function packPackages(folder: string): Promise<readonly PackedPacka
   return packed;
 }
 
-/** One program: what a package takes of another it takes from that one's sources, as everything in the repository does. */
+/** One program: packages import each other's sources, as everywhere in the repository. */
 async function compile(packages: readonly PublishedPackage[], into: string): Promise<void> {
   const config = join(into, "..", "tsconfig.json");
   writeJson(config, {
@@ -73,7 +73,7 @@ async function compile(packages: readonly PublishedPackage[], into: string): Pro
   await outputOf("tsc", "--project", config, "--pretty", "false");
 }
 
-/** What is compiled, what is read at run time and is no TypeScript, the README and the licence. */
+/** The compiled files, other files that are read at run time, the README and the licence. */
 function stagePackage(workspace: string, compiled: string, stage: string): void {
   const source = join(repositoryRoot, workspace);
   cpSync(compiled, join(stage, compiledFolder), { recursive: true });
@@ -92,7 +92,7 @@ function stagePackage(workspace: string, compiled: string, stage: string): void 
   cpSync(join(repositoryRoot, "LICENSE"), join(stage, "LICENSE"));
 }
 
-/** The compiler rewrites imports in JavaScript, not in declarations: `./a.ts` there is only found where there are sources. */
+/** The compiler rewrites imports in JavaScript, but not in declarations, where `./a.ts` would need the sources. */
 function withCompiledImports(declarations: string): string {
   return declarations.replace(/((?:\bfrom|\bimport)\s*\(?\s*)(["'])(\.{1,2}\/[^"']*)\.ts\2/g, "$1$2$3.js$2");
 }

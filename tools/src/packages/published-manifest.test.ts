@@ -42,7 +42,7 @@ test("a workspace is published with exports of JavaScript and declarations, exac
   });
 });
 
-test("a workspace that needs one that is not published is not either", () => {
+test("a workspace that depends on an unpublished one can't be published", () => {
   expect(() => publishedManifest(workspace, root, new Set(["@shop/wheel"]))).toThrow(
     "@shop/wheel needs @shop/hub, which is not published",
   );

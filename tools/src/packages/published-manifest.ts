@@ -1,4 +1,4 @@
-/** What is used here of a package.json. */
+/** The parts of a package.json that are used here. */
 export interface Manifest {
   readonly name: string;
   readonly description?: string;
@@ -12,15 +12,15 @@ export interface Manifest {
   readonly publishConfig?: Readonly<Record<string, unknown>>;
 }
 
-/** Where compiled files are in a published package; in the repository they are in src/. */
+/** The folder of compiled files in a published package; in the repository the sources are in src/. */
 export const compiledFolder = "dist";
 
 /**
- * The package.json under which a workspace is published: its exports lead to JavaScript with declarations, those for tests are left
- * out. Versions of our own packages are exact, since they are released together; those of others are ranges, so that an application
- * gets each of them once (two copies of @bufbuild/protobuf do not share their types).
+ * The package.json of a published workspace: its exports point to JavaScript with declarations, those for tests are
+ * omitted. Versions of our own packages are exact, since they are released together; those of others are ranges, so that an application
+ * installs each of them once (two copies of @bufbuild/protobuf do not share their types).
  *
- * @param root of the repository, which has what all packages have in common
+ * @param root manifest of the repository, with the fields that all packages share
  * @throws Error when the package is not complete, or needs one that is not published
  */
 export function publishedManifest(
@@ -30,8 +30,7 @@ export function publishedManifest(
 ): Record<string, unknown> {
   const { name, description, type, sideEffects, engines, exports = {}, dependencies = {}, publishConfig } = manifest;
   if (description === undefined) throw new Error(`${name} has no description in its package.json`);
-  if (engines === undefined)
-    throw new Error(`${name} does not say in its package.json which Node it needs ("engines")`);
+  if (engines === undefined) throw new Error(`${name} does not state its Node version in its package.json ("engines")`);
   return {
     name,
     version: root.version,
@@ -57,7 +56,7 @@ export function publishedManifest(
   };
 }
 
-/** Whether an export leads to what is compiled. */
+/** Whether an export points to a compiled file. */
 export function isSource(file: string): boolean {
   return file.startsWith("./src/") && file.endsWith(".ts");
 }

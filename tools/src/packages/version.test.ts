@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { isLater, releaseChangelog, setVersion } from "./version.ts";
 
-test("a package gets the version, and so does what it takes of ours; other dependencies stay", () => {
+test("a package and its dependencies on ours get the version; other dependencies stay", () => {
   const manifest = {
     version: "0.1.0",
     dependencies: { "@shop/gen": "0.1.0", fastify: "5.12.8" },
@@ -17,13 +17,13 @@ test("a package gets the version, and so does what it takes of ours; other depen
 
 const changelog = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A wheel.\n\n## [0.1.0]\n\n- A cart.\n";
 
-test("what is unreleased becomes the version, with its date", () => {
+test("the unreleased section becomes the version, with its date", () => {
   expect(releaseChangelog(changelog, "0.2.0", "2026-12-01")).toBe(
     "# Changelog\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n\n- A wheel.\n\n## [0.1.0]\n\n- A cart.\n",
   );
 });
 
-test("a version is released once, and not without saying what is in it", () => {
+test("a version is released once, and only with changes in the changelog", () => {
   const released = releaseChangelog(changelog, "0.2.0", "2026-12-01");
   expect(() => releaseChangelog(released, "0.3.0", "2026-12-02")).toThrow("nothing under Unreleased");
   expect(() => releaseChangelog(changelog, "0.1.0", "2026-12-02")).toThrow("has 0.1.0 already");

@@ -1,11 +1,11 @@
-/** A package.json, or an entry of package-lock.json, as far as it names versions. */
+/** The versions in a package.json, or in an entry of package-lock.json. */
 export interface Versioned {
   version?: string;
   dependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;
 }
 
-/** Gives a package of ours this version, and what it takes of ours. */
+/** Sets the version of one of our packages, and of its dependencies on ours. */
 export function setVersion(manifest: Versioned, version: string): void {
   manifest.version = version;
   for (const dependencies of [manifest.dependencies, manifest.devDependencies])
@@ -13,8 +13,8 @@ export function setVersion(manifest: Versioned, version: string): void {
 }
 
 /**
- * The changelog in which what is unreleased has become a version, below an empty section for what comes next.
- * @throws Error when nothing is unreleased, or the version is there already
+ * The changelog with the unreleased section turned into a version, below an empty unreleased section.
+ * @throws Error when nothing is unreleased, or the version exists already
  */
 export function releaseChangelog(changelog: string, version: string, date: string): string {
   if (changelog.includes(`## [${version}]`)) throw new Error(`CHANGELOG.md has ${version} already`);

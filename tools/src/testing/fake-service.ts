@@ -1,5 +1,5 @@
-// Stands in for the shop's services where the starter is tested: listens on all their ports, is ready at once, and proves
-// when asked to stop that the servers are still there. FAKE_SERVICE says how it misbehaves.
+// Replaces the shop's services in tests of the starter: listens on all their ports, is ready at once, and proves
+// on SIGTERM that the servers still run. FAKE_SERVICE selects a misbehaviour.
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { portVariable, serviceNames } from "@shop/topology";
@@ -36,6 +36,6 @@ process.on("SIGTERM", async () => {
   server.closeAllConnections();
 });
 
-// Last: whoever can connect may ask it to stop.
+// Last: a client that can connect may signal it to stop.
 for (const other of others) other.server.listen(other.port, env.LISTEN_HOST);
 server.listen(Number(env.GATEWAY_PORT), env.LISTEN_HOST);

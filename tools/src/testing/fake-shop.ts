@@ -9,14 +9,14 @@ import { openRunFile } from "../run-file.ts";
 import { stopStale } from "../stale.ts";
 import { waitUntil } from "../wait.ts";
 
-/** A starter that runs as a process of its own, with the fake service. */
+/** A starter in its own process, with the fake service. */
 export interface FakeShop {
   readonly pid: number;
   readonly ports: Readonly<Record<string, number>>;
   readonly child: ChildProcess;
-  /** Everything it printed so far. */
+  /** Its output so far. */
   readonly output: () => string;
-  /** What its run.json says now. */
+  /** The current content of its run.json. */
   readonly running: () => readonly RunEntry[];
   readonly entry: (name: string) => RunEntry | undefined;
   readonly untilPrinted: (text: string) => Promise<void>;
@@ -24,7 +24,7 @@ export interface FakeShop {
   readonly exited: Promise<number | string>;
 }
 
-/** Servers "of the environment", for tests that need none: nothing is started for them. */
+/** Servers "of the environment", for tests that need none, so that none is started. */
 export const noServers = {
   MONGODB_URI: "mongodb://127.0.0.1:1",
   REDIS_URL: "redis://127.0.0.1:1",
@@ -41,7 +41,7 @@ export async function freeShopPorts(dataDir: string): Promise<Record<string, num
   return Object.fromEntries(names.map((name) => [name, chosen[name]![0]!]));
 }
 
-/** Starts it on free ports; whatever it still runs at the end of the test is stopped. */
+/** Starts it on free ports; its remaining processes are stopped at the end of the test. */
 export async function startFakeShop(
   dataDir: string,
   env: NodeJS.ProcessEnv = {},

@@ -1,4 +1,4 @@
-// `npm start` with the fake service in place of the shop's.
+// `npm start` with the fake service instead of the shop's.
 import { readSettings } from "../settings.ts";
 import { supervise } from "../supervisor.ts";
 import { terminal } from "../terminal.ts";
