@@ -25,7 +25,7 @@ interface Audit {
   readonly checked: Readonly<Record<string, number>>;
 }
 
-/** What an audit of the stock does to orders that are placed meanwhile. */
+/** The effect of a stock audit on concurrent orders. */
 export async function benchAudit(settings: BenchSettings): Promise<string> {
   const seconds = settings.seconds ?? usualSeconds;
   const connections = settings.connections ?? usualConnections;
@@ -50,7 +50,7 @@ export async function benchAudit(settings: BenchSettings): Promise<string> {
   });
 }
 
-/** One audit, its parts one after the other without a rest. */
+/** One audit, its parts without rests between them. */
 async function auditOnce(shopping: Shopping, token: string, goesOn = () => true): Promise<Audit> {
   const startedAt = performance.now();
   const checked: Record<string, number> = {};
@@ -66,7 +66,7 @@ async function auditOnce(shopping: Shopping, token: string, goesOn = () => true)
   return { parts, seconds: (performance.now() - startedAt) / 1000, findings, checked };
 }
 
-/** Audits again and again while the work lasts. */
+/** Audits repeatedly while the work lasts. */
 async function whileAuditing<Result>(shopping: Shopping, token: string, work: () => Promise<Result>): Promise<Result> {
   let isDone = false;
   const auditing = (async () => {
@@ -99,8 +99,8 @@ function describe(
   const checked = Object.entries(alone.checked).map(([what, count]) => `${count} ${what}`);
   return [
     `A shop in one process with ${productCount} products and ${orderCount} orders. An audit of its stock checks ${checked.join(", ")}, in`,
-    `${alone.parts} parts over AuditStock: ${alone.seconds.toFixed(1)} s when nothing else happens, ${alone.findings} findings. Then ${ordersPerSecond} orders of one line a second, in turns of ${seconds} s,`,
-    "without and with audits that follow each other without a rest (the shop's own rests as long as it works).",
+    `${alone.parts} parts over AuditStock: ${alone.seconds.toFixed(1)} s without other load, ${alone.findings} findings. Then ${ordersPerSecond} orders of one line a second, in turns of ${seconds} s,`,
+    "without audits and with consecutive audits without rests (the shop's own rests as long as it works).",
     "",
     ...table(
       ["", "orders/s to the end", "answer p50 ms", "p99 ms", "of each turn", "not 200", "p99 to calm"],

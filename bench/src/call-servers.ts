@@ -13,7 +13,7 @@ import { createRouterOptions, listen } from "@shop/rpc-server";
 import { requestValidator } from "@shop/runtime";
 import { taskOf } from "./part.ts";
 
-// Servers that answer GetProductByID with the same product, each in a process of its own: what remains is what a call costs.
+// Servers that answer GetProductByID with the same product, each in its own process, to measure the cost of a call alone.
 
 const method = InventoryService.method.getProductByID;
 export const path = `/${InventoryService.typeName}/${method.name}`;
@@ -38,14 +38,14 @@ export const requestBytes = () =>
   toBinary(GetProductByIDRequestSchema, create(GetProductByIDRequestSchema, { productId }));
 export const answerJson = () => toJson(GetProductByIDResponseSchema, create(GetProductByIDResponseSchema, answer));
 
-/** What a port of the platform does with the call. */
+/** The options of a platform port. */
 export interface PlatformTask {
   readonly leanCalls: boolean;
-  /** Where it forwards the call to; absent if it answers itself. */
+  /** The upstream that it forwards the call to; absent if it answers itself. */
   readonly upstream?: string;
 }
 
-/** A port of the platform, with everything that a call of a service passes. */
+/** A port of the platform with the complete pipeline of a service. */
 export async function servePlatform(): Promise<void> {
   const { leanCalls, upstream } = await taskOf<PlatformTask>();
   const log = createLogger("error");

@@ -22,7 +22,7 @@ import { takeTurn } from "./turn.ts";
 
 const usualSeconds = 5;
 const usualConnections = 32;
-/** The engine compiles what is hot for a while. */
+/** Until hot code is compiled. */
 const warmUpSeconds = 5;
 
 interface Server {
@@ -30,13 +30,13 @@ interface Server {
   readonly pid: number;
 }
 
-/** A way to call, the server that is the floor for it, and those that are compared with that. */
+/** A protocol, the server that is its floor, and those that are compared with it. */
 interface Subject {
   readonly name: string;
   readonly tool: (load: ToolLoad) => Promise<ToolResult>;
   readonly request: ToolRequest;
   readonly floor: readonly [name: string, server: Server];
-  /** What the floor is sent instead, if it takes no other. */
+  /** The request for the floor, if it differs. */
   readonly floorTakes?: ToolRequest;
   readonly compared: readonly (readonly [name: string, server: Server])[];
 }
@@ -45,7 +45,7 @@ interface Turn extends ToolResult {
   readonly cpuPerCallUs: number;
 }
 
-/** What a unary call costs: the same answer from bare servers and from a port of the platform, straight and forwarded. */
+/** The cost of a unary call: the same answer from bare servers and from a port of the platform, direct and forwarded. */
 export async function benchCalls({ rounds, seconds = usualSeconds, connections = usualConnections }: BenchSettings) {
   checkLoadTools();
   const children: ChildProcess[] = [];
@@ -91,21 +91,21 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
         : []),
       {
         ...{ name: "Connect JSON, forwarded", tool: wrk, request: json },
-        ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
+        ...{ floor: ["the service called directly", lean], compared: [["through another process", forwarding]] },
       },
       {
         ...{ name: "gRPC, forwarded", tool: h2load, request: grpc },
-        ...{ floor: ["the service asked directly", lean], compared: [["through another process", forwarding]] },
+        ...{ floor: ["the service called directly", lean], compared: [["through another process", forwarding]] },
       },
     ];
     const rows: string[][] = [];
     for (const subject of subjects) rows.push(...(await measure(subject, rounds, seconds, connections)));
     return [
-      "The same call, GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
-      "platform with all that a call passes (gate, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
+      "GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
+      "platform with the complete pipeline (authorization, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
       `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up.`,
-      "Processor time is the server's own, of a forwarded call that of the process that forwards; the ratio is the median of those of",
-      "each round. ghz, where it is installed, takes so much of the machine itself that servers differ less under it.",
+      "Processor time is the server's own, for a forwarded call that of the forwarding process; the ratio is the median of those of",
+      "each round. ghz, where it is installed, uses so much of the machine that servers differ less under it.",
       "",
       ...table(["", "", "calls/s", "each turn", "server CPU, us/call", "failed", "ratio"], rows),
     ].join("\n");

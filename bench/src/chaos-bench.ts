@@ -3,7 +3,7 @@ import { runChaosOnce } from "./resilience.ts";
 import type { BenchSettings } from "./settings.ts";
 import { table } from "./table.ts";
 
-/** What `--victim each` hits, one after the other, each in a shop of its own. */
+/** The victims of `--victim each`, each in its own shop. */
 const eachAlone = [
   "orders",
   "inventory",
@@ -16,15 +16,15 @@ const eachAlone = [
   "links",
 ];
 
-/** A fault run's answer, as far as it is reported here (tests/resilience/chaos.ts). */
+/** The reported part of a fault run's result (tests/resilience/chaos.ts). */
 interface ChaosReport {
   readonly seed: number;
   readonly injected: readonly InjectedFault[];
   readonly diedAlone: readonly string[];
   readonly requests: number;
-  /** When each accepted order was first answered, in ascending order. */
+  /** The times of each accepted order's first answer, ascending. */
   readonly acceptedAt: readonly number[];
-  /** When the stock's answers came, in ascending order. */
+  /** The times of decisions, ascending. */
   readonly decidedAt: readonly number[];
   readonly orders: Readonly<Record<string, number>>;
   readonly problems: readonly { readonly kind: string; readonly about: string; readonly what: string }[];
@@ -40,7 +40,7 @@ interface InjectedFault {
   readonly readyAt?: number;
 }
 
-/** Hits everything in turn for so many minutes, or each victim alone, while buyers buy; then says what is left of the promises. */
+/** Injects faults into all victims in turn, or into each alone, while buyers buy; then reports violated guarantees. */
 export async function benchChaos({ seed, minutes = 5, victim, buyers }: BenchSettings): Promise<string> {
   const chosen = victim === "each" ? eachAlone : [victim];
   const sections: string[] = [];
@@ -51,7 +51,7 @@ export async function benchChaos({ seed, minutes = 5, victim, buyers }: BenchSet
       buyers,
       faultSeconds: minutes * 60,
       products: 200,
-      // About half of what is asked for.
+      // About half of the demand.
       stock: Math.ceil(30 * Math.max(1, minutes)),
     })) as ChaosReport;
     if (report.problems.length > 0 || report.diedAlone.length > 0) process.exitCode = 1;
@@ -59,14 +59,14 @@ export async function benchChaos({ seed, minutes = 5, victim, buyers }: BenchSet
   }
   return [
     "The split shop, two replicas of orders and inventory, on three mongod, three NATS servers and Redis. Buyers place orders of",
-    "several lines for less stock than they want, retry, send twice, reuse keys and cancel, a clerk ships and corrects the stock,",
-    "and the bus doubles, delays and swaps events, while a schedule that follows from the seed kills (SIGKILL) and pauses (SIGSTOP)",
+    "several lines for less stock than the demand, retry, send twice, reuse keys and cancel, a clerk ships and adjusts stock,",
+    "and the bus duplicates, delays and swaps events, while a schedule determined by the seed kills (SIGKILL) and pauses (SIGSTOP)",
     "one process after the other and slows, resets and cuts links. Then a checker that shares no code with the product compares",
-    "what clients were told with the public API and the ledger.",
+    "the clients' answers with the public API and the ledger.",
     "",
     ...sections,
-    "By victim, in seconds (median, p99): from the hit to the next accepted order; from the restart, SIGCONT or mended link to the",
-    "next accepted order, and to the next answer of the stock; from the restart of a service until it says that it is ready.",
+    "By victim, in seconds (median, p99): from the fault to the next accepted order; from the restart, SIGCONT or restored link to the",
+    "next accepted order, and to the next decision; from the restart of a service until it is ready.",
   ].join("\n");
 }
 
@@ -94,7 +94,7 @@ function describe(report: ChaosReport): string {
         ["seed", String(report.seed)],
         ["**processes killed**", `**${killsOf(injected)}**`],
         ["all faults", faultsOf(injected)],
-        ["orders asked for", String(report.requests)],
+        ["orders requested", String(report.requests)],
         ["**orders accepted**", `**${acceptedAt.length}**`],
         [
           "ended as",
@@ -106,23 +106,26 @@ function describe(report: ChaosReport): string {
         ["**doubled**", `**${count("doubled")}**`],
         ["**oversold**", `**${count("oversold")}**`],
         ["**stuck**", `**${count("stuck")}**`],
-        ["other broken promises", String(others)],
+        ["other violations", String(others)],
         ["processes that died without being killed", report.diedAlone.join(", ") || "none"],
-        ["**from the last hit until all was right, seconds**", `**${seconds(report.convergedMs)}**`],
-        ["from a restart or mending to the next accepted order, median, p99, seconds", healed],
+        ["**from the last fault until no problem was left, seconds**", `**${seconds(report.convergedMs)}**`],
+        ["from a restart or restored link to the next accepted order, median, p99, seconds", healed],
         [
-          "from placing to the stock's answer, p50, p99, slowest, seconds",
+          "from placing to the decision, p50, p99, slowest, seconds",
           [0.5, 0.99, 1].map((share) => seconds(percentile(decisionMs, share))).join(", "),
         ],
       ],
     ),
     "",
-    ...table(["victim", "faults", "hit to order", "healed to order", "healed to decision", "healed to ready"], rows),
+    ...table(
+      ["victim", "faults", "fault to order", "recovery to order", "recovery to decision", "recovery to ready"],
+      rows,
+    ),
     ...problems.slice(0, 50).map(({ kind, about, what }) => `\n${kind}: ${about} ${what}`),
   ].join("\n");
 }
 
-/** A stranded primary falls with its two secondaries. */
+/** A stranded primary is killed with its two secondaries. */
 function killsOf(faults: readonly InjectedFault[]): number {
   return faults.reduce((sum, { action }) => sum + (action === "kill" ? 1 : action === "strand" ? 3 : 0), 0);
 }
@@ -134,7 +137,7 @@ function faultsOf(faults: readonly InjectedFault[]): string {
     .join(", ");
 }
 
-/** How long after `at` the first of `times` is; undefined when there is none. */
+/** The time from `at` to the first of `times` after it; undefined without one. */
 function nextOf(times: readonly number[], at: number): number | undefined {
   const next = times.find((time) => time >= at);
   return next === undefined ? undefined : next - at;

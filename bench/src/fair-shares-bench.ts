@@ -13,10 +13,10 @@ import { withShop } from "./with-shop.ts";
 const productCount = 200;
 const usualRounds = 3;
 const usualSeconds = 12;
-/** Each from an address of its own. */
+/** Each from its own address. */
 const customerCount = 20;
 const perSecond = { reads: 100, "sign-ins": 10, orders: 10 };
-/** What the abuser asks for; less than what would keep all cores busy. */
+/** The abuser's requests; fewer than would keep all cores busy. */
 const abuse = {
   addresses: 15,
   accounts: 12,
@@ -29,7 +29,7 @@ const abuse = {
 const linesOfOrder = 100;
 const json = { "content-type": "application/json" };
 
-/** What startShop raises for the other benches, as it is by default, and a proxy in front that says who the client is. */
+/** The default limits, which startShop raises for the other benches, and a trusted proxy that names the client. */
 const env = {
   TRUSTED_PROXIES: "1",
   AUTH_RATE_PER_MINUTE: "300",
@@ -44,9 +44,9 @@ type Customers = Readonly<Record<keyof typeof perSecond, LoadResult>>;
 
 interface Turn {
   readonly customers: Customers;
-  /** The part of the processor time of all cores that was used, by whatever ran on the machine. */
+  /** The used part of the processor time of all cores, by all processes of the machine. */
   readonly busy: number;
-  /** Of the shop's event loop, in milliseconds a second. */
+  /** Of the shop's event loop, in milliseconds per second. */
   readonly eventLoop: ThreadTimes;
 }
 
@@ -58,7 +58,7 @@ interface AbuseTurn extends Turn {
   readonly memoryBytes: number;
 }
 
-/** What ordinary customers notice of one abuser who takes all there is to get and leaves the processors something to do. */
+/** What ordinary customers notice of one abuser that takes all that the limits allow but leaves the processors some idle time. */
 export async function benchFairShares(settings: BenchSettings): Promise<string> {
   const seconds = settings.seconds ?? usualSeconds;
   return await withShop(
@@ -138,7 +138,7 @@ function processorTimes(): { used: number; all: number } {
   return { used, all: used + times.reduce((sum, one) => sum + one.idle, 0) };
 }
 
-/** Holds what it can get, then goes on guessing and ordering while the customers are measured. */
+/** Occupies what it can get, then keeps guessing and ordering while the customers are measured. */
 async function abuseTurn(
   shop: Shop,
   shopping: Shopping,
@@ -197,7 +197,7 @@ async function abuseTurn(
   return { ...turn, watches, bodies, guesses: guessed, orders: ordered, memoryBytes };
 }
 
-/** Whether a watch was let in: an error after the head is a message, too, and ends the stream. */
+/** Whether a watch was accepted: an error after the head is a message, too, and ends the stream. */
 async function isStream(request: ClientRequest): Promise<boolean> {
   return await new Promise((resolve) => {
     request.on("error", () => resolve(false));
@@ -233,9 +233,9 @@ function describe(calm: readonly Turn[], abused: readonly AbuseTurn[], seconds: 
     turns.map(({ eventLoop: { ranMs, waitedMs } }) => `${ranMs.toFixed(0)} and ${waitedMs.toFixed(0)}`).join(", ");
   const percent = (turns: readonly Turn[]) => turns.map(({ busy }) => `${(busy * 100).toFixed(0)}%`).join(", ");
   return [
-    `Turns of ${seconds} s, calm and with an abuser, alternate. ${customerCount} customers, each from an address of its own, read products (${perSecond.reads} a second), sign in`,
+    `Turns of ${seconds} s, calm and with an abuser, alternate. ${customerCount} customers, each from its own address, read products (${perSecond.reads} a second), sign in`,
     `(${perSecond["sign-ins"]}) and place orders of one line (${perSecond.orders}), over REST at the public port of the shop in one process. All limits are the defaults. The abuser has`,
-    `${abuse.accounts} accounts and ${abuse.addresses} addresses, asks for ${abuse.accounts * abuse.watchesOfEach} watches from four addresses, leaves ${abuse.bodies} bodies of ${abuse.bodyBytes} bytes without their last byte, guesses`,
+    `${abuse.accounts} accounts and ${abuse.addresses} addresses, requests ${abuse.accounts * abuse.watchesOfEach} watches from four addresses, leaves ${abuse.bodies} bodies of ${abuse.bodyBytes} bytes without their last byte, guesses`,
     `${abuse.guesses} passwords and places ${abuse.orders} orders of ${linesOfOrder} lines a second. Load and shop share the machine. Means of the turns.`,
     "",
     ...table(
@@ -243,10 +243,10 @@ function describe(calm: readonly Turn[], abused: readonly AbuseTurn[], seconds: 
       kinds.flatMap((kind) => [row("calm", calm, kind), row("abuse", abused, kind)]),
     ),
     "",
-    `Of each turn, the abuser got: watches ${each(({ watches }) => watches)}; unfinished bodies kept ${each(({ bodies }) => bodies)}; guesses answered with 401 or refused`,
-    `${abused.map(({ guesses }) => refusalsOf(guesses)).join("; ")}; orders taken ${each(({ orders }) => orders.ok)}, refused ${abused.map(({ orders }) => refusalsOf(orders)).join("; ")}.`,
+    `Of each turn, the abuser got: watches ${each(({ watches }) => watches)}; unfinished bodies accepted ${each(({ bodies }) => bodies)}; guesses answered with 401 or refused`,
+    `${abused.map(({ guesses }) => refusalsOf(guesses)).join("; ")}; orders accepted ${each(({ orders }) => orders.ok)}, refused ${abused.map(({ orders }) => refusalsOf(orders)).join("; ")}.`,
     "",
-    `Milliseconds of each second in which the shop's event loop ran, and waited for a core, by turn: ${loop(calm)} when it was calm, ${loop(abused)} with the abuser.`,
-    `Processors busy: ${percent(calm)} when it was calm, ${percent(abused)} with the abuser. Resident memory of the shop with the abuser, in MiB: ${each(({ memoryBytes }) => Math.round(memoryBytes / 2 ** 20))}.`,
+    `Milliseconds of each second in which the shop's event loop ran, and waited for a core, by turn: ${loop(calm)} without the abuser, ${loop(abused)} with the abuser.`,
+    `Processors busy: ${percent(calm)} without the abuser, ${percent(abused)} with the abuser. Resident memory of the shop with the abuser, in MiB: ${each(({ memoryBytes }) => Math.round(memoryBytes / 2 ** 20))}.`,
   ].join("\n");
 }

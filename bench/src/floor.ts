@@ -3,22 +3,22 @@ import { once } from "node:events";
 import Fastify from "fastify";
 import { answerOf, startPart, taskOf } from "./part.ts";
 
-/** A route that does nothing but answer. */
+/** A route that only answers. */
 export interface FloorRoute {
   readonly method: "GET" | "POST";
   readonly path: string;
-  /** The object it answers, as JSON. */
+  /** The object that it answers with, as JSON. */
   readonly answer: unknown;
 }
 
-/** A bare Fastify server: what the same bytes cost without any of ours. */
+/** A bare Fastify server: the cost of the same bytes without our code. */
 export interface Floor {
   readonly url: string;
   readonly pid: number;
   stop(): void;
 }
 
-/** What the process of a floor is told. */
+/** The task of a floor's process. */
 interface FloorTask {
   readonly routes: readonly FloorRoute[];
   readonly workers: number;
@@ -44,7 +44,7 @@ async function serve(routes: readonly FloorRoute[]): Promise<string> {
   return await app.listen({ host: "127.0.0.1", port: 0 });
 }
 
-/** Workers answer a task of their own, once they listen. */
+/** A worker's task; it answers once it listens. */
 async function serveInWorkers(routes: readonly FloorRoute[], workers: number): Promise<string> {
   const task: FloorTask = { routes, workers: 1 };
   const answers = Array.from({ length: workers }, async () => {

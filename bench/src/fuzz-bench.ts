@@ -11,7 +11,7 @@ import { withShop } from "./with-shop.ts";
 const usualMinutes = 60;
 const script = join(resolve(import.meta.dirname, "../.."), "tests/hostile-peers/fuzz.ts");
 
-/** What tests/hostile-peers/fuzz.ts answers. */
+/** The result of tests/hostile-peers/fuzz.ts. */
 interface FuzzReport {
   readonly played: number;
   readonly answered: number;
@@ -26,7 +26,7 @@ interface Vitals {
   readonly networkErrors: number;
 }
 
-/** Fuzzes every port of a shop in one process for so many minutes; says whether it lived, and what it kept. */
+/** Fuzzes every port of a shop in one process for some minutes; reports whether it survived, and its memory. */
 export async function benchFuzz({ seed, minutes = usualMinutes }: BenchSettings): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "shop-fuzz-"));
   const { metrics } = await choosePorts(join(folder, "ports.json"), { metrics: 1 });
@@ -57,7 +57,7 @@ function targetsOf(ports: readonly number[]) {
   return ports.map((port) => ({ port, paths }));
 }
 
-/** In a process of its own: the fuzzer is a part of the tests. */
+/** In its own process, because the fuzzer belongs to the tests. */
 async function askFuzzer(task: Readonly<Record<string, unknown>>): Promise<FuzzReport> {
   const child = fork(script, [JSON.stringify(task)]);
   const stopped = once(child, "exit");
@@ -78,7 +78,7 @@ function describe(run: {
   const { played, answered, before, after } = run.report;
   const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
   return [
-    "Mutated frames, header blocks, lines and bytes of HTTP/1.1 and HTTP/2, in packets that begin anywhere, from peers that reset,",
+    "Mutated frames, header blocks, lines and bytes of HTTP/1.1 and HTTP/2, with arbitrary packet boundaries, from peers that reset,",
     "close or leave, against the public port, the services' ports and the metrics port of a shop in one process.",
     "",
     `- seed ${run.seed}, ${run.minutes} minutes, ${played} connections, ${answered} of them answered`,

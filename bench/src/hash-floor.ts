@@ -5,18 +5,18 @@ import { askPart, taskOf } from "./part.ts";
 import { repeat } from "./repeat.ts";
 
 interface HashTask {
-  /** An event loop that awaits each hash, or a thread for each of those computed at once, with no loop at all. */
+  /** An event loop that awaits each hash, or one thread per concurrent hash without an event loop. */
   readonly by: "loop" | "threads";
-  /** Computed at the same time. */
+  /** Concurrent hashes. */
   readonly atOnce: number;
   readonly seconds: number;
 }
 
 const password = "bench-bench-bench";
-/** As the users service does by default. */
+/** The defaults of the users service. */
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-/** Passwords a second that are compared at the same cost with nothing else to do. */
+/** Password comparisons per second at the same cost, without other work. */
 export async function hashFloor(task: HashTask): Promise<number> {
   return await askPart<number>("hashes", task);
 }

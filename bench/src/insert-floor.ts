@@ -4,7 +4,7 @@ import { repeat } from "./repeat.ts";
 
 interface InsertTask {
   readonly mongoUrl: string;
-  /** Inserts on their way at any time. */
+  /** Concurrent inserts. */
   readonly concurrency: number;
   readonly seconds: number;
 }
@@ -14,12 +14,12 @@ export interface InsertResult {
   readonly cpuPerInsertUs: number;
 }
 
-/** What the database takes when every order is one insert, on its own, acknowledged by a majority with its journal on disk. */
+/** The rate of the database when every order is a separate insert, acknowledged by a majority with its journal on disk. */
 export async function insertFloor(task: InsertTask): Promise<InsertResult> {
   return await askPart<InsertResult>("inserts", task);
 }
 
-/** The process that inserts: nothing else happens in it. */
+/** The process that only inserts. */
 export async function insertOrders(): Promise<void> {
   const { mongoUrl, concurrency, seconds } = await taskOf<InsertTask>();
   const client = await MongoClient.connect(mongoUrl, {

@@ -11,9 +11,9 @@ interface Call {
 }
 
 interface Listeners {
-  /** It can take a call. */
+  /** It can send a call. */
   free(connection: KeptConnection): void;
-  /** It can't take one until it is free again; whether a call was on its way, that will not be answered. */
+  /** It can't send one until it is free again; whether a call was in flight, which gets no answer. */
   broken(connection: KeptConnection, isCallLost: boolean): void;
 }
 
@@ -21,8 +21,8 @@ const timeoutMs = 10_000;
 const connectAgainAfterMs = 100;
 
 /**
- * An HTTP/1.1 connection that carries one call after the other, made and read with as little work as can be: whatever makes
- * the load takes cores away from the server beside it. Bodies are told by their Content-Length; nothing is sent again.
+ * An HTTP/1.1 connection for consecutive calls, with as little work per call as possible, because the
+ * load shares cores with the server. Bodies end by their Content-Length; calls are never retried.
  */
 export class KeptConnection {
   readonly #url: URL;
@@ -38,19 +38,19 @@ export class KeptConnection {
     this.#socket = this.#connect();
   }
 
-  /** To be called when it is free. */
+  /** Only to be called when it is free. */
   send(request: Buffer, answered: Call["answered"]): void {
     this.#call = { sentAt: performance.now(), answered };
     this.#socket.write(request);
   }
 
-  /** A call that is on its way is forgotten. */
+  /** Abandons a call in flight. */
   close(): void {
     this.#isClosed = true;
     this.#socket.destroy();
   }
 
-  /** To be called now and then. */
+  /** To be called periodically, for timeouts. */
   giveUpWhatIsLate(): void {
     if (this.#call !== undefined && performance.now() - this.#call.sentAt > timeoutMs) this.#socket.destroy();
   }
@@ -75,7 +75,7 @@ export class KeptConnection {
   }
 
   #read(bytes: Buffer): void {
-    // A character is a byte, so that lengths are those of the text. What is looked for in bodies is ASCII.
+    // One character per byte, so that lengths are those of the text. The searched parts of bodies are ASCII.
     this.#received += bytes.toString("latin1");
     const text = this.#received;
     const headersEnd = text.indexOf("\r\n\r\n");
@@ -87,7 +87,7 @@ export class KeptConnection {
     const call = this.#call;
     this.#call = undefined;
     this.#received = "";
-    // Said without being asked: it closes then.
+    // An unsolicited response: the server closes the connection.
     if (call === undefined) return;
     const answer = { status: Number(text.slice(9, 12)), body: text.slice(bodyStart) };
     call.answered(answer, performance.now() - call.sentAt);

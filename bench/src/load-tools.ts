@@ -20,7 +20,7 @@ export function post(path: string, contentType: string, body: Uint8Array): ToolR
   return { method: "POST", path, headers: { "content-type": contentType }, body };
 }
 
-/** What to send in turn, again and again; h2load sends the first alone. */
+/** The requests, sent round-robin; h2load sends only the first. */
 export interface ToolLoad {
   /** Of the server. */
   readonly url: string;
@@ -34,7 +34,7 @@ export interface ToolResult {
   readonly failed: number;
 }
 
-/** Says which load tools are missing, and where they come from. */
+/** Reports missing load tools, and how to install them. */
 export function checkLoadTools(): void {
   for (const tool of ["wrk", "h2load"])
     if (!isInstalled(tool)) throw new Error(`${tool} is not installed: apt-get install wrk nghttp2-client`);
@@ -69,14 +69,14 @@ export async function wrk({ url, requests, connections, seconds }: ToolLoad): Pr
   });
 }
 
-/** The requests made ahead, so that sending them costs the same whatever they are. */
+/** Builds the requests in advance, so that sending costs the same for all of them. */
 function scriptOf(requests: readonly ToolRequest[]): string {
   const made = requests.map(({ method, path, headers, body }) => {
     const fields = Object.entries(headers).map(([name, value]) => `[${quoted(name)}] = ${quoted(value)}`);
     const text = body.byteLength === 0 ? "nil" : quoted(body);
     return `  wrk.format("${method}", ${quoted(path)}, { ${fields.join(", ")} }, ${text}),`;
   });
-  // Anew for each connection's thread, once the host is known.
+  // Once per thread, when the host is known.
   return [
     "local made, sent = nil, 0",
     "function init()",
@@ -93,7 +93,7 @@ function quoted(text: string | Uint8Array): string {
   return `"${[...Buffer.from(text)].map((byte) => `\\${String(byte).padStart(3, "0")}`).join("")}"`;
 }
 
-/** Over HTTP/2, by h2load: as many calls at once as there are connections over HTTP/1.1, on a few connections. */
+/** Over HTTP/2, by h2load: as many concurrent calls as connections over HTTP/1.1, on a few connections. */
 export async function h2load({ url, requests, connections, seconds }: ToolLoad): Promise<ToolResult> {
   const [{ path, headers, body }] = requests;
   return await withFolder(async (folder) => {
@@ -150,6 +150,6 @@ async function withFolder<Result>(work: (folder: string) => Promise<Result>): Pr
 
 function numberIn(text: string, pattern: RegExp): number {
   const found = pattern.exec(text)?.[1];
-  if (found === undefined) throw new Error(`the load tool said something else:\n${text}`);
+  if (found === undefined) throw new Error(`unexpected output of the load tool:\n${text}`);
   return Number(found);
 }

@@ -3,7 +3,7 @@ import { type Answer, KeptConnection } from "./kept-connection.ts";
 import { askPart, taskOf } from "./part.ts";
 import { percentile } from "./percentile.ts";
 
-/** In REST's spelling and in Connect's. */
+/** The names in REST and in Connect. */
 const orderIdField = /"order_?[iI]d":\s*"([^"]+)"/;
 
 export interface Request {
@@ -16,29 +16,29 @@ export interface Request {
 export interface Load {
   /** Of the server, on this machine. */
   readonly url: string;
-  /** Sent in turn, by whichever connection is free. */
+  /** Sent round-robin, by any free connection. */
   readonly requests: readonly Request[];
   readonly connections: number;
   readonly seconds: number;
-  /** Calls a second at most, over all connections; as many as are answered when absent. */
+  /** Maximum calls per second over all connections; unlimited when absent. */
   readonly callsPerSecond?: number;
 }
 
 export interface LoadResult {
   /** Answered with 200. */
   readonly ok: number;
-  /** Answered with anything else, by status. */
+  /** Answered with another status, by status. */
   readonly refused: Readonly<Record<number, number>>;
-  /** Not answered: connection errors and timeouts. Nothing is sent again. */
+  /** Not answered: connection errors and timeouts. Calls are never retried. */
   readonly lost: number;
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Processor time that making the load took, in milliseconds. */
+  /** Processor time of generating the load, in milliseconds. */
   readonly loaderCpuMs: number;
   /** When the load began, in milliseconds since 1970. */
   readonly startedAt: number;
-  /** The orders that answers named, each with when it was asked for, in milliseconds since 1970. */
+  /** The orders in the answers, each with its request time in milliseconds since 1970. */
   readonly orders: readonly (readonly [orderId: string, requestedAt: number])[];
 }
 
@@ -48,14 +48,14 @@ export function refusalsOf({ refused }: Pick<LoadResult, "refused">): string {
   return counts.join(", ") || "0";
 }
 
-/** Puts a load on a server from a process of its own. */
+/** Puts a load on a server from a separate process. */
 export async function load(task: Load): Promise<LoadResult> {
   return await askPart<LoadResult>("load", task);
 }
 
 const tickMs = 5;
 
-/** The process that makes the load. */
+/** The process that generates the load. */
 export async function generateLoad(): Promise<void> {
   const { url, requests, connections, seconds, callsPerSecond } = await taskOf<Load>();
   const target = new URL(url);
@@ -95,7 +95,7 @@ export async function generateLoad(): Promise<void> {
   const ticking = setInterval(() => {
     for (const connection of all) connection.giveUpWhatIsLate();
     if (callsPerSecond === undefined) return;
-    // What could not be sent for want of a free connection is made up for, but for a second at most.
+    // Calls delayed for lack of a free connection are sent later, within a backlog of at most a second.
     const due = Math.min(((performance.now() - begun) * callsPerSecond) / 1000, sent + callsPerSecond);
     for (const connection of free) {
       if (sent >= due) break;

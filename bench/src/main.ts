@@ -1,5 +1,5 @@
-// `npm run bench -- [start] [http] [reads] ...`: measures, start and http when none is named, and prints what came out; with
-// `--record` also writes it to bench/results/.
+// `npm run bench -- [start] [http] [reads] ...`: runs the named benches, by default start and http, and prints the results; with
+// `--record` also writes them to bench/results/.
 import { parseArgs } from "node:util";
 import { benchAudit } from "./audit-bench.ts";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
@@ -39,7 +39,7 @@ const benches = {
   fuzz: benchFuzz,
 };
 const usual = ["start", "http"] as const;
-/** What this file does in a process of its own. */
+/** The tasks of this file in a child process. */
 const parts: Readonly<Record<string, () => Promise<void>>> = {
   floor: serveFloor,
   load: generateLoad,
@@ -95,7 +95,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
       "npm run bench -- storm [--minutes 1]\n" +
       "npm run bench -- mutants [--seed 1]\n" +
       "npm run bench -- fuzz [--seed 1] [--minutes 60]\n" +
-      "each with --record to write the result to bench/results/, and --note '...' to say more in it",
+      "each with --record to write the result to bench/results/, and --note '...' to add a note to it",
   );
   process.exitCode = 1;
 }

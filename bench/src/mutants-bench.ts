@@ -8,13 +8,13 @@ interface Report {
   readonly problems: readonly { readonly kind: string }[];
 }
 
-/** A run as tests/resilience/chaos.ts lists it: without a mutant it is the product as it is. */
+/** A run of the list of tests/resilience/chaos.ts: without a mutant it is the unmodified product. */
 interface Planned {
   readonly under: string;
   readonly mutant?: string;
 }
 
-/** Runs the product as it is under each of the circumstances, which must find nothing, and every mutant, which must be found. */
+/** Runs the unmodified product under each of the conditions, which must find no problem, and every mutant, which must be found. */
 export async function benchMutants({ seed }: BenchSettings): Promise<string> {
   const planned = (await runChaosOnce({ list: true })) as readonly Planned[];
   const rows: string[][] = [];
@@ -33,12 +33,9 @@ export async function benchMutants({ seed }: BenchSettings): Promise<string> {
     ]);
   }
   return [
-    `Every mistake was planted into a copy of the product, alone, and met a fault run with seed ${seed} that brings it out. The`,
-    "product without a mistake met the same.",
+    `Every bug was planted alone into a copy of the product, which ran under conditions that expose it, with seed ${seed}. The`,
+    "unmodified product ran under the same conditions.",
     "",
-    ...table(
-      ["mistake", "circumstances", "faults", "orders accepted", "what the checker found", "as it should be"],
-      rows,
-    ),
+    ...table(["mistake", "circumstances", "faults", "orders accepted", "findings of the checker", "as expected"], rows),
   ].join("\n");
 }

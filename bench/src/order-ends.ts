@@ -6,21 +6,21 @@ const giveUpAfterMs = 120_000;
 const pollMs = 200;
 const pending = "ORDER_STATUS_PENDING";
 
-/** Where the orders of one load ended, and how long that took. */
+/** The final statuses of the orders of one load, and their durations. */
 export interface OrderEnds {
-  /** All that the shop took; a few more than were answered, since the load ends with calls on their way. */
+  /** All accepted orders; a few more than were answered, since the load ends with calls in flight. */
   readonly taken: number;
   readonly byStatus: Readonly<Record<string, number>>;
-  /** Units of those that were confirmed. */
+  /** Units of the confirmed orders. */
   readonly unitsConfirmed: number;
-  /** When the last order ended, in milliseconds since 1970. */
+  /** The time of the last final status, in milliseconds since 1970. */
   readonly lastEndAt: number;
-  /** From the request to its order's end, by one machine's clock, of those that were answered. */
+  /** From the request to the order's final status, by one machine's clock, for answered requests. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Waits until every order of a shopper has reached its end. `requestedAt` has when each answered order was asked for. */
+/** Waits until every order of a shopper has a final status. `requestedAt` has the request time of each answered order. */
 export async function untilOrdersEnded(
   shopping: Shopping,
   token: string,
@@ -56,7 +56,7 @@ function unitsOf(sum: number, order: Order): number {
   return order.items.reduce((units, { quantity }) => units + quantity, sum);
 }
 
-/** What became of orders, for a table. */
+/** The final statuses of orders, for a table. */
 export function statesOf({ byStatus }: Pick<OrderEnds, "byStatus">): string {
   const short = (status: string) => status.replace("ORDER_STATUS_", "").toLowerCase();
   return Object.entries(byStatus)
@@ -64,7 +64,7 @@ export function statesOf({ byStatus }: Pick<OrderEnds, "byStatus">): string {
     .join(", ");
 }
 
-/** Whether the products lost as many units as the confirmed orders have, for a table. */
+/** Whether the stock decreased by the units of the confirmed orders, for a table. */
 export function exactness(stockTaken: number, { unitsConfirmed }: Pick<OrderEnds, "unitsConfirmed">): string {
   return stockTaken === unitsConfirmed ? "exact" : `${stockTaken} for ${unitsConfirmed}`;
 }

@@ -7,16 +7,16 @@ import type { Shopping } from "./shopping.ts";
 export const servers = ["mongodb", "nats", "redis", "all-in-one"] as const;
 
 export interface OrderLoad extends LoadResult {
-  /** Processor time that each server used while the load ran, in milliseconds. */
+  /** Processor time of each server during the load, in milliseconds. */
   readonly cpuMs: Readonly<Record<(typeof servers)[number], number>>;
   readonly ends: OrderEnds;
-  /** Orders that reached their end, per second from the start of the load to the last end. */
+  /** Orders with a final status, per second from the start of the load to the last one. */
   readonly endedPerSecond: number;
-  /** Stock is exact when the products lost as many units as the confirmed orders have. */
+  /** Stock is exact when it decreased by the units of the confirmed orders. */
   readonly stockTaken: number;
 }
 
-/** Places orders over REST as a new shopper, one line each, over the products in turn; waits until each has ended. */
+/** Places orders over REST as a new shopper, one line each, over the products round-robin; waits until each has a final status. */
 export async function loadOrders(
   shop: Shop,
   shopping: Shopping,
@@ -32,7 +32,7 @@ export async function loadOrders(
   const usedMs = () => servers.map((name) => processorTimeMs(shop.pidOf(name)));
   const usedBefore = usedMs();
   const result = await load({ url: shop.url, requests, ...how });
-  // What it takes to read the orders and the stock afterwards is not theirs.
+  // Excludes the later reads of orders and stock.
   const cpuMs = Object.fromEntries(usedMs().map((ms, index) => [servers[index], ms - usedBefore[index]!]));
   const ends = await untilOrdersEnded(shopping, token, new Map(result.orders));
   const tookSeconds = (ends.lastEndAt - result.startedAt) / 1000;

@@ -9,10 +9,10 @@ import { withShop } from "./with-shop.ts";
 const productCount = 1_000;
 const warmUpSeconds = 24;
 const usualConnections = 256;
-/** Long beside the last orders' way to their end, which counts as well. */
+/** Long compared with the last orders' time to their final status, which counts as well. */
 const usualSeconds = 20;
 
-/** Orders per second to their end state beside what the database takes as single inserts, in turns. */
+/** Orders per second to their final status beside single inserts of the database, in turns. */
 export async function benchOrders(settings: BenchSettings): Promise<string> {
   const { rounds, seconds = usualSeconds } = settings;
   const connections = settings.connections ?? usualConnections;
@@ -53,9 +53,9 @@ function describe(
   ];
   return [
     `${connections} connections, each sends its next order when the last is answered; orders of one line over REST at the public`,
-    "port of the shop in one process. An order counts when it has reached its end state: the rate is all of them over the time",
-    "from the start of the load to the last end, and the latency to the end is from the request to the end, by one clock.",
-    `**Floor**: one process inserts documents of an order's size one by one, ${connections} on their way at a time, each acknowledged by a`,
+    "port of the shop in one process. An order counts when it has a final status: the rate is all of them over the time",
+    "from the start of the load to the last final status, and the latency is from the request to the final status, by one clock.",
+    `**Floor**: one process inserts documents of an order's size one by one, ${connections} in flight, each acknowledged by a`,
     `majority with its journal on disk, into the same database. ${rounds} turns of ${seconds} s each, floor, spread and hot in turn, after`,
     `${warmUpSeconds} s to warm up. Load, shop, MongoDB, NATS and Redis share the machine's cores: the ratio counts, not the rates.`,
     "",
@@ -74,14 +74,14 @@ function describe(
       ],
       [
         row(`spread over ${productCount} products`, spread),
-        row("one hot product", hot),
+        row("one popular product", hot),
         ["floor: single inserts", floor.toFixed(0), floors.map((rate) => rate.toFixed(0)).join(", "), "1"],
       ],
     ),
     "",
-    `One hot product reaches ${(rateOf(hot) / rateOf(spread)).toFixed(2)} of what ${productCount} products do. Orders ended as: ${[...spread, ...hot].map(({ ends }) => statesOf(ends)).join("; ")}.`,
+    `One popular product reaches ${(rateOf(hot) / rateOf(spread)).toFixed(2)} of the rate of ${productCount} products. Orders ended as: ${[...spread, ...hot].map(({ ends }) => statesOf(ends)).join("; ")}.`,
     "",
-    "Processor time of an order while the load runs, in microseconds:",
+    "Processor time per order during the load, in microseconds:",
     "",
     ...table(
       ["", ...servers, "load"],

@@ -9,15 +9,15 @@ import { table } from "./table.ts";
 import { withShop } from "./with-shop.ts";
 
 const productCount = 1_000;
-/** So many that what is asked does not wait for what is answered. */
+/** Enough connections for requests to be sent without waiting for answers. */
 const usualConnections = 4_096;
 const usualSeconds = 120;
 const calmSeconds = 8;
-/** As many as it takes to learn what the shop can do: fewer would wait for their answers more than it works. */
+/** Enough connections to measure the shop's capacity: with fewer it would be idle at times. */
 const calmConnections = 256;
 const sampleEveryMs = 5_000;
 
-/** What becomes of orders, answers and memory while twice as much is asked as can be done. */
+/** Orders, answers and memory at twice the shop's capacity. */
 export async function benchOverload(settings: BenchSettings): Promise<string> {
   const connections = settings.connections ?? usualConnections;
   const seconds = settings.seconds ?? usualSeconds;
@@ -36,7 +36,7 @@ export async function benchOverload(settings: BenchSettings): Promise<string> {
     const after = await calmly();
     return describe({ calm, overload, after }, { connections, seconds, callsPerSecond, memory, lateMs });
   };
-  // All of them come from one address.
+  // All connections have one client address.
   return await withShop(productCount, overloaded, { CONNECTIONS_PER_ADDRESS: "0" });
 }
 
@@ -65,8 +65,8 @@ function describe(
   const answered = overload.ok + Object.values(overload.refused).reduce((sum, count) => sum + count, 0);
   const mebibytes = how.memory.map((bytes) => Math.round(bytes / 2 ** 20));
   return [
-    `How many orders a second reach their end with ${calmConnections} connections was measured first; then ${how.callsPerSecond} a second, twice as many, are sent`,
-    `for ${how.seconds} s over ${how.connections} connections, whatever is answered and without heeding RetryInfo; then ${calmConnections} connections again.`,
+    `First the rate of orders to their final status with ${calmConnections} connections is measured; then ${how.callsPerSecond} a second, twice as many, are sent`,
+    `for ${how.seconds} s over ${how.connections} connections, ignoring refusals and RetryInfo; then ${calmConnections} connections again.`,
     `Orders of one line over ${productCount} products, over REST at the public port of the shop in one process. Load and shop share the machine.`,
     "",
     ...table(
@@ -85,8 +85,8 @@ function describe(
       [row("before", calm), row("overload", overload), row("after", after)],
     ),
     "",
-    `Of those ${how.callsPerSecond} a second ${(answered / how.seconds).toFixed(0)} were answered while it lasted.`,
-    `The last order that was accepted ended ${how.lateMs.toFixed(0)} ms after the overload. Resident memory of the shop every ${sampleEveryMs / 1000} s, in MiB:`,
+    `Of those ${how.callsPerSecond} a second ${(answered / how.seconds).toFixed(0)} were answered during the overload.`,
+    `The last accepted order had its final status ${how.lateMs.toFixed(0)} ms after the overload. Resident memory of the shop every ${sampleEveryMs / 1000} s, in MiB:`,
     `${mebibytes.join(", ")}.`,
   ].join("\n");
 }

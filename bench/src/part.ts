@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 
-/** Runs a part of the bench (see main.ts) in a process of its own, and hands it what it has to do. */
+/** Runs a part of the bench (see main.ts) in a child process, and sends it its task. */
 export function startPart(
   name: "floor" | "load" | "inserts" | "hashes" | "platform" | "grpc-js",
   task: unknown,
@@ -12,7 +12,7 @@ export function startPart(
   return child;
 }
 
-/** What a part answers. Rejects when it ends without an answer. */
+/** The result of a part. Rejects when it ends without one. */
 export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
   return await new Promise<Answer>((resolve, reject) => {
     child.once("message", (answer) => resolve(answer as Answer));
@@ -20,7 +20,7 @@ export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
   });
 }
 
-/** What a part answers to its task; it ends then. */
+/** Sends a part's result; the part then ends. */
 export async function askPart<Answer>(name: Parameters<typeof startPart>[0], task: unknown): Promise<Answer> {
   const child = startPart(name, task);
   try {
@@ -30,7 +30,7 @@ export async function askPart<Answer>(name: Parameters<typeof startPart>[0], tas
   }
 }
 
-/** In a part: what it has to do. */
+/** In a part: its task. */
 export async function taskOf<Task>(): Promise<Task> {
   const [task] = await once(process, "message");
   return task as Task;

@@ -1,6 +1,6 @@
 /**
- * How much faster a subject is than its floor: the median over rounds, in each of which both had their turn one after the other.
- * Whatever else the machine does lasts longer than a round, so it meets both; a round that it met halfway is one of many.
+ * The ratio of a subject to its floor: the median over rounds, in each of which both had one turn.
+ * Other work of the machine lasts longer than a round, so it affects both; a round that it affects only partly is one of many.
  */
 export function medianRatio(
   subject: readonly { readonly perSecond: number }[],

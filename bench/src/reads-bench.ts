@@ -20,17 +20,17 @@ const productCount = 100;
 const pageSize = 20;
 const usualSeconds = 5;
 const usualConnections = 32;
-/** The engine compiles what is hot for a while. */
+/** Until hot code is compiled. */
 const warmUpSeconds = 5;
 
 type Requests = readonly [ToolRequest, ...ToolRequest[]];
 
-/** A way to read, and what the floor is asked for, which answers the same over HTTP/1.1. */
+/** A read, and the floor's request with the same response over HTTP/1.1. */
 interface Subject {
   readonly name: string;
   readonly floor: ToolRequest;
   readonly tool: typeof wrk | typeof h2load;
-  /** Made anew for each turn: an administrator's token does not last. */
+  /** Built for each turn, because an administrator's token expires. */
   requests(): Promise<Requests>;
 }
 
@@ -41,7 +41,7 @@ interface Turn {
   readonly cpuPerCallUs: number;
 }
 
-/** Reads of the catalogue at the public port beside bare Fastify routes that answer the same bytes, in turns; then memory. */
+/** Reads of the catalogue at the public port beside bare Fastify routes with the same response, in turns; then memory. */
 export async function benchReads(settings: BenchSettings): Promise<string> {
   checkLoadTools();
   const bench = async (shop: Shop, shopping: Shopping, productIds: readonly string[]) => {
@@ -82,7 +82,7 @@ function subjectsOf(shopping: Shopping, productIds: readonly string[]): Subject[
   return [
     { name: "GET /products/{id}", floor: product, tool: wrk, requests: each(getOf) },
     {
-      name: "the same, every 100th call changes a product",
+      name: "the same, every 100th call updates a product",
       ...{ floor: product, tool: wrk, requests: () => withWrites(shopping, productIds) },
     },
     { name: `GET ${listPath}`, floor: page, tool: wrk, requests: async () => [page] },
@@ -126,7 +126,7 @@ function getOf(productId: string): ToolRequest {
   return get(`/products/${productId}`);
 }
 
-/** A product is read 99 times for each time that one is changed. */
+/** 99 reads of products per update. */
 async function withWrites(shopping: Shopping, productIds: readonly string[]): Promise<Requests> {
   const headers = {
     "content-type": "application/json",
@@ -178,7 +178,7 @@ function row(name: string, turns: readonly Turn[], ratio: string): string[] {
   ];
 }
 
-/** What the process of the shop holds while it is read and changed for long. */
+/** The memory of the shop's process during a long run of reads and updates. */
 async function soak(shop: Shop, requestsOf: () => Promise<Requests>, settings: BenchSettings): Promise<string[]> {
   const { minutes = 5, connections = usualConnections } = settings;
   const pid = shop.pidOf("all-in-one");
@@ -198,7 +198,7 @@ async function soak(shop: Shop, requestsOf: () => Promise<Requests>, settings: B
     console.log(rows.at(-1)!.join("  "));
   }
   return [
-    "The process of the shop, minute by minute, while every 100th call changes a product.",
+    "The process of the shop, minute by minute, while every 100th call updates a product.",
     "",
     ...table(["minute", "least MiB", "most MiB", "calls/s", "p99 ms", "failed"], rows),
   ];
@@ -211,11 +211,11 @@ function describe({
   connections = usualConnections,
 }: BenchSettings): string[] {
   return [
-    "Reads at the public port of the shop in one process, as the cache answers them; the floor is a bare Fastify route in its own",
+    "Cached reads at the public port of the shop in one process; the floor is a bare Fastify route in its own",
     `process that answers the same JSON. wrk (h2load for gRPC, 8 streams a connection) with one thread, ${connections} calls at once,`,
     `turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up; ${productCount} products in turn. Load, shop, MongoDB, NATS and`,
     "Redis share the machine's cores, so the ratio counts: the median of those of each round. Processor time is the server's own.",
-    ...(workers === 1 ? [] : [`Each of the two, shop and floor, shares its work out among ${workers} workers.`]),
+    ...(workers === 1 ? [] : [`Shop and floor use ${workers} workers each.`]),
   ];
 }
 

@@ -18,7 +18,7 @@ const usualSeconds = 15;
 const callsOfEach = 20;
 const readsPerSecond = 100;
 const refusalsPerSecond = 50;
-/** What any message may have at most, and what most may. */
+/** The largest bound of any message, and that of most messages. */
 const [maxBytes, usualMaxBytes] = [1_048_576, 65_536];
 
 const services = [UserService, InventoryService, OrderService, DeadLetterService];
@@ -32,7 +32,7 @@ interface Body {
   readonly binary: Uint8Array;
 }
 
-/** What costs most to refuse: as large as is read of anything and of most, and with as many values as are decoded. */
+/** The most expensive bodies to refuse: of the maximum sizes, and with as many values as are decoded. */
 function bodiesOf({ input }: DescMethod): Body[] {
   const list = input.fields.find(({ fieldKind }) => fieldKind === "list" || fieldKind === "map") ?? input.fields[0];
   return [
@@ -103,7 +103,7 @@ interface Refusal {
   readonly bytes: number;
 }
 
-/** What it costs to refuse the worst requests, and what that does to reads of products. */
+/** The cost of refusing the worst requests, and its effect on reads of products. */
 export async function benchRefusals(settings: BenchSettings): Promise<string> {
   const seconds = settings.seconds ?? usualSeconds;
   return await withShop(productCount, async (shop, shopping, productIds) => {
@@ -149,7 +149,7 @@ function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-/** Undefined for what is not refused: an empty text again and again may be a request. */
+/** Undefined for requests that are not refused: repeated empty texts may be valid. */
 async function measured(
   url: string,
   request: RequestInit,
@@ -190,7 +190,7 @@ function describe(
   ];
   const count = Object.values(answered.refused).reduce((sum, one) => sum + one, 0);
   return [
-    `Requests that are refused, at the public port of the shop in one process, by an administrator, one after the other; ${callsOfEach} of each`,
+    `Refused requests, at the public port of the shop in one process, by an administrator, one after the other; ${callsOfEach} of each`,
     `of ${Object.keys(forms).length} encodings and ${bodiesOf(methods[0]!).length} bodies: a megabyte of items, 64 KiB of items, of unknown fields, of one text, of levels, and as many items as are decoded.`,
     "Processor time is that of the process of the shop, in ticks of 10 ms. Bounds: 20 ms and 16,384 bytes.",
     "",
@@ -199,9 +199,6 @@ function describe(
     `Reads are GET /products/{id}, ${readsPerSecond} a second for ${seconds} s; meanwhile ${refusalsPerSecond} calls a second of ${worst.method.name}`,
     `(${worst.form}, ${worst.body.says}), of which ${count} were refused.`,
     "",
-    ...table(
-      ["", "a second", "p50 ms", "p99 ms"],
-      [row("reads when it is calm", calm), row("beside refusals", beside)],
-    ),
+    ...table(["", "a second", "p50 ms", "p99 ms"], [row("reads without load", calm), row("beside refusals", beside)]),
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Does something again and again, `atOnce` at a time; answers how often, and how often a second. */
+/** Repeats an action, `atOnce` concurrently; returns the count and the rate per second. */
 export async function repeat(
   work: () => Promise<unknown>,
   { atOnce, seconds }: { readonly atOnce: number; readonly seconds: number },

@@ -4,8 +4,8 @@ import { availableParallelism, cpus, loadavg, release, totalmem, type } from "no
 import { join } from "node:path";
 
 /**
- * Notes the date, the commit and how busy the machine is. The answer prints a result, and writes it to
- * `results/<date>-<name>.md` if it is to be recorded.
+ * Records the date, the commit and the load of the machine. The returned function prints a result, and writes it to
+ * `results/<date>-<name>.md` with `--record`.
  */
 export function startReport(
   name: string,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 
 const script = join(resolve(import.meta.dirname, "../.."), "tests/resilience/chaos.ts");
 
-/** One fault run in a process of its own; answers what tests/resilience/chaos.ts reports. */
+/** One fault run in a child process; returns the report of tests/resilience/chaos.ts. */
 export async function runChaosOnce(settings: Readonly<Record<string, unknown>>): Promise<unknown> {
   const run = fork(script, [JSON.stringify(settings)]);
   const stopped = once(run, "exit");

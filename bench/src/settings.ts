@@ -1,19 +1,19 @@
-/** How much is measured. */
+/** The options of a bench. */
 export interface BenchSettings {
   /** Warm starts. */
   readonly runs: number;
-  /** How often floor and subject take turns. */
+  /** The number of rounds of floor and subject. */
   readonly rounds: number;
-  /** How long each of those turns is; the bench's own choice when absent. */
+  /** The length of a turn; the bench's default when absent. */
   readonly seconds: number | undefined;
   readonly connections: number | undefined;
-  /** Processes that the shop, and its floor, share the work out among. */
+  /** Worker processes of the shop and of its floor. */
   readonly workers: number;
-  /** What the schedule of a fault run follows from. */
+  /** The seed of a fault run's schedule. */
   readonly seed: number;
-  /** How long a run of minutes is, such as one that injects faults; the bench's own choice when absent. */
+  /** The length of a long run, such as a fault run; the bench's default when absent. */
   readonly minutes: number | undefined;
-  /** Whom they hit: a group of tests/resilience/nemesis.ts, or `each` for one run of each group. */
+  /** The victims: a group of tests/resilience/nemesis.ts, or `each` for one run of each group. */
   readonly victim: string;
   readonly buyers: number;
 }

@@ -11,7 +11,7 @@ const readyTimeoutMs = 120_000;
 
 export const admin = { username: "admin", password: "bench-bench-bench" };
 
-/** A shop that `npm start` runs, on ports and data of its own. */
+/** A shop run by `npm start`, on its own ports and data. */
 export interface Shop {
   /** Of the gateway. */
   readonly url: string;
@@ -21,11 +21,11 @@ export interface Shop {
   /** Undefined while it does not run. */
   findPid(process: string): number | undefined;
   portsOf(process: string): readonly number[];
-  /** Of the database that this shop runs on. */
+  /** The URI of this shop's database. */
   mongoUrl(): string;
-  /** Resolves once the starter has said everything: on empty data, after the sample catalogue was loaded. */
+  /** Resolves once the starter is done: on empty data, after the sample catalogue was loaded. */
   settled(): Promise<void>;
-  /** Ctrl-C; resolves when it is gone. */
+  /** Sends Ctrl-C; resolves when the starter has ended. */
   stop(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ interface RunningProcess {
   readonly ports: readonly number[];
 }
 
-/** Starts the shop, in one process unless the flags say otherwise, with the data in `dataDir`, and with these settings besides. */
+/** Starts the shop, by default in one process, with the data in `dataDir` and additional settings. */
 export async function startShop(
   dataDir: string,
   settings: Readonly<Record<string, string>> = {},
@@ -58,9 +58,9 @@ export async function startShop(
       DATA_DIR: dataDir,
       ADMIN_USERNAME: admin.username,
       ADMIN_PASSWORD: admin.password,
-      // All of its shoppers come from one address.
+      // All of its shoppers have one client address.
       AUTH_RATE_PER_MINUTE: "1000000",
-      // One address stands for all customers, and few accounts for many.
+      // One address represents all customers, and few accounts represent many.
       PASSWORD_HASHES_PER_NETWORK: "0",
       ORDER_LINES_PER_ACCOUNT: "0",
       ORDER_LINES_PER_NETWORK: "0",

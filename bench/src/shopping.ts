@@ -23,7 +23,7 @@ export interface Account {
   readonly password: string;
 }
 
-/** What the bench does at the public port beside the load: over REST, one call at a time. */
+/** The bench's own calls of the public port besides the load: over REST, one at a time. */
 export class Shopping {
   readonly #url: string;
 
@@ -35,7 +35,7 @@ export class Shopping {
     return await this.#signIn(admin);
   }
 
-  /** A shopper nobody has seen before; answers the access token, which lasts ten minutes. */
+  /** Registers a new shopper; returns the access token, which is valid for ten minutes. */
   async newShopper(): Promise<string> {
     return await this.#signIn(await this.#newAccount());
   }
@@ -73,7 +73,7 @@ export class Shopping {
     return sum;
   }
 
-  /** All orders of whoever the token is of. */
+  /** All orders of the token's account. */
   async orders(token: string): Promise<Order[]> {
     const orders: Order[] = [];
     let from = "";
@@ -86,7 +86,7 @@ export class Shopping {
     return orders;
   }
 
-  /** Whether whoever the token is of has an order with this status. */
+  /** Whether the token's account has an order with this status. */
   async hasOrders(token: string, status: string): Promise<boolean> {
     const path = `/orders?page_size=1&status=${status}`;
     return (await this.call<{ orders: Order[] }>("GET", path, undefined, token)).orders.length > 0;

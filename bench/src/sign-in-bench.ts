@@ -11,14 +11,14 @@ import { withShop } from "./with-shop.ts";
 const productCount = 200;
 const usualSeconds = 20;
 const usualConnections = 200;
-/** As many as the users service computes by default. */
+/** The default number of concurrent hashes of the users service. */
 const hashesAtOnce = 2;
 const readsPerSecond = 100;
 const samplesOfEach = 300;
 const sampleEveryMs = 1_000;
 const json = { "content-type": "application/json" };
 
-/** What a storm of sign-ins does to them and to everybody else, and whether their time tells which names exist. */
+/** The effect of a storm of sign-ins on itself and on other calls, and whether response times reveal existing names. */
 export async function benchSignIns(settings: BenchSettings): Promise<string> {
   const connections = settings.connections ?? usualConnections;
   const seconds = settings.seconds ?? usualSeconds;
@@ -69,7 +69,7 @@ interface Times {
   readonly wrong: readonly number[];
 }
 
-/** How long a refusal takes, for a name that nobody has and for a wrong password, in turn and alone; in ascending order. */
+/** The duration of a refusal, for an unknown name and for a wrong password, alternating, without load; ascending. */
 async function timesOf(url: string, accounts: readonly Account[]): Promise<Times> {
   const times = { unknown: [] as number[], wrong: [] as number[] };
   const attempt = async (username: string) => {
@@ -88,7 +88,7 @@ async function timesOf(url: string, accounts: readonly Account[]): Promise<Times
   return { unknown: sorted(times.unknown), wrong: sorted(times.wrong) };
 }
 
-/** How often a value of one is greater than one of the other: 0.5 if nothing tells them apart (Mann and Whitney). */
+/** The probability that a value of one is greater than one of the other: 0.5 if they can't be distinguished (Mann and Whitney). */
 function oftenGreater(these: readonly number[], those: readonly number[]): number {
   const greater = these.reduce((sum, value) => sum + those.filter((other) => value > other).length, 0);
   return greater / (these.length * those.length);
@@ -124,7 +124,7 @@ function describe(run: {
   return [
     `${connections} connections sign in over REST, each again as soon as it is answered, at the public port of the shop in one process`,
     `(PASSWORD_HASHES_AT_ONCE=${hashesAtOnce}, PASSWORD_HASHES_WAITING=${connections}), for ${seconds} s at a time. **Floors**: a process that compares passwords at the same cost, ${hashesAtOnce}`,
-    `at a time, and does nothing else: awaited in a loop, or by ${hashesAtOnce} threads without an event loop. Reads are GET /products/{id}, ${readsPerSecond} a second. Everything shares the machine's cores.`,
+    `at a time, and does nothing else: awaited in a loop, or by ${hashesAtOnce} threads without an event loop. Reads are GET /products/{id}, ${readsPerSecond} a second. All processes share the machine's cores.`,
     "",
     ...table(
       ["", "a second", "p50 ms", "p99 ms", "refused", "lost", "sign-ins to this"],
@@ -132,7 +132,7 @@ function describe(run: {
         floorRow("floor: a loop", floors.loop),
         floorRow("floor: bare threads", floors.threads),
         ...alone.map((turn) => row("sign-ins", turn)),
-        row("reads when it is calm", run.calm),
+        row("reads without load", run.calm),
         row("reads during the storm", run.during),
         row("sign-ins beside these reads", run.storm),
         row(`sign-ins of ${2 * connections} connections`, run.overflow),

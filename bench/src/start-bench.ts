@@ -6,7 +6,7 @@ import type { BenchSettings } from "./settings.ts";
 import { startShop } from "./shop.ts";
 import { table } from "./table.ts";
 
-/** How long `npm start` takes until an order could be placed. */
+/** The duration of `npm start` until an order could be placed. */
 export async function benchStart({ runs }: BenchSettings): Promise<string> {
   const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
   try {
@@ -18,7 +18,7 @@ export async function benchStart({ runs }: BenchSettings): Promise<string> {
     );
     return [
       "From running `npm start` (one process; servers and packages are installed) to the first 200 of `GET /readyz` at the",
-      "gateway, which is asked every 10 ms. The first run initiates an empty replica set; the others find their data.",
+      "gateway, polled every 10 ms. The first run initiates an empty replica set; the others start with existing data.",
       "",
       ...table(["run", "seconds"], rows),
       "",

@@ -5,18 +5,18 @@ import type { Shopping } from "./shopping.ts";
 import { table } from "./table.ts";
 import { withShop } from "./with-shop.ts";
 
-/** What is killed, in turns. Without Redis orders are accepted as well. */
+/** The killed processes, in turn. Without Redis orders are accepted as well. */
 const parts = ["orders", "mongodb", "inventory", "nats", "users", "gateway"] as const;
 const killEveryMs = 1_250;
 const buyerCount = 8;
 const pauseMs = 50;
 const answerTimeoutMs = 6_000;
 const productCount = 50;
-/** What must hold. */
+/** The required bounds. */
 const leastShare = 0.3;
 const longestGapMs = 15_000;
 
-/** How many orders are still accepted while one process after the other is killed, faster than each may rest. */
+/** Whether orders are accepted while one process after the other is killed. */
 export async function benchStorm({ minutes = 1 }: BenchSettings): Promise<string> {
   const durationMs = minutes * 60_000;
   return await withShop(productCount, (shop, shopping, ids) => storm(shop, shopping, ids, durationMs), {}, ["--split"]);
@@ -43,7 +43,7 @@ async function storm(shop: Shop, shopping: Shopping, productIds: readonly string
           const answer = (await response.json()) as { details?: readonly { reason?: string }[] };
           return response.ok ? undefined : (answer.details?.[0]?.reason ?? String(response.status));
         },
-        () => "no connection, or none any more",
+        () => "no connection, or a broken one",
       );
       if (refusal === undefined) acceptedAt.push(performance.now() - startedAt);
       else refused.set(refusal, (refused.get(refusal) ?? 0) + 1);
@@ -56,7 +56,7 @@ async function storm(shop: Shop, shopping: Shopping, productIds: readonly string
     for (let turn = 0; performance.now() < endsAt; turn++) {
       const part = parts[turn % parts.length]!;
       const pid = shop.findPid(part);
-      // One that is not back yet can't be killed.
+      // A process that has not restarted yet can't be killed.
       if (pid !== undefined) {
         process.kill(pid, "SIGKILL");
         kills.set(part, (kills.get(part) ?? 0) + 1);
@@ -71,7 +71,7 @@ async function storm(shop: Shop, shopping: Shopping, productIds: readonly string
   if (share < leastShare || gap > longestGapMs) process.exitCode = 1;
   return [
     `One of ${parts.join(", ")} is killed (SIGKILL) every ${killEveryMs / 1000} s, one after the other, for ${durationMs / 1000} s, while ${buyerCount} buyers`,
-    `place orders over REST at the public port of \`npm start -- --split\`. At least ${leastShare * 100}% of the seconds must see an accepted`,
+    `place orders over REST at the public port of \`npm start -- --split\`. At least ${leastShare * 100}% of the seconds must have an accepted`,
     `order, and no gap between two may be longer than ${longestGapMs / 1000} s.`,
     "",
     ...table(
@@ -79,7 +79,7 @@ async function storm(shop: Shop, shopping: Shopping, productIds: readonly string
       [
         ["**seconds with an accepted order**", `**${Math.round(share * 100)}%**`],
         ["**longest gap, seconds**", `**${(gap / 1000).toFixed(1)}**`],
-        ["orders asked for", String(asked)],
+        ["orders requested", String(asked)],
         ["orders accepted", String(acceptedAt.length)],
         ["refused", [...refused].map(([reason, count]) => `${reason} ${count}`).join(", ")],
         ["kills", parts.map((part) => `${part} ${kills.get(part) ?? 0}`).join(", ")],
@@ -88,7 +88,7 @@ async function storm(shop: Shop, shopping: Shopping, productIds: readonly string
   ].join("\n");
 }
 
-/** Between two neighbours of ascending times. */
+/** The longest gap between consecutive times. */
 function longestGap(times: readonly number[]): number {
   return Math.max(...times.slice(1).map((time, index) => time - times[index]!));
 }

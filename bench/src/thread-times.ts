@@ -7,7 +7,7 @@ export interface ThreadTimes {
   readonly waitedMs: number;
 }
 
-/** Of the main thread of a process, since it started, as Linux counts it (Documentation/scheduler/sched-stats.rst). */
+/** Times of a process's main thread since its start, from Linux (Documentation/scheduler/sched-stats.rst). */
 export function threadTimes(pid: number): ThreadTimes {
   const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ").map(Number);
   return { ranMs: ran! / 1e6, waitedMs: waited! / 1e6 };

@@ -1,7 +1,7 @@
 import type { ToolLoad, ToolResult } from "./load-tools.ts";
 import { processorTimeOfAllMs } from "./processor-time.ts";
 
-/** Has a tool put a load on a server; answers also the processor time per answer of its process and workers, in microseconds. */
+/** Runs a load tool against a server; also returns the processor time per answer of its process and workers, in microseconds. */
 export async function takeTurn<Result extends ToolResult>(
   { url, pid }: { readonly url: string; readonly pid: number },
   tool: (load: ToolLoad) => Promise<Result>,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Shop, startShop } from "./shop.ts";
 import { Shopping } from "./shopping.ts";
 
-/** Runs `work` on a shop with so many products and plenty of stock of each; nothing is left of it. */
+/** Runs `work` on a shop with this many products and plenty of stock of each, then removes the shop. */
 export async function withShop<Result>(
   productCount: number,
   work: (shop: Shop, shopping: Shopping, productIds: readonly string[]) => Promise<Result>,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** A process and its workers; itself alone where there is no /proc. */
+/** A process and its workers; only itself without /proc. */
 export function withWorkers(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
