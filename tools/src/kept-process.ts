@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
+import { RestartDelay } from "@shop/core";
 import { accepts, type LocalAddress } from "./infra/tcp.ts";
 import type { RunFile } from "./run-file.ts";
 
@@ -51,10 +52,6 @@ export interface KeptProcess {
   kill(signal: NodeJS.Signals): void;
 }
 
-const firstBackoffMs = 200;
-const longestBackoffMs = 5_000;
-/** A process that had been ready is restarted at once, but not more often than this. */
-const shortestLifeMs = 500;
 const probeEveryMs = 50;
 
 /** Every child of this process, so that none outlives it, for any kind of exit (except SIGKILL: see stale.ts). */
@@ -68,8 +65,7 @@ export function killEverything(): void {
 
 /**
  * Describes a process that `start` runs in its own process group (a Ctrl-C in the terminal does not reach it), recorded
- * in run.json for as long as it runs. One that dies after it was ready is restarted at once. One that dies before is
- * restarted after 0.2 s, doubled for each consecutive such death, 5 s at most, because a retry may not help.
+ * in run.json for as long as it runs. One that dies is started again as RestartDelay says.
  */
 export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }: Keeping): KeptProcess {
   let child: ChildProcess | undefined;
@@ -77,7 +73,7 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
   let wanted = false;
   let deaths = 0;
   let progressAt: number | undefined;
-  let deathsBeforeReady = 0;
+  const restartDelay = new RestartDelay();
   let retry: NodeJS.Timeout | undefined;
 
   function start(): Promise<void> {
@@ -128,7 +124,7 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
 
   function died(wasReady: boolean, afterMs: number, how: string): void {
     deaths += 1;
-    deathsBeforeReady = wasReady ? 0 : deathsBeforeReady + 1;
+    const waitMs = restartDelay.afterDeath(wasReady, afterMs);
     if (!restart || signal?.aborted) {
       log(`${spec.name}: died (${how})`);
       return;
@@ -137,9 +133,6 @@ export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }
       log(`${spec.name}: died (${how}) before it was ready, waiting for the next save`);
       return;
     }
-    const waitMs = wasReady
-      ? Math.max(0, shortestLifeMs - afterMs)
-      : Math.min(firstBackoffMs * 2 ** (deathsBeforeReady - 1), longestBackoffMs);
     log(`${spec.name}: died (${how}), starting it again${wasReady ? "" : ` in ${waitMs / 1000} s`}`);
     retry = setTimeout(() => {
       if (signal?.aborted) return;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { inTrace, type Job, type Logger } from "@shop/core";
+import { exponentialBackoff, inTrace, type Job, type Logger } from "@shop/core";
 import { isDependencyLost } from "@shop/messaging";
 
 /** A job that fails again and again is tried at least this often. */
@@ -22,8 +22,8 @@ export function startJob(job: Job, log: Logger): () => Promise<void> {
         else if (!stop.signal.aborted) log.error({ job: job.name, err: error }, "job failed");
         await job.lease?.release().catch(() => {});
       }
-      const intervalMs = Math.max(job.intervalMs, Math.min(job.intervalMs * 2 ** failures, maxBackoffMs));
-      await delay(intervalMs, undefined, { signal: stop.signal }).catch(() => {});
+      const backoff = { firstMs: job.intervalMs, longestMs: Math.max(job.intervalMs, maxBackoffMs) };
+      await delay(exponentialBackoff(failures + 1, backoff), undefined, { signal: stop.signal }).catch(() => {});
     }
     await job.lease?.release().catch(() => {});
   })();

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { AckPolicy, type JsMsg } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import { inTrace, type Lease, type Logger } from "@shop/core";
+import { exponentialBackoff, inTrace, type Lease, type Logger } from "@shop/core";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Bus } from "./bus.ts";
 import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";
@@ -27,7 +27,7 @@ const requestMs = 5_000;
 const maxUnknownFailures = 5;
 /** How often a lease is prolonged by its holder, and asked for by the others. */
 const leaseCheckMs = 1_000;
-const backoffMs = { first: 250, most: 5_000 };
+const backoff = { firstMs: 250, longestMs: 5_000 };
 /** Who has handed back what they can't handle asks for more only then. */
 const restMs = 2_000;
 
@@ -134,7 +134,7 @@ async function pull(
     } catch (error) {
       log.warn({ err: error }, "no events can be had, trying again");
     }
-    await delay(signal.aborted ? 0 : backoffMs.first);
+    await delay(signal.aborted ? 0 : backoff.firstMs);
   }
   await lease?.release().catch(() => {});
 }
@@ -200,7 +200,7 @@ class BatchWorker {
 
   #giveBack(deliveries: readonly Delivery[]): void {
     // Not at once: until the server knows that nobody here asks any more they would come back.
-    for (const { message } of deliveries) message.nak(backoffMs.first);
+    for (const { message } of deliveries) message.nak(backoff.firstMs);
   }
 
   async #run(): Promise<void> {
@@ -279,7 +279,9 @@ class BatchWorker {
           throw new HandedBack();
         }
         this.#log.warn({ err: error, events: events.length }, "waiting for a dependency");
-        await delay(backoff(attempt), undefined, { signal: this.#stopping.signal }).catch(() => {});
+        await delay(exponentialBackoff(attempt + 1, backoff), undefined, { signal: this.#stopping.signal }).catch(
+          () => {},
+        );
       }
     }
   }
@@ -290,7 +292,7 @@ class BatchWorker {
     this.#failures.set(event.id, failures);
     if (failures < maxUnknownFailures) {
       this.#log.warn({ err: error, event: event.id, failures }, "an event failed, trying again");
-      return backoff(failures);
+      return exponentialBackoff(failures + 1, backoff);
     }
     try {
       await sendToDeadLetters(this.#bus, this.#handler.durable, event, message, error);
@@ -299,7 +301,7 @@ class BatchWorker {
       return 0;
     } catch (cause) {
       this.#log.warn({ err: cause, event: event.id }, "the dead letters are not there, trying again");
-      return backoffMs.most;
+      return backoff.longestMs;
     }
   }
 }
@@ -314,8 +316,4 @@ function readEvents(message: JsMsg): Event[] {
     // Reading it as the event that it is not will fail, which sets it aside.
     return [asOneEvent(message)];
   }
-}
-
-function backoff(attempt: number): number {
-  return Math.min(backoffMs.first * 2 ** attempt, backoffMs.most);
 }

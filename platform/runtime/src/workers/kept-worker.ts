@@ -1,5 +1,5 @@
 import cluster, { type Worker } from "node:cluster";
-import type { Logger } from "@shop/core";
+import { type Logger, RestartDelay } from "@shop/core";
 import type { Ports } from "../host-process.ts";
 import type { MetricValues } from "../metrics/metrics.ts";
 import { closeHandedOver } from "./handed-over.ts";
@@ -29,10 +29,6 @@ export class StartFailed extends Error {
   }
 }
 
-/** How long after a worker died before it was ready the next one is started; twice as long after each such death in a row. */
-const backoffMs = { first: 200, most: 5_000 };
-/** A worker that was ready is replaced at once, but not more often than this. */
-const shortestLifeMs = 500;
 const metricsTimeoutMs = 2_000;
 
 /** Keeps one worker: a process that runs what this one runs, with its number. */
@@ -43,7 +39,7 @@ export function keepWorker(number: number, generatedSecret: string, log: Logger)
   let worker: Worker | undefined;
   let isStopping = false;
   let wasReady = false;
-  let deathsBeforeReady = 0;
+  const restartDelay = new RestartDelay();
   let retry: NodeJS.Timeout | undefined;
   let asked: PromiseWithResolvers<MetricValues | undefined> | undefined;
 
@@ -87,10 +83,7 @@ export function keepWorker(number: number, generatedSecret: string, log: Logger)
       firstReady.reject(new StartFailed(number, code));
       return;
     }
-    deathsBeforeReady = isReady ? 0 : deathsBeforeReady + 1;
-    const waitMs = isReady
-      ? Math.max(0, Math.ceil(shortestLifeMs - afterMs))
-      : Math.min(backoffMs.first * 2 ** (deathsBeforeReady - 1), backoffMs.most);
+    const waitMs = restartDelay.afterDeath(isReady, afterMs);
     log.error({ ...facts, restart_ms: waitMs }, "a worker died, starting it again");
     retry = setTimeout(spawn, waitMs);
   }

@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { RestartDelay } from "./restart-delay.ts";
+
+test("a process that dies before it is ready waits twice as long after each death in a row, up to 5 s", () => {
+  const delay = new RestartDelay();
+  const waits = Array.from({ length: 7 }, () => delay.afterDeath(false, 1_000));
+  expect(waits).toEqual([200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+  expect(delay.afterDeath(true, 60_000)).toBe(0);
+  expect(delay.afterDeath(false, 1_000)).toBe(200);
+});
+
+test("a process that was ready is started again at once, but twice a second at most", () => {
+  const delay = new RestartDelay();
+  expect(delay.afterDeath(true, 499.5)).toBe(1);
+  expect(delay.afterDeath(true, 100)).toBe(400);
+  expect(delay.afterDeath(true, 500)).toBe(0);
+});
