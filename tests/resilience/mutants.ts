@@ -181,8 +181,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "an outbox is emptied before its event is published",
     file: "services/orders/src/adapters/mongo/decision-store.ts",
-    from: "$set: { status: move.status, status_reason: move.reason, update_time: move.time },",
-    to: "$set: { status: move.status, status_reason: move.reason, update_time: move.time, outbox: [] },",
+    from: "$set: { status: transition.status, status_reason: transition.reason, update_time: transition.time },",
+    to: "$set: { status: transition.status, status_reason: transition.reason, update_time: transition.time, outbox: [] },",
     also: {
       from: "...(publishedTypes.length === 0 ? {} : { $pull: { outbox: { type: { $in: [...publishedTypes] } } } }),",
       to: "",
