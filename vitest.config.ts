@@ -10,8 +10,9 @@ class ResilienceLast extends BaseSequencer {
 }
 
 /**
- * Files that run in one process only, because forwarding from the gateway to the services does not affect them. Files that can differ
- * run in both topologies: every method in every protocol, authorization, errors, streams, attacks, faults, keys and sign-outs.
+ * Files that run in one process only, because forwarding from the gateway to the services does not affect them. Files that
+ * can differ run in both topologies: every method in every protocol, authorization, errors, streams, attacks, faults, keys
+ * and sign-outs.
  */
 const allInOneOnly = [
   // Bodies of every kind, which the gateway forwards unread. Split runs bad-input, attacks/refusals, attacks/hostile-peers.

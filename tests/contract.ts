@@ -70,7 +70,10 @@ export interface ContractExample {
 export interface MethodContract<World> {
   /** Its permitted callers: written by hand, so that the access rule of the schema is checked against it. */
   readonly callers: "anybody" | "accounts" | "admins" | "platform";
-  /** Its REST request, by hand as well, to check the annotations. Takes the request as JSON with the names of the proto file. */
+  /**
+   * Its REST request, by hand as well, to check the annotations. Takes the request as JSON with the names of the proto
+   * file.
+   */
   rest(request: JsonObject): RestCall;
   /** An invalid request, so that a call that passes authorization changes nothing. Empty for requests without fields. */
   readonly invalid: JsonObject;

@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// `npm run test:packages` and `npm run test:stubs`: separate from `npm test`, since they install compilers and versions of Node from
-// registries.
+// `npm run test:packages` and `npm run test:stubs`: separate from `npm test`, since they install compilers and versions of
+// Node from registries.
 export default defineConfig({
   test: {
     root: import.meta.dirname,

@@ -58,7 +58,10 @@ interface AbuseTurn extends Turn {
   readonly memoryBytes: number;
 }
 
-/** What ordinary customers notice of one abuser that takes all that the limits allow but leaves the processors some idle time. */
+/**
+ * What ordinary customers notice of one abuser that takes all that the limits allow but leaves the processors some idle
+ * time.
+ */
 export async function benchFairShares(settings: BenchSettings): Promise<string> {
   const seconds = settings.seconds ?? usualSeconds;
   return await withShop(

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { hash, hashSync, verify, verifySync } from "@node-rs/argon2";
-import { askPart, taskOf } from "./part.ts";
+import { runPart, taskOf } from "./part.ts";
 import { repeat } from "./repeat.ts";
 
 interface HashTask {
@@ -18,7 +18,7 @@ const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 /** Password comparisons per second at the same cost, without other work. */
 export async function hashFloor(task: HashTask): Promise<number> {
-  return await askPart<number>("hashes", task);
+  return await runPart<number>("hashes", task);
 }
 
 /** The process that compares. */

@@ -1,5 +1,5 @@
 import { MongoClient } from "mongodb";
-import { askPart, taskOf } from "./part.ts";
+import { runPart, taskOf } from "./part.ts";
 import { repeat } from "./repeat.ts";
 
 interface InsertTask {
@@ -16,7 +16,7 @@ export interface InsertResult {
 
 /** The rate of the database when every order is a separate insert, acknowledged by a majority with its journal on disk. */
 export async function insertFloor(task: InsertTask): Promise<InsertResult> {
-  return await askPart<InsertResult>("inserts", task);
+  return await runPart<InsertResult>("inserts", task);
 }
 
 /** The process that only inserts. */

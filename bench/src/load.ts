@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Answer, KeptConnection } from "./kept-connection.ts";
-import { askPart, taskOf } from "./part.ts";
+import { type Answer, KeepAliveConnection } from "./keep-alive-connection.ts";
+import { runPart, taskOf } from "./part.ts";
 import { percentile } from "./percentile.ts";
 
 /** The names in REST and in Connect. */
@@ -50,7 +50,7 @@ export function refusalsOf({ refused }: Pick<LoadResult, "refused">): string {
 
 /** Puts a load on a server from a separate process. */
 export async function load(task: Load): Promise<LoadResult> {
-  return await askPart<LoadResult>("load", task);
+  return await runPart<LoadResult>("load", task);
 }
 
 const tickMs = 5;
@@ -65,7 +65,7 @@ export async function generateLoad(): Promise<void> {
   const refused: Record<number, number> = {};
   let lost = 0;
   let sent = 0;
-  const free = new Set<KeptConnection>();
+  const free = new Set<KeepAliveConnection>();
 
   function answered({ status, body }: Answer, tookMs: number): void {
     if (status !== 200) {
@@ -76,7 +76,7 @@ export async function generateLoad(): Promise<void> {
     const orderId = orderIdField.exec(body)?.[1];
     if (orderId !== undefined) orders.push([orderId, Date.now() - tookMs]);
   }
-  function sendNext(connection: KeptConnection): void {
+  function sendNext(connection: KeepAliveConnection): void {
     free.delete(connection);
     connection.send(made[sent++ % made.length]!, answered);
   }
@@ -84,7 +84,7 @@ export async function generateLoad(): Promise<void> {
   const cpuBefore = process.cpuUsage();
   const [startedAt, begun] = [Date.now(), performance.now()];
   const all = Array.from({ length: connections }, () => {
-    return new KeptConnection(target, {
+    return new KeepAliveConnection(target, {
       free: callsPerSecond === undefined ? sendNext : (connection) => void free.add(connection),
       broken(connection, isCallLost) {
         free.delete(connection);

@@ -1,5 +1,5 @@
-// `npm run bench -- [start] [http] [reads] ...`: runs the named benches, by default start and http, and prints the results; with
-// `--record` also writes them to bench/results/.
+// `npm run bench -- [start] [http] [reads] ...`: runs the named benches, by default start and http, and prints the results;
+// with `--record` also writes them to bench/results/.
 import { parseArgs } from "node:util";
 import { benchAudit } from "./audit-bench.ts";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";

@@ -14,7 +14,10 @@ interface Planned {
   readonly mutant?: string;
 }
 
-/** Runs the unmodified product under each of the conditions, which must find no problem, and every mutant, which must be found. */
+/**
+ * Runs the unmodified product under each of the conditions, which must find no problem, and every mutant, which must be
+ * found.
+ */
 export async function benchMutants({ seed }: BenchSettings): Promise<string> {
   const planned = (await runChaosOnce({ list: true })) as readonly Planned[];
   const rows: string[][] = [];
@@ -36,6 +39,6 @@ export async function benchMutants({ seed }: BenchSettings): Promise<string> {
     `Every bug was planted alone into a copy of the product, which ran under conditions that expose it, with seed ${seed}. The`,
     "unmodified product ran under the same conditions.",
     "",
-    ...table(["mistake", "circumstances", "faults", "orders accepted", "findings of the checker", "as expected"], rows),
+    ...table(["mistake", "conditions", "faults", "orders accepted", "findings of the checker", "as expected"], rows),
   ].join("\n");
 }

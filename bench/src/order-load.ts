@@ -16,7 +16,10 @@ export interface OrderLoad extends LoadResult {
   readonly stockTaken: number;
 }
 
-/** Places orders over REST as a new shopper, one line each, over the products round-robin; waits until each has a final status. */
+/**
+ * Places orders over REST as a new shopper, one line each, over the products round-robin; waits until each has a final
+ * status.
+ */
 export async function loadOrders(
   shop: Shop,
   shopping: Shopping,

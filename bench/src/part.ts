@@ -21,7 +21,7 @@ export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
 }
 
 /** Sends a part's result; the part then ends. */
-export async function askPart<Answer>(name: Parameters<typeof startPart>[0], task: unknown): Promise<Answer> {
+export async function runPart<Answer>(name: Parameters<typeof startPart>[0], task: unknown): Promise<Answer> {
   const child = startPart(name, task);
   try {
     return await answerOf<Answer>(child);

@@ -88,7 +88,10 @@ async function timesOf(url: string, accounts: readonly Account[]): Promise<Times
   return { unknown: sorted(times.unknown), wrong: sorted(times.wrong) };
 }
 
-/** The probability that a value of one is greater than one of the other: 0.5 if they can't be distinguished (Mann and Whitney). */
+/**
+ * The probability that a value of one is greater than one of the other: 0.5 if they can't be distinguished (Mann and
+ * Whitney).
+ */
 function oftenGreater(these: readonly number[], those: readonly number[]): number {
   const greater = these.reduce((sum, value) => sum + those.filter((other) => value > other).length, 0);
   return greater / (these.length * those.length);

@@ -16,9 +16,9 @@ import {
   file_connectrpc_conformance_v1_service,
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 
-// The server under test. The suite's runner starts it, sends a request on standard input and reads the response on standard output. The
-// service is on a port of the platform; `fallback` disables its fast path. With `gateway` the response names the port
-// of a forwarder in front of it.
+// The server under test. The suite's runner starts it, sends a request on standard input and reads the response on standard
+// output. The service is on a port of the platform; `fallback` disables its fast path. With `gateway` the response names
+// the port of a forwarder in front of it.
 
 const [how, descriptorSet] = process.argv.slice(2);
 const { messageReceiveLimit } = fromBinary(ServerCompatRequestSchema, readFileSync(process.stdin.fd).subarray(4));

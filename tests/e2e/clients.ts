@@ -55,7 +55,10 @@ export interface ProtocolClient {
   readonly name: string;
   /** For a streaming method only the first message; then it cancels the call. */
   call(call: Call): Promise<Outcome>;
-  /** The messages in canonical JSON as they arrive, without a deadline. Throws a {@link CallFailed}; returning it cancels the call. */
+  /**
+   * The messages in canonical JSON as they arrive, without a deadline. Throws a {@link CallFailed}; returning it cancels
+   * the call.
+   */
   stream(call: Call<DescMethodServerStreaming>): AsyncGenerator<JsonValue, void>;
   close(): void;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { serviceKeyFiles } from "@shop/tools/service-keys";
 import { allServices } from "@shop/topology/contracts";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
+import { runGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { urlsOf } from "../setup/shop.ts";
 import { type Account, addProduct, shop, signInAdmin, signUp } from "./shopping.ts";

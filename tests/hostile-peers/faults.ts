@@ -9,8 +9,8 @@ import {
   windowUpdate,
 } from "@shop/http-port/testing/http2-frames";
 
-// Frames after a request on stream 1: each kind of connection error and stream error of RFC 9113, each reset code, and unusual frames
-// that are not errors.
+// Frames after a request on stream 1: each kind of connection error and stream error of RFC 9113, each reset code, and
+// unusual frames that are not errors.
 
 const nothing = Buffer.alloc(0);
 const trailers = headerBlock({ "x-trailer": "late" });

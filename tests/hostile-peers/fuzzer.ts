@@ -13,8 +13,9 @@ import {
 } from "./requests.ts";
 
 /**
- * One conversation that starts from valid requests and is then mutated: over HTTP/2 its frames, their heads and their header blocks,
- * over HTTP/1.1 its lines, and over both its bytes and packet boundaries. The same state of `random` gives the same one.
+ * One conversation that starts from valid requests and is then mutated: over HTTP/2 its frames, their heads and their
+ * header blocks, over HTTP/1.1 its lines, and over both its bytes and packet boundaries. The same state of `random` gives
+ * the same one.
  */
 export function fuzzedPlay(paths: Paths, random: Random): Play {
   const bytes = random.chance(0.7) ? http2Conversation(paths, random) : http1Conversation(paths, random);

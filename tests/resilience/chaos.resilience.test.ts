@@ -27,13 +27,13 @@ describe("the split shop, while its processes are killed and paused", () => {
       log: (line) => console.log(line),
     });
     console.log(describeRun(run));
-    if (run.problems.length === 0 && run.havoc.diedAlone.length === 0)
+    if (run.problems.length === 0 && run.faultLog.diedAlone.length === 0)
       await rm(dataDir, { recursive: true, force: true });
     else console.log(`its data and logs are in ${dataDir}`);
   }, 360_000);
 
   test("is hit, and keeps selling", () => {
-    expect(run.havoc.injected.length).toBeGreaterThan(15);
+    expect(run.faultLog.injected.length).toBeGreaterThan(15);
     expect(run.observed.orders.length).toBeGreaterThan(100);
   });
 
@@ -46,6 +46,6 @@ describe("the split shop, while its processes are killed and paused", () => {
   });
 
   test("no process dies because another one did", () => {
-    expect(run.havoc.diedAlone).toEqual([]);
+    expect(run.faultLog.diedAlone).toEqual([]);
   });
 });

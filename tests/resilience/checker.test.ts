@@ -45,7 +45,10 @@ const decision = (order_id: string, outcome: string, quantity: number) => ({
   lines: outcome === "reserved" ? [{ product_id: "tea", quantity }] : [],
 });
 
-/** Ten units of one product: 3 reserved, 2 released, 1 shipped, one order rejected, one voided, one placed without an answer. */
+/**
+ * Ten units of one product: 3 reserved, 2 released, 1 shipped, one order rejected, one voided, one placed without an
+ * answer.
+ */
 function goodStory(): Story {
   const moves = [move(1, 10, 0), move(2, 0, 6), move(3, 0, 0), move(4, 0, -2), move(5, -1, -1), move(6, 5, 0)];
   return {

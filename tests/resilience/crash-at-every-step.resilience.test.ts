@@ -125,10 +125,10 @@ interface Moment extends CrashPoint {
 }
 
 /**
- * Every state of the servers in which a process may die, once each: before a step, between its statements, and when the last one is
- * done but not answered. A crash after a step leaves the same state as one before the next step, in which the step may also have
- * been answered, which is the stricter case; a read changes no state. Where the recordings differ in their order, steps are concurrent,
- * and the next one is not known: then the test crashes before and after each.
+ * Every state of the servers in which a process may die, once each: before a step, between its statements, and when the
+ * last one is done but not answered. A crash after a step leaves the same state as one before the next step, in which the
+ * step may also have been answered, which is the stricter case; a read changes no state. Where the recordings differ in
+ * their order, steps are concurrent, and the next one is not known: then the test crashes before and after each.
  */
 function momentsOf([first, ...others]: readonly Recording[]): Moment[] {
   const orderOf = ({ taken }: Recording) => taken.map(({ name }) => name).join("\n");

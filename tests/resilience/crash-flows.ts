@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { expect } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
-import type { CrashShop, MortalName, ServiceName } from "./crash-shop.ts";
+import type { CrashableName, CrashShop, ServiceName } from "./crash-shop.ts";
 import { eventsOfOrders } from "./observe.ts";
 import type { Instructions } from "./step-proxy.ts";
 
@@ -13,7 +13,7 @@ const stocked = 5;
 /** A use case of one service, as a sequence of steps. */
 export interface Flow {
   readonly name: string;
-  readonly service: MortalName;
+  readonly service: CrashableName;
   /** Steps that the flow has to contain; proves that the recording is complete. */
   readonly has: readonly string[];
   /** Concurrent steps of the service that belong to another flow. */

@@ -21,8 +21,8 @@ import { ownEnvironment } from "../setup/own-environment.ts";
 import { type Instructions, openStepProxy, type Step } from "./step-proxy.ts";
 
 const root = join(import.meta.dirname, "../..");
-const mortals = ["inventory", "orders"] as const;
-const names = ["users", ...mortals] as const;
+const crashable = ["inventory", "orders"] as const;
+const names = ["users", ...crashable] as const;
 const buyerCount = 3;
 const startingMs = { timeoutMs: 60_000 };
 const dyingMs = 20_000;
@@ -32,7 +32,7 @@ const renewAfterMs = 5 * 60_000;
 
 export type ServiceName = (typeof names)[number];
 /** Services that crash at a planned step. */
-export type MortalName = (typeof mortals)[number];
+export type CrashableName = (typeof crashable)[number];
 
 /** A shop on its own servers, whose services crash at planned steps. */
 export interface CrashShop {
@@ -45,16 +45,16 @@ export interface CrashShop {
   readonly nats: NatsConnection;
   readonly jetstream: JetStreamManager;
   /** Sets the plan for the steps of a service, from the next one. */
-  instruct(service: MortalName, instructions: Instructions): void;
+  instruct(service: CrashableName, instructions: Instructions): void;
   /** Its steps since then. */
-  stepsOf(service: MortalName): readonly Step[];
+  stepsOf(service: CrashableName): readonly Step[];
   /** Resolves true when a service was killed, false when it was not within 20 s. */
   hasDied(service: ServiceName): Promise<boolean>;
   kill(service: ServiceName): Promise<void>;
   /** Makes every service run and be ready, after any earlier plan. */
   recover(): Promise<void>;
   /** Starts a service that died. It may not be ready yet. */
-  start(service: MortalName, instructions?: Instructions): void;
+  start(service: CrashableName, instructions?: Instructions): void;
   stop(): Promise<void>;
 }
 
@@ -96,7 +96,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   /** Services that crash reach their servers through their proxy. */
   function environmentOf(service: ServiceName): Readonly<Record<string, string>> {
     const direct = { ...servers.environmentOf(service) };
-    if (!isMortal(service)) return direct;
+    if (!isCrashable(service)) return direct;
     const { mongodbPort, natsPort } = proxies[service];
     return {
       ...direct,
@@ -127,7 +127,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   function start(service: ServiceName, instructions: Instructions = {}): void {
     const child = spares.get(service) ?? spawnIdle(service);
     running.set(service, child);
-    if (isMortal(service)) {
+    if (isCrashable(service)) {
       proxies[service].follow(child);
       proxies[service].instruct(instructions);
     }
@@ -162,7 +162,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
     const ready = async () => void (await Promise.all([orders.getOrdersByUser({}), inventory.listProducts({})]));
     await eventually(ready, startingMs);
     const buyers = await Promise.all(Array.from({ length: buyerCount }, (_, n) => signUp(urlOf, `buyer.${n}`)));
-    for (const name of mortals) spares.set(name, spawnIdle(name));
+    for (const name of crashable) spares.set(name, spawnIdle(name));
     return {
       orders,
       inventory,
@@ -179,7 +179,7 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
       },
       kill,
       async recover() {
-        for (const name of mortals) {
+        for (const name of crashable) {
           if (isDead(running.get(name)!)) start(name);
           else proxies[name].instruct({});
         }
@@ -194,8 +194,8 @@ export async function startCrashShop(dataDir: string): Promise<CrashShop> {
   }
 }
 
-function isMortal(service: ServiceName): service is MortalName {
-  return mortals.some((name) => name === service);
+function isCrashable(service: ServiceName): service is CrashableName {
+  return crashable.some((name) => name === service);
 }
 
 function isDead(child: ChildProcess): boolean {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { choosePorts, type KeptProcess, keepProcess, openRunFile, startInfra } from "@shop/tools/infra";
+import { choosePorts, openRunFile, type SupervisedProcess, startInfra, superviseProcess } from "@shop/tools/infra";
 import { ensureServiceKeys } from "@shop/tools/service-keys";
 import { shopAccounts } from "@shop/tools/shop-accounts";
 import { entryFile, processNames } from "@shop/topology";
@@ -22,8 +22,8 @@ export interface Fleet {
   readonly natsUrl: string;
   readonly admin: { readonly username: string; readonly password: string };
   /** The servers and the services. None is restarted automatically. */
-  readonly processes: readonly KeptProcess[];
-  process(name: string): KeptProcess;
+  readonly processes: readonly SupervisedProcess[];
+  process(name: string): SupervisedProcess;
   /** Resolves true once a service is ready; false when `signal` ends the wait. For servers: at once. */
   untilReady(name: string, signal: AbortSignal): Promise<boolean>;
   /** The names of the mongod, the primary first; undefined while there is no primary. */
@@ -47,8 +47,8 @@ const services = processNames.map((name) => ({
 const preload = join(import.meta.dirname, "through-links.ts");
 
 /**
- * Starts the split shop on a cluster, on free ports and with data in `dataDir`. Every service connects to every server, and every
- * other service, through its own link; those to NATS duplicate, delay and swap events.
+ * Starts the split shop on a cluster, on free ports and with data in `dataDir`. Every service connects to every server, and
+ * every other service, through its own link; those to NATS duplicate, delay and swap events.
  * @param root the repository whose services run: this one, or a copy with a planted bug
  */
 export async function startFleet(options: {
@@ -113,7 +113,7 @@ export async function startFleet(options: {
   const runFile = openRunFile(join(dataDir, "services.json"));
   const kept = services.flatMap(({ name: service, script, replicas }) =>
     replicasOf(service, replicas).map((name) =>
-      keepProcess(
+      superviseProcess(
         {
           name,
           command: process.execPath,

@@ -5,18 +5,17 @@ import { setTimeout as delay } from "node:timers/promises";
 const probeEveryMs = 20;
 
 /**
- * A fault of a link.
- * `slow`: every chunk is delayed by `delayMs` and up to `jitterMs` more, and then limited to `bytesPerSecond`.
- * `reset`: its connections are reset (RST), and so is each new one.
- * `cut`: bytes are held back without notice: new connections are accepted and stay silent. Bytes in flight arrive once the
- * link is restored, as with TCP retransmission. `deaf` is cut from the client to the server only, `mute` from the server to the client.
+ * A fault of a link. `slow`: every chunk is delayed by `delayMs` and up to `jitterMs` more, and then limited to
+ * `bytesPerSecond`. `reset`: its connections are reset (RST), and so is each new one. `cut`: bytes are held back without
+ * notice: new connections are accepted and stay silent. Bytes in flight arrive once the link is restored, as with TCP
+ * retransmission. `deaf` is cut from the client to the server only, `mute` from the server to the client.
  */
 export type LinkFault =
   | { readonly kind: "slow"; readonly delayMs: number; readonly jitterMs: number; readonly bytesPerSecond: number }
   | { readonly kind: "reset" | "cut" | "deaf" | "mute" };
 
 /** Gets the bytes of one direction of one connection, and forwards those that should arrive, immediately or later. */
-export type Filter = (handOn: (bytes: Buffer) => void) => (bytes: Buffer) => void;
+export type Filter = (forward: (bytes: Buffer) => void) => (bytes: Buffer) => void;
 
 /** A loopback port that forwards to another one, with injectable faults. */
 export interface Link {
@@ -27,7 +26,8 @@ export interface Link {
 }
 
 /**
- * Opens a link to `port`. While no process listens there, the link does not listen either: a client is refused, as without a link.
+ * Opens a link to `port`. While no process listens there, the link does not listen either: a client is refused, as without
+ * a link.
  * @param filters for each direction of every connection
  */
 export async function openLink(
@@ -63,8 +63,8 @@ export async function openLink(
     blockedBy: "deaf" | "mute",
     filter: Filter | undefined,
   ): Promise<void> {
-    const handOn = (bytes: Buffer) => void (to.writable && to.write(bytes));
-    const take = filter?.(handOn) ?? handOn;
+    const forward = (bytes: Buffer) => void (to.writable && to.write(bytes));
+    const take = filter?.(forward) ?? forward;
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
         await passable(blockedBy, chunk.length);

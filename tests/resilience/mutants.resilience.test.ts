@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { circumstances, mutants, plant } from "./mutants.ts";
+import { conditions, mutants, plant } from "./mutants.ts";
 import { describeRun, runChaos } from "./run.ts";
 
 // Takes a minute for each: its own cluster and split shop, 15 to 25 s of faults, and until every request has a certain answer.
@@ -25,7 +25,7 @@ test.each(mutants.filter(({ name }) => chosen.includes(name)))(
       await rm(dataDir, { recursive: true, force: true });
     });
     const run = await runChaos({
-      ...circumstances[mutant.under],
+      ...conditions[mutant.under],
       seed: 1,
       buyers: 24,
       products: 40,

@@ -6,7 +6,7 @@ import type { ProblemKind } from "./checker.ts";
 import type { RunSettings } from "./run.ts";
 
 /** Conditions that expose the bugs. The unmodified product has to pass under each of them. */
-export const circumstances = {
+export const conditions = {
   "many concurrent customers": {
     faultSeconds: 15,
     faults: { victims: ["gateway>orders-1", "gateway>inventory-2", "inventory-1>redis"], actions: ["slow"] },
@@ -60,7 +60,7 @@ export interface Mutant {
   /** Code that hides the bug most of the time without guaranteeing it: changed as well. */
   readonly also?: { readonly from: string; readonly to: string };
   /** The conditions that expose it. */
-  readonly under: keyof typeof circumstances;
+  readonly under: keyof typeof conditions;
   /** The checker's findings: at least one of these. */
   readonly breaks: readonly ProblemKind[];
 }

@@ -159,7 +159,7 @@ const electionWithinMs = 15_000;
 const slowness: LinkFault = { kind: "slow", delayMs: 50, jitterMs: 100, bytesPerSecond: 500_000 };
 
 /** The injected faults, and processes that died without one. */
-export interface Havoc {
+export interface FaultLog {
   readonly injected: readonly Injected[];
   /** Processes that ended without a fault. Each was restarted. */
   readonly diedAlone: readonly string[];
@@ -168,7 +168,11 @@ export interface Havoc {
 }
 
 /** Executes a schedule; resolves when every process runs again. */
-export async function unleash(fleet: Fleet, faults: readonly Fault[], log: (line: string) => void): Promise<Havoc> {
+export async function injectFaults(
+  fleet: Fleet,
+  faults: readonly Fault[],
+  log: (line: string) => void,
+): Promise<FaultLog> {
   const beganAt = Date.now();
   const down = new Set<string>();
   const diedAlone: string[] = [];

@@ -24,24 +24,24 @@ const swapWithinMs = 200;
  * https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 export function noisyBus(random: Random, noise: Noise): Filter {
-  return (handOn) => {
+  return (forward) => {
     let held: Buffer | undefined;
     const release = () => {
-      if (held !== undefined) handOn(held);
+      if (held !== undefined) forward(held);
       held = undefined;
     };
     return framesOf((frame) => {
-      if (!isEvent(frame)) return handOn(frame);
+      if (!isEvent(frame)) return forward(frame);
       if (random.chance(noise.doubled)) {
-        setTimeout(handOn, random.integer(0, noise.mostDelayMs), withoutId(frame));
+        setTimeout(forward, random.integer(0, noise.mostDelayMs), withoutId(frame));
       }
       if (random.chance(noise.delayed)) {
-        setTimeout(handOn, random.integer(1, noise.mostDelayMs), frame);
+        setTimeout(forward, random.integer(1, noise.mostDelayMs), frame);
       } else if (held === undefined && random.chance(noise.swapped)) {
         held = frame;
         setTimeout(release, swapWithinMs);
       } else {
-        handOn(frame);
+        forward(frame);
         release();
       }
     });

@@ -5,7 +5,7 @@ import { MongoClient } from "mongodb";
 import { type Account, buy, type Habits, keepShop, signIn, signUp, usualHabits } from "./buyers.ts";
 import { check, type Observed, type Problem, type ProblemKind } from "./checker.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
-import { describeFault, type FaultChoice, type Havoc, planFaults, unleash } from "./nemesis.ts";
+import { describeFault, type FaultChoice, type FaultLog, injectFaults, planFaults } from "./nemesis.ts";
 import { countEntries, type Decided, decidedOrders, isQuiet, observe } from "./observe.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { acceptedIds, type History, type Recorder, startRecord } from "./record.ts";
@@ -31,7 +31,7 @@ export interface RunSettings {
 
 export interface RunResult {
   readonly seed: number;
-  readonly havoc: Havoc;
+  readonly faultLog: FaultLog;
   readonly history: History;
   readonly observed: Observed;
   readonly problems: readonly Problem[];
@@ -64,12 +64,14 @@ export async function runChaos(settings: RunSettings): Promise<RunResult> {
     const admin = await signIn(fleet.url, fleet.admin.username, fleet.admin.password);
     await stockUp(admin, recorder, settings);
     log(`${settings.products} products, ${settings.buyers} buyers`);
-    const havoc = await shopUnderFaults(fleet, admin, recorder, random, settings, () => unleash(fleet, faults, log));
+    const faultLog = await shopUnderFaults(fleet, admin, recorder, random, settings, () =>
+      injectFaults(fleet, faults, log),
+    );
     log("the faults are over");
-    const ended = await converge(admin, mongo, fleet.natsUrl, recorder.history, havoc.lastHitAt, log);
+    const ended = await converge(admin, mongo, fleet.natsUrl, recorder.history, faultLog.lastHitAt, log);
     return {
       seed,
-      havoc,
+      faultLog,
       history: recorder.history,
       ...ended,
       decided: await decidedOrders(mongo),
@@ -97,8 +99,8 @@ async function shopUnderFaults(
   recorder: Recorder,
   random: Random,
   settings: RunSettings,
-  havoc: () => Promise<Havoc>,
-): Promise<Havoc> {
+  faultLog: () => Promise<FaultLog>,
+): Promise<FaultLog> {
   const closing = new AbortController();
   const closed = new AbortController();
   const until = { closing: closing.signal, closed: closed.signal };
@@ -113,7 +115,7 @@ async function shopUnderFaults(
     keepShop(admin, { recorder, random: random.fork("clerk"), until }),
   ];
   try {
-    return await havoc();
+    return await faultLog();
   } finally {
     closing.abort();
     const goHome = setTimeout(() => closed.abort(), convergeWithinMs);
@@ -172,7 +174,7 @@ function loggedErrors(folder: string): Record<string, number> {
 
 /** A summary of the run in a few lines. */
 export function describeRun(run: RunResult): string {
-  const { seed, havoc, history, observed, problems, convergedMs, decided, errors } = run;
+  const { seed, faultLog, history, observed, problems, convergedMs, decided, errors } = run;
   const decisionMs = decided.map(({ placedAt, decidedAt }) => decidedAt - placedAt).toSorted((a, b) => a - b);
   const count = (kind: Problem["kind"]) => problems.filter((problem) => problem.kind === kind).length;
   const statuses = Object.entries(Object.groupBy(observed.orders, ({ status }) => status));
@@ -180,10 +182,10 @@ export function describeRun(run: RunResult): string {
     history.requests.flatMap(({ answers }) => answers),
     (answer) => (answer.kind === "accepted" ? "accepted" : `${answer.kind} ${answer.code}`),
   );
-  const actions = Object.entries(Object.groupBy(havoc.injected, ({ action }) => action));
+  const actions = Object.entries(Object.groupBy(faultLog.injected, ({ action }) => action));
   return [
     `seed ${seed}: ${actions.map(([action, faults]) => `${action} ${faults!.length}`).join(", ")}; ` +
-      `died alone: ${havoc.diedAlone.join(", ") || "none"}`,
+      `died alone: ${faultLog.diedAlone.join(", ") || "none"}`,
     `accepted ${acceptedIds(history).size} orders of ${history.requests.length} requests; lost ${count("lost")}, ` +
       `doubled ${count("doubled")}, oversold ${count("oversold")}, stuck ${count("stuck")}, other problems ` +
       `${problems.length - count("lost") - count("doubled") - count("oversold") - count("stuck")}`,

@@ -4,8 +4,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { BSON } from "mongodb";
 import { framesOf } from "./noisy-bus.ts";
 
-// A proxy between a service and its servers that parses their protocols: every command to the database, every publish
-// and every acknowledgement is a named step. A test chooses the step at which the process crashes, or the steps that are held back.
+// A proxy between a service and its servers that parses their protocols: every command to the database, every publish and
+// every acknowledgement is a named step. A test chooses the step at which the process crashes, or the steps that are held
+// back.
 
 /** A step of a process: its name, and the number of statements that it sends to the server. */
 export interface Step {
@@ -94,8 +95,8 @@ class Life {
   }
 
   /** Delivers the results of grouped reads once all have arrived, in the same turn of the process's event loop. */
-  handTogether(handOn: () => void): void {
-    this.#gathering.push(handOn);
+  handTogether(forward: () => void): void {
+    this.#gathering.push(forward);
     if (this.#gathering.length < this.#instructions.together!.count) return;
     // The process is stopped meanwhile, so it reads all of them at once.
     this.#child.kill("SIGSTOP");

@@ -13,8 +13,8 @@ import { eventually } from "../e2e/eventually.ts";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { isAlive } from "../setup/shop.ts";
 
-// The shop in one process with two workers, and without configured secrets: generated ones have to be the same in both. Every call
-// opens its own connection, so that calls alternate between both.
+// The shop in one process with two workers, and without configured secrets: generated ones have to be the same in both.
+// Every call opens its own connection, so that calls alternate between both.
 
 const root = join(import.meta.dirname, "../..");
 const dataDir = await mkdtemp(join(tmpdir(), "shop-workers-"));

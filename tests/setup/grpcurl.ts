@@ -16,7 +16,7 @@ if (grpcurl instanceof Error && !mustRun) console.log(`tests with grpcurl are sk
 export const describeGrpcurl = describe.skipIf(grpcurl instanceof Error && !mustRun);
 
 /** The output of grpcurl; rejects with its error output. */
-export async function askGrpcurl(...args: readonly string[]): Promise<string> {
+export async function runGrpcurl(...args: readonly string[]): Promise<string> {
   if (grpcurl instanceof Error) throw grpcurl;
   return await output(grpcurl, "-plaintext", ...args);
 }

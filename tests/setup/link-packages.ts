@@ -1,7 +1,10 @@
 import { mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 
-/** Links the installed packages into a copy of the repository at `root`, without caches, so that the copy's tools write their own. */
+/**
+ * Links the installed packages into a copy of the repository at `root`, without caches, so that the copy's tools write
+ * their own.
+ */
 export function linkPackages(root: string, copy: string): void {
   const [packages, modules] = [join(root, "node_modules"), join(copy, "node_modules")];
   mkdirSync(join(modules, "@shop"), { recursive: true });

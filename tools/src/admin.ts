@@ -1,6 +1,6 @@
 /**
- * The line about the first administrator. The users service creates one only if none exists, so a sign-in shows whether our password
- * is the administrator's.
+ * The line about the first administrator. The users service creates one only if none exists, so a sign-in shows whether our
+ * password is the administrator's.
  */
 export async function describeAdmin(
   gatewayUrl: string,

@@ -10,7 +10,7 @@ import { type MethodContracts, readMethodContracts } from "./method-contracts.ts
 import { repositoryRoot } from "./repository-root.ts";
 
 /** The files around a service's methods. */
-export interface Surroundings {
+export interface ServiceFiles {
   /** The folder of the service, from the root of the repository. */
   readonly folder: string;
   readonly contracts: readonly MethodContracts[];
@@ -40,7 +40,7 @@ export async function checkMethods(): Promise<CheckResult> {
 }
 
 /** The missing parts of a service's methods: a line for each, with the file in which it is missing. */
-export function forgotten(service: DescService, { folder, contracts, readme, tests }: Surroundings): readonly string[] {
+export function forgotten(service: DescService, { folder, contracts, readme, tests }: ServiceFiles): readonly string[] {
   const contract = contracts.find((candidate) => candidate.service.typeName === service.typeName);
   const rows = readme.split("\n").filter((line) => line.startsWith("| `"));
   return service.methods.flatMap((method) => {

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { untilGatewayReady } from "./gateway-ready.ts";
-import type { KeptProcess } from "./kept-process.ts";
+import type { SupervisedProcess } from "./supervised-process.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 
 const timeoutMs = 100;
@@ -22,7 +22,7 @@ async function gatewayReadyAt(requests: number): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const service = (progressAt: () => number | undefined): KeptProcess => ({
+const service = (progressAt: () => number | undefined): SupervisedProcess => ({
   name: "inventory",
   ports: [],
   logFile: `${temporaryFolder()}/inventory.log`,

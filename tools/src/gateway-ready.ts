@@ -1,5 +1,5 @@
-import { type KeptProcess, lastLines } from "./kept-process.ts";
 import { StartError } from "./start-error.ts";
+import { lastLines, type SupervisedProcess } from "./supervised-process.ts";
 import type { Print } from "./terminal.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -17,7 +17,7 @@ const hopelessDeaths = 3;
  */
 export async function untilGatewayReady(
   gatewayUrl: string,
-  services: readonly KeptProcess[],
+  services: readonly SupervisedProcess[],
   options: {
     readonly print: Print;
     readonly signal: AbortSignal;

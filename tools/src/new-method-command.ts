@@ -16,7 +16,8 @@ import { repositoryRoot } from "./repository-root.ts";
 import { showHelp } from "./show-help.ts";
 import { orExit, StartError } from "./start-error.ts";
 
-// `npm run new-method`: writes the files of a method, which then answers in every protocol. Its implementation is left to write.
+// `npm run new-method`: writes the files of a method, which then answers in every protocol. Its implementation is left to
+// write.
 const usage = `npm run new-method -- <service> <Method> <GET|POST> <path> [anybody|accounts|admins]
   such as: npm run new-method -- inventory CountProducts GET /products:count admins`;
 const args = process.argv.slice(2);
@@ -81,8 +82,8 @@ function readMethod([folder = "", name = "", verb = "", path = "", callers = "ad
 }
 
 /**
- * The position of an example in the sequence of all services' examples: after products and orders exist, and before the shopper signs
- * out (services/users/contract).
+ * The position of an example in the sequence of all services' examples: after products and orders exist, and before the
+ * shopper signs out (services/users/contract).
  */
 function freeStep(): number {
   const taken = globSync("services/*/contract/*.ts").flatMap((file) =>

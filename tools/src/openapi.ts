@@ -10,7 +10,10 @@ import { repositoryRoot } from "./repository-root.ts";
 /** The path of the public port's description, from the root of the repository. */
 export const openApiFile = "gen/openapi.json";
 
-/** Describes the public port, from the proto files, the examples and docs/errors.md, with the image that buf writes to `scratch`. */
+/**
+ * Describes the public port, from the proto files, the examples and docs/errors.md, with the image that buf writes to
+ * `scratch`.
+ */
 export async function generateOpenApi(scratch: string): Promise<string> {
   const registry = await readContracts(scratch);
   const { version, description, license } = readJson<{ version: string; description: string; license: string }>(

@@ -1,4 +1,7 @@
-/** npm forwards a signal that the terminal already sent to the whole process group: the duplicate within this time does not count. */
+/**
+ * npm forwards a signal that the terminal already sent to the whole process group: the duplicate within this time does not
+ * count.
+ */
 const sameWishMs = 1_000;
 
 /**

@@ -7,7 +7,6 @@ import { examples } from "./examples.ts";
 import { untilGatewayReady } from "./gateway-ready.ts";
 import { isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
 import { findOnPath } from "./infra/run-command.ts";
-import { type KeptProcess, keepProcess, killEverything } from "./kept-process.ts";
 import { readableLine } from "./log-lines.ts";
 import { openDataDir } from "./private-folder.ts";
 import { repositoryRoot } from "./repository-root.ts";
@@ -21,6 +20,7 @@ import { shopAccounts } from "./shop-accounts.ts";
 import { stopStale } from "./stale.ts";
 import { StartError } from "./start-error.ts";
 import { onStopSignals } from "./stop-signals.ts";
+import { killEverything, type SupervisedProcess, superviseProcess } from "./supervised-process.ts";
 import type { Print } from "./terminal.ts";
 import { watchSource } from "./watch-source.ts";
 
@@ -125,8 +125,8 @@ async function start(settings: Settings, services: readonly Service[], context: 
   };
   if (env[retiredSecret]) print(`${retiredSecret} is no longer used: services have keys of their own, in DATA_DIR`);
   ensureServiceKeys(dataDir);
-  const kept = services.map((service) =>
-    keepProcess(
+  const supervised = services.map((service) =>
+    superviseProcess(
       {
         name: service.name,
         command: process.execPath,
@@ -144,14 +144,14 @@ async function start(settings: Settings, services: readonly Service[], context: 
       { runFile, log: print, restart: settings.watch ? "once ready" : true, signal },
     ),
   );
-  const stopServices = () => Promise.all(kept.map((service) => service.stop(drainGraceMs)));
+  const stopServices = () => Promise.all(supervised.map((service) => service.stop(drainGraceMs)));
   running.add(stopServices);
   print(`starting ${services.map(({ name }) => name).join(", ")}`);
-  await Promise.all(kept.map((service) => service.start()));
+  await Promise.all(supervised.map((service) => service.start()));
   const gatewayUrl = `http://${settings.host}:${ports.GATEWAY_PORT}`;
   if (settings.watch)
-    running.add(await restartOnChange(settings.sources, gatewayUrl, kept, { stopServices, print, signal }));
-  await untilGatewayReady(gatewayUrl, kept, { print, signal, patient: settings.watch });
+    running.add(await restartOnChange(settings.sources, gatewayUrl, supervised, { stopServices, print, signal }));
+  await untilGatewayReady(gatewayUrl, supervised, { print, signal, patient: settings.watch });
   // performance.now() counts from the start of this process.
   print(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
 
@@ -160,7 +160,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
     generated: settings.adminPassword === undefined,
   }).catch((error: Error) => `unknown (${error.message})`);
   signal.throwIfAborted();
-  printSummary(settings, gatewayUrl, [...infra.processes, ...kept], admin, print);
+  printSummary(settings, gatewayUrl, [...infra.processes, ...supervised], admin, print);
   madeUp?.wasShown();
 }
 
@@ -189,7 +189,7 @@ async function refuseTakenPorts({ ports, listenHost }: Settings): Promise<void> 
 async function restartOnChange(
   sources: readonly string[],
   gatewayUrl: string,
-  kept: readonly KeptProcess[],
+  supervised: readonly SupervisedProcess[],
   options: {
     readonly stopServices: () => Promise<unknown>;
     readonly print: Print;
@@ -205,9 +205,9 @@ async function restartOnChange(
     print("the source changed, restarting the services");
     await stopServices();
     if (signal.aborted) return;
-    await Promise.all(kept.map((service) => service.start()));
+    await Promise.all(supervised.map((service) => service.start()));
     // Not awaited: the next save may be needed to make them ready.
-    void untilGatewayReady(gatewayUrl, kept, { print, signal: superseded, patient: true }).then(
+    void untilGatewayReady(gatewayUrl, supervised, { print, signal: superseded, patient: true }).then(
       () => print(`ready again in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`),
       () => {},
     );
@@ -245,7 +245,7 @@ async function seedIfEmpty(gatewayUrl: string, { ports, host, dataDir }: Setting
 function printSummary(
   settings: Settings,
   gatewayUrl: string,
-  processes: readonly KeptProcess[],
+  processes: readonly SupervisedProcess[],
   admin: string,
   print: Print,
 ): void {

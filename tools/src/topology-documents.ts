@@ -18,8 +18,8 @@ import { foldersNeededBy, type Manifest, workspaces } from "./workspaces.ts";
 const portOf = (name: ProcessName) => defaultPorts[portVariable(name)];
 
 /**
- * The files that are generated from services/topology in whole or in part, by their path from the root of the repository. A part is
- * between comments `generated: <name>` and `end of generated`; the rest of the file is unchanged.
+ * The files that are generated from services/topology in whole or in part, by their path from the root of the repository. A
+ * part is between comments `generated: <name>` and `end of generated`; the rest of the file is unchanged.
  */
 export function topologyDocuments(): ReadonlyMap<string, string> {
   return new Map([

@@ -9,7 +9,10 @@ import { importFile } from "./import-file.ts";
 const header = "sku,name,category,price.currency_code,price.minor_units,stock";
 const row = (sku: string) => `${sku},Kettle,Kitchen,EUR,3990,25`;
 
-/** Imports rows from line 2 into a fake inventory that calls `onCall` with the rows of each call; it creates all of them, or fails. */
+/**
+ * Imports rows from line 2 into a fake inventory that calls `onCall` with the rows of each call; it creates all of them, or
+ * fails.
+ */
 async function importRows(
   rows: readonly string[],
   options: {

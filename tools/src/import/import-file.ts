@@ -9,7 +9,10 @@ import { openTextFile } from "./text-file.ts";
 /** Rows per call, which bounds the rows of unknown outcome when an answer is lost. */
 const rowsPerCall = 500;
 
-/** The result of an import: the counts cover the rows up to `lastLine`; no later row was written, except possibly those that are `unanswered`. */
+/**
+ * The result of an import: the counts cover the rows up to `lastLine`; no later row was written, except possibly those that
+ * are `unanswered`.
+ */
 export interface Imported {
   readonly created: number;
   readonly updated: number;

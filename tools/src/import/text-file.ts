@@ -40,8 +40,8 @@ const otherKinds = [
 const hint = 'Save it as UTF-8, which spreadsheets call "CSV UTF-8" or offer as the character set, and import that.';
 
 /**
- * Characters that valid text never contains: NUL results from reading UTF-16 or UTF-32 as UTF-8; SO, SI and ESC switch alphabets in ISO 2022;
- * and a decoder writes U+FFFD for invalid bytes.
+ * Characters that valid text never contains: NUL results from reading UTF-16 or UTF-32 as UTF-8; SO, SI and ESC switch
+ * alphabets in ISO 2022; and a decoder writes U+FFFD for invalid bytes.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it detects them.
 const unreadable = /[\0\x0e\x0f\x1b\ufffd]/;

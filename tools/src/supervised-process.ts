@@ -34,7 +34,7 @@ export interface Keeping {
 }
 
 /** A process that was started, or is about to be restarted. */
-export interface KeptProcess {
+export interface SupervisedProcess {
   readonly name: string;
   readonly ports: readonly number[];
   readonly logFile: string;
@@ -42,7 +42,10 @@ export interface KeptProcess {
   readonly pid: number | undefined;
   /** The number of unexpected deaths. */
   readonly deaths: number;
-  /** The time of its last log line about the progress of a long start (`"progress": true`), as Date.now(); undefined without one. */
+  /**
+   * The time of its last log line about the progress of a long start (`"progress": true`), as Date.now(); undefined without
+   * one.
+   */
   readonly progressAt: number | undefined;
   /** Starts it unless it runs. Resolves once it is spawned; rejects when spawning fails. */
   start(): Promise<void>;
@@ -67,7 +70,7 @@ export function killEverything(): void {
  * Describes a process that `start` runs in its own process group (a Ctrl-C in the terminal does not reach it), recorded
  * in run.json for as long as it runs. One that dies is started again as RestartDelay says.
  */
-export function keepProcess(spec: ProcessSpec, { runFile, log, restart, signal }: Keeping): KeptProcess {
+export function superviseProcess(spec: ProcessSpec, { runFile, log, restart, signal }: Keeping): SupervisedProcess {
   let child: ChildProcess | undefined;
   let exited: Promise<void> = Promise.resolve();
   let wanted = false;
@@ -202,7 +205,7 @@ function watchReadiness(addresses: readonly LocalAddress[]): { end(): boolean } 
 }
 
 /** The last `count` lines that a process wrote, to show why it does not start. */
-export function lastLines(kept: KeptProcess, count = 12): string {
+export function lastLines(kept: SupervisedProcess, count = 12): string {
   try {
     return readFileSync(kept.logFile, "utf8").trimEnd().split("\n").slice(-count).join("\n");
   } catch {

@@ -12,9 +12,9 @@ interface Call {
 
 interface Listeners {
   /** It can send a call. */
-  free(connection: KeptConnection): void;
+  free(connection: KeepAliveConnection): void;
   /** It can't send one until it is free again; whether a call was in flight, which gets no answer. */
-  broken(connection: KeptConnection, isCallLost: boolean): void;
+  broken(connection: KeepAliveConnection, isCallLost: boolean): void;
 }
 
 const timeoutMs = 10_000;
@@ -24,7 +24,7 @@ const connectAgainAfterMs = 100;
  * An HTTP/1.1 connection for consecutive calls, with as little work per call as possible, because the
  * load shares cores with the server. Bodies end by their Content-Length; calls are never retried.
  */
-export class KeptConnection {
+export class KeepAliveConnection {
   readonly #url: URL;
   readonly #on: Listeners;
   #socket: Socket;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { askGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
+import { runGrpcurl as ask, describeGrpcurl, output } from "../setup/grpcurl.ts";
 import { compileNotes, type NativeGrpcService, startNativeGrpcService } from "./native-grpc-service.ts";
 import { type Program, startProgram } from "./program.ts";
 
