@@ -14,7 +14,7 @@ test.each(["orders", "gateway", "Orders", "gift-cards", "coupon", "../orders", "
   "%j is refused as a name",
   (name) => {
     expect(() => readNewService(name)).toThrow(
-      /is not one word of small letters in the plural|is the name of another part/,
+      /is not one word of small letters in the plural|is already the name of another part/,
     );
   },
 );
