@@ -3,14 +3,14 @@ import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_
 import { expect } from "vitest";
 import { idOf, invalid, notFound, type ServiceContract, time, unique, unknown } from "../../../tests/contract.ts";
 
-/** What is there before the cases are tried. */
+/** Fixtures of the cases. */
 export interface InventoryWorld {
   readonly ids: { readonly admin: string };
   /** A product that the cases only read. */
   readonly product: JsonObject & { readonly productId: string; readonly category: string; readonly sku: string };
-  /** Another product of 12.50 EUR, with plenty of stock, to be ordered. */
+  /** Another product of 12.50 EUR with plenty of stock. */
   readonly plenty: JsonObject & { readonly productId: string; readonly name: string };
-  /** An order of one of `plenty`, CONFIRMED. */
+  /** A CONFIRMED order of one unit of `plenty`. */
   readonly order: { readonly orderId: string };
   newProduct(): Promise<JsonObject & { readonly productId: string }>;
   newDeletedProduct(): Promise<JsonObject & { readonly productId: string }>;
@@ -20,13 +20,13 @@ type World = InventoryWorld;
 const euros = { currencyCode: "EUR", minorUnits: "1250" };
 const newProduct = () => ({ name: unique("Kettle"), category: unique("Kitchen"), price: euros });
 
-/** Of stock that is sound, however much of it there is. */
+/** A part of an audit without findings. */
 const soundPart = expect.toSatisfy((part: JsonObject) => "checked" in part && !("findings" in part));
 
-/** Of an order that nobody placed: it is refused, so nothing of it is left but the refusal. */
+/** An order for DecideOrders that is refused, so it leaves nothing but its decision. */
 const notPlaced = "order_01h455vb4pex5vsknk084sn03r";
 
-/** What is promised of each method of InventoryService. */
+/** The contract of each method of InventoryService. */
 export const contract: ServiceContract<typeof InventoryService, World> = {
   service: InventoryService,
   methods: {
@@ -43,7 +43,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "adds a product with all that can be said of it",
+          says: "adds a product with all fields",
           request: () => ({
             product: {
               ...newProduct(),
@@ -67,13 +67,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "admin",
-          says: "refuses a SKU that another product carries",
+          says: "refuses a SKU that another product has",
           request: ({ product }) => ({ product: { ...newProduct(), sku: product.sku } }),
           refuses: { code: "AlreadyExists", reason: "SKU_TAKEN" },
         },
         {
           as: "admin",
-          says: "refuses bad fields, all at once",
+          says: "refuses invalid fields, all in one response",
           request: () => ({
             product: {
               name: "n".repeat(201),
@@ -146,7 +146,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 140,
           name: "sku-taken",
-          summary: "A SKU that another product carries",
+          summary: "A SKU that another product has",
           as: "admin",
           request: {
             product: {
@@ -162,7 +162,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
           status: 409,
           answer: {
             code: 6,
-            message: "another product carries that SKU",
+            message: "another product has that SKU",
             details: [
               {
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -178,7 +178,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 150,
           name: "not-an-admin",
-          summary: "Somebody who is no administrator",
+          summary: "A caller who is not an administrator",
           as: "shopper",
           request: {
             product: {
@@ -218,13 +218,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "forger",
-          says: "lists nothing of an empty category, since tokens do not matter here",
+          says: "lists nothing of an empty category, and ignores tokens",
           request: () => ({ category: unique("none"), pageSize: 5 }),
           answers: () => ({}),
         },
         {
           as: "nobody",
-          says: "finds what is asked for in every way at once, and counts its category",
+          says: "combines all filters, and counts categories",
           request: ({ product }) => ({
             query: product.sku,
             category: product.category,
@@ -248,7 +248,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "nobody",
-          says: "refuses what is no attribute and no order",
+          says: "refuses a malformed attribute and an unknown order",
           request: () => ({ attributes: ["color"], orderBy: "rating" }),
           refuses: invalid("attributes[0]", "order_by"),
         },
@@ -260,7 +260,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "nobody",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "bm90IG1hZGUgaGVyZSwgbm90IGhlcmU" }),
           refuses: invalid("page_token"),
         },
@@ -304,9 +304,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           step: 170,
-          name: "as-somebody-types",
-          summary:
-            "What fits the words that somebody types, an attribute and a price, and how many of each category do",
+          name: "words-attribute-price",
+          summary: "Filters by words, an attribute and a price, with counts by category",
           request: {
             query: "litre teap",
             attributes: ["glaze:celadon-glaze"],
@@ -374,7 +373,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "nobody",
-          says: "refuses what is not an id",
+          says: "refuses a malformed id",
           request: () => ({ productId: "42" }),
           refuses: invalid("product_id"),
         },
@@ -411,7 +410,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 210,
           name: "no-such-product",
-          summary: "An id that no product has",
+          summary: "An unknown id",
           request: {
             product_id: "product_01h455vb4pex5vsknk084sn02q",
           },
@@ -443,7 +442,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "changes the field that is named",
+          says: "changes the field of the mask",
           request: async (world) => ({
             product: { productId: (await world.newProduct()).productId, description: "Now in blue" },
             updateMask: "description",
@@ -489,7 +488,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 220,
           name: "changes-price",
-          summary: "Changes the price, and nothing else",
+          summary: "Changes only the price",
           as: "admin",
           request: {
             product: {
@@ -534,7 +533,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "takes a product out of the catalogue",
+          says: "deletes a product",
           request: async (world) => ({ productId: (await world.newProduct()).productId }),
           answers: () => ({}),
         },
@@ -554,8 +553,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [
         {
           step: 470,
-          name: "takes-out",
-          summary: "Takes a product out of the catalogue",
+          name: "deletes-product",
+          summary: "Deletes a product",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -564,8 +563,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           step: 480,
-          name: "gone-already",
-          summary: "It is gone already",
+          name: "deleted-already",
+          summary: "The product was deleted before",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -600,7 +599,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "corrects what is on hand",
+          says: "corrects the units on hand",
           request: async (world) => ({
             productId: (await world.newProduct()).productId,
             onHandDelta: 3,
@@ -612,7 +611,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "admin",
-          says: "refuses to take away what is not there",
+          says: "refuses to remove more units than there are",
           request: async (world) => ({
             productId: (await world.newProduct()).productId,
             onHandDelta: -1_000_000,
@@ -622,7 +621,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "admin",
-          says: "refuses an adjustment of nothing for no reason",
+          says: "refuses an adjustment of zero without a reason",
           request: ({ product }) => ({ productId: product.productId }),
           refuses: invalid("on_hand_delta", "reason"),
         },
@@ -630,8 +629,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [
         {
           step: 230,
-          name: "goods-came-in",
-          summary: "Five more came in",
+          name: "receives-stock",
+          summary: "Five units were received",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -649,8 +648,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           step: 240,
-          name: "more-than-there-are",
-          summary: "Takes away more than there are",
+          name: "below-zero",
+          summary: "More units than there are",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -660,7 +659,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
           status: 400,
           answer: {
             code: 9,
-            message: "15 are on hand and 0 of them set aside for orders: that adjustment can't be made",
+            message: "15 units are on hand and 0 of them are reserved: the adjustment is out of bounds",
             details: [
               {
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -688,7 +687,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "tells where a product's stock came from",
+          says: "lists a product's movements",
           request: async (world) => ({ productId: (await world.newProduct()).productId }),
           answers: ({ ids }) => ({
             movements: [
@@ -713,7 +712,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 250,
           name: "lists-movements",
-          summary: "How the stock came to be what it is",
+          summary: "A product's movements",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -758,13 +757,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "nobody",
-          says: "begins with the stock as it is",
+          says: "begins with the current stock",
           request: ({ product }) => ({ productId: product.productId }),
           answers: ({ product: { productId } }) => ({ stock: { productId, onHand: 10, available: 10, sequence: 1 } }),
         },
         {
           as: "forger",
-          says: "begins with a sign of life where nothing has moved since, and tokens do not matter here",
+          says: "begins with a heartbeat when nothing has moved since, and ignores tokens",
           request: ({ product }) => ({ productId: product.productId, afterSequence: 1 }),
           answers: () => ({}),
         },
@@ -776,7 +775,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "nobody",
-          says: "refuses what is no sequence",
+          says: "refuses an invalid sequence",
           request: ({ product }) => ({ productId: product.productId, afterSequence: -1 }),
           refuses: invalid("after_sequence"),
         },
@@ -784,8 +783,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [
         {
           step: 260,
-          name: "begins-with-the-stock",
-          summary: "Begins with the stock as it is",
+          name: "current-stock",
+          summary: "Begins with the current stock",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
           },
@@ -813,7 +812,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "puts a deleted product back",
+          says: "undeletes a product",
           request: async (world) => ({ productId: (await world.newDeletedProduct()).productId }),
           answers: (_, { productId }) => ({
             product: {
@@ -831,7 +830,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "admin",
-          says: "refuses to put back what is there",
+          says: "refuses a product that is not deleted",
           request: ({ product }) => ({ productId: product.productId }),
           refuses: { code: "AlreadyExists", reason: "PRODUCT_NOT_DELETED" },
         },
@@ -845,8 +844,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [
         {
           step: 490,
-          name: "puts-back",
-          summary: "Puts a deleted product back",
+          name: "undeletes-product",
+          summary: "Undeletes a product",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -874,8 +873,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           step: 500,
-          name: "is-there",
-          summary: "A product that is in the catalogue",
+          name: "not-deleted",
+          summary: "A product that is not deleted",
           as: "admin",
           request: {
             product_id: "product_01m83qczwyf20br2p6267wma1x",
@@ -909,13 +908,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "nobody",
-          says: "reads what there is",
+          says: "reads the products that exist",
           request: ({ product }) => ({ productIds: [product.productId, unknown("product")] }),
           answers: ({ product }) => ({ products: [product] }),
         },
         {
           as: "customer",
-          says: "reads the fields that are asked for",
+          says: "reads the requested fields",
           request: ({ product }) => ({ productIds: [product.productId], readMask: "name,stock,etag" }),
           answers: ({ product: { productId, name, stock, etag } }) => ({
             products: [{ productId, name: name!, stock: stock!, etag: etag! }],
@@ -923,13 +922,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "owner",
-          says: "refuses a field that there is not",
+          says: "refuses an unknown field",
           request: ({ product }) => ({ productIds: [product.productId], readMask: "terms" }),
           refuses: invalid("read_mask"),
         },
         {
           as: "forger",
-          says: "refuses a request for nothing",
+          says: "refuses a request without ids",
           request: () => ({}),
           refuses: invalid("product_ids"),
         },
@@ -937,8 +936,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [
         {
           step: 190,
-          name: "reads-what-is-sold",
-          summary: "Several products at once; what is not sold is left out",
+          name: "reads-several",
+          summary: "Several products; those that are not sold are omitted",
           request: {
             product_ids: ["product_01m83qczwyf20br2p6267wma1x", "product_01h455vb4pex5vsknk084sn02q"],
           },
@@ -970,7 +969,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 200,
           name: "reads-some-fields",
-          summary: "Only what is asked for; the rest comes empty",
+          summary: "Only the requested fields; the rest are empty",
           request: {
             product_ids: ["product_01m83qczwyf20br2p6267wma1x"],
             read_mask: "name,price",
@@ -1009,7 +1008,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "platform",
-          says: "tells what was set aside",
+          says: "reads a reservation",
           request: ({ order }) => ({ orderIds: [order.orderId, unknown("order")] }),
           answers: ({ order, plenty }) => ({
             reservations: [
@@ -1031,7 +1030,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "platform",
-          says: "tells what was decided before, and decides the rest",
+          says: "returns earlier decisions, and decides the other orders",
           request: ({ order, plenty }) => ({
             orders: [
               { orderId: order.orderId, lines: [{ productId: plenty.productId, quantity: 1 }] },
@@ -1059,13 +1058,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "platform",
-          says: "lists the orders that stock was set aside for",
+          says: "lists the orders with reservations",
           request: () => ({}),
           answers: () => expect.toSatisfy((page: JsonObject) => "orderIds" in page || "nextPageToken" in page),
         },
         {
           as: "platform",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "none" }),
           refuses: invalid("page_token"),
         },
@@ -1080,7 +1079,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         { as: "admin", says: "finds no broken invariant", request: () => ({}), answers: () => soundPart },
         {
           as: "admin",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "none" }),
           refuses: invalid("page_token"),
         },
@@ -1089,7 +1088,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         {
           step: 430,
           name: "audits",
-          summary: "Checks the stock",
+          summary: "Audits the stock",
           as: "admin",
           request: {},
           answer: {
@@ -1111,7 +1110,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       cases: [
         {
           as: "admin",
-          says: "leaves alone what is sound",
+          says: "leaves sound stock unchanged",
           request: ({ product }) => ({ targets: [{ invariant: "STOCK_BALANCE_WRONG", subject: product.productId }] }),
           answers: (_, { targets }) => ({
             repairs: [{ target: (targets as JsonObject[])[0]!, outcome: "REPAIR_OUTCOME_SOUND" }],
@@ -1119,7 +1118,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
         },
         {
           as: "admin",
-          says: "refuses what is no invariant of its own",
+          says: "refuses an invariant of another service",
           request: ({ order }) => ({ targets: [{ invariant: "ANYTHING", subject: order.orderId }] }),
           refuses: invalid("targets[0].invariant"),
         },
@@ -1127,8 +1126,8 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [
         {
           step: 440,
-          name: "is-sound",
-          summary: "Nothing is wrong there",
+          name: "nothing-to-repair",
+          summary: "Sound stock is left unchanged",
           as: "admin",
           request: {
             targets: [

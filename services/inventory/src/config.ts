@@ -2,7 +2,7 @@ import { setting } from "@shop/core";
 import { portSetting, urlSettings } from "@shop/topology/settings";
 import { z } from "zod";
 
-/** The environment of the inventory service. */
+/** The settings of the inventory service. */
 export const inventoryConfig = z.object({
   ...portSetting("inventory"),
   AUDIT_INTERVAL_SECONDS: setting.integer(3_600, 10, 604_800, "seconds").meta({

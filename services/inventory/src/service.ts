@@ -36,7 +36,7 @@ import { undeleteProduct } from "./rpc/undelete-product.ts";
 import { updateProduct } from "./rpc/update-product.ts";
 import { watchStock } from "./rpc/watch-stock.ts";
 
-/** Events decided by one entry of the ledger at most. */
+/** Events, and so orders, of one batch. */
 const maxBatch = 1_024;
 
 export const inventory = defineModule({
@@ -49,7 +49,7 @@ export const inventory = defineModule({
   emits: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping }) {
     const productCache = createProductCache(cache);
-    const stores = await openStores({ db, bus, log, shown: productCache.moved });
+    const stores = await openStores({ db, bus, log, invalidateCache: productCache.moved });
     const { products, categories, search, productDocuments, ledger, history, outbox, auditStore } = stores;
     const watch = createWatches({
       changes: followProducts(productDocuments, log),
@@ -63,7 +63,7 @@ export const inventory = defineModule({
     const decide = createDecideOrders(stock);
     const audit = createStockAudit({ store: auditStore, upkeep: outbox.upkeep, clock });
     const reports = createAuditReports(db, audit.name);
-    // Two that write entries about the same products waste most of them, so one does; another one follows when it dies.
+    // Two processes that write entries about the same products would mostly conflict, so a lease gives the events to one of them.
     const writer = lease("ledger-writer");
     return {
       routes: (router) =>
@@ -86,8 +86,8 @@ export const inventory = defineModule({
           repairStock: repairStock({ audit, ledger, store: auditStore, upkeep: outbox.upkeep, log }),
         }),
       cachedAnswers: [
-        cachedAnswers(InventoryService.method.getProductByID, ({ productId }) => productCache.productAtHand(productId)),
-        cachedAnswers(InventoryService.method.listProducts, (request) => productCache.pageAtHand(request)),
+        cachedAnswers(InventoryService.method.getProductByID, ({ productId }) => productCache.cachedProduct(productId)),
+        cachedAnswers(InventoryService.method.listProducts, (request) => productCache.cachedPage(request)),
       ],
       handlers: [
         eventHandler({
@@ -127,7 +127,7 @@ export const inventory = defineModule({
       ],
       outboxes: [
         outbox.work({
-          // An entry that was not published may not have been projected either.
+          // An unpublished entry may not have been projected either.
           async before(entries) {
             const productIds = [...new Set(entries.flatMap((entry) => entry.moves.map((move) => move.product_id)))];
             await ledger.catchUp(productIds);

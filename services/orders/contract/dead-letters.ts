@@ -162,7 +162,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       examples: [
         {
           step: 530,
-          name: "nobody-hears-it",
+          name: "not-consumed",
           summary: "The consumer no longer exists",
           as: "admin",
           request: {
@@ -221,7 +221,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       examples: [
         {
           step: 550,
-          name: "throws-away",
+          name: "deletes-dead-letter",
           summary: "Deletes it",
           as: "admin",
           request: {
@@ -231,7 +231,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         },
         {
           step: 560,
-          name: "thrown-away-already",
+          name: "deleted-already",
           summary: "It was deleted before",
           as: "admin",
           request: {

@@ -134,7 +134,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           step: 280,
-          name: "nobody-signed-in",
+          name: "not-signed-in",
           summary: "A caller who is not signed in",
           request: {
             items: [
@@ -271,7 +271,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       examples: [
         {
           step: 300,
-          name: "is-confirmed",
+          name: "confirmed-order",
           summary: "An order whose stock is reserved",
           as: "shopper",
           request: {
@@ -328,7 +328,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           step: 400,
-          name: "another-is-confirmed",
+          name: "another-confirmed-order",
           summary: "Another order",
           as: "shopper",
           request: {
@@ -530,7 +530,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       examples: [
         {
           step: 370,
-          name: "calls-off",
+          name: "cancels-order",
           summary: "The customer changed their mind",
           as: "shopper",
           request: {
@@ -564,7 +564,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
         },
         {
           step: 420,
-          name: "too-late-to-call-off",
+          name: "shipped-already",
           summary: "The order is shipped already",
           as: "shopper",
           request: {
@@ -710,7 +710,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       examples: [
         {
           step: 340,
-          name: "begins-with-the-last-move",
+          name: "current-order",
           summary: "Begins with the current order",
           as: "shopper",
           request: {
@@ -949,7 +949,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       examples: [
         {
           step: 460,
-          name: "is-sound",
+          name: "nothing-to-repair",
           summary: "A sound order is left unchanged",
           as: "admin",
           request: {

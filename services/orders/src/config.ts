@@ -2,7 +2,7 @@ import { setting } from "@shop/core";
 import { portSetting, urlSettings } from "@shop/topology/settings";
 import { z } from "zod";
 
-/** The environment of the orders service. */
+/** The settings of the orders service. */
 export const ordersConfig = z.object({
   ...portSetting("orders"),
   ...urlSettings("users", "inventory"),

@@ -2,24 +2,23 @@ import { type Clock, retryOnConflict } from "@shop/core";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { decisionEvents } from "../adapters/proto/events.ts";
-import { type Decision, decide, inEntries, type WaitingOrder } from "../domain/ledger.ts";
+import { type Decision, decide, splitIntoEntries, type WaitingOrder } from "../domain/ledger.ts";
 
-/** What is decided for some orders. */
 export interface Decided {
-  /** These were decided before, and whoever asks again may not have heard of it. */
+  /** Decided by an earlier entry, whose event the caller may have missed. */
   readonly before: readonly Decision[];
-  /** Of these, events tell. */
+  /** Decided by this call, which also publishes their events. */
   readonly now: readonly Decision[];
 }
 
 /**
- * Sets stock aside for orders, all lines of each or none, as many at a time as an entry of the ledger holds. Idempotent by the
- * ledger's decision keys: an order that comes again gets the answer it got.
+ * Reserves stock for orders, all lines of each or none, with one ledger entry for as many orders as fit. Idempotent by the ledger's
+ * decision keys: a repeated order gets its first decision.
  */
 export type DecideOrders = (orders: readonly PlacedOrder[]) => Promise<Decided>;
 
-/** An order that waits, and the id of the event that said so; none when it was a call. */
 export interface PlacedOrder extends WaitingOrder {
+  /** The OrderPlaced that asks for the decision; absent when a call does. */
   readonly placedEventId?: string;
 }
 
@@ -49,17 +48,17 @@ export function createDecideOrders(on: {
       );
       const isFirst = await on.ledger.append({ kind: "decided", plan, events, actor: "inventory", time: now });
       if (isFirst) return { before, now: plan.decisions };
-      // Somebody was first: at deciding some of these orders, or at moving some of these products.
+      // Another entry decided some of these orders or moved some of these products first.
       await on.ledger.catchUp(productIds);
       return undefined;
     });
   }
 
   return async (orders) => {
-    // The same order twice counts once.
+    // An order that is listed twice is decided once.
     const once = [...new Map(orders.map((order) => [order.orderId, order])).values()];
     const entries: Decided[] = [];
-    for (const part of inEntries(once)) entries.push(await on.ledger.inTurn(() => decideEntry(part)));
+    for (const part of splitIntoEntries(once)) entries.push(await on.ledger.inTurn(() => decideEntry(part)));
     return { before: entries.flatMap(({ before }) => before), now: entries.flatMap(({ now }) => now) };
   };
 }

@@ -22,11 +22,11 @@ import { openTestInventory } from "../testing/open-test-inventory.ts";
 
 const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });
 
-/** The catalogue as its callers see it, through a cache. */
+/** The methods of the catalogue, behind a real cache. */
 async function openCatalogue() {
   const inventory = await openTestInventory(await openTestCache());
   const pageTokens = createPageTokens(() => ["a secret that is long enough for a test"]);
-  const slices = {
+  const methods = {
     create: createProduct(inventory),
     update: updateProduct(inventory),
     remove: deleteProduct(inventory),
@@ -39,39 +39,39 @@ async function openCatalogue() {
     productDocuments: inventory.productDocuments,
     async add(name: string, stock = 10) {
       const product = { name, category: "Things", price: { currencyCode: "EUR", minorUnits: 100n }, stock };
-      return (await slices.create(create(CreateProductRequestSchema, { product }), admin)).product!.productId!;
+      return (await methods.create(create(CreateProductRequestSchema, { product }), admin)).product!.productId!;
     },
     rename: (productId: string, name: string) =>
-      slices.update(
+      methods.update(
         create(UpdateProductRequestSchema, { product: { productId, name }, updateMask: { paths: ["name"] } }),
         admin,
       ),
-    remove: (productId: string) => slices.remove(create(DeleteProductRequestSchema, { productId }), admin),
+    remove: (productId: string) => methods.remove(create(DeleteProductRequestSchema, { productId }), admin),
     adjust: (productId: string, onHandDelta: number) =>
-      slices.adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "counted" }), admin),
+      methods.adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "counted" }), admin),
     get: async (productId: string) =>
-      (await slices.get(create(GetProductByIDRequestSchema, { productId }), admin)).product!,
+      (await methods.get(create(GetProductByIDRequestSchema, { productId }), admin)).product!,
     async page(name = "") {
       const request = create(ListProductsRequestSchema, { name });
-      return (await slices.list(request, admin)).products!.map(({ name, stock }) => ({ name, stock }));
+      return (await methods.list(request, admin)).products!.map(({ name, stock }) => ({ name, stock }));
     },
     batchGet: async (productId: string) =>
-      (await slices.batchGet(create(BatchGetProductsRequestSchema, { productIds: [productId] }), admin)).products![0]!,
+      (await methods.batchGet(create(BatchGetProductsRequestSchema, { productIds: [productId] }), admin)).products![0]!,
   };
 }
 
-test("prices and stock that decide an order are the database's, whatever the cache says", async () => {
+test("BatchGetProducts, which prices orders, reads the database even if the cache has other values", async () => {
   const catalogue = await openCatalogue();
   const productId = await catalogue.add("Lamp");
   await catalogue.get(productId);
-  // Past everything that tells the cache.
+  // Written directly, so the cache is not invalidated.
   const changed = { "price.minor_units": 250n, "balance.on_hand": 3 } as const;
   await catalogue.productDocuments.updateOne({ _id: productId }, { $set: changed });
   expect(await catalogue.get(productId)).toMatchObject({ price: { minorUnits: 100n }, stock: 10 });
   expect(await catalogue.batchGet(productId)).toMatchObject({ price: { minorUnits: 250n }, stock: 3 });
 });
 
-test("a page shows what was added, changed and removed at once, whichever page it is", async () => {
+test("every page shows added, changed and deleted products at once", async () => {
   const catalogue = await openCatalogue();
   expect([await catalogue.page(), await catalogue.page("Lam")]).toEqual([[], []]);
   const productId = await catalogue.add("Lamp");
@@ -82,7 +82,7 @@ test("a page shows what was added, changed and removed at once, whichever page i
   for (const name of ["", "Lam"]) expect(await catalogue.page(name)).toEqual([]);
 });
 
-test("movements of stock leave pages as they are for two seconds at most, and show on the product at once", async () => {
+test("a movement of stock shows on the product at once, and on pages after two seconds at most", async () => {
   const catalogue = await openCatalogue();
   const productId = await catalogue.add("Lamp");
   expect(await catalogue.page()).toEqual([{ name: "Lamp", stock: 10 }]);
@@ -94,7 +94,7 @@ test("movements of stock leave pages as they are for two seconds at most, and sh
   });
 });
 
-test("what was removed is not found at once, also by who knew it", async () => {
+test("a deleted product is not found at once, even if it was cached", async () => {
   const catalogue = await openCatalogue();
   const productId = await catalogue.add("Lamp");
   await catalogue.get(productId);

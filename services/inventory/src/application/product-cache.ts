@@ -14,21 +14,21 @@ import { deepFreeze, memoize } from "@shop/rest";
 import { toProductMessage } from "../adapters/proto/product.ts";
 import type { Product, ProductRevision } from "../domain/product.ts";
 
-/** The catalogue as it is answered, in front of the database. Nothing that decides an order comes from here. */
+/** Cached responses of the catalogue. Prices and stock that decide an order are never read from here. */
 export interface ProductCache {
-  /** As it is, with its stock. `load` answers undefined for what is not in the catalogue. */
+  /** The current product with its stock. `load` returns undefined for a product that is not in the catalogue. */
   product(productId: string, load: () => Promise<Product | undefined>): Promise<GetProductByIDResponse | undefined>;
-  /** The same, if that can be answered without waiting for anything. */
-  productAtHand(productId: string): GetProductByIDResponse | undefined;
-  /** A page as the catalogue is; the stock that it shows is at most two seconds old. */
+  /** The same if it is a fresh hit in memory; undefined otherwise. */
+  cachedProduct(productId: string): GetProductByIDResponse | undefined;
+  /** A page of the current catalogue; the stock that it shows is at most two seconds old. */
   page(
     request: ListProductsRequest,
     load: () => Promise<MessageInitShape<typeof ListProductsResponseSchema>>,
   ): Promise<ListProductsResponse>;
-  pageAtHand(request: ListProductsRequest): ListProductsResponse | undefined;
-  /** After a commit that changed what the catalogue says: nobody reads what was before. Never rejects. */
+  cachedPage(request: ListProductsRequest): ListProductsResponse | undefined;
+  /** To be called after a commit that changed details: invalidates the products and all pages. Never rejects. */
   changed(...products: readonly Omit<ProductRevision, "sequence">[]): Promise<void>;
-  /** After a commit that moved stock: nobody is told what it was before, except by pages. Never rejects. */
+  /** To be called after a commit that moved stock: invalidates the products, not the pages. Never rejects. */
   moved(products: readonly ProductRevision[]): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export function createProductCache(cache: Cache): ProductCache {
     name: "inventory:page",
     encode: (message) => toBinary(ListProductsResponseSchema, message),
     decode: (bytes) => deepFreeze(fromBinary(ListProductsResponseSchema, bytes)),
-    // No movement of stock ends a page: so long it may show what the stock was.
+    // Movements of stock don't invalidate a page, so its age bounds the age of the stock that it shows.
     freshMs: 1_000,
     staleMs: 1_000,
     anyKey: true,
@@ -62,8 +62,8 @@ export function createProductCache(cache: Cache): ProductCache {
         const answer = create(GetProductByIDResponseSchema, { product: toProductMessage(product) });
         return { value: deepFreeze(answer), revision };
       }),
-    productAtHand: (productId) => products.peek(productId),
-    pageAtHand: (request) => pages.peek(keyOf(request)),
+    cachedProduct: (productId) => products.peek(productId),
+    cachedPage: (request) => pages.peek(keyOf(request)),
     async page(request, load) {
       const page = await pages.get(keyOf(request), async () => ({
         value: deepFreeze(create(ListProductsResponseSchema, await load())),

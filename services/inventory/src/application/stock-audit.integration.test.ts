@@ -14,7 +14,7 @@ import { orderClosed } from "../events/order-closed.ts";
 import { orderPlaced } from "../events/order-placed.ts";
 import { repairStock } from "../rpc/repair-stock.ts";
 import { newProduct, openTestInventory } from "../testing/open-test-inventory.ts";
-import { createStockAudit, type StockPlace } from "./stock-audit.ts";
+import { createStockAudit, type StockAuditPosition } from "./stock-audit.ts";
 
 type World = Awaited<ReturnType<typeof openAudit>>;
 
@@ -28,15 +28,15 @@ async function openAudit() {
   const [cancel, ship] = [orderClosed(stock, "released"), orderClosed(stock, "shipped")];
   const repairCall = repairStock({ ...stock, upkeep, audit, store: stock.auditStore, log: silentLog });
 
-  /** All that a whole audit finds. Places go through JSON, as they do in tokens. */
+  /** The findings of a whole audit. Positions go through JSON, as in page tokens. */
   async function findings(): Promise<Finding[]> {
     const found: Finding[] = [];
-    let place: StockPlace | undefined;
+    let position: StockAuditPosition | undefined;
     do {
-      const part = await audit.part(place);
+      const part = await audit.part(position);
       found.push(...part.findings);
-      place = part.next && (JSON.parse(JSON.stringify(part.next)) as StockPlace);
-    } while (place !== undefined);
+      position = part.next && (JSON.parse(JSON.stringify(part.next)) as StockAuditPosition);
+    } while (position !== undefined);
     return found;
   }
 
@@ -44,7 +44,7 @@ async function openAudit() {
     ...stock,
     audit,
     findings,
-    /** From now on everything is older than it was. */
+    /** Moves the audit's clock beyond the grace period. */
     later() {
       aheadMs += 600_000;
     },
@@ -69,7 +69,7 @@ async function openAudit() {
       if (plan === undefined) return;
       await stock.ledger.append({ kind: "adjusted", plan, events: [], actor: "test", time: new Date() });
     },
-    /** Everything there is, but for published events on their way out. */
+    /** The whole database except outboxes. */
     dump: async () =>
       JSON.stringify([
         await stock.productDocuments.find().sort({ _id: 1 }).toArray(),
@@ -78,7 +78,7 @@ async function openAudit() {
           .sort({ _id: 1 })
           .toArray(),
       ]),
-    drained: () =>
+    published: () =>
       expect
         .poll(() => stock.ledgerDocuments.countDocuments({ "outbox.0": { $exists: true } }), { timeout: 5_000 })
         .toBe(0),
@@ -101,7 +101,7 @@ function entry(parts: Partial<LedgerEntryDocument>): LedgerEntryDocument {
   };
 }
 
-/** A product with three movements: received, adjusted, and set aside for an order. */
+/** A product with three movements: received, adjusted, and reserved for an order. */
 async function plantProduct(world: World) {
   const productId = await world.addProduct(10);
   await world.adjusted(productId, 5);
@@ -110,7 +110,7 @@ async function plantProduct(world: World) {
 }
 type Planted = Awaited<ReturnType<typeof plantProduct>>;
 
-/** Damages data directly, and answers the subject that is to be found. */
+/** Damages data directly, and returns the subject of the expected finding. */
 interface Damage {
   readonly says: string;
   readonly invariant: (typeof stockInvariants)[number];
@@ -120,7 +120,7 @@ interface Damage {
 
 const damages: readonly Damage[] = [
   {
-    says: "a balance that says more than its movements",
+    says: "a balance that is more than its movements",
     invariant: "STOCK_BALANCE_WRONG",
     isRepairable: true,
     async plant({ productDocuments }, { productId }) {
@@ -129,7 +129,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "a balance that includes a movement which is not there",
+    says: "a balance that includes a missing movement",
     invariant: "STOCK_BALANCE_WRONG",
     isRepairable: true,
     async plant({ productDocuments }, { productId }) {
@@ -138,7 +138,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "a balance that has not followed for a while",
+    says: "a balance that is behind the ledger",
     invariant: "STOCK_BALANCE_BEHIND",
     isRepairable: true,
     async plant({ productDocuments }, { productId }) {
@@ -150,7 +150,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "a movement that is gone",
+    says: "a deleted movement",
     invariant: "STOCK_SEQUENCE_GAP",
     async plant({ ledgerDocuments }, { productId }) {
       await ledgerDocuments.deleteOne({ keys: `${productId}:2` });
@@ -158,7 +158,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "more sold than there was",
+    says: "more stock sold than there was",
     invariant: "STOCK_NEGATIVE",
     async plant({ ledgerDocuments, ledger }, { productId }) {
       const move = { product_id: productId, sequence: 4, on_hand_delta: -14, reserved_delta: 0 };
@@ -177,7 +177,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "more set aside than was decided",
+    says: "more stock reserved than was decided",
     invariant: "LEDGER_MOVES_WRONG",
     async plant({ ledgerDocuments, entryOf }, { orderId }) {
       const { _id } = await entryOf(`${orderId}:decision`);
@@ -186,7 +186,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "less freed than was set aside",
+    says: "less stock released than was reserved",
     invariant: "LEDGER_MOVES_WRONG",
     async plant({ ledgerDocuments, ledger }, { productId, orderId }) {
       const freed = entry({
@@ -201,7 +201,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "a closing of what was never set aside",
+    says: "a closing without a reservation",
     invariant: "LEDGER_CLOSING_UNFOUNDED",
     async plant({ ledgerDocuments }) {
       const orderId = newId("order");
@@ -215,7 +215,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "a movement of what is no product",
+    says: "a movement of a product that does not exist",
     invariant: "STOCK_PRODUCT_MISSING",
     async plant({ ledgerDocuments }) {
       const productId = newId("product");
@@ -226,7 +226,7 @@ const damages: readonly Damage[] = [
     },
   },
   {
-    says: "an event that does not leave",
+    says: "an event that is not published",
     invariant: "LEDGER_EVENT_UNPUBLISHED",
     isRepairable: true,
     async plant({ ledgerDocuments, entryOf }, { orderId }) {
@@ -236,22 +236,22 @@ const damages: readonly Damage[] = [
         { _id },
         { $set: { outbox: [pendingEvent(OrderShippedSchema, { orderId }, about)] } },
       );
-      // Not one of inventory's own, but the stream is there.
+      // The payload is another service's, but the type must be one whose stream exists.
       await ledgerDocuments.updateOne({ _id }, { $set: { "outbox.0.type": "shop.inventory.v1.StockReserved" } });
       return _id;
     },
   },
 ];
 
-test("there is a planted damage for every invariant", () => {
+test("every invariant is tested by a planted damage", () => {
   expect([...new Set(damages.map(({ invariant }) => invariant))].sort()).toEqual([...stockInvariants].sort());
 });
 
-test.each(damages)("$says is found by its id, and mended if it can be, once", async (damage) => {
+test.each(damages)("$says is found by its id, and repaired once if it is repairable", async (damage) => {
   const world = await openAudit();
   const planted = await plantProduct(world);
   await plantProduct(world);
-  await world.drained();
+  await world.published();
   world.later();
   expect(await world.findings()).toEqual([]);
 
@@ -273,13 +273,13 @@ test.each(damages)("$says is found by its id, and mended if it can be, once", as
   expect(await world.dump()).toBe(damaged);
   expect(await world.repair(found)).toEqual([REPAIRED]);
   expect(await world.findings()).toEqual([]);
-  const mended = await world.dump();
+  const repaired = await world.dump();
   expect(await world.repair(found)).toEqual([SOUND]);
-  expect(await world.dump()).toBe(mended);
+  expect(await world.dump()).toBe(repaired);
   expect(await world.stockOf(planted.productId)).toEqual(await world.ledgerSumOf(planted.productId));
 });
 
-test("while customers buy, cancel and receive, an audit finds nothing", async () => {
+test("an audit under live traffic finds nothing", async () => {
   const world = await openAudit();
   const productIds = await Promise.all(Array.from({ length: 8 }, () => world.addProduct(1_000)));
   let isOver = false;
@@ -299,12 +299,12 @@ test("while customers buy, cancel and receive, an audit finds nothing", async ()
     isOver = true;
     await Promise.all(shoppers);
   }
-  await world.drained();
+  await world.published();
   world.later();
   expect(await world.findings()).toEqual([]);
 }, 60_000);
 
-test("a product with thousands of movements is checked in parts, to its end", async () => {
+test("a product with thousands of movements is checked completely, over several parts", async () => {
   const world = await openAudit();
   const productId = await world.addProduct(10_000);
   const count = 4_500;
@@ -337,7 +337,7 @@ test("a product with thousands of movements is checked in parts, to its end", as
   ]);
 }, 60_000);
 
-test("a part reads an entry once, however many of its products moved in it, and no more entries than have 2,000 lines or so", async () => {
+test("a part reads an entry once for all of its products, and stops after entries of about 2,000 lines", async () => {
   const world = await openAudit();
   const products = Array.from({ length: 600 }, () => newProduct(newId("product"), 1));
   await world.ledger.insertProducts(products, "test");
@@ -363,16 +363,16 @@ test("a part reads an entry once, however many of its products moved in it, and 
   );
   await world.ledgerDocuments.insertMany(large);
   const entries: number[] = [];
-  for (let place: StockPlace | undefined = { phase: "entries" }; place?.phase === "entries"; ) {
-    const { checked, next, findings } = await world.audit.part(place);
+  for (let position: StockAuditPosition | undefined = { phase: "entries" }; position?.phase === "entries"; ) {
+    const { checked, next, findings } = await world.audit.part(position);
     expect(findings).toEqual([]);
     entries.push(checked.entries!);
-    place = next;
+    position = next;
   }
   expect(entries).toEqual([3, 2]);
 });
 
-test("a page of movements reads an entry for each, and names the orders of its product alone", async () => {
+test("a page of movements reads one entry for each, and has the orders of that product only", async () => {
   const world = await openAudit();
   const [productId, other] = [await world.addProduct(1_000), await world.addProduct(1_000)];
   const orders: string[] = [];
@@ -399,13 +399,13 @@ test("a page of movements reads an entry for each, and names the orders of its p
   });
   expect(plan!.documents).toBe(20);
   expect(plan!.keys).toBeLessThanOrEqual(41);
-  // An entry of an earlier release does not say which of the orders that it closes are of the product.
+  // Entries of earlier releases do not say which of the closed orders are of the product.
   await world.ledgerDocuments.updateMany({}, { $unset: { served: true } });
   const earlier = await world.ledger.movementsOf(productId, 31, 2);
   expect(earlier.map(({ orderIds }) => orderIds)).toEqual([expect.arrayContaining([orders[0]]), [orders[1]]]);
 });
 
-test("a balance is mended while its product moves on", async () => {
+test("a balance is repaired while its product moves", async () => {
   const world = await openAudit();
   const productId = await world.addProduct(100);
   await world.productDocuments.updateOne({ _id: productId }, { $inc: { "balance.on_hand": 7 } });
@@ -418,7 +418,7 @@ test("a balance is mended while its product moves on", async () => {
   expect(await world.findings()).toEqual([]);
 });
 
-test("by the clock it is audited once per interval, whoever asks, and the report tells what broke", async () => {
+test("the audit runs once per interval, however often its job runs, and its report has the findings", async () => {
   const world = await openAudit();
   const { productId } = await plantProduct(world);
   await world.productDocuments.updateOne({ _id: productId }, { $inc: { "balance.on_hand": 1 } });

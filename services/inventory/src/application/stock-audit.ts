@@ -15,39 +15,39 @@ import {
   walkStart,
 } from "../domain/stock-audit.ts";
 
-/** Younger than this, what is missing may be on its way. */
+/** Projections and events have this long to follow the ledger before they count as missing. */
 const graceMs = 60_000;
-/** How much a part reads at most: less than a tenth of a second of the database. */
+/** The most that a part reads: less than a tenth of a second of the database. */
 const productsPerPart = 250;
 const movesPerPart = 2_000;
 const entriesPerPart = 200;
 const linesPerPart = 2_000;
 const maxStuck = 1_000;
 
-/** Where a part of the audit begins: products first, then the entries of the ledger, then the outbox. */
-export type StockPlace =
+/** Where a part of the audit begins. The phases run in this order. */
+export type StockAuditPosition =
   | {
       readonly phase: "products";
       readonly after?: string;
-      /** The product that the part before stopped in. */
+      /** The product in which the part before stopped. */
       readonly within?: CheckedWalk;
     }
   | { readonly phase: "entries"; readonly after?: string }
   | { readonly phase: "outbox" };
 
-export interface StockAudit extends Audit<StockPlace> {
-  /** Writes a product's balance anew from its movements. Safe to repeat, and while others move the product. */
+export interface StockAudit extends Audit<StockAuditPosition> {
+  /** Rewrites a product's balance as the sum of its movements. Safe to repeat, and while the product moves. */
   rederive(productId: string): Promise<void>;
 }
 
-/** A product's balance, and its movements added up as far as they were read. */
+/** A product's balance, and the sum of its movements as far as they were read. */
 interface CheckedWalk {
   readonly productId: string;
   readonly balance: Balance;
   readonly walk: Walk;
 }
 
-/** How far a product's movements are to be added up, and from where. */
+/** The sum so far, and the sequence number up to which a product's movements are to be added to it. */
 interface PlannedWalk {
   readonly productId: string;
   readonly balance: Balance;
@@ -56,8 +56,8 @@ interface PlannedWalk {
 }
 
 /**
- * Compares the balances with the ledger, and the ledger with itself. Under live traffic too: a balance names the movement
- * it includes, and movements up to there never change.
+ * Compares the balances with the ledger, and the ledger's entries with each other. It may run under live traffic: a balance names the
+ * last movement that it includes, and movements up to that one never change.
  */
 export function createStockAudit(on: {
   readonly store: StockAuditStore;
@@ -67,7 +67,6 @@ export function createStockAudit(on: {
   const { store, upkeep, clock } = on;
   const graceEnd = () => new Date(clock().getTime() - graceMs);
 
-  /** Walks on in each of these products, each up to its place. */
   async function walkAll(walks: readonly PlannedWalk[]): Promise<CheckedWalk[]> {
     const ahead = walks.filter(({ from, until }) => from.sequence < until);
     const moves = await store.movesOf(
@@ -89,17 +88,17 @@ export function createStockAudit(on: {
 
   async function checkProducts(walks: readonly CheckedWalk[]): Promise<StockFinding[]> {
     const findings = walks.flatMap(({ productId, balance, walk }) => checkBalance(productId, balance, walk));
-    for (const { productId, balance } of await waiting(walks)) {
-      // A long walk takes its time: what it began with is no longer what there is.
+    for (const { productId, balance } of await behindLedger(walks)) {
+      // A long walk takes time, so its balance may be outdated.
       const current = (await store.findBalance(productId)) ?? balance;
-      const [behind] = await waiting([{ productId, balance: current }]);
+      const [behind] = await behindLedger([{ productId, balance: current }]);
       if (behind !== undefined) findings.push(balanceBehind(behind));
     }
     return findings;
   }
 
-  /** Products with a movement that a balance should include by now, and does not; and when it was made. */
-  async function waiting<Known extends { readonly productId: string; readonly balance: Balance }>(
+  /** Products whose balance lacks a movement that is older than the grace period, and the time of that movement. */
+  async function behindLedger<Known extends { readonly productId: string; readonly balance: Balance }>(
     products: readonly Known[],
   ): Promise<(Known & { readonly since: Date })[]> {
     const next = new Map(products.map(({ productId, balance }) => [productId, balance.sequence + 1]));
@@ -111,12 +110,14 @@ export function createStockAudit(on: {
     });
   }
 
-  async function productsPart(place: StockPlace & { phase: "products" }): Promise<AuditPart<StockPlace>> {
-    const products = await store.listBalances(place.after, productsPerPart);
+  async function productsPart(
+    position: StockAuditPosition & { phase: "products" },
+  ): Promise<AuditPart<StockAuditPosition>> {
+    const products = await store.listBalances(position.after, productsPerPart);
     const planned: PlannedWalk[] = [];
     let movements = 0;
     for (const read of products) {
-      const { within } = place;
+      const { within } = position;
       const resumed = within?.productId === read.productId ? within : { ...read, walk: walkStart };
       const { productId, balance, walk: from } = resumed;
       const until = Math.min(balance.sequence, from.sequence + movesPerPart - movements);
@@ -129,7 +130,7 @@ export function createStockAudit(on: {
     const ended = walks.filter((walk) => walk !== stopped);
     const findings = await checkProducts(ended);
     const checked = { products: ended.length, movements };
-    const after = ended.at(-1)?.productId ?? place.after;
+    const after = ended.at(-1)?.productId ?? position.after;
     const reached = { phase: "products", ...(after === undefined ? {} : { after }) } as const;
     if (stopped !== undefined) return { findings, checked, next: { ...reached, within: stopped } };
     return { findings, checked, next: products.length < productsPerPart ? { phase: "entries" } : reached };
@@ -145,14 +146,18 @@ export function createStockAudit(on: {
     return entries.flatMap((entry) => checkEntry(entry, reservations, known));
   }
 
-  async function entriesPart({ after }: StockPlace & { phase: "entries" }): Promise<AuditPart<StockPlace>> {
+  async function entriesPart({
+    after,
+  }: StockAuditPosition & { phase: "entries" }): Promise<AuditPart<StockAuditPosition>> {
     const { entries, isLast } = await store.listEntries(after, entriesPerPart, linesPerPart);
     const findings = await checkEntries(entries);
-    const next: StockPlace = isLast ? { phase: "outbox" } : { phase: "entries", after: entries.at(-1)!.entryId };
+    const next: StockAuditPosition = isLast
+      ? { phase: "outbox" }
+      : { phase: "entries", after: entries.at(-1)!.entryId };
     return { findings, checked: { entries: entries.length }, next };
   }
 
-  async function outboxPart(): Promise<AuditPart<StockPlace>> {
+  async function outboxPart(): Promise<AuditPart<StockAuditPosition>> {
     const stuck = await upkeep.stuck(graceEnd(), maxStuck);
     return { findings: stuck.map(unpublished), checked: {}, next: undefined };
   }
@@ -174,7 +179,7 @@ export function createStockAudit(on: {
       const read = await store.findBalance(productId);
       const derived = read && derivedBalance((await walkToEnd(productId, read)).walk);
       if (derived === undefined) return true;
-      // Otherwise it moved on meanwhile, by the same mistake.
+      // A conflict means that the product moved meanwhile, from the wrong balance.
       return (await store.replaceBalance(productId, read!, derived)) || undefined;
     });
   }
@@ -182,9 +187,9 @@ export function createStockAudit(on: {
   return {
     name: "stock",
     invariants: stockInvariants,
-    async part(place = { phase: "products" }) {
-      if (place.phase === "products") return await productsPart(place);
-      return place.phase === "entries" ? await entriesPart(place) : await outboxPart();
+    async part(position = { phase: "products" }) {
+      if (position.phase === "products") return await productsPart(position);
+      return position.phase === "entries" ? await entriesPart(position) : await outboxPart();
     },
     rederive,
     find: async (target) => (await findAll(target)).find(({ invariant }) => invariant === target.invariant),
@@ -209,7 +214,7 @@ function unpublished({ id, events, since }: Awaited<ReturnType<OutboxUpkeep["stu
   return {
     invariant: "LEDGER_EVENT_UNPUBLISHED",
     subject: id,
-    message: `${events} events of the entry have not left`,
+    message: `${events} events of the entry have not been published`,
     facts: { events: String(events), since: since.toISOString() },
     repairable: true,
   };

@@ -7,35 +7,35 @@ import { foldText } from "../domain/fold-text.ts";
 import { newProduct, type ProductDetails } from "../domain/product.ts";
 import type { ProductCache } from "./product-cache.ts";
 
-/** What the product of a SKU is to be. */
+/** A product as a row of an import describes it. */
 export interface WantedProduct {
   readonly sku: string;
   readonly details: ProductDetails;
-  /** It does not say whether it is sold: who is there stays as it is. */
+  /** The row has no state, so that of an existing product is kept. */
   readonly keepsState: boolean;
-  /** What a new one begins with. */
+  /** The first stock of a new product; ignored for an existing one. */
   readonly stock: number;
 }
 
 export type UpsertOutcome = "created" | "updated" | "unchanged";
 
-/** What would become of a product. */
 export interface Preview {
   readonly outcome: UpsertOutcome;
-  /** What would change of one that is there. */
+  /** The details of an existing product that would change. */
   readonly changed: readonly (keyof ProductDetails)[];
 }
 
 export interface Upsert {
-  /** Writes them, and tells what became of each. */
+  /** Writes the products and returns the outcome of each. Safe to retry. */
   write(wanted: readonly WantedProduct[], actor: string): Promise<ReadonlyMap<WantedProduct, UpsertOutcome>>;
-  /** Only tells what would become of each now. */
+  /** The outcomes that a write would have now; writes nothing. */
   preview(wanted: readonly WantedProduct[]): Promise<ReadonlyMap<WantedProduct, Preview>>;
 }
 
 /**
- * Makes products, told by their SKUs whatever the case, what they are to be, many by a few writes, each SKU once: new ones come through the ledger, changed ones by
- * compare-and-set, and stock of what is there is left alone. The same again changes nothing, so it can be repeated.
+ * Creates and updates products by SKU, compared without case, in a few writes for many products; a SKU may occur once. New products come
+ * through the ledger, changed ones are written by compare-and-set, and the stock of existing ones is not touched. A conflict with another
+ * writer is compared and written again.
  */
 export function createUpsert(on: {
   readonly products: ProductStore;
@@ -59,13 +59,13 @@ export function createUpsert(on: {
       await on.cache.changed(...added);
       return true;
     } catch (error) {
-      // Somebody else added one of them meanwhile.
+      // Another writer added one of them first.
       if (error instanceof DomainError && error.reason === "SKU_TAKEN") return false;
       throw error;
     }
   }
 
-  /** Whether all of them were still what was read. */
+  /** Writes the changes; false if some of the products had changed since they were read. */
   async function change(changes: readonly ProductChange[]): Promise<boolean> {
     if (changes.length === 0) return true;
     const written = await on.products.updateMany(changes, on.clock());
@@ -74,7 +74,7 @@ export function createUpsert(on: {
     return written === changes.length;
   }
 
-  /** What is missing, and what is there and differs, as it is now. */
+  /** Reads the current products and splits `wanted` into those that are missing and those that differ. */
   async function compare(wanted: readonly WantedProduct[]) {
     const [known, spellingOf] = await Promise.all([
       on.products.findBySkus(wanted.map(({ sku }) => sku)),
@@ -102,7 +102,7 @@ export function createUpsert(on: {
         if (areAdded) for (const one of missing) outcomes.set(one, "created");
         else for (const one of missing) outcomes.delete(one);
         const areChanged = await change(differing);
-        // What others were faster with is read again.
+        // Conflicts are compared again.
         waiting = [...(areAdded ? [] : missing), ...(areChanged ? [] : differing.map(({ one }) => one))];
       }
       return outcomes;
@@ -126,7 +126,7 @@ function changedIn(details: ProductDetails, to: ProductDetails): (keyof ProductD
   return names.filter((name) => !isDeepStrictEqual(details[name], to[name]));
 }
 
-/** What is the same whatever its case stays as it is written. */
+/** The details to write: an existing SKU or category that differs only in case keeps its spelling. */
 function detailsFor(
   read: ProductDetails,
   { details, keepsState }: WantedProduct,

@@ -14,7 +14,7 @@ export function productNotDeleted(productId: string): DomainError {
 }
 
 export function skuTaken(sku: string): DomainError {
-  return new DomainError("already_exists", "SKU_TAKEN", "another product carries that SKU", { metadata: { sku } });
+  return new DomainError("already_exists", "SKU_TAKEN", "another product has that SKU", { metadata: { sku } });
 }
 
 export function productChanged(productId: string, etag: string): DomainError {
@@ -27,21 +27,21 @@ export function stockOutOfBounds(productId: string, { onHand, reserved }: Balanc
   return new DomainError(
     "failed_precondition",
     "STOCK_OUT_OF_BOUNDS",
-    `${onHand} are on hand and ${reserved} of them set aside for orders: that adjustment can't be made`,
+    `${onHand} units are on hand and ${reserved} of them are reserved: the adjustment is out of bounds`,
     { metadata: { product_id: productId, on_hand: String(onHand), reserved: String(reserved) } },
   );
 }
 
 export function searchTooBroad(): DomainError {
-  return new DomainError("resource_exhausted", "SEARCH_TOO_BROAD", "that takes too long to find: ask for less at once");
+  return new DomainError("resource_exhausted", "SEARCH_TOO_BROAD", "the search takes too long: narrow it down");
 }
 
-/** `sequence` is where the stock is now. */
+/** @param sequence the current one */
 export function stockHistoryTooLong(productId: string, sequence: number): DomainError {
   return new DomainError(
     "failed_precondition",
     "STOCK_HISTORY_TOO_LONG",
-    "too much has moved since then: watch the stock as it is now",
+    "too many movements since then: watch from the current stock",
     { metadata: { product_id: productId, sequence: String(sequence) } },
   );
 }

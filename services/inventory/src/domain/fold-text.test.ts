@@ -46,7 +46,7 @@ const equal: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-test.each(Object.entries(equal))("text is equal whatever its case and form: %s", (_, texts) => {
+test.each(Object.entries(equal))("texts that differ only in case and form fold to the same: %s", (_, texts) => {
   expect(new Set(texts.map(foldText)).size, JSON.stringify(texts.map(foldText))).toBe(1);
   expect(new Set(texts.map((text) => foldText(text.normalize("NFD")))).size).toBe(1);
 });
@@ -64,7 +64,7 @@ test.each([
   expect(foldText(one)).not.toBe(foldText(other));
 });
 
-test("of every character of Unicode capitals and small letters are folded alike, and only once", () => {
+test("capitals and small letters of all of Unicode fold alike, and folding is idempotent for each", () => {
   const differing: string[] = [];
   for (const character of everyCharacter()) {
     const folded = foldText(`a${character}b`);
@@ -76,7 +76,7 @@ test("of every character of Unicode capitals and small letters are folded alike,
   expect(differing).toEqual([]);
 }, 120_000);
 
-test("what collation takes for a letter of ASCII with an accent is folded to letters of ASCII", () => {
+test("letters that collation treats as accented ASCII fold to ASCII", () => {
   const base = new Intl.Collator("und", { sensitivity: "base" });
   const isAccented = (character: string) =>
     /\p{sc=Latin}/u.test(character) &&
@@ -87,7 +87,7 @@ test("what collation takes for a letter of ASCII with an accent is folded to let
   expect(differing).toEqual([]);
 }, 60_000);
 
-test("folding twice is folding once, and texts that are canonically equal are folded alike", () => {
+test("folding is idempotent, and canonically equivalent texts fold to the same", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 30 }), (text) => {
       const folded = foldText(text);

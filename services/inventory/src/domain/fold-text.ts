@@ -1,4 +1,4 @@
-/** What Unicode does not decompose, by the letters that it is compared as: letters with a stroke, hook, tail or descender, and ligatures. */
+/** Letters that Unicode does not decompose, by the base letters they compare as: those with a stroke, hook, tail or descender, and ligatures. */
 const variants: Readonly<Record<string, string>> = {
   a: "ᶏⱥꞛꟁ",
   b: "ƀƃɓᵬᶀꞗ",
@@ -55,7 +55,7 @@ const variants: Readonly<Record<string, string>> = {
   וו: "װ",
   וי: "ױ",
   יי: "ײ",
-  // Arabic: letters that keyboards of Arabic, Persian and Urdu write differently.
+  // Arabic: letters that keyboards for Arabic, Persian and Urdu encode differently.
   ا: "ٱ",
   ي: "یىے",
   ك: "ک",
@@ -65,27 +65,27 @@ const variants: Readonly<Record<string, string>> = {
 const letterOf = new Map(Object.entries(variants).flatMap(([to, from]) => [...from].map((letter) => [letter, to])));
 const anyVariant = new RegExp(`[${[...letterOf.keys()].join("")}]`, "gu");
 
-/** Marks that a reader does without. In other scripts a mark is a vowel, a tone or, as in か and が, another letter. */
+/** Marks that are optional in these scripts. In others a mark is a vowel, a tone or, as in か and が, another letter. */
 const accents =
   /[[\p{M}&&[\p{sc=Inherited}\p{sc=Latin}\p{sc=Greek}\p{sc=Cyrillic}\p{sc=Hebrew}\p{sc=Arabic}\p{sc=Syriac}]]--[\u3099\u309a]]/gv;
 /** The dot below that letters of Indic scripts are written with or without. */
 const nuktas = /[\u093c\u09bc\u0a3c\u0abc\u0b3c\u0c3c\u0cbc]/g;
-/** What leaves no trace on paper, and tatweel, which only lengthens a line of Arabic. */
+/** Invisible characters, and tatweel, which only lengthens a line of Arabic. */
 const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cf}\u0640]/gu;
-/** Signs that would become letters of the word before them. */
+/** NFKD would turn these into letters of the word before them. */
 const tradeMarks = /[™℠]/g;
 const katakana = /[\u30a1-\u30f6\u30fd\u30fe]/g;
 
 /**
- * Text as it is compared, found and sorted: without case (Unicode's full case folding), accents, vowel marks of Hebrew and
- * Arabic, compatibility variants (UAX 15, NFKC), invisible characters, and differences of blanks. Digits of any script become
- * those of ASCII, katakana becomes hiragana. Folding the result again changes nothing. What is stored by it has to be written
- * again when it changes.
+ * Folds text for comparing, searching and sorting: removes case (Unicode's full case folding), accents, vowel marks of Hebrew and
+ * Arabic, compatibility variants (UAX 15, NFKC) and invisible characters, and collapses blanks. Digits of any script become those of
+ * ASCII, katakana becomes hiragana. Folding is idempotent. Folded values are stored (`terms`, `name_key`, `sku_key`, `words`): a change of
+ * this function needs a migration of them.
  */
 export function foldText(text: string): string {
   if (/^[ -~]*$/.test(text)) return collapseBlanks(text.toLowerCase());
   const decomposed = text.replaceAll(tradeMarks, " ").normalize("NFKD").replaceAll(invisible, "");
-  // Case comes first: the iota below a letter of Greek is a mark, and a letter among capitals.
+  // Case first: the iota below a Greek letter is a mark in small letters and a letter in capitals.
   const folded = foldCase(decomposed)
     .replaceAll(accents, "")
     .replaceAll(nuktas, "")
@@ -95,12 +95,12 @@ export function foldText(text: string): string {
   return collapseBlanks(folded).normalize("NFC");
 }
 
-/** By the capitals, of which there is one for all that are equal: "SS" of ß, "Σ" of σ and ς. */
+/** Goes through capitals, because equal letters have the same capital: "SS" for ß, "Σ" for σ and ς. */
 function foldCase(text: string): string {
   return text.toLowerCase().toUpperCase().toLowerCase();
 }
 
-/** Unicode keeps the digits of a script together, from 0 to 9. */
+/** The digits of a script are consecutive in Unicode, from 0 to 9. */
 function digitOf(digit: string): string {
   const codePoint = digit.codePointAt(0)!;
   let first = codePoint;

@@ -7,7 +7,7 @@ const order = (orderId: string, ...lines: [productId: string, quantity: number][
   lines: lines.map(([productId, quantity]) => ({ productId, quantity })),
 });
 
-test("orders are decided in their sequence, each against what those before it left", () => {
+test("orders are decided in their sequence, each against the stock that the orders before it left", () => {
   const plan = decide(new Map([["p", balance(5, 1, 7)]]), [
     order("a", ["p", 3]),
     order("b", ["p", 2]),
@@ -31,23 +31,23 @@ test("an order is all or nothing", () => {
   expect(plan.moves).toEqual([{ productId: "q", sequence: 2, onHandDelta: 0, reservedDelta: 0 }]);
 });
 
-test("a refusal claims the next place of the product it was refused on, so that it can't rest on a stale balance", () => {
+test("a refusal claims the next sequence number of the product that ran out, so that a stale balance conflicts", () => {
   const plan = decide(new Map([["p", balance(1, 1, 3)]]), [order("a", ["p", 1])]);
   expect(plan.moves).toEqual([{ productId: "p", sequence: 4, onHandDelta: 0, reservedDelta: 0 }]);
 });
 
-test("two lines of one product are one demand", () => {
+test("two lines of one product are decided as their sum", () => {
   const plan = decide(new Map([["p", balance(3)]]), [order("a", ["p", 2], ["p", 2])]);
   expect(plan.decisions[0]?.outcome).toBe("refused");
 });
 
-test("a product that is not sold refuses the order without claiming a place", () => {
+test("an order of a product that is not sold is refused without claiming a sequence number", () => {
   const plan = decide(new Map(), [order("a", ["p", 1])]);
   expect(plan.decisions).toMatchObject([{ outcome: "refused", reason: "a product of this order is no longer sold" }]);
   expect(plan.moves).toEqual([]);
 });
 
-test("closing takes its quantities from the decision, and passes over orders that hold nothing", () => {
+test("closing uses the quantities of the decision, and skips orders without a reservation", () => {
   const decisions = [
     { orderId: "a", outcome: "reserved", lines: [{ productId: "p", quantity: 2 }] },
     { orderId: "b", outcome: "refused", lines: [] },
@@ -80,7 +80,7 @@ test.each([-5, 0, 1.5, Number.NaN])(
   },
 );
 
-test("demand is summed per product in order of appearance", () => {
+test("lines are joined by product in order of appearance", () => {
   expect(
     sumByProduct([
       { productId: "q", quantity: 1 },

@@ -1,36 +1,35 @@
 import { available, type Balance } from "./product.ts";
 
-/** So many of a product. */
 export interface Line {
   readonly productId: string;
   readonly quantity: number;
 }
 
-/** An order that waits to hear whether there is enough. */
+/** An undecided order. */
 export interface WaitingOrder {
   readonly orderId: string;
   readonly lines: readonly Line[];
 }
 
-/** What was decided for an order, once and for all. `void`: it was called off before it was decided. */
+/** The final decision on an order. `void`: it was cancelled before it was decided. */
 export interface Decision {
   readonly orderId: string;
   readonly outcome: "reserved" | "refused" | "void";
-  /** What was set aside; nothing unless reserved. */
+  /** The reserved lines; empty unless the outcome is `reserved`. */
   readonly lines: readonly Line[];
-  /** Why it was refused, for the shopper to read. */
+  /** Why it was refused, for the customer to read. */
   readonly reason?: string;
 }
 
-/** What became of what was set aside: free again, or gone; and, once it was gone, back again. */
+/** A step of a reservation after its decision: released or shipped; and returned, after it was shipped. */
 export interface Closing {
   readonly orderId: string;
   readonly outcome: "released" | "shipped" | "returned";
-  /** Whose stock it moves; absent from what is read back. */
+  /** The products that it moves; absent when read from the database. */
   readonly productIds?: readonly string[];
 }
 
-/** One product's part in an entry. `sequence` is the place it claims among the product's movements. */
+/** One product's change in an entry. `sequence` is its number among the product's movements, from 1. */
 export interface Move {
   readonly productId: string;
   readonly sequence: number;
@@ -38,10 +37,9 @@ export interface Move {
   readonly reservedDelta: number;
 }
 
-/** Why stock moved. */
 export type EntryKind = "received" | "adjusted" | "decided" | "released" | "shipped" | "returned";
 
-/** A movement of one product, as the ledger tells it. */
+/** A move with the facts of its entry. */
 export interface Movement {
   readonly kind: EntryKind;
   readonly move: Move;
@@ -51,24 +49,24 @@ export interface Movement {
   readonly time: Date;
 }
 
-/** What an entry says: at most one move per product, at most one step per order. */
+/** The content of an entry: at most one move per product, and one step per order. */
 export interface EntryPlan {
   readonly moves: readonly Move[];
   readonly decisions: readonly Decision[];
   readonly closings: readonly Closing[];
 }
 
-/** The balance of a product, and what it is called. */
 export interface StockedProduct extends Balance {
   readonly name: string;
 }
 
-/** Products by id; one that is missing can't be sold. */
+/** Products by id. A product that is missing can't be sold. */
 export type Balances = ReadonlyMap<string, StockedProduct>;
 
 /**
- * Decides waiting orders in their sequence, each all or nothing, against what those before it left. A refusal claims the
- * next place of the product it was refused on, with a move of zero, so that nobody is refused on a stale balance.
+ * Decides orders in their sequence, all lines of each or none, against the stock that the orders before it left. A refusal claims the
+ * next sequence number of the product that ran out, with a move of zero, so that a stale balance makes the entry conflict instead of
+ * refusing an order wrongly.
  */
 export function decide(balances: Balances, orders: readonly WaitingOrder[]): EntryPlan {
   const reserving = new Map<string, number>();
@@ -92,14 +90,14 @@ export function decide(balances: Balances, orders: readonly WaitingOrder[]): Ent
   return { moves, decisions, closings: [] };
 }
 
-/** How a closing of one reserved unit changes what is on hand and what is reserved. */
+/** The change of a balance for each closed unit. */
 export const closingDeltas = {
   released: { onHand: 0, reserved: -1 },
   shipped: { onHand: -1, reserved: -1 },
   returned: { onHand: 1, reserved: 0 },
 } as const;
 
-/** Ends reservations. Quantities come from what was decided, never from who asks. Orders that hold nothing are passed over. */
+/** Closes reservations, with the quantities that were decided. Skips decisions that reserved nothing. */
 export function close(balances: Balances, decisions: readonly Decision[], outcome: Closing["outcome"]): EntryPlan {
   const held = decisions.filter((decision) => decision.outcome === "reserved");
   const { onHand, reserved } = closingDeltas[outcome];
@@ -112,10 +110,9 @@ export function close(balances: Balances, decisions: readonly Decision[], outcom
   return { moves, decisions: [], closings };
 }
 
-/** The most of a product that there can be. */
 export const maxOnHand = 1_000_000_000;
 
-/** Corrects what is on hand; undefined when it would be less than what is set aside, or more than there can be. */
+/** Corrects the units on hand; undefined when they would be fewer than those reserved, or more than {@link maxOnHand}. */
 export function adjust(balances: Balances, productId: string, onHandDelta: number): EntryPlan | undefined {
   const balance = balances.get(productId);
   if (balance === undefined) return undefined;
@@ -124,13 +121,13 @@ export function adjust(balances: Balances, productId: string, onHandDelta: numbe
   return { moves: [nextMove(balances, productId, onHandDelta, 0)], decisions: [], closings: [] };
 }
 
-/** Calls orders off before they were decided: whoever decides them later finds that it is done. */
+/** Decides orders as void, so that an OrderPlaced that arrives later reserves nothing. */
 export function voidOrders(orderIds: readonly string[]): EntryPlan {
   return { moves: [], decisions: orderIds.map((orderId) => ({ orderId, outcome: "void", lines: [] })), closings: [] };
 }
 
-/** The orders that each product of an entry is moved for. */
-export function ordersServed({ moves, decisions, closings }: EntryPlan): Map<string, string[]> {
+/** The orders for which an entry moves each product, by product id. */
+export function ordersByProduct({ moves, decisions, closings }: EntryPlan): Map<string, string[]> {
   const served = new Map(moves.map(({ productId }) => [productId, [] as string[]]));
   for (const { orderId, lines } of decisions) for (const { productId } of lines) served.get(productId)?.push(orderId);
   for (const { orderId, productIds = [] } of closings)
@@ -138,11 +135,13 @@ export function ordersServed({ moves, decisions, closings }: EntryPlan): Map<str
   return served;
 }
 
-/** An entry holds at most so many lines, so that it stays well below the size of a document. */
+/** Lines of an entry, which keeps it well below the largest size of a document. */
 const maxLines = 1_000;
 
-/** Splits orders so that each part fits into one entry. */
-export function inEntries<Order extends { readonly lines: readonly Line[] }>(orders: readonly Order[]): Order[][] {
+/** Splits orders into parts of which each fits into one entry. */
+export function splitIntoEntries<Order extends { readonly lines: readonly Line[] }>(
+  orders: readonly Order[],
+): Order[][] {
   const entries: Order[][] = [];
   let lines = 0;
   for (const order of orders) {
@@ -156,7 +155,7 @@ export function inEntries<Order extends { readonly lines: readonly Line[] }>(ord
   return entries;
 }
 
-/** Demand per product: lines of one product are added up. Throws on what is no quantity: who takes less than one adds stock. */
+/** Joins lines of the same product. Throws a RangeError unless every quantity is a positive integer: a negative one would add stock. */
 export function sumByProduct(lines: readonly Line[]): Line[] {
   const sums = new Map<string, number>();
   for (const { productId, quantity } of lines) {

@@ -1,37 +1,36 @@
-/** In which order products are listed. */
 export type ListingOrder = "relevance" | "newest" | "name" | "name desc" | "price" | "price desc";
 
-/** What products are listed: those that fit all of it. */
+/** The filters of a listing, all of which a product has to match, and its order. Undefined filters match every product. */
 export interface Listing {
-  /** Words, anywhere; undefined for whatever they are. */
+  /** Words in any place. */
   readonly query: string | undefined;
-  /** Words that begin words of the name; undefined for whatever it is. */
+  /** Words that begin words of the name. */
   readonly name: string | undefined;
   readonly category: string | undefined;
   /** Each as `key:value`. */
   readonly attributes: readonly string[];
   readonly prices: PriceRange | undefined;
-  /** Only those that can be sold now. */
+  /** Only products with available stock. */
   readonly inStock: boolean;
   readonly order: ListingOrder;
 }
 
-/** In minor units, both ends included; an end that is absent is open. */
+/** In minor units, inclusive; an absent bound is open. */
 export interface PriceRange {
   readonly currencyCode: string;
   readonly from?: bigint;
   readonly to?: bigint;
 }
 
-/** Where a page of a listing ended: in which tier of relevance, and at which values of what it is sorted by. */
-export interface ListingPlace {
+/** The end of a page: the tier of relevance, and the values of the sort keys. */
+export interface ListingPosition {
   readonly tier: number;
   readonly values: readonly (string | number)[];
 }
 
-/** How many products there are of each category; the largest first. */
 export interface CategoryCounts {
+  /** Largest first. */
   readonly counts: readonly { readonly category: string; readonly count: number }[];
-  /** There are more products than were counted. */
+  /** Only a part of the products was counted. */
   readonly isPartial: boolean;
 }

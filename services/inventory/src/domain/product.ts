@@ -1,28 +1,28 @@
 import type { Money } from "@shop/money";
 
-/** Whether its owner sells it. What is archived can be read, but neither found nor ordered. */
+/** An archived product can be read by its id, but neither found nor ordered. */
 export type ProductState = "active" | "archived";
 
-/** What of a product its owner decides. */
+/** The fields that administrators set. */
 export interface ProductDetails {
   readonly name: string;
   readonly description: string;
   readonly category: string;
   readonly price: Money;
   readonly sku: string | undefined;
-  /** Empty when there is no picture. */
+  /** Empty when the product has no picture. */
   readonly imageUrl: string;
-  /** By keys of a-z, 0-9 and _: none of them is an operator or a path of the database. */
+  /** Keys consist of a-z, 0-9 and _, so none of them is an operator or a path of the database. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly state: ProductState;
 }
 
-/** How much of a product there is: the sum of its movements up to `sequence`. */
+/** The sum of a product's movements up to `sequence`. */
 export interface Balance {
   readonly onHand: number;
-  /** Set aside for orders; never more than what is on hand. */
+  /** Never more than `onHand`. */
   readonly reserved: number;
-  /** Of the last movement. */
+  /** The number of the last movement included. */
   readonly sequence: number;
 }
 
@@ -36,17 +36,17 @@ export interface Product {
   readonly updateTime: Date;
 }
 
-/** Names the request that made a product, among those of its caller. */
-export interface ProductRequest {
+/** Identifies the request that created a product, among those of its caller. */
+export interface IdempotencyKey {
   readonly actor: string;
   readonly id: string;
-  /** Of what was asked for: the same name for something else is a mistake. */
+  /** Of the request's content: the same id with other content is refused. */
   readonly hash: string;
-  /** As the product was made with: what comes into a category may be written otherwise than it was asked for. */
+  /** As stored: an existing category may be spelled differently from the request's. */
   readonly category?: string;
 }
 
-/** Which state of a product it is: both only grow. Who knows of one change alone leaves the other at 0. */
+/** Orders the states of a product: both numbers only grow. A caller that knows only one of them sets the other to 0. */
 export interface ProductRevision {
   readonly productId: string;
   /** Of the details. */
@@ -55,23 +55,22 @@ export interface ProductRevision {
   readonly sequence: number;
 }
 
-/** A product as it begins: its stock is the first movement. */
+/** A new product, whose stock is its first movement. */
 export function newProduct(productId: string, details: ProductDetails, stock: number, now: Date): Product {
   const balance = { onHand: stock, reserved: 0, sequence: 1 };
   return { productId, details, version: 1, balance, createTime: now, updateTime: now };
 }
 
-/** How many can be sold now. */
 export function available(balance: Balance): number {
   return balance.onHand - balance.reserved;
 }
 
-/** Names a version of the details (RFC 9110, 8.8.3, without the quotes). */
+/** The etag of the details (RFC 9110, 8.8.3, without the quotes). */
 export function etagOf(product: Product): string {
   return `v${product.version}`;
 }
 
-/** The version that an etag names; of what is no etag, one that no product has. */
+/** The version of an etag; -1, which no product has, if the text is not an etag. */
 export function versionOf(etag: string): number {
   return /^v\d{1,15}$/.test(etag) ? Number(etag.slice(1)) : -1;
 }

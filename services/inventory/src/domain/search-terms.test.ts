@@ -15,7 +15,7 @@ const plain: ProductDetails = {
 
 const termsFor = (details: Partial<ProductDetails>) => termsOf({ ...plain, ...details });
 
-test("a product's terms are its words, their beginnings, words written as one, category, SKU and attributes, all folded", () => {
+test("a product's terms are its words, their prefixes, joined words, category, SKU and attributes, all folded", () => {
   const terms = termsFor({
     name: "Levi's Straße",
     category: "Été",
@@ -30,20 +30,20 @@ test("a product's terms are its words, their beginnings, words written as one, c
       "a:color:rod",
       "k:ab1",
       ...["levi", "s", "strasse", "levis", "sstrasse"].map((word) => `w:${word}`),
-      ...["l", "le", "lev", "st", "str", "stra", "stras", "strass"].map((beginning) => `b:${beginning}`),
+      ...["l", "le", "lev", "st", "str", "stra", "stras", "strass"].map((prefix) => `b:${prefix}`),
       ...["a", "ab", "1", "ab1"].map((part) => `s:${part}`),
       ...["wi", "fi", "wifi"].map((word) => `d:${word}`),
     ].toSorted(),
   );
 });
 
-test("each word is told once, by the best of its places", () => {
+test("each word has one term, for its best place", () => {
   const terms = termsFor({ name: "Tea Cup", sku: "TEA-CUP", description: "A cup, a tea-cup, and tea. Tea!" });
   const texts = terms.filter((term) => /^[wbsd]:/.test(term)).map((term) => term.slice(2));
   expect(new Set(texts).size).toBe(texts.length);
 });
 
-test("the longest product has a bounded number of terms", () => {
+test("the number of a product's terms is bounded", () => {
   const characters = (length: number) =>
     Array.from({ length }, (_, index) => String.fromCodePoint(0x4e00 + index)).join("");
   const long = (length: number) =>
@@ -58,13 +58,13 @@ test("the longest product has a bounded number of terms", () => {
   }
 });
 
-test("a query asks for eight words at most, and one without words for nothing", () => {
+test("a query uses its first eight words, and one without words matches nothing", () => {
   expect(anywhere("a b c d e f g h i j a")).toHaveLength(8);
   expect(anywhere("'- %")).toBeUndefined();
   expect(tiersOf("?!")).toEqual([]);
 });
 
-test("names are sorted by what is read of them", () => {
+test("names are sorted by their folded form", () => {
   expect(["émile", "Zoe", "Øre", "  anna"].toSorted((a, b) => (nameKeyOf(a) < nameKeyOf(b) ? -1 : 1))).toEqual([
     "  anna",
     "émile",

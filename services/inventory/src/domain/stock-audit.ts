@@ -1,23 +1,22 @@
 import { type Closing, closingDeltas, type Decision, type EntryPlan, type Move } from "./ledger.ts";
 import type { Balance } from "./product.ts";
 
-/** What must be true of the stock. */
 export const stockInvariants = [
   /** A product's movements are numbered from 1 without a gap. */
   "STOCK_SEQUENCE_GAP",
-  /** After every movement on_hand, reserved and what is left between them are at least 0. */
+  /** After every movement on_hand, reserved and their difference are at least 0. */
   "STOCK_NEGATIVE",
   /** The balance of a product is the sum of its movements up to the balance's sequence. */
   "STOCK_BALANCE_WRONG",
-  /** The balance of a product reaches the last movement soon. */
+  /** The balance of a product includes its last movement within a minute. */
   "STOCK_BALANCE_BEHIND",
-  /** Whatever moves is a product. */
+  /** Every moved product exists. */
   "STOCK_PRODUCT_MISSING",
-  /** An entry claims exactly the places of its moves and steps: so none is taken twice, and an order is closed once. */
+  /** An entry's keys are exactly those of its moves and steps, so no sequence number is used twice and an order is closed once. */
   "LEDGER_KEYS_WRONG",
-  /** An entry moves exactly what its decisions set aside and what its closings give back: so reserved is what open orders hold. */
+  /** An entry's moves are the sum of its decisions and closings, so `reserved` is the sum over open orders. */
   "LEDGER_MOVES_WRONG",
-  /** What is closed was reserved, and what returns was shipped. */
+  /** A closing belongs to a reservation, and a return to one that was shipped. */
   "LEDGER_CLOSING_UNFOUNDED",
   /** Events leave the outbox within a minute. */
   "LEDGER_EVENT_UNPUBLISHED",
@@ -27,29 +26,29 @@ export type StockInvariant = (typeof stockInvariants)[number];
 /** A place where an invariant is broken. */
 export interface StockFinding {
   readonly invariant: StockInvariant;
-  /** The product, or the entry of the ledger. */
+  /** The id of a product or of an entry. */
   readonly subject: string;
   readonly message: string;
   readonly facts: Readonly<Record<string, string>>;
   readonly repairable: boolean;
 }
 
-/** A product's movements added up as far as they were read. */
+/** The sum of a product's movements as far as they were read. */
 export interface Walk {
   readonly onHand: number;
   readonly reserved: number;
-  /** The last place that was looked at. */
+  /** The last number that was looked at. */
   readonly sequence: number;
-  /** The first place that nobody took. What is after it is not added up. */
+  /** The first number without a movement. Movements after it are not added. */
   readonly gapAt?: number;
-  /** A place after that was taken. */
+  /** A number after the gap that has a movement. */
   readonly takenAfterGap?: number;
   readonly negative?: { readonly sequence: number; readonly onHand: number; readonly reserved: number };
 }
 
 export const walkStart: Walk = { onHand: 0, reserved: 0, sequence: 0 };
 
-/** Goes on from `walk` to `until`; `moves` are those of the product in between. */
+/** Continues `walk` up to the number `until`, with the product's moves in between. */
 export function walkOn(walk: Walk, until: number, moves: readonly Move[]): Walk {
   const bySequence = new Map(moves.map((move) => [move.sequence, move]));
   let at = walk;
@@ -75,13 +74,13 @@ function moved(walk: Walk, { sequence, onHandDelta, reservedDelta }: Move): Walk
   };
 }
 
-/** Balances that the ledger says a product has; undefined when it has lost a part of its story. */
+/** The balance that follows from the ledger; undefined when a movement is missing before the last one. */
 export function derivedBalance({ onHand, reserved, sequence, gapAt, takenAfterGap }: Walk): Balance | undefined {
   if (takenAfterGap !== undefined) return undefined;
   return { onHand, reserved, sequence: gapAt === undefined ? sequence : gapAt - 1 };
 }
 
-/** Compares a product's balance with its movements, which were walked up to the balance's sequence. */
+/** Compares a product's balance with the sum of its movements up to the balance's sequence. */
 export function checkBalance(productId: string, balance: Balance, walk: Walk): StockFinding[] {
   const findings: StockFinding[] = [];
   const find = (invariant: StockInvariant, message: string, facts: Record<string, number>, repairable = false) =>
@@ -125,19 +124,19 @@ export function checkBalance(productId: string, balance: Balance, walk: Walk): S
   return findings;
 }
 
-/** An entry of the ledger, as it lies there. */
+/** An entry of the ledger as stored. */
 export interface WrittenEntry extends EntryPlan {
   readonly entryId: string;
   readonly keys: readonly string[];
 }
 
-/** What became of an order's stock. */
+/** The decision on an order and the steps that followed. */
 export interface Reservation {
   readonly decision: Decision;
   readonly closings: ReadonlySet<Closing["outcome"]>;
 }
 
-/** Checks an entry by itself and against what was decided for the orders that it closes. */
+/** Checks an entry by itself and against the decisions on the orders that it closes. */
 export function checkEntry(
   entry: WrittenEntry,
   reservations: ReadonlyMap<string, Reservation>,
@@ -151,7 +150,7 @@ export function checkEntry(
   const claimed = new Set(entry.keys.filter((key) => !key.includes(":request:")));
   const differing = [...claimed.symmetricDifference(expected)];
   if (differing.length > 0) {
-    find("LEDGER_KEYS_WRONG", "the entry does not claim what it moves and decides", { keys: some(differing) });
+    find("LEDGER_KEYS_WRONG", "the entry's keys are not those of its moves and decisions", { keys: some(differing) });
   }
 
   const unfounded = entry.closings.filter(({ orderId, outcome }) => {
@@ -161,31 +160,31 @@ export function checkEntry(
   });
   if (unfounded.length > 0) {
     const orders = some(unfounded.map(({ orderId }) => orderId));
-    find("LEDGER_CLOSING_UNFOUNDED", "the entry closes what was not set aside", { orders });
+    find("LEDGER_CLOSING_UNFOUNDED", "the entry closes orders without a reservation", { orders });
   }
 
   const deltas = expectedDeltas(entry, reservations);
   const wrong = entry.moves.filter(({ productId, onHandDelta, reservedDelta }) => {
-    const owed = deltas.get(productId) ?? { onHand: 0, reserved: 0 };
+    const expected = deltas.get(productId) ?? { onHand: 0, reserved: 0 };
     deltas.delete(productId);
-    // What comes in, or is corrected, has no order that says how much.
-    const isFree = entry.decisions.length === 0 && entry.closings.length === 0;
-    return reservedDelta !== owed.reserved || (!isFree && onHandDelta !== owed.onHand);
+    // Received and adjusted stock belongs to no order, so any change of onHand is right.
+    const isWithoutOrders = entry.decisions.length === 0 && entry.closings.length === 0;
+    return reservedDelta !== expected.reserved || (!isWithoutOrders && onHandDelta !== expected.onHand);
   });
   const unmoved = [...deltas].filter(([, { onHand, reserved }]) => onHand !== 0 || reserved !== 0);
   if (wrong.length + unmoved.length > 0) {
     const products = some([...wrong.map(({ productId }) => productId), ...unmoved.map(([productId]) => productId)]);
-    find("LEDGER_MOVES_WRONG", "what the entry moves is not what it decides and closes", { products });
+    find("LEDGER_MOVES_WRONG", "the entry's moves are not the sum of its decisions and closings", { products });
   }
 
   const missing = entry.moves.map(({ productId }) => productId).filter((productId) => !knownProducts.has(productId));
   if (missing.length > 0) {
-    find("STOCK_PRODUCT_MISSING", "the entry moves what is no product", { products: some(missing) });
+    find("STOCK_PRODUCT_MISSING", "the entry moves a product that does not exist", { products: some(missing) });
   }
   return findings;
 }
 
-/** The places of an entry's moves and steps, written down here once more: a mistake in the writer is not repeated. */
+/** The keys that an entry should have. Computed independently of the writer, so that its mistakes are found. */
 function expectedKeys({ moves, decisions, closings }: EntryPlan): Set<string> {
   return new Set([
     ...moves.map(({ productId, sequence }) => `${productId}:${sequence}`),
@@ -214,7 +213,7 @@ function expectedDeltas(
   return deltas;
 }
 
-/** Enough of a list to begin with. */
+/** The first ten values. */
 function some(values: readonly string[]): string {
   return values.slice(0, 10).join(" ");
 }

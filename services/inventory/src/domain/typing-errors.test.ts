@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { correctableWords, isOneErrorApart, mayBeMistyped, neighbourKeys } from "./typing-errors.ts";
+import { correctableWords, deletionKeys, isOneErrorApart, mayBeMistyped } from "./typing-errors.ts";
 
 const word = fc.string({ unit: fc.constantFrom(..."abcdé日"), minLength: 2, maxLength: 8 });
 
-/** What one error makes of a word, at a place and with a letter. */
+/** The four typing errors, each at an index and with a letter. */
 const errors: readonly ((letters: string[], at: number, letter: string) => string[])[] = [
   (letters, at) => letters.toSpliced(at, 1),
   (letters, at, letter) => letters.toSpliced(at, 0, letter),
@@ -12,21 +12,21 @@ const errors: readonly ((letters: string[], at: number, letter: string) => strin
   (letters, at) => letters.toSpliced(at, 2, ...letters.slice(at, at + 2).reverse()),
 ];
 
-test("a word with a letter left out, put in, replaced, or two exchanged is one error away, and shares a key with it", () => {
+test("words that differ by an omitted, inserted, replaced or exchanged letter are one error apart and share a key", () => {
   fc.assert(
     fc.property(
       word,
       fc.nat(20),
       fc.constantFrom(..."abz"),
       fc.constantFrom(...errors),
-      (right, place, letter, error) => {
+      (right, index, letter, error) => {
         const letters = [...right];
-        const typed = error(letters, place % letters.length, letter).join("");
+        const typed = error(letters, index % letters.length, letter).join("");
         fc.pre(typed !== right);
         expect(isOneErrorApart(right, typed)).toBe(true);
         expect(isOneErrorApart(typed, right)).toBe(true);
-        const keys = new Set(neighbourKeys(right));
-        expect(neighbourKeys(typed).some((key) => keys.has(key))).toBe(true);
+        const keys = new Set(deletionKeys(right));
+        expect(deletionKeys(typed).some((key) => keys.has(key))).toBe(true);
       },
     ),
     { numRuns: 2_000 },
@@ -45,7 +45,7 @@ test.each([
   expect(isOneErrorApart(other, one)).toBe(false);
 });
 
-test("words of five letters or more are corrected, joined ones too; numbers and scripts without blanks are not", () => {
+test("words of five letters or more are corrected, also joined ones, but not numbers or scripts without blanks", () => {
   expect([...correctableWords("Ceramic T-Shirt, 12345 SKU12345 cup ラーメンセット Καφετιέρα")]).toEqual([
     "ceramic",
     "shirt",

@@ -1,16 +1,16 @@
 import { joinedCompounds, wordsOf } from "./words.ts";
 
-/** Letters of a word in which a typing error is corrected, at least. */
+/** Shorter words are not corrected. */
 const minLetters = 5;
 
-/** The words of a text in which a typing error can be corrected: letters alone, so that numbers stay what they are. */
+/** The words of a text that are candidates for corrections. They consist of letters only, so numbers are never corrected. */
 export function correctableWords(text: string): Set<string> {
   const words = wordsOf(text);
   const spaced = words.filter(({ isSpaced }) => isSpaced).map(({ text }) => text);
   return new Set([...spaced, ...joinedCompounds(words)].filter((word) => isCorrectable(word, minLetters)));
 }
 
-/** Whether a word that was typed may be one of these with a letter too few or too many, a wrong one or two in the wrong order. */
+/** Whether a typed word may be a candidate with one typing error; it may be one letter shorter. */
 export function mayBeMistyped(typed: string): boolean {
   return isCorrectable(typed, minLetters - 1);
 }
@@ -20,15 +20,15 @@ function isCorrectable(word: string, letters: number): boolean {
 }
 
 /**
- * A word, and all that is left of it without one of its letters. Two words that one typing error makes of each other have one of
- * these in common (W. Garbe, SymSpell), which an index can be asked for.
+ * A word, and the word without each one of its letters. Two words that are one typing error apart have one of these in common
+ * (W. Garbe, SymSpell), so candidates can be found by an index.
  */
-export function neighbourKeys(word: string): string[] {
+export function deletionKeys(word: string): string[] {
   const letters = [...word];
   return [...new Set([word, ...letters.map((_, index) => letters.toSpliced(index, 1).join(""))])];
 }
 
-/** Whether one error leads from one word to another: a letter left out, put in, replaced, or two neighbours exchanged. */
+/** Whether two words differ by one error: a letter omitted, inserted or replaced, or two adjacent ones exchanged. */
 export function isOneErrorApart(one: string, other: string): boolean {
   const [shorter, longer] = [[...one], [...other]].sort((a, b) => a.length - b.length) as [string[], string[]];
   const start = longer.findIndex((letter, index) => letter !== shorter[index]);

@@ -1,28 +1,28 @@
 import { foldText } from "./fold-text.ts";
 
-/** A word of a text, folded, or two neighbouring characters of a script that puts no blanks between words. */
+/** A folded word of a text, or two adjacent characters of a script without blanks between words. */
 export interface Word {
   readonly text: string;
-  /** It stands between blanks or punctuation, so that its neighbours may be written in one word with it. */
+  /** It is delimited by blanks or punctuation, so it may also be written joined with the words beside it. */
   readonly isSpaced: boolean;
-  /** Which run of characters without a blank it is of. */
+  /** The index of its run of characters without a blank. */
   readonly compound: number;
 }
 
-/** Letters that words are cut to. */
+/** Words are cut to this length. */
 const maxLetters = 24;
 
 /** Letters, marks and digits; modifier letters that stand for an apostrophe are punctuation. */
 const letter = "[[\\p{L}\\p{M}\\p{N}]--[\\u02b9-\\u02bf\\u02c8\\u02ee\\ua78b\\ua78c]]";
 const parts = new RegExp(`${letter}+`, "gv");
-/** Scripts without blanks between words, the sign that lengthens a vowel included. */
+/** Scripts without blanks between words, including the prolonged sound mark. */
 const unspaced =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}\u30fc\u3099\u309a]+/gv;
 const segments = new RegExp(`${unspaced.source}|(?:(?!${unspaced.source}).)+`, "gsv");
 
 /**
- * The words of a text in their sequence. Chinese, Japanese, Thai, Lao, Khmer and Burmese are read as pairs of characters, each
- * of which overlaps the one before, so that a part in the middle is found; with `tails`, the last character too.
+ * The words of a text in their sequence. Chinese, Japanese, Thai, Lao, Khmer and Burmese are split into overlapping pairs of characters,
+ * so that a part in the middle is found; with `tails`, the last character is a word, too.
  */
 export function wordsOf(text: string, { tails = false } = {}): Word[] {
   return foldText(text)
@@ -45,12 +45,12 @@ function pairsOf(run: string, tails: boolean): string[] {
   return tails ? [...pairs, characters.at(-1)!] : pairs;
 }
 
-/** Neighbouring words written as one: `tshirt` of "t shirt" and of "t-shirt". */
+/** Adjacent words written as one: `tshirt` for "t shirt" and "t-shirt". */
 export function joinedPairs(words: readonly Word[]): string[] {
   return words.slice(1).flatMap((word, index) => joined([words[index]!, word]));
 }
 
-/** Words that only punctuation separates written as one: `levis` of "Levi's", `acdc` of "AC/DC". */
+/** Words that only punctuation separates, written as one: `levis` for "Levi's", `acdc` for "AC/DC". */
 export function joinedCompounds(words: readonly Word[]): string[] {
   return [...Map.groupBy(words, ({ compound }) => compound).values()].flatMap(joined);
 }
@@ -60,7 +60,7 @@ function joined(words: readonly Word[]): string[] {
   return isOne ? [cut(words.map(({ text }) => text).join(""), maxLetters)] : [];
 }
 
-/** The first letters of a text, as many as that at most. */
+/** The first `letters` code points of a text. */
 export function cut(text: string, letters: number): string {
   return text.length <= letters ? text : [...text].slice(0, letters).join("");
 }

@@ -3,12 +3,12 @@ import type { OrderCancelled, OrderReturned, OrderShipped } from "@shop/gen/shop
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { closingEvent } from "../adapters/proto/events.ts";
-import { type Closing, close, type Decision, type EntryPlan, inEntries, voidOrders } from "../domain/ledger.ts";
+import { type Closing, close, type Decision, type EntryPlan, splitIntoEntries, voidOrders } from "../domain/ledger.ts";
 
 /**
- * Ends what was set aside for orders: free again when they were cancelled, gone when they were shipped, back when they were
- * returned. Idempotent by the ledger's step keys, and in any order: an order that was not decided yet is voided, so that a
- * late OrderPlaced reserves nothing; one that returns before its shipping was heard of is shipped first.
+ * Closes orders' reservations as `outcome`. Idempotent by the ledger's step keys, and independent of the order of events: an undecided
+ * order is voided, so that a late OrderPlaced reserves nothing, and an order whose OrderReturned arrives before OrderShipped is shipped
+ * first.
  */
 export function orderClosed(
   on: {
@@ -18,7 +18,7 @@ export function orderClosed(
   },
   outcome: Closing["outcome"],
 ): (events: readonly (OrderCancelled | OrderShipped | OrderReturned)[]) => Promise<void> {
-  /** False when somebody else was first at something the entry claims. */
+  /** False when another entry has claimed one of the keys first. */
   async function append(kind: "decided" | Closing["outcome"], plan: EntryPlan): Promise<boolean> {
     const time = on.clock();
     const events = plan.closings.map((closing) => closingEvent(closing, time));
@@ -43,16 +43,16 @@ export function orderClosed(
 
       if (undecided.length > 0) await append("decided", voidOrders(undecided));
       for (const [next, steps] of Map.groupBy(open, (step) => step.next)) {
-        for (const part of inEntries(steps.map(({ decision }) => decision))) await closeAs(next, part);
+        for (const part of splitIntoEntries(steps.map(({ decision }) => decision))) await closeAs(next, part);
       }
-      // Whatever somebody else was first at, and what has a second step to take, shows in another look.
+      // The next iteration handles conflicts, and orders that need a second step.
     }
   }
 
   return (events) => on.ledger.inTurn(() => closeAll([...new Set(events.map((event) => event.orderId))]));
 }
 
-/** The step that still has to be taken to reach `outcome`; undefined when there is none, or no way. */
+/** The next step towards `outcome`; undefined when it is reached already or can't be reached. */
 function nextStep(
   decision: Decision,
   taken: ReadonlySet<Closing["outcome"]> = new Set(),

@@ -4,7 +4,7 @@ import type { Outbox } from "@shop/messaging";
 import { decisionEvents } from "../adapters/proto/events.ts";
 import type { DecideOrders } from "../application/decide-orders.ts";
 
-/** Sets stock aside for orders, and tells; of what was decided before, it tells again. */
+/** Reserves stock for orders and publishes the decisions. Publishes again those of orders that were decided before. Idempotent. */
 export function orderPlaced(on: {
   readonly decide: DecideOrders;
   readonly repeat: Outbox["publishNow"];

@@ -20,7 +20,7 @@ async function openStock() {
   const inventory = await openTestInventory();
   const repeated: string[] = [];
   const repeat = async (events: readonly PendingEvent[]) => void repeated.push(...events.map((event) => event.type));
-  /** The effects as one replica has them. */
+  /** The event handlers of one replica. */
   const replica = () => {
     const close = (outcome: "released" | "shipped" | "returned") => {
       const effect = orderClosed(inventory, outcome);
@@ -44,7 +44,7 @@ async function openStock() {
   return { ...inventory, replica, outcomeOf, repeated };
 }
 
-test("an order that is delivered ten times moves stock once, and is answered every time", async () => {
+test("an OrderPlaced that is delivered ten times moves stock once, and its decision is published each time", async () => {
   const { addProduct, stockOf, replica, repeated } = await openStock();
   const productId = await addProduct(10);
   const order = placed([productId, 3]);
@@ -53,7 +53,7 @@ test("an order that is delivered ten times moves stock once, and is answered eve
   expect(repeated).toEqual(Array(9).fill("shop.inventory.v1.StockReserved"));
 });
 
-test("an order that is asked for and heard of is decided once, and either way tells the same", async () => {
+test("an order that arrives by a call and by an event is decided once, and both return the same decision", async () => {
   const { addProduct, stockOf, replica, decide, repeated } = await openStock();
   const productId = await addProduct(4);
   const [order, another] = [placed([productId, 3]), placed([productId, 3])];
@@ -65,7 +65,7 @@ test("an order that is asked for and heard of is decided once, and either way te
   expect(await stockOf(productId)).toEqual({ onHand: 4, reserved: 3 });
 });
 
-test("the same order twice in one batch is one order", async () => {
+test("an order that is twice in one batch is decided once", async () => {
   const { addProduct, stockOf, replica } = await openStock();
   const productId = await addProduct(10);
   const order = placed([productId, 3]);
@@ -73,7 +73,7 @@ test("the same order twice in one batch is one order", async () => {
   expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 3 });
 });
 
-test("three replicas that race for 10 units of one product promise exactly 10", async () => {
+test("three replicas that race for 10 units of one product reserve exactly 10", async () => {
   const { addProduct, stockOf, ledgerSumOf, replica, outcomeOf } = await openStock();
   const productId = await addProduct(10);
   const orders = Array.from({ length: 36 }, () => placed([productId, 1]));
@@ -95,7 +95,7 @@ test("an order with one line short reserves nothing of its other lines", async (
   expect(await stockOf(plenty)).toEqual({ onHand: 10, reserved: 0 });
 });
 
-test("cancelling frees what was reserved, once, however often it is heard", async () => {
+test("a repeated OrderCancelled releases a reservation once", async () => {
   const { addProduct, stockOf, replica } = await openStock();
   const productId = await addProduct(10);
   const [kept, cancelled] = [placed([productId, 4]), placed([productId, 3])];
@@ -104,7 +104,7 @@ test("cancelling frees what was reserved, once, however often it is heard", asyn
   expect(await stockOf(productId)).toEqual({ onHand: 10, reserved: 4 });
 });
 
-test("shipping takes what was reserved out of the house, once", async () => {
+test("a repeated OrderShipped ships a reservation once", async () => {
   const { addProduct, stockOf, ledgerSumOf, replica } = await openStock();
   const productId = await addProduct(10);
   const order = placed([productId, 3]);
@@ -114,7 +114,7 @@ test("shipping takes what was reserved out of the house, once", async () => {
   expect(await ledgerSumOf(productId)).toEqual({ onHand: 7, reserved: 0 });
 });
 
-test("what was shipped can't be freed, and what was freed can't be shipped", async () => {
+test("shipped stock can't be released, and released stock can't be shipped", async () => {
   const { addProduct, stockOf, replica } = await openStock();
   const productId = await addProduct(10);
   const [shipped, cancelled] = [placed([productId, 3]), placed([productId, 2])];
@@ -125,7 +125,7 @@ test("what was shipped can't be freed, and what was freed can't be shipped", asy
   expect(await stockOf(productId)).toEqual({ onHand: 7, reserved: 0 });
 });
 
-test("an order that is cancelled before it was decided reserves nothing when it comes late", async () => {
+test("an order that is cancelled before its decision reserves nothing when its OrderPlaced arrives late", async () => {
   const { addProduct, stockOf, replica, outcomeOf, repeated } = await openStock();
   const productId = await addProduct(10);
   const order = placed([productId, 3]);
@@ -136,7 +136,7 @@ test("an order that is cancelled before it was decided reserves nothing when it 
   expect(repeated).toEqual([]);
 });
 
-test("placing and cancelling that meet leave nothing reserved, whoever is first", async () => {
+test("concurrent placing and cancelling leave nothing reserved, in either order", async () => {
   const { addProduct, stockOf, replica } = await openStock();
   const productId = await addProduct(50);
   const orders = Array.from({ length: 20 }, () => placed([productId, 1]));
@@ -144,7 +144,7 @@ test("placing and cancelling that meet leave nothing reserved, whoever is first"
   expect(await stockOf(productId)).toEqual({ onHand: 50, reserved: 0 });
 }, 30_000);
 
-test("orders that are called off together, decided or not, are closed together and each once", async () => {
+test("orders that are cancelled in one batch, decided or not, are closed together and each once", async () => {
   const { addProduct, ledgerDocuments, stockOf, replica, outcomeOf } = await openStock();
   const [one, another] = [await addProduct(10), await addProduct(10)];
   const decided = [placed([one, 2]), placed([one, 1], [another, 3]), placed([another, 1])];
@@ -158,7 +158,7 @@ test("orders that are called off together, decided or not, are closed together a
   expect(await ledgerDocuments.countDocuments({ kind: "released" })).toBe(1);
 });
 
-test("a product that was archived after it was ordered is refused, and what was promised of it can still be shipped", async () => {
+test("an order of an archived product is refused, and earlier reservations of it can still be shipped", async () => {
   const { addProduct, products, stockOf, replica, outcomeOf } = await openStock();
   const productId = await addProduct(10);
   const [before, after] = [placed([productId, 1]), placed([productId, 1])];
@@ -171,7 +171,7 @@ test("a product that was archived after it was ordered is refused, and what was 
   expect(await stockOf(productId)).toEqual({ onHand: 9, reserved: 0 });
 });
 
-test("a product that left the catalogue is refused, and what was promised of it can still be shipped", async () => {
+test("an order of a deleted product is refused, and earlier reservations of it can still be shipped", async () => {
   const { addProduct, products, stockOf, replica, outcomeOf } = await openStock();
   const productId = await addProduct(10);
   const [before, after] = [placed([productId, 1]), placed([productId, 1])];
@@ -183,7 +183,7 @@ test("a product that left the catalogue is refused, and what was promised of it 
   expect(await stockOf(productId)).toEqual({ onHand: 9, reserved: 0 });
 });
 
-test("what comes back is on hand again, once, in whatever order it is heard", async () => {
+test("returned stock is on hand again, once, in any order of the events", async () => {
   const { addProduct, stockOf, ledgerSumOf, replica } = await openStock();
   const productId = await addProduct(10);
   const [inTurn, outOfTurn] = [placed([productId, 3]), placed([productId, 2])];
@@ -197,7 +197,7 @@ test("what comes back is on hand again, once, in whatever order it is heard", as
   expect(await ledgerSumOf(productId)).toEqual({ onHand: 10, reserved: 0 });
 });
 
-test("what one process decides, closes and adjusts at once takes turns: nothing is refused and done again", async () => {
+test("concurrent decisions, closings and adjustments of one process run one at a time, so no append conflicts", async () => {
   const { addProduct, stockOf, replica, ledger } = await openStock();
   const productId = await addProduct(100);
   const append = vi.spyOn(ledger, "append");

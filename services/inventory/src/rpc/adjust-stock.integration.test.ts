@@ -45,7 +45,7 @@ async function openAdjusting() {
   };
 }
 
-test("stock can be corrected, but not below what is set aside, nor beyond what there can be", async () => {
+test("stock can be corrected, but not below the reserved units or above the largest stock", async () => {
   const { adjust, addProduct, reserve } = await openAdjusting();
   const productId = await addProduct(10);
   await reserve(productId, 4);
@@ -55,7 +55,7 @@ test("stock can be corrected, but not below what is set aside, nor beyond what t
   expect(await adjust(productId, 3)).toMatchObject({ onHand: 7, available: 3 });
 });
 
-test("an adjustment that is repeated under its name is made once, also when its repetitions come at once", async () => {
+test("an adjustment with an idempotency key is made once, also under concurrent repetitions", async () => {
   const { adjust, addProduct, stockOf } = await openAdjusting();
   const productId = await addProduct(10);
   const answers = await Promise.all(Array.from({ length: 10 }, () => adjust(productId, 5, "delivery-1")));
@@ -65,7 +65,7 @@ test("an adjustment that is repeated under its name is made once, also when its 
   expect(await stockOf(productId)).toEqual({ onHand: 20, reserved: 0 });
 });
 
-test("adjustments of many at once add up", async () => {
+test("concurrent adjustments add up", async () => {
   const { adjust, addProduct, stockOf, ledgerSumOf } = await openAdjusting();
   const productId = await addProduct(0);
   await Promise.all(Array.from({ length: 20 }, () => adjust(productId, 3)));
@@ -73,7 +73,7 @@ test("adjustments of many at once add up", async () => {
   expect(await ledgerSumOf(productId)).toEqual({ onHand: 60, reserved: 0 });
 });
 
-test("the movements tell why, by whom and for which orders, page by page and without gaps", async () => {
+test("movements have their reason, actor and orders, and pages of them have no gaps", async () => {
   const { adjust, addProduct, reserve, list } = await openAdjusting();
   const productId = await addProduct(10);
   await adjust(productId, -2);

@@ -10,16 +10,13 @@ import { toStockMessage } from "../adapters/proto/stock.ts";
 import { productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
 
-/**
- * Corrects what is on hand. Safe to retry under a request_id: the ledger keeps the name with the
- * adjustment.
- */
+/** Corrects the units on hand. Safe to retry with a request_id, which the ledger's entry claims by its unique keys. */
 export function adjustStock(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.adjustStock> {
-  /** As the ledger has it: whoever made the last movement may not have brought the balance up to date yet. */
+  /** Catches up first: the writer of the last movement may not have projected it yet. */
   async function stockNow(productId: string) {
     await on.ledger.catchUp([productId]);
     const balance = (await on.products.balancesOf([productId], "all")).get(productId);
@@ -27,7 +24,7 @@ export function adjustStock(on: {
     return toStockMessage(productId, balance);
   }
 
-  /** Returns once it is in the ledger, by this call or by one before. */
+  /** Returns when the adjustment is in the ledger, by this call or an earlier one. */
   async function makeAdjustment(
     { productId, onHandDelta, reason, requestId }: AdjustStockRequest,
     actor: string,
@@ -54,7 +51,7 @@ export function adjustStock(on: {
         time,
       });
       if (isFirst) return true;
-      // Somebody else moved the product first, or the same adjustment was made just now: look again.
+      // Another entry moved the product, or made the same adjustment, first.
       await on.ledger.catchUp([productId]);
       return undefined;
     });

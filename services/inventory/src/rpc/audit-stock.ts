@@ -4,7 +4,7 @@ import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_ser
 import { answerAudit } from "@shop/runtime";
 import type { StockAudit } from "../application/stock-audit.ts";
 
-/** Checks the stock, a part at a time. Safe to retry. */
+/** Audits a part of the stock. Safe to retry. */
 export function auditStock(on: {
   readonly audit: StockAudit;
   readonly pageTokens: PageTokens;

@@ -2,9 +2,9 @@ import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";
-import { fieldsToRead, onlyThese } from "../adapters/proto/read-mask.ts";
+import { fieldsToRead, keepFields } from "../adapters/proto/read-mask.ts";
 
-/** Reads products from the database, past the cache: prices of orders come from here. Safe to retry. */
+/** Reads active products from the database, not the cache, since orders are priced by it. Safe to retry. */
 export function batchGetProducts(on: {
   readonly products: ProductStore;
 }): MethodImpl<typeof InventoryService.method.batchGetProducts> {
@@ -14,6 +14,6 @@ export function batchGetProducts(on: {
     const found = new Map(sold.map((product) => [product.productId, product]));
     const inOrder = [...new Set(productIds)].map((productId) => found.get(productId));
     const products = inOrder.filter((product) => product !== undefined).map(toProductMessage);
-    return { products: fields === undefined ? products : products.map(onlyThese(fields)) };
+    return { products: fields === undefined ? products : products.map(keepFields(fields)) };
   };
 }

@@ -3,7 +3,7 @@ import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_ser
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import { toReservationMessage } from "../adapters/proto/reservation.ts";
 
-/** Reads from the ledger what was decided for orders and what became of it. Safe to retry. */
+/** Reads the decisions and closings of orders from the ledger. Safe to retry. */
 export function batchGetReservations(on: {
   readonly store: StockAuditStore;
 }): MethodImpl<typeof InventoryService.method.batchGetReservations> {

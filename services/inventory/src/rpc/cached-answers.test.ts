@@ -22,22 +22,22 @@ const answer = () =>
     create(GetProductByIDResponseSchema, { product: { productId, name: "Lamp", description: "ä".repeat(2_000) } }),
   );
 
-/** A port whose answers are at hand, if they are, or made; and how often they were. */
-async function openPort(isAtHand: boolean) {
-  const made = vi.fn(async () => answer());
-  const find = vi.fn((_request: GetProductByIDRequest) => (isAtHand ? answer() : undefined));
+/** A port with a cache that always hits or always misses, and spies on its calls. */
+async function openPort(isHit: boolean) {
+  const invoke = vi.fn(async () => answer());
+  const find = vi.fn((_request: GetProductByIDRequest) => (isHit ? answer() : undefined));
   const called = vi.fn();
   const metrics = { called, connections() {}, refusedConnection() {} } as never;
   const authorize = async () => ({ kind: "anonymous" }) as const;
   const rules = testRules(authorize, metrics);
   const { port } = await openTestPort({
     services: [InventoryService],
-    hosted: () => (router) => router.service(InventoryService, { getProductByID: made }),
+    hosted: () => (router) => router.service(InventoryService, { getProductByID: invoke }),
     findCachedAnswer: createFindCachedAnswer([cachedAnswers(method, find)], rules),
     authorize,
     routerOptions: createRouterOptions(rules),
   });
-  return { url: `http://127.0.0.1:${port}`, made, find, called };
+  return { url: `http://127.0.0.1:${port}`, invoke, find, called };
 }
 
 async function read(url: string, init: RequestInit = {}, at = path) {
@@ -46,14 +46,14 @@ async function read(url: string, init: RequestInit = {}, at = path) {
     headers: Object.fromEntries(answer.headers),
     body: await answer.text(),
   }));
-  const { date: _, ...said } = headers;
-  return { status, headers: said, ...rest };
+  const { date: _, ...otherHeaders } = headers;
+  return { status, headers: otherHeaders, ...rest };
 }
 
-describe("an answer at hand", () => {
-  test("is over REST what it would be made, to the last header", async () => {
-    const [there, made] = [await openPort(true), await openPort(false)];
-    const [first] = [await read(there.url), await read(made.url)];
+describe("a cached answer", () => {
+  test("equals the handler's over REST, in status, headers and body", async () => {
+    const [hit, miss] = [await openPort(true), await openPort(false)];
+    const [first] = [await read(hit.url), await read(miss.url)];
     for (const init of [
       {},
       { headers: { "if-none-match": first.headers.etag! } },
@@ -61,31 +61,31 @@ describe("an answer at hand", () => {
       { method: "HEAD" },
       { headers: { "accept-encoding": "gzip" } },
     ])
-      expect(await read(there.url, init)).toEqual(await read(made.url, init));
+      expect(await read(hit.url, init)).toEqual(await read(miss.url, init));
     expect(first).toMatchObject({ status: 200, headers: { "cache-control": expect.stringContaining("max-age=1") } });
-    // The first request for a path, and HEAD, go the whole way.
-    expect([there.made.mock.calls.length, made.made.mock.calls.length]).toEqual([2, 6]);
+    // The first request for a path, and HEAD, are not answered from the cache.
+    expect([hit.invoke.mock.calls.length, miss.invoke.mock.calls.length]).toEqual([2, 6]);
   });
 
   test.for([
     ["Connect in JSON", "application/json", JSON.stringify({ productId })],
     ["Connect in binary", "application/proto", toBinary(method.input, create(method.input, { productId }))],
-  ] as const)("is what it would be made over %s, and nothing is made", async ([, type, body]) => {
-    const [there, made] = [await openPort(true), await openPort(false)];
+  ] as const)("equals the handler's over %s, without calling it", async ([, type, body]) => {
+    const [hit, miss] = [await openPort(true), await openPort(false)];
     const init = { method: "POST", headers: { "content-type": type }, body };
-    for (let n = 0; n < 2; n++) expect(await read(there.url, init, rpc)).toEqual(await read(made.url, init, rpc));
-    expect([there.made.mock.calls.length, made.made.mock.calls.length]).toEqual([0, 2]);
+    for (let n = 0; n < 2; n++) expect(await read(hit.url, init, rpc)).toEqual(await read(miss.url, init, rpc));
+    expect([hit.invoke.mock.calls.length, miss.invoke.mock.calls.length]).toEqual([0, 2]);
   });
 
-  test("and over gRPC", async () => {
-    const [there, made] = [await openPort(true), await openPort(false)];
+  test("equals the handler's over gRPC, without calling it", async () => {
+    const [hit, miss] = [await openPort(true), await openPort(false)];
     const get = (baseUrl: string) =>
       createClient(InventoryService, createGrpcTransport({ baseUrl })).getProductByID({ productId });
-    expect(await get(there.url)).toEqual(await get(made.url));
-    expect([there.made.mock.calls.length, made.made.mock.calls.length]).toEqual([0, 1]);
+    expect(await get(hit.url)).toEqual(await get(miss.url));
+    expect([hit.invoke.mock.calls.length, miss.invoke.mock.calls.length]).toEqual([0, 1]);
   });
 
-  test("is not asked for by gRPC-Web, which is answered all the same", async () => {
+  test("is not used for gRPC-Web, which calls the handler", async () => {
     const { url, find } = await openPort(true);
     const client = createClient(InventoryService, createGrpcWebTransport({ baseUrl: url, httpVersion: "1.1" }));
     expect(await client.getProductByID({ productId })).toEqual(answer());
@@ -100,8 +100,8 @@ describe("an answer at hand", () => {
     );
   });
 
-  test("is not given to a request that is not valid, or that says more than its first line may", async () => {
-    const { url, find, made } = await openPort(true);
+  test("is not given to an invalid request, or to one with a deadline header or a body", async () => {
+    const { url, find, invoke } = await openPort(true);
     for (let n = 0; n < 2; n++) {
       expect((await fetch(`${url}/products/lamp`)).status).toBe(400);
       expect((await fetch(`${url}${path}?color=red`)).status).toBe(400);
@@ -115,11 +115,11 @@ describe("an answer at hand", () => {
     expect((await read(url, { headers: { "connect-timeout-ms": "soon" } })).status).toBe(400);
     const withBody = request(url + path, { method: "GET", headers: { "content-length": 2 } }).end("{}");
     expect(((await once(withBody, "response")) as [IncomingMessage])[0].resume().statusCode).toBe(400);
-    expect(made).toHaveBeenCalledTimes(1);
+    expect(invoke).toHaveBeenCalledTimes(1);
   });
 });
 
-test("only a read that anybody may make can have answers at hand", () => {
+test("only a PUBLIC method without side effects can have cached answers", () => {
   const { createProduct, listStockMovements } = InventoryService.method;
   for (const one of [createProduct, listStockMovements])
     expect(() =>

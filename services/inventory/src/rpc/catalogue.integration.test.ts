@@ -77,9 +77,9 @@ async function openCatalogue() {
   };
 }
 
-async function openNaming() {
+async function openCreating() {
   const { db, update, remove, ...inventory } = await openCatalogue();
-  const createNamed = createProduct(inventory);
+  const createWithKey = createProduct(inventory);
   return {
     update,
     remove,
@@ -88,45 +88,45 @@ async function openNaming() {
       const price = { currencyCode: "EUR", minorUnits: 100n };
       const product = { name: "Kettle", category: "Kitchen", price, stock: 3, ...init };
       const request = create(CreateProductRequestSchema, { product, requestId });
-      return (await createNamed(request, context)).product as Product;
+      return (await createWithKey(request, context)).product as Product;
     },
   };
 }
 
-test("a named request makes one product and has one answer, also at once, and when the product has changed or is gone", async () => {
-  const { create: createNamed, remove, update, documents } = await openNaming();
-  const answers = await Promise.all(Array.from({ length: 8 }, () => createNamed("one", { sku: "K-1" })));
+test("requests with one idempotency key create one product and get one response, also concurrently and after it changed or was deleted", async () => {
+  const { create: createWithKey, remove, update, documents } = await openCreating();
+  const answers = await Promise.all(Array.from({ length: 8 }, () => createWithKey("one", { sku: "K-1" })));
   const [first] = answers as [Product];
   for (const answer of answers) expect(answer).toEqual(first);
   await update(first, { name: "Pot" }, "name");
-  expect(await createNamed("one", { sku: "K-1" })).toEqual(first);
+  expect(await createWithKey("one", { sku: "K-1" })).toEqual(first);
   await remove(first);
-  expect(await createNamed("one", { sku: "K-1" })).toEqual(first);
+  expect(await createWithKey("one", { sku: "K-1" })).toEqual(first);
   expect(await documents.countDocuments()).toBe(1);
 });
 
-test("a name stands for what is asked for; for something else it is refused, and it is its caller's own", async () => {
-  const { create: createNamed, documents } = await openNaming();
-  const first = await createNamed("one", { attributes: { a: "1", b: "2" } });
-  expect(await createNamed("one", { attributes: { b: "2", a: "1" }, state: ProductState.ACTIVE, etag: "v9" })).toEqual(
-    first,
-  );
+test("a key with other content is refused, equal content in another form is accepted, and keys of different callers are independent", async () => {
+  const { create: createWithKey, documents } = await openCreating();
+  const first = await createWithKey("one", { attributes: { a: "1", b: "2" } });
+  expect(
+    await createWithKey("one", { attributes: { b: "2", a: "1" }, state: ProductState.ACTIVE, etag: "v9" }),
+  ).toEqual(first);
   for (const other of [{ stock: 4 }, { attributes: { a: "1" } }, { name: "Pot", attributes: { a: "1", b: "2" } }])
-    await expect(createNamed("one", other)).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
-  await createNamed("one", {}, contextOf({ kind: "user", userId: "user_other", roles: ["admin"] }));
-  await createNamed("");
-  await createNamed("");
+    await expect(createWithKey("one", other)).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
+  await createWithKey("one", {}, contextOf({ kind: "user", userId: "user_other", roles: ["admin"] }));
+  await createWithKey("");
+  await createWithKey("");
   expect(await documents.countDocuments()).toBe(4);
 });
 
-test("a request that was refused leaves its name free", async () => {
-  const { create: createNamed } = await openNaming();
-  await createNamed("one", { sku: "K-1" });
-  await expect(createNamed("two", { sku: "K-1" })).rejects.toMatchObject({ reason: "SKU_TAKEN" });
-  expect((await createNamed("two", { sku: "K-2" })).sku).toBe("K-2");
+test("a refused request does not use up its key", async () => {
+  const { create: createWithKey } = await openCreating();
+  await createWithKey("one", { sku: "K-1" });
+  await expect(createWithKey("two", { sku: "K-1" })).rejects.toMatchObject({ reason: "SKU_TAKEN" });
+  expect((await createWithKey("two", { sku: "K-2" })).sku).toBe("K-2");
 });
 
-test("every field that a product has can be read alone", async () => {
+test("every field of a product can be read alone", async () => {
   const { add, read } = await openCatalogue();
   const product = await add({
     description: "Boils",
@@ -145,7 +145,7 @@ test("every field that a product has can be read alone", async () => {
 const archived = { state: ProductState.ARCHIVED };
 const active = { state: ProductState.ACTIVE };
 
-test("an archived product is read by its id, but neither listed nor sold, until it is active again", async () => {
+test("an archived product can be read by its id, but is neither listed nor sold, until it is active again", async () => {
   const { add, get, update, list, batchGet, products } = await openCatalogue();
   const product = await add({ attributes: { color: "red" } });
   expect(product.state).toBe(ProductState.ACTIVE);
@@ -169,7 +169,7 @@ test("an archived product is read by its id, but neither listed nor sold, until 
   expect(await decided()).toBe("reserved");
 });
 
-test("a product is found by what it is called now, never by what it was called before", async () => {
+test("a product is found by its current name, not by an earlier one", async () => {
   const { add, update, list } = await openCatalogue();
   const product = await add({ description: "Boils", sku: "KET-1", attributes: { color: "red" } });
   await update(product, { name: "Pot", attributes: { size: "m" }, sku: "" }, "name", "attributes", "sku");
@@ -180,7 +180,7 @@ test("a product is found by what it is called now, never by what it was called b
     expect(await found(before), JSON.stringify(before)).toBe(0);
 });
 
-test("with a stale etag nothing is deleted; with the one that was read it is", async () => {
+test("a product is deleted with its current etag, and not with a stale one", async () => {
   const { add, update, get, remove } = await openCatalogue();
   const product = await add();
   const { etag } = await update(product, { name: "Pot" }, "name");
@@ -191,7 +191,7 @@ test("with a stale etag nothing is deleted; with the one that was read it is", a
   await expect(remove(product, etag)).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
 });
 
-test("a deleted product comes back as it was, with its SKU and the stock that its ledger has", async () => {
+test("an undeleted product has its details and SKU again, and the stock of its ledger", async () => {
   const { add, get, update, remove, undelete, list, stockOf, ledgerSumOf } = await openCatalogue();
   const product = await update(await add({ sku: "KET-1", attributes: { color: "red" } }), archived, "state");
   await expect(undelete(product)).rejects.toMatchObject({ kind: "already_exists", reason: "PRODUCT_NOT_DELETED" });
@@ -210,7 +210,7 @@ test("a deleted product comes back as it was, with its SKU and the stock that it
   await expect(undelete(unknown)).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
 });
 
-test("a SKU that another product took meanwhile keeps a deleted one from coming back", async () => {
+test("a product can't be undeleted while another product has its SKU", async () => {
   const { add, remove, undelete, update } = await openCatalogue();
   const product = await add({ sku: "KET-1" });
   await remove(product);
@@ -220,7 +220,7 @@ test("a SKU that another product took meanwhile keeps a deleted one from coming 
   expect((await undelete(product)).sku).toBe("KET-1");
 });
 
-test("whoever puts a product back or archives it tells the cache of a newer version than anybody has read", async () => {
+test("undeleting and archiving invalidate the cache with a newer version than any that was read", async () => {
   const { add, remove, undelete, update, cache } = await openCatalogue();
   const changed = vi.spyOn(cache, "changed");
   const product = await add();
@@ -231,7 +231,7 @@ test("whoever puts a product back or archives it tells the cache of a newer vers
   expect(told).toEqual([1, 2, 3, 4].map((version) => ({ productId: product.productId, version })));
 });
 
-test("many are read at once in the order in which they were asked for, and what is not sold is left out", async () => {
+test("BatchGetProducts returns products in the requested order, without those that are not sold", async () => {
   const { add, remove, update, batchGet } = await openCatalogue();
   const [one, two, three, gone] = [await add(), await add(), await add(), await add()];
   await remove(gone!);
@@ -240,7 +240,7 @@ test("many are read at once in the order in which they were asked for, and what 
   expect(await batchGet(...ids, newId("product"))).toEqual([three!.productId, one!.productId]);
 });
 
-test("a page token belongs to its query, its filters and its order", async () => {
+test("a page token is valid only for its query, filters and order", async () => {
   const { add, list } = await openCatalogue();
   for (let index = 0; index < 3; index++) await add({ attributes: { color: "red" } });
   const request = { query: "kettle", attributes: ["color:red"], currencyCode: "EUR", pageSize: 1 };
@@ -265,7 +265,7 @@ test("a page token belongs to its query, its filters and its order", async () =>
   }
 });
 
-test("prices without a currency, and a range without anything in it, are refused", async () => {
+test("prices without a currency and empty price ranges are refused", async () => {
   const { list } = await openCatalogue();
   await expect(list({ minPrice: 1n })).rejects.toMatchObject({ facts: { violations: [{ field: "currency_code" }] } });
   await expect(list({ currencyCode: "EUR", minPrice: 2n, maxPrice: 1n })).rejects.toMatchObject({
@@ -273,7 +273,7 @@ test("prices without a currency, and a range without anything in it, are refused
   });
 });
 
-test("what of a product is in stock follows its ledger: sold out, it is not found among what is", async () => {
+test("a product that sells out is not listed as in stock", async () => {
   const { add, list, products, ledger } = await openCatalogue();
   const { productId } = await add({ stock: 2 });
   const inStock = async () => (await list({ inStock: true })).products!.length;

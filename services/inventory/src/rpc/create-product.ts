@@ -6,14 +6,14 @@ import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
 import type { Categories } from "../adapters/mongo/categories.ts";
 import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import { idempotencyKeyOf } from "../adapters/proto/idempotency-key.ts";
 import { missingDetails, toDetails, toProductMessage } from "../adapters/proto/product.ts";
-import { productRequestOf } from "../adapters/proto/product-request.ts";
 import type { ProductCache } from "../application/product-cache.ts";
-import { newProduct, type Product, type ProductDetails, type ProductRequest } from "../domain/product.ts";
+import { type IdempotencyKey, newProduct, type Product, type ProductDetails } from "../domain/product.ts";
 
 /**
- * Adds a product; its stock is the first received movement. Safe to retry when the request is named: the product itself is the
- * claim on the name, and the same request gets the same answer, whatever became of the product since.
+ * Adds a product; its stock is the first received movement. Safe to retry with an idempotency key, which the product itself claims by a
+ * unique index: a repeated request gets the first response, even after the product changed.
  */
 export function createProduct(on: {
   readonly ledger: LedgerStore;
@@ -22,37 +22,37 @@ export function createProduct(on: {
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.createProduct> {
-  /** The product as the request made it, if it was made before. */
+  /** The product as an earlier request with the same key created it. Throws REQUEST_ID_REUSED if its content differs. */
   async function repeated(
-    request: ProductRequest | undefined,
+    key: IdempotencyKey | undefined,
     details: ProductDetails,
     stock: number,
   ): Promise<Product | undefined> {
-    const made = request && (await on.products.findByRequest(request));
+    const made = key && (await on.products.findByRequest(key));
     if (made === undefined) return undefined;
-    if (made.hash !== request?.hash) throw requestIdReused(request?.id ?? "");
+    if (made.hash !== key?.hash) throw requestIdReused(key?.id ?? "");
     const { category = details.category } = made;
     return newProduct(made.productId, { ...details, category }, stock, made.createTime);
   }
 
   return async ({ product, requestId }, context) => {
     const wanted = product!;
-    const asked = toDetails(wanted);
-    const missing = missingDetails(asked);
+    const requested = toDetails(wanted);
+    const missing = missingDetails(requested);
     if (missing.length > 0) throw invalidFields(missing);
     const actor = actorOf(callerOf(context));
-    const request = productRequestOf(requestId, wanted, actor);
-    const before = await repeated(request, asked, wanted.stock);
+    const key = idempotencyKeyOf(requestId, wanted, actor);
+    const before = await repeated(key, requested, wanted.stock);
     if (before !== undefined) return { product: toProductMessage(before) };
 
-    const spellingOf = await on.categories.spellingsOf([asked.category]);
-    const details = { ...asked, category: spellingOf(asked.category) };
+    const spellingOf = await on.categories.spellingsOf([requested.category]);
+    const details = { ...requested, category: spellingOf(requested.category) };
     const added = newProduct(newId("product"), details, wanted.stock, on.clock());
     let taken: unknown;
-    const claim = request && { ...request, category: details.category };
+    const claim = key && { ...key, category: details.category };
     const outcome = await on.ledger.insertProducts([added], actor, claim).catch((error: unknown) => {
-      // Perhaps by the same request, made at the same moment.
-      if (request === undefined || !(error instanceof DomainError && error.reason === "SKU_TAKEN")) throw error;
+      // A concurrent request with the same key may have taken the SKU.
+      if (key === undefined || !(error instanceof DomainError && error.reason === "SKU_TAKEN")) throw error;
       taken = error;
       return "request_made" as const;
     });
@@ -60,7 +60,7 @@ export function createProduct(on: {
       await on.cache.changed(added);
       return { product: toProductMessage(added) };
     }
-    const first = await repeated(request, asked, wanted.stock);
+    const first = await repeated(key, requested, wanted.stock);
     if (first === undefined) throw taken ?? requestUnsettled();
     return { product: toProductMessage(first) };
   };

@@ -3,7 +3,7 @@ import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_ser
 import { toDecisionMessage } from "../adapters/proto/reservation.ts";
 import type { DecideOrders } from "../application/decide-orders.ts";
 
-/** Decides orders that somebody waits for, as OrderPlaced does. Safe to retry. */
+/** Decides orders as OrderPlaced does, and returns the decisions. Safe to retry. */
 export function decideOrders(on: {
   readonly decide: DecideOrders;
 }): MethodImpl<typeof InventoryService.method.decideOrders> {

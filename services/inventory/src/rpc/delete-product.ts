@@ -6,7 +6,7 @@ import type { ProductCache } from "../application/product-cache.ts";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { etagOf, versionOf } from "../domain/product.ts";
 
-/** Takes a product out of the catalogue; a second time is NOT_FOUND, so a retry may be too. */
+/** Deletes a product. A second time is NOT_FOUND, so a retry may be, too. */
 export function deleteProduct(on: {
   readonly products: ProductStore;
   readonly cache: ProductCache;

@@ -45,7 +45,7 @@ const counts = ({ created, updated, unchanged, refused }: ImportProductsResponse
   refused,
 ];
 
-test("10,000 rows are written by fewer than 200 writes, and their stock comes through the ledger", async () => {
+test("10,000 rows take fewer than 200 writes, and their stock is in the ledger", async () => {
   const opened = await openImporting();
   const { productDocuments, ledgerDocuments } = opened;
   const writes = [
@@ -69,7 +69,7 @@ test("10,000 rows are written by fewer than 200 writes, and their stock comes th
   expect(sum).toMatchObject({ on_hand: 70_000, n: 10_000 });
 }, 120_000);
 
-test("the same rows again change nothing; changed rows change what they say, and never the stock", async () => {
+test("repeated rows change nothing, and changed rows change the products' details but never their stock", async () => {
   const opened = await openImporting();
   const { products, stockOf, cache } = opened;
   await opened.import(rows(600, { attributes: { color: "red" }, imageUrl: "https://example.com/a.jpg" }));
@@ -93,9 +93,9 @@ test("the same rows again change nothing; changed rows change what they say, and
   );
 });
 
-test("a row that can't be used is told with its number, its SKU and its fields, and holds up no other", async () => {
+test("an invalid row is reported with its number, SKU and fields, and the other rows are written", async () => {
   const opened = await openImporting();
-  const told = await opened.import([
+  const response = await opened.import([
     row("SKU-0"),
     { sku: "SKU-1" },
     row("a sku"),
@@ -108,8 +108,8 @@ test("a row that can't be used is told with its number, its SKU and its fields, 
     row("SKU-0", { name: "Again" }),
     row("SKU-6"),
   ]);
-  expect(counts(told)).toEqual([2, 0, 0, 5]);
-  expect(told.errors.map((error) => [error.row, error.sku, error.field])).toEqual([
+  expect(counts(response)).toEqual([2, 0, 0, 5]);
+  expect(response.errors.map((error) => [error.row, error.sku, error.field])).toEqual([
     [2, "SKU-1", "name"],
     [2, "SKU-1", "category"],
     [2, "SKU-1", "price"],
@@ -121,13 +121,13 @@ test("a row that can't be used is told with its number, its SKU and its fields, 
     [5, "", "sku"],
     [6, "SKU-0", "sku"],
   ]);
-  for (const { description } of told.errors) expect(description).toMatch(/\w/);
+  for (const { description } of response.errors) expect(description).toMatch(/\w/);
   const many = await opened.import(Array.from({ length: 1_500 }, () => ({})));
   expect([many.refused, new Set(many.errors.map(({ row }) => row)).size]).toEqual([1_500, 1_500]);
   expect(many.errors.length).toBeLessThan(2_500);
 });
 
-test("a dry run writes nothing, and tells what a run would do", async () => {
+test("a dry run writes nothing, and returns the changes that a run would make", async () => {
   const opened = await openImporting();
   const { productDocuments, ledgerDocuments } = opened;
   await opened.import(rows(3));
@@ -139,9 +139,9 @@ test("a dry run writes nothing, and tells what a run would do", async () => {
     { sku: "SKU-3" },
     row("SKU-NEW"),
   ];
-  const told = await opened.import(wanted, { dryRun: true });
-  expect(counts(told)).toEqual([1, 2, 1, 1]);
-  expect(told.changes).toMatchObject([
+  const response = await opened.import(wanted, { dryRun: true });
+  expect(counts(response)).toEqual([1, 2, 1, 1]);
+  expect(response.changes).toMatchObject([
     { row: 2, sku: "sku-1", created: false, fields: ["name"] },
     { row: 3, sku: "SKU-2", created: false, fields: ["price", "image_url"] },
     { row: 5, sku: "SKU-NEW", created: true, fields: [] },
@@ -150,12 +150,12 @@ test("a dry run writes nothing, and tells what a run would do", async () => {
   expect(await ledgerDocuments.countDocuments()).toBe(1);
 
   const written = await opened.import(wanted);
-  expect(counts(written)).toEqual(counts(told));
+  expect(counts(written)).toEqual(counts(response));
   expect(written.changes).toEqual([]);
   expect((await opened.import(wanted, { dryRun: true })).changes).toEqual([]);
 });
 
-test("rows that are a dry run and rows that are not are no call", async () => {
+test("a call that mixes dry-run rows with others is refused", async () => {
   const { productDocuments, ...on } = await openImporting();
   async function* requests() {
     yield create(ImportProductsRequestSchema, { product: row("SKU-0"), dryRun: true });
@@ -165,12 +165,12 @@ test("rows that are a dry run and rows that are not are no call", async () => {
   expect(await productDocuments.countDocuments()).toBe(0);
 });
 
-test("a SKU in another case is the same product, and a category in another case the same category; the same rows again change nothing", async () => {
+test("SKUs and categories are compared without case, and repeated rows change nothing", async () => {
   const opened = await openImporting();
   const wanted = [row("ket-1", { category: "Kitchen" }), row("KET-1"), row("ket-2", { category: "KITCHEN" })];
-  const told = await opened.import(wanted);
-  expect(counts(told)).toEqual([2, 0, 0, 1]);
-  expect(told.errors).toMatchObject([{ row: 2, sku: "KET-1", description: "is that of row 1, too" }]);
+  const response = await opened.import(wanted);
+  expect(counts(response)).toEqual([2, 0, 0, 1]);
+  expect(response.errors).toMatchObject([{ row: 2, sku: "KET-1", description: "is that of row 1, too" }]);
   expect(counts(await opened.import(wanted.map((one) => ({ ...one, sku: one.sku!.toUpperCase() }))))).toEqual([
     0, 0, 2, 1,
   ]);
@@ -178,7 +178,7 @@ test("a SKU in another case is the same product, and a category in another case 
   expect(await opened.productDocuments.distinct("sku")).toEqual(["ket-1", "ket-2"]);
 });
 
-test("what is archived stays so unless a row says otherwise, and a deleted product is not brought back", async () => {
+test("an archived product stays archived unless its row has a state, and a deleted one is not restored", async () => {
   const opened = await openImporting();
   const { products } = opened;
   await opened.import([row("SKU-0", { state: ProductState.ARCHIVED }), row("SKU-1")]);
@@ -196,19 +196,19 @@ test("what is archived stays so unless a row says otherwise, and a deleted produ
   expect(await products.findById(gone!.productId)).toBeUndefined();
 });
 
-test("two imports of the same rows at once make each product once, and one of them last", async () => {
+test("two concurrent imports of the same SKUs create each product once, and one of them is written last", async () => {
   const opened = await openImporting();
   const { productDocuments } = opened;
   const one = rows(700, { description: "one" });
   const other = rows(700, { description: "other" }).reverse();
-  const told = await Promise.all([opened.import(one), opened.import(other)]);
-  expect(told[0].created + told[1].created).toBe(700);
-  expect(told.flatMap(({ errors }) => errors)).toEqual([]);
+  const response = await Promise.all([opened.import(one), opened.import(other)]);
+  expect(response[0].created + response[1].created).toBe(700);
+  expect(response.flatMap(({ errors }) => errors)).toEqual([]);
   expect(await productDocuments.countDocuments({})).toBe(700);
   expect(await productDocuments.countDocuments({ description: { $in: ["one", "other"] } })).toBe(700);
 });
 
-test("a call takes 10,000 rows and no more; what it has written before stays", async () => {
+test("a call accepts 10,000 rows, and keeps what it wrote when a further row ends it", async () => {
   const opened = await openImporting();
   await expect(opened.import(Array.from({ length: 10_001 }, () => ({})))).rejects.toMatchObject({
     reason: "INVALID_FIELDS",

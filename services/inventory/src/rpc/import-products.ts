@@ -17,14 +17,13 @@ import { createUpsert, type WantedProduct } from "../application/upsert-products
 import { foldText } from "../domain/fold-text.ts";
 
 const maxRows = 10_000;
-/** That are told, unless more rows have one. */
+/** Errors in the response. Beyond them, a refused row still gets its first one. */
 const maxErrors = 1_000;
-/** Rows that are written together. */
-const rowsAtOnce = 250;
+const rowsPerWrite = 250;
 
 const brokenRules = createMessageCheck(ProductSchema);
 
-/** Adds and changes products as rows come, and tells what became of them. Safe to retry: what is as a row wants it stays so. */
+/** Creates and updates products while rows arrive, and returns the outcomes. Safe to retry: a product that matches its row is unchanged. */
 export function importProducts(
   on: Parameters<typeof createUpsert>[0],
 ): MethodImpl<typeof InventoryService.method.importProducts> {
@@ -32,7 +31,7 @@ export function importProducts(
 
   return async (requests, context) => {
     const actor = actorOf(callerOf(context));
-    const told = create(ImportProductsResponseSchema);
+    const response = create(ImportProductsResponseSchema);
     const rowOf = new Map<string, number>();
     let row = 0;
     let waiting: WantedProduct[] = [];
@@ -40,13 +39,13 @@ export function importProducts(
 
     async function write(): Promise<void> {
       if (isDryRun) await preview();
-      else for (const outcome of (await upsert.write(waiting, actor)).values()) told[outcome]++;
+      else for (const outcome of (await upsert.write(waiting, actor)).values()) response[outcome]++;
       waiting = [];
     }
 
     async function preview(): Promise<void> {
       for (const [{ sku }, { outcome, changed }] of await upsert.preview(waiting)) {
-        told[outcome]++;
+        response[outcome]++;
         if (outcome === "unchanged") continue;
         const change = {
           row: rowOf.get(foldText(sku))!,
@@ -54,14 +53,14 @@ export function importProducts(
           created: outcome === "created",
           fields: changed.map(fieldOf),
         };
-        told.changes.push(create(ImportChangeSchema, change));
+        response.changes.push(create(ImportChangeSchema, change));
       }
     }
 
     function refuse(sku: string, violations: readonly FieldViolation[]): void {
-      told.refused++;
-      for (const { field, description } of violations.slice(0, Math.max(1, maxErrors - told.errors.length))) {
-        told.errors.push(create(ImportErrorSchema, { row, sku, field, description }));
+      response.refused++;
+      for (const { field, description } of violations.slice(0, Math.max(1, maxErrors - response.errors.length))) {
+        response.errors.push(create(ImportErrorSchema, { row, sku, field, description }));
       }
     }
 
@@ -74,7 +73,7 @@ export function importProducts(
       const { sku } = product;
       const first = rowOf.get(foldText(sku));
       const violations = [
-        ...mistakesIn(product),
+        ...violationsIn(product),
         ...(first === undefined ? [] : [{ field: "sku", description: `is that of row ${first}, too` }]),
       ];
       if (violations.length > 0) {
@@ -83,14 +82,14 @@ export function importProducts(
       }
       rowOf.set(foldText(sku), row);
       waiting.push(toWanted(product));
-      if (waiting.length === rowsAtOnce) await write();
+      if (waiting.length === rowsPerWrite) await write();
     }
     await write();
-    return told;
+    return response;
   };
 }
 
-function mistakesIn(product: Product): FieldViolation[] {
+function violationsIn(product: Product): FieldViolation[] {
   return [
     ...brokenRules(product),
     ...missingDetails(toDetails(product), ""),

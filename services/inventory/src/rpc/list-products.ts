@@ -5,9 +5,9 @@ import type { ProductSearch } from "../adapters/mongo/product-search.ts";
 import { listingKey, toListing } from "../adapters/proto/listing.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";
 import type { ProductCache } from "../application/product-cache.ts";
-import type { ListingPlace } from "../domain/listing.ts";
+import type { ListingPosition } from "../domain/listing.ts";
 
-/** Finds products of the catalogue, through the cache. Safe to retry. */
+/** Lists products of the catalogue through the cache. Safe to retry. */
 export function listProducts(on: {
   readonly search: ProductSearch;
   readonly cache: ProductCache;
@@ -19,7 +19,7 @@ export function listProducts(on: {
     const { pageSize, pageToken, countCategories } = request;
     const listing = toListing(request);
     const key = ["ListProducts", ...listingKey(request)];
-    const after = pageToken === "" ? undefined : on.pageTokens.open<ListingPlace>(pageToken, key);
+    const after = pageToken === "" ? undefined : on.pageTokens.open<ListingPosition>(pageToken, key);
     const limit = pageSize || defaultPageSize;
     const [listed, categories] = await Promise.all([
       on.search.list(listing, after, limit + 1),
@@ -28,7 +28,7 @@ export function listProducts(on: {
     const { page, last } = cutPage(listed, limit);
     return {
       products: page.map(({ product }) => toProductMessage(product)),
-      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.place, key),
+      nextPageToken: last === undefined ? "" : on.pageTokens.seal(last.position, key),
       categoryCounts: [...(categories?.counts ?? [])],
       categoryCountsPartial: categories?.isPartial ?? false,
     };

@@ -3,10 +3,10 @@ import type { PageTokens } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 
-/** Each for up to 1,000 orders. */
+/** An entry has up to 1,000 orders. */
 const entriesPerPage = 5;
 
-/** Lists orders that stock was ever set aside for. Safe to retry. */
+/** Lists all orders that ever had a reservation. Safe to retry. */
 export function listReservations(on: {
   readonly store: StockAuditStore;
   readonly pageTokens: PageTokens;

@@ -6,7 +6,7 @@ import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toMovementMessage } from "../adapters/proto/stock.ts";
 import { productNotFound } from "../domain/errors.ts";
 
-/** Lists the ledger of one product, also of one that has left the catalogue. Safe to retry. */
+/** Lists the movements of one product, newest first, even if it is deleted. Safe to retry. */
 export function listStockMovements(on: {
   readonly ledger: LedgerStore;
   readonly products: ProductStore;

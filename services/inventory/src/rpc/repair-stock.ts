@@ -8,7 +8,7 @@ import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
 import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import type { StockAudit } from "../application/stock-audit.ts";
 
-/** Mends what follows from the ledger: balances, and events that did not leave. The ledger itself is never touched. Safe to retry. */
+/** Repairs what follows from the ledger: balances and unpublished events. Never changes the ledger itself. Safe to retry. */
 export function repairStock(on: {
   readonly audit: StockAudit;
   readonly ledger: LedgerStore;
@@ -22,19 +22,19 @@ export function repairStock(on: {
     switch (invariant) {
       case "STOCK_BALANCE_WRONG":
         return {
-          action: "write the balance anew from the movements",
+          action: "recompute the balance from the movements",
           async apply() {
             await on.audit.rederive(subject);
             await catchUp([subject]);
           },
         };
       case "STOCK_BALANCE_BEHIND":
-        return { action: "bring the balance up to the last movement", apply: () => catchUp([subject]) };
+        return { action: "apply the missing movements to the balance", apply: () => catchUp([subject]) };
       case "LEDGER_EVENT_UNPUBLISHED":
         return {
           action: "publish the events of the entry",
           async apply() {
-            // An entry that was not published may not have been projected either.
+            // An unpublished entry may not have been projected either.
             const entry = await on.store.findEntry(subject);
             await catchUp(entry?.moves.map(({ productId }) => productId) ?? []);
             await on.upkeep.republish(subject);
@@ -47,7 +47,7 @@ export function repairStock(on: {
 
   return async ({ targets, dryRun }, context) => {
     const repairs = await repairFindings({ audit: on.audit, remedyFor }, targets, dryRun);
-    on.log.info({ actor: actorOf(callerOf(context)), dry_run: dryRun, repairs }, "stock was to be repaired");
+    on.log.info({ actor: actorOf(callerOf(context)), dry_run: dryRun, repairs }, "repaired stock");
     return { repairs };
   };
 }

@@ -6,7 +6,7 @@ import { toProductMessage } from "../adapters/proto/product.ts";
 import type { ProductCache } from "../application/product-cache.ts";
 import { productNotDeleted, productNotFound } from "../domain/errors.ts";
 
-/** Puts a deleted product back (AIP-164); a second time is ALREADY_EXISTS, so a retry may be too. */
+/** Undeletes a product (AIP-164). A second time is ALREADY_EXISTS, so a retry may be, too. */
 export function undeleteProduct(on: {
   readonly products: ProductStore;
   readonly cache: ProductCache;
@@ -15,8 +15,8 @@ export function undeleteProduct(on: {
   return async ({ productId }) => {
     const restored = await on.products.restore(productId, on.clock());
     if (restored === undefined) {
-      const there = await on.products.findById(productId);
-      throw there === undefined ? productNotFound(productId) : productNotDeleted(productId);
+      const existing = await on.products.findById(productId);
+      throw existing === undefined ? productNotFound(productId) : productNotDeleted(productId);
     }
     await on.cache.changed(restored);
     return { product: toProductMessage(restored) };

@@ -10,15 +10,15 @@ import { productChanged, productNotFound } from "../domain/errors.ts";
 import { foldText } from "../domain/fold-text.ts";
 import { etagOf, type ProductDetails } from "../domain/product.ts";
 
-/** Changes the masked fields. With an etag a retry is ABORTED once the first try went through; without, it does the same again. */
+/** Changes the fields of the mask. A retry without an etag is safe; with one it is ABORTED if the first try succeeded. */
 export function updateProduct(on: {
   readonly products: ProductStore;
   readonly categories: Categories;
   readonly cache: ProductCache;
   readonly clock: Clock;
 }): MethodImpl<typeof InventoryService.method.updateProduct> {
-  /** What comes into another category is written as it is written there; the spelling of its own can be changed. */
-  async function inItsCategory(read: ProductDetails, changed: ProductDetails): Promise<ProductDetails> {
+  /** Gives a product that changes its category the existing spelling; a product can change the spelling of its own category. */
+  async function withKnownSpelling(read: ProductDetails, changed: ProductDetails): Promise<ProductDetails> {
     const { category } = changed;
     if (foldText(category) === foldText(read.category)) return changed;
     const spellingOf = await on.categories.spellingsOf([category]);
@@ -34,7 +34,7 @@ export function updateProduct(on: {
       if (etag !== "" && etag !== etagOf(read)) throw productChanged(productId, etagOf(read));
       const changed = applyChanges(read, product!, updateMask);
       if (changed === read.details) return read;
-      const details = await inItsCategory(read.details, changed);
+      const details = await withKnownSpelling(read.details, changed);
       const updated = await on.products.update(read, details, on.clock());
       if (updated !== undefined) await on.cache.changed(updated);
       return updated;

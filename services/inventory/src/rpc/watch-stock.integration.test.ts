@@ -17,7 +17,6 @@ import { watchStock } from "./watch-stock.ts";
 
 const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });
 
-/** Stock, and replicas at which it can be watched. */
 async function openWatching() {
   const opened = await openTestInventory();
   const history = createStockHistory(opened.ledgerDocuments);
@@ -40,7 +39,7 @@ async function openWatching() {
         quietMs: 60_000,
       }),
     });
-    /** Watches a product; signs of life are passed over. */
+    /** Watches a product, and skips heartbeats. */
     return async function* (productId: string, afterSequence = 0): AsyncGenerator<Stock> {
       const gone = new AbortController();
       onTestFinished(() => gone.abort());
@@ -50,13 +49,13 @@ async function openWatching() {
     };
   }
 
-  /** Adds to what is on hand, many times; each is a movement. */
+  /** Makes one adjustment for each delta. */
   async function receive(productId: string, ...deltas: number[]) {
     for (const onHandDelta of deltas)
       await adjust(create(AdjustStockRequestSchema, { productId, onHandDelta, reason: "test" }), admin);
   }
 
-  /** Writes movements of one each into the ledger, and the balance that follows, as fast as the database takes them. */
+  /** Writes `count` movements of one unit directly into the ledger, and the balance that follows. */
   async function flood(productId: string, from: number, count: number) {
     const entries = Array.from({ length: count }, (_, index) => ({
       _id: newId("entry"),
@@ -82,7 +81,7 @@ async function take(stocks: AsyncGenerator<Stock>, count: number): Promise<Stock
   return taken;
 }
 
-test("tells the stock, then what it is after each movement, whichever replica moves it, and nothing about whom it is for", async () => {
+test("a watch sends the stock, then the stock after each movement by any replica, and nothing about the orders", async () => {
   const { addProduct, replica, receive } = await openWatching();
   const productId = await addProduct(5);
   const watches = [replica(), replica()].map((watch) => watch(productId));
@@ -97,7 +96,7 @@ test("tells the stock, then what it is after each movement, whichever replica mo
   }
 });
 
-test("goes on from any sequence with exactly the rest", async () => {
+test("a watch resumes after any sequence with exactly the remaining movements", async () => {
   const { addProduct, replica, receive } = await openWatching();
   const productId = await addProduct(100);
   const deltas = [5, -20, 7, -1, 1, 300, -50];
@@ -114,7 +113,7 @@ test("goes on from any sequence with exactly the rest", async () => {
   }
 });
 
-test("a reader that breaks off after every answer, while the stock moves, hears of each movement once", async () => {
+test("a client that reconnects after every response receives each movement once", async () => {
   const { addProduct, replica, receive } = await openWatching();
   const productId = await addProduct(0);
   const [watch, another] = [replica(), replica()];
@@ -128,13 +127,13 @@ test("a reader that breaks off after every answer, while the stock moves, hears 
   await moving;
 });
 
-test("one who does not read costs nothing while thousands of movements happen, then reads them all, a page at a time", async () => {
+test("a client that does not read causes no database reads, and later receives all movements, a page at a time", async () => {
   const { addProduct, replica, flood, reads } = await openWatching();
   const productId = await addProduct(1);
   const [slow, swift] = [replica()(productId), replica()(productId)];
   await Promise.all([slow.next(), swift.next()]);
   await flood(productId, 1, 1);
-  // The slow one holds the page that it was given: one movement.
+  // The page in memory has one movement.
   await Promise.all([slow.next(), swift.next()]);
   const before = reads.mock.calls.length;
   await flood(productId, 2, 5_000);
@@ -149,7 +148,7 @@ test("one who does not read costs nothing while thousands of movements happen, t
   expect(Math.max(...pages.map((page) => page.length))).toBe(100);
 });
 
-test("who has fallen too far behind is told so", async () => {
+test("a watch that would resume too far back is refused with STOCK_HISTORY_TOO_LONG", async () => {
   const { addProduct, replica, flood } = await openWatching();
   const productId = await addProduct(1);
   await flood(productId, 1, 10_001);
@@ -158,7 +157,7 @@ test("who has fallen too far behind is told so", async () => {
   await expect(replica()(productId, 1).next()).rejects.toMatchObject({ reason: "STOCK_HISTORY_TOO_LONG" });
 });
 
-test("a product that is not in the catalogue has no stock to watch, and one that leaves it no more", async () => {
+test("a watch of a product that is not in the catalogue is refused, and ends when its product is deleted", async () => {
   const { addProduct, replica, products } = await openWatching();
   const watch = replica();
   await expect(watch(newId("product")).next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });

@@ -7,12 +7,12 @@ import { toStockMessage } from "../adapters/proto/stock.ts";
 import { productNotFound, stockHistoryTooLong } from "../domain/errors.ts";
 import type { Balance } from "../domain/product.ts";
 
-/** Movements read in one turn, and held while the caller reads them. */
+/** Movements read in one turn, and kept in memory while the caller reads them. */
 const pageSize = 100;
-/** Movements that can be caught up with: the balance in the past is now's, less all that came since. */
+/** A watch can resume this many movements back: a past balance is the current one minus all movements since. */
 const maxBehind = 10_000;
 
-/** Sends a product's stock after each movement. Safe to retry: from the last sequence that came, nothing is missed or repeated. */
+/** Streams a product's stock after each movement. Safe to retry with the last sequence received: no movement is missed or repeated. */
 export function watchStock(on: {
   readonly products: ProductStore;
   readonly history: StockHistory;
@@ -20,7 +20,7 @@ export function watchStock(on: {
 }): MethodImpl<typeof InventoryService.method.watchStock> {
   return async function* ({ productId, afterSequence }, context) {
     const watch = on.watch(productId, context);
-    /** What the caller knows; undefined until they can be told something. */
+    /** The last balance that the caller has. */
     let known: Balance | undefined;
 
     async function readNews(): Promise<readonly Balance[]> {

@@ -6,7 +6,7 @@ import { createDecideOrders } from "../application/decide-orders.ts";
 import { createProductCache } from "../application/product-cache.ts";
 import type { Product } from "../domain/product.ts";
 
-/** A cache that keeps nothing. */
+/** A cache that stores nothing. */
 const noCache: Cache = {
   read: () => ({
     get: async (_key, load) => (await load())?.value,
@@ -16,12 +16,12 @@ const noCache: Cache = {
   }),
 };
 
-/** The inventory's stores on a database of their own; without a cache, unless one is given. */
+/** Inventory's stores on their own database; without a cache, unless one is given. */
 export async function openTestInventory(cache = noCache) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
   const productCache = createProductCache(cache);
-  const stores = await openStores({ db, bus, log: silentLog, shown: productCache.moved });
+  const stores = await openStores({ db, bus, log: silentLog, invalidateCache: productCache.moved });
   const { products, ledger, ledgerDocuments } = stores;
   const clock = () => new Date();
 
@@ -30,7 +30,7 @@ export async function openTestInventory(cache = noCache) {
     return { onHand, reserved };
   }
 
-  /** What the ledger says, which is what the balance has to say. */
+  /** The sum of the ledger's moves, which the balance has to equal. */
   async function ledgerSumOf(productId: string) {
     const entries = await ledgerDocuments.find({ "moves.product_id": productId }).toArray();
     const moves = entries.flatMap((entry) => entry.moves).filter((move) => move.product_id === productId);
@@ -40,7 +40,7 @@ export async function openTestInventory(cache = noCache) {
     };
   }
 
-  /** A new product with so many on hand; answers its id. */
+  /** Adds a product and returns its id. */
   async function addProduct(onHand: number, sku?: string): Promise<string> {
     const productId = newId("product");
     await ledger.insertProducts([newProduct(productId, onHand, sku)], "test");

@@ -3,9 +3,9 @@ import { foldText } from "../../domain/fold-text.ts";
 import { categoryTerm } from "../../domain/search-terms.ts";
 import type { ProductDocument } from "./product-document.ts";
 
-/** How categories are written that are one, because they differ only in case or form. */
+/** Categories that differ only in case or form (see `foldText`) are one category, with one spelling. */
 export interface Categories {
-  /** Of each of these, as the oldest product on sale in it writes it; or else as it is written first among them. */
+  /** Returns the spelling to store: that of the oldest active product of the category, or else the first one in `categories`. */
   spellingsOf(categories: readonly string[]): Promise<(category: string) => string>;
 }
 
@@ -32,10 +32,10 @@ export function createCategories(products: Collection<ProductDocument>): Categor
 const migration = "one-spelling-per-category";
 
 /**
- * Products of an earlier release, in which categories that differed in case or form were several: the most used spelling wins. Done
- * once, so that a spelling which is changed later stays. Safe to repeat, and at several replicas at once.
+ * Migrates products of earlier releases, which told categories apart by case and form: the most used spelling wins. Runs once, so that a
+ * spelling that is changed later stays. Safe to repeat, and in several replicas at once.
  */
-export async function uniteCategories(db: Db, products: Collection<ProductDocument>): Promise<void> {
+export async function mergeCategorySpellings(db: Db, products: Collection<ProductDocument>): Promise<void> {
   const migrations = db.collection<{ _id: string }>("migrations");
   if ((await migrations.findOne({ _id: migration })) !== null) return;
   const counted = await products
@@ -46,13 +46,13 @@ export async function uniteCategories(db: Db, products: Collection<ProductDocume
     const kept = most!._id.normalize("NFC").trim().replace(/\s+/g, " ");
     const others = spellings.map(({ _id }) => _id).filter((spelling) => spelling !== kept);
     if (others.length === 0) continue;
-    // What they are found by is the same.
+    // The terms are folded, so they don't change.
     await products.updateMany({ category: { $in: others } }, { $set: { category: kept }, $inc: { version: 1 } });
   }
   await migrations.updateOne({ _id: migration }, { $set: { time: new Date() } }, { upsert: true });
 }
 
-/** The most used spelling first; of equals the same one everywhere. */
+/** Sorts the most used spelling first, and equally used ones in a fixed order. */
 export function byUse(a: { readonly _id: string; readonly count: number }, b: typeof a): number {
   return b.count - a.count || (a._id < b._id ? -1 : 1);
 }

@@ -8,7 +8,7 @@ import { orderClosed } from "../../events/order-closed.ts";
 import { orderPlaced } from "../../events/order-placed.ts";
 import { openTestInventory } from "../../testing/open-test-inventory.ts";
 
-/** What stock is, in the fewest words: the real store has to agree with it after every step. */
+/** A minimal model of stock, with which the real store has to agree after every step. */
 interface Model {
   readonly products: Map<string, { onHand: number; reserved: number }>;
   readonly orders: Map<
@@ -36,7 +36,7 @@ async function agree(model: Model, { inventory }: Real): Promise<void> {
 
 const always = () => true;
 
-/** Some orders are placed in one batch; any of them may have been placed, cancelled or shipped before. */
+/** Places orders in one batch; each of them may have been placed, cancelled or shipped before. */
 const place = (
   batch: readonly (readonly [order: number, lines: readonly (readonly [product: number, quantity: number])[]])[],
 ): Step => ({
@@ -103,7 +103,7 @@ const closeOrder = (order: number, outcome: Closing["outcome"]): Step => ({
   },
 });
 
-/** A crash after an insert: an entry is there and no balance knows of it. Whoever comes next has to find out. */
+/** Simulates a crash after the insert of an entry, before its projection: the next writer has to catch up. */
 const crashAfterReceiving = (product: number, quantity: number): Step => ({
   check: always,
   toString: () => `crash after receiving ${quantity} of ${product}`,
@@ -124,7 +124,8 @@ const crashAfterReceiving = (product: number, quantity: number): Step => ({
       outbox: [],
     });
     model.products.get(productId)!.onHand += quantity;
-    if (model.products.get(productId)!.onHand > maxOnHand) throw new Error("the test asks for too much");
+    if (model.products.get(productId)!.onHand > maxOnHand)
+      throw new Error("the test receives more than the largest stock");
   },
 });
 
@@ -135,7 +136,7 @@ const steps = [
   fc.tuple(order, fc.constantFrom("released", "shipped", "returned")).map(([id, outcome]) => closeOrder(id, outcome)),
 ];
 
-test("whatever happens to orders in whatever order, stock is what ten lines say it is", async () => {
+test("stock agrees with a minimal model after any sequence of placing, cancelling, shipping and returning", async () => {
   const inventory = await openTestInventory();
   await fc.assert(
     fc.asyncProperty(
@@ -155,7 +156,7 @@ test("whatever happens to orders in whatever order, stock is what ten lines say 
   );
 }, 120_000);
 
-test("orders decided after a crash left balances behind are decided on what the ledger says", async () => {
+test("orders are decided by the ledger when a crash left balances behind it", async () => {
   const inventory = await openTestInventory();
   const productId = await inventory.addProduct(0);
   const real = { inventory, productIds: [productId], orderIds: [newId("order"), newId("order")] };

@@ -10,7 +10,7 @@ const orderOf = (productId: string, quantity: number) => ({
   lines: [{ productId, quantity }],
 });
 
-test("of two writers that were driven into the same balance one wins, and the other changes nothing", async () => {
+test("of two entries from the same balance one is appended, and the other changes nothing", async () => {
   const { ledger, products, stockOf, addProduct } = await openTestInventory();
   const productId = await addProduct(1);
   const balances = await products.balancesOf([productId], "catalogue");
@@ -31,7 +31,7 @@ test("an order can't be decided twice, not even over different products", async 
   expect(await stockOf(second)).toEqual({ onHand: 5, reserved: 0 });
 });
 
-test("a key that is repeated within one entry, or an entry without keys, is refused by the database", async () => {
+test("the database refuses an entry with a repeated key or without keys", async () => {
   const { ledgerDocuments } = await openTestInventory();
   const entry = {
     kind: "decided",
@@ -49,7 +49,7 @@ test("a key that is repeated within one entry, or an entry without keys, is refu
   await expect(insert(["q:1", "p:2"])).rejects.toThrow("E11000");
 });
 
-test("a balance that a crash left behind is caught up, entry by entry, whoever wrote them", async () => {
+test("catchUp applies all entries that a balance lacks, by any writer", async () => {
   const { ledger, ledgerDocuments, productDocuments, stockOf, addProduct } = await openTestInventory();
   const productId = await addProduct(5);
   for (const [sequence, reserved] of [
@@ -75,7 +75,7 @@ test("a balance that a crash left behind is caught up, entry by entry, whoever w
   expect((await productDocuments.findOne({ _id: productId }))?.balance.sequence).toBe(4);
 });
 
-test("a product that can't be added leaves nothing in the ledger", async () => {
+test("a refused product leaves no entry in the ledger", async () => {
   const { ledger, ledgerDocuments, addProduct } = await openTestInventory();
   await addProduct(5, "SKU-1");
   const productId = newId("product");

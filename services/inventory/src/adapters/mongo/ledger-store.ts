@@ -11,14 +11,14 @@ import {
   type EntryPlan,
   type Move,
   type Movement,
-  ordersServed,
+  ordersByProduct,
 } from "../../domain/ledger.ts";
-import type { Product, ProductRequest, ProductRevision } from "../../domain/product.ts";
+import type { IdempotencyKey, Product, ProductRevision } from "../../domain/product.ts";
 import { type ProductDocument, toDocument } from "./product-document.ts";
 import { isSkuTaken, refuseTwins } from "./sku-keys.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-/** An entry of the ledger: written once, never changed, but for its outbox. */
+/** An entry of the ledger. Only its outbox ever changes. */
 export interface LedgerEntryDocument {
   _id: string;
   kind: EntryKind;
@@ -35,17 +35,17 @@ export interface LedgerEntryDocument {
     reason?: string;
   }[];
   closings: { order_id: string; outcome: Closing["outcome"] }[];
-  /** The orders that each product is moved for, so that a page of movements need not go through a thousand decisions. */
+  /** The orders of each product, so that a page of movements need not read up to a thousand decisions per entry. */
   served?: { product_id: string; order_ids: string[] }[];
-  /** Who moved it: a user's id, or the part of the platform that did. */
+  /** A user's id, or the name of a service. */
   actor: string;
-  /** In an administrator's words. */
+  /** The reason that an administrator gave for an adjustment. */
   reason?: string;
   create_time: Date;
   outbox: PendingEvent[];
 }
 
-/** What an entry tells of one product: one move, and the orders that it serves unless an earlier release wrote it. */
+/** An entry reduced to one product: one move, and the product's orders unless an earlier release wrote the entry. */
 type MovementDocument = Pick<
   LedgerEntryDocument,
   "_id" | "kind" | "moves" | "served" | "actor" | "reason" | "create_time"
@@ -54,49 +54,49 @@ type MovementDocument = Pick<
 export interface LedgerEntry {
   readonly kind: EntryKind;
   readonly plan: EntryPlan;
-  /** At least one if it moves anything: by its outbox the sweeper finds an entry whose writer died before the balances knew. */
+  /** At least one if the entry moves stock: the sweeper finds entries whose writer died before projecting them by their outbox. */
   readonly events: readonly PendingEvent[];
   readonly actor: string;
   readonly reason?: string;
-  /** Claims this name for the entry, among those of its product. */
+  /** The idempotency key of an adjustment, unique within its product. */
   readonly requestId?: string;
   readonly time: Date;
 }
 
-/** The truth about stock: an append-only ledger. Balances on products follow from it. */
+/** The append-only ledger, the source of truth for stock. The balances in products are projections of it. */
 export interface LedgerStore {
   /**
-   * Whoever reads balances to append to them does so in here, one after the other in this process: two at once would
-   * mostly refuse each other, and a large entry would be refused for ever by many small ones. For speed alone.
+   * Runs a read of balances and the append that depends on it, one at a time in this process. Concurrent ones would mostly conflict, and
+   * many small entries could keep a large one from ever succeeding. Correctness does not depend on it.
    */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
-   * Commits an entry, brings the balances up to date, then publishes its events. False, and nothing done, when somebody
-   * else claimed one of its places first: then read what they decided, and decide the rest again.
+   * Commits an entry, projects it into the balances, and then publishes its events. False, and nothing stored, when another entry has one
+   * of its keys: read the ledger again, and plan again what is left.
    */
   append(entry: LedgerEntry): Promise<boolean>;
   /**
-   * Commits new products together with their first received stock, all or none. A product that a named request asks for is the
-   * claim on the name: "request_made", and nothing done, when there is one. Throws SKU_TAKEN.
+   * Commits new products with their first received stock, all or none. With a key, "request_made", and nothing stored, when a product
+   * with that key exists. Throws SKU_TAKEN.
    */
   insertProducts(
     products: readonly Product[],
     actor: string,
-    request?: ProductRequest,
+    key?: IdempotencyKey,
   ): Promise<"inserted" | "request_made">;
-  /** What was decided for these orders; those that were not decided are missing. */
+  /** Decisions by order id; undecided orders are missing. */
   decisionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Decision>>;
-  /** What has become of what was set aside for these orders; those that hold it still are missing. */
+  /** The closings of orders by order id; orders whose reservation is open are missing. */
   closingsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<Closing["outcome"]>>>;
-  /** A product's movements from `sequence` down, at most `limit`. */
+  /** A product's movements from number `sequence` downwards, at most `limit`. */
   movementsOf(productId: string, sequence: number, limit: number): Promise<Movement[]>;
-  /** The change of what is on hand that was made under that name; undefined when none was. */
+  /** The change of units on hand of the adjustment with this idempotency key, if it exists. */
   findAdjustment(productId: string, requestId: string): Promise<number | undefined>;
-  /** Brings the balances of products up to date with the ledger, whoever wrote it. */
+  /** Projects all entries that the balances of these products do not include yet, by any writer. Safe to repeat. */
   catchUp(productIds: readonly string[]): Promise<void>;
 }
 
-// A unique index does not compare the keys of one document with each other: that is the validator's part.
+// A unique index does not compare the keys within one document; the validator does.
 const validator = {
   $jsonSchema: {
     required: ["keys"],
@@ -104,13 +104,13 @@ const validator = {
   },
 };
 
-/** The collection, with its index and its validator. */
+/** Opens the collection, with its index and validator. */
 export async function openLedger(db: Db): Promise<Collection<LedgerEntryDocument>> {
   const exists = (await db.listCollections({ name: "ledger" }).toArray()).length > 0;
   if (exists) await db.command({ collMod: "ledger", validator });
   else
     await db.createCollection("ledger", { validator }).catch((error) => {
-      // A replica was faster.
+      // Another replica created it first.
       if (error.codeName !== "NamespaceExists") throw error;
     });
   const ledger = db.collection<LedgerEntryDocument>("ledger");
@@ -124,14 +124,14 @@ export function createLedgerStore(on: {
   readonly products: Collection<ProductDocument>;
   readonly vocabulary: Pick<Vocabulary, "learn">;
   readonly outbox: Outbox;
-  /** Resolves when everybody who asks is shown these products' new balances; before that no event tells of them. */
-  shown(changed: readonly ProductRevision[]): Promise<void>;
+  /** Called after a projection, and awaited before the events are published, so that a consumer never reads an older balance. */
+  invalidateCache(changed: readonly ProductRevision[]): Promise<void>;
 }): LedgerStore {
-  const { client, ledger, products, vocabulary, outbox, shown } = on;
+  const { client, ledger, products, vocabulary, outbox, invalidateCache } = on;
 
   /**
-   * Applies moves, one of each product, to the balances that stand right before them; answers how many did. By one command
-   * with a table in it: a statement for each product costs the database nearly three times as much.
+   * Applies moves, one for each product, to the balances whose sequence is the one before, and returns the number of those. One command
+   * with a lookup table: a statement for each product costs the database nearly three times as much.
    */
   async function project(moves: readonly LedgerEntryDocument["moves"][number][]): Promise<number> {
     if (moves.length === 0) return 0;
@@ -143,7 +143,7 @@ export function createLedgerStore(on: {
       sequence: "$$move.sequence",
     };
     const isNext = { $eq: [{ $add: ["$balance.sequence", 1] }, "$$move.sequence"] };
-    // What is set is written; what is merely carried along, as by $replaceWith, is taken apart first, and a product is large.
+    // $set writes only these fields; $replaceWith would decode the whole document, and a product is large.
     const { modifiedCount } = await products.updateMany({ _id: { $in: productIds } }, [
       { $set: { balance: { $let: { vars: { move }, in: { $cond: [isNext, moved, "$balance"] } } } } },
       { $set: { in_stock: { $gt: ["$balance.on_hand", "$balance.reserved"] } } },
@@ -172,21 +172,21 @@ export function createLedgerStore(on: {
       await project(moves);
       behind = moves.map((move) => move.product_id);
     }
-    await shown([...changed.values()]);
+    await invalidateCache([...changed.values()]);
   }
 
-  /** The orders that entries of an earlier release serve: those with a line of the product, and all that they close. */
-  async function servedByEarlier(
+  /** A product's orders in entries of earlier releases, which lack `served`: those with a line of it, and all orders that were closed. */
+  async function ordersInEarlier(
     productId: string,
     entries: readonly Pick<LedgerEntryDocument, "_id">[],
   ): Promise<ReadonlyMap<string, string[]>> {
     if (entries.length === 0) return new Map();
-    const told = await ledger
+    const documents = await ledger
       .find({ _id: { $in: entries.map(({ _id }) => _id) } })
       .project<Pick<LedgerEntryDocument, "_id" | "decisions" | "closings">>({ decisions: 1, closings: 1 })
       .toArray();
     return new Map(
-      told.map(({ _id, decisions, closings }) => {
+      documents.map(({ _id, decisions, closings }) => {
         const decided = decisions.filter(({ lines }) => lines.some(({ product_id }) => product_id === productId));
         return [_id, [...decided, ...closings].map(({ order_id }) => order_id)];
       }),
@@ -207,9 +207,9 @@ export function createLedgerStore(on: {
       const productIds = document.moves.map((move) => move.product_id);
       const moved = document.moves.map(({ product_id, sequence }) => ({ productId: product_id, version: 0, sequence }));
       const projected = await project(document.moves);
-      const isShown = projected === productIds.length ? shown(moved) : catchUp(productIds);
-      // The next entry does not wait for that.
-      void isShown.then(
+      const upToDate = projected === productIds.length ? invalidateCache(moved) : catchUp(productIds);
+      // The next entry does not wait for this.
+      void upToDate.then(
         () => outbox.relay(document._id, document.outbox),
         () => {
           // The sweeper catches up, and publishes.
@@ -218,7 +218,7 @@ export function createLedgerStore(on: {
       return true;
     },
 
-    async insertProducts(added, actor, request) {
+    async insertProducts(added, actor, key) {
       const [first] = added;
       if (first === undefined) return "inserted";
       const received = toEntryDocument({
@@ -240,7 +240,7 @@ export function createLedgerStore(on: {
         await client.withSession((session) =>
           session.withTransaction(async () => {
             await products.insertMany(
-              added.map((product) => ({ ...toDocument(product), ...(request && { request }) })),
+              added.map((product) => ({ ...toDocument(product), ...(key && { request: key }) })),
               {
                 session,
               },
@@ -287,7 +287,7 @@ export function createLedgerStore(on: {
       const sequences = Array.from({ length: Math.min(limit, sequence) }, (_, index) => sequence - index);
       const ofProduct = { $elemMatch: { product_id: productId } };
       const entries = await ledger
-        .find({ keys: { $in: sequences.map((place) => moveKey(productId, place)) } })
+        .find({ keys: { $in: sequences.map((number) => moveKey(productId, number)) } })
         .project<MovementDocument>({
           kind: 1,
           actor: 1,
@@ -298,7 +298,7 @@ export function createLedgerStore(on: {
         })
         .toArray();
       const earlier = entries.filter(({ kind, served }) => served === undefined && !isWithoutOrders.has(kind));
-      const served = await servedByEarlier(productId, earlier);
+      const served = await ordersInEarlier(productId, earlier);
       return entries
         .map((entry) => toMovement(entry, entry.served?.[0]?.order_ids ?? served.get(entry._id) ?? []))
         .sort((a, b) => b.move.sequence - a.move.sequence);
@@ -335,7 +335,7 @@ function toEntryDocument({ kind, plan, events, actor, reason, requestId, time }:
     closings: plan.closings.map(({ orderId, outcome }) => ({ order_id: orderId, outcome })),
     ...(plan.decisions.length + plan.closings.length === 0
       ? {}
-      : { served: Array.from(ordersServed(plan), ([product_id, order_ids]) => ({ product_id, order_ids })) }),
+      : { served: Array.from(ordersByProduct(plan), ([product_id, order_ids]) => ({ product_id, order_ids })) }),
     actor,
     ...(reason === undefined ? {} : { reason }),
     create_time: time,

@@ -1,7 +1,7 @@
 import { openOutbox } from "@shop/messaging";
 import type { ModuleContext } from "@shop/runtime";
 import type { ProductRevision } from "../../domain/product.ts";
-import { createCategories, uniteCategories } from "./categories.ts";
+import { createCategories, mergeCategorySpellings } from "./categories.ts";
 import { createLedgerStore, openLedger } from "./ledger-store.ts";
 import { createProductSearch } from "./product-search.ts";
 import { createProductStore, openProducts } from "./product-store.ts";
@@ -10,19 +10,19 @@ import { createStockAuditStore } from "./stock-audit-store.ts";
 import { createStockHistory } from "./stock-history.ts";
 import { openVocabulary } from "./vocabulary.ts";
 
-/** Opens the service's stores on a database, with their indexes; and `shown` is told of stock that moved before the ledger publishes it. */
+/** Opens the service's stores with their indexes, and runs migrations. `invalidateCache` is called with moved products before their events are published. */
 export async function openStores({
   db,
   bus,
   log,
-  shown,
+  invalidateCache,
 }: Pick<ModuleContext<unknown>, "db" | "bus" | "log"> & {
-  readonly shown: (products: readonly ProductRevision[]) => Promise<void>;
+  readonly invalidateCache: (products: readonly ProductRevision[]) => Promise<void>;
 }) {
   const vocabulary = await openVocabulary(db);
   const productDocuments = await openProducts(db, vocabulary, log);
   await completeSkuKeys(productDocuments, log);
-  await uniteCategories(db, productDocuments);
+  await mergeCategorySpellings(db, productDocuments);
   const ledgerDocuments = await openLedger(db);
   const outbox = await openOutbox(ledgerDocuments, { label: "inventory", bus, log });
   const products = createProductStore(productDocuments, vocabulary);
@@ -32,7 +32,7 @@ export async function openStores({
     products: productDocuments,
     vocabulary,
     outbox,
-    shown,
+    invalidateCache,
   });
   return {
     products,

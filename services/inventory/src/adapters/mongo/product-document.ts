@@ -2,16 +2,16 @@ import { foldText } from "../../domain/fold-text.ts";
 import {
   available,
   type Balance,
+  type IdempotencyKey,
   type Product,
   type ProductDetails,
-  type ProductRequest,
   type ProductState,
 } from "../../domain/product.ts";
 import { nameKeyOf, termsOf } from "../../domain/search-terms.ts";
 
 export interface ProductDocument {
   _id: string;
-  /** False once it was taken out of the catalogue. */
+  /** False when it is deleted. */
   active: boolean;
   state: ProductState;
   name: string;
@@ -21,24 +21,24 @@ export interface ProductDocument {
   image_url: string;
   attributes: Record<string, string>;
   sku?: string;
-  /** The SKU as it is compared. */
+  /** The unique form of the SKU: see sku-keys.ts. */
   sku_key?: string;
-  /** What it was found by, when it is taken out of the catalogue: until then another product may carry it. */
+  /** The SKU of a deleted product, which meanwhile another product may have. */
   deleted_sku?: string;
   version: number;
-  /** A projection of the ledger, brought up to date by whoever finds it behind. */
+  /** A projection of the ledger. A reader that finds it behind catches it up. */
   balance: { on_hand: number; reserved: number; sequence: number };
-  /** Whether any can be sold: of the same projection, to be found by. */
+  /** Whether stock is available; projected with the balance, for search indexes. */
   in_stock: boolean;
-  /** What it is found by; nothing unless it is sold. */
+  /** Search terms; empty unless the product is active. */
   terms: string[];
-  /** What it is sorted by. */
+  /** The sort key of the name. */
   name_key: string;
   create_time: Date;
   update_time: Date;
   delete_time?: Date;
-  /** The request that made it, when its caller named it. */
-  request?: ProductRequest;
+  /** Absent when the caller sent no idempotency key. */
+  request?: IdempotencyKey;
 }
 
 export function toDocument(product: Product): ProductDocument {
@@ -54,7 +54,7 @@ export function toDocument(product: Product): ProductDocument {
   };
 }
 
-/** All that follows from the details, in a product of the catalogue. */
+/** The fields that follow from the details of a product that is not deleted. */
 export function detailsToDocument(details: ProductDetails) {
   const { name, description, category, price, sku, imageUrl, attributes, state } = details;
   return {
@@ -71,12 +71,12 @@ export function detailsToDocument(details: ProductDetails) {
   };
 }
 
-/** The fields of a product that carries a SKU, and not one of the twins of `sku-keys.ts`. */
+/** The SKU fields of a product that is not a twin (see sku-keys.ts). */
 export function skuFields(sku: string | undefined): Pick<ProductDocument, "sku" | "sku_key"> {
   return sku === undefined ? {} : { sku, sku_key: foldText(sku) };
 }
 
-/** All that follows from the ledger. */
+/** The fields that the ledger is projected into. */
 export function balanceToDocument(balance: Balance): Pick<ProductDocument, "balance" | "in_stock"> {
   const { onHand, reserved, sequence } = balance;
   return { balance: { on_hand: onHand, reserved, sequence }, in_stock: available(balance) > 0 };
@@ -103,22 +103,21 @@ export function fromDocument(document: ProductDocument): Product {
   };
 }
 
-/** A product of which only some fields were read. */
 export type ProductPart = Pick<ProductDocument, "_id"> & Partial<ProductDocument>;
 
-/** Where fields of a product come from that are not kept under their own name. */
+/** Fields of the message that have another name in the document. */
 const sources: Readonly<Record<string, keyof ProductDocument>> = {
   product_id: "_id",
   stock: "balance",
   etag: "version",
 };
 
-/** The projection that reads what these fields of a product are made of. */
+/** The projection for these fields of the message. */
 export function partOf(fields: ReadonlySet<string>): Record<string, 1> {
   return Object.fromEntries([...fields].map((field) => [sources[field] ?? field, 1]));
 }
 
-const nothingRead: Omit<ProductDocument, "_id"> = {
+const unreadDefaults: Omit<ProductDocument, "_id"> = {
   active: true,
   state: "active",
   name: "",
@@ -136,9 +135,9 @@ const nothingRead: Omit<ProductDocument, "_id"> = {
   update_time: new Date(0),
 };
 
-/** A product as far as it was read. */
+/** A product from a partial document; fields that were not read are empty. */
 export function fromPart(part: ProductPart): Product {
-  return fromDocument({ ...nothingRead, ...part });
+  return fromDocument({ ...unreadDefaults, ...part });
 }
 
 export function balanceFromDocument({ on_hand, reserved, sequence }: ProductDocument["balance"]): Balance {

@@ -1,7 +1,7 @@
 import { newId } from "@shop/core";
 import { type Plan, silentLog, watchPlans } from "@shop/runtime/testing";
 import { expect, test, vi } from "vitest";
-import type { Listing, ListingOrder, ListingPlace } from "../../domain/listing.ts";
+import type { Listing, ListingOrder, ListingPosition } from "../../domain/listing.ts";
 import { newProduct, type ProductDetails } from "../../domain/product.ts";
 import { openTestInventory } from "../../testing/open-test-inventory.ts";
 import { toDocument } from "./product-document.ts";
@@ -37,7 +37,7 @@ async function openSearch() {
   const { search, productDocuments, vocabulary } = opened;
   let count = 0;
 
-  /** Puts products straight into the database, the newest last. */
+  /** Inserts products directly into the database, the newest last. */
   async function fill(products: readonly (Partial<ProductDetails> & { readonly stock?: number })[]) {
     const now = new Date();
     const documents = products.map(({ stock = 1, ...details }) =>
@@ -82,7 +82,7 @@ const sorted = {
   prices: expect.toSatisfy((range: Listing["prices"]) => range !== undefined && ("from" in range || "to" in range)),
 };
 
-test("every shape of a listing is read in the order of an index, its next page too, and categories are counted by one", async () => {
+test("every combination of filters and order reads its pages and its category counts by an index, without sorting many products", async () => {
   const { fill, search, productDocuments } = await openSearch();
   const plansOf = watchPlans(productDocuments);
   await fill(
@@ -101,9 +101,9 @@ test("every shape of a listing is read in the order of an index, its next page t
     for (const order of orders) {
       for (const inStock of [false, true]) {
         const listing = { ...everything, ...filter, order, inStock };
-        let after: ListingPlace | undefined;
+        let after: ListingPosition | undefined;
         const plans = await plansOf(async () => {
-          after = (await search.list(listing, undefined, 10)).at(-1)?.place;
+          after = (await search.list(listing, undefined, 10)).at(-1)?.position;
           await search.list(listing, after, 10);
           await search.countCategories(listing);
         });
@@ -113,7 +113,7 @@ test("every shape of a listing is read in the order of an index, its next page t
           const says = `${JSON.stringify(filter, (_, value) => (typeof value === "bigint" ? Number(value) : value))} ${order}: ${stages}`;
           expect(stages, says).toContain("IXSCAN");
           expect(stages, says).not.toContain("COLLSCAN");
-          // Few products of a price range are sorted; everything else comes in the order of an index.
+          // The few products of a price range are sorted in memory; all else is read in the order of an index.
           if (stages.includes("SORT")) expect({ documents, prices: listing.prices }, says).toMatchObject(sorted);
         }
         seen.push(...plans.flatMap(({ stages }) => stages));
@@ -123,7 +123,7 @@ test("every shape of a listing is read in the order of an index, its next page t
   expect(new Set(seen)).toContain("SORT_MERGE");
 }, 120_000);
 
-test("of 100,000 products page 1,000 costs what page 1 does, in every order; what takes too long is refused", async () => {
+test("page 1,000 of 100,000 products costs what page 1 does, in every order, and a search that takes too long is refused", async () => {
   const { fill, search, productDocuments, vocabulary, db } = await openSearch();
   await productDocuments.dropIndexes();
   for (let from = 0; from < 100_000; from += 10_000) {
@@ -149,11 +149,11 @@ test("of 100,000 products page 1,000 costs what page 1 does, in every order; wha
   ] as const) {
     const first = await plansOf(() => search.list(listing, undefined, pageSize));
     const seen = new Set<string>();
-    let after: ListingPlace | undefined;
+    let after: ListingPosition | undefined;
     while (seen.size < 999 * pageSize) {
       const page = await search.list(listing, after, 11_100);
       for (const { product } of page) seen.add(product.productId);
-      after = page.at(-1)!.place;
+      after = page.at(-1)!.position;
     }
     expect(seen.size).toBe(999 * pageSize);
     const last: string[] = [];
@@ -175,7 +175,7 @@ test("of 100,000 products page 1,000 costs what page 1 does, in every order; wha
   }
 }, 300_000);
 
-test("a price filter that matches nothing, or little, reads as much of 20,000 products as of 1,000, with any other filter, in any order", async () => {
+test("a price filter with few or no matches reads as much of 20,000 products as of 1,000, with any other filter, in any order", async () => {
   const { fill, search, productDocuments } = await openSearch();
   const plansOf = watchPlans(productDocuments);
   const filled = async (from: number, until: number) =>
@@ -185,7 +185,7 @@ test("a price filter that matches nothing, or little, reads as much of 20,000 pr
         description: "Boils water",
         category: `Category ${(from + index) % 4}`,
         attributes: { color: "red" },
-        // Between the prices there are gaps, and each category has prices that no other has.
+        // The prices have gaps, and each category has prices of its own.
         price: { currencyCode: "EUR", minorUnits: BigInt(100 * ((from + index) % 400)) },
         stock: index % 3,
       })),
@@ -213,7 +213,7 @@ test("a price filter that matches nothing, or little, reads as much of 20,000 pr
     [false, true].flatMap((inStock) =>
       orders.flatMap((order) => [
         ...ranges.map((prices): Listing => ({ ...everything, ...other, inStock, order, prices })),
-        // What other categories have.
+        // Prices of other categories.
         ...(other.category === undefined
           ? []
           : [{ ...everything, ...other, inStock, order, prices: { ...euros, from: 20_000n, to: 20_000n } }]),
@@ -261,7 +261,7 @@ test("a price filter that matches nothing, or little, reads as much of 20,000 pr
   }
 }, 300_000);
 
-test("what fits best comes first: that SKU, the words in the name, the beginnings of words, then descriptions; each once", async () => {
+test("results are ranked by relevance: exact SKU, words of the name, prefixes, then descriptions; each product occurs once", async () => {
   const { fill, names } = await openSearch();
   await fill([
     { name: "Saucer", description: "Goes with a tea cup" },
@@ -294,7 +294,7 @@ test("what fits best comes first: that SKU, the words in the name, the beginning
   expect(await names({ query: "jar" })).toEqual(["Jar"]);
 });
 
-/** What finds what: a name, and all that it is found by. */
+/** By a name, queries that find it. */
 const found: Readonly<Record<string, readonly string[]>> = {
   "Crème Brûlée Torch": ["creme", "CRÈME brulee", "bru", "cre\u0300me", "cremebrulee"],
   "Ｆｕｌｌ width": ["full", "FULL", "fullwidth"],
@@ -322,7 +322,7 @@ const found: Readonly<Record<string, readonly string[]>> = {
   กาแฟสดคั่วบด: ["กาแฟ", "แฟสด", "คั่วบด"],
 };
 
-test("case, accents, marks, punctuation and invisible characters do not matter, and scripts without blanks are found in the middle", async () => {
+test("search ignores case, accents, marks, punctuation and invisible characters, and finds parts of words in scripts without blanks", async () => {
   const { fill, names } = await openSearch();
   await fill(Object.keys(found).map((name) => ({ name })));
   for (const [name, queries] of Object.entries(found)) {
@@ -339,7 +339,7 @@ test("case, accents, marks, punctuation and invisible characters do not matter, 
   }
 });
 
-test("a word of a description is found joined or split by punctuation, and a part of a SKU with or without its dashes", async () => {
+test("words of descriptions match with or without their punctuation, and parts of SKUs with or without their dashes", async () => {
   const { fill, names } = await openSearch();
   await fill([
     { name: "Band", description: "As seen at Rock'n'Roll nights, via Wi-Fi" },
@@ -351,7 +351,7 @@ test("a word of a description is found joined or split by punctuation, and a par
     expect(await names({ query }), query).toEqual(["Bolt"]);
 });
 
-test("one typing error in a word of five letters or more still finds the product, after all that has the word itself", async () => {
+test("a word of five letters or more with one typing error finds products, ranked after exact matches", async () => {
   const { fill, names, search } = await openSearch();
   const euro = (minorUnits: bigint) => ({ price: { currencyCode: "EUR", minorUnits } });
   await fill([
@@ -379,18 +379,18 @@ test("one typing error in a word of five letters or more still finds the product
   for (const order of ["relevance", "price"] as const) {
     const query = order === "relevance" ? "termometer" : "themometer";
     const paged: string[] = [];
-    let after: ListingPlace | undefined;
+    let after: ListingPosition | undefined;
     for (;;) {
       const page = await search.list({ ...everything, query, order }, after, 1);
       if (page.length === 0) break;
       paged.push(...page.map(({ product }) => product.details.name));
-      after = page.at(-1)!.place;
+      after = page.at(-1)!.position;
     }
     expect(paged).toEqual(await names({ query, order }));
   }
 });
 
-test("a product's words are corrected from the moment it can be found, when it is added, changed or put back", async () => {
+test("typing errors are corrected from the moment a product is added, changed or undeleted", async () => {
   const { ledger, products, productDocuments, names, db } = await openSearch();
   const added = newProduct(newId("product"), { ...plain, name: "Colander" }, 1, new Date());
   await ledger.insertProducts([added], "test");
@@ -407,7 +407,7 @@ test("a product's words are corrected from the moment it can be found, when it i
   expect(await names({ query: "drianer" })).toEqual(["Drainer"]);
 });
 
-test("each filter leaves out what does not fit it, and all of them what does not fit all", async () => {
+test("each filter excludes products that do not match it, and combined filters exclude products that do not match all", async () => {
   const { fill, names } = await openSearch();
   const red = { color: "red", size: "m" };
   await fill([
@@ -433,7 +433,7 @@ test("each filter leaves out what does not fit it, and all of them what does not
   ).toEqual(["B"]);
 });
 
-test("products come by name, by price within each currency, and newest first; pages of any size share none and miss none", async () => {
+test("products are sorted by name, by price within each currency, or newest first, and pages of any size have no gap or overlap", async () => {
   const { fill, names, search } = await openSearch();
   await fill([
     { name: "émile", price: { currencyCode: "USD", minorUnits: 1n } },
@@ -454,12 +454,12 @@ test("products come by name, by price within each currency, and newest first; pa
     expect(await names(listing), order).toEqual(inOrder);
     for (const size of [1, 2, 3]) {
       const paged: string[] = [];
-      let after: ListingPlace | undefined;
+      let after: ListingPosition | undefined;
       for (;;) {
         const page = await search.list(listing, after, size);
         if (page.length === 0) break;
         paged.push(...page.map(({ product }) => product.details.name));
-        after = page.at(-1)!.place;
+        after = page.at(-1)!.position;
       }
       expect(paged, `${order}, ${size} at once`).toEqual(inOrder);
     }
@@ -467,22 +467,22 @@ test("products come by name, by price within each currency, and newest first; pa
   expect(await names({ order: "price", prices: { ...euros, from: 20n, to: 20n } })).toEqual(["Zoe", "eve"]);
 });
 
-test("while products are added, pages by relevance go on through the tiers without gap or repetition", async () => {
+test("pages by relevance continue through the tiers without gap or repetition while products are added", async () => {
   const { fill, search } = await openSearch();
   await fill(Array.from({ length: 9 }, (_, index) => ({ name: index % 2 === 0 ? `Tea ${index}` : `Teapot ${index}` })));
   const paged: string[] = [];
-  let after: ListingPlace | undefined;
+  let after: ListingPosition | undefined;
   for (let round = 0; ; round++) {
     const page = await search.list({ ...everything, query: "tea" }, after, 2);
     if (page.length === 0) break;
     paged.push(...page.map(({ product }) => product.details.name));
-    after = page.at(-1)!.place;
+    after = page.at(-1)!.position;
     await fill([{ name: `Tea new ${round}` }]);
   }
   expect(paged).toEqual(["Tea 8", "Tea 6", "Tea 4", "Tea 2", "Tea 0", "Teapot 7", "Teapot 5", "Teapot 3", "Teapot 1"]);
 });
 
-test("categories are counted over what fits every other filter, the largest first, and never more than 10,000 products", async () => {
+test("categories are counted over products that match all other filters, largest first, up to 10,000 products", async () => {
   const { fill, search } = await openSearch();
   await fill([
     { name: "Tea cup", category: "Cups" },
@@ -509,7 +509,7 @@ test("categories are counted over what fits every other filter, the largest firs
   expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(10_001);
 });
 
-test("products of a release that knew no search are found, once the service has started", async () => {
+test("products of a release without search are found after a start", async () => {
   const { productDocuments, names, db, products, vocabulary } = await openSearch();
   const { terms, name_key, in_stock, state, image_url, attributes, ...earlier } = toDocument(
     newProduct(idOf(1), { ...plain, name: "Old $kettle" }, 3, new Date()),
@@ -523,7 +523,7 @@ test("products of a release that knew no search are found, once the service has 
   expect(await names({})).toHaveLength(2);
 });
 
-test("products of a release that folded text otherwise are indexed again at a start, which goes on where one broke off", async () => {
+test("products with outdated terms are indexed again at a start, which continues an interrupted one", async () => {
   const { productDocuments, names, search, db, vocabulary } = await openSearch();
   const products = Array.from({ length: 1_100 }, (_, index) => {
     const details = { ...plain, name: `Straße ${index}`, category: "Cups" };
@@ -560,10 +560,7 @@ test("products of a release that folded text otherwise are indexed again at a st
     openProducts(db, counting, { ...silentLog, info: () => {}, warn } as unknown as typeof silentLog),
     openProducts(db, vocabulary, silentLog),
   ]);
-  expect(warn).toHaveBeenCalledWith(
-    { progress: true, indexed: 0 },
-    expect.stringContaining("before this service answers"),
-  );
+  expect(warn).toHaveBeenCalledWith({ progress: true, indexed: 0 }, expect.stringContaining("before serving"));
   expect(Math.max(...learned)).toBeLessThanOrEqual(500);
   expect(await productDocuments.countDocuments({ terms: "*" })).toBe(0);
   expect(await search.list({ ...everything, query: "STRASSE", category: "cups" }, undefined, 2_000)).toHaveLength(

@@ -1,19 +1,19 @@
 import { type Collection, type Filter, type IndexDescription, MongoServerError } from "mongodb";
 import { searchTooBroad } from "../../domain/errors.ts";
 import { foldText } from "../../domain/fold-text.ts";
-import type { CategoryCounts, Listing, ListingOrder, ListingPlace, PriceRange } from "../../domain/listing.ts";
+import type { CategoryCounts, Listing, ListingOrder, ListingPosition, PriceRange } from "../../domain/listing.ts";
 import type { Product } from "../../domain/product.ts";
 import {
   type AnyOf,
   anywhere,
   anywhereCorrected,
-  askedWords,
   attributeTerm,
   type Corrections,
   categoryTerm,
   correctedTier,
   everyProduct,
   inName,
+  queryWords,
   type TermQuery,
   tiersOf,
 } from "../../domain/search-terms.ts";
@@ -23,31 +23,29 @@ import type { Vocabulary } from "./vocabulary.ts";
 
 type ProductFilter = Filter<ProductDocument>;
 
-/** A product of a listing, and where it stands there. */
 export interface Listed {
   readonly product: Product;
-  readonly place: ListingPlace;
+  readonly position: ListingPosition;
 }
 
 /**
- * Finds products by their terms: pages are read in the order of an index, from where the one before ended. Words with a typing
- * error find what they may be meant to be: after all else when the best come first, and in any other order only where there is
- * nothing else. Throws SEARCH_TOO_BROAD when that takes too long: where nearly every product fits a part of what is asked for,
- * and none all of it.
+ * Finds products by their terms. A page is read in the order of an index, from where the previous page ended. Typing errors are
+ * corrected: by relevance, corrected matches come last; in any other order, only when nothing matches the words as typed. Throws
+ * SEARCH_TOO_BROAD when a query takes too long, as when nearly every product matches a part of the filters and none all of them.
  */
 export interface ProductSearch {
-  /** What comes after a place, or from the start. */
-  list(listing: Listing, after: ListingPlace | undefined, limit: number): Promise<Listed[]>;
+  /** The products after a position, or from the start. */
+  list(listing: Listing, after: ListingPosition | undefined, limit: number): Promise<Listed[]>;
   /**
-   * By category, of what fits all of a listing but its category; with typing errors corrected only where nothing else does.
-   * Counts 10,000 products at most.
+   * Counts by category the products that match all filters but the category; with corrections only when nothing matches without. Counts
+   * 10,000 products at most, and returns the 100 largest categories.
    */
   countCategories(listing: Listing): Promise<CategoryCounts>;
 }
 
 const prices = ["price.currency_code", "price.minor_units"] as const;
 
-/** What products are sorted by; the index of that name has it behind the terms, and prices, to be filtered by, at its end. */
+/** The sort keys of each index. Its fields are the terms and in_stock, then these, then the price, for filters. */
 const keysOf = {
   newest: ["_id"],
   name: ["name_key", "_id"],
@@ -61,7 +59,7 @@ export const searchIndexes: readonly IndexDescription[] = Object.entries(keysOf)
 });
 
 const sortings: Readonly<Record<ListingOrder, { readonly index: SearchIndex; readonly direction: 1 | -1 }>> = {
-  // The newest of a tier are the first of it.
+  // Within a tier, the newest come first.
   relevance: { index: "newest", direction: -1 },
   newest: { index: "newest", direction: -1 },
   name: { index: "name", direction: 1 },
@@ -70,11 +68,10 @@ const sortings: Readonly<Record<ListingOrder, { readonly index: SearchIndex; rea
   "price desc": { index: "price", direction: -1 },
 };
 
-/** How long one query may take of the database. */
 const maxQueryMs = 2_000;
 const maxCounted = 10_000;
 const maxCategories = 100;
-/** Products of a price range up to which they are read by their price and sorted, rather than looked for in another order. */
+/** A price range with at most this many products is read by the price index and sorted in memory, for any order. */
 const maxSorted = 500;
 
 export function createProductSearch(on: {
@@ -84,7 +81,7 @@ export function createProductSearch(on: {
 }): ProductSearch {
   const { products, vocabulary, maxTimeMs: maxTimeMS = maxQueryMs } = on;
 
-  /** How many products of these prices have one of these terms, up to `most`. Reads keys of an index alone. */
+  /** Counts the products of the price range that have one of the terms, up to `most`. Reads index keys only. */
   async function countPriced(listing: Listing, terms: AnyOf, most: number): Promise<number> {
     const filter = { $and: [hasOne(terms), ...stockAndPrices(listing)] };
     const [counted] = await products
@@ -97,8 +94,8 @@ export function createProductSearch(on: {
   }
 
   /**
-   * The index to read a tier by; undefined when there is nothing in it. A range of prices that holds little is read by its prices:
-   * any other index would be searched from one end to the other for it.
+   * The index to read a tier by; undefined when the tier is empty. A price range of few products is read by the price index: any other
+   * index might be scanned from end to end for it.
    */
   async function indexFor(listing: Listing, terms: TermQuery): Promise<SearchIndex | undefined> {
     const { index } = sortings[listing.order];
@@ -112,7 +109,7 @@ export function createProductSearch(on: {
   async function listTier(
     listing: Listing,
     { terms, tier, hint }: { readonly terms: TermQuery; readonly tier: number; readonly hint: SearchIndex },
-    after: ListingPlace | undefined,
+    after: ListingPosition | undefined,
     limit: number,
   ): Promise<Listed[]> {
     const { index, direction } = sortings[listing.order];
@@ -143,9 +140,9 @@ export function createProductSearch(on: {
       .catch(explain);
   }
 
-  /** What the words of a query may be meant to be; undefined when it has none that could be mistyped. */
+  /** Corrections of the query's words; undefined when no word has any. */
   async function correctionsFor({ query }: Listing): Promise<Corrections | undefined> {
-    const corrections = query === undefined ? undefined : await vocabulary.correct(askedWords(query));
+    const corrections = query === undefined ? undefined : await vocabulary.correct(queryWords(query));
     return corrections?.size ? corrections : undefined;
   }
 
@@ -161,8 +158,8 @@ export function createProductSearch(on: {
       const hints = await Promise.all(tiers.map((terms) => indexFor(listing, terms)));
       for (const [tier, terms] of tiers.entries()) await add(terms, tier, hints[tier]);
 
-      const isElsewhere = found.length > 0 || (after !== undefined && after.tier < tiers.length);
-      if (found.length === limit || (listing.order !== "relevance" && isElsewhere)) return found;
+      const hasExactMatches = found.length > 0 || (after !== undefined && after.tier < tiers.length);
+      if (found.length === limit || (listing.order !== "relevance" && hasExactMatches)) return found;
       const corrections = await correctionsFor(listing);
       if (corrections === undefined) return found;
       const corrected = correctedTier(listing.query!, corrections);
@@ -177,7 +174,7 @@ export function createProductSearch(on: {
       const corrections = groups.length === 0 ? await correctionsFor(listing) : undefined;
       if (corrections !== undefined)
         groups = await countByCategory(listing, anywhereCorrected(listing.query!, corrections));
-      // Spellings of one category are one, called by the most used.
+      // Spellings of one category are counted together, under the most used one.
       const counts = [...Map.groupBy(groups.toSorted(byUse), ({ _id }) => foldText(_id)).values()]
         .map((spellings) => ({
           category: spellings[0]!._id,
@@ -196,7 +193,7 @@ function explain(error: unknown): never {
   throw error;
 }
 
-/** A listing by relevance is one list after the other; every other order is a single one. */
+/** A listing by relevance reads the tiers one after the other; every other order has a single tier. */
 function tiersOfListing({ query, order }: Listing): readonly TermQuery[] {
   if (query === undefined) return [{ all: [], none: [] }];
   if (order === "relevance") return tiersOf(query);
@@ -204,7 +201,7 @@ function tiersOfListing({ query, order }: Listing): readonly TermQuery[] {
   return all === undefined ? [] : [{ all, none: [] }];
 }
 
-/** What a product has to have to be in a tier of a listing. One list at least: terms lead every index. */
+/** The terms of a tier. Never empty, because terms are the first field of every index. */
 function termsIn({ name, category, attributes }: Listing, { all }: TermQuery): AnyOf[] {
   const terms: AnyOf[] = [
     ...(category === undefined ? [] : [[categoryTerm(category)]]),
@@ -215,12 +212,11 @@ function termsIn({ name, category, attributes }: Listing, { all }: TermQuery): A
   return terms.length === 0 ? [[everyProduct]] : terms;
 }
 
-/** A value for the stock is there in any case: it comes second in every index. */
+/** Always has a condition for in_stock, because it is the second field of every index. */
 function stockAndPrices({ inStock, prices }: Listing): ProductFilter[] {
   return [{ in_stock: inStock || { $in: [true, false] } }, ...(prices === undefined ? [] : [priceFilter(prices)])];
 }
 
-/** What fits a listing, in a tier of it. */
 function conditions(listing: Listing, terms: TermQuery): ProductFilter[] {
   return [
     ...termsIn(listing, terms).map(hasOne),
@@ -237,7 +233,7 @@ function priceFilter({ currencyCode, from, to }: PriceRange): ProductFilter {
   };
 }
 
-/** Whether all that fits has the same there. To sort by it as well, MongoDB would read all of it and sort in memory. */
+/** Whether the filter fixes this sort key. If it were sorted by, too, MongoDB would read all matches and sort them in memory. */
 function isFixed(key: string, range: PriceRange | undefined): boolean {
   if (range === undefined) return false;
   return key === "price.currency_code" || (key === "price.minor_units" && range.from === range.to && "from" in range);
@@ -249,8 +245,8 @@ function hasOne(terms: AnyOf): ProductFilter {
 }
 
 /**
- * What comes after these values, as ranges of an index, one after the other: each starts where it is read, and is sorted by what
- * is not the same in all of it.
+ * The keys after `values`, as consecutive ranges of an index: first those that share all values but the last, and so on. A range is
+ * sorted by the keys that vary in it.
  */
 function rangesAfter(
   keys: readonly string[],
@@ -278,5 +274,5 @@ function toListed(document: ProductDocument, keys: readonly string[], tier: numb
     "price.currency_code": document.price.currency_code,
     "price.minor_units": Number(document.price.minor_units),
   };
-  return { product: fromDocument(document), place: { tier, values: keys.map((key) => sorted[key]!) } };
+  return { product: fromDocument(document), position: { tier, values: keys.map((key) => sorted[key]!) } };
 }

@@ -2,7 +2,7 @@ import type { Logger } from "@shop/core";
 import type { Collection, Db, Filter } from "mongodb";
 import { skuTaken } from "../../domain/errors.ts";
 import type { Balances } from "../../domain/ledger.ts";
-import type { Product, ProductDetails, ProductRequest } from "../../domain/product.ts";
+import type { IdempotencyKey, Product, ProductDetails } from "../../domain/product.ts";
 import { earlierMarks } from "../../domain/search-terms.ts";
 import {
   balanceFromDocument,
@@ -18,37 +18,32 @@ import { searchIndexes } from "./product-search.ts";
 import { findDocumentsBySkus, isSkuTaken, refuseTwins, skuIndexes } from "./sku-keys.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-/** The catalogue. What was taken out of it can't be found here; its stock is still the ledger's. */
+/** The catalogue. Deleted products are not found, except where noted; the ledger keeps their stock. */
 export interface ProductStore {
   findById(productId: string): Promise<Product | undefined>;
-  /** Those of them that can be bought; if `fields` are given, with what these are made of, and empty otherwise. */
+  /** The active products among these; with `fields`, only the data of these fields, and the rest empty. */
   findSold(productIds: readonly string[], fields?: ReadonlySet<string>): Promise<Product[]>;
-  /** What a named request made, also when it has left the catalogue since. */
-  findByRequest(request: Pick<ProductRequest, "actor" | "id">): Promise<MadeProduct | undefined>;
-  /** By the SKUs as they are asked for: case does not matter. */
+  /** The product that was created with this idempotency key, even if it is deleted. */
+  findByRequest(key: Pick<IdempotencyKey, "actor" | "id">): Promise<CreatedProduct | undefined>;
+  /** Products by the SKUs as given, compared without case. */
   findBySkus(skus: readonly string[]): Promise<ReadonlyMap<string, Product>>;
-  /**
-   * Writes new details over a version that was read; undefined when it is no longer the version there is. Throws SKU_TAKEN.
-   */
+  /** Writes details by compare-and-set: undefined when the version is no longer `read`'s. Throws SKU_TAKEN. */
   update(read: Product, details: ProductDetails, now: Date): Promise<Product | undefined>;
-  /** Does so for many, whose SKUs stay as they are; answers how many it did. */
+  /** The same for many products whose SKUs do not change. Returns the number of products written. */
   updateMany(changes: readonly ProductChange[], now: Date): Promise<number>;
-  /**
-   * Takes it out of the catalogue; if `version` is given, only as that version. Answers the version of its going; undefined
-   * when there is nothing to take.
-   */
+  /** Deletes a product, only if it has `version` when given. Returns the deleted version; undefined when nothing was deleted. */
   remove(productId: string, version: number | undefined, now: Date): Promise<number | undefined>;
-  /** Puts back what was taken out of the catalogue; undefined when it was not. Throws SKU_TAKEN. */
+  /** Undeletes a product; undefined when it is not deleted. Throws SKU_TAKEN. */
   restore(productId: string, now: Date): Promise<Product | undefined>;
-  /** What can be promised is sold; what is in the catalogue may be archived; what was promised may have left it since. */
+  /** `sold`: active products, for reserving. `catalogue`: archived ones, too. `all`: deleted ones, too, for closing reservations. */
   balancesOf(productIds: readonly string[], among: "sold" | "catalogue" | "all"): Promise<Balances>;
 }
 
-/** What is known of how a product began. */
-export interface MadeProduct extends Pick<Product, "productId" | "createTime"> {
-  /** Of what was asked for. */
+/** The stored facts of a creation with an idempotency key. */
+export interface CreatedProduct extends Pick<Product, "productId" | "createTime"> {
+  /** Of the request's content. */
   readonly hash: string;
-  /** As the product was made with; undefined when that is what was asked for. */
+  /** The spelling that was stored; undefined when it is the request's. */
   readonly category: string | undefined;
 }
 
@@ -64,8 +59,8 @@ const among = {
 } as const;
 
 /**
- * The collection, with its indexes and what each product is found by. The ledger projects into it. What an earlier release wrote
- * is brought up to date; a start that was interrupted goes on there.
+ * Opens the collection with its indexes, and computes the search terms of products that earlier releases wrote. An interrupted start is
+ * continued by the next one.
  */
 export async function openProducts(
   db: Db,
@@ -75,7 +70,7 @@ export async function openProducts(
   const products = db.collection<ProductDocument>("products");
   await products.createIndexes([
     ...skuIndexes,
-    // The product is the claim: kept as long as the product itself.
+    // The product itself claims the idempotency key, for as long as it exists.
     {
       key: { "request.actor": 1, "request.id": 1 },
       name: "request",
@@ -84,38 +79,35 @@ export async function openProducts(
     },
     ...searchIndexes,
   ]);
-  // Of a release that knew no search.
-  await indexAgain(products, { in_stock: { $exists: false } }, vocabulary, log);
-  // Of one that computed terms otherwise: as a rule an index says at once that there are none.
-  await indexAgain(products, { terms: { $in: [...earlierMarks] } }, vocabulary, log);
+  // From releases without search.
+  await reindex(products, { in_stock: { $exists: false } }, vocabulary, log);
+  // From releases that computed terms differently. Usually the index shows at once that none are left.
+  await reindex(products, { terms: { $in: [...earlierMarks] } }, vocabulary, log);
   return products;
 }
 
-const indexedAtOnce = 500;
+const reindexBatchSize = 500;
 const progressEveryMs = 5_000;
 
 /**
- * Computes again what products of an earlier release are found by. One that is done no longer fits `earlier`, so an interrupted
- * run goes on with those that are left. Safe to repeat, at several replicas at once, and while products change.
+ * Recomputes the search terms of the products that match `earlier`, until none do. A finished product no longer matches, so a repeated
+ * run continues an interrupted one. Safe to repeat, in several replicas at once, and while products change.
  */
-async function indexAgain(
+async function reindex(
   products: Collection<ProductDocument>,
   earlier: Filter<ProductDocument>,
   vocabulary: Pick<Vocabulary, "learn">,
   log: Logger,
 ): Promise<void> {
-  // Those that change meanwhile are found by another pass.
+  // Products that change during a pass are found by the next one.
   let reportAt = 0;
   for (let count = 0; ; ) {
     const before = count;
-    for await (const found of inBatches(products.find(earlier).batchSize(indexedAtOnce), indexedAtOnce)) {
+    for await (const found of inBatches(products.find(earlier).batchSize(reindexBatchSize), reindexBatchSize)) {
       if (performance.now() >= reportAt) {
         reportAt = performance.now() + progressEveryMs;
-        // `npm start` waits on for a service that says `progress`.
-        log.warn(
-          { progress: true, indexed: count },
-          "products of an earlier release are indexed for search before this service answers",
-        );
+        // `npm start` keeps waiting for a service that logs `progress`.
+        log.warn({ progress: true, indexed: count }, "indexing products of an earlier release before serving");
       }
       const described = found.map(({ _id, version, active, ...document }) => {
         const defaults = { image_url: "", attributes: {}, state: "active" } as const;
@@ -140,7 +132,7 @@ async function indexAgain(
       count += found.length;
     }
     if (count === before) return;
-    log.info({ products: count }, "products of an earlier release were indexed for search");
+    log.info({ products: count }, "indexed products of an earlier release");
   }
 }
 
@@ -154,7 +146,7 @@ async function* inBatches<Item>(items: AsyncIterable<Item>, size: number): Async
   if (batch.length > 0) yield batch;
 }
 
-/** Values of a pipeline as they are, whatever they look like. */
+/** Quotes values for a pipeline, in which a text that begins with $ would be an expression. */
 function literals(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, { $literal: value }]));
 }
@@ -225,7 +217,7 @@ export function createProductStore(
             $set: {
               active: false,
               terms: [],
-              // Its SKU is free for another product.
+              // Frees the SKU for another product.
               deleted_sku: "$sku",
               delete_time: now,
               version: { $add: ["$version", 1] },
@@ -256,7 +248,7 @@ export function createProductStore(
             { returnDocument: "after" },
           );
           if (restored !== null) return fromDocument(restored);
-          // Somebody put it back, and it was taken out again: look again.
+          // The product was undeleted and deleted again meanwhile.
         } catch (error) {
           if (isSkuTaken(error)) throw skuTaken(sku ?? "");
           throw error;
@@ -282,7 +274,7 @@ function isStill({ productId, version }: Product) {
 function changeTo(read: Product, details: ProductDetails, now: Date) {
   const { sku } = details;
   return {
-    // The key of a SKU that stays is not written: another product may have the plain one.
+    // The key of an unchanged SKU is not written: the product may be a twin, whose plain key another product has.
     $set: { ...detailsToDocument(details), ...(sku !== read.details.sku && skuFields(sku)), update_time: now },
     ...(sku === undefined ? { $unset: { sku: true as const, sku_key: true as const } } : {}),
     $inc: { version: 1 },

@@ -5,34 +5,34 @@ import { skuTaken } from "../../domain/errors.ts";
 import { foldText } from "../../domain/fold-text.ts";
 import type { ProductDocument } from "./product-document.ts";
 
-// SKUs are unique whatever their case: a unique index on `sku_key`, which is the folded SKU. Products that were there before may
-// carry SKUs that differ only in case. The oldest of them has the key; each other is a twin, whose key is a blank, the folded SKU,
-// a blank and its id: it collides with none, and a range of the index has them all. Twins only ever become fewer, for what writes a
-// SKU writes a plain key. So a look for a twin before the write, and the index at the write, let no new one in.
+// SKUs are unique without case, by a unique index on `sku_key`, the folded SKU. Products of earlier releases may have SKUs that differ
+// only in case. The oldest of them has the plain key; the others are twins, whose key is a blank, the folded SKU, a blank and the
+// product's id: it is unique, and all twins are one range of the index. Every write of a SKU writes a plain key, so twins only become
+// fewer. A check for twins before such a write, and the index at the write, keep new duplicates out.
 
 const twinKeyOf = (sku: string, productId: string) => ` ${foldText(sku)} ${productId}`;
 const allTwins = { $gte: " ", $lt: "!" };
 const twinsOf = (sku: string) => ({ $gte: ` ${foldText(sku)} `, $lt: ` ${foldText(sku)}!` });
 
-/** Both unique. The first is what replicas of an earlier release go by. */
+/** Both unique. Replicas of earlier releases rely on the first. */
 export const skuIndexes: readonly IndexDescription[] = ["sku", "sku_key"].map((name) => {
   return { name, key: { [name]: 1 }, unique: true, partialFilterExpression: { [name]: { $exists: true } } };
 });
 
-/** Gives keys to products of an earlier release, and reports twins. Safe to repeat, and at several replicas at once. */
+/** Adds keys to products of earlier releases, and logs twins. Safe to repeat, and in several replicas at once. */
 export async function completeSkuKeys(products: Collection<ProductDocument>, log: Logger): Promise<void> {
   await addMissingKeys(products);
   const twins = await products.find({ sku_key: allTwins }, { hint: "sku_key", projection: { sku: 1 } }).toArray();
   if (twins.length === 0) return;
   const skus = twins.slice(0, 100).map(({ sku }) => sku);
-  log.warn({ count: twins.length, skus }, "SKUs differ only in case from those of other products: give each its own");
+  log.warn({ count: twins.length, skus }, "SKUs differ only in case from those of other products: change them");
 }
 
 async function addMissingKeys(products: Collection<ProductDocument>): Promise<void> {
-  const [carried, keyed] = await Promise.all(
+  const [withSku, withKey] = await Promise.all(
     ["sku", "sku_key"].map((field) => products.countDocuments({ [field]: { $exists: true } }, { hint: field })),
   );
-  if (carried === keyed) return;
+  if (withSku === withKey) return;
   const keyless = products
     .find({ sku: { $exists: true }, sku_key: { $exists: false } })
     .project<{ _id: string; sku: string }>({ sku: 1 })
@@ -49,12 +49,11 @@ async function addMissingKeys(products: Collection<ProductDocument>): Promise<vo
   }
 }
 
-/** Whether a write was refused because a SKU is taken. */
 export function isSkuTaken(error: unknown): boolean {
   return isDuplicateKey(error, "sku") || isDuplicateKey(error, "sku_key");
 }
 
-/** To be asked before SKUs are given to products that do not carry them. Throws SKU_TAKEN when a twin carries one of them. */
+/** Throws SKU_TAKEN when a twin has one of these SKUs. To be called before a write gives them to other products. */
 export async function refuseTwins(products: Collection<ProductDocument>, skus: readonly string[]): Promise<void> {
   const hasTwins = await products.findOne({ sku_key: allTwins }, { hint: "sku_key", projection: { _id: 1 } });
   if (hasTwins === null) return;
@@ -64,7 +63,7 @@ export async function refuseTwins(products: Collection<ProductDocument>, skus: r
   }
 }
 
-/** The products that carry these SKUs, whatever their case: a twin by its exact SKU alone. */
+/** Products by SKU, compared without case; a twin only by its exact SKU. */
 export async function findDocumentsBySkus(
   products: Collection<ProductDocument>,
   skus: readonly string[],

@@ -5,47 +5,45 @@ import type { Reservation, WrittenEntry } from "../../domain/stock-audit.ts";
 import { type LedgerEntryDocument, moveKey } from "./ledger-store.ts";
 import { balanceToDocument, type ProductDocument } from "./product-document.ts";
 
-/** A product's balance, as it was read. */
 export interface StockBalance {
   readonly productId: string;
   readonly balance: Balance;
 }
 
-/** Places among a product's movements, both ends included. */
-export interface PlaceRange {
+/** Numbers of a product's movements, inclusive. */
+export interface SequenceRange {
   readonly productId: string;
   readonly from: number;
   readonly until: number;
 }
 
-/** Entries of the ledger in their order, and whether there are no more. */
 export interface EntryPage {
+  /** In the order of the ledger. */
   readonly entries: readonly WrittenEntry[];
   readonly isLast: boolean;
 }
 
-/** What the audit reads, and the one thing that it mends: all of it in small bites, by index. */
+/** The audit's reads, and its one repair. All of them use an index and are bounded. */
 export interface StockAuditStore {
-  /** By id, those after `after`. */
+  /** Sorted by id, from the first after `after`. */
   listBalances(after: string | undefined, limit: number): Promise<StockBalance[]>;
   findBalance(productId: string): Promise<Balance | undefined>;
   knownProducts(productIds: readonly string[]): Promise<Set<string>>;
-  /** The moves of these places, by product; places that were not taken are missing. Reads an entry once for 500 places. */
-  movesOf(places: readonly PlaceRange[]): Promise<ReadonlyMap<string, readonly Move[]>>;
-  /** When the moves at these places were made, by product; those that are not there are missing. */
-  moveTimes(places: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Date>>;
-  /** In the order of the ledger, those after `after`: as many as that, fewer if they tell of more than `maxLines` together. */
+  /** The existing moves with these numbers, by product id. Reads each entry once for up to 500 numbers. */
+  movesOf(ranges: readonly SequenceRange[]): Promise<ReadonlyMap<string, readonly Move[]>>;
+  /** The times of the moves with these numbers, by product id; moves that do not exist are missing. */
+  moveTimes(sequences: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Date>>;
+  /** Entries from the first after `after`: at most `limit`, and no more once they have `maxLines` moves and steps together. */
   listEntries(after: string | undefined, limit: number, maxLines?: number): Promise<EntryPage>;
   findEntry(entryId: string): Promise<WrittenEntry | undefined>;
-  /** What was decided for orders and what became of it; orders that were not decided are missing. */
+  /** Decisions and closings by order id; undecided orders are missing. */
   reservationsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, Reservation>>;
-  /** Writes a balance over the one that was read; false, and nothing done, when it is no longer that. */
+  /** Writes a balance by compare-and-set: false, and nothing written, when it is no longer `read`. */
   replaceBalance(productId: string, read: Balance, balance: Balance): Promise<boolean>;
 }
 
-/** Keys asked for by one query. */
-const keysAtOnce = 500;
-/** Entries that come over the wire together; the largest have a thousand lines. */
+const keysPerQuery = 500;
+/** Small, because the largest entries have a thousand lines. */
 const entriesPerBatch = 20;
 
 export function createStockAuditStore(
@@ -76,9 +74,9 @@ export function createStockAuditStore(
         .toArray();
       return new Set(documents.map(({ _id }) => _id));
     },
-    async movesOf(places) {
+    async movesOf(ranges) {
       const moves = new Map<string, Move[]>();
-      for (const keys of inChunks(places.flatMap(keysOf))) {
+      for (const keys of inChunks(ranges.flatMap(keysOf))) {
         const wanted = new Set(keys);
         const productIds = keys.map((key) => key.slice(0, key.indexOf(":"))).sort();
         for await (const entry of ledger.aggregate<Pick<LedgerEntryDocument, "moves">>([
@@ -97,9 +95,9 @@ export function createStockAuditStore(
       }
       return moves;
     },
-    async moveTimes(places) {
+    async moveTimes(sequences) {
       const times = new Map<string, Date>();
-      for (const keys of inChunks([...places].map(([productId, sequence]) => moveKey(productId, sequence)))) {
+      for (const keys of inChunks([...sequences].map(([productId, sequence]) => moveKey(productId, sequence)))) {
         const wanted = new Map(keys.map((key) => [key, key.slice(0, key.indexOf(":"))]));
         const entries = ledger
           .find({ keys: { $in: keys } })
@@ -140,7 +138,7 @@ export function createStockAuditStore(
         const entries = ledger
           .find({ keys: { $in: keys } })
           .project<Pick<LedgerEntryDocument, "decisions" | "closings">>({ decisions: 1, closings: 1 });
-        // One after the other: an entry may tell of a thousand orders, of which one is wanted.
+        // Streamed: an entry may have a thousand orders of which one is wanted.
         for await (const entry of entries) {
           for (const { order_id, outcome } of entry.closings) {
             if (wanted.has(order_id)) closings.set(order_id, (closings.get(order_id) ?? new Set()).add(outcome));
@@ -167,7 +165,7 @@ export function createStockAuditStore(
         },
         {
           $set: balanceToDocument(balance),
-          // What was cached of the wrong balance is of the same movement: only the version tells it apart.
+          // The cached wrong balance has the same sequence, so only a new version replaces it.
           $inc: { version: 1 },
         },
       );
@@ -178,15 +176,15 @@ export function createStockAuditStore(
 
 function inChunks(keys: readonly string[]): string[][] {
   const chunks: string[][] = [];
-  for (let from = 0; from < keys.length; from += keysAtOnce) chunks.push(keys.slice(from, from + keysAtOnce));
+  for (let from = 0; from < keys.length; from += keysPerQuery) chunks.push(keys.slice(from, from + keysPerQuery));
   return chunks;
 }
 
-function keysOf({ productId, from, until }: PlaceRange): string[] {
+function keysOf({ productId, from, until }: SequenceRange): string[] {
   return Array.from({ length: until - from + 1 }, (_, index) => moveKey(productId, from + index));
 }
 
-/** A comparison for each move rather than with each product that is wanted: those of a part of the audit are neighbours. */
+/** One range instead of a comparison with each wanted product: the products of a part of the audit have adjacent ids. */
 function isBetween(first: string, last: string) {
   return { $and: [{ $gte: ["$$this.product_id", first] }, { $lte: ["$$this.product_id", last] }] };
 }

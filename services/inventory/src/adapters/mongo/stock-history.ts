@@ -2,15 +2,15 @@ import type { Collection } from "mongodb";
 import type { Balance } from "../../domain/product.ts";
 import { type LedgerEntryDocument, moveKey } from "./ledger-store.ts";
 
-/** A product's balances in the past, as the ledger tells them. */
+/** A product's past balances, computed from the ledger. */
 export interface StockHistory {
-  /** The balances after each of the movements that follow `from`, in their sequence, at most `limit`. */
+  /** The balances after each movement that follows `from`, in order, at most `limit`. */
   balancesAfter(productId: string, from: Balance, limit: number): Promise<Balance[]>;
-  /** The balance right after the movement `sequence`, which is not after `now`. The further back, the longer it takes. */
+  /** The balance right after movement `sequence`, which must not be after `now`. Reads all movements in between. */
   balanceAt(productId: string, now: Balance, sequence: number): Promise<Balance>;
 }
 
-/** Movements read at once to be added up. */
+/** Movements per query. */
 const pageSize = 1_000;
 
 export function createStockHistory(ledger: Collection<LedgerEntryDocument>): StockHistory {

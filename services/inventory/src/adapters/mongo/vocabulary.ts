@@ -1,29 +1,26 @@
 import type { Collection, Db } from "mongodb";
 import type { ProductDetails } from "../../domain/product.ts";
 import type { Corrections } from "../../domain/search-terms.ts";
-import { correctableWords, isOneErrorApart, mayBeMistyped, neighbourKeys } from "../../domain/typing-errors.ts";
+import { correctableWords, deletionKeys, isOneErrorApart, mayBeMistyped } from "../../domain/typing-errors.ts";
 
 interface WordDocument {
   _id: string;
-  /** The word, and what is left of it without one of its letters: by these it is found from a word with a typing error. */
+  /** See `deletionKeys`: a mistyped word shares one of them. */
   keys: string[];
 }
 
-/**
- * The distinct words of all products, by which a mistyped word of a query is corrected. A word that no product has any longer
- * stays, and finds nothing.
- */
+/** The distinct words of all products, for correcting mistyped words of queries. Words are never removed; unused ones match nothing. */
 export interface Vocabulary {
-  /** Adds the words of products. Done before they are written, so that what can be found can be found mistyped. Safe to repeat. */
+  /** Adds the words of products. Called before the products are written, so that every findable word can be corrected. Safe to repeat. */
   learn(products: readonly Pick<ProductDetails, "name" | "description">[]): Promise<void>;
-  /** For each of these words the others that it is one typing error away from, ten at most; those that have none are left out. */
+  /** By word, up to ten words that are one typing error apart; words without any are missing. */
   correct(words: readonly string[]): Promise<Corrections>;
 }
 
 const maxCorrections = 10;
-/** Words that share a key with a mistyped word, most of them two errors away. */
+/** Words that share a key with the typed words; most are two errors apart and are dropped. */
 const maxCandidates = 1_000;
-/** Words that this process knows to be there already. */
+/** Words that this process knows to be stored. */
 const maxRemembered = 100_000;
 
 /** Opens the collection, with its index. */
@@ -42,7 +39,7 @@ function createVocabulary(vocabulary: Collection<WordDocument>): Vocabulary {
       if (unknown.length === 0) return;
       await vocabulary.bulkWrite(
         unknown.map((word) => ({
-          updateOne: { filter: { _id: word }, update: { $setOnInsert: { keys: neighbourKeys(word) } }, upsert: true },
+          updateOne: { filter: { _id: word }, update: { $setOnInsert: { keys: deletionKeys(word) } }, upsert: true },
         })),
         { ordered: false },
       );
@@ -54,7 +51,7 @@ function createVocabulary(vocabulary: Collection<WordDocument>): Vocabulary {
       const typed = words.filter(mayBeMistyped);
       if (typed.length === 0) return new Map();
       const candidates = await vocabulary
-        .find({ keys: { $in: typed.flatMap(neighbourKeys) } }, { projection: { _id: 1 } })
+        .find({ keys: { $in: typed.flatMap(deletionKeys) } }, { projection: { _id: 1 } })
         .limit(maxCandidates)
         .toArray();
       const corrections = typed.map((word) => {

@@ -10,14 +10,14 @@ import { type PendingEvent, pendingEvent } from "@shop/messaging";
 import type { Closing, Decision, Move } from "../../domain/ledger.ts";
 
 const service = "inventory";
-/** An order's stock is decided once, closed once, and may return once: the versions of that aggregate. */
+/** Versions of an order's reservation: it is decided once, closed once, and may be returned once. */
 const decided = 1;
 const closed = 2;
 const returned = 3;
 
 /**
- * Tells what was decided for an order, and which OrderPlaced that answers, if it was one; nothing when it was called off
- * before. `n` makes a repetition an event of its own.
+ * The event of a decision; none for a void one. `placedEventId` is the OrderPlaced that led to it, or empty. Another `n` gives a repetition
+ * its own event id, so that the stream does not drop it as a duplicate.
  */
 export function decisionEvents(
   { orderId, outcome, reason = "" }: Decision,
@@ -36,7 +36,6 @@ export function decisionEvents(
   }
 }
 
-/** Tells what became of what was set aside. */
 export function closingEvent({ orderId, outcome }: Closing, time: Date): PendingEvent {
   const about = { service, aggregateId: orderId, time };
   switch (outcome) {
@@ -49,7 +48,7 @@ export function closingEvent({ orderId, outcome }: Closing, time: Date): Pending
   }
 }
 
-/** Tells of a correction. A product's places in the ledger are its versions. */
+/** The event of an adjustment. Its version is the movement's number. */
 export function adjustedEvent({ productId, sequence, onHandDelta }: Move, time: Date): PendingEvent {
   const about = { service, aggregateId: productId, version: sequence, time };
   return pendingEvent(StockAdjustedSchema, { productId, onHandDelta }, about);

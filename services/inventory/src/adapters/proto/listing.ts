@@ -3,7 +3,7 @@ import type { ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_
 import { foldText } from "../../domain/fold-text.ts";
 import type { Listing, ListingOrder, PriceRange } from "../../domain/listing.ts";
 
-/** What is asked for, whatever page of it. Throws INVALID_ARGUMENT for prices without a currency or in the wrong order. */
+/** The filters and order of a request. Throws INVALID_ARGUMENT for prices without a currency and for an empty range. */
 export function toListing(request: ListProductsRequest): Listing {
   const { query, name, category, attributes, inStock, orderBy } = request;
   return {
@@ -17,12 +17,12 @@ export function toListing(request: ListProductsRequest): Listing {
   };
 }
 
-/** What is not visible asks for nothing. */
+/** Invisible text filters nothing. */
 function unlessBlank(text: string): string | undefined {
   return foldText(text) === "" ? undefined : text;
 }
 
-/** The fields that say which products, in which order: a page token belongs to them. */
+/** The fields that determine the listing. A page token is valid only for the same values. */
 export function listingKey(request: ListProductsRequest): readonly unknown[] {
   const { query, name, category, attributes, currencyCode, minPrice, maxPrice, inStock, orderBy } = request;
   const prices = [currencyCode, minPrice?.toString(), maxPrice?.toString()];

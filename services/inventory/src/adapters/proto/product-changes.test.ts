@@ -24,7 +24,7 @@ const asRead = {
 };
 const mask = (...paths: string[]) => ({ $typeName: "google.protobuf.FieldMask" as const, paths });
 
-test("only what the mask names changes", () => {
+test("an update changes only the fields of its mask", () => {
   const product = create(ProductSchema, { name: "Pot", description: "", category: "Else" });
   expect(applyChanges(asRead, product, mask("name", "description"))).toEqual({
     ...details,
@@ -41,7 +41,7 @@ test("a part of the price can change alone", () => {
   });
 });
 
-test("without a mask the fields that are set change", () => {
+test("an update without a mask changes the fields that are set", () => {
   const product = create(ProductSchema, { productId: "product_x", category: "Else" });
   expect(applyChanges(asRead, product, undefined)).toEqual({ ...details, category: "Else" });
 });
@@ -56,7 +56,7 @@ test.each([
   );
 });
 
-test("a product as it was read can be sent back whole: its stock is no change while it is what is stored", () => {
+test("a product can be sent back unchanged, with its stock, as long as that is still the current stock", () => {
   const product = create(ProductSchema, { ...toProductMessage(asRead), name: "Pot" });
   const everything = mask(...ProductSchema.fields.map(({ name }) => name));
   expect(applyChanges(asRead, product, everything)).toEqual({ ...details, name: "Pot" });
@@ -67,7 +67,7 @@ test("a product as it was read can be sent back whole: its stock is no change wh
   );
 });
 
-test("naming the product or its version changes nothing", () => {
+test("a mask with the id or the etag changes nothing", () => {
   const product = create(ProductSchema, { productId: "product_x", etag: "v1" });
   expect(applyChanges(asRead, product, mask("product_id", "etag"))).toEqual(details);
 });

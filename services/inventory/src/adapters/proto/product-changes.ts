@@ -6,7 +6,7 @@ import { missingDetails, toDetails } from "./product.ts";
 
 type Change = (details: ProductDetails, to: ProductDetails) => ProductDetails;
 
-/** How each path of an update mask changes the details. */
+/** The change of the details for each path of an update mask. */
 const changes: Readonly<Record<string, Change>> = {
   name: (details, to) => ({ ...details, name: to.name }),
   description: (details, to) => ({ ...details, description: to.description }),
@@ -24,14 +24,14 @@ const changes: Readonly<Record<string, Change>> = {
 };
 
 /**
- * Paths that say which product and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). Stock
- * is the server's too, but an update that asks for another one is refused: it was meant to set it.
+ * Paths that identify the product or are output only: they change nothing (AIP-134, AIP-203). Stock is output only, too, but another
+ * value than the current one is refused, because its sender expects to set it.
  */
-const deepFreeze = new Set(["product_id", "etag", "create_time", "update_time"]);
+const ignoredPaths = new Set(["product_id", "etag", "create_time", "update_time"]);
 
 /**
- * Applies an update mask (AIP-161) to a product's details. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a
- * path that can't be changed, unless the product has that value already, and for a result that is not a complete product.
+ * Applies an update mask (AIP-161) to a product's details; without a mask, the fields that are set. Throws INVALID_ARGUMENT for a path
+ * that can't be changed, except `stock` with the current value, and for an incomplete result.
  */
 export function applyChanges(
   { details, balance }: Pick<Product, "details" | "balance">,
@@ -42,19 +42,19 @@ export function applyChanges(
   const violations: FieldViolation[] = [];
   let changed = details;
   for (const path of mask?.paths ?? pathsThatAreSet(product)) {
-    if (deepFreeze.has(path) || (path === "stock" && product.stock === available(balance))) continue;
+    if (ignoredPaths.has(path) || (path === "stock" && product.stock === available(balance))) continue;
     const change = changes[path];
     if (path === "state" && product.state === ProductState.UNSPECIFIED)
       violations.push({ field: "product.state", description: "is required" });
     else if (change !== undefined) changed = change(changed, to);
-    else violations.push({ field: `product.${path}`, description: whyNot(path) });
+    else violations.push({ field: `product.${path}`, description: refusalOf(path) });
   }
   violations.push(...missingDetails(changed));
   if (violations.length > 0) throw invalidFields(violations);
   return changed;
 }
 
-function whyNot(path: string): string {
+function refusalOf(path: string): string {
   return path === "stock"
     ? "can't be set: stock follows from its movements"
     : "is not a field that an update can change";

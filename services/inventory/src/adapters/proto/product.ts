@@ -26,7 +26,7 @@ export function toProductMessage(product: Product): MessageInitShape<typeof Prod
   };
 }
 
-/** What of a product its owner decides, but for its stock. */
+/** The fields that administrators set, without stock. */
 export function toDetailsMessage(details: ProductDetails) {
   const { name, description, category, price, sku, imageUrl, attributes, state } = details;
   return {
@@ -41,12 +41,12 @@ export function toDetailsMessage(details: ProductDetails) {
   };
 }
 
-/** The field of a product that says this of it. */
+/** The field of the message for a detail. */
 export function fieldOf(detail: keyof ProductDetails): string {
   return detail === "imageUrl" ? "image_url" : detail;
 }
 
-/** What has to be there, and is not, below the path of the product. */
+/** A violation for each required field that is empty. @param path the prefix of the fields */
 export function missingDetails({ name, category, price }: ProductDetails, path = "product."): FieldViolation[] {
   return [
     ...(name === "" ? ["name"] : []),
@@ -55,7 +55,7 @@ export function missingDetails({ name, category, price }: ProductDetails, path =
   ].map((field) => ({ field: path + field, description: "is required" }));
 }
 
-/** What a product's owner wrote, complete or not; it is sold unless they say otherwise. */
+/** The details of a message, which may be incomplete. The state is active unless it is ARCHIVED. */
 export function toDetails(product: ProductOnTheWire): ProductDetails {
   return {
     name: product.name,

@@ -8,10 +8,7 @@ const localNames: ReadonlyMap<string, string> = new Map(
   ProductSchema.fields.map(({ name, localName }) => [name, localName]),
 );
 
-/**
- * The fields of a product that a read mask (AIP-157) names, its id among them; undefined for all. Throws INVALID_ARGUMENT for
- * a path that is none.
- */
+/** The fields of a read mask (AIP-157) and `product_id`; undefined for all. Throws INVALID_ARGUMENT for unknown paths. */
 export function fieldsToRead(mask: FieldMask | undefined): ReadonlySet<string> | undefined {
   const paths = mask?.paths ?? [];
   if (paths.length === 0 || paths.includes("*")) return undefined;
@@ -24,8 +21,8 @@ export function fieldsToRead(mask: FieldMask | undefined): ReadonlySet<string> |
   return new Set(["product_id", ...paths]);
 }
 
-/** Leaves these fields of a product, and no others. */
-export function onlyThese(fields: ReadonlySet<string>) {
+/** Returns a function that removes all other fields from a product. */
+export function keepFields(fields: ReadonlySet<string>) {
   const wanted = new Set([...fields].map((field) => localNames.get(field)));
   return (product: MessageInitShape<typeof ProductSchema>): MessageInitShape<typeof ProductSchema> =>
     Object.fromEntries(Object.entries(product).filter(([name]) => wanted.has(name)));

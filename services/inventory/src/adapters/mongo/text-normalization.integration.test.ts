@@ -12,7 +12,7 @@ import { expect, test, vi } from "vitest";
 import { createProduct } from "../../rpc/create-product.ts";
 import { updateProduct } from "../../rpc/update-product.ts";
 import { newProduct, openTestInventory } from "../../testing/open-test-inventory.ts";
-import { uniteCategories } from "./categories.ts";
+import { mergeCategorySpellings } from "./categories.ts";
 import { toDocument } from "./product-document.ts";
 import { completeSkuKeys } from "./sku-keys.ts";
 
@@ -41,7 +41,7 @@ async function open() {
 
 const taken = { reason: "SKU_TAKEN" };
 
-test("a SKU in another case is taken, also when many ask at once", async () => {
+test("SKUs are unique without case, also under concurrent requests", async () => {
   const { add, change, products, productDocuments } = await open();
   const { productId } = await add({ sku: "ket-1" });
   await expect(add({ sku: "KET-1" })).rejects.toMatchObject(taken);
@@ -63,7 +63,7 @@ test("a SKU in another case is taken, also when many ask at once", async () => {
   expect(await products.restore(productId, new Date())).toMatchObject({ details: { sku: "KET-1" } });
 });
 
-/** Products as an earlier release kept them, in the order of their ids. */
+/** Inserts products as an earlier release stored them, in the order of their ids. */
 async function plantEarlier(db: Db, planted: readonly Details[]) {
   const documents = planted.map(({ sku, category = "Things" }, index) => {
     const { sku_key: _, ...document } = toDocument(newProduct(`product_${index}`, 1, sku));
@@ -72,7 +72,7 @@ async function plantEarlier(db: Db, planted: readonly Details[]) {
   await db.collection<{ _id: string }>("products").insertMany(documents);
 }
 
-test("SKUs that differed in case before are reported and stay; each can be changed, and no new one comes", async () => {
+test("stored SKUs that differ only in case are logged and kept, each can be changed, and no new ones are accepted", async () => {
   const { db, add, change, products, productDocuments } = await open();
   await plantEarlier(db, [{ sku: "pan-1" }, { sku: "Pan-1" }, { sku: "PAN-1" }, { sku: "pot-1" }, {}]);
   const warn = vi.fn<Logger["warn"]>();
@@ -92,7 +92,7 @@ test("SKUs that differed in case before are reported and stay; each can be chang
     ),
   );
   await change("product_1", { name: "Renamed" }, "name");
-  // The one that has the key goes: the others still keep new ones out.
+  // The holder of the plain key is deleted; its twins still refuse new ones.
   await products.remove("product_0", undefined, new Date());
   await expect(add({ sku: "pan-1" })).rejects.toMatchObject(taken);
   await expect(products.restore("product_0", new Date())).rejects.toMatchObject(taken);
@@ -101,7 +101,7 @@ test("SKUs that differed in case before are reported and stay; each can be chang
   expect(await products.restore("product_0", new Date())).toMatchObject({ details: { sku: "pan-1" } });
 });
 
-test("what comes into a category is written as it is; its spelling can be changed", async () => {
+test("a product gets the existing spelling of its category, and an update can change the spelling", async () => {
   const { add, change, search } = await open();
   const kitchen = await add({ category: "Küche" });
   expect(await add({ category: "KÜCHE" })).toMatchObject({ category: "Küche" });
@@ -110,14 +110,14 @@ test("what comes into a category is written as it is; its spelling can be change
   expect(await change(productId, { category: "küche" }, "category")).toMatchObject({ category: "Küche" });
   expect(await change(kitchen.productId, { category: "KÜCHE" }, "category")).toMatchObject({ category: "KÜCHE" });
 
-  // A repeated request is answered as it was.
-  const named = await add({ category: "kÜCHE" }, "request-1");
+  // A repeated request gets its first response.
+  const first = await add({ category: "kÜCHE" }, "request-1");
   await change(kitchen.productId, { category: "kuche" }, "category");
   expect(await add({ category: "kÜCHE" }, "request-1")).toMatchObject({
-    productId: named.productId,
-    category: named.category,
+    productId: first.productId,
+    category: first.category,
   });
-  expect(named.category).toBe("KÜCHE");
+  expect(first.category).toBe("KÜCHE");
 
   const listing = {
     query: undefined,
@@ -132,7 +132,7 @@ test("what comes into a category is written as it is; its spelling can be change
   expect((await search.countCategories(listing)).counts).toEqual([{ category: "Küche", count: 5 }]);
 });
 
-test("of spellings that were there before the most used wins, once", async () => {
+test("the migration of stored spellings keeps the most used one, and runs once", async () => {
   const { db, productDocuments, change } = await open();
   await db.collection("migrations").deleteMany({});
   const categories = ["Tea", "TEA", "TEA", "tea", " Caf\u0065\u0301 ", "Garden"];
@@ -140,11 +140,11 @@ test("of spellings that were there before the most used wins, once", async () =>
     db,
     categories.map((category) => ({ category })),
   );
-  await Promise.all([uniteCategories(db, productDocuments), uniteCategories(db, productDocuments)]);
+  await Promise.all([mergeCategorySpellings(db, productDocuments), mergeCategorySpellings(db, productDocuments)]);
   const spelled = () => productDocuments.distinct("category");
   expect(await spelled()).toEqual(["Café", "Garden", "TEA"]);
   expect(await productDocuments.findOne({ _id: "product_1" as never })).toMatchObject({ version: 1 });
   await change("product_0", { category: "Tea" }, "category");
-  await uniteCategories(db, productDocuments);
+  await mergeCategorySpellings(db, productDocuments);
   expect(await spelled()).toEqual(["Café", "Garden", "TEA", "Tea"]);
 });
