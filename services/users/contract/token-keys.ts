@@ -4,7 +4,7 @@ import type { ServiceContract } from "../../../tests/contract.ts";
 
 type World = object;
 
-/** Keys that sign, have signed lately or will soon, as JSON Web Keys of nothing but their public halves. */
+/** Whether all keys are JSON Web Keys with public fields only. */
 function arePublicKeys(keys: readonly unknown[]): boolean {
   const publicKey = {
     kty: "OKP",
@@ -18,7 +18,7 @@ function arePublicKeys(keys: readonly unknown[]): boolean {
   return keys.length > 0;
 }
 
-/** What is promised of each method of TokenKeyService. */
+/** The contract of each method of TokenKeyService. */
 export const contract: ServiceContract<typeof TokenKeyService, World> = {
   service: TokenKeyService,
   methods: {
@@ -29,7 +29,7 @@ export const contract: ServiceContract<typeof TokenKeyService, World> = {
       cases: [
         {
           as: "nobody",
-          says: "lists public keys, and nothing private",
+          says: "lists the public keys only",
           request: () => ({}),
           answers: () => ({ keys: expect.toSatisfy(arePublicKeys, "are public keys") }),
         },
@@ -38,7 +38,7 @@ export const contract: ServiceContract<typeof TokenKeyService, World> = {
         {
           step: 570,
           name: "lists-keys",
-          summary: "The keys that access tokens are checked with",
+          summary: "The keys that verify access tokens",
           request: {},
           answer: {
             keys: [

@@ -12,23 +12,23 @@ import {
   unknown,
 } from "../../../tests/contract.ts";
 
-/** What is there before the cases are tried. */
+/** Fixtures of the cases. */
 export interface UsersWorld {
   readonly ids: Readonly<Record<"owner" | "customer" | "admin", string>>;
   readonly owner: { readonly username: string; readonly profile: JsonObject };
-  /** Everybody's but the administrator's. */
+  /** The password of all accounts but the administrator's. */
   readonly password: string;
   readonly adminPassword: string;
   /** The path of a stream that the owner may read. */
   readonly streamPath: string;
-  /** An account that nobody else uses, and its session. */
+  /** A new account and its session. */
   newAccount(): Promise<{
     readonly userId: string;
     readonly username: string;
     readonly sessionId: string;
     readonly refreshToken: string;
   }>;
-  /** Another session of the owner's. */
+  /** A further session of the owner. */
   newSession(): Promise<{ readonly sessionId: string }>;
 }
 type World = UsersWorld;
@@ -42,18 +42,18 @@ const tokens = {
   sessionId: idOf("session"),
 };
 
-/** An account as it is, apart from what is said of it. */
-const profile = (userId: JsonValue, says: JsonObject = {}) => ({
+/** The expected profile of an account, with `fields` replaced. */
+const profile = (userId: JsonValue, fields: JsonObject = {}) => ({
   userId,
   username: expect.any(String),
   roles: ["ROLE_CUSTOMER"],
   createTime: time,
   etag: expect.any(String),
   updateTime: time,
-  ...says,
+  ...fields,
 });
 
-/** What is promised of each method of UserService. */
+/** The contract of each method of UserService. */
 export const contract: ServiceContract<typeof UserService, World> = {
   service: UserService,
   methods: {
@@ -64,31 +64,31 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "nobody",
-          says: "makes an account",
+          says: "creates an account",
           request: ({ password }) => ({ username: unique("row"), password }),
           answers: () => ({ userId: idOf("user") }),
         },
         {
           as: "forger",
-          says: "makes an account, since tokens do not matter here",
+          says: "creates an account, and ignores tokens",
           request: ({ password }) => ({ username: unique("row"), password }),
           answers: () => ({ userId: idOf("user") }),
         },
         {
           as: "nobody",
-          says: "refuses a name that is taken, whatever its case",
+          says: "refuses a name that is taken, in any case",
           request: ({ owner, password }) => ({ username: owner.username.toUpperCase(), password }),
           refuses: { code: "AlreadyExists", reason: "USERNAME_TAKEN" },
         },
         {
           as: "nobody",
-          says: "refuses a bad name and a short password at once",
+          says: "refuses an invalid name and a short password in one response",
           request: () => ({ username: "a b", password: "short" }),
           refuses: invalid("username", "password"),
         },
         {
           as: "nobody",
-          says: "refuses a password that everybody has",
+          says: "refuses a common password",
           request: () => ({ username: unique("row"), password: "Football" }),
           refuses: { code: "InvalidArgument", reason: "PASSWORD_TOO_COMMON", violations: ["password"] },
         },
@@ -97,7 +97,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 10,
           name: "registers",
-          summary: "Makes an account",
+          summary: "Creates an account",
           request: {
             username: "ada.lovelace",
             password: "correct horse battery staple",
@@ -109,7 +109,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 20,
           name: "name-taken",
-          summary: "A name that somebody has",
+          summary: "A name that is taken",
           request: {
             username: "ADA.LOVELACE",
             password: "correct horse battery staple",
@@ -136,7 +136,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "nobody",
-          says: "answers a token, whatever the case of the name",
+          says: "returns tokens, with the name in any case",
           request: ({ owner, password }) => ({ username: owner.username.toUpperCase(), password }),
           answers: ({ ids }) => ({ userId: ids.owner, ...tokens }),
         },
@@ -181,7 +181,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 40,
           name: "wrong-password",
-          summary: "A password that is wrong",
+          summary: "A wrong password",
           request: {
             username: "ada.lovelace",
             password: "not the password",
@@ -219,8 +219,8 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           step: 660,
-          name: "shut-out",
-          summary: "An account that was shut out",
+          name: "disabled-account",
+          summary: "A disabled account",
           request: {
             username: "ada.lovelace",
             password: "a better one than before",
@@ -228,7 +228,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
           status: 403,
           answer: {
             code: 7,
-            message: "the account was shut out: ask an administrator",
+            message: "the account is disabled: ask an administrator",
             details: [
               {
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -265,25 +265,25 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "nobody",
-          says: "answers the next tokens",
+          says: "returns the next tokens",
           request: async (world) => ({ refreshToken: (await world.newAccount()).refreshToken }),
           answers: () => ({ userId: idOf("user"), ...tokens }),
         },
         {
           as: "forger",
-          says: "refuses a token that nobody was given",
+          says: "refuses an unknown token",
           request: () => ({ refreshToken: "A".repeat(64) }),
           refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
         },
         {
           as: "nobody",
-          says: "refuses who has neither a token nor the cookie",
+          says: "refuses a request with neither a token nor the cookie",
           request: () => ({}),
           refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
         },
         {
           as: "nobody",
-          says: "refuses what is too long for a token",
+          says: "refuses a token that is too long",
           request: () => ({ refreshToken: "r".repeat(257) }),
           refuses: invalid("refresh_token"),
         },
@@ -309,14 +309,14 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 60,
           name: "not-a-token",
-          summary: "A token that nobody was given",
+          summary: "An unknown token",
           request: {
             refresh_token: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
           },
           status: 401,
           answer: {
             code: 16,
-            message: "the refresh token is not good: sign in again",
+            message: "the refresh token is invalid: sign in again",
             details: [
               {
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -339,19 +339,19 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "owner",
-          says: "answers a ticket, which is no access token",
+          says: "returns a ticket, which is not an access token",
           request: ({ streamPath }) => ({ path: streamPath }),
           answers: () => ({ ticket: tokens.accessToken, expiresInSeconds: expect.any(Number) }),
         },
         {
           as: "owner",
-          says: "refuses what is no path",
+          says: "refuses a URL instead of a path",
           request: () => ({ path: "https://shop.example/orders" }),
           refuses: invalid("path"),
         },
         {
           as: "owner",
-          says: "refuses a path that is no stream",
+          says: "refuses a path that is not a stream",
           request: ({ streamPath }) => ({ path: streamPath.replace(":watch", "") }),
           refuses: invalid("path"),
         },
@@ -359,8 +359,8 @@ export const contract: ServiceContract<typeof UserService, World> = {
       examples: [
         {
           step: 330,
-          name: "makes-a-ticket",
-          summary: "Makes a ticket for the stream of an order",
+          name: "creates-ticket",
+          summary: "Creates a ticket for the stream of an order",
           as: "shopper",
           request: {
             path: "/orders/order_01m83qd05hf20br2q89kxs66bw:watch",
@@ -379,13 +379,13 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "owner",
-          says: "ends another session of the owner's",
+          says: "ends another session of the owner",
           request: async (world) => ({ sessionId: (await world.newSession()).sessionId }),
           answers: () => ({}),
         },
         {
           as: "admin",
-          says: "does not see somebody else's session",
+          says: "does not find another user's session",
           request: async (world) => ({ sessionId: (await world.newSession()).sessionId }),
           refuses: notFound("SESSION_NOT_FOUND"),
         },
@@ -394,7 +394,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 610,
           name: "signs-out",
-          summary: "Ends the session of the caller",
+          summary: "Ends the caller's session",
           as: "shopper",
           request: {},
           answer: {},
@@ -402,7 +402,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 630,
           name: "no-such-session",
-          summary: "A session that is not the caller's",
+          summary: "Another user's session",
           as: "shopper",
           request: {
             session_id: "session_01h455vb4pex5vsknk084sn02q",
@@ -442,7 +442,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "customer",
-          says: "does not see somebody else",
+          says: "does not find another user",
           request: ({ ids }) => ({ userId: ids.owner }),
           refuses: notFound("USER_NOT_FOUND"),
         },
@@ -484,7 +484,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "customer",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "AAAA" }),
           refuses: invalid("page_token"),
         },
@@ -493,7 +493,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 70,
           name: "lists-sessions",
-          summary: "Where the caller is signed in",
+          summary: "The caller's sessions",
           as: "shopper",
           request: {
             page_size: 10,
@@ -533,7 +533,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         ),
         {
           as: "customer",
-          says: "does not see somebody else's profile",
+          says: "does not find another user's profile",
           request: ({ ids }) => ({ userId: ids.owner }),
           refuses: notFound("USER_NOT_FOUND"),
         },
@@ -545,7 +545,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "owner",
-          says: "refuses what is not an id",
+          says: "refuses a malformed id",
           request: () => ({ userId: "me" }),
           refuses: invalid("user_id"),
         },
@@ -582,7 +582,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "customer",
-          says: "changes what they are called",
+          says: "changes the display name",
           request: ({ ids }) => ({
             profile: { userId: ids.customer, displayName: "Žofie 🌻" },
             updateMask: "displayName",
@@ -591,7 +591,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "customer",
-          says: "refuses what is not theirs to change",
+          says: "refuses fields that the owner can't change",
           request: ({ ids }) => ({
             profile: { userId: ids.customer, roles: ["ROLE_ADMIN"], username: "admin" },
             updateMask: "username,roles",
@@ -609,7 +609,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "admin",
-          says: "does not see somebody else's profile",
+          says: "does not find another user's profile",
           request: ({ ids }) => ({ profile: { userId: ids.owner, displayName: "Mine" }, updateMask: "displayName" }),
           refuses: notFound("USER_NOT_FOUND"),
         },
@@ -618,7 +618,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 90,
           name: "changes-display-name",
-          summary: "Changes what the caller wants to be called",
+          summary: "Changes the display name",
           as: "shopper",
           request: {
             profile: {
@@ -640,7 +640,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 100,
           name: "has-changed-since",
-          summary: "Changes nothing, since the account has changed since it was read",
+          summary: "The account has changed since it was read",
           as: "shopper",
           request: {
             profile: {
@@ -675,7 +675,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "leaver",
-          says: "changes it, and goes on with another token",
+          says: "changes it, and returns another access token",
           request: ({ password }) => ({ oldPassword: password, newPassword: "a better one than before" }),
           answers: () => ({ accessToken: tokens.accessToken, tokenType: "Bearer", expiresInSeconds: 600 }),
         },
@@ -711,7 +711,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 120,
           name: "wrong-old-password",
-          summary: "The old password is wrong",
+          summary: "A wrong old password",
           as: "shopper",
           request: {
             old_password: "not the password",
@@ -760,7 +760,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 700,
           name: "deletes-account",
-          summary: "Deletes the account of the caller",
+          summary: "Deletes the caller's account",
           as: "shopper",
           request: {
             password: "a better one than before",
@@ -776,13 +776,13 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "admin",
-          says: "lists those whose name begins so, whatever its case",
+          says: "lists accounts by a prefix of the name, in any case",
           request: async (world) => ({ usernamePrefix: (await world.newAccount()).username.toUpperCase() }),
           answers: () => ({ users: [profile(idOf("user"))] }),
         },
         {
           as: "admin",
-          says: "refuses a page token that was not made here",
+          says: "refuses a forged page token",
           request: () => ({ pageToken: "AAAA" }),
           refuses: invalid("page_token"),
         },
@@ -791,7 +791,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 580,
           name: "finds-by-name",
-          summary: "Accounts whose name begins so",
+          summary: "Accounts by a prefix of the name",
           as: "admin",
           request: {
             username_prefix: "ada.lovelace",
@@ -827,7 +827,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "admin",
-          says: "says what an account may do",
+          says: "sets an account's roles",
           request: async (world) => ({ userId: (await world.newAccount()).userId, roles: ["ROLE_CUSTOMER"] }),
           answers: (_, { userId }) => ({ profile: profile(userId!) }),
         },
@@ -839,7 +839,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "admin",
-          says: "refuses no role at all",
+          says: "refuses an empty list of roles",
           request: ({ ids }) => ({ userId: ids.customer }),
           refuses: invalid("roles"),
         },
@@ -854,7 +854,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 590,
           name: "makes-a-customer",
-          summary: "An account may buy, and no more",
+          summary: "Removes the role of administrator",
           as: "admin",
           request: {
             user_id: "user_01m83qcz4zf20br2m9x4wj6grk",
@@ -874,7 +874,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         {
           step: 600,
           name: "last-admin",
-          summary: "The last administrator stays one",
+          summary: "The last administrator",
           as: "admin",
           request: {
             user_id: "user_01m83qcpzdf20br0v1gseyesza",
@@ -907,7 +907,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "admin",
-          says: "shuts an account out",
+          says: "disables an account",
           request: async (world) => ({ userId: (await world.newAccount()).userId }),
           answers: (_, { userId }) => ({ profile: profile(userId!, { disabled: true }) }),
         },
@@ -927,8 +927,8 @@ export const contract: ServiceContract<typeof UserService, World> = {
       examples: [
         {
           step: 650,
-          name: "shuts-out",
-          summary: "Shuts an account out",
+          name: "disables-account",
+          summary: "Disables an account",
           as: "admin",
           request: {
             user_id: "user_01m83qcz4zf20br2m9x4wj6grk",
@@ -958,7 +958,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "admin",
-          says: "leaves an account as it is that was not shut out",
+          says: "leaves an account that is not disabled unchanged",
           request: async (world) => ({ userId: (await world.newAccount()).userId }),
           answers: (_, { userId }) => ({ profile: profile(userId!) }),
         },
@@ -972,8 +972,8 @@ export const contract: ServiceContract<typeof UserService, World> = {
       examples: [
         {
           step: 670,
-          name: "lets-in",
-          summary: "Lets an account in again",
+          name: "enables-account",
+          summary: "Enables an account",
           as: "admin",
           request: {
             user_id: "user_01m83qcz4zf20br2m9x4wj6grk",
@@ -1003,7 +1003,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "starter",
-          says: "gives an account another password",
+          says: "replaces an account's password",
           request: async (world) => ({
             username: (await world.newAccount()).username,
             newPassword: "one that is known",
@@ -1012,7 +1012,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "starter",
-          says: "does not know an account that is not there",
+          says: "does not find an unknown account",
           request: () => ({ username: "nobody-has-this-name", newPassword: "one that is known" }),
           refuses: notFound("USER_NOT_FOUND"),
         },
@@ -1026,7 +1026,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       cases: [
         {
           as: "admin",
-          says: "lists what happened to one account",
+          says: "lists the events of one account",
           request: async (world) => ({ userId: (await world.newAccount()).userId }),
           answers: (_, { userId }) => ({
             securityEvents: [
@@ -1043,7 +1043,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
         },
         {
           as: "admin",
-          says: "refuses what is not a user's id",
+          says: "refuses a malformed user id",
           request: () => ({ userId: "me" }),
           refuses: invalid("user_id"),
         },
@@ -1051,8 +1051,8 @@ export const contract: ServiceContract<typeof UserService, World> = {
       examples: [
         {
           step: 680,
-          name: "what-happened",
-          summary: "What happened to an account",
+          name: "lists-security-events",
+          summary: "The security events of an account",
           as: "admin",
           request: {
             user_id: "user_01m83qcz4zf20br2m9x4wj6grk",

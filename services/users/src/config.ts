@@ -2,7 +2,7 @@ import { setting } from "@shop/core";
 import { portSetting } from "@shop/topology/settings";
 import { z } from "zod";
 
-/** The environment of the users service. */
+/** The settings of the users service. */
 export const usersConfig = z.object({
   ...portSetting("users"),
   ADMIN_USERNAME: z
@@ -57,7 +57,7 @@ export const usersConfig = z.object({
   }),
   PASSWORD_HASH_MEMORY_KIB: setting.integer(19_456, 8_192, 1_048_576, "KiB").meta({
     meaning:
-      "Memory of an Argon2id password hash. When the cost is raised, each account is hashed anew at its next sign-in.",
+      "Memory of an Argon2id password hash. When the cost is raised, each account's hash is replaced at its next sign-in.",
   }),
   PASSWORD_HASH_PASSES: setting.integer(2, 1, 100, "passes").meta({
     meaning: "Passes of a password hash over its memory.",
@@ -68,8 +68,8 @@ export const usersConfig = z.object({
   }),
   PASSWORD_HASHES_WAITING: setting.integer(50, 0, 10_000, "hashes").meta({
     meaning:
-      "Password hashes that may wait in a process. One more is refused with SIGN_IN_BUSY. Callers that have not signed in before get at " +
-      "most seven tenths of what may be computed and wait.",
+      "Password hashes that may wait in a process. One more is refused with SIGN_IN_BUSY. Callers that have not signed in before may use " +
+      "seven tenths of the hashes that are computed or wait.",
   }),
   PASSWORD_HASHES_PER_NETWORK: setting.integer(12, 0, 10_000, "hashes").meta({
     meaning:

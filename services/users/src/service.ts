@@ -38,7 +38,7 @@ import { signOutEverywhere } from "./rpc/sign-out-everywhere.ts";
 import { updateUserProfile } from "./rpc/update-user-profile.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
-/** How often revocations and deletions are published again although no stream is known to have lost them. */
+/** Revocations and deletions are published again at this interval even if no stream is known to be lost. */
 const recoverEveryMs = 60 * 60 * 1000;
 
 export const users = defineModule({
@@ -52,10 +52,10 @@ export const users = defineModule({
   async start({ config, db, bus, limits: counters, clock, log, lease, generatedSecret, pageTokens }) {
     if (config.TOKEN_KEYS_SECRET === undefined) {
       log.warn(
-        "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with one made up, for this process alone",
+        "TOKEN_KEYS_SECRET is not set: the keys of access tokens are sealed with a generated secret, for this process only",
       );
     }
-    // Waits for all at once: where the database is away all of them fail, and one that nobody waits for ends the process.
+    // Awaited together: if the database is down all of them reject, and a rejection that is not awaited would end the process.
     const [stores, securityEvents, tokenKeys, passwords] = await Promise.all([
       openStores({ db, bus, log }),
       openSecurityEventStore(db),
@@ -87,8 +87,8 @@ export const users = defineModule({
       perMinute: config.AUTH_RATE_PER_MINUTE,
       freeFailures: config.SIGN_IN_FREE_FAILURES,
     });
-    const told = { users, sessions, publish: userOutbox.publishNow, clock };
-    const recoveryOf = (stream: string, recover: (on: typeof told, signal: AbortSignal) => Promise<void>) =>
+    const recoverFrom = { users, sessions, publish: userOutbox.publishNow, clock };
+    const recoveryOf = (stream: string, recover: (on: typeof recoverFrom, signal: AbortSignal) => Promise<void>) =>
       createStreamRecovery({
         stream,
         db,
@@ -97,7 +97,7 @@ export const users = defineModule({
         everyMs: recoverEveryMs,
         clock,
         log,
-        recover: (signal) => recover(told, signal),
+        recover: (signal) => recover(recoverFrom, signal),
       });
     const recoveries = [recoveryOf("users", recoverDeletions), recoveryOf(revocationStream, recoverRevocations)];
     await ensureFirstAdmin({ users, passwords, clock, log }, config);

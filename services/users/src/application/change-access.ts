@@ -5,8 +5,8 @@ import type { User } from "../domain/user.ts";
 import { changeUser } from "./change-user.ts";
 
 /**
- * Changes an account and revokes the access that it had, so that the change takes effect everywhere. `decide` answers undefined
- * when the account is so already. Throws USER_NOT_FOUND, LAST_ADMIN and USER_BUSY.
+ * Changes an account and revokes its access tokens, so that the change takes effect in all services. `decide` returns undefined when
+ * nothing has to change. Throws USER_NOT_FOUND, LAST_ADMIN and USER_BUSY.
  */
 export async function changeAccess(
   on: { readonly users: UserStore; readonly clock: Clock },

@@ -4,15 +4,15 @@ import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { userBusy, userNotFound } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";
 
-/** What an account becomes, and the events that tell of it. */
+/** The changed account, and the events to commit with it. */
 export interface UserChange {
   readonly user: User;
   readonly events: readonly PendingEvent[];
 }
 
 /**
- * Changes an account by compare-and-set: `decide` sees it as it is, and again if it changed meanwhile; it throws when it can't be
- * changed, and answers undefined when it need not be. Throws USER_NOT_FOUND, and USER_BUSY after five tries.
+ * Changes an account by compare-and-set. `decide` gets the current account, and is called again if it changed meanwhile; it throws to
+ * refuse, and returns undefined when nothing has to change. Throws USER_NOT_FOUND, and USER_BUSY after five tries.
  */
 export async function changeUser(
   on: { readonly users: UserStore },

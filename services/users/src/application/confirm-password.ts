@@ -7,7 +7,7 @@ import { sessionIdOf } from "./caller-session.ts";
 import type { SecurityLog } from "./security-log.ts";
 import type { SignInLimits } from "./sign-in-limits.ts";
 
-/** Lets the caller show once more that they know their password: counted like a sign-in. Throws WRONG_PASSWORD. */
+/** Checks the password of a signed-in caller. Counts and slows down like a sign-in. Throws WRONG_PASSWORD. */
 export async function confirmPassword(
   on: { readonly passwords: Passwords; readonly limits: SignInLimits; readonly security: SecurityLog },
   { userId, username, passwordHash }: User,
@@ -15,7 +15,7 @@ export async function confirmPassword(
   context: HandlerContext,
 ): Promise<void> {
   const confirmed = await on.limits.attempt(username, context, async () => {
-    // Who has a session has signed in.
+    // A caller with a session has signed in before.
     const caller = { address: clientAddressOf(context), isKnown: true };
     if ((await on.passwords.verify(passwordHash, password, context.signal, caller)).matches) return true;
     await on.security.record({ kind: "password_refused", userId, sessionId: sessionIdOf(context) });

@@ -4,7 +4,7 @@ import type { User } from "../domain/user.ts";
 import { type RefreshToken, toText } from "./refresh-tokens.ts";
 import type { TokenKeys } from "./token-keys.ts";
 
-/** What whoever has proven to be a user goes on with: the answer of Authenticate and of RefreshToken (RFC 6749, 5.1). */
+/** The response of Authenticate and RefreshToken: an access token and a refresh token (RFC 6749, 5.1). */
 export async function grant(
   on: { readonly tokenKeys: TokenKeys },
   user: User,
@@ -21,7 +21,7 @@ export async function grant(
   };
 }
 
-/** The part of it that is for the next minutes. */
+/** An access token for the session, with its lifetime. */
 export async function accessGrant(
   on: { readonly tokenKeys: TokenKeys },
   { userId, roles, version }: User,

@@ -4,21 +4,20 @@ import { passwordTooCommon } from "../domain/errors.ts";
 import { opaqueString } from "../domain/opaque-string.ts";
 import { usernameKey } from "../domain/user.ts";
 
-/** In characters, as the schema has it. */
+/** In characters; the same as in the schema. */
 const minLength = 8;
-/** The passwords that attackers try first, as far as they are long enough. */
 const common = new Set(dictionary["passwords-common"].filter((password) => password.length >= minLength));
 
 /**
- * What the schema can't say of a new password: it is long enough in the form in which it is compared, without control characters
- * (RFC 8264, 9.12: no field to sign in with can be relied on to pass them), not one of the most common ones, whatever its case, and
- * not the account's name (NIST SP 800-63B, 5.1.1.2). Throws INVALID_FIELDS or PASSWORD_TOO_COMMON, which blame `field`.
+ * Checks the rules for new passwords that the schema can't express: long enough in the form in which it is compared, without control
+ * characters, which input fields may drop (RFC 8264, 9.12), and, without case, neither a common password nor the account's name
+ * (NIST SP 800-63B, 5.1.1.2). Throws INVALID_FIELDS or PASSWORD_TOO_COMMON with a violation of `field`.
  */
 export function checkNewPassword(field: string, password: string, username: string): void {
   const compared = opaqueString(password);
-  // Half of a surrogate pair has no form in UTF-8: passwords that differ there would be one.
+  // A lone surrogate has no UTF-8 encoding, so passwords that differ only there would have equal hashes.
   if ([...compared].length < minLength || !compared.isWellFormed())
-    throw invalidFields([{ field, description: `must be a text of ${minLength} characters at least` }]);
+    throw invalidFields([{ field, description: `must be a text of at least ${minLength} characters` }]);
   if (/\p{Cc}/u.test(password)) throw invalidFields([{ field, description: "must not contain control characters" }]);
   const isName = usernameKey(compared) === usernameKey(username);
   if (isName || common.has(compared.toLowerCase())) throw passwordTooCommon(field);

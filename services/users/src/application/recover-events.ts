@@ -6,9 +6,9 @@ import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { sessionEndedEvent, userDeletedEvent } from "../adapters/proto/events.ts";
 import { deletionEventDelayMs } from "../domain/user.ts";
 
-/** As long as the stream keeps an event: a consumer that was away for longer had lost it anyway. */
+/** The stream's retention: an older event would have been lost without the loss of the stream, too. */
 const deletionsKeptMs = 7 * 24 * 60 * 60 * 1000;
-const eventsAtOnce = 256;
+const batchSize = 256;
 
 interface On {
   readonly users: UserStore;
@@ -17,14 +17,14 @@ interface On {
   readonly clock: Clock;
 }
 
-/** Publishes again what access was revoked of which tokens may still be valid. Idempotent, under the ids of the first time. */
+/** Publishes again the revocations of access tokens that may not have expired yet. Idempotent: the events keep their ids. */
 export async function recoverRevocations(on: On, signal: AbortSignal): Promise<void> {
   const since = new Date(on.clock().getTime() - revocationsKeptMs);
   await publishAll(on, on.users.revokedSince(since), signal);
   await publishAll(on, endings(on.sessions.endedSince(since)), signal);
 }
 
-/** Publishes again which accounts were deleted. Idempotent, under the ids of the first time. */
+/** Publishes again the deletions of accounts within the stream's retention. Idempotent: the events keep their ids. */
 export async function recoverDeletions(on: On, signal: AbortSignal): Promise<void> {
   const now = on.clock().getTime();
   const deleted = on.users.deletedSince(new Date(now - deletionsKeptMs), new Date(now - deletionEventDelayMs));
@@ -33,7 +33,7 @@ export async function recoverDeletions(on: On, signal: AbortSignal): Promise<voi
 
 async function* deletions(accounts: ReturnType<UserStore["deletedSince"]>): AsyncGenerator<PendingEvent> {
   for await (const { userId, version, deleteTime } of accounts) {
-    // Of the version that was deleted.
+    // The event's id has the version before the deletion.
     yield userDeletedEvent({ userId, version: version - 1 }, deleteTime);
   }
 }
@@ -43,13 +43,13 @@ async function* endings(sessions: ReturnType<SessionStore["endedSince"]>): Async
 }
 
 async function publishAll({ publish }: On, events: AsyncIterable<PendingEvent>, signal: AbortSignal): Promise<void> {
-  let some: PendingEvent[] = [];
+  let batch: PendingEvent[] = [];
   for await (const event of events) {
     signal.throwIfAborted();
-    some.push(event);
-    if (some.length < eventsAtOnce) continue;
-    await publish(some);
-    some = [];
+    batch.push(event);
+    if (batch.length < batchSize) continue;
+    await publish(batch);
+    batch = [];
   }
-  await publish(some);
+  await publish(batch);
 }

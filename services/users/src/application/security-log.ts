@@ -2,26 +2,26 @@ import { type Clock, type Logger, newId } from "@shop/core";
 import type { SecurityEventStore } from "../adapters/mongo/security-event-store.ts";
 import type { SecurityEvent, SecurityEventKind } from "../domain/security-event.ts";
 
-/** What happened, and to whom; who did it is the user unless it says otherwise. */
-type Happened = Pick<SecurityEvent, "kind" | "userId"> & Partial<Pick<SecurityEvent, "actor" | "sessionId" | "detail">>;
+/** `actor` defaults to the user, or to "anonymous" without one. */
+type NewSecurityEvent = Pick<SecurityEvent, "kind" | "userId"> &
+  Partial<Pick<SecurityEvent, "actor" | "sessionId" | "detail">>;
 
-/** The record of what matters for the security of accounts. */
 export interface SecurityLog {
   /**
-   * Writes it to the log of the process, then to the database, for administrators to read. What happened has happened: so it
-   * never rejects, and if the database can't take it the line in the log is what is left.
+   * Writes an event to the process's log, then to the database, for ListSecurityEvents. Never rejects, because the recorded action can't
+   * be undone; if the database fails, only the log has the event.
    */
-  record(happened: Happened): Promise<void>;
+  record(event: NewSecurityEvent): Promise<void>;
 }
 
-const alarming: ReadonlySet<SecurityEventKind> = new Set([
+const loggedAsWarnings: ReadonlySet<SecurityEventKind> = new Set([
   "refresh_token_reused",
   "roles_set",
   "disabled",
   "password_reset",
 ]);
 
-/** Events are kept in the database for `keptMs`. */
+/** @param on `keptMs` is the retention in the database */
 export function createSecurityLog(on: {
   readonly events: SecurityEventStore;
   readonly keptMs: number;
@@ -31,7 +31,7 @@ export function createSecurityLog(on: {
   return {
     async record({ kind, userId, actor = userId || "anonymous", sessionId = "", detail = "" }) {
       const line = { security_event: kind, user: userId, actor, session: sessionId, detail };
-      on.log[alarming.has(kind) ? "warn" : "info"](line, "security event");
+      on.log[loggedAsWarnings.has(kind) ? "warn" : "info"](line, "security event");
       const time = on.clock();
       try {
         const event = { eventId: newId("event"), kind, userId, actor, sessionId, detail, time };

@@ -16,7 +16,7 @@ function contextFrom(address: string) {
   return contextOf({ kind: "anonymous" }, { [clientAddressHeader]: address });
 }
 
-/** "in", "wrong", or the reason why nobody looked at the password. */
+/** Returns "in", "wrong", or the reason of the refusal. */
 async function attempt(limits: SignInLimits, name: string, password: string, address = home): Promise<string> {
   try {
     const check = async () => (password === right ? "in" : undefined);
@@ -33,7 +33,7 @@ async function fail(limits: SignInLimits, name: string, times: number, address =
 const slowed = "SIGN_IN_SLOWED_DOWN";
 const soon = { timeout: 5_000, interval: 50 };
 
-describe("an account slows down", () => {
+describe("sign-ins to an account are slowed down", () => {
   test("after five failures, also for the right password, until a second has passed", async () => {
     const limits = await open();
     await fail(limits, "ann", 5);
@@ -41,7 +41,7 @@ describe("an account slows down", () => {
     await vi.waitUntil(async () => (await attempt(limits, "ann", right)) === "in", soon);
   });
 
-  test("for longer after each failure, and asking too early makes it no longer", async () => {
+  test("for longer after each failure, but not by attempts that come too early", async () => {
     const limits = await open();
     await fail(limits, "ann", 5);
     for (let n = 0; n < 50; n++) await attempt(limits, "ann", wrong);
@@ -71,13 +71,13 @@ describe("an account slows down", () => {
     expect(await attempt(replicas[0]!, "ann", right)).toBe(slowed);
   });
 
-  test("so that of fifty guesses at once five are looked at, or few more", async () => {
+  test("so that at most six of fifty concurrent guesses are checked", async () => {
     const limits = await open();
     const outcomes = await Promise.all(Array.from({ length: 50 }, () => attempt(limits, "ann", wrong)));
     expect(outcomes.filter((outcome) => outcome === wrong).length).toBeLessThanOrEqual(6);
   });
 
-  test("not because of sign-ins that succeed or that we could not decide", async () => {
+  test("but not by sign-ins that succeed or that end in an error", async () => {
     const limits = await open();
     for (let n = 0; n < 10; n++) {
       expect(await attempt(limits, "ann", right)).toBe("in");
@@ -89,10 +89,10 @@ describe("an account slows down", () => {
   });
 });
 
-describe("nobody can lock somebody else's account:", () => {
+describe("an attacker can't lock an account:", () => {
   const attackers = Array.from({ length: 4 }, (_, n) => `198.51.100.${n}`);
 
-  test("where its owner has signed in before they go on as ever", async () => {
+  test("its owner signs in without delay from a network where they have signed in before", async () => {
     const limits = await open();
     expect(await attempt(limits, "ann", right)).toBe("in");
     for (const attacker of attackers) await attempt(limits, "ann", wrong, attacker);
@@ -101,7 +101,7 @@ describe("nobody can lock somebody else's account:", () => {
     expect(await attempt(limits, "ann", right)).toBe("in");
   });
 
-  test("from a new address they wait once, however hard the others try meanwhile", async () => {
+  test("its owner waits once at a new address, however many attempts others make meanwhile", async () => {
     const limits = await open();
     await fail(limits, "ann", 5, attackers[0]!);
     expect(await attempt(limits, "ann", right)).toBe(slowed);
@@ -111,21 +111,21 @@ describe("nobody can lock somebody else's account:", () => {
     }, soon);
   });
 
-  test("and from no new address can a password be tried without that wait", async () => {
+  test("but every new address has to wait once before its first attempt", async () => {
     const limits = await open();
     await fail(limits, "ann", 5, attackers[0]!);
     for (let n = 0; n < 20; n++) expect(await attempt(limits, "ann", wrong, `192.0.2.${n}`)).toBe(slowed);
   });
 });
 
-describe("a client can sign in and register so often a minute", () => {
+describe("the sign-ins and registrations of a client are limited per minute", () => {
   const count = (limits: SignInLimits, address: string) =>
     limits.countClient(contextFrom(address)).then(
       () => "counted",
       (error: { reason: string }) => error.reason,
     );
 
-  test("with whatever names, and another client as often again", async () => {
+  test("over all names, and separately for each client", async () => {
     const limits = await open({ perMinute: 3 });
     expect(await attempt(limits, "ann", right)).toBe("in");
     expect(await attempt(limits, "bob", wrong)).toBe(wrong);
@@ -135,7 +135,7 @@ describe("a client can sign in and register so often a minute", () => {
     expect(await count(limits, "203.0.113.10")).toBe("counted");
   });
 
-  test("and all addresses of its network of IPv6 are one client", async () => {
+  test("with one limit for all addresses of a /64 of IPv6", async () => {
     const limits = await open({ perMinute: 2 });
     expect(await count(limits, "2001:db8::1")).toBe("counted");
     expect(await count(limits, "2001:db8::2:3:4")).toBe("counted");
@@ -143,19 +143,19 @@ describe("a client can sign in and register so often a minute", () => {
     expect(await count(limits, "2001:db8:0:1::5")).toBe("counted");
   });
 
-  test("and is told what is left, also when it is refused", async () => {
+  test("with what is left in the RateLimit headers, also of a refusal", async () => {
     const limits = await open({ perMinute: 2 });
-    const told = async () => {
+    const rateLimit = async () => {
       const context = contextFrom(home);
       await limits.countClient(context).catch(() => {});
       return [context.responseHeader.get("RateLimit-Policy"), context.responseHeader.get("RateLimit")];
     };
-    expect(await told()).toEqual(['"client";q=2;w=60', expect.stringMatching(/^"client";r=1;t=(60|59)$/)]);
-    await told();
-    expect(await told()).toEqual(['"client";q=2;w=60', expect.stringMatching(/^"client";r=0;t=(60|59)$/)]);
+    expect(await rateLimit()).toEqual(['"client";q=2;w=60', expect.stringMatching(/^"client";r=1;t=(60|59)$/)]);
+    await rateLimit();
+    expect(await rateLimit()).toEqual(['"client";q=2;w=60', expect.stringMatching(/^"client";r=0;t=(60|59)$/)]);
   });
 
-  test("and where an account was signed in to before it can be again, though others there used up the client's share", async () => {
+  test("with a reserve for accounts that have signed in from the client's address before", async () => {
     const limits = await open({ perMinute: 10 });
     expect(await attempt(limits, "ann", right)).toBe("in");
     for (let n = 0; n < 20; n++) await attempt(limits, `eve_${n}`, wrong);

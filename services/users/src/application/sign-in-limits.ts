@@ -7,19 +7,18 @@ import { waitSeconds } from "../domain/slow-down.ts";
 import { usernameKey } from "../domain/user.ts";
 
 const hour = 60 * 60;
-/** Of the sign-ins a minute of an address, those that an account may have besides that was signed in to from there. */
+/** Beyond the limit of an address, an account that has signed in from it before may have this part of the limit per minute. */
 const reservedPart = 1 / 10;
 
 type Context = Pick<HandlerContext, "requestHeader" | "responseHeader">;
 
-/** How often and how fast passwords can be tried, and accounts made (docs/decisions/0018-sign-in-limits.md). */
+/** Limits for trying passwords and creating accounts (docs/decisions/0018-sign-in-limits.md). */
 export interface SignInLimits {
   /** Counts a request of this client. Throws SIGN_IN_RATE_EXCEEDED when there were too many from its address. */
   countClient(context: Context): Promise<void>;
   /**
-   * Counts the client, then lets it try a password: `check` answers undefined if it is wrong, and is told whether the account was
-   * signed in to from there before. Throws SIGN_IN_SLOWED_DOWN, without a check, when there were too many failures and the wait
-   * after the last one is not over.
+   * Counts the client, then calls `check`, which returns undefined for a wrong password; `isKnown` says whether the account has signed in
+   * from that network before. Throws SIGN_IN_SLOWED_DOWN, without calling it, while the wait after too many failures is not over.
    */
   attempt<Found>(
     username: string,
@@ -33,7 +32,7 @@ export function createSignInLimits(
   config: { readonly perMinute: number; readonly freeFailures: number },
 ): SignInLimits {
   const clients = limits.limiter({ name: "sign-in-client", points: config.perMinute, seconds: 60 });
-  // Whoever shares an address with one that tries all it can is not kept out where it has signed in before.
+  // A customer who shares an address with an attacker can still sign in where they have signed in before.
   const reserved = limits.limiter({
     name: "sign-in-reserved",
     points: Math.max(1, Math.ceil(config.perMinute * reservedPart)),
@@ -44,7 +43,7 @@ export function createSignInLimits(
   const turns = limits.limiter({ name: "sign-in-turn", points: 1, seconds: hour });
   const known = limits.limiter({ name: "sign-in-known", seconds: 14 * 24 * hour });
 
-  /** @param pair of an account and the network, if there is one that may be known there */
+  /** @param pair the account and the network, for a sign-in */
   async function countClient(context: Context, pair?: string): Promise<void> {
     const taken = await clients.take(networkOf(clientAddressOf(context)));
     tellRateLimit(context, "client", clients, taken);
@@ -59,7 +58,7 @@ export function createSignInLimits(
       const account = createHash("sha256").update(usernameKey(username)).digest("base64url");
       const pair = `${account}:${networkOf(clientAddressOf(context))}`;
       await countClient(context, pair);
-      // Counted as a failure until it has turned out not to be one: else many at once would all be the first.
+      // Counts as a failure until the check succeeds: otherwise concurrent attempts would all be the first.
       const [{ count }, elsewhere, knownFor] = await Promise.all([
         failures.take(pair),
         anywhere.count(account),
@@ -69,7 +68,7 @@ export function createSignInLimits(
       const wait = waitSeconds({ own: count - 1, anywhere: isKnown ? 0 : elsewhere }, config.freeFailures);
       if (wait > 0) {
         const turn = await turns.take(pair, wait);
-        // Its first attempt begins the wait of an address that others' failures slow down, and stays counted to show that.
+        // If only other addresses failed, this address's first attempt starts its wait, and stays counted so that the next one may succeed.
         if (count > 1 && !turn.isAllowed) await failures.giveBack(pair);
         if (count === 1 || !turn.isAllowed) throw tooManyFailures(turn.resetMs);
       }
@@ -79,7 +78,7 @@ export function createSignInLimits(
         throw error;
       });
       if (found !== undefined) {
-        // Each of these is a command to Redis, and most who sign in have not failed, and are known here.
+        // Each of these is a Redis command, which most sign-ins don't need: they have no failures and a known network.
         await Promise.all([
           failures.forget(pair),
           count === 1 && wait === 0 ? undefined : turns.forget(pair),

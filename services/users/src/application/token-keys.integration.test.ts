@@ -8,7 +8,7 @@ import { openTokenKeys } from "./token-keys.ts";
 
 const [minuteMs, dayMs] = [60_000, 24 * 60 * 60_000];
 
-/** A database, and processes that sign by a clock which stands still until it is moved. */
+/** Processes that share a database, and a clock that only `advance` moves. */
 async function openProcesses() {
   const db = await openTestDb();
   const sealer = createSealer(newSecret());
@@ -26,20 +26,20 @@ async function openProcesses() {
     db,
     open,
     kidsOf,
-    pass(ms: number) {
+    advance(ms: number) {
       now += ms;
     },
   };
 }
 
-test("processes that start at once share one key, and so does one that starts later", async () => {
+test("processes that start concurrently or later share one key", async () => {
   const { open } = await openProcesses();
   const first = await Promise.all([open(), open(), open()]);
   const kids = [...first, await open()].map(({ signing }) => signing.kid);
   expect(new Set(kids).size).toBe(1);
 });
 
-test("the private half of a key can't be read in the database", async () => {
+test("the private key can't be read in the database", async () => {
   const { db, open } = await openProcesses();
   const { signing } = await open();
   const documents = await db.collection("signing_keys").find().toArray();
@@ -52,32 +52,32 @@ test("the private half of a key can't be read in the database", async () => {
   expect(text).not.toContain(Buffer.from(signing.d!, "base64url").toString("latin1"));
 });
 
-test("the next key is told ten minutes before it signs, and the last one until its tokens have expired", async () => {
-  const { open, kidsOf, pass } = await openProcesses();
+test("a key is published ten minutes before it signs, and until its tokens have expired", async () => {
+  const { open, kidsOf, advance } = await openProcesses();
   const [rotator, other] = [await open(), await open()];
   const { kid: first } = rotator.signing;
-  pass(30 * dayMs - 10 * minuteMs - 1);
+  advance(30 * dayMs - 10 * minuteMs - 1);
   await rotator.rotate();
   expect(await kidsOf(rotator)).toEqual([first]);
 
-  pass(1);
+  advance(1);
   await Promise.all([rotator.rotate(), other.rotate()]);
   await other.read();
   const [signing, second, ...rest] = await kidsOf(other);
   expect([signing, rest]).toEqual([first, []]);
   expect([rotator.signing.kid, other.signing.kid]).toEqual([first, first]);
 
-  pass(10 * minuteMs);
+  advance(10 * minuteMs);
   expect([rotator.signing.kid, other.signing.kid]).toEqual([second, second]);
   await rotator.rotate();
   expect(await kidsOf(rotator)).toEqual([second, first]);
 
-  pass(20 * minuteMs + 1);
+  advance(20 * minuteMs + 1);
   await rotator.rotate();
   expect(await kidsOf(rotator)).toEqual([second]);
 });
 
-test("a process with another secret makes a key of its own, and tells those that it can't use", async () => {
+test("a process with another secret generates its own key, and still publishes the keys that it can't use", async () => {
   const { open, kidsOf } = await openProcesses();
   const { kid } = (await open()).signing;
   const stranger = await open(createSealer(newSecret()));
@@ -85,7 +85,7 @@ test("a process with another secret makes a key of its own, and tells those that
   expect(await kidsOf(stranger)).toEqual([stranger.signing.kid, kid]);
 });
 
-test("a key of before keys were sealed signs nothing any more", async () => {
+test("an unsealed key of an early release is deleted", async () => {
   const { db, open, kidsOf } = await openProcesses();
   await db
     .collection<{ _id: string }>("signing_keys")

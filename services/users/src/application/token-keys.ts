@@ -5,25 +5,25 @@ import type { Sealer } from "../adapters/crypto/sealing.ts";
 import type { TokenKeyStore } from "../adapters/mongo/token-key-store.ts";
 import { type KeyRotation, nextSignTime, retiredKeys, signingKeyAt, type TokenKey } from "../domain/token-key.ts";
 
-/** What was read so lately is as good as new: strangers may ask as often as they like. */
+/** Keys are read again after this time at the earliest, so that unauthenticated calls of ListTokenKeys cost no database reads. */
 const freshMs = 1_000;
 
-/** The keys of access tokens: one signs, those before it and the one to come can be had by whoever checks. */
+/** The signing keys of access tokens: one signs; earlier ones and the next one are published for verifying. */
 export interface TokenKeys {
-  /** Signs now. As this process read it last: the next one is known to all long before its time. */
+  /** The current signing key, from the last read. Every process has read the next key long before it signs. */
   readonly signing: SigningKey;
   readonly rotation: KeyRotation;
-  /** Every key whose tokens may be in use, or soon will be; the one that signs comes first. */
+  /** All keys whose tokens may be in use now or soon, the signing one first. */
   list(): Promise<readonly TokenKey[]>;
-  /** Reads what other processes have made. */
+  /** Reads the keys that other processes generated. */
   read(): Promise<void>;
-  /** Makes the next key when it is time, and forgets those whose tokens have all expired. Safe to do twice at once. */
+  /** Generates the next key when it is due, and deletes keys whose tokens have all expired. Safe to run concurrently. */
   rotate(): Promise<void>;
 }
 
 /**
- * Opens the keys, which are in the database so that a restart signs nobody out, and makes one unless this process can use the
- * newest: there is none yet, or it was sealed with another secret.
+ * Reads the keys from the database, where they survive restarts. Generates one if this process can't use the newest: because there is
+ * none, or because it was sealed with another secret.
  */
 export async function openTokenKeys(on: {
   readonly store: TokenKeyStore;
@@ -42,21 +42,21 @@ export async function openTokenKeys(on: {
     readAt = performance.now();
   }
 
-  async function make(signTime: Date): Promise<void> {
+  async function generate(signTime: Date): Promise<void> {
     const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
     const { x, d } = await exportJWK(privateKey);
     const kid = crypto.randomUUID();
     const generation = (keys.at(-1)?.generation ?? 0) + 1;
-    const made = await store.insert({ kid, generation, x: x!, sealed: sealer.seal(kid, d!), signTime });
-    if (made) log.info({ kid, sign_time: signTime }, "a key of access tokens was made");
+    const inserted = await store.insert({ kid, generation, x: x!, sealed: sealer.seal(kid, d!), signTime });
+    if (inserted) log.info({ kid, sign_time: signTime }, "generated a signing key for access tokens");
     await read();
   }
 
   await read();
   for (let attempt = 0; keys.at(-1)?.d === undefined && attempt < 2; attempt++) {
     if (keys.length > 0)
-      log.warn("the key of access tokens was sealed with another TOKEN_KEYS_SECRET: making another one");
-    await make(clock());
+      log.warn("the signing key of access tokens was sealed with another TOKEN_KEYS_SECRET: generating another one");
+    await generate(clock());
   }
 
   function signing() {
@@ -86,11 +86,11 @@ export async function openTokenKeys(on: {
       const now = clock();
       const newest = keys.at(-1);
       const next = newest && nextSignTime(newest, now, rotation);
-      if (next !== undefined) await make(next);
+      if (next !== undefined) await generate(next);
       const retired = retiredKeys(keys, now, rotation);
       if (retired.length === 0) return;
       await store.remove(retired.map(({ kid }) => kid));
-      log.info({ kids: retired.map(({ kid }) => kid) }, "keys whose tokens have all expired were forgotten");
+      log.info({ kids: retired.map(({ kid }) => kid) }, "deleted keys whose tokens have all expired");
       await read();
     },
   };

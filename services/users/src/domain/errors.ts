@@ -4,22 +4,22 @@ export function usernameTaken(): DomainError {
   return new DomainError("already_exists", "USERNAME_TAKEN", "that username is taken");
 }
 
-/** One answer for an unknown name and for a wrong password: it must not tell which names exist. */
+/** The same for an unknown name and a wrong password, so that it does not reveal which names exist. */
 export function wrongCredentials(): DomainError {
   return new DomainError("unauthenticated", "WRONG_CREDENTIALS", "the username or the password is wrong");
 }
 
-/** Told only to who knows the password. */
+/** Only for a caller with the right password. */
 export function accountDisabled(): DomainError {
-  return new DomainError("permission_denied", "ACCOUNT_DISABLED", "the account was shut out: ask an administrator");
+  return new DomainError("permission_denied", "ACCOUNT_DISABLED", "the account is disabled: ask an administrator");
 }
 
-/** Of somebody who is signed in. */
+/** For a signed-in caller. */
 export function wrongPassword(): DomainError {
   return new DomainError("permission_denied", "WRONG_PASSWORD", "the password is wrong");
 }
 
-/** The access token is not refused here yet, but its session has ended. */
+/** For an access token that has not expired but whose session has ended. */
 export function sessionEnded(): DomainError {
   return new DomainError("unauthenticated", "SESSION_ENDED", "the session has ended: sign in again");
 }
@@ -49,14 +49,14 @@ export function userNotFound(userId: string): DomainError {
   return new DomainError("not_found", "USER_NOT_FOUND", "there is no such user", { metadata: { user_id: userId } });
 }
 
-/** From one address, sign-ins and registrations together. */
+/** Sign-ins and registrations from one address, together. */
 export function tooManySignIns(retryAfterMs: number): DomainError {
   return new DomainError("resource_exhausted", "SIGN_IN_RATE_EXCEEDED", "too many sign-ins from your address", {
     retryAfterMs,
   });
 }
 
-/** Whether the name exists and the password is right, it says nothing of. */
+/** The same whether or not the name exists and the password is right. */
 export function tooManyFailures(retryAfterMs: number): DomainError {
   return new DomainError(
     "resource_exhausted",
@@ -69,14 +69,14 @@ export function tooManyFailures(retryAfterMs: number): DomainError {
 }
 
 export function tooManyPasswordHashes(): DomainError {
-  return new DomainError("resource_exhausted", "SIGN_IN_BUSY", "too many sign-ins at once, try again in a moment", {
+  return new DomainError("resource_exhausted", "SIGN_IN_BUSY", "too many concurrent sign-ins: try again soon", {
     retryAfterMs: 1_000,
   });
 }
 
-/** One answer for whatever is wrong with it: a thief need not learn how far they got. */
+/** The same for every defect of a token, so that it tells an attacker nothing. */
 export function refreshTokenInvalid(): DomainError {
-  return new DomainError("unauthenticated", "REFRESH_TOKEN_INVALID", "the refresh token is not good: sign in again");
+  return new DomainError("unauthenticated", "REFRESH_TOKEN_INVALID", "the refresh token is invalid: sign in again");
 }
 
 export function sessionNotFound(sessionId: string): DomainError {

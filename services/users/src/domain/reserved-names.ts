@@ -1,4 +1,4 @@
-/** Names that others would take for the shop's own. */
+/** Names that customers would take for the shop's own. */
 const reserved = [
   ...["admin", "admins", "administrator", "administrators", "administration", "root", "superuser", "sysadmin", "sysop"],
   ...["owner", "operator", "moderator", "moderators", "mod", "mods", "staff", "team", "official", "system", "service"],
@@ -7,7 +7,7 @@ const reserved = [
   ...["anonymous", "nobody", "guest", "null", "undefined", "everyone", "platform"],
 ];
 
-/** What letters and digits are mistaken for; letters that are mistaken for each other become one. */
+/** Maps letters and digits that look alike to one letter. */
 const lookAlikes: readonly (readonly [RegExp, string])[] = [
   [/[._-]/g, ""],
   [/rn/g, "m"],
@@ -27,18 +27,17 @@ function skeletonOf(username: string): string {
   return lookAlikes.reduce((text, [from, to]) => text.replace(from, to), username.toLowerCase());
 }
 
-/** The form of an account's id: a name like that would pass for another account. */
+/** The form of an account's id, which would make a name look like another account. */
 const userId = /^user_[\da-z]{26}$/i;
 
 const skeletons = new Set(reserved.map(skeletonOf));
 
 /**
- * Whether a name that may be registered is, or looks like, one of the shop's own: whatever its case, its separators, digits in
- * place of letters, and numbers ahead of it or behind it; or several of them in a row, such as admin-shop; or has the form of an
- * account's id. Beside a word of another kind (jack.root, the-shopper) a name is taken for a person's. Usernames are ASCII, so letters of
- * other scripts need no look.
+ * Whether a username is or looks like a reserved name, or several in a row (admin-shop), ignoring case, separators, digits in place of
+ * letters, and numbers before or after it; or has the form of an account's id. A reserved word beside another word (jack.root,
+ * the-shopper) is allowed. Usernames are ASCII, so letters of other scripts don't occur.
  *
- * @param others names besides the well-known ones, such as those of the services and of the first administrator
+ * @param others further reserved names, such as those of the services and of the first administrator
  */
 export function isReservedName(username: string, others: readonly string[]): boolean {
   if (userId.test(username)) return true;
@@ -49,7 +48,7 @@ export function isReservedName(username: string, others: readonly string[]): boo
   );
 }
 
-/** Whether a text is one or several of the words, one after the other. */
+/** Whether a text is a concatenation of one or several of the words. */
 function isMadeOf(text: string, words: readonly string[]): boolean {
   return words.some((word) => text === word || (text.startsWith(word) && isMadeOf(text.slice(word.length), words)));
 }

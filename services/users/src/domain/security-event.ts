@@ -1,4 +1,3 @@
-/** What matters for the security of an account. */
 export type SecurityEventKind =
   | "signed_in"
   | "sign_in_failed"
@@ -15,7 +14,7 @@ export type SecurityEventKind =
 export interface SecurityEvent {
   readonly eventId: string;
   readonly kind: SecurityEventKind;
-  /** Empty when nobody has the name that was tried: what was typed there may be anything, a password even. */
+  /** Empty for an unknown name, which is not recorded because it may be a mistyped password. */
   readonly userId: string;
   readonly actor: string;
   readonly sessionId: string;

@@ -1,8 +1,8 @@
 import type { User } from "./user.ts";
 
 /**
- * A refresh token that was exchanged a moment ago. With its text, which nobody keeps, and `nonce` the next one can be made
- * again; either alone is worth nothing.
+ * A refresh token that was exchanged recently. Its successor can be derived from its text, which is not stored, together with `nonce`;
+ * either alone is useless.
  */
 export interface SpentToken {
   readonly hash: Uint8Array;
@@ -10,17 +10,17 @@ export interface SpentToken {
   readonly time: Date;
 }
 
-/** A sign-in that goes on: one family of refresh tokens, of which one is good. */
+/** A sign-in: a family of refresh tokens, of which one is current. */
 export interface Session {
   readonly sessionId: string;
   readonly userId: string;
-  /** Of the account as it was when the session was opened. */
+  /** The account's version when the session was opened, or kept by a change of password. */
   readonly userVersion: number;
-  /** Names the family in its tokens; kept as a hash, too. */
+  /** Of the family's name, which all tokens of the session contain. */
   readonly familyHash: Uint8Array;
-  /** Of the token that is good. */
+  /** Of the current token. */
   readonly tokenHash: Uint8Array;
-  /** Those that were spent last, the oldest first. */
+  /** The last spent tokens, oldest first. */
   readonly spent: readonly SpentToken[];
   readonly userAgent: string;
   readonly createTime: Date;
@@ -28,38 +28,37 @@ export interface Session {
   readonly expireTime: Date;
 }
 
-/** How long sessions last, in milliseconds. */
 export interface SessionLifetime {
-  /** Without a refresh. */
+  /** From the last refresh. */
   readonly idleMs: number;
-  /** At most. */
+  /** From the sign-in. */
   readonly maxMs: number;
 }
 
 /**
- * So long, in milliseconds, a spent token still leads to the one that took its place. It is for two tabs that refresh at the
- * same moment, and for a retry after a lost answer; later uses are a thief's, or of whoever was robbed.
+ * A spent token can be exchanged again within this time, for two tabs that refresh at the same moment and for a retry after a lost
+ * response. A later use means that the token was stolen, by this or the earlier caller.
  */
 const spentGraceMs = 10_000;
 
-/** So many spent tokens are kept; an older one has no grace. */
+/** Stored spent tokens; older ones have no grace period. */
 const maxSpent = 8;
 
 export function expireTimeOf(createTime: Date, lastUseTime: Date, lifetime: SessionLifetime): Date {
   return new Date(Math.min(lastUseTime.getTime() + lifetime.idleMs, createTime.getTime() + lifetime.maxMs));
 }
 
-/** Tells whether the session still stands: not expired, and not ended together with all others of its account. */
+/** Whether a session has neither expired nor ended together with all sessions of its account. */
 export function isLive(session: Session, user: User, now: Date): boolean {
   return session.userVersion >= user.sessionsSince && session.expireTime > now;
 }
 
-/** Spent tokens that still lead on, the one that is spent now included. */
-export function spentWith(session: Session, spent: SpentToken): readonly SpentToken[] {
-  return [...stillGood(session.spent, spent.time), spent].slice(-maxSpent);
+/** The spent tokens to store: those within the grace period, and the one that is spent now. */
+export function appendSpent(session: Session, spent: SpentToken): readonly SpentToken[] {
+  return [...withinGrace(session.spent, spent.time), spent].slice(-maxSpent);
 }
 
-/** Spent tokens that still lead on. */
-export function stillGood(spent: readonly SpentToken[], now: Date): readonly SpentToken[] {
+/** The spent tokens that can be exchanged again. */
+export function withinGrace(spent: readonly SpentToken[], now: Date): readonly SpentToken[] {
   return spent.filter(({ time }) => time.getTime() + spentGraceMs > now.getTime());
 }

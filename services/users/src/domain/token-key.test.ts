@@ -14,15 +14,15 @@ test("a key does not sign before its time, and signs until the next one does", (
   expect(signingKeyAt([first, second], at(30 * dayMs))).toBe(second);
 });
 
-test("the next key is made ten minutes before it signs, and never later than that", () => {
+test("the next key is generated at least ten minutes before it signs", () => {
   const newest = keyAt(1, 0);
   expect(nextSignTime(newest, at(30 * dayMs - 10 * minuteMs - 1), rotation)).toBeUndefined();
   expect(nextSignTime(newest, at(30 * dayMs - 10 * minuteMs), rotation)).toEqual(at(30 * dayMs));
-  // Nobody was there to make it in time.
+  // No process was running when it was due.
   expect(nextSignTime(newest, at(40 * dayMs), rotation)).toEqual(at(40 * dayMs + 10 * minuteMs));
 });
 
-test("a key can be had until its last token has expired", () => {
+test("a key is retired after its last token has expired", () => {
   const keys = [keyAt(1, 0), keyAt(2, 30 * dayMs)];
   expect(retiredKeys(keys, at(30 * dayMs + 20 * minuteMs), rotation)).toEqual([]);
   expect(retiredKeys(keys, at(30 * dayMs + 20 * minuteMs + 1), rotation)).toEqual([keys[0]]);

@@ -1,21 +1,20 @@
-/** A key that signs access tokens, as far as it may be told. */
+/** The public part of a signing key of access tokens. */
 export interface TokenKey {
   readonly kid: string;
-  /** One more than that of the key before. */
+  /** One more than that of the previous key. */
   readonly generation: number;
   /** The public half, base64url. */
   readonly x: string;
-  /** It signs from then on, until the next one does. */
+  /** It signs from this time until the next key's. */
   readonly signTime: Date;
 }
 
-/** When keys change, in milliseconds. */
 export interface KeyRotation {
   /** How long a key signs. */
   readonly periodMs: number;
-  /** So long before it signs a key can be had by those who check, and so long after its last token it still can. */
+  /** A key is published this long before it signs, and this long after its last token has expired. */
   readonly leadMs: number;
-  /** How long a token is good for. */
+  /** The lifetime of an access token. */
   readonly tokenMs: number;
 }
 
@@ -25,18 +24,18 @@ export function keyRotation(periodMs: number, tokenMs: number): KeyRotation {
   return { periodMs, leadMs: Math.min(maxLeadMs, periodMs / 3), tokenMs };
 }
 
-/** Which of the keys signs now: the last one whose time has come. Keys go from the oldest to the newest. */
+/** The key that signs now: the last one whose time has come. @param keys oldest first */
 export function signingKeyAt<Key extends TokenKey>(keys: readonly Key[], now: Date): Key | undefined {
   return keys.findLast(({ signTime }) => signTime <= now);
 }
 
-/** When the next key is to sign, if it is time to make it. */
+/** The time from which the next key is to sign; undefined when it is too early to generate it. */
 export function nextSignTime(newest: TokenKey, now: Date, { periodMs, leadMs }: KeyRotation): Date | undefined {
   const due = newest.signTime.getTime() + periodMs;
   return due - leadMs > now.getTime() ? undefined : new Date(Math.max(due, now.getTime() + leadMs));
 }
 
-/** Keys of which every token has expired: those whose successor has signed for so long. */
+/** The keys whose tokens have all expired, by the time since their successor began to sign. @param keys oldest first */
 export function retiredKeys(keys: readonly TokenKey[], now: Date, { tokenMs, leadMs }: KeyRotation): TokenKey[] {
   return keys.filter((_, index) => {
     const successor = keys[index + 1];

@@ -4,14 +4,14 @@ import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { checkNewPassword } from "../application/password-rules.ts";
 import { newUser } from "../domain/user.ts";
 
-/** Makes the first administrator from the configuration, once. Two replicas that try at once: the name's index lets one. */
+/** Creates the first administrator from the settings unless there is one. Of concurrent replicas one succeeds, by the unique username. */
 export async function ensureFirstAdmin(
   on: { readonly users: UserStore; readonly passwords: Passwords; readonly clock: Clock; readonly log: Logger },
   config: { readonly ADMIN_USERNAME: string; readonly ADMIN_PASSWORD?: string | undefined },
 ): Promise<void> {
   if (await on.users.hasAdmin()) return;
   if (config.ADMIN_PASSWORD === undefined) {
-    on.log.warn("there is no administrator yet: set ADMIN_PASSWORD to have one made");
+    on.log.warn("there is no administrator yet: set ADMIN_PASSWORD to create one");
     return;
   }
   try {
@@ -26,22 +26,22 @@ export async function ensureFirstAdmin(
         time: on.clock(),
       }),
     );
-    on.log.info({ username: config.ADMIN_USERNAME }, "the first administrator was made");
+    on.log.info({ username: config.ADMIN_USERNAME }, "created the first administrator");
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     if (error.reason === "INVALID_FIELDS") {
-      on.log.error(`${error.message}: no administrator was made`);
+      on.log.error(`${error.message}: no administrator was created`);
       return;
     }
     if (error.reason === "PASSWORD_TOO_COMMON") {
-      on.log.error("ADMIN_PASSWORD is one of the most common passwords: no administrator was made");
+      on.log.error("ADMIN_PASSWORD is one of the most common passwords: no administrator was created");
       return;
     }
     if (error.reason !== "USERNAME_TAKEN") throw error;
     if (!(await on.users.hasAdmin())) {
       on.log.error(
         { username: config.ADMIN_USERNAME },
-        "ADMIN_USERNAME belongs to a customer: no administrator was made",
+        "ADMIN_USERNAME belongs to a customer: no administrator was created",
       );
     }
   }

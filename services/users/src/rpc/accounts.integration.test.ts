@@ -54,7 +54,7 @@ async function openAccountCalls() {
   return { ...on, ...calls };
 }
 
-test("a new password takes the place of the old one, and only the session that changed it goes on", async () => {
+test("a changed password replaces the old one, and only the session that changed it continues", async () => {
   const { signUp, signIn, changePassword, refresh } = await openAccountCalls();
   const phone = await signUp();
   const laptop = await signIn(phone.username);
@@ -65,7 +65,7 @@ test("a new password takes the place of the old one, and only the session that c
   await refresh(await signIn(phone.username, "battery staple"));
 });
 
-test("a lost password is replaced, all sessions end, and every account keeps its roles", async () => {
+test("resetting a password ends all sessions and keeps the roles", async () => {
   const { signUp, signIn, setRoles, resetPassword, refresh, list } = await openAccountCalls();
   const [lost, other] = [await signUp(), await signUp()];
   for (const caller of [lost, other]) await setRoles(caller, ADMIN);
@@ -83,7 +83,7 @@ test("a lost password is replaced, all sessions end, and every account keeps its
   expect(roles).toEqual([[ADMIN], [ADMIN]]);
 });
 
-test("a lost password is not replaced by one that attackers try first, nor that of an account that is not there", async () => {
+test("a password can't be reset to a common one, or for an unknown account", async () => {
   const { signUp, resetPassword } = await openAccountCalls();
   const { username } = await signUp();
   await expect(resetPassword(username, "password")).rejects.toMatchObject({ reason: "PASSWORD_TOO_COMMON" });
@@ -102,7 +102,7 @@ test("a wrong old password changes nothing", async () => {
   await signIn(caller.username);
 });
 
-test("a session that has ended changes no password and comes to no new life", async () => {
+test("an ended session can't change the password and stays ended", async () => {
   const { signUp, signIn, changePassword, refresh } = await openAccountCalls();
   const phone = await signUp();
   const laptop = await signIn(phone.username);
@@ -113,7 +113,7 @@ test("a session that has ended changes no password and comes to no new life", as
   await expect(refresh(laptop)).rejects.toMatchObject({ reason: "REFRESH_TOKEN_INVALID" });
 });
 
-test("of several new passwords at once one is taken", async () => {
+test("one of several concurrent changes of a password succeeds", async () => {
   const { signUp, signIn, changePassword } = await openAccountCalls();
   const caller = await signUp();
   const passwords = Array.from({ length: 5 }, (_, index) => `battery staple ${index}`);
@@ -123,7 +123,7 @@ test("of several new passwords at once one is taken", async () => {
   await signIn(caller.username, taken[0]);
 });
 
-test("a deleted account leaves its id and nothing else, its sessions are over, and its name is free", async () => {
+test("only the id of a deleted account remains, its sessions have ended, and its name is free", async () => {
   const { signUp, signIn, deleteAccount, refresh, list, userDocuments, sessionDocuments } = await openAccountCalls();
   const caller = await signUp();
   await deleteAccount(caller);
@@ -139,7 +139,7 @@ test("a deleted account leaves its id and nothing else, its sessions are over, a
   expect((await signUp(caller.username)).userId).not.toBe(caller.userId);
 });
 
-test("that an account is gone is told once its access is revoked, not before", async () => {
+test("UserDeleted is published after the account's access was revoked, not before", async () => {
   const { signUp, deleteAccount, userDocuments, clock } = await openAccountCalls();
   const caller = await signUp();
   await deleteAccount(caller);
@@ -150,14 +150,14 @@ test("that an account is gone is told once its access is revoked, not before", a
   expect(waiting!.time.getTime()).toBe(clock().getTime() + 5_000);
 });
 
-test("a wrong password deletes nothing", async () => {
+test("an account is not deleted with a wrong password", async () => {
   const { signUp, signIn, deleteAccount } = await openAccountCalls();
   const caller = await signUp();
   await expect(deleteAccount(caller, "wrong horse")).rejects.toMatchObject({ reason: "WRONG_PASSWORD" });
   await signIn(caller.username);
 });
 
-test("who is shut out has no session and can't sign in, until they are let in again", async () => {
+test("a disabled account has no session and can't sign in until it is enabled", async () => {
   const { signUp, signIn, disable, enable, refresh } = await openAccountCalls();
   const caller = await signUp();
   await disable(caller);
@@ -166,14 +166,14 @@ test("who is shut out has no session and can't sign in, until they are let in ag
     kind: "permission_denied",
     reason: "ACCOUNT_DISABLED",
   });
-  // Who does not know the password does not learn it.
+  // A caller with a wrong password does not learn that the account is disabled.
   await expect(signIn(caller.username, "wrong horse")).rejects.toMatchObject({ reason: "WRONG_CREDENTIALS" });
   await enable(caller);
   await expect(refresh(caller)).rejects.toMatchObject({ reason: "REFRESH_TOKEN_INVALID" });
   await refresh(await signIn(caller.username));
 });
 
-test("a role that is the same revokes nothing, another one every access token and no session", async () => {
+test("setting the same roles revokes nothing, and other roles revoke all access tokens but no session", async () => {
   const { signUp, setRoles, refresh, users } = await openAccountCalls();
   const caller = await signUp();
   const version = async () => (await users.findById(caller.userId!))!.version;
@@ -184,12 +184,12 @@ test("a role that is the same revokes nothing, another one every access token an
   await refresh(caller);
 });
 
-test("the last administrator keeps the role, stays in and stays", async () => {
+test("the last administrator can't lose the role, be disabled or be deleted", async () => {
   const { signUp, setRoles, disable, deleteAccount, enable } = await openAccountCalls();
   const [admin, another] = [await signUp(), await signUp()];
   await setRoles(admin, ADMIN);
   await setRoles(another, ADMIN);
-  // One who is shut out does not count.
+  // A disabled administrator does not count.
   await disable(another);
   await expect(setRoles(admin, CUSTOMER)).rejects.toEqual(lastAdmin);
   await expect(disable(admin)).rejects.toEqual(lastAdmin);
@@ -199,7 +199,7 @@ test("the last administrator keeps the role, stays in and stays", async () => {
   await expect(deleteAccount(another)).rejects.toEqual(lastAdmin);
 });
 
-test("administrators that take each other's role at the same time leave one", async () => {
+test("administrators that concurrently remove each other's role leave one administrator", async () => {
   for (let round = 0; round < 3; round++) {
     const { signUp, setRoles, users } = await openAccountCalls();
     const admins = await Promise.all([signUp(), signUp(), signUp()]);
@@ -213,7 +213,7 @@ test("administrators that take each other's role at the same time leave one", as
   }
 });
 
-test("accounts are listed by name, page by page, and by how it begins", async () => {
+test("accounts are listed by name, in pages, and filtered by a prefix", async () => {
   const { signUp, list } = await openAccountCalls();
   for (const name of ["carla", "Bob", "alice", "bo.b", "b-ob"]) await signUp(name);
   const names = (users: readonly { username?: string }[] = []) => users.map(({ username }) => username);

@@ -16,7 +16,7 @@ import { expireTimeOf, type SessionLifetime } from "../domain/session.ts";
 
 const maxUserAgent = 256;
 
-/** Exchanges a name and a password for a session. Safe to retry: a session whose answer was lost expires unused. */
+/** Exchanges a name and a password for a session. Safe to retry: a session whose response was lost expires unused. */
 export function authenticate(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -41,14 +41,14 @@ export function authenticate(on: {
     });
     if (signedIn === undefined) throw wrongCredentials();
     const { user, isOutdated } = signedIn;
-    // The only moment at which there is a password to hash again.
-    if (isOutdated) await on.users.keepHash(user, await on.passwords.hash(request.password));
+    // The password is known only now.
+    if (isOutdated) await on.users.replaceHash(user, await on.passwords.hash(request.password));
     const refreshToken = newRefreshToken();
     const now = on.clock();
     const session = {
       sessionId: newId("session"),
       userId: user.userId,
-      // As it was read: if its sessions were ended while the password was being checked, this one is as well.
+      // The version that was read: if the account's sessions were ended while the password was checked, this one is ended, too.
       userVersion: user.version,
       familyHash: hashOf(refreshToken.family),
       tokenHash: hashOf(refreshToken.secret),
@@ -58,7 +58,7 @@ export function authenticate(on: {
       lastUseTime: now,
       expireTime: expireTimeOf(now, now, on.lifetime),
     };
-    // At once, so that one flush of the database's journal serves both: it costs more than what is written.
+    // Together, so that they share one flush of the database's journal, the larger part of their cost.
     await Promise.all([
       on.sessions.insert(session),
       on.security.record({ kind: "signed_in", userId: user.userId, sessionId: session.sessionId }),
@@ -68,7 +68,7 @@ export function authenticate(on: {
   };
 }
 
-/** What is shown to people later: what is no visible ASCII, as RFC 9110 5.5 wants it, is shown as "?". */
+/** For display in ListSessions: characters other than visible ASCII (RFC 9110, 5.5) become "?". */
 function userAgentOf(header: Headers): string {
   return (header.get("user-agent") ?? "").slice(0, maxUserAgent).replace(/[^ -~]/g, "?");
 }

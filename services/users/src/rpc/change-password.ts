@@ -16,9 +16,9 @@ import type { SignInLimits } from "../application/sign-in-limits.ts";
 import type { TokenKeys } from "../application/token-keys.ts";
 import { sessionEnded, userBusy } from "../domain/errors.ts";
 import { isLive } from "../domain/session.ts";
-import { asSignedOut } from "../domain/user.ts";
+import { withSessionsEnded } from "../domain/user.ts";
 
-/** Changes the caller's password and ends their other sessions. A retry once it went through is WRONG_PASSWORD. */
+/** Changes the caller's password and ends their other sessions. A retry after success is WRONG_PASSWORD. */
 export function changePassword(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -39,12 +39,12 @@ export function changePassword(on: {
       isKnown: true,
     });
     const user = await changeAccess(on, read.userId, (current, now) => {
-      // Somebody else was first to change it: what was checked is the password no more.
+      // The password changed after it was checked.
       if (current.passwordHash !== read.passwordHash) throw userBusy(read.userId);
-      return asSignedOut(current, { passwordHash }, now);
+      return withSessionsEnded(current, { passwordHash }, now);
     });
     await on.security.record({ kind: "password_changed", userId: read.userId, sessionId: session.sessionId });
-    // If this is not reached, this session has ended with the others: safe, and no more than another sign-in.
+    // If the process dies before this, this session has ended with the others, and the caller has to sign in again.
     await on.sessions.keep(session, user.version);
     return await accessGrant(on, user, session.sessionId, on.clock());
   };

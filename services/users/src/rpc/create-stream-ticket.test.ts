@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { userContext } from "../testing/open-test-users.ts";
 import { createStreamTicket } from "./create-stream-ticket.ts";
 
-test("no ticket is signed for a path that is no stream", async () => {
+test("a path that is not a stream gets no ticket", async () => {
   const tokenKeys = {
     get signing(): never {
       throw new Error("a ticket is signed");

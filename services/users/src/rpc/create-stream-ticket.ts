@@ -5,10 +5,7 @@ import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import type { IsStream } from "../adapters/proto/stream-paths.ts";
 import type { TokenKeys } from "../application/token-keys.ts";
 
-/**
- * Makes a ticket for a stream out of the access token that the call came with. Nothing is stored: safe to repeat. A path that is no
- * stream is INVALID_FIELDS: a ticket for it would open nothing.
- */
+/** Signs a ticket for a stream, with the rights and expiry of the call's access token. Stores nothing. Safe to retry. */
 export function createStreamTicket(on: {
   readonly tokenKeys: TokenKeys;
   readonly isStream: IsStream;

@@ -14,7 +14,7 @@ import type { SignInLimits } from "../application/sign-in-limits.ts";
 import { userBusy, userNotFound } from "../domain/errors.ts";
 import { deletionEventDelayMs } from "../domain/user.ts";
 
-/** Deletes the caller's account. A retry once it went through is UNAUTHENTICATED or NOT_FOUND. */
+/** Deletes the caller's account. A retry after success is UNAUTHENTICATED or NOT_FOUND. */
 export function deleteAccount(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;

@@ -6,9 +6,9 @@ import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { changeAccess } from "../application/change-access.ts";
 import type { SecurityLog } from "../application/security-log.ts";
-import { asSignedOut } from "../domain/user.ts";
+import { withSessionsEnded } from "../domain/user.ts";
 
-/** Shuts an account out, and ends its sessions. Safe to retry. */
+/** Disables an account and ends its sessions. Safe to retry. */
 export function disableUser(on: {
   readonly users: UserStore;
   readonly security: SecurityLog;
@@ -16,7 +16,7 @@ export function disableUser(on: {
 }): MethodImpl<typeof UserService.method.disableUser> {
   return async ({ userId }, context) => {
     const user = await changeAccess(on, userId, (read, now) =>
-      read.disabled ? undefined : asSignedOut(read, { disabled: true }, now),
+      read.disabled ? undefined : withSessionsEnded(read, { disabled: true }, now),
     );
     await on.security.record({ kind: "disabled", userId, actor: actorOf(callerOf(context)) });
     return { profile: toUserProfile(user) };

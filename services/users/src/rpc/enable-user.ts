@@ -6,9 +6,9 @@ import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { changeUser } from "../application/change-user.ts";
 import type { SecurityLog } from "../application/security-log.ts";
-import { asChanged } from "../domain/user.ts";
+import { withChanges } from "../domain/user.ts";
 
-/** Lets an account in again, to sign in anew. Safe to retry. */
+/** Enables an account, which can then sign in again; its earlier sessions stay ended. Safe to retry. */
 export function enableUser(on: {
   readonly users: UserStore;
   readonly security: SecurityLog;
@@ -16,7 +16,7 @@ export function enableUser(on: {
 }): MethodImpl<typeof UserService.method.enableUser> {
   return async ({ userId }, context) => {
     const user = await changeUser(on, userId, (read) =>
-      read.disabled ? { user: asChanged(read, { disabled: false }, on.clock()), events: [] } : undefined,
+      read.disabled ? { user: withChanges(read, { disabled: false }, on.clock()), events: [] } : undefined,
     );
     await on.security.record({ kind: "enabled", userId, actor: actorOf(callerOf(context)) });
     return { profile: toUserProfile(user) };

@@ -6,7 +6,7 @@ import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { mayActFor } from "../application/may-act-for.ts";
 import { userNotFound } from "../domain/errors.ts";
 
-/** Reads an account. Somebody else's is NOT_FOUND, as if it did not exist. */
+/** Reads an account. Another user's is NOT_FOUND, except for administrators. Safe to retry. */
 export function getUserProfile(on: {
   readonly users: UserStore;
 }): MethodImpl<typeof UserService.method.getUserProfile> {

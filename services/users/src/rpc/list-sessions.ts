@@ -8,7 +8,7 @@ import { toSessionMessage } from "../adapters/proto/session.ts";
 import { sessionIdOf } from "../application/caller-session.ts";
 import { userNotFound } from "../domain/errors.ts";
 
-/** Lists the caller's sessions that stand, newest first. Safe to retry. */
+/** Lists the caller's live sessions, newest first. Safe to retry. */
 export function listSessions(on: {
   readonly users: UserStore;
   readonly sessions: SessionStore;

@@ -3,7 +3,7 @@ import type { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { toTokenKey } from "../adapters/proto/token-key.ts";
 import type { TokenKeys } from "../application/token-keys.ts";
 
-/** Lists the public halves of the keys. Safe to retry; caches may keep it, since a key is told long before it signs. */
+/** Lists the public keys. Safe to retry. Cacheable, because a key is published long before it signs. */
 export function listTokenKeys(on: {
   readonly tokenKeys: TokenKeys;
 }): MethodImpl<typeof TokenKeyService.method.listTokenKeys> {

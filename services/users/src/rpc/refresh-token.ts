@@ -6,15 +6,15 @@ import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { sessionEndedEvent } from "../adapters/proto/events.ts";
 import { grant } from "../application/grant.ts";
-import { fromText, hashOf, judge, type RefreshToken, spend } from "../application/refresh-tokens.ts";
+import { checkRefreshToken, fromText, hashOf, type RefreshToken, spend } from "../application/refresh-tokens.ts";
 import type { SecurityLog } from "../application/security-log.ts";
 import type { TokenKeys } from "../application/token-keys.ts";
 import { refreshTokenInvalid } from "../domain/errors.ts";
-import { expireTimeOf, isLive, type SessionLifetime, spentWith } from "../domain/session.ts";
+import { appendSpent, expireTimeOf, isLive, type SessionLifetime } from "../domain/session.ts";
 
 /**
- * Exchanges a refresh token for the next one and an access token. Safe to retry for ten seconds: the same token then answers
- * the same next one. Later a second use ends the session.
+ * Exchanges a refresh token for the next one and an access token. Safe to retry for ten seconds, with the same result; a later second use
+ * ends the session.
  */
 export function refreshToken(on: {
   readonly users: UserStore;
@@ -31,9 +31,9 @@ export function refreshToken(on: {
       const user = session && (await on.users.findById(session.userId));
       if (session === undefined || user === undefined || !isLive(session, user, now)) throw refreshTokenInvalid();
 
-      const judged = judge(session, token, now);
-      if (judged.kind === "graced") return await grant(on, user, session, judged.current, now);
-      if (judged.kind === "reused") {
+      const checked = checkRefreshToken(session, token, now);
+      if (checked.kind === "graced") return await grant(on, user, session, checked.current, now);
+      if (checked.kind === "reused") {
         const { sessionId, userId } = session;
         if (await on.sessions.end(sessionId, now, [sessionEndedEvent(session, now)])) {
           await on.security.record({ kind: "refresh_token_reused", userId, sessionId, actor: "anonymous" });
@@ -43,14 +43,14 @@ export function refreshToken(on: {
       const { next, spent } = spend(token, now);
       const rotated = {
         tokenHash: hashOf(next.secret),
-        spent: spentWith(session, spent),
+        spent: appendSpent(session, spent),
         lastUseTime: now,
         expireTime: expireTimeOf(session.createTime, now, on.lifetime),
       };
       if (await on.sessions.rotate(session, rotated)) {
         return await grant(on, user, { ...session, ...rotated }, next, now);
       }
-      // Another use was first, or the session has ended meanwhile: look again.
+      // Another exchange was first, or the session ended meanwhile.
       return undefined;
     });
   }

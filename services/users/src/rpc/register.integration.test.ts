@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { openTestUsers } from "../testing/open-test-users.ts";
 import { register } from "./register.ts";
 
-test("names of the shop's services, which stand in records of what they did, can't be registered", async () => {
+test("names of services, which occur as actors in records, can't be registered", async () => {
   const on = await openTestUsers();
   for (const username of processNames.flatMap((name) => [name, `${name}-1`])) {
     const request = create(RegisterRequestSchema, { username, password: "correct horse battery" });

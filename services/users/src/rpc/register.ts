@@ -12,20 +12,20 @@ import { isReservedName } from "../domain/reserved-names.ts";
 import { newUser, usernameKey } from "../domain/user.ts";
 
 /**
- * Creates an account. Safe to retry when the request is named: the account itself is the claim on the name. A retry without a name
- * is USERNAME_TAKEN; signing in then tells whether it was ours.
+ * Creates an account. Safe to retry with an idempotency key, which the account itself claims by a unique index. A retry without one is
+ * USERNAME_TAKEN.
  */
 export function register(on: {
   readonly users: UserStore;
   readonly passwords: Passwords;
   readonly limits: SignInLimits;
   readonly clock: Clock;
-  /** Of the first administrator. */
+  /** The name of the first administrator, which is reserved. */
   readonly adminUsername: string;
 }): MethodImpl<typeof UserService.method.register> {
   /**
-   * The account that the request made before, if it did. Whether it asks for the same its password tells, which is checked and
-   * counted as in a sign-in: nothing is kept that would be easier to guess from than the account's own hash.
+   * The account that an earlier request with the same key created. The request is the same if its password matches, which is checked and
+   * counted like a sign-in: a stored hash of the request would be easier to guess a password from than the account's own hash.
    */
   async function repeated(request: RegisterRequest, context: HandlerContext): Promise<string | undefined> {
     const { requestId, username, password } = request;
@@ -41,10 +41,10 @@ export function register(on: {
     return userId;
   }
 
-  async function make(request: RegisterRequest, context: HandlerContext): Promise<string> {
+  async function create(request: RegisterRequest, context: HandlerContext): Promise<string> {
     await on.limits.countClient(context);
     if (isReservedName(request.username, [on.adminUsername, ...processNames])) {
-      const description = "is a name of the shop's own, or looks like one: choose another";
+      const description = "is reserved, or looks like a reserved name: choose another";
       throw invalidFields([{ field: "username", description }]);
     }
     checkNewPassword("password", request.password, request.username);
@@ -65,7 +65,7 @@ export function register(on: {
     });
     let taken: unknown;
     const outcome = await on.users.insert(user, request.requestId || undefined).catch((error: unknown) => {
-      // Perhaps by the same request, made at the same moment.
+      // A concurrent request with the same key may have taken the name.
       if (request.requestId === "" || !(error instanceof DomainError)) throw error;
       taken = error;
       return "request_made" as const;
@@ -76,20 +76,20 @@ export function register(on: {
     return first;
   }
 
-  /** The last call of each name that is under way. */
-  const underWay = new Map<string, Promise<unknown>>();
+  /** The last call in progress of each key. */
+  const inProgress = new Map<string, Promise<unknown>>();
 
   return async (request, context) => {
     const { requestId } = request;
-    if (requestId === "") return { userId: await make(request, context) };
-    // One after the other: passwords that are compared at once count as failures until they have turned out to be right.
-    const before = underWay.get(requestId) ?? Promise.resolve();
-    const call = before.catch(() => {}).then(() => make(request, context));
-    underWay.set(requestId, call);
+    if (requestId === "") return { userId: await create(request, context) };
+    // One at a time: concurrent password checks count as failures until they succeed.
+    const before = inProgress.get(requestId) ?? Promise.resolve();
+    const call = before.catch(() => {}).then(() => create(request, context));
+    inProgress.set(requestId, call);
     try {
       return { userId: await call };
     } finally {
-      if (underWay.get(requestId) === call) underWay.delete(requestId);
+      if (inProgress.get(requestId) === call) inProgress.delete(requestId);
     }
   };
 }

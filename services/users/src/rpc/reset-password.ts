@@ -9,9 +9,9 @@ import { changeAccess } from "../application/change-access.ts";
 import { checkNewPassword } from "../application/password-rules.ts";
 import type { SecurityLog } from "../application/security-log.ts";
 import { userNotFound } from "../domain/errors.ts";
-import { asSignedOut } from "../domain/user.ts";
+import { withSessionsEnded } from "../domain/user.ts";
 
-/** Replaces a lost password and ends the account's sessions. Safe to retry: the last password counts. */
+/** Replaces a lost password and ends the account's sessions. Safe to retry. */
 export function resetPassword(on: {
   readonly users: UserStore;
   readonly passwords: Passwords;
@@ -23,7 +23,7 @@ export function resetPassword(on: {
     if (found === undefined) throw userNotFound(username);
     checkNewPassword("new_password", newPassword, found.username);
     const passwordHash = await on.passwords.hash(newPassword, context.signal);
-    const user = await changeAccess(on, found.userId, (read, now) => asSignedOut(read, { passwordHash }, now));
+    const user = await changeAccess(on, found.userId, (read, now) => withSessionsEnded(read, { passwordHash }, now));
     await on.security.record({ kind: "password_reset", userId: user.userId, actor: actorOf(callerOf(context)) });
     return { profile: toUserProfile(user) };
   };

@@ -37,21 +37,21 @@ async function openEvents() {
       create(ListSecurityEventsRequestSchema, { userId, pageSize, pageToken }),
       nobody,
     );
-  /** The oldest first, with the name of its kind. */
-  const told = async (userId?: string) =>
+  /** Oldest first, each with the name of its kind. */
+  const recorded = async (userId?: string) =>
     (await list(userId)).securityEvents!.map(({ kind, actor, detail }) => [nameOf(kind), actor, detail]).reverse();
-  return { ...on, list, told };
+  return { ...on, list, recorded };
 }
 
-test("all that matters for an account's security is told, with who did it", async () => {
-  const { told, signUp, signIn, pass, ...on } = await openEvents();
+test("every security event of an account is recorded with its actor", async () => {
+  const { recorded, signUp, signIn, advance, ...on } = await openEvents();
   const { username, ...caller } = await signUp();
   const userId = caller.userId!;
   await signIn(username, "wrong horse").catch(() => {});
   const refresh = async () =>
     await refreshToken(on)(create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }), nobody);
   await refresh();
-  pass(60_000);
+  advance(60_000);
   await refresh().catch(() => {});
   const again = await signIn(username);
   const change = async (oldPassword: string) =>
@@ -70,7 +70,7 @@ test("all that matters for an account's security is told, with who did it", asyn
   await signIn(username, "battery staple").catch(() => {});
   await enableUser(on)(create(EnableUserRequestSchema, { userId }), admin);
   await deleteAccount(on)(create(DeleteAccountRequestSchema, { password: "battery staple" }), userContext(again));
-  expect(await told(userId)).toEqual([
+  expect(await recorded(userId)).toEqual([
     ["SIGNED_IN", userId, ""],
     ["SIGN_IN_FAILED", "anonymous", ""],
     ["REFRESH_TOKEN_REUSED", "anonymous", ""],
@@ -86,14 +86,14 @@ test("all that matters for an account's security is told, with who did it", asyn
   ]);
 });
 
-test("of a name that nobody has only the attempt is kept, not the name", async () => {
-  const { told, signIn, db } = await openEvents();
+test("a failed sign-in with an unknown name is recorded without the name", async () => {
+  const { recorded, signIn, db } = await openEvents();
   await signIn("my secret password").catch(() => {});
-  expect(await told()).toEqual([["SIGN_IN_FAILED", "anonymous", ""]]);
+  expect(await recorded()).toEqual([["SIGN_IN_FAILED", "anonymous", ""]]);
   expect(JSON.stringify(await db.collection("security_events").find().toArray())).not.toContain("secret");
 });
 
-test("events are listed newest first, page by page, of one account or of all", async () => {
+test("events are listed newest first, in pages, for one account or for all", async () => {
   const { list, signUp } = await openEvents();
   const accounts = [await signUp(), await signUp(), await signUp()];
   const { securityEvents, nextPageToken } = await list("", 2);
@@ -104,7 +104,7 @@ test("events are listed newest first, page by page, of one account or of all", a
   expect((await list(accounts[1]!.userId!)).securityEvents).toHaveLength(1);
 });
 
-test("events are kept for as long as they are meant to be", async () => {
+test("events are kept for the configured time", async () => {
   const { db, signUp, clock } = await openEvents();
   await signUp();
   const events = db.collection("security_events");
@@ -114,7 +114,7 @@ test("events are kept for as long as they are meant to be", async () => {
   );
 });
 
-test("an event that the database can't take is in the log of the process, and what happened is not undone", async () => {
+test("an event that can't be stored is in the process's log, and its action is not undone", async () => {
   const { events, clock } = await openEvents();
   const log = { ...silentLog, info: vi.fn(), error: vi.fn() };
   const insert = () => Promise.reject(new Error("down"));

@@ -46,7 +46,7 @@ async function openSessionCalls() {
   };
 }
 
-test("a refresh token is 256 random bits and more, and the database does not have it", async () => {
+test("a refresh token has at least 256 random bits, and is not stored in the database", async () => {
   const { signUp, sessionDocuments } = await openSessionCalls();
   const { refreshToken, sessionId } = await signUp();
   expect(refreshToken).toMatch(/^[\w-]{64}$/);
@@ -56,13 +56,13 @@ test("a refresh token is 256 random bits and more, and the database does not hav
   for (const part of [bytes.subarray(0, 16), bytes.subarray(16)]) expect(kept).not.toContainEqual(part);
 });
 
-test("each refresh answers another token, for as long as the session is used", async () => {
-  const { signUp, refresh, pass } = await openSessionCalls();
+test("each refresh returns another token and extends the session", async () => {
+  const { signUp, refresh, advance } = await openSessionCalls();
   const first = await signUp();
   const tokens = new Set([first.refreshToken]);
   let token = first.refreshToken;
   for (let day = 1; day <= 20; day++) {
-    pass(dayMs);
+    advance(dayMs);
     const { refreshToken, sessionId } = await refresh(token);
     expect(sessionId).toBe(first.sessionId);
     tokens.add(refreshToken);
@@ -71,25 +71,25 @@ test("each refresh answers another token, for as long as the session is used", a
   expect(tokens.size).toBe(21);
 });
 
-test("a session that nobody refreshes ends after its idle time", async () => {
-  const { signUp, refresh, pass } = await openSessionCalls();
+test("a session that is not refreshed ends after its idle time", async () => {
+  const { signUp, refresh, advance } = await openSessionCalls();
   const { refreshToken } = await signUp();
-  pass(14 * dayMs);
+  advance(14 * dayMs);
   await expect(refresh(refreshToken)).rejects.toEqual(refused);
 });
 
 test("a session ends after its longest time, however often it is refreshed", async () => {
-  const { signUp, refresh, pass } = await openSessionCalls();
+  const { signUp, refresh, advance } = await openSessionCalls();
   let { refreshToken: token } = await signUp();
   for (let day = 1; day < 90; day++) {
-    pass(dayMs);
+    advance(dayMs);
     token = (await refresh(token)).refreshToken;
   }
-  pass(dayMs);
+  advance(dayMs);
   await expect(refresh(token)).rejects.toEqual(refused);
 });
 
-test("tabs that refresh at the same moment all get the same next token, and go on with it", async () => {
+test("tabs that refresh concurrently get the same next token, and can use it", async () => {
   const { signUp, refresh } = await openSessionCalls();
   const { refreshToken } = await signUp();
   const answers = await Promise.all(Array.from({ length: 10 }, () => refresh(refreshToken)));
@@ -98,41 +98,41 @@ test("tabs that refresh at the same moment all get the same next token, and go o
   await refresh([...next][0]);
 });
 
-test("a tab that comes late within the grace gets the token that is good by then", async () => {
-  const { signUp, refresh, pass } = await openSessionCalls();
+test("a late refresh within the grace period returns the current token", async () => {
+  const { signUp, refresh, advance } = await openSessionCalls();
   const { refreshToken } = await signUp();
   let token = refreshToken;
   for (let time = 0; time < 3; time++) {
     token = (await refresh(token)).refreshToken;
-    pass(3_000);
+    advance(3_000);
   }
   expect((await refresh(refreshToken)).refreshToken).toBe(token);
 });
 
-test("a spent token that comes after the grace ends the session, for the thief and for whoever was robbed", async () => {
-  const { signUp, refresh, pass, list } = await openSessionCalls();
+test("a spent token that is used after the grace period ends the session for all holders of its tokens", async () => {
+  const { signUp, refresh, advance, list } = await openSessionCalls();
   const robbed = await signUp();
   const { refreshToken: stolen } = await refresh(robbed.refreshToken);
   const { refreshToken: current } = await refresh(stolen);
-  pass(10_000);
+  advance(10_000);
   await expect(refresh(stolen)).rejects.toEqual(refused);
   await expect(refresh(current)).rejects.toEqual(refused);
   expect(await list(robbed)).toEqual([]);
 });
 
-test("the oldest token of a session is known as well as the last one", async () => {
-  const { signUp, refresh, pass } = await openSessionCalls();
+test("reuse is detected for the oldest token of a session as for the last one", async () => {
+  const { signUp, refresh, advance } = await openSessionCalls();
   const { refreshToken: oldest } = await signUp();
   let token = oldest;
   for (let hour = 0; hour < 20; hour++) {
-    pass(60 * 60 * 1000);
+    advance(60 * 60 * 1000);
     token = (await refresh(token)).refreshToken;
   }
   await expect(refresh(oldest)).rejects.toEqual(refused);
   await expect(refresh(token)).rejects.toEqual(refused);
 });
 
-test("a token that nobody was given, or that is none, is refused and ends nothing", async () => {
+test("an unknown or malformed token is refused and ends no session", async () => {
   const { signUp, refresh } = await openSessionCalls();
   const { refreshToken, accessToken, sessionId } = await signUp();
   for (const forged of [toText(newRefreshToken()), accessToken!, sessionId!, "nonsense"]) {
@@ -153,7 +153,7 @@ test("signing out ends the caller's session and no other", async () => {
   ]);
 });
 
-test("another session of one's own can be signed out, somebody else's is not there", async () => {
+test("a caller can sign out another session of their own, and another user's is not found", async () => {
   const { signUp, signIn, signOut, refresh } = await openSessionCalls();
   const [mine, theirs] = [await signUp(), await signUp()];
   const phone = await signIn(mine.username);
@@ -164,7 +164,7 @@ test("another session of one's own can be signed out, somebody else's is not the
   await refresh(theirs.refreshToken);
 });
 
-test("signing out everywhere ends every session there is, and a new sign-in begins another one", async () => {
+test("signing out everywhere ends all sessions, and a new sign-in opens another one", async () => {
   const { signUp, signIn, signOutEverywhere, refresh, list } = await openSessionCalls();
   const first = await signUp();
   const second = await signIn(first.username);
@@ -175,11 +175,11 @@ test("signing out everywhere ends every session there is, and a new sign-in begi
   expect((await list(third)).map(({ sessionId }) => sessionId)).toEqual([third.sessionId]);
 });
 
-test("a session tells what opened it and when it was used last", async () => {
-  const { signUp, refresh, list, pass, clock } = await openSessionCalls();
+test("a session shows the user agent that opened it and the time of its last use", async () => {
+  const { signUp, refresh, list, advance, clock } = await openSessionCalls();
   const caller = await signUp();
   const opened = clock().getTime();
-  pass(60_000);
+  advance(60_000);
   await refresh(caller.refreshToken);
   const seconds = (ms: number) => expect.objectContaining({ seconds: BigInt(Math.floor(ms / 1000)) });
   expect(await list(caller)).toEqual([

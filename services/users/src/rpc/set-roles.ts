@@ -6,9 +6,9 @@ import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toRoles, toUserProfile } from "../adapters/proto/user-profile.ts";
 import { changeAccess } from "../application/change-access.ts";
 import type { SecurityLog } from "../application/security-log.ts";
-import { asChanged } from "../domain/user.ts";
+import { withChanges } from "../domain/user.ts";
 
-/** Says what an account may do; its sessions go on, with access tokens that say so. Safe to retry. */
+/** Sets an account's roles. Its sessions continue, with new access tokens. Safe to retry. */
 export function setRoles(on: {
   readonly users: UserStore;
   readonly security: SecurityLog;
@@ -16,12 +16,12 @@ export function setRoles(on: {
 }): MethodImpl<typeof UserService.method.setRoles> {
   return async (request, context) => {
     const roles = toRoles(request.roles);
-    let isSo = false;
+    let isUnchanged = false;
     const user = await changeAccess(on, request.userId, (read, now) => {
-      isSo = roles.length === read.roles.length && roles.every((role) => read.roles.includes(role));
-      return isSo ? undefined : asChanged(read, { roles }, now);
+      isUnchanged = roles.length === read.roles.length && roles.every((role) => read.roles.includes(role));
+      return isUnchanged ? undefined : withChanges(read, { roles }, now);
     });
-    if (!isSo) {
+    if (!isUnchanged) {
       const [actor, detail] = [actorOf(callerOf(context)), roles.join(", ")];
       await on.security.record({ kind: "roles_set", userId: user.userId, actor, detail });
     }

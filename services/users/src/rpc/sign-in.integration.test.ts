@@ -9,13 +9,13 @@ import { openTestUsers } from "../testing/open-test-users.ts";
 import { authenticate } from "./authenticate.ts";
 import { register } from "./register.ts";
 
-/** How many hashes were asked for, of any thread that computes them. */
+/** Counts the hashes that are requested from worker threads. */
 const asked = vi.spyOn(Worker.prototype, "postMessage");
 const hashCount = () => asked.mock.calls.filter(([request]) => "password" in request).length;
 
 const nobody = contextOf({ kind: "anonymous" });
 
-test("of 50 who register one name at once, however they spell it, one gets it", async () => {
+test("one of 50 concurrent registrations of a name, in any case, succeeds", async () => {
   const on = await openTestUsers();
   const spell = (index: number) =>
     [..."somename"].map((letter, at) => (index & (1 << at) ? letter.toUpperCase() : letter)).join("");
@@ -31,7 +31,7 @@ test("of 50 who register one name at once, however they spell it, one gets it", 
   expect(await on.userDocuments.countDocuments()).toBe(1);
 });
 
-test("a named request registers one account, also at once, and anything else under its name is refused", async () => {
+test("requests with one idempotency key register one account, also concurrently, and other content under that key is refused", async () => {
   const on = await openTestUsers();
   const registering = register(on);
   const named = async (requestId: string, username = "some.name", password = "correct horse") =>
@@ -49,7 +49,7 @@ test("a named request registers one account, also at once, and anything else und
   expect(JSON.stringify(await on.userDocuments.findOne({ request_id: "one" }))).not.toContain("correct horse");
 });
 
-test("trying passwords under the name of a request is slowed down as signing in is", async () => {
+test("guessing passwords through an idempotency key is slowed down like signing in", async () => {
   const on = await openTestUsers();
   const named = async (password: string) =>
     (await register(on)(create(RegisterRequestSchema, { username: "some.name", password, requestId: "one" }), nobody))
@@ -73,7 +73,7 @@ test.each([
   expect((await signIn(spelled)).userId).toBe(userId);
 });
 
-test("signing in computes one hash: for the right password, a wrong one and a name that nobody has", async () => {
+test("a sign-in computes one hash for the right password, a wrong one and an unknown name", async () => {
   const { signUp, signIn } = await openTestUsers();
   const { username } = await signUp();
   const countOf = async (call: () => Promise<unknown>) => {
@@ -86,7 +86,7 @@ test("signing in computes one hash: for the right password, a wrong one and a na
   expect(await countOf(() => signIn("nobody.at.all"))).toBe(1);
 });
 
-test("who has gone costs no hash", async () => {
+test("a caller that is gone costs no hash", async () => {
   const { signUp, ...on } = await openTestUsers();
   const { username } = await signUp();
   const gone = contextOf({ kind: "anonymous" }, {}, AbortSignal.abort("gone"));
@@ -100,12 +100,12 @@ test("who has gone costs no hash", async () => {
   expect(hashCount()).toBe(before);
 });
 
-test("a hash of a password as it was typed lets its owner in, and becomes one of its form: then any keyboard's will do", async () => {
+test("a hash of a password as typed is accepted once and replaced by one of the normalized form, which any keyboard's input matches", async () => {
   const { signUp, signIn, ...on } = await openTestUsers();
   const { username } = await signUp();
   const typed = "ka\u0308nnchen\u00a0caf\u00e9";
   const before = (await on.users.findByUsername(username))!;
-  await on.users.keepHash(before, hashSync(typed, { algorithm: 2, memoryCost: 8_192, timeCost: 1, parallelism: 1 }));
+  await on.users.replaceHash(before, hashSync(typed, { algorithm: 2, memoryCost: 8_192, timeCost: 1, parallelism: 1 }));
   const hash = async () => (await on.users.findByUsername(username))!.passwordHash;
   const earlier = await hash();
   await expect(signIn(username, `${typed}!`)).rejects.toThrow();
@@ -118,12 +118,12 @@ test("a hash of a password as it was typed lets its owner in, and becomes one of
   expect(await hash()).toBe(current);
 });
 
-test("a password with control characters, which an earlier release let in, still opens its account; no new one is set", async () => {
+test("a stored password with control characters still signs in, but no new one is accepted", async () => {
   const { signUp, signIn, ...on } = await openTestUsers();
   const { username } = await signUp();
   const typed = "correct\thorse\u0000\u0085";
   const account = (await on.users.findByUsername(username))!;
-  await on.users.keepHash(account, await on.passwords.hash(typed));
+  await on.users.replaceHash(account, await on.passwords.hash(typed));
   expect(await signIn(username, typed)).toMatchObject({ userId: account.userId });
   const request = create(RegisterRequestSchema, { username: `${username}x`, password: typed });
   await expect(register(on)(request, contextOf({ kind: "anonymous" }))).rejects.toThrow(
@@ -134,7 +134,7 @@ test("a password with control characters, which an earlier release let in, still
   );
 });
 
-test("a password is hashed anew at the next sign-in once hashes cost more, and not again", async () => {
+test("a hash is replaced once, at the next sign-in, after the cost was raised", async () => {
   const { signUp, ...on } = await openTestUsers();
   const { username } = await signUp();
   const passwords = await createPasswords({ cost: { memoryKib: 9_000, passes: 2, lanes: 1 }, atOnce: 1, waiting: 9 });

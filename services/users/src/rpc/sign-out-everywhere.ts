@@ -8,9 +8,9 @@ import { changeAccess } from "../application/change-access.ts";
 import { mayActFor } from "../application/may-act-for.ts";
 import type { SecurityLog } from "../application/security-log.ts";
 import { userNotFound } from "../domain/errors.ts";
-import { asSignedOut } from "../domain/user.ts";
+import { withSessionsEnded } from "../domain/user.ts";
 
-/** Ends every session of a user, that of this call included. Safe to retry. */
+/** Ends all sessions of a user, including that of the call. Safe to retry. */
 export function signOutEverywhere(on: {
   readonly users: UserStore;
   readonly security: SecurityLog;
@@ -19,7 +19,7 @@ export function signOutEverywhere(on: {
   return async ({ userId }, context) => {
     const caller = callerOf(context);
     if (!mayActFor(caller, userId)) throw userNotFound(userId);
-    await changeAccess(on, userId, (user, now) => asSignedOut(user, {}, now));
+    await changeAccess(on, userId, (user, now) => withSessionsEnded(user, {}, now));
     await on.security.record({ kind: "signed_out_everywhere", userId, actor: actorOf(caller) });
     if (caller.kind === "user" && caller.userId === userId) dropCookie(context);
     return {};

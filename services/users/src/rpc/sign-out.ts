@@ -8,7 +8,7 @@ import { sessionEndedEvent } from "../adapters/proto/events.ts";
 import { sessionIdOf } from "../application/caller-session.ts";
 import { sessionNotFound } from "../domain/errors.ts";
 
-/** Ends a session of the caller's. A retry once it has ended is UNAUTHENTICATED or SESSION_NOT_FOUND. */
+/** Ends one of the caller's sessions. A retry after success is UNAUTHENTICATED or SESSION_NOT_FOUND. */
 export function signOut(on: {
   readonly sessions: SessionStore;
   readonly clock: Clock;

@@ -7,9 +7,9 @@ import { profileChanges } from "../adapters/proto/profile-changes.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { changeUser } from "../application/change-user.ts";
 import { userChanged, userNotFound } from "../domain/errors.ts";
-import { asChanged, etagOf } from "../domain/user.ts";
+import { etagOf, withChanges } from "../domain/user.ts";
 
-/** Changes the masked fields. With an etag a retry is ABORTED once the first try went through; without, it does the same again. */
+/** Changes the fields of the mask. A retry without an etag is safe; with one it is ABORTED if the first try succeeded. */
 export function updateUserProfile(on: {
   readonly users: UserStore;
   readonly clock: Clock;
@@ -21,8 +21,8 @@ export function updateUserProfile(on: {
     const user = await changeUser(on, userId, (read) => {
       if (etag !== "" && etag !== etagOf(read)) throw userChanged(userId, etagOf(read));
       const changes = profileChanges(read, profile!, updateMask);
-      const isSo = changes.displayName === undefined || changes.displayName === read.displayName;
-      return isSo ? undefined : { user: asChanged(read, changes, on.clock()), events: [] };
+      const isUnchanged = changes.displayName === undefined || changes.displayName === read.displayName;
+      return isUnchanged ? undefined : { user: withChanges(read, changes, on.clock()), events: [] };
     });
     return { profile: toUserProfile(user) };
   };

@@ -19,10 +19,10 @@ import { register } from "../rpc/register.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** Nobody who calls from Firefox. */
+/** An anonymous caller with a user agent. */
 const visitor = contextOf({ kind: "anonymous" }, { "user-agent": "Firefox" });
 
-/** The users' stores on a database of their own, and a clock that stands still until it is moved. */
+/** The users service's stores on their own database, and a clock that only `advance` moves. */
 export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lanes: 1 } } = {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   let now = Date.now();
@@ -53,7 +53,7 @@ export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lane
 
   return {
     ...on,
-    pass(ms: number) {
+    advance(ms: number) {
       now += ms;
     },
     signIn,
@@ -66,7 +66,7 @@ export async function openTestUsers({ cost = { memoryKib: 8_192, passes: 1, lane
   };
 }
 
-/** What a call carries of whoever was answered so when they signed in. */
+/** The call context of a user, from the response of their sign-in. */
 export function userContext({ userId = "", sessionId = "" }: { userId?: string; sessionId?: string }): HandlerContext {
   const [issueTime, expireTime] = [new Date(), new Date()];
   const token = { sessionId, version: 1, issueTime, expireTime };

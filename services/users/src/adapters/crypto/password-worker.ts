@@ -1,7 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { hashSync, verifySync } from "@node-rs/argon2";
 
-/** What one hash costs: the parameters of Argon2id (RFC 9106). */
+/** The parameters of Argon2id (RFC 9106). */
 export interface HashCost {
   readonly memoryKib: number;
   readonly passes: number;
@@ -11,28 +11,30 @@ export interface HashCost {
 interface PasswordJob {
   readonly id: number;
   readonly password: string;
-  /** What to compare the password with; without it the password is hashed. */
+  /** To compare the password with; without it the password is hashed. */
   readonly passwordHash: string | undefined;
-  /** Goes ahead of those that are not known. */
+  /** Has priority over jobs that are not known. */
   readonly isKnown: boolean;
 }
 
-/** Something to compute, or the id of what nobody waits for any more. */
-export type PasswordRequest = PasswordJob | { readonly leave: number };
+/** A job, or the id of one whose caller is gone. */
+export type PasswordRequest = PasswordJob | { readonly cancel: number };
 
 export type PasswordAnswer =
   | { readonly id: number; readonly result: string | boolean }
   | { readonly id: number; readonly error: unknown };
 
-/** When so many wait, they wait for longer than a lot gathers. */
-const crowd = 20;
-/** How long a lot gathers. */
-const lotMs = 200;
-/** Of so many hashes, while both wait, one is of those that are not known. */
+/** From this queue length on, results are batched: the queue takes longer than a batch anyway. */
+const batchedFrom = 20;
+const batchMs = 200;
+/** While both wait, one of this many hashes is for a caller that is not known. */
 const turns = 4;
 
-// A thread that only computes, with a queue of its own: the next hash begins the moment the last one ends, however busy the
-// event loop that answers calls.
+// A worker thread with its own queue, so that the next hash begins when the last one ends, however busy the main event loop is.
+//
+// Two queues, known callers and others, each in order of arrival. Every `turns`-th hash is taken from the others first, all others from the
+// known ones first. The loop runs until both queues are empty; in between it polls the port, because no message event is delivered before
+// the loop ends. Short queues post each result at once; long ones post results in batches.
 const port = parentPort!;
 const cost: HashCost = workerData;
 const parameters = {
@@ -41,30 +43,28 @@ const parameters = {
   timeCost: cost.passes,
   parallelism: cost.lanes,
 };
-/** Each in the order in which they came. */
 const known = new Map<number, PasswordJob>();
 const others = new Map<number, PasswordJob>();
 let turn = 0;
 let answers: PasswordAnswer[] = [];
-let lastLot = currentLot();
+let lastBatch = currentBatch();
 
 port.on("message", (request: PasswordRequest) => {
-  hear(request);
+  receive(request);
   for (let job = takeNext(); job !== undefined; job = takeNext()) {
     answers.push(compute(job));
-    // Hears now who came or left meanwhile: no event comes before the queues are empty.
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      hear(next.message);
+      receive(next.message);
     }
     const waiting = known.size + (job.isKnown ? 0 : others.size);
-    if (waiting < crowd || currentLot() !== lastLot) answer();
+    if (waiting < batchedFrom || currentBatch() !== lastBatch) postAnswers();
   }
 });
 
-function hear(request: PasswordRequest): void {
-  if ("leave" in request) {
-    known.delete(request.leave);
-    others.delete(request.leave);
+function receive(request: PasswordRequest): void {
+  if ("cancel" in request) {
+    known.delete(request.cancel);
+    others.delete(request.cancel);
   } else (request.isKnown ? known : others).set(request.id, request);
 }
 
@@ -89,16 +89,16 @@ function compute({ id, password, passwordHash }: PasswordJob): PasswordAnswer {
 }
 
 /**
- * In a crowd results come out in lots: what follows each of them, a session, an event, a few counters, an answer, is then
- * written together with that of the others, which costs a fraction of writing it alone.
+ * Batched results make the writes that follow them, sessions, events, counters and responses, arrive together, so that they are written
+ * together, at a fraction of the cost.
  */
-function answer(): void {
+function postAnswers(): void {
   port.postMessage(answers);
   answers = [];
-  lastLot = currentLot();
+  lastBatch = currentBatch();
 }
 
-/** By the clock, so that the lots of all threads come out at the same time. */
-function currentLot(): number {
-  return Math.floor(Date.now() / lotMs);
+/** By the clock, so that all threads post their batches at the same time. */
+function currentBatch(): number {
+  return Math.floor(Date.now() / batchMs);
 }

@@ -24,7 +24,7 @@ test("only the right password of a known account matches", async () => {
   expect(await passwords.verify(undefined, "correct horse")).toMatchObject({ matches: false });
 });
 
-test("what exceeds the queue is refused at once, and the queue goes on", async () => {
+test("hashes beyond the queue's length are refused at once, and the queue continues", async () => {
   const passwords = await open({ waiting: 2 });
   const results = await Promise.allSettled(Array.from({ length: 5 }, () => passwords.hash("correct horse")));
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected", "rejected"]);
@@ -32,7 +32,7 @@ test("what exceeds the queue is refused at once, and the queue goes on", async (
   await expect(passwords.hash("correct horse")).resolves.toBeTypeOf("string");
 });
 
-describe("when one address, or many, have all the hashes computed they can,", () => {
+describe("under a flood of hashes", () => {
   const flood = async (addresses: number, limits: { waiting: number; perNetwork: number }) => {
     const passwords = await open({ cost: { memoryKib: 8_192, passes: 1, lanes: 1 }, ...limits });
     const refused: number[] = [];
@@ -48,7 +48,7 @@ describe("when one address, or many, have all the hashes computed they can,", ()
     return { refused, abuse, hashAs };
   };
 
-  test("one gets its share, the rest is refused, and a newcomer elsewhere gets in", async () => {
+  test("one address gets no more than its share, and a newcomer from another address is served", async () => {
     const { refused, abuse, hashAs } = await flood(1, { waiting: 39, perNetwork: 10 });
     const newcomer = hashAs("192.0.2.1", false);
     await Promise.all(abuse);
@@ -56,7 +56,7 @@ describe("when one address, or many, have all the hashes computed they can,", ()
     expect(await newcomer).toBe("hashed");
   });
 
-  test("fifteen leave the reserve to those who have signed in before", async () => {
+  test("fifteen addresses leave the reserve to callers who have signed in before", async () => {
     const { refused, abuse, hashAs } = await flood(15, { waiting: 49, perNetwork: 10 });
     const [known, newcomer] = [hashAs("192.0.2.1", true), hashAs("192.0.2.2", false)];
     await Promise.all(abuse);
@@ -66,7 +66,7 @@ describe("when one address, or many, have all the hashes computed they can,", ()
   });
 });
 
-test("known callers go ahead of the others that wait, but for one hash in four", async () => {
+test("known callers are served before others that wait, except for one hash in four", async () => {
   const dear = await (await open({ cost: { ...owasp, passes: 20 } })).hash("correct horse");
   const passwords = await open({ cost: { memoryKib: 64, passes: 1, lanes: 1 }, waiting: 29 });
   const ended: string[] = [];
@@ -74,14 +74,14 @@ test("known callers go ahead of the others that wait, but for one hash in four",
     passwords
       .hash("correct horse", undefined, { address: "192.0.2.1", isKnown: name === "known" })
       .then(() => ended.push(name));
-  // The first keeps the thread busy until all have come.
+  // The first hash keeps the thread busy until all are queued.
   const waiting = [passwords.verify(dear, "wrong horse"), ...Array.from({ length: 12 }, () => hash("other"))];
   await Promise.all([...waiting, ...Array.from({ length: 6 }, () => hash("known"))]);
   expect(ended.slice(0, 8).toSorted()).toEqual([...Array(6).fill("known"), "other", "other"]);
   expect(ended.lastIndexOf("known")).toBeGreaterThan(5);
 });
 
-test("whoever gives up leaves the queue, and the next in it comes sooner", async () => {
+test("an aborted call leaves the queue and frees its place", async () => {
   const passwords = await open({ waiting: 2 });
   const impatient = new AbortController();
   const ended: string[] = [];
@@ -104,13 +104,13 @@ test.each([
   ["more lanes", { lanes: 2 }, true],
   ["the same", {}, false],
   ["less", { memoryKib: 8_192, passes: 1 }, false],
-])("a hash made at OWASP's cost is outdated or not once %s is asked for", async (_what, cost, expected) => {
+])("a hash of OWASP's cost is outdated or not when the configured cost is %s", async (_what, cost, expected) => {
   const hash = await (await open()).hash("correct horse");
   const passwords = await open({ cost: { ...owasp, ...cost } });
   expect(await passwords.verify(hash, "correct horse")).toEqual({ matches: true, isOutdated: expected });
 });
 
-describe("a password is compared as OpaqueString (RFC 8265):", () => {
+describe("passwords are compared as OpaqueString (RFC 8265):", () => {
   const forms: readonly (readonly [string, string, string])[] = [
     ["composed and decomposed", "k\u00e4nnchen f\u00fcr 2", "ka\u0308nnchen fu\u0308r 2"],
     ["with blanks of any kind", "correct horse battery", "correct\u00a0horse\u3000battery"],
@@ -122,7 +122,7 @@ describe("a password is compared as OpaqueString (RFC 8265):", () => {
     ],
   ];
 
-  test.each(forms)("%s are one", async (_what, one, other) => {
+  test.each(forms)("%s are equal", async (_what, one, other) => {
     const passwords = await open();
     for (const [first, second] of [
       [one, other],
@@ -137,43 +137,40 @@ describe("a password is compared as OpaqueString (RFC 8265):", () => {
     ["blanks at the ends", "correct horse", " correct horse"],
     ["blanks in a row", "correct horse", "correct  horse"],
     ["an accent", "kännchen 42", "kannchen 42"],
-  ])("%s matters", async (_what, one, other) => {
+  ])("%s makes a difference", async (_what, one, other) => {
     const passwords = await open();
     expect(await passwords.verify(await passwords.hash(one), other)).toMatchObject({ matches: false });
   });
 
-  test.each(forms)(
-    "a hash of the password as it was typed is accepted, and outdated: %s",
-    async (_what, _one, typed) => {
-      const passwords = await open();
-      const earlier = hashSync(typed, {
-        algorithm: 2,
-        memoryCost: owasp.memoryKib,
-        timeCost: owasp.passes,
-        parallelism: 1,
-      });
-      expect(await passwords.verify(earlier, typed)).toEqual({ matches: true, isOutdated: true });
-      expect(await passwords.verify(earlier, `${typed}!`)).toMatchObject({ matches: false });
-      expect(await passwords.verify(undefined, typed)).toMatchObject({ matches: false });
-    },
-  );
+  test.each(forms)("a hash of the password as typed is accepted, and outdated: %s", async (_what, _one, typed) => {
+    const passwords = await open();
+    const earlier = hashSync(typed, {
+      algorithm: 2,
+      memoryCost: owasp.memoryKib,
+      timeCost: owasp.passes,
+      parallelism: 1,
+    });
+    expect(await passwords.verify(earlier, typed)).toEqual({ matches: true, isOutdated: true });
+    expect(await passwords.verify(earlier, `${typed}!`)).toMatchObject({ matches: false });
+    expect(await passwords.verify(undefined, typed)).toMatchObject({ matches: false });
+  });
 });
 
-test("in a crowd answers come together, and when it is over each comes at once", async () => {
+test("answers are batched while the queue is long, and posted one by one when it is short", async () => {
   const dear = await (await open({ cost: { ...owasp, passes: 20 } })).hash("correct horse");
   const passwords = await open({ cost: { memoryKib: 64, passes: 1, lanes: 1 }, waiting: 99 });
   const cheap = await passwords.hash("correct horse");
-  const told = vi.spyOn(Worker.prototype, "emit");
-  // The first keeps the thread busy until all have come.
+  const emit = vi.spyOn(Worker.prototype, "emit");
+  // The first hash keeps the thread busy until all are queued.
   const hashes = [dear, ...Array<string>(99).fill(cheap)];
   await Promise.all(hashes.map((hash) => passwords.verify(hash, "correct horse")));
-  const together = told.mock.calls.filter(([event]) => event === "message").map(([, answers]) => answers.length);
-  told.mockRestore();
-  expect(together.slice(-19)).toEqual(Array(19).fill(1));
-  expect(together.slice(0, -19).length).toBeLessThan(5);
+  const batches = emit.mock.calls.filter(([event]) => event === "message").map(([, answers]) => answers.length);
+  emit.mockRestore();
+  expect(batches.slice(-19)).toEqual(Array(19).fill(1));
+  expect(batches.slice(0, -19).length).toBeLessThan(5);
 });
 
-test("hashes are computed, one after the other, while the event loop is busy", async () => {
+test("queued hashes are computed while the event loop is busy", async () => {
   const passwords = await open({ waiting: 39 });
   const hash = await passwords.hash("correct horse");
   const before = otherThreadsMs();
@@ -186,7 +183,7 @@ test("hashes are computed, one after the other, while the event loop is busy", a
   expect((await Promise.all(compared)).map(({ matches }) => matches)).toEqual(Array(40).fill(true));
 });
 
-/** Processor time of this process without that of this thread. */
+/** CPU time of this process without this thread. */
 function otherThreadsMs(): number {
   const [all, own] = [process.cpuUsage(), process.threadCpuUsage()];
   return (all.user + all.system - own.user - own.system) / 1000;

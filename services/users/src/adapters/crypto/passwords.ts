@@ -5,34 +5,32 @@ import { tooManyPasswordHashes } from "../../domain/errors.ts";
 import { opaqueString } from "../../domain/opaque-string.ts";
 import type { HashCost, PasswordAnswer, PasswordRequest } from "./password-worker.ts";
 
-/** Of what may be computed and wait callers get this part who have not signed in before; the rest is for those who have. */
+/** The part of all hashes, computed and waiting, that callers may use who have not signed in before. */
 const newcomersPart = 0.7;
 
-/** For whom a hash is computed. */
 export interface HashCaller {
-  /** Of the client. */
+  /** The client address. */
   readonly address: string;
-  /** Whether the account was signed in to from there before. */
+  /** Whether the account has signed in from that network before. */
   readonly isKnown: boolean;
 }
 
 export interface PasswordMatch {
   readonly matches: boolean;
-  /** The hash was made at less than what one costs now, or of another form: to be replaced, now that the password is known. */
+  /** The hash has a lower cost than the current one, or is of a password that was not normalized: replace it while the password is known. */
   readonly isOutdated: boolean;
 }
 
 /**
- * Password hashing, bounded: hashing is the most expensive thing a stranger can make us do. Who gives up while waiting leaves
- * the queue: `signal` is the call's, and its reason is what is thrown then.
+ * Bounded password hashing, the most expensive work that an unauthenticated caller can cause. When `signal` aborts, a waiting hash leaves
+ * the queue, and the call rejects with the signal's reason.
  */
 export interface Passwords {
   /** Hashes the password in the form of {@link opaqueString}. */
   hash(password: string, signal?: AbortSignal, caller?: HashCaller): Promise<string>;
   /**
-   * Compares a password with a hash, also with one that an earlier release made of the password as it was typed. That costs a
-   * second hash where the password has another form. It is computed whatever happens, and nothing matches when there is no hash
-   * to compare with: so that time does not tell which names exist.
+   * Compares a password with a hash. Hashes of earlier releases are of the password as typed, so a password that normalization changes
+   * is compared in both forms. Without a hash nothing matches, after the same time, so that timing does not reveal which names exist.
    */
   verify(
     passwordHash: string | undefined,
@@ -40,14 +38,14 @@ export interface Passwords {
     signal?: AbortSignal,
     caller?: HashCaller,
   ): Promise<PasswordMatch>;
-  /** Ends the threads that compute; what waits for them is never answered. */
+  /** Terminates the worker threads. Pending calls never settle. */
   close(): Promise<void>;
 }
 
 /**
- * At most `atOnce` are computed and `waiting` queued, `perNetwork` of them for one network and {@link networksPerSite} times as many
- * for one site, 0 for no limit. One more is RESOURCE_EXHAUSTED. In a crowd the largest holders are refused first, and known callers go
- * ahead of those that wait, but for one hash in four.
+ * Computes at most `atOnce` hashes at a time and queues `waiting`; of both together one network may have `perNetwork`, and one site
+ * {@link networksPerSite} times as many; 0 means no limit. Further ones throw SIGN_IN_BUSY. Near the limit the largest holders are refused
+ * first. Known callers are served before others, except for one hash in four.
  */
 export async function createPasswords(limits: {
   readonly cost: HashCost;
@@ -61,7 +59,7 @@ export async function createPasswords(limits: {
   const shares = new FairShares(most, [perNetwork, perNetwork * networksPerSite]);
   let lastId = 0;
 
-  /** The hash of a password, or, given one, whether it is that of the password. */
+  /** Hashes a password, or compares it with `passwordHash`. */
   async function compute<Result>(
     password: string,
     passwordHash: string | undefined,
@@ -74,29 +72,30 @@ export async function createPasswords(limits: {
     const holders = caller === undefined ? [] : sharersOf(caller.address);
     if (!shares.take(holders)) throw tooManyPasswordHashes();
     const id = ++lastId;
-    const { pending: mine, send } = workers.reduce((least, worker) =>
+    const { pending, send } = workers.reduce((least, worker) =>
       worker.pending.size < least.pending.size ? worker : least,
     );
     return await new Promise<Result>((resolve, reject) => {
-      const leave = () => {
-        mine.delete(id);
+      const cancel = () => {
+        pending.delete(id);
         shares.release(holders);
-        send({ leave: id });
+        send({ cancel: id });
         reject(signal?.reason);
       };
-      mine.set(id, (answer) => {
-        mine.delete(id);
+      pending.set(id, (answer) => {
+        pending.delete(id);
         shares.release(holders);
-        signal?.removeEventListener("abort", leave);
+        signal?.removeEventListener("abort", cancel);
         if ("error" in answer) reject(answer.error);
         else resolve(answer.result as Result);
       });
-      signal?.addEventListener("abort", leave, { once: true });
+      signal?.addEventListener("abort", cancel, { once: true });
       send({ id, password, passwordHash, isKnown: !isNewcomer });
     });
   }
 
-  const nobodysHash = await compute<string>(newSecret(), undefined, undefined, undefined);
+  /** Compared with when an account does not exist. */
+  const dummyHash = await compute<string>(newSecret(), undefined, undefined, undefined);
   function isCheap(passwordHash: string): boolean {
     const [, m, t, p] = /[$]m=(\d+),t=(\d+),p=(\d+)[$]/.exec(passwordHash) ?? [];
     return Number(m) < limits.cost.memoryKib || Number(t) < limits.cost.passes || Number(p) < limits.cost.lanes;
@@ -104,13 +103,13 @@ export async function createPasswords(limits: {
 
   return {
     hash: (password, signal, caller) => compute<string>(opaqueString(password), undefined, signal, caller),
-    async verify(passwordHash = nobodysHash, password, signal, caller) {
+    async verify(passwordHash = dummyHash, password, signal, caller) {
       const compare = async (form: string) => await compute<boolean>(form, passwordHash, signal, caller);
       const normalized = opaqueString(password);
       const isCurrent = await compare(normalized);
       const isEarlier = !isCurrent && normalized !== password && (await compare(password));
       return {
-        matches: (isCurrent || isEarlier) && passwordHash !== nobodysHash,
+        matches: (isCurrent || isEarlier) && passwordHash !== dummyHash,
         isOutdated: isEarlier || isCheap(passwordHash),
       };
     },
@@ -123,11 +122,11 @@ export async function createPasswords(limits: {
 function startWorker(cost: HashCost) {
   const worker = new Worker(new URL("./password-worker.ts", import.meta.url), {
     workerData: cost,
-    // What is preloaded into the process (--import) is meant for the process.
+    // Preloaded modules (--import) are meant for the main thread.
     execArgv: [],
   });
   worker.unref();
-  /** What it computes or has queued, by number. */
+  /** Callbacks of its jobs, by id. */
   const pending = new Map<number, (answer: PasswordAnswer) => void>();
   worker.on("message", (answers: readonly PasswordAnswer[]) => {
     for (const answer of answers) pending.get(answer.id)?.(answer);

@@ -4,15 +4,15 @@ const algorithm = "aes-256-gcm";
 const nonceBytes = 12;
 const tagBytes = 16;
 
-/** Keeps secrets in a database that others can read. */
+/** Encrypts secrets for storing them in a database. */
 export interface Sealer {
-  /** `name` says which secret it is: it opens under no other name. */
+  /** `name` is authenticated, so the secret opens under no other name. */
   seal(name: string, secret: string): Uint8Array;
-  /** Undefined when it was sealed with another key, or under another name, or was changed. */
+  /** Undefined when the secret was sealed with another key or name, or was changed. */
   open(name: string, sealed: Uint8Array): string | undefined;
 }
 
-/** AES-256-GCM under a key derived from `secret`; what one seals any other with the same secret opens. */
+/** AES-256-GCM with a key derived from `secret` by HKDF. All sealers of one secret can open each other's results. */
 export function createSealer(secret: string): Sealer {
   const key = Buffer.from(hkdfSync("sha256", secret, "", "token-keys", 32));
   return {

@@ -3,15 +3,15 @@ import { parseCookie, stringifySetCookie } from "cookie";
 
 /** The prefix makes browsers refuse it from any other host and without TLS (RFC 6265bis, 4.1.3.2). */
 const name = "__Host-refresh_token";
-/** Scripts can't read it, and no other site's page can have it sent (docs/decisions/0019-refresh-token-cookie.md). */
+/** Scripts can't read it, and browsers don't send it with requests from other sites (docs/decisions/0019-refresh-token-cookie.md). */
 const attributes = { path: "/", secure: true, httpOnly: true, sameSite: "strict" } as const;
 
-/** The refresh token that a browser sent by itself. */
+/** The refresh token in the request's cookie. */
 export function cookieOf({ requestHeader }: Pick<HandlerContext, "requestHeader">): string | undefined {
   return parseCookie(requestHeader.get("cookie") ?? "")[name];
 }
 
-/** The answer with its refresh token in the cookie instead. */
+/** Moves the response's refresh token into a cookie. */
 export function inCookie<Answer extends { readonly refreshToken: string; readonly refreshExpiresInSeconds: number }>(
   answer: Answer,
   { responseHeader }: Pick<HandlerContext, "responseHeader">,
@@ -21,7 +21,7 @@ export function inCookie<Answer extends { readonly refreshToken: string; readonl
   return { ...answer, refreshToken: "" };
 }
 
-/** Makes a browser that has the cookie forget it. */
+/** Makes the browser delete the cookie, if the request has it. */
 export function dropCookie(context: Pick<HandlerContext, "requestHeader" | "responseHeader">): void {
   if (cookieOf(context) === undefined) return;
   context.responseHeader.append("set-cookie", stringifySetCookie({ ...attributes, name, value: "", maxAge: 0 }));

@@ -3,7 +3,7 @@ import type { ModuleContext } from "@shop/runtime";
 import { createSessionStore, openSessions } from "./session-store.ts";
 import { createUserStore, openUsers } from "./user-store.ts";
 
-/** Opens accounts and sessions on a database, with their indexes; either tells what changed by an outbox of its own. */
+/** Opens the stores of accounts and sessions with their indexes, and an outbox for each. */
 export async function openStores({ db, bus, log }: Pick<ModuleContext<unknown>, "db" | "bus" | "log">) {
   const [accounts, sessionDocuments] = await Promise.all([openUsers(db), openSessions(db)]);
   const userDocuments = accounts.users;

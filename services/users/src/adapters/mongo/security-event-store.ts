@@ -15,7 +15,7 @@ interface SecurityEventDocument {
 
 export interface SecurityEventFilter {
   readonly userId: string | undefined;
-  /** Only those that come after this one in the listing. */
+  /** An event id: only events after it in the listing. */
   readonly after: string | undefined;
 }
 
@@ -25,6 +25,7 @@ export interface SecurityEventStore {
   list(filter: SecurityEventFilter, limit: number): Promise<SecurityEvent[]>;
 }
 
+/** Opens the collection and creates its indexes; MongoDB deletes events at their `expire_time`. */
 export async function openSecurityEventStore(db: Db): Promise<SecurityEventStore> {
   const events = db.collection<SecurityEventDocument>("security_events");
   await events.createIndexes([

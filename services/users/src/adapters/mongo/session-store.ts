@@ -14,38 +14,38 @@ interface SessionDocument {
   create_time: Date;
   last_use_time: Date;
   expire_time: Date;
-  /** There once it was ended before it expired. */
+  /** Set when the session was ended before it expired. */
   end_time?: Date;
   outbox: PendingEvent[];
 }
 
 type EndedRow = Pick<SessionDocument, "_id" | "user_id"> & { end_time: Date };
 
-/** Sessions that were not ended. Whether one still stands depends on its account, too: see `isLive`. */
+/** Sessions that were not ended. Whether one is live depends on its account, too: see `isLive`. */
 export interface SessionStore {
   insert(session: Session): Promise<void>;
   findById(sessionId: string): Promise<Session | undefined>;
   findByFamily(familyHash: Uint8Array): Promise<Session | undefined>;
-  /** Those of a user that `now` finds standing, newest first. */
+  /** A user's live sessions at `now`, newest first. */
   list(
     filter: { userId: string; sessionsSince: number; now: Date; after: string | undefined },
     limit: number,
   ): Promise<Session[]>;
-  /** Puts the next token in place of the one that was read; false when another use was first. */
+  /** Replaces the current token by compare-and-set: false when it is no longer `read`'s. */
   rotate(read: Session, next: Pick<Session, "tokenHash" | "spent" | "lastUseTime" | "expireTime">): Promise<boolean>;
-  /** Ends it, together with the events that tell of it; false, and nothing done, when it had ended. */
+  /** Ends a session and commits the events with it; false, and nothing stored, when it had ended before. */
   end(sessionId: string, now: Date, events: readonly PendingEvent[]): Promise<boolean>;
-  /** Those that were ended before they expired, since then. */
+  /** Sessions that were ended since `since`, before they expired. */
   endedSince(
     since: Date,
   ): AsyncIterable<{ readonly sessionId: string; readonly userId: string; readonly endTime: Date }>;
-  /** Lets a session go on that would have ended with all others of its account. */
+  /** Excepts a session from the end of all sessions of its account, by giving it the account's new version. */
   keep(read: Session, userVersion: number): Promise<void>;
-  /** Deletes all of a user's. */
+  /** Deletes all sessions of a user. */
   removeAll(userId: string): Promise<void>;
 }
 
-/** The collection, with its indexes. */
+/** Opens the collection and creates its indexes; MongoDB deletes sessions at their `expire_time`. */
 export async function openSessions(db: Db): Promise<Collection<SessionDocument>> {
   const sessions = db.collection<SessionDocument>("sessions");
   await sessions.createIndexes([

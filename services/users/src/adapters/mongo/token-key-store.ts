@@ -3,31 +3,32 @@ import { Binary, type Db } from "mongodb";
 import type { TokenKey } from "../../domain/token-key.ts";
 
 interface TokenKeyDocument {
-  /** The name of the key, as tokens carry it. */
+  /** The `kid` of tokens. */
   _id: string;
-  /** Unique: of two processes that make the next key, one does. */
+  /** Unique, so that of two processes that generate the next key one succeeds. */
   generation: number;
   x: string;
   sealed: Binary;
   sign_time: Date;
 }
 
-/** A key with its private half as it is kept. */
+/** A key with its sealed private part. */
 export interface SealedTokenKey extends TokenKey {
   readonly sealed: Uint8Array;
 }
 
 export interface TokenKeyStore {
-  /** From the oldest to the newest. */
+  /** Oldest first. */
   list(): Promise<SealedTokenKey[]>;
-  /** False when there is a key of that generation. */
+  /** False when a key of that generation exists. */
   insert(key: SealedTokenKey): Promise<boolean>;
   remove(kids: readonly string[]): Promise<void>;
 }
 
+/** Opens the collection and creates its index. */
 export async function openTokenKeyStore(db: Db): Promise<TokenKeyStore> {
   const keys = db.collection<TokenKeyDocument>("signing_keys");
-  // Of before they were sealed: whoever has read the database or a copy of it has them.
+  // Early releases stored keys unsealed: readers of the database or of a backup have them.
   await keys.deleteMany({ sealed: { $exists: false } });
   await keys.createIndex({ generation: 1 }, { name: "generation", unique: true });
 

@@ -8,75 +8,74 @@ import { isActiveAdmin, type Role, type User, usernameKey } from "../../domain/u
 interface UserDocument {
   _id: string;
   username: string;
-  /** Unique: the username without its case; of a deleted account what nobody can be called. */
+  /** Unique: see `usernameKey`. For a deleted account, a text that is not a valid username. */
   username_key: string;
   display_name: string;
   password_hash: string;
   roles: Role[];
   disabled: boolean;
   version: number;
-  /** Sessions of earlier versions have ended. */
+  /** Sessions that were opened at earlier versions have ended. */
   sessions_since: number;
   create_time: Date;
   update_time: Date;
-  /** There once the account is gone, and little else: what is left tells of it. */
+  /** Set when the account is deleted; little else remains then. */
   delete_time?: Date;
-  /** The last event that revoked access, for a stream that loses it. */
+  /** The last event that revoked access, to be published again if the stream is lost. */
   last_revocation?: PendingEvent;
-  /** Names the request that registered it, among all of them, when its caller did. */
+  /** The idempotency key of the registration, unique over all accounts. */
   request_id?: string;
   outbox: PendingEvent[];
 }
 
-/** What changes whenever an administrator goes, so that two who go at once get in each other's way. */
+/** A document that every loss of an administrator writes, so that two concurrent ones conflict. */
 interface GuardDocument {
   _id: "admins";
   changes: number;
 }
 
 export interface UserFilter {
-  /** As every name begins, whatever its case. */
+  /** Compared without case. */
   readonly usernamePrefix: string;
-  /** Only those whose name comes after this one in the listing. */
+  /** A username: only accounts after it in the listing. */
   readonly after: string | undefined;
 }
 
-/** The accounts that are not deleted. */
+/** Accounts. Deleted ones are not found, except where noted. */
 export interface UserStore {
   /**
-   * Commits a new account. One that a named request asks for is the claim on that name: "request_made", and nothing done, when there is
-   * one. Throws USERNAME_TAKEN when another account has the username: unique indexes decide, not a look before.
+   * Commits a new account. With a `requestId`, "request_made", and nothing stored, when an account with that idempotency key exists.
+   * Throws USERNAME_TAKEN. Both are decided by unique indexes.
    */
   insert(user: User, requestId?: string): Promise<"inserted" | "request_made">;
-  /** What a named request registered; of an account that was deleted since, nothing but its id. */
+  /** The account that was registered with this idempotency key; of a deleted one only the id is left. */
   findByRequest(requestId: string): Promise<User | undefined>;
   findByUsername(username: string): Promise<User | undefined>;
   findById(userId: string): Promise<User | undefined>;
-  /** By name, without regard to case. */
+  /** Sorted by name without case. */
   list(filter: UserFilter, limit: number): Promise<User[]>;
   hasAdmin(): Promise<boolean>;
   /**
-   * Writes `changed` over the version that was read, together with the events that revoke the access it had; false, and nothing done, when it
-   * is no longer the version there is. Throws LAST_ADMIN when no administrator would be left.
+   * Commits `changed` with its revocation events by compare-and-set: false, and nothing stored, when the version is no longer `read`'s.
+   * Throws LAST_ADMIN when no active administrator would be left.
    */
   update(read: User, changed: User, events: readonly PendingEvent[]): Promise<boolean>;
-  /** Keeps another hash of the same password; nothing is done when it was changed meanwhile. */
-  keepHash(read: User, passwordHash: string): Promise<void>;
+  /** Replaces the hash by another one of the same password; does nothing if the hash changed meanwhile. */
+  replaceHash(read: User, passwordHash: string): Promise<void>;
   /**
-   * Deletes the version that was read, in the same way; `later` are events that are left to the sweeper, which publishes them
-   * once their time has come. The name is free.
+   * Deletes an account in the same way, and frees its name. The sweeper publishes the events in `later` when their time has come.
    */
   remove(read: User, now: Date, events: readonly PendingEvent[], later: readonly PendingEvent[]): Promise<boolean>;
-  /** The last revocation of each account whose access was revoked since then. */
+  /** The last revocation of each account whose access was revoked since `since`. */
   revokedSince(since: Date): AsyncIterable<PendingEvent>;
-  /** Accounts that were deleted since then and before that, with the version which that made. */
+  /** Accounts that were deleted from `since` to `before`, with their version after the deletion. */
   deletedSince(
     since: Date,
     before: Date,
   ): AsyncIterable<Pick<User, "userId" | "version"> & { readonly deleteTime: Date }>;
 }
 
-/** The collections, with their indexes. */
+/** Opens the collections, creates their indexes and migrates old accounts. */
 export async function openUsers(db: Db) {
   const users = db.collection<UserDocument>("users");
   const guard = db.collection<GuardDocument>("users_guard");
@@ -92,7 +91,7 @@ export async function openUsers(db: Db) {
   ] as const) {
     await users.createIndex({ [field]: 1 }, { name, partialFilterExpression: { [field]: { $exists: true } } });
   }
-  // Accounts of before there were versions.
+  // Early releases stored accounts without versions.
   await users.updateMany({ version: { $exists: false } }, [
     {
       $set: {
@@ -119,7 +118,7 @@ export function createUserStore(
 ): UserStore {
   const notDeleted = { delete_time: { $exists: false } };
   const activeAdmin = { roles: "admin" as const, disabled: false, ...notDeleted };
-  /** Names that are looked for in the same turn are looked for together. */
+  /** Batches lookups of the same turn of the event loop. */
   const byName = new DataLoader<string, User | undefined>(
     async (keys) => {
       const found = await users.find({ username_key: { $in: [...keys] }, ...notDeleted }).toArray();
@@ -132,7 +131,7 @@ export function createUserStore(
     { cache: false, maxBatchSize: 100, batchScheduleFn: setImmediate },
   );
 
-  /** Two administrators that go at the same time both change the guard: one has to try again, and sees that the other is gone. */
+  /** Concurrent losses of administrators both write the guard, so one transaction retries and then sees the other's result. */
   async function unlessLastAdmin(
     userId: string,
     write: (session: ClientSession) => Promise<boolean>,
@@ -192,7 +191,7 @@ export function createUserStore(
         .find({
           username_key: {
             ...(after === undefined ? { $gte: prefix } : { $gt: usernameKey(after) }),
-            // The last code point: whatever begins with the prefix comes before it.
+            // The last code point sorts after every continuation of the prefix.
             $lt: `${prefix}\u{10ffff}`,
           },
           ...notDeleted,
@@ -212,17 +211,17 @@ export function createUserStore(
       void outbox.relay(_id, events);
       return true;
     },
-    async keepHash(read, passwordHash) {
+    async replaceHash(read, passwordHash) {
       const filter = { _id: read.userId, password_hash: read.passwordHash };
       await users.updateOne(filter, { $set: { password_hash: passwordHash } });
     },
     async remove(read, now, events, later) {
-      const nothing = { username: "", display_name: "", password_hash: "", roles: [] };
+      const erased = { username: "", display_name: "", password_hash: "", roles: [] };
       const update = {
-        // Names have no colon.
         $set: {
-          ...nothing,
+          ...erased,
           ...revocationIn(events),
+          // Usernames can't contain a colon.
           username_key: `deleted:${read.userId}`,
           update_time: now,
           delete_time: now,
@@ -251,7 +250,7 @@ export function createUserStore(
   };
 }
 
-/** What revokes the access of a whole account: a later one says more than all before. */
+/** The field that keeps the last revocation. A later one covers all earlier ones. */
 function revocationIn(events: readonly PendingEvent[]): Pick<UserDocument, "last_revocation"> {
   const last_revocation = events.at(-1);
   return last_revocation === undefined ? {} : { last_revocation };

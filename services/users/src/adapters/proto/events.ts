@@ -7,7 +7,7 @@ import type { User } from "../../domain/user.ts";
 
 const service = "users";
 
-/** Tells that a session has ended: its access tokens are good no more. */
+/** Revokes the access tokens of a session. */
 export function sessionEndedEvent(
   { sessionId, userId }: Pick<Session, "sessionId" | "userId">,
   time: Date,
@@ -16,13 +16,13 @@ export function sessionEndedEvent(
   return pendingEvent(AccessRevokedSchema, message, { service, aggregateId: sessionId, version: 1, time });
 }
 
-/** Tells that access tokens of earlier versions of the account than this one are good no more. */
+/** Revokes the access tokens of versions of the account before this one. */
 export function accessRevokedEvent({ userId, version }: Pick<User, "userId" | "version">, time: Date): PendingEvent {
   const message = { userId, version: BigInt(version), time: timestampFromDate(time) };
   return pendingEvent(AccessRevokedSchema, message, { service, aggregateId: userId, version, time });
 }
 
-/** Tells that the account is gone. To be told once nobody can act for it any more: `time` is when. */
+/** UserDeleted. @param time when to publish it: after all services refuse the account's access tokens */
 export function userDeletedEvent({ userId, version }: Pick<User, "userId" | "version">, time: Date): PendingEvent {
   return pendingEvent(UserDeletedSchema, { userId }, { service, aggregateId: userId, version: version + 1, time });
 }

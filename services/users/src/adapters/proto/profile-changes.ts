@@ -5,19 +5,19 @@ import type { UserProfile } from "@shop/gen/shop/users/v1/user_service_pb";
 import type { User } from "../../domain/user.ts";
 import { toUserProfile } from "./user-profile.ts";
 
-/** Paths that say which account and which version is meant, or that are the server's: they change nothing (AIP-134, AIP-203). */
-const deepFreeze = new Set(["user_id", "etag", "create_time", "update_time"]);
+/** Paths that identify the account or are output only: they change nothing (AIP-134, AIP-203). */
+const ignoredPaths = new Set(["user_id", "etag", "create_time", "update_time"]);
 
 /**
- * What an update mask (AIP-161) changes of an account. Without a mask: the fields that are set. Throws INVALID_ARGUMENT for a
- * path that can't be changed, unless the account has that value already.
+ * The changes of an update mask (AIP-161); without a mask, of the fields that are set. Throws INVALID_ARGUMENT for a path that can't be
+ * changed, unless it has the current value.
  */
 export function profileChanges(
   user: User,
   profile: UserProfile,
   mask: FieldMask | undefined,
 ): Partial<Pick<User, "displayName">> {
-  const paths = (mask?.paths ?? pathsThatAreSet(profile)).filter((path) => !deepFreeze.has(path));
+  const paths = (mask?.paths ?? pathsThatAreSet(profile)).filter((path) => !ignoredPaths.has(path));
   const stored = toUserProfile(user);
   const isStored: Readonly<Record<string, boolean>> = {
     username: profile.username === stored.username,

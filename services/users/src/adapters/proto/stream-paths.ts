@@ -1,10 +1,10 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { createRestRoutes } from "@shop/rest";
 
-/** Whether a path, without a query, is that of a stream that is read by GET: what a browser's EventSource can open. */
+/** Whether a path, without a query, is a stream that a browser's EventSource can open by GET. */
 export type IsStream = (path: string) => boolean;
 
-/** Knows the streams of these services by their routes. */
+/** Recognizes streams by the REST routes of these services. */
 export function streamPaths(services: readonly DescService[]): IsStream {
   const routes = createRestRoutes(services);
   return (path) => {

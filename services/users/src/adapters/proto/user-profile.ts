@@ -18,7 +18,7 @@ export function toUserProfile(user: User): MessageInitShape<typeof UserProfileSc
   };
 }
 
-/** The schema has refused every value that is not a role. */
+/** Ignores values that are not roles, which validation by the schema refuses before. */
 export function toRoles(onTheWire: readonly RoleOnTheWire[]): Role[] {
   return (Object.keys(roles) as Role[]).filter((role) => onTheWire.includes(roles[role]));
 }
