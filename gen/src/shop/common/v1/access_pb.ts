@@ -15,41 +15,41 @@ export const file_shop_common_v1_access: GenFile = /*@__PURE__*/
   fileDesc("ChtzaG9wL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SDnNob3AuY29tbW9uLnYxKnQKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESGAoUQUNDRVNTX0FVVEhFTlRJQ0FURUQQAhIQCgxBQ0NFU1NfQURNSU4QAxITCg9BQ0NFU1NfSU5URVJOQUwQBDpQCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgOMhYuc2hvcC5jb21tb24udjEuQWNjZXNzUgZhY2Nlc3M6OgoHY2FsbGVycxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNOGAyADKAlSB2NhbGxlcnNiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
- * Who may call a method. A method without a rule refuses to start.
+ * The access rule of a method. A service with a method without a rule does not start.
  *
  * @generated from enum shop.common.v1.Access
  */
 export const Access = {
   /**
-   * Not a rule: a method that carries it refuses to start.
+   * Not a rule: a service with such a method does not start.
    *
    * @generated from enum value: ACCESS_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Anybody, without a token.
+   * All callers, without a token.
    *
    * @generated from enum value: ACCESS_PUBLIC = 1;
    */
   PUBLIC: 1,
 
   /**
-   * Whoever carries a valid access token.
+   * Callers with a valid access token.
    *
    * @generated from enum value: ACCESS_AUTHENTICATED = 2;
    */
   AUTHENTICATED: 2,
 
   /**
-   * An administrator, or one of the method's callers.
+   * Administrators, and the services in the method's callers.
    *
    * @generated from enum value: ACCESS_ADMIN = 3;
    */
   ADMIN: 3,
 
   /**
-   * Only the method's callers, of which it must name at least one; never reachable from the public port.
+   * Only the services in the method's callers, of which there must be at least one. Never reachable through the public port.
    *
    * @generated from enum value: ACCESS_INTERNAL = 4;
    */
@@ -57,7 +57,7 @@ export const Access = {
 } as const;
 
 /**
- * Who may call a method. A method without a rule refuses to start.
+ * The access rule of a method. A service with a method without a rule does not start.
  *
  * @generated from enum shop.common.v1.Access
  */
@@ -78,7 +78,7 @@ export const access: GenExtension<MethodOptions, Access> = /*@__PURE__*/
   extDesc(file_shop_common_v1_access, 0);
 
 /**
- * The services that may call a method that is INTERNAL or ADMIN, by the names that their keys carry. No other one may.
+ * The services that may call an INTERNAL or ADMIN method, by the names in their keys.
  *
  * @generated from extension: repeated string callers = 50003;
  */

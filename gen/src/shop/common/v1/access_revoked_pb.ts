@@ -15,34 +15,34 @@ export const file_shop_common_v1_access_revoked: GenFile = /*@__PURE__*/
   fileDesc("CiNzaG9wL2NvbW1vbi92MS9hY2Nlc3NfcmV2b2tlZC5wcm90bxIOc2hvcC5jb21tb24udjEibwoNQWNjZXNzUmV2b2tlZBIPCgd1c2VyX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoAxIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
- * Access tokens are good no more, although they have not expired. Whoever issues tokens emits it; every process hears it.
+ * Access tokens were revoked before their expiry. The issuer of tokens publishes it; every process consumes it.
  *
  * @generated from message shop.common.v1.AccessRevoked
  */
 export type AccessRevoked = Message<"shop.common.v1.AccessRevoked"> & {
   /**
-   * Whose.
+   * The owner of the tokens.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * Of this session only; of all sessions when it is empty.
+   * The session whose tokens are revoked; empty for all sessions.
    *
    * @generated from field: string session_id = 2;
    */
   sessionId: string;
 
   /**
-   * Without a session_id: those that were issued for an earlier version of the account.
+   * Without a session_id: tokens for earlier versions of the account are revoked.
    *
    * @generated from field: int64 version = 3;
    */
   version: bigint;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 4;
    */

@@ -15,7 +15,7 @@ export const file_shop_common_v1_audit: GenFile = /*@__PURE__*/
   fileDesc("ChpzaG9wL2NvbW1vbi92MS9hdWRpdC5wcm90bxIOc2hvcC5jb21tb24udjEivQEKDEF1ZGl0RmluZGluZxIRCglpbnZhcmlhbnQYASABKAkSDwoHc3ViamVjdBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEjYKBWZhY3RzGAQgAygLMicuc2hvcC5jb21tb24udjEuQXVkaXRGaW5kaW5nLkZhY3RzRW50cnkSEgoKcmVwYWlyYWJsZRgFIAEoCBosCgpGYWN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi3gEKDFJlcGFpclRhcmdldBJWCglpbnZhcmlhbnQYASABKAlCQ7pIF3IVMhNeW0EtWl1bQS1aX117Miw2M30kirUYJW11c3QgYmUgMyB0byA2NCBjYXBpdGFsIGxldHRlcnMgYW5kIF8SdgoHc3ViamVjdBgCIAEoCUJlukgqcigYZDIkXlthLXpdK19bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYNG11c3QgYmUgYW4gaWQ6IGl0cyBraW5kLCBfIGFuZCAyNiBsZXR0ZXJzIGFuZCBkaWdpdHMidgoGUmVwYWlyEiwKBnRhcmdldBgBIAEoCzIcLnNob3AuY29tbW9uLnYxLlJlcGFpclRhcmdldBIuCgdvdXRjb21lGAIgASgOMh0uc2hvcC5jb21tb24udjEuUmVwYWlyT3V0Y29tZRIOCgZhY3Rpb24YAyABKAkqqgEKDVJlcGFpck91dGNvbWUSHgoaUkVQQUlSX09VVENPTUVfVU5TUEVDSUZJRUQQABIbChdSRVBBSVJfT1VUQ09NRV9SRVBBSVJFRBABEh8KG1JFUEFJUl9PVVRDT01FX1dPVUxEX1JFUEFJUhACEhgKFFJFUEFJUl9PVVRDT01FX1NPVU5EEAMSIQodUkVQQUlSX09VVENPTUVfTk9UX1JFUEFJUkFCTEUQBGIGcHJvdG8z", [file_buf_validate_validate, file_shop_common_v1_pattern_message]);
 
 /**
- * A place where the data break an invariant.
+ * A violation of an invariant in the data.
  *
  * @generated from message shop.common.v1.AuditFinding
  */
@@ -28,28 +28,28 @@ export type AuditFinding = Message<"shop.common.v1.AuditFinding"> & {
   invariant: string;
 
   /**
-   * What breaks it: the id of a product, an order or an entry of the ledger.
+   * The id of the product, order or entry of the ledger that violates it.
    *
    * @generated from field: string subject = 2;
    */
   subject: string;
 
   /**
-   * What is wrong, for people.
+   * A description for people.
    *
    * @generated from field: string message = 3;
    */
   message: string;
 
   /**
-   * What was found and what was expected, for programs.
+   * The found and expected values, for programs.
    *
    * @generated from field: map<string, string> facts = 4;
    */
   facts: { [key: string]: string };
 
   /**
-   * Whether a repair can mend it.
+   * Whether a repair is known.
    *
    * @generated from field: bool repairable = 5;
    */
@@ -64,7 +64,7 @@ export const AuditFindingSchema: GenMessage<AuditFinding> = /*@__PURE__*/
   messageDesc(file_shop_common_v1_audit, 0);
 
 /**
- * A finding that is to be repaired.
+ * A finding to repair.
  *
  * @generated from message shop.common.v1.RepairTarget
  */
@@ -98,21 +98,21 @@ export const RepairTargetSchema: GenMessage<RepairTarget> = /*@__PURE__*/
  */
 export type Repair = Message<"shop.common.v1.Repair"> & {
   /**
-   * What was to be repaired.
+   * The target of the request.
    *
    * @generated from field: shop.common.v1.RepairTarget target = 1;
    */
   target?: RepairTarget | undefined;
 
   /**
-   * What came of it.
+   * The outcome.
    *
    * @generated from field: shop.common.v1.RepairOutcome outcome = 2;
    */
   outcome: RepairOutcome;
 
   /**
-   * What was, or would be, done; for people.
+   * The action that was or would be taken, for people.
    *
    * @generated from field: string action = 3;
    */
@@ -127,7 +127,7 @@ export const RepairSchema: GenMessage<Repair> = /*@__PURE__*/
   messageDesc(file_shop_common_v1_audit, 2);
 
 /**
- * What came of a repair.
+ * The outcome of a repair.
  *
  * @generated from enum shop.common.v1.RepairOutcome
  */
@@ -140,28 +140,28 @@ export const RepairOutcome = {
   UNSPECIFIED: 0,
 
   /**
-   * It was mended, or what mends it is on its way by an event.
+   * The finding is repaired, or will be when a published event is consumed.
    *
    * @generated from enum value: REPAIR_OUTCOME_REPAIRED = 1;
    */
   REPAIRED: 1,
 
   /**
-   * It would be mended: this was a dry run.
+   * The finding would be repaired: this was a dry run.
    *
    * @generated from enum value: REPAIR_OUTCOME_WOULD_REPAIR = 2;
    */
   WOULD_REPAIR: 2,
 
   /**
-   * The invariant holds there: nothing was changed.
+   * The invariant holds: nothing was changed.
    *
    * @generated from enum value: REPAIR_OUTCOME_SOUND = 3;
    */
   SOUND: 3,
 
   /**
-   * It is broken, and no repair is known: nothing was changed.
+   * The invariant is violated, and no repair is known: nothing was changed.
    *
    * @generated from enum value: REPAIR_OUTCOME_NOT_REPAIRABLE = 4;
    */
@@ -169,7 +169,7 @@ export const RepairOutcome = {
 } as const;
 
 /**
- * What came of a repair.
+ * The outcome of a repair.
  *
  * @generated from enum shop.common.v1.RepairOutcome
  */

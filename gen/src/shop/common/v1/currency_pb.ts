@@ -14,7 +14,7 @@ export const file_shop_common_v1_currency: GenFile = /*@__PURE__*/
   fileDesc("Ch1zaG9wL2NvbW1vbi92MS9jdXJyZW5jeS5wcm90bxIOc2hvcC5jb21tb24udjE6OwoIY3VycmVuY3kSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNOGAyABKAhSCGN1cnJlbmN5YgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
- * Of a text field: unless it is empty it has to be a currency that ISO 4217 lists today and that has minor units.
+ * For a text field: unless empty, its value must be a current ISO 4217 currency with minor units.
  *
  * @generated from extension: bool currency = 50003;
  */

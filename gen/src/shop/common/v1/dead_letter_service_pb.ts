@@ -26,28 +26,28 @@ export const file_shop_common_v1_dead_letter_service: GenFile = /*@__PURE__*/
  */
 export type DeadLetter = Message<"shop.common.v1.DeadLetter"> & {
   /**
-   * Names it among the dead letters: a number.
+   * The dead letter's id, a number.
    *
    * @generated from field: string dead_letter_id = 1;
    */
   deadLetterId: string;
 
   /**
-   * The consumer that gave up, such as "inventory-order-placed".
+   * The consumer that failed, such as "inventory-order-placed".
    *
    * @generated from field: string consumer = 2;
    */
   consumer: string;
 
   /**
-   * Why, in the words of the last failure.
+   * The message of the last failure.
    *
    * @generated from field: string reason = 3;
    */
   reason: string;
 
   /**
-   * The id of the event, which stays the same however often it is redriven.
+   * The id of the event, which redriving does not change.
    *
    * @generated from field: string event_id = 4;
    */
@@ -61,28 +61,28 @@ export type DeadLetter = Message<"shop.common.v1.DeadLetter"> & {
   eventType: string;
 
   /**
-   * When it was set aside.
+   * When it became a dead letter.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 6;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * How often it had been redriven before.
+   * How often the event was redriven before.
    *
    * @generated from field: int32 redrive_count = 7;
    */
   redriveCount: number;
 
   /**
-   * The event as it was sent. Left out of lists.
+   * The event as published. Omitted in lists.
    *
    * @generated from field: bytes payload = 8;
    */
   payload: Uint8Array;
 
   /**
-   * The event as JSON, if its type is known and the payload can be read. Left out of lists.
+   * The event as JSON, if its type is known and the payload can be decoded. Omitted in lists.
    *
    * @generated from field: google.protobuf.Struct event = 9;
    */
@@ -103,21 +103,21 @@ export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
  */
 export type ListDeadLettersRequest = Message<"shop.common.v1.ListDeadLettersRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before, with the same filter.
+   * The next_page_token of the previous page, with the same filter.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only those of this consumer.
+   * Only dead letters of this consumer.
    *
    * @generated from field: string consumer = 3;
    */
@@ -132,7 +132,7 @@ export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = 
   messageDesc(file_shop_common_v1_dead_letter_service, 1);
 
 /**
- * The answer of ListDeadLetters.
+ * The response of ListDeadLetters.
  *
  * @generated from message shop.common.v1.ListDeadLettersResponse
  */
@@ -145,7 +145,7 @@ export type ListDeadLettersResponse = Message<"shop.common.v1.ListDeadLettersRes
   deadLetters: DeadLetter[];
 
   /**
-   * Asks for the next page; empty when this is the last.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -181,7 +181,7 @@ export const GetDeadLetterRequestSchema: GenMessage<GetDeadLetterRequest> = /*@_
   messageDesc(file_shop_common_v1_dead_letter_service, 3);
 
 /**
- * The answer of GetDeadLetter.
+ * The response of GetDeadLetter.
  *
  * @generated from message shop.common.v1.GetDeadLetterResponse
  */
@@ -223,7 +223,7 @@ export const RedriveDeadLetterRequestSchema: GenMessage<RedriveDeadLetterRequest
   messageDesc(file_shop_common_v1_dead_letter_service, 5);
 
 /**
- * The answer of RedriveDeadLetter: the bus has the event again.
+ * The response of RedriveDeadLetter, after the event was published.
  *
  * @generated from message shop.common.v1.RedriveDeadLetterResponse
  */
@@ -259,7 +259,7 @@ export const DeleteDeadLetterRequestSchema: GenMessage<DeleteDeadLetterRequest> 
   messageDesc(file_shop_common_v1_dead_letter_service, 7);
 
 /**
- * The answer of DeleteDeadLetter.
+ * The response of DeleteDeadLetter.
  *
  * @generated from message shop.common.v1.DeleteDeadLetterResponse
  */
@@ -274,14 +274,13 @@ export const DeleteDeadLetterResponseSchema: GenMessage<DeleteDeadLetterResponse
   messageDesc(file_shop_common_v1_dead_letter_service, 8);
 
 /**
- * Events that a consumer could not handle, of every service: set aside with the reason until somebody looks at them. They
- * are kept for seven days.
+ * Events that their consumers could not handle, of all services, with the reason. They are kept for seven days.
  *
  * @generated from service shop.common.v1.DeadLetterService
  */
 export const DeadLetterService: GenService<{
   /**
-   * Lists dead letters, those that were set aside first coming first, a page at a time. Without their payload.
+   * Lists dead letters, oldest first, in pages, without their payload.
    *
    * @generated from rpc shop.common.v1.DeadLetterService.ListDeadLetters
    */
@@ -301,9 +300,9 @@ export const DeadLetterService: GenService<{
     output: typeof GetDeadLetterResponseSchema;
   },
   /**
-   * Delivers a dead letter again, to the consumer that gave up and no other, and takes it off the list. If that consumer
-   * gives up again it becomes a new dead letter, of the same event. Safe to repeat: a second one delivers nothing, and is
-   * NOT_FOUND. FAILED_PRECONDITION when the consumer is no longer there.
+   * Delivers a dead letter again, only to the consumer that failed, and removes it from the list. If the consumer fails again,
+   * the event becomes a new dead letter. Safe to repeat: a second call delivers nothing, and is NOT_FOUND. FAILED_PRECONDITION when the
+   * consumer no longer exists or no longer consumes the event.
    *
    * @generated from rpc shop.common.v1.DeadLetterService.RedriveDeadLetter
    */
@@ -313,7 +312,7 @@ export const DeadLetterService: GenService<{
     output: typeof RedriveDeadLetterResponseSchema;
   },
   /**
-   * Throws a dead letter away. NOT_FOUND when it is gone already.
+   * Deletes a dead letter. NOT_FOUND when it was deleted before.
    *
    * @generated from rpc shop.common.v1.DeadLetterService.DeleteDeadLetter
    */

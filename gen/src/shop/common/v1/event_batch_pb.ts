@@ -13,8 +13,8 @@ export const file_shop_common_v1_event_batch: GenFile = /*@__PURE__*/
   fileDesc("CiBzaG9wL2NvbW1vbi92MS9ldmVudF9iYXRjaC5wcm90bxIOc2hvcC5jb21tb24udjEiOgoKRXZlbnRCYXRjaBIsCgZldmVudHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5CYXRjaGVkRXZlbnQiQAoMQmF0Y2hlZEV2ZW50EgoKAmlkGAEgASgJEg8KB3BheWxvYWQYAiABKAwSEwoLdHJhY2VwYXJlbnQYAyABKAliBnByb3RvMw");
 
 /**
- * Events of one type that were published together, as one message of the bus. Its header Content-Type is
- * `application/x-protobuf; messageType="shop.common.v1.EventBatch"`; a message without that is one event as it stands.
+ * Events of one type that were published together in one message. Its header Content-Type is
+ * `application/x-protobuf; messageType="shop.common.v1.EventBatch"`; a message without that header is a single event.
  *
  * @generated from message shop.common.v1.EventBatch
  */
@@ -35,27 +35,27 @@ export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
   messageDesc(file_shop_common_v1_event_batch, 0);
 
 /**
- * An event inside of a batch.
+ * An event in a batch.
  *
  * @generated from message shop.common.v1.BatchedEvent
  */
 export type BatchedEvent = Message<"shop.common.v1.BatchedEvent"> & {
   /**
-   * Unique for ever: `<service>/<type>/<aggregate id>/<version>/<n>`.
+   * The event's unique id: `<service>/<type>/<aggregate id>/<version>/<n>`.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The event itself, a message of the type that the subject names.
+   * The encoded event, of the type in the subject.
    *
    * @generated from field: bytes payload = 2;
    */
   payload: Uint8Array;
 
   /**
-   * The trace it belongs to (W3C Trace Context), if any.
+   * The event's trace (W3C Trace Context), if any.
    *
    * @generated from field: string traceparent = 3;
    */

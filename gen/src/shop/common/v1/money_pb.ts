@@ -29,7 +29,7 @@ export type Money = Message<"shop.common.v1.Money"> & {
   currencyCode: string;
 
   /**
-   * The amount in the smallest unit of the currency, by the exponent that ISO 4217 gives it: 1299 for 12.99 EUR, 1299 for 1299 JPY,
+   * The amount in the smallest unit of the currency, by its ISO 4217 exponent: 1299 for 12.99 EUR, 1299 for 1299 JPY,
    * 1299 for 1.299 KWD. At most 10^12.
    *
    * @generated from field: int64 minor_units = 2;

@@ -14,8 +14,8 @@ export const file_shop_common_v1_pattern_message: GenFile = /*@__PURE__*/
   fileDesc("CiRzaG9wL2NvbW1vbi92MS9wYXR0ZXJuX21lc3NhZ2UucHJvdG8SDnNob3AuY29tbW9uLnYxOkgKD3BhdHRlcm5fbWVzc2FnZRIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0YYDIAEoCVIOcGF0dGVybk1lc3NhZ2ViBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
- * What a caller is told whose text does not match the field's string.pattern: a sentence after the field's name, such as
- * "must be three capital letters". Patterns are for programs.
+ * The description of the violation when a text does not match the field's string.pattern, such as "must be three capital letters".
+ * It continues the field's name. Patterns are not meant for people.
  *
  * @generated from extension: string pattern_message = 50001;
  */

@@ -14,8 +14,8 @@ export const file_shop_common_v1_reasons: GenFile = /*@__PURE__*/
   fileDesc("ChxzaG9wL2NvbW1vbi92MS9yZWFzb25zLnByb3RvEg5zaG9wLmNvbW1vbi52MTo6CgdyZWFzb25zEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0oYDIAMoCVIHcmVhc29uc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
- * The reasons of its own for which a method refuses a call (docs/errors.md says what each means). Those that it shares with
- * every method of its access rule are left out.
+ * The reasons of errors that are specific to a method (docs/errors.md explains each). Reasons that all methods of its access rule
+ * share are omitted.
  *
  * @generated from extension: repeated string reasons = 50002;
  */

@@ -15,21 +15,21 @@ export const file_shop_common_v1_resumption: GenFile = /*@__PURE__*/
   fileDesc("Ch9zaG9wL2NvbW1vbi92MS9yZXN1bXB0aW9uLnByb3RvEg5zaG9wLmNvbW1vbi52MSInCgpSZXN1bXB0aW9uEgoKAmlkGAEgASgJEg0KBWFmdGVyGAIgASgJOlwKCnJlc3VtcHRpb24SHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjUhgMgASgLMhouc2hvcC5jb21tb24udjEuUmVzdW1wdGlvblIKcmVzdW1wdGlvbmIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
- * How a stream goes on where it broke off.
+ * How a stream is resumed after its connection broke.
  *
  * @generated from message shop.common.v1.Resumption
  */
 export type Resumption = Message<"shop.common.v1.Resumption"> & {
   /**
-   * The field of a response, or of a message in it, that tells its place in the stream, such as "order.version". Responses without it
-   * have no place.
+   * The path of the response's field with its position in the stream, such as "order.version". Responses without it have no
+   * position.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The field of the request that takes the place after which the stream is to go on.
+   * The field of the request with the position after which the stream resumes.
    *
    * @generated from field: string after = 2;
    */
@@ -44,7 +44,7 @@ export const ResumptionSchema: GenMessage<Resumption> = /*@__PURE__*/
   messageDesc(file_shop_common_v1_resumption, 0);
 
 /**
- * Of a method that streams responses. Over REST an EventSource then resumes by itself (Last-Event-ID).
+ * For a method that streams responses. Over REST an EventSource then resumes automatically (Last-Event-ID).
  *
  * @generated from extension: shop.common.v1.Resumption resumption = 50004;
  */

@@ -15,9 +15,9 @@ export const file_shop_common_v1_text: GenFile = /*@__PURE__*/
   fileDesc("ChlzaG9wL2NvbW1vbi92MS90ZXh0LnByb3RvEg5zaG9wLmNvbW1vbi52MSo7CgRUZXh0EhQKEFRFWFRfVU5TUEVDSUZJRUQQABINCglURVhUX0xJTkUQARIOCgpURVhUX0xJTkVTEAI6SQoEdGV4dBIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0oYDIAEoDjIULnNob3AuY29tbW9uLnYxLlRleHRSBHRleHRiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
- * What a text that people write may hold, and the form in which it is kept. Of both kinds invisible characters without a meaning
- * (U+200B, U+2060, U+FEFF) and blanks around the text are taken out, and it is kept in NFC; control characters, those that turn
- * the direction of what follows (U+202A to U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
+ * The normalization of a text that people write. For both kinds, meaningless invisible characters (U+200B, U+2060, U+FEFF) and
+ * surrounding blanks are removed, and the text is stored in NFC; control characters, bidirectional overrides and isolates (U+202A to
+ * U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
  *
  * @generated from enum shop.common.v1.Text
  */
@@ -30,14 +30,14 @@ export const Text = {
   UNSPECIFIED: 0,
 
   /**
-   * One line. Each run of blanks in it is kept as one space.
+   * One line. Each run of blanks becomes one space.
    *
    * @generated from enum value: TEXT_LINE = 1;
    */
   LINE: 1,
 
   /**
-   * Several lines: line breaks and tabs are let in.
+   * Several lines: line breaks and tabs are allowed.
    *
    * @generated from enum value: TEXT_LINES = 2;
    */
@@ -45,9 +45,9 @@ export const Text = {
 } as const;
 
 /**
- * What a text that people write may hold, and the form in which it is kept. Of both kinds invisible characters without a meaning
- * (U+200B, U+2060, U+FEFF) and blanks around the text are taken out, and it is kept in NFC; control characters, those that turn
- * the direction of what follows (U+202A to U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
+ * The normalization of a text that people write. For both kinds, meaningless invisible characters (U+200B, U+2060, U+FEFF) and
+ * surrounding blanks are removed, and the text is stored in NFC; control characters, bidirectional overrides and isolates (U+202A to
+ * U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
  *
  * @generated from enum shop.common.v1.Text
  */
@@ -60,7 +60,7 @@ export const TextSchema: GenEnum<Text> = /*@__PURE__*/
   enumDesc(file_shop_common_v1_text, 0);
 
 /**
- * Of a field, also a repeated one or the values of a map, whose text is kept.
+ * For a text field, also a repeated one, or the values of a map.
  *
  * @generated from extension: shop.common.v1.Text text = 50002;
  */

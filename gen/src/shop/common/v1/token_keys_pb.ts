@@ -30,7 +30,7 @@ export const ListTokenKeysRequestSchema: GenMessage<ListTokenKeysRequest> = /*@_
   messageDesc(file_shop_common_v1_token_keys, 0);
 
 /**
- * The answer of ListTokenKeys: a JSON Web Key Set.
+ * The response of ListTokenKeys: a JSON Web Key Set.
  *
  * @generated from message shop.common.v1.ListTokenKeysResponse
  */
@@ -71,7 +71,7 @@ export type TokenKey = Message<"shop.common.v1.TokenKey"> & {
   crv: string;
 
   /**
-   * The name of the key, as it stands in the header of the tokens it signed.
+   * The key's id, as in the header of the tokens that it signed.
    *
    * @generated from field: string kid = 3;
    */
@@ -107,7 +107,7 @@ export const TokenKeySchema: GenMessage<TokenKey> = /*@__PURE__*/
   messageDesc(file_shop_common_v1_token_keys, 2);
 
 /**
- * The public keys that access tokens are checked with. Whoever issues tokens hosts it; every service reads it.
+ * The public keys that verify access tokens. The issuer of tokens hosts it; every service reads it.
  *
  * @generated from service shop.common.v1.TokenKeyService
  */

@@ -13,7 +13,7 @@ export const file_shop_inventory_v1_events: GenFile = /*@__PURE__*/
   fileDesc("Ch5zaG9wL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIjoKDVN0b2NrUmVzZXJ2ZWQSEAoIb3JkZXJfaWQYASABKAkSFwoPcGxhY2VkX2V2ZW50X2lkGAIgASgJIkoKDVN0b2NrUmVqZWN0ZWQSEAoIb3JkZXJfaWQYASABKAkSDgoGcmVhc29uGAIgASgJEhcKD3BsYWNlZF9ldmVudF9pZBgDIAEoCSIhCg1TdG9ja1JlbGVhc2VkEhAKCG9yZGVyX2lkGAEgASgJIiAKDFN0b2NrU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCSIhCg1TdG9ja1JldHVybmVkEhAKCG9yZGVyX2lkGAEgASgJIjoKDVN0b2NrQWRqdXN0ZWQSEgoKcHJvZHVjdF9pZBgBIAEoCRIVCg1vbl9oYW5kX2RlbHRhGAIgASgFYgZwcm90bzM");
 
 /**
- * Inventory set aside all lines of an order.
+ * All lines of an order are reserved.
  *
  * @generated from message shop.inventory.v1.StockReserved
  */
@@ -26,7 +26,7 @@ export type StockReserved = Message<"shop.inventory.v1.StockReserved"> & {
   orderId: string;
 
   /**
-   * The id of the OrderPlaced event that it answers, which therefore was published; empty when it was decided by a call.
+   * The id of the OrderPlaced that led to the decision, which therefore was published; empty when DecideOrders did.
    *
    * @generated from field: string placed_event_id = 2;
    */
@@ -41,7 +41,7 @@ export const StockReservedSchema: GenMessage<StockReserved> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 0);
 
 /**
- * Inventory could not set aside every line of an order, so it set aside none.
+ * Not every line of an order could be reserved, so none is.
  *
  * @generated from message shop.inventory.v1.StockRejected
  */
@@ -54,14 +54,14 @@ export type StockRejected = Message<"shop.inventory.v1.StockRejected"> & {
   orderId: string;
 
   /**
-   * Why, for the shopper to read.
+   * The reason, for the customer to read.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
-   * The id of the OrderPlaced event that it answers, which therefore was published; empty when it was decided by a call.
+   * The id of the OrderPlaced that led to the decision, which therefore was published; empty when DecideOrders did.
    *
    * @generated from field: string placed_event_id = 3;
    */
@@ -76,7 +76,7 @@ export const StockRejectedSchema: GenMessage<StockRejected> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 1);
 
 /**
- * What was set aside for an order is free again.
+ * The reserved stock of an order is available again.
  *
  * @generated from message shop.inventory.v1.StockReleased
  */
@@ -97,7 +97,7 @@ export const StockReleasedSchema: GenMessage<StockReleased> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 2);
 
 /**
- * What was set aside for an order has left the house.
+ * The reserved stock of an order was shipped.
  *
  * @generated from message shop.inventory.v1.StockShipped
  */
@@ -118,7 +118,7 @@ export const StockShippedSchema: GenMessage<StockShipped> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 3);
 
 /**
- * What had left the house for an order is on hand again.
+ * The shipped stock of an order is on hand again.
  *
  * @generated from message shop.inventory.v1.StockReturned
  */
@@ -139,7 +139,7 @@ export const StockReturnedSchema: GenMessage<StockReturned> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_events, 4);
 
 /**
- * An administrator corrected what is on hand of a product.
+ * An administrator corrected a product's stock on hand.
  *
  * @generated from message shop.inventory.v1.StockAdjusted
  */
@@ -152,7 +152,7 @@ export type StockAdjusted = Message<"shop.inventory.v1.StockAdjusted"> & {
   productId: string;
 
   /**
-   * So much more is on hand; less if it is negative.
+   * The change of the units on hand; may be negative.
    *
    * @generated from field: int32 on_hand_delta = 2;
    */

@@ -27,63 +27,63 @@ export const file_shop_inventory_v1_inventory_service: GenFile = /*@__PURE__*/
   fileDesc("CilzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnlfc2VydmljZS5wcm90bxIRc2hvcC5pbnZlbnRvcnkudjEi+QoKB1Byb2R1Y3QSfwoKcHJvZHVjdF9pZBgBIAEoCUJrukgs2AEBcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHByb2R1Y3RfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESmgEKBG5hbWUYAiABKAlCiwG6SELYAQFyPRABGMgBMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiSKtRg+bXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMsIGFuZCBub3QgYmxhbmuQtRgBElEKC2Rlc2NyaXB0aW9uGAMgASgJQjy6SBFyDxiIJzIKXlteXHgwMF0qJIq1GCBtdXN0IG5vdCBjb250YWluIGEgTlVMIGNoYXJhY3RlcpC1GAISnQEKCGNhdGVnb3J5GAQgASgJQooBukhB2AEBcjwQARhkMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiSKtRg+bXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMsIGFuZCBub3QgYmxhbmuQtRgBEiQKBXByaWNlGAUgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSHAoFc3RvY2sYBiABKAVCDbpIChoIGICU69wDKAASYQoDc2t1GAcgASgJQlS6SB3YAQFyGDIWXltBLVphLXowLTkuXy1dezEsNjR9JIq1GCxtdXN0IGJlIDEgdG8gNjQgb2YgbGV0dGVycywgZGlnaXRzIGFuZCAuIF8gLZC1GAESFQoEZXRhZxgIIAEoCUIHukgEcgIYQBIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEq4BCglpbWFnZV91cmwYCyABKAlCmgG6SEPYAQFyPhjQDzI5Xmh0dHBzPzovL1tBLVphLXowLTkuOlxbXF0tXSsoWy8/I11bISMtOz0/LVxbXF1fYS16fl0qKT8kirUYUG11c3QgYmUgYW4gYWRkcmVzcyBzdWNoIGFzIGh0dHBzOi8vZXhhbXBsZS5jb20va2V0dGxlLmpwZywgd2l0aG91dCBhIHVzZXIncyBuYW1lEp4CCgphdHRyaWJ1dGVzGAwgAygLMiouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdC5BdHRyaWJ1dGVzRW50cnlC3QG6SGCaAV0QICIachgyFl5bYS16XVthLXowLTlfXXswLDM5fSQqPXI7GMgBMjZeW15ceDAwLVx4MWZceDdmXSpbXlxzXHgwMC1ceDFmXHg3Zl1bXlx4MDAtXHgxZlx4N2ZdKiSKtRhybXVzdCBoYXZlIGtleXMgb2YgYXQgbW9zdCA0MCBvZiBhLXosIDAtOSBhbmQgXyB0aGF0IGJlZ2luIHdpdGggYSBsZXR0ZXIsIGFuZCB2YWx1ZXMgb24gb25lIGxpbmUgdGhhdCBhcmUgbm90IGJsYW5rkLUYARI4CgVzdGF0ZRgNIAEoDjIfLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3RTdGF0ZUIIukgFggECEAEaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEivwEKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EjMKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Qga6SAPIAQEScgoKcmVxdWVzdF9pZBgCIAEoCUJeukgYchYyFF5bXHgyMS1ceDdlXXswLDEyOH0kirUYP211c3QgYmUgYXQgbW9zdCAxMjggdmlzaWJsZSBjaGFyYWN0ZXJzIG9mIEFTQ0lJLCB3aXRob3V0IGJsYW5rcyJEChVDcmVhdGVQcm9kdWN0UmVzcG9uc2USKwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QixAYKE0xpc3RQcm9kdWN0c1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSXgoEbmFtZRgDIAEoCUJQukgachgYyAEyE15bXlx4MDAtXHgxZlx4N2ZdKiSKtRgvbXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMSYQoIY2F0ZWdvcnkYBCABKAlCT7pIGXIXGGQyE15bXlx4MDAtXHgxZlx4N2ZdKiSKtRgvbXVzdCBiZSBvbiBvbmUgbGluZSwgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMSXAoFcXVlcnkYBSABKAlCTbpII3IhGMgBMhxeW15ceDAwLVx4MDhceDBlLVx4MWZceDdmXSokirUYI211c3Qgbm90IGNvbnRhaW4gY29udHJvbCBjaGFyYWN0ZXJzEnwKCmF0dHJpYnV0ZXMYBiADKAlCaLpINpIBMxAIIi9yLRjxATIoXlthLXpdW2EtejAtOV9dezAsMzl9OlteXHgwMC1ceDFmXHg3Zl0rJIq1GCttdXN0IGJlIGEga2V5IGFuZCBhIHZhbHVlIHN1Y2ggYXMgY29sb3I6cmVkEmgKDWN1cnJlbmN5X2NvZGUYByABKAlCUbpIEdgBAXIMMgpeW0EtWl17M30kirUYNW11c3QgYmUgYSBjdXJyZW5jeSBvZiBJU08gNDIxNzogdGhyZWUgY2FwaXRhbCBsZXR0ZXJzmLUYARImCgltaW5fcHJpY2UYCCABKANCDrpICyIJGICglKWNHSgASACIAQESJgoJbWF4X3ByaWNlGAkgASgDQg66SAsiCRiAoJSljR0oAEgBiAEBEhAKCGluX3N0b2NrGAogASgIElAKCG9yZGVyX2J5GAsgASgJQj66SDtyOVIAUglyZWxldmFuY2VSBm5ld2VzdFIEbmFtZVIJbmFtZSBkZXNjUgVwcmljZVIKcHJpY2UgZGVzYxIYChBjb3VudF9jYXRlZ29yaWVzGAwgASgIQgwKCl9taW5fcHJpY2VCDAoKX21heF9wcmljZSK5AQoUTGlzdFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRI5Cg9jYXRlZ29yeV9jb3VudHMYAyADKAsyIC5zaG9wLmludmVudG9yeS52MS5DYXRlZ29yeUNvdW50Eh8KF2NhdGVnb3J5X2NvdW50c19wYXJ0aWFsGAQgASgIIjAKDUNhdGVnb3J5Q291bnQSEAoIY2F0ZWdvcnkYASABKAkSDQoFY291bnQYAiABKAUilQEKFUdldFByb2R1Y3RCeUlEUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSJFChZHZXRQcm9kdWN0QnlJRFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0ItMBChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIzCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdEIGukgDyAEBEoUBCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCVLpIUboBTgoUZmllbGRfbWFzay5tYXhfcGF0aHMSHG11c3QgbmFtZSBhdCBtb3N0IDEwMCBmaWVsZHMaGHRoaXMucGF0aHMuc2l6ZSgpIDw9IDEwMCJEChVVcGRhdGVQcm9kdWN0UmVzcG9uc2USKwoHcHJvZHVjdBgBIAEoCzIaLnNob3AuaW52ZW50b3J5LnYxLlByb2R1Y3QiqwEKFERlbGV0ZVByb2R1Y3RSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxEhUKBGV0YWcYAiABKAlCB7pIBHICGEAiFwoVRGVsZXRlUHJvZHVjdFJlc3BvbnNlIpYBChZVbmRlbGV0ZVByb2R1Y3RSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxIkYKF1VuZGVsZXRlUHJvZHVjdFJlc3BvbnNlEisKB3Byb2R1Y3QYASABKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0Il0KFUltcG9ydFByb2R1Y3RzUmVxdWVzdBIzCgdwcm9kdWN0GAEgASgLMhouc2hvcC5pbnZlbnRvcnkudjEuUHJvZHVjdEIGukgD2AEDEg8KB2RyeV9ydW4YAiABKAgiwAEKFkltcG9ydFByb2R1Y3RzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBRIPCgd1cGRhdGVkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBRIPCgdyZWZ1c2VkGAQgASgFEi4KBmVycm9ycxgFIAMoCzIeLnNob3AuaW52ZW50b3J5LnYxLkltcG9ydEVycm9yEjAKB2NoYW5nZXMYBiADKAsyHy5zaG9wLmludmVudG9yeS52MS5JbXBvcnRDaGFuZ2UiSQoMSW1wb3J0Q2hhbmdlEgsKA3JvdxgBIAEoBRILCgNza3UYAiABKAkSDwoHY3JlYXRlZBgDIAEoCBIOCgZmaWVsZHMYBCADKAkiSwoLSW1wb3J0RXJyb3ISCwoDcm93GAEgASgFEgsKA3NrdRgCIAEoCRINCgVmaWVsZBgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoCSLGAQoXQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QSJQoLcHJvZHVjdF9pZHMYASADKAlCELpIDZIBCggBEGQiBHICGGQSgwEKCXJlYWRfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCVLpIUboBTgoUZmllbGRfbWFzay5tYXhfcGF0aHMSHG11c3QgbmFtZSBhdCBtb3N0IDEwMCBmaWVsZHMaGHRoaXMucGF0aHMuc2l6ZSgpIDw9IDEwMCJIChhCYXRjaEdldFByb2R1Y3RzUmVzcG9uc2USLAoIcHJvZHVjdHMYASADKAsyGi5zaG9wLmludmVudG9yeS52MS5Qcm9kdWN0ImMKBVN0b2NrEhIKCnByb2R1Y3RfaWQYASABKAkSDwoHb25faGFuZBgCIAEoBRIQCghyZXNlcnZlZBgDIAEoBRIRCglhdmFpbGFibGUYBCABKAUSEAoIc2VxdWVuY2UYBSABKAUi4AEKDVN0b2NrTW92ZW1lbnQSEAoIc2VxdWVuY2UYASABKAUSMgoEa2luZBgCIAEoDjIkLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrTW92ZW1lbnRLaW5kEhUKDW9uX2hhbmRfZGVsdGEYAyABKAUSFgoOcmVzZXJ2ZWRfZGVsdGEYBCABKAUSEQoJb3JkZXJfaWRzGAUgAygJEg0KBWFjdG9yGAYgASgJEg4KBnJlYXNvbhgHIAEoCRIoCgR0aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLvAgoSQWRqdXN0U3RvY2tSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxEi8KDW9uX2hhbmRfZGVsdGEYAiABKAVCGLpIFRoTOAAYgJTr3AMogOyUo/z/////ARI2CgZyZWFzb24YAyABKAlCJrpICXIHGPQDMgJcU4q1GBJtdXN0IHNheSBzb21ldGhpbmeQtRgBEnIKCnJlcXVlc3RfaWQYBCABKAlCXrpIGHIWMhReW1x4MjEtXHg3ZV17MCwxMjh9JIq1GD9tdXN0IGJlIGF0IG1vc3QgMTI4IHZpc2libGUgY2hhcmFjdGVycyBvZiBBU0NJSSwgd2l0aG91dCBibGFua3MiPgoTQWRqdXN0U3RvY2tSZXNwb25zZRInCgVzdG9jaxgBIAEoCzIYLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrItUBChlMaXN0U3RvY2tNb3ZlbWVudHNSZXF1ZXN0EnwKCnByb2R1Y3RfaWQYASABKAlCaLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYOG11c3QgYmUgYW4gaWQgc3VjaCBhcyBwcm9kdWN0XzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxEhwKCXBhZ2Vfc2l6ZRgCIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGOgHImoKGkxpc3RTdG9ja01vdmVtZW50c1Jlc3BvbnNlEjMKCW1vdmVtZW50cxgBIAMoCzIgLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrTW92ZW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrIBChFXYXRjaFN0b2NrUmVxdWVzdBJ8Cgpwcm9kdWN0X2lkGAEgASgJQmi6SClyJzIlXnByb2R1Y3RfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDhtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgcHJvZHVjdF8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycRIfCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBUIHukgEGgIoACI9ChJXYXRjaFN0b2NrUmVzcG9uc2USJwoFc3RvY2sYASABKAsyGC5zaG9wLmludmVudG9yeS52MS5TdG9jayK/AQoLUmVzZXJ2YXRpb24SEAoIb3JkZXJfaWQYASABKAkSNgoHb3V0Y29tZRgCIAEoDjIlLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uT3V0Y29tZRIxCgVsaW5lcxgDIAMoCzIiLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uTGluZRIQCghyZWxlYXNlZBgEIAEoCBIPCgdzaGlwcGVkGAUgASgIEhAKCHJldHVybmVkGAYgASgIIkkKD1Jlc2VydmF0aW9uTGluZRIbCgpwcm9kdWN0X2lkGAEgASgJQge6SARyAhhkEhkKCHF1YW50aXR5GAIgASgFQge6SAQaAiAAIkMKG0JhdGNoR2V0UmVzZXJ2YXRpb25zUmVxdWVzdBIkCglvcmRlcl9pZHMYASADKAlCEbpIDpIBCwgBEMgBIgRyAhhkIlQKHEJhdGNoR2V0UmVzZXJ2YXRpb25zUmVzcG9uc2USNAoMcmVzZXJ2YXRpb25zGAEgAygLMh4uc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24iUwoTRGVjaWRlT3JkZXJzUmVxdWVzdBI8CgZvcmRlcnMYASADKAsyHy5zaG9wLmludmVudG9yeS52MS5XYWl0aW5nT3JkZXJCC7pICJIBBQgBEMgBImoKDFdhaXRpbmdPcmRlchIbCghvcmRlcl9pZBgBIAEoCUIJukgGcgQQARhkEj0KBWxpbmVzGAIgAygLMiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb25MaW5lQgq6SAeSAQQIARBkIksKFERlY2lkZU9yZGVyc1Jlc3BvbnNlEjMKCWRlY2lzaW9ucxgBIAMoCzIgLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrRGVjaXNpb24iaQoNU3RvY2tEZWNpc2lvbhIQCghvcmRlcl9pZBgBIAEoCRI2CgdvdXRjb21lGAIgASgOMiUuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb25PdXRjb21lEg4KBnJlYXNvbhgDIAEoCSI3ChdMaXN0UmVzZXJ2YXRpb25zUmVxdWVzdBIcCgpwYWdlX3Rva2VuGAEgASgJQgi6SAVyAxjoByJGChhMaXN0UmVzZXJ2YXRpb25zUmVzcG9uc2USEQoJb3JkZXJfaWRzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIxChFBdWRpdFN0b2NrUmVxdWVzdBIcCgpwYWdlX3Rva2VuGAEgASgJQgi6SAVyAxjQDyLSAQoSQXVkaXRTdG9ja1Jlc3BvbnNlEi4KCGZpbmRpbmdzGAEgAygLMhwuc2hvcC5jb21tb24udjEuQXVkaXRGaW5kaW5nEkMKB2NoZWNrZWQYAiADKAsyMi5zaG9wLmludmVudG9yeS52MS5BdWRpdFN0b2NrUmVzcG9uc2UuQ2hlY2tlZEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRouCgxDaGVja2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJgChJSZXBhaXJTdG9ja1JlcXVlc3QSOQoHdGFyZ2V0cxgBIAMoCzIcLnNob3AuY29tbW9uLnYxLlJlcGFpclRhcmdldEIKukgHkgEECAEQZBIPCgdkcnlfcnVuGAIgASgIIj4KE1JlcGFpclN0b2NrUmVzcG9uc2USJwoHcmVwYWlycxgBIAMoCzIWLnNob3AuY29tbW9uLnYxLlJlcGFpcipjCgxQcm9kdWN0U3RhdGUSHQoZUFJPRFVDVF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0RVQ1RfU1RBVEVfQUNUSVZFEAESGgoWUFJPRFVDVF9TVEFURV9BUkNISVZFRBACKoMCChFTdG9ja01vdmVtZW50S2luZBIjCh9TVE9DS19NT1ZFTUVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRUNFSVZFRBABEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfQURKVVNURUQQAhIgChxTVE9DS19NT1ZFTUVOVF9LSU5EX1JFU0VSVkVEEAMSIAocU1RPQ0tfTU9WRU1FTlRfS0lORF9SRUxFQVNFRBAEEh8KG1NUT0NLX01PVkVNRU5UX0tJTkRfU0hJUFBFRBAFEiAKHFNUT0NLX01PVkVNRU5UX0tJTkRfUkVUVVJORUQQBiqaAQoSUmVzZXJ2YXRpb25PdXRjb21lEiMKH1JFU0VSVkFUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRVNFUlZBVElPTl9PVVRDT01FX1JFU0VSVkVEEAESHwobUkVTRVJWQVRJT05fT1VUQ09NRV9SRUZVU0VEEAISHAoYUkVTRVJWQVRJT05fT1VUQ09NRV9WT0lEEAMysxYKEEludmVudG9yeVNlcnZpY2US4wEKDUNyZWF0ZVByb2R1Y3QSJy5zaG9wLmludmVudG9yeS52MS5DcmVhdGVQcm9kdWN0UmVxdWVzdBooLnNob3AuaW52ZW50b3J5LnYxLkNyZWF0ZVByb2R1Y3RSZXNwb25zZSJ/iLUYA5K1GAlTS1VfVEFLRU6StRgSUkVRVUVTVF9JRFNfRElGRkVSkrUYEVJFUVVFU1RfSURfUkVVU0VEkrUYEVJFUVVFU1RfVU5TRVRUTEVEmrUYB3N0YXJ0ZXKC0+STAh06B3Byb2R1Y3RiB3Byb2R1Y3QiCS9wcm9kdWN0cxKNAQoMTGlzdFByb2R1Y3RzEiYuc2hvcC5pbnZlbnRvcnkudjEuTGlzdFByb2R1Y3RzUmVxdWVzdBonLnNob3AuaW52ZW50b3J5LnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIiyQAgGItRgBkrUYEFNFQVJDSF9UT09fQlJPQUSC0+STAgsSCS9wcm9kdWN0cxKqAQoOR2V0UHJvZHVjdEJ5SUQSKC5zaG9wLmludmVudG9yeS52MS5HZXRQcm9kdWN0QnlJRFJlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5HZXRQcm9kdWN0QnlJRFJlc3BvbnNlIkOQAgGItRgBkrUYEVBST0RVQ1RfTk9UX0ZPVU5EgtPkkwIhYgdwcm9kdWN0EhYvcHJvZHVjdHMve3Byb2R1Y3RfaWR9EtUBCg1VcGRhdGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5VcGRhdGVQcm9kdWN0UmVzcG9uc2UicYi1GAOStRgRUFJPRFVDVF9OT1RfRk9VTkSStRgPUFJPRFVDVF9DSEFOR0VEkrUYCVNLVV9UQUtFToLT5JMCMjoHcHJvZHVjdGIHcHJvZHVjdDIeL3Byb2R1Y3RzL3twcm9kdWN0LnByb2R1Y3RfaWR9Eq4BCg1EZWxldGVQcm9kdWN0Eicuc2hvcC5pbnZlbnRvcnkudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaKC5zaG9wLmludmVudG9yeS52MS5EZWxldGVQcm9kdWN0UmVzcG9uc2UiSoi1GAOStRgRUFJPRFVDVF9OT1RfRk9VTkSStRgPUFJPRFVDVF9DSEFOR0VEgtPkkwIYKhYvcHJvZHVjdHMve3Byb2R1Y3RfaWR9EtoBCg9VbmRlbGV0ZVByb2R1Y3QSKS5zaG9wLmludmVudG9yeS52MS5VbmRlbGV0ZVByb2R1Y3RSZXF1ZXN0Giouc2hvcC5pbnZlbnRvcnkudjEuVW5kZWxldGVQcm9kdWN0UmVzcG9uc2UicIi1GAOStRgRUFJPRFVDVF9OT1RfRk9VTkSStRgTUFJPRFVDVF9OT1RfREVMRVRFRJK1GAlTS1VfVEFLRU6C0+STAi06ASpiB3Byb2R1Y3QiHy9wcm9kdWN0cy97cHJvZHVjdF9pZH06dW5kZWxldGUSewoOSW1wb3J0UHJvZHVjdHMSKC5zaG9wLmludmVudG9yeS52MS5JbXBvcnRQcm9kdWN0c1JlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5JbXBvcnRQcm9kdWN0c1Jlc3BvbnNlIhKQAgKItRgDmrUYB3N0YXJ0ZXIoARLuAQoLQWRqdXN0U3RvY2sSJS5zaG9wLmludmVudG9yeS52MS5BZGp1c3RTdG9ja1JlcXVlc3QaJi5zaG9wLmludmVudG9yeS52MS5BZGp1c3RTdG9ja1Jlc3BvbnNlIo8BiLUYA5K1GBJSRVFVRVNUX0lEU19ESUZGRVKStRgRUkVRVUVTVF9JRF9SRVVTRUSStRgTU1RPQ0tfT1VUX09GX0JPVU5EU5K1GBFQUk9EVUNUX05PVF9GT1VORILT5JMCLjoBKmIFc3RvY2siIi9wcm9kdWN0cy97cHJvZHVjdF9pZH06YWRqdXN0U3RvY2sStwEKEkxpc3RTdG9ja01vdmVtZW50cxIsLnNob3AuaW52ZW50b3J5LnYxLkxpc3RTdG9ja01vdmVtZW50c1JlcXVlc3QaLS5zaG9wLmludmVudG9yeS52MS5MaXN0U3RvY2tNb3ZlbWVudHNSZXNwb25zZSJEkAIBiLUYA5K1GBFQUk9EVUNUX05PVF9GT1VORILT5JMCIhIgL3Byb2R1Y3RzL3twcm9kdWN0X2lkfS9tb3ZlbWVudHMSiQIKCldhdGNoU3RvY2sSJC5zaG9wLmludmVudG9yeS52MS5XYXRjaFN0b2NrUmVxdWVzdBolLnNob3AuaW52ZW50b3J5LnYxLldhdGNoU3RvY2tSZXNwb25zZSKrAZACAYi1GAGStRgWU1RPQ0tfSElTVE9SWV9UT09fTE9OR5K1GBFQUk9EVUNUX05PVF9GT1VORJK1GBBUT09fTUFOWV9XQVRDSEVTkrUYEFNFUlZJQ0VfU1RPUFBJTkeitRggCg5zdG9jay5zZXF1ZW5jZRIOYWZ0ZXJfc2VxdWVuY2WC0+STAiMSIS9wcm9kdWN0cy97cHJvZHVjdF9pZH06d2F0Y2hTdG9jazABEo4BChBCYXRjaEdldFByb2R1Y3RzEiouc2hvcC5pbnZlbnRvcnkudjEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaKy5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFByb2R1Y3RzUmVzcG9uc2UiIZACAYi1GAGC0+STAhQSEi9wcm9kdWN0czpiYXRjaEdldBKoAQoUQmF0Y2hHZXRSZXNlcnZhdGlvbnMSLi5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFJlc2VydmF0aW9uc1JlcXVlc3QaLy5zaG9wLmludmVudG9yeS52MS5CYXRjaEdldFJlc2VydmF0aW9uc1Jlc3BvbnNlIi+QAgGItRgEmrUYBm9yZGVyc4LT5JMCGBIWL3Jlc2VydmF0aW9uczpiYXRjaEdldBKOAQoMRGVjaWRlT3JkZXJzEiYuc2hvcC5pbnZlbnRvcnkudjEuRGVjaWRlT3JkZXJzUmVxdWVzdBonLnNob3AuaW52ZW50b3J5LnYxLkRlY2lkZU9yZGVyc1Jlc3BvbnNlIi2ItRgEmrUYBm9yZGVyc4LT5JMCGToBKiIUL3Jlc2VydmF0aW9uczpkZWNpZGUSkwEKEExpc3RSZXNlcnZhdGlvbnMSKi5zaG9wLmludmVudG9yeS52MS5MaXN0UmVzZXJ2YXRpb25zUmVxdWVzdBorLnNob3AuaW52ZW50b3J5LnYxLkxpc3RSZXNlcnZhdGlvbnNSZXNwb25zZSImkAIBiLUYBJq1GAZvcmRlcnOC0+STAg8SDS9yZXNlcnZhdGlvbnMSfAoKQXVkaXRTdG9jaxIkLnNob3AuaW52ZW50b3J5LnYxLkF1ZGl0U3RvY2tSZXF1ZXN0GiUuc2hvcC5pbnZlbnRvcnkudjEuQXVkaXRTdG9ja1Jlc3BvbnNlIiGQAgGItRgDgtPkkwIUEhIvYWRtaW4vc3RvY2s6YXVkaXQSgAEKC1JlcGFpclN0b2NrEiUuc2hvcC5pbnZlbnRvcnkudjEuUmVwYWlyU3RvY2tSZXF1ZXN0GiYuc2hvcC5pbnZlbnRvcnkudjEuUmVwYWlyU3RvY2tSZXNwb25zZSIiiLUYA4LT5JMCGDoBKiITL2FkbWluL3N0b2NrOnJlcGFpcmIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_audit, file_shop_common_v1_currency, file_shop_common_v1_money, file_shop_common_v1_pattern_message, file_shop_common_v1_reasons, file_shop_common_v1_resumption, file_shop_common_v1_text]);
 
 /**
- * Something that can be bought.
+ * A product of the catalogue.
  *
  * @generated from message shop.inventory.v1.Product
  */
 export type Product = Message<"shop.inventory.v1.Product"> & {
   /**
-   * The product's id, "product_..."; given by the server.
+   * The product's id, "product_..."; set by the server.
    *
    * @generated from field: string product_id = 1;
    */
   productId: string;
 
   /**
-   * What it is called, 1 to 200 characters on one line.
+   * The name, 1 to 200 characters on one line.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * What it is, up to 5,000 characters.
+   * The description, up to 5,000 characters.
    *
    * @generated from field: string description = 3;
    */
   description: string;
 
   /**
-   * What kind of thing it is, 1 to 100 characters on one line. Categories that differ only in case, accents or form are one:
-   * what comes into a category is written as what is in it already.
+   * The category, 1 to 100 characters on one line. Categories that differ only in case, accents or form are the same: a product gets the
+   * existing spelling.
    *
    * @generated from field: string category = 4;
    */
   category: string;
 
   /**
-   * The price of one.
+   * The price of one unit.
    *
    * @generated from field: shop.common.v1.Money price = 5;
    */
   price?: Money | undefined;
 
   /**
-   * How many can be sold now. On create: the first received movement. An update can't set it, but may carry it as it is.
+   * The available units. On create: the first received movement. An update can't change it, but may contain the current value.
    *
    * @generated from field: int32 stock = 6;
    */
   stock: number;
 
   /**
-   * The stock keeping unit; unique where it is given, whatever its case.
+   * The optional stock keeping unit; unique without case.
    *
    * @generated from field: string sku = 7;
    */
   sku: string;
 
   /**
-   * Changes whenever the product does (not its stock). In an update: refuse if the product has changed since.
+   * Changes with every change of the product, except of its stock. In an update: refuse if the product has changed since.
    *
    * @generated from field: string etag = 8;
    */
@@ -104,21 +104,21 @@ export type Product = Message<"shop.inventory.v1.Product"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Where its picture is: an address of http or https, up to 2,000 characters.
+   * The URL of its picture, http or https, up to 2,000 characters.
    *
    * @generated from field: string image_url = 11;
    */
   imageUrl: string;
 
   /**
-   * What else can be said of it, and filtered by: up to 32 pairs such as "color" and "red". In an update all of them together.
+   * Further properties to filter by: up to 32 pairs such as "color" and "red". An update replaces all of them.
    *
    * @generated from field: map<string, string> attributes = 12;
    */
   attributes: { [key: string]: string };
 
   /**
-   * Whether it is sold. On create: active if absent.
+   * On create: active if absent.
    *
    * @generated from field: shop.inventory.v1.ProductState state = 13;
    */
@@ -139,14 +139,15 @@ export const ProductSchema: GenMessage<Product> = /*@__PURE__*/
  */
 export type CreateProductRequest = Message<"shop.inventory.v1.CreateProductRequest"> & {
   /**
-   * The product: name, category and price are required; product_id, etag and the times are the server's, the rest is optional.
+   * The product: name, category and price are required; the server sets product_id, etag and the times; the rest is optional.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
   product?: Product | undefined;
 
   /**
-   * Names this request among the caller's: the same one again is the same product (AIP-155). Up to 128 visible characters.
+   * The idempotency key, unique among the caller's requests: repeating the request gets the same product (AIP-155). Up to 128 visible
+   * characters.
    *
    * @generated from field: string request_id = 2;
    */
@@ -161,13 +162,13 @@ export const CreateProductRequestSchema: GenMessage<CreateProductRequest> = /*@_
   messageDesc(file_shop_inventory_v1_inventory_service, 1);
 
 /**
- * The answer of CreateProduct.
+ * The response of CreateProduct.
  *
  * @generated from message shop.inventory.v1.CreateProductResponse
  */
 export type CreateProductResponse = Message<"shop.inventory.v1.CreateProductResponse"> & {
   /**
-   * The product as it was stored.
+   * The stored product.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
@@ -188,46 +189,45 @@ export const CreateProductResponseSchema: GenMessage<CreateProductResponse> = /*
  */
 export type ListProductsRequest = Message<"shop.inventory.v1.ListProductsRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before, with the same filters.
+   * The next_page_token of the previous page, with the same filters.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only products in whose name each of these words begins a word. Compared as in query; blanks alone ask for nothing.
+   * Only products whose name has, for each of these words, a word that begins with it. Compared as in query; blanks filter nothing.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * Only products of this category, whatever its case and accents.
+   * Only products of this category, compared without case and accents.
    *
    * @generated from field: string category = 4;
    */
   category: string;
 
   /**
-   * Only products that fit what somebody types, up to 8 words: each of them begins a word of the name or of the SKU, or is a
-   * word of the description. Case, accents, vowel marks and invisible characters do not matter, nor whether a word is written
-   * as one or split by punctuation or a blank: "tshirt" finds "T-Shirt". Chinese, Japanese and Thai are found by any part. One
-   * typing error in a word of five letters or more is corrected: with another order_by only if nothing has the words
-   * themselves. Blanks alone ask for nothing.
+   * Only products that match a text that a customer types, of up to 8 words: each word begins a word of the name or of the SKU, or is a word
+   * of the description. Case, accents, vowel marks and invisible characters are ignored, as is whether a word is joined or split by
+   * punctuation or a blank: "tshirt" finds "T-Shirt". Chinese, Japanese and Thai match by any part. One typing error in a word of five
+   * letters or more is corrected; with another order_by only if nothing matches the words as typed. Blanks filter nothing.
    *
    * @generated from field: string query = 5;
    */
   query: string;
 
   /**
-   * Only products with all of these attributes, each written as "color:red", whatever the case and accents of the values.
+   * Only products with all of these attributes, each written as "color:red"; values are compared without case and accents.
    *
    * @generated from field: repeated string attributes = 6;
    */
@@ -241,36 +241,36 @@ export type ListProductsRequest = Message<"shop.inventory.v1.ListProductsRequest
   currencyCode: string;
 
   /**
-   * Only products that cost at least so many minor units.
+   * The lowest price, in minor units, inclusive.
    *
    * @generated from field: optional int64 min_price = 8;
    */
   minPrice?: bigint | undefined;
 
   /**
-   * Only products that cost at most so many minor units.
+   * The highest price, in minor units, inclusive.
    *
    * @generated from field: optional int64 max_price = 9;
    */
   maxPrice?: bigint | undefined;
 
   /**
-   * Only products of which there is one left to sell.
+   * Only products with available units.
    *
    * @generated from field: bool in_stock = 10;
    */
   inStock: boolean;
 
   /**
-   * In which order they come. By default, or when it is "relevance": the best first with a query, else the newest. "newest",
-   * "name", "name desc"; "price", "price desc", by currency and then by amount.
+   * The order: "relevance", the default, which is newest first without a query; "newest"; "name", "name desc"; "price", "price desc", by
+   * currency and then by amount.
    *
    * @generated from field: string order_by = 11;
    */
   orderBy: string;
 
   /**
-   * Also count, by category, what fits all the other filters: what a list of categories shows beside the products.
+   * Also counts, by category, the products that match all other filters, for a list of categories beside the products.
    *
    * @generated from field: bool count_categories = 12;
    */
@@ -285,7 +285,7 @@ export const ListProductsRequestSchema: GenMessage<ListProductsRequest> = /*@__P
   messageDesc(file_shop_inventory_v1_inventory_service, 3);
 
 /**
- * The answer of ListProducts.
+ * The response of ListProducts.
  *
  * @generated from message shop.inventory.v1.ListProductsResponse
  */
@@ -298,21 +298,21 @@ export type ListProductsResponse = Message<"shop.inventory.v1.ListProductsRespon
   products: Product[];
 
   /**
-   * Asks for the next page; empty when this is the last.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * If they were asked for: the 100 largest categories, the largest first.
+   * With count_categories: the 100 largest categories, largest first.
    *
    * @generated from field: repeated shop.inventory.v1.CategoryCount category_counts = 3;
    */
   categoryCounts: CategoryCount[];
 
   /**
-   * More than 10,000 products fit: only that many of them were counted.
+   * More than 10,000 products match, and only that many were counted.
    *
    * @generated from field: bool category_counts_partial = 4;
    */
@@ -327,7 +327,7 @@ export const ListProductsResponseSchema: GenMessage<ListProductsResponse> = /*@_
   messageDesc(file_shop_inventory_v1_inventory_service, 4);
 
 /**
- * How many products of a category fit.
+ * The number of matching products of a category.
  *
  * @generated from message shop.inventory.v1.CategoryCount
  */
@@ -340,7 +340,7 @@ export type CategoryCount = Message<"shop.inventory.v1.CategoryCount"> & {
   category: string;
 
   /**
-   * How many of it.
+   * The number of products.
    *
    * @generated from field: int32 count = 2;
    */
@@ -376,7 +376,7 @@ export const GetProductByIDRequestSchema: GenMessage<GetProductByIDRequest> = /*
   messageDesc(file_shop_inventory_v1_inventory_service, 6);
 
 /**
- * The answer of GetProductByID.
+ * The response of GetProductByID.
  *
  * @generated from message shop.inventory.v1.GetProductByIDResponse
  */
@@ -403,7 +403,7 @@ export const GetProductByIDResponseSchema: GenMessage<GetProductByIDResponse> = 
  */
 export type UpdateProductRequest = Message<"shop.inventory.v1.UpdateProductRequest"> & {
   /**
-   * The product: product_id names it, the fields in update_mask are its new values, etag is optional.
+   * The product: its product_id, the new values of the fields in update_mask, and optionally its etag.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
@@ -425,13 +425,13 @@ export const UpdateProductRequestSchema: GenMessage<UpdateProductRequest> = /*@_
   messageDesc(file_shop_inventory_v1_inventory_service, 8);
 
 /**
- * The answer of UpdateProduct.
+ * The response of UpdateProduct.
  *
  * @generated from message shop.inventory.v1.UpdateProductResponse
  */
 export type UpdateProductResponse = Message<"shop.inventory.v1.UpdateProductResponse"> & {
   /**
-   * The product as it is now.
+   * The product after the change.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
@@ -474,7 +474,7 @@ export const DeleteProductRequestSchema: GenMessage<DeleteProductRequest> = /*@_
   messageDesc(file_shop_inventory_v1_inventory_service, 10);
 
 /**
- * The answer of DeleteProduct.
+ * The response of DeleteProduct.
  *
  * @generated from message shop.inventory.v1.DeleteProductResponse
  */
@@ -510,13 +510,13 @@ export const UndeleteProductRequestSchema: GenMessage<UndeleteProductRequest> = 
   messageDesc(file_shop_inventory_v1_inventory_service, 12);
 
 /**
- * The answer of UndeleteProduct.
+ * The response of UndeleteProduct.
  *
  * @generated from message shop.inventory.v1.UndeleteProductResponse
  */
 export type UndeleteProductResponse = Message<"shop.inventory.v1.UndeleteProductResponse"> & {
   /**
-   * The product as it is now.
+   * The product after the change.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
@@ -537,15 +537,15 @@ export const UndeleteProductResponseSchema: GenMessage<UndeleteProductResponse> 
  */
 export type ImportProductsRequest = Message<"shop.inventory.v1.ImportProductsRequest"> & {
   /**
-   * What the product is to be: name, category, price and SKU are required, and what is absent becomes empty, but for the
-   * state, which stays. Its rules are those of CreateProduct; a row that breaks them is told in the answer.
+   * The new product: name, category, price and SKU are required; absent fields become empty, except the state, which is kept. The rules are
+   * those of CreateProduct; rows that violate them are reported in the response.
    *
    * @generated from field: shop.inventory.v1.Product product = 1;
    */
   product?: Product | undefined;
 
   /**
-   * Only tell what would become of the row, and what it would change. All rows of a call say the same.
+   * Returns the changes that the row would make, and writes nothing. The same in all rows of a call.
    *
    * @generated from field: bool dry_run = 2;
    */
@@ -560,41 +560,41 @@ export const ImportProductsRequestSchema: GenMessage<ImportProductsRequest> = /*
   messageDesc(file_shop_inventory_v1_inventory_service, 14);
 
 /**
- * The answer of ImportProducts.
+ * The response of ImportProducts.
  *
  * @generated from message shop.inventory.v1.ImportProductsResponse
  */
 export type ImportProductsResponse = Message<"shop.inventory.v1.ImportProductsResponse"> & {
   /**
-   * Rows that added a product.
+   * The number of rows that added a product.
    *
    * @generated from field: int32 created = 1;
    */
   created: number;
 
   /**
-   * Rows that changed one.
+   * The number of rows that changed one.
    *
    * @generated from field: int32 updated = 2;
    */
   updated: number;
 
   /**
-   * Rows that found the product as they want it.
+   * The number of rows whose product was equal already.
    *
    * @generated from field: int32 unchanged = 3;
    */
   unchanged: number;
 
   /**
-   * Rows that were left out.
+   * The number of invalid rows.
    *
    * @generated from field: int32 refused = 4;
    */
   refused: number;
 
   /**
-   * What was wrong with the rows that were left out: of each its first mistake, and 1,000 mistakes if that is more.
+   * The violations of invalid rows: all up to 1,000, and beyond that the first of each row.
    *
    * @generated from field: repeated shop.inventory.v1.ImportError errors = 5;
    */
@@ -616,7 +616,7 @@ export const ImportProductsResponseSchema: GenMessage<ImportProductsResponse> = 
   messageDesc(file_shop_inventory_v1_inventory_service, 15);
 
 /**
- * What a row would change.
+ * The change that a row would make.
  *
  * @generated from message shop.inventory.v1.ImportChange
  */
@@ -629,21 +629,21 @@ export type ImportChange = Message<"shop.inventory.v1.ImportChange"> & {
   row: number;
 
   /**
-   * The SKU that it names.
+   * The row's SKU.
    *
    * @generated from field: string sku = 2;
    */
   sku: string;
 
   /**
-   * It would add a product.
+   * Whether it would add a product.
    *
    * @generated from field: bool created = 3;
    */
   created: boolean;
 
   /**
-   * If it would change one: the fields of the product, such as "price".
+   * If it would change one: the changed fields, such as "price".
    *
    * @generated from field: repeated string fields = 4;
    */
@@ -658,7 +658,7 @@ export const ImportChangeSchema: GenMessage<ImportChange> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_inventory_service, 16);
 
 /**
- * What is wrong with a row.
+ * A violation in a row.
  *
  * @generated from message shop.inventory.v1.ImportError
  */
@@ -671,7 +671,7 @@ export type ImportError = Message<"shop.inventory.v1.ImportError"> & {
   row: number;
 
   /**
-   * The SKU that it names.
+   * The row's SKU.
    *
    * @generated from field: string sku = 2;
    */
@@ -685,7 +685,7 @@ export type ImportError = Message<"shop.inventory.v1.ImportError"> & {
   field: string;
 
   /**
-   * What is wrong with it.
+   * The violation.
    *
    * @generated from field: string description = 4;
    */
@@ -713,8 +713,8 @@ export type BatchGetProductsRequest = Message<"shop.inventory.v1.BatchGetProduct
   productIds: string[];
 
   /**
-   * The fields of a product to read, such as name and price; product_id always comes along, and what is not named here comes
-   * empty. All of them without it, or with "*".
+   * The fields to read, such as name and price; product_id is always included, and other fields are empty. All fields if absent, or with
+   * "*".
    *
    * @generated from field: google.protobuf.FieldMask read_mask = 2;
    */
@@ -729,13 +729,13 @@ export const BatchGetProductsRequestSchema: GenMessage<BatchGetProductsRequest> 
   messageDesc(file_shop_inventory_v1_inventory_service, 18);
 
 /**
- * The answer of BatchGetProducts.
+ * The response of BatchGetProducts.
  *
  * @generated from message shop.inventory.v1.BatchGetProductsResponse
  */
 export type BatchGetProductsResponse = Message<"shop.inventory.v1.BatchGetProductsResponse"> & {
   /**
-   * The products that were found, in the order in which they were asked for.
+   * The products that were found, in the order of the request.
    *
    * @generated from field: repeated shop.inventory.v1.Product products = 1;
    */
@@ -750,7 +750,7 @@ export const BatchGetProductsResponseSchema: GenMessage<BatchGetProductsResponse
   messageDesc(file_shop_inventory_v1_inventory_service, 19);
 
 /**
- * How much of a product there is.
+ * The stock of a product.
  *
  * @generated from message shop.inventory.v1.Stock
  */
@@ -763,28 +763,28 @@ export type Stock = Message<"shop.inventory.v1.Stock"> & {
   productId: string;
 
   /**
-   * In the house.
+   * Units in the warehouse.
    *
    * @generated from field: int32 on_hand = 2;
    */
   onHand: number;
 
   /**
-   * Set aside for orders; never more than on_hand.
+   * Units promised to orders; never more than on_hand.
    *
    * @generated from field: int32 reserved = 3;
    */
   reserved: number;
 
   /**
-   * What can be sold now: on_hand less reserved.
+   * Units that can be sold: on_hand - reserved.
    *
    * @generated from field: int32 available = 4;
    */
   available: number;
 
   /**
-   * The number of movements that led here.
+   * The number of the last movement.
    *
    * @generated from field: int32 sequence = 5;
    */
@@ -799,62 +799,62 @@ export const StockSchema: GenMessage<Stock> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_inventory_service, 20);
 
 /**
- * A movement of a product's stock: written once, never changed.
+ * A movement of a product's stock. It never changes.
  *
  * @generated from message shop.inventory.v1.StockMovement
  */
 export type StockMovement = Message<"shop.inventory.v1.StockMovement"> & {
   /**
-   * Its place among the product's movements, from 1, without gaps.
+   * Its number among the product's movements, from 1, without gaps.
    *
    * @generated from field: int32 sequence = 1;
    */
   sequence: number;
 
   /**
-   * Why it moved.
+   * The kind of movement.
    *
    * @generated from field: shop.inventory.v1.StockMovementKind kind = 2;
    */
   kind: StockMovementKind;
 
   /**
-   * By how much on_hand changed.
+   * The change of on_hand.
    *
    * @generated from field: int32 on_hand_delta = 3;
    */
   onHandDelta: number;
 
   /**
-   * By how much reserved changed.
+   * The change of reserved.
    *
    * @generated from field: int32 reserved_delta = 4;
    */
   reservedDelta: number;
 
   /**
-   * The orders whose stock it moved. One movement may serve many, and that of an order that was refused serves none.
+   * The orders whose stock it moved: one movement may be for many orders; a refusal is for none.
    *
    * @generated from field: repeated string order_ids = 5;
    */
   orderIds: string[];
 
   /**
-   * Who moved it: a user's id, or the part of the platform that did.
+   * A user's id, or the name of a service.
    *
    * @generated from field: string actor = 6;
    */
   actor: string;
 
   /**
-   * Why, in an administrator's words.
+   * The reason that an administrator gave.
    *
    * @generated from field: string reason = 7;
    */
   reason: string;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 8;
    */
@@ -882,21 +882,21 @@ export type AdjustStockRequest = Message<"shop.inventory.v1.AdjustStockRequest">
   productId: string;
 
   /**
-   * How many more, or fewer when it is negative, are on hand.
+   * The change of the units on hand; may be negative, but not 0.
    *
    * @generated from field: int32 on_hand_delta = 2;
    */
   onHandDelta: number;
 
   /**
-   * Why: 1 to 500 characters, not all of them blank.
+   * The reason: 1 to 500 characters, not all of them blank.
    *
    * @generated from field: string reason = 3;
    */
   reason: string;
 
   /**
-   * Names this adjustment among the product's: the same one again changes nothing. Up to 128 visible characters.
+   * The idempotency key, unique among the product's adjustments: repeating the request changes nothing. Up to 128 visible characters.
    *
    * @generated from field: string request_id = 4;
    */
@@ -911,13 +911,13 @@ export const AdjustStockRequestSchema: GenMessage<AdjustStockRequest> = /*@__PUR
   messageDesc(file_shop_inventory_v1_inventory_service, 22);
 
 /**
- * The answer of AdjustStock.
+ * The response of AdjustStock.
  *
  * @generated from message shop.inventory.v1.AdjustStockResponse
  */
 export type AdjustStockResponse = Message<"shop.inventory.v1.AdjustStockResponse"> & {
   /**
-   * The stock as it is now.
+   * The stock after the change.
    *
    * @generated from field: shop.inventory.v1.Stock stock = 1;
    */
@@ -945,14 +945,14 @@ export type ListStockMovementsRequest = Message<"shop.inventory.v1.ListStockMove
   productId: string;
 
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before.
+   * The next_page_token of the previous page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -967,7 +967,7 @@ export const ListStockMovementsRequestSchema: GenMessage<ListStockMovementsReque
   messageDesc(file_shop_inventory_v1_inventory_service, 24);
 
 /**
- * The answer of ListStockMovements.
+ * The response of ListStockMovements.
  *
  * @generated from message shop.inventory.v1.ListStockMovementsResponse
  */
@@ -980,7 +980,7 @@ export type ListStockMovementsResponse = Message<"shop.inventory.v1.ListStockMov
   movements: StockMovement[];
 
   /**
-   * Asks for the next page; empty when this is the last.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1008,8 +1008,7 @@ export type WatchStockRequest = Message<"shop.inventory.v1.WatchStockRequest"> &
   productId: string;
 
   /**
-   * The sequence of the last stock that the caller knows: what comes after it is sent. 0 for the stock as it is now and
-   * what comes.
+   * The sequence of the last stock that the caller has: later ones are sent. 0 for the current stock and later ones.
    *
    * @generated from field: int32 after_sequence = 2;
    */
@@ -1024,13 +1023,13 @@ export const WatchStockRequestSchema: GenMessage<WatchStockRequest> = /*@__PURE_
   messageDesc(file_shop_inventory_v1_inventory_service, 26);
 
 /**
- * One of the answers of WatchStock. Empty as a sign of life.
+ * A response of WatchStock. Empty as a heartbeat.
  *
  * @generated from message shop.inventory.v1.WatchStockResponse
  */
 export type WatchStockResponse = Message<"shop.inventory.v1.WatchStockResponse"> & {
   /**
-   * The stock right after the movement that its sequence names.
+   * The stock right after the movement with its sequence.
    *
    * @generated from field: shop.inventory.v1.Stock stock = 1;
    */
@@ -1045,7 +1044,7 @@ export const WatchStockResponseSchema: GenMessage<WatchStockResponse> = /*@__PUR
   messageDesc(file_shop_inventory_v1_inventory_service, 27);
 
 /**
- * What was decided for an order, and what became of it.
+ * The decision on an order, and the steps that followed.
  *
  * @generated from message shop.inventory.v1.Reservation
  */
@@ -1058,35 +1057,35 @@ export type Reservation = Message<"shop.inventory.v1.Reservation"> & {
   orderId: string;
 
   /**
-   * What was decided.
+   * The decision.
    *
    * @generated from field: shop.inventory.v1.ReservationOutcome outcome = 2;
    */
   outcome: ReservationOutcome;
 
   /**
-   * What was set aside, a line per product; nothing unless it was reserved.
+   * The reserved products, one line each; empty unless the outcome is RESERVED.
    *
    * @generated from field: repeated shop.inventory.v1.ReservationLine lines = 3;
    */
   lines: ReservationLine[];
 
   /**
-   * It is free again.
+   * The stock was released.
    *
    * @generated from field: bool released = 4;
    */
   released: boolean;
 
   /**
-   * It left the house.
+   * The stock was shipped.
    *
    * @generated from field: bool shipped = 5;
    */
   shipped: boolean;
 
   /**
-   * It came back.
+   * The stock was returned.
    *
    * @generated from field: bool returned = 6;
    */
@@ -1101,7 +1100,7 @@ export const ReservationSchema: GenMessage<Reservation> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_inventory_service, 28);
 
 /**
- * What was set aside of one product.
+ * The quantity of one product.
  *
  * @generated from message shop.inventory.v1.ReservationLine
  */
@@ -1114,7 +1113,7 @@ export type ReservationLine = Message<"shop.inventory.v1.ReservationLine"> & {
   productId: string;
 
   /**
-   * How many.
+   * The number of units.
    *
    * @generated from field: int32 quantity = 2;
    */
@@ -1150,7 +1149,7 @@ export const BatchGetReservationsRequestSchema: GenMessage<BatchGetReservationsR
   messageDesc(file_shop_inventory_v1_inventory_service, 30);
 
 /**
- * The answer of BatchGetReservations.
+ * The response of BatchGetReservations.
  *
  * @generated from message shop.inventory.v1.BatchGetReservationsResponse
  */
@@ -1177,7 +1176,7 @@ export const BatchGetReservationsResponseSchema: GenMessage<BatchGetReservations
  */
 export type DecideOrdersRequest = Message<"shop.inventory.v1.DecideOrdersRequest"> & {
   /**
-   * The orders. They are decided in this sequence.
+   * The orders, which are decided in this sequence.
    *
    * @generated from field: repeated shop.inventory.v1.WaitingOrder orders = 1;
    */
@@ -1192,7 +1191,7 @@ export const DecideOrdersRequestSchema: GenMessage<DecideOrdersRequest> = /*@__P
   messageDesc(file_shop_inventory_v1_inventory_service, 32);
 
 /**
- * An order that waits for its stock.
+ * An undecided order.
  *
  * @generated from message shop.inventory.v1.WaitingOrder
  */
@@ -1205,7 +1204,7 @@ export type WaitingOrder = Message<"shop.inventory.v1.WaitingOrder"> & {
   orderId: string;
 
   /**
-   * What it wants, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.inventory.v1.ReservationLine lines = 2;
    */
@@ -1220,13 +1219,13 @@ export const WaitingOrderSchema: GenMessage<WaitingOrder> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_inventory_service, 33);
 
 /**
- * The answer of DecideOrders.
+ * The response of DecideOrders.
  *
  * @generated from message shop.inventory.v1.DecideOrdersResponse
  */
 export type DecideOrdersResponse = Message<"shop.inventory.v1.DecideOrdersResponse"> & {
   /**
-   * What is decided, of each order once, in their sequence.
+   * One decision for each order, in their sequence.
    *
    * @generated from field: repeated shop.inventory.v1.StockDecision decisions = 1;
    */
@@ -1241,7 +1240,7 @@ export const DecideOrdersResponseSchema: GenMessage<DecideOrdersResponse> = /*@_
   messageDesc(file_shop_inventory_v1_inventory_service, 34);
 
 /**
- * What is decided about the stock of an order.
+ * The decision on an order.
  *
  * @generated from message shop.inventory.v1.StockDecision
  */
@@ -1254,14 +1253,14 @@ export type StockDecision = Message<"shop.inventory.v1.StockDecision"> & {
   orderId: string;
 
   /**
-   * What is decided.
+   * The decision.
    *
    * @generated from field: shop.inventory.v1.ReservationOutcome outcome = 2;
    */
   outcome: ReservationOutcome;
 
   /**
-   * Why it was refused, for people; empty otherwise.
+   * The reason of a refusal, for the customer to read; empty otherwise.
    *
    * @generated from field: string reason = 3;
    */
@@ -1282,7 +1281,7 @@ export const StockDecisionSchema: GenMessage<StockDecision> = /*@__PURE__*/
  */
 export type ListReservationsRequest = Message<"shop.inventory.v1.ListReservationsRequest"> & {
   /**
-   * Where the page starts: next_page_token of the page before.
+   * The next_page_token of the previous page.
    *
    * @generated from field: string page_token = 1;
    */
@@ -1297,20 +1296,20 @@ export const ListReservationsRequestSchema: GenMessage<ListReservationsRequest> 
   messageDesc(file_shop_inventory_v1_inventory_service, 36);
 
 /**
- * The answer of ListReservations.
+ * The response of ListReservations.
  *
  * @generated from message shop.inventory.v1.ListReservationsResponse
  */
 export type ListReservationsResponse = Message<"shop.inventory.v1.ListReservationsResponse"> & {
   /**
-   * The ids of the orders of some entries of the ledger. A page may be empty and not the last.
+   * The ids of orders. A page may be empty without being the last.
    *
    * @generated from field: repeated string order_ids = 1;
    */
   orderIds: string[];
 
   /**
-   * Asks for the next page; empty when this is the last.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1331,7 +1330,7 @@ export const ListReservationsResponseSchema: GenMessage<ListReservationsResponse
  */
 export type AuditStockRequest = Message<"shop.inventory.v1.AuditStockRequest"> & {
   /**
-   * Where to go on: next_page_token of the answer before. An audit begins without.
+   * The next_page_token of the previous response; empty for the first part.
    *
    * @generated from field: string page_token = 1;
    */
@@ -1346,27 +1345,27 @@ export const AuditStockRequestSchema: GenMessage<AuditStockRequest> = /*@__PURE_
   messageDesc(file_shop_inventory_v1_inventory_service, 38);
 
 /**
- * The answer of AuditStock: a part of the audit, as much as two seconds allow.
+ * The response of AuditStock: a part of the audit, of at most about two seconds.
  *
  * @generated from message shop.inventory.v1.AuditStockResponse
  */
 export type AuditStockResponse = Message<"shop.inventory.v1.AuditStockResponse"> & {
   /**
-   * What this part found.
+   * The findings of this part.
    *
    * @generated from field: repeated shop.common.v1.AuditFinding findings = 1;
    */
   findings: AuditFinding[];
 
   /**
-   * How much this part checked: products, movements, entries of the ledger.
+   * The numbers of products, movements and entries of the ledger that this part checked.
    *
    * @generated from field: map<string, int32> checked = 2;
    */
   checked: { [key: string]: number };
 
   /**
-   * Asks for the next part; empty when the audit is complete.
+   * The page_token of the next part; empty when the audit is complete.
    *
    * @generated from field: string next_page_token = 3;
    */
@@ -1394,7 +1393,7 @@ export type RepairStockRequest = Message<"shop.inventory.v1.RepairStockRequest">
   targets: RepairTarget[];
 
   /**
-   * Only tell what would be done.
+   * Returns the repairs that would be made, and changes nothing.
    *
    * @generated from field: bool dry_run = 2;
    */
@@ -1409,13 +1408,13 @@ export const RepairStockRequestSchema: GenMessage<RepairStockRequest> = /*@__PUR
   messageDesc(file_shop_inventory_v1_inventory_service, 40);
 
 /**
- * The answer of RepairStock.
+ * The response of RepairStock.
  *
  * @generated from message shop.inventory.v1.RepairStockResponse
  */
 export type RepairStockResponse = Message<"shop.inventory.v1.RepairStockResponse"> & {
   /**
-   * What came of each, in the order of the request.
+   * The outcome of each target, in the order of the request.
    *
    * @generated from field: repeated shop.common.v1.Repair repairs = 1;
    */
@@ -1443,14 +1442,14 @@ export const ProductState = {
   UNSPECIFIED: 0,
 
   /**
-   * It is listed and can be bought.
+   * It is listed and can be ordered.
    *
    * @generated from enum value: PRODUCT_STATE_ACTIVE = 1;
    */
   ACTIVE: 1,
 
   /**
-   * It can be read by its id, but is not listed and can't be ordered.
+   * It can be read by its id, but is neither listed nor can be ordered.
    *
    * @generated from enum value: PRODUCT_STATE_ARCHIVED = 2;
    */
@@ -1471,7 +1470,7 @@ export const ProductStateSchema: GenEnum<ProductState> = /*@__PURE__*/
   enumDesc(file_shop_inventory_v1_inventory_service, 0);
 
 /**
- * Why stock moved.
+ * The kind of a stock movement.
  *
  * @generated from enum shop.inventory.v1.StockMovementKind
  */
@@ -1484,42 +1483,42 @@ export const StockMovementKind = {
   UNSPECIFIED: 0,
 
   /**
-   * Came with the product.
+   * The first stock of a new product.
    *
    * @generated from enum value: STOCK_MOVEMENT_KIND_RECEIVED = 1;
    */
   RECEIVED: 1,
 
   /**
-   * An administrator corrected it.
+   * A correction by an administrator.
    *
    * @generated from enum value: STOCK_MOVEMENT_KIND_ADJUSTED = 2;
    */
   ADJUSTED: 2,
 
   /**
-   * Orders were decided: set aside, or refused (then nothing moved).
+   * Orders were reserved, or refused: then both deltas are 0.
    *
    * @generated from enum value: STOCK_MOVEMENT_KIND_RESERVED = 3;
    */
   RESERVED: 3,
 
   /**
-   * Orders were called off: free again.
+   * Cancelled orders were released.
    *
    * @generated from enum value: STOCK_MOVEMENT_KIND_RELEASED = 4;
    */
   RELEASED: 4,
 
   /**
-   * Orders left the house.
+   * Orders were shipped.
    *
    * @generated from enum value: STOCK_MOVEMENT_KIND_SHIPPED = 5;
    */
   SHIPPED: 5,
 
   /**
-   * Orders came back.
+   * Orders were returned.
    *
    * @generated from enum value: STOCK_MOVEMENT_KIND_RETURNED = 6;
    */
@@ -1527,7 +1526,7 @@ export const StockMovementKind = {
 } as const;
 
 /**
- * Why stock moved.
+ * The kind of a stock movement.
  *
  * @generated from enum shop.inventory.v1.StockMovementKind
  */
@@ -1540,7 +1539,7 @@ export const StockMovementKindSchema: GenEnum<StockMovementKind> = /*@__PURE__*/
   enumDesc(file_shop_inventory_v1_inventory_service, 1);
 
 /**
- * What was decided for an order.
+ * The decision on an order.
  *
  * @generated from enum shop.inventory.v1.ReservationOutcome
  */
@@ -1553,21 +1552,21 @@ export const ReservationOutcome = {
   UNSPECIFIED: 0,
 
   /**
-   * All lines are set aside.
+   * All lines are reserved.
    *
    * @generated from enum value: RESERVATION_OUTCOME_RESERVED = 1;
    */
   RESERVED: 1,
 
   /**
-   * There was not enough.
+   * There was not enough stock.
    *
    * @generated from enum value: RESERVATION_OUTCOME_REFUSED = 2;
    */
   REFUSED: 2,
 
   /**
-   * The order was called off before.
+   * The order was cancelled before its decision.
    *
    * @generated from enum value: RESERVATION_OUTCOME_VOID = 3;
    */
@@ -1575,7 +1574,7 @@ export const ReservationOutcome = {
 } as const;
 
 /**
- * What was decided for an order.
+ * The decision on an order.
  *
  * @generated from enum shop.inventory.v1.ReservationOutcome
  */
@@ -1594,8 +1593,8 @@ export const ReservationOutcomeSchema: GenEnum<ReservationOutcome> = /*@__PURE__
  */
 export const InventoryService: GenService<{
   /**
-   * Adds a product. ALREADY_EXISTS when another product carries the SKU. With a request_id, or an Idempotency-Key header, it
-   * can be repeated safely: the same request gives the same product and the same answer, another request INVALID_ARGUMENT.
+   * Adds a product. ALREADY_EXISTS when another product has the SKU. Safe to retry with a request_id or an Idempotency-Key header: the same
+   * request gets the same product and response; another request with that key is INVALID_ARGUMENT.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.CreateProduct
    */
@@ -1605,12 +1604,11 @@ export const InventoryService: GenService<{
     output: typeof CreateProductResponseSchema;
   },
   /**
-   * Finds products that can be bought, a page at a time: those that fit every filter, or all of them.
+   * Lists active products that match all filters, in pages.
    *
-   * With a query the best come first: the product of that SKU, then those whose name has all of its words, then those whose
-   * name or SKU has words that begin so, then those that tell of them in their description, and last those that are found only
-   * once a typing error is corrected. A page token stays good while products come and go: none that stays as it is comes twice
-   * or is missed.
+   * With a query, results are sorted by relevance: the product with that SKU; products whose name has all words; products whose name or SKU
+   * has words that begin with them; products whose description has them; and products that match only after a typing error is corrected. A
+   * page token stays valid while products change: no unchanged product is repeated or missed.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ListProducts
    */
@@ -1620,7 +1618,7 @@ export const InventoryService: GenService<{
     output: typeof ListProductsResponseSchema;
   },
   /**
-   * Reads a product, also one that is archived.
+   * Reads a product, active or archived.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.GetProductByID
    */
@@ -1630,9 +1628,8 @@ export const InventoryService: GenService<{
     output: typeof GetProductByIDResponseSchema;
   },
   /**
-   * Changes the fields that the mask names (over REST: the fields that are present).
-   * ABORTED when the request carries an etag and the product has changed since; over REST the header If-Match carries it as
-   * well, and is answered 412.
+   * Changes the fields of the mask; over REST, the fields that are present. ABORTED when the request has an etag and the product has changed
+   * since; over REST the etag can also be sent in If-Match, and the status is 412 then.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.UpdateProduct
    */
@@ -1642,8 +1639,8 @@ export const InventoryService: GenService<{
     output: typeof UpdateProductResponseSchema;
   },
   /**
-   * Takes a product out of the catalogue. NOT_FOUND when it is gone already. Orders keep what they bought, and its SKU is free
-   * for another product. With an etag, ABORTED when the product has changed since.
+   * Deletes a product from the catalogue. NOT_FOUND when it was deleted before. Orders of it are not affected, and its SKU is free for
+   * another product. With an etag, ABORTED when the product has changed since.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.DeleteProduct
    */
@@ -1653,8 +1650,7 @@ export const InventoryService: GenService<{
     output: typeof DeleteProductResponseSchema;
   },
   /**
-   * Puts a deleted product back as it was, with its stock. ALREADY_EXISTS when it is in the catalogue, or when another product
-   * carries its SKU by now.
+   * Undeletes a product, with its details and stock. ALREADY_EXISTS when it is not deleted, or when another product has its SKU by now.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.UndeleteProduct
    */
@@ -1664,13 +1660,13 @@ export const InventoryService: GenService<{
     output: typeof UndeleteProductResponseSchema;
   },
   /**
-   * Adds or changes many products, a row each, up to 10,000 in a call. A row is told by its SKU: a product that carries it
-   * becomes what the row says, all but its stock; one that does not exist is added with the row's stock as its first movement.
-   * So the same rows again change nothing, and a call whose answer was lost can be repeated.
+   * Creates or updates products, one per row, up to 10,000 rows in a call. Rows are matched by SKU: an existing product is updated to the
+   * row, except its stock; a new one is added with the row's stock as its first movement. So repeating the same rows changes nothing, and a
+   * call whose response was lost can be retried.
    *
-   * A row that can't be used is left out and told in the answer; it holds up no other. Rows are written as they come, some
-   * hundreds at a time: a call that breaks off leaves what it has written. With dry_run nothing is written, and the answer tells
-   * what would be. Requests stream, so REST has no route for it: it takes Connect or gRPC.
+   * Invalid rows are skipped and reported in the response. Rows are written while they arrive, some hundreds at a time, so an interrupted
+   * call keeps what it has written. With dry_run nothing is written, and the response has the changes that would be made. Requests are
+   * streamed, so REST has no route for it: use Connect or gRPC.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ImportProducts
    */
@@ -1680,8 +1676,8 @@ export const InventoryService: GenService<{
     output: typeof ImportProductsResponseSchema;
   },
   /**
-   * Corrects how many are on hand: goods that came in, a count that was wrong. FAILED_PRECONDITION when fewer would be on
-   * hand than are set aside for orders. With a request_id, or an Idempotency-Key header, it can be repeated safely.
+   * Corrects the units on hand, after a delivery or a count. FAILED_PRECONDITION when fewer units would be on hand than are reserved. Safe
+   * to retry with a request_id or an Idempotency-Key header.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.AdjustStock
    */
@@ -1691,7 +1687,7 @@ export const InventoryService: GenService<{
     output: typeof AdjustStockResponseSchema;
   },
   /**
-   * Lists how a product's stock came to be what it is, the latest movement first, a page at a time.
+   * Lists a product's stock movements, newest first, in pages.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ListStockMovements
    */
@@ -1701,14 +1697,13 @@ export const InventoryService: GenService<{
     output: typeof ListStockMovementsResponseSchema;
   },
   /**
-   * Watches a product's stock: sends it as it is, then as it is after each movement, in their sequence. With after_sequence
-   * it sends the stock after every movement that came after that one instead, without gap or repetition: so a watch that
-   * broke off goes on where it was, 10,000 movements back at most (FAILED_PRECONDITION beyond them). What moved it, and for
-   * whom, is not told. NOT_FOUND for what is not in the catalogue, also as the end of a watch when it is taken out of it.
+   * Watches a product's stock: sends the current stock, then the stock after each movement, in their sequence. With after_sequence it sends
+   * the stock after every movement since that one instead, without gap or repetition, so an interrupted watch can be resumed, up to 10,000
+   * movements back (FAILED_PRECONDITION beyond). It does not show the orders behind a movement. NOT_FOUND when the product is not in the
+   * catalogue; a watch ends with it when its product is deleted.
    *
-   * An empty answer is a sign of life: sent at once if there is nothing else to send, and after every 30 seconds without
-   * news. UNAVAILABLE when the process stops, RESOURCE_EXHAUSTED when too many watch: then watch on with the last sequence
-   * that came.
+   * An empty response is a heartbeat: sent at once if there is nothing else to send, and after every 30 seconds without a movement.
+   * UNAVAILABLE when the process stops, RESOURCE_EXHAUSTED when there are too many watches: then resume with the last sequence received.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.WatchStock
    */
@@ -1718,8 +1713,8 @@ export const InventoryService: GenService<{
     output: typeof WatchStockResponseSchema;
   },
   /**
-   * Reads many products at once, past every cache: those that can be bought now. What is archived, or not in the catalogue, is
-   * left out. With read_mask it reads only some of their fields, which is cheaper.
+   * Reads many products, from the database instead of a cache. Archived, deleted and unknown products are omitted. With read_mask it reads
+   * only some of their fields, which is cheaper.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.BatchGetProducts
    */
@@ -1729,8 +1724,7 @@ export const InventoryService: GenService<{
     output: typeof BatchGetProductsResponseSchema;
   },
   /**
-   * Reads what was decided for orders and what became of it, for a part of the platform. Orders that were not decided are
-   * left out.
+   * Reads the reservations of orders, for other services. Undecided orders are omitted.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.BatchGetReservations
    */
@@ -1740,8 +1734,8 @@ export const InventoryService: GenService<{
     output: typeof BatchGetReservationsResponseSchema;
   },
   /**
-   * Decides about orders' stock what nobody has decided yet, and tells of all of them what is decided, for a part of the
-   * platform: what OrderPlaced asks for, without waiting for the bus. Safe to repeat: what is decided stays as it is.
+   * Decides orders that are undecided, and returns the decisions of all, for other services. It does the work of OrderPlaced without the
+   * event bus. Safe to retry: decisions never change.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.DecideOrders
    */
@@ -1751,8 +1745,7 @@ export const InventoryService: GenService<{
     output: typeof DecideOrdersResponseSchema;
   },
   /**
-   * Lists the orders for which stock was ever set aside, in the order of the ledger, a page at a time, for a part of the
-   * platform.
+   * Lists all orders that ever had a reservation, in the order of the ledger, in pages, for other services.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.ListReservations
    */
@@ -1762,8 +1755,8 @@ export const InventoryService: GenService<{
     output: typeof ListReservationsResponseSchema;
   },
   /**
-   * Checks the invariants of the stock over live data, a part at a time. It changes nothing, and what is merely on its way is
-   * no finding.
+   * Checks the invariants of the stock over live data, in parts. It changes nothing, and does not report changes that are still being
+   * projected or published.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.AuditStock
    */
@@ -1773,7 +1766,7 @@ export const InventoryService: GenService<{
     output: typeof AuditStockResponseSchema;
   },
   /**
-   * Repairs findings of an audit, as far as they can be repaired. Safe to repeat: what is sound again stays as it is.
+   * Repairs those findings of an audit for which a repair is known. Safe to retry: sound data are left unchanged.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.RepairStock
    */

@@ -17,7 +17,7 @@ export const file_shop_orders_v1_events: GenFile = /*@__PURE__*/
   fileDesc("ChtzaG9wL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNob3Aub3JkZXJzLnYxInIKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFEhQKDHByb2R1Y3RfbmFtZRgDIAEoCRIpCgp1bml0X3ByaWNlGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkiuwEKC09yZGVyUGxhY2VkEhAKCG9yZGVyX2lkGAEgASgJEigKBWxpbmVzGAIgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJMaW5lEg8KB3VzZXJfaWQYAyABKAkSJAoFdG90YWwYBCABKAsyFS5zaG9wLmNvbW1vbi52MS5Nb25leRIPCgd2ZXJzaW9uGAUgASgFEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIr4BCg5PcmRlckNvbmZpcm1lZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoNT3JkZXJSZWplY3RlZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkivAEKDE9yZGVyU2hpcHBlZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK+AQoOT3JkZXJEZWxpdmVyZWQSEAoIb3JkZXJfaWQYASABKAkSKAoFbGluZXMYAiADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckxpbmUSDwoHdXNlcl9pZBgDIAEoCRIkCgV0b3RhbBgEIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5Eg8KB3ZlcnNpb24YBSABKAUSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizgEKDk9yZGVyQ2FuY2VsbGVkEhAKCG9yZGVyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsaW5lcxgHIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZSK9AQoNT3JkZXJSZXR1cm5lZBIQCghvcmRlcl9pZBgBIAEoCRIoCgVsaW5lcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIPCgd1c2VyX2lkGAMgASgJEiQKBXRvdGFsGAQgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSDwoHdmVyc2lvbhgFIAEoBRIoCgR0aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_shop_common_v1_money]);
 
 /**
- * What an order holds of one product.
+ * A line of an order.
  *
  * @generated from message shop.orders.v1.OrderLine
  */
@@ -30,21 +30,21 @@ export type OrderLine = Message<"shop.orders.v1.OrderLine"> & {
   productId: string;
 
   /**
-   * How many.
+   * The number of units.
    *
    * @generated from field: int32 quantity = 2;
    */
   quantity: number;
 
   /**
-   * What the product was called when the order was placed.
+   * The product's name when the order was placed.
    *
    * @generated from field: string product_name = 3;
    */
   productName: string;
 
   /**
-   * The price of one.
+   * The price of one unit.
    *
    * @generated from field: shop.common.v1.Money unit_price = 4;
    */
@@ -59,7 +59,7 @@ export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 0);
 
 /**
- * An order was accepted and waits for its stock.
+ * An order was accepted, and inventory has to decide it.
  *
  * @generated from message shop.orders.v1.OrderPlaced
  */
@@ -72,14 +72,14 @@ export type OrderPlaced = Message<"shop.orders.v1.OrderPlaced"> & {
   orderId: string;
 
   /**
-   * What it needs, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
 
   /**
-   * Whose order it is.
+   * The owner.
    *
    * @generated from field: string user_id = 3;
    */
@@ -100,7 +100,7 @@ export type OrderPlaced = Message<"shop.orders.v1.OrderPlaced"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
@@ -115,7 +115,7 @@ export const OrderPlacedSchema: GenMessage<OrderPlaced> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 1);
 
 /**
- * The stock of an order is set aside.
+ * The stock of an order is reserved.
  *
  * @generated from message shop.orders.v1.OrderConfirmed
  */
@@ -128,14 +128,14 @@ export type OrderConfirmed = Message<"shop.orders.v1.OrderConfirmed"> & {
   orderId: string;
 
   /**
-   * What was ordered, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
 
   /**
-   * Whose order it is; empty once the account is deleted.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 3;
    */
@@ -156,7 +156,7 @@ export type OrderConfirmed = Message<"shop.orders.v1.OrderConfirmed"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
@@ -171,7 +171,7 @@ export const OrderConfirmedSchema: GenMessage<OrderConfirmed> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 2);
 
 /**
- * The stock did not suffice: the order has ended, and nothing is set aside for it.
+ * There was not enough stock: the order has ended without a reservation.
  *
  * @generated from message shop.orders.v1.OrderRejected
  */
@@ -184,14 +184,14 @@ export type OrderRejected = Message<"shop.orders.v1.OrderRejected"> & {
   orderId: string;
 
   /**
-   * What was ordered, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
 
   /**
-   * Whose order it is; empty once the account is deleted.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 3;
    */
@@ -212,14 +212,14 @@ export type OrderRejected = Message<"shop.orders.v1.OrderRejected"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
   time?: Timestamp | undefined;
 
   /**
-   * Why, for the shopper to read.
+   * The reason, for the customer to read.
    *
    * @generated from field: string reason = 7;
    */
@@ -234,7 +234,7 @@ export const OrderRejectedSchema: GenMessage<OrderRejected> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 3);
 
 /**
- * The order left the house: what was set aside for it is gone.
+ * The order was shipped: its reserved stock is no longer on hand.
  *
  * @generated from message shop.orders.v1.OrderShipped
  */
@@ -247,14 +247,14 @@ export type OrderShipped = Message<"shop.orders.v1.OrderShipped"> & {
   orderId: string;
 
   /**
-   * What was ordered, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
 
   /**
-   * Whose order it is; empty once the account is deleted.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 3;
    */
@@ -275,7 +275,7 @@ export type OrderShipped = Message<"shop.orders.v1.OrderShipped"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
@@ -290,7 +290,7 @@ export const OrderShippedSchema: GenMessage<OrderShipped> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 4);
 
 /**
- * The order has arrived.
+ * The order was delivered.
  *
  * @generated from message shop.orders.v1.OrderDelivered
  */
@@ -303,14 +303,14 @@ export type OrderDelivered = Message<"shop.orders.v1.OrderDelivered"> & {
   orderId: string;
 
   /**
-   * What was ordered, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
 
   /**
-   * Whose order it is; empty once the account is deleted.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 3;
    */
@@ -331,7 +331,7 @@ export type OrderDelivered = Message<"shop.orders.v1.OrderDelivered"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
@@ -346,7 +346,7 @@ export const OrderDeliveredSchema: GenMessage<OrderDelivered> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 5);
 
 /**
- * The order was called off: what was set aside for it, if anything, is to be freed.
+ * The order was cancelled: its reserved stock, if any, has to be released.
  *
  * @generated from message shop.orders.v1.OrderCancelled
  */
@@ -359,14 +359,14 @@ export type OrderCancelled = Message<"shop.orders.v1.OrderCancelled"> & {
   orderId: string;
 
   /**
-   * Why, for the shopper to read.
+   * The reason, for the customer to read.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
-   * Whose order it is; empty once the account is deleted.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 3;
    */
@@ -387,14 +387,14 @@ export type OrderCancelled = Message<"shop.orders.v1.OrderCancelled"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
   time?: Timestamp | undefined;
 
   /**
-   * What was ordered, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 7;
    */
@@ -409,7 +409,7 @@ export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_events, 6);
 
 /**
- * The order came back: what was shipped of it is on hand again.
+ * The order was returned: its stock is on hand again.
  *
  * @generated from message shop.orders.v1.OrderReturned
  */
@@ -422,14 +422,14 @@ export type OrderReturned = Message<"shop.orders.v1.OrderReturned"> & {
   orderId: string;
 
   /**
-   * What was ordered, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 2;
    */
   lines: OrderLine[];
 
   /**
-   * Whose order it is; empty once the account is deleted.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 3;
    */
@@ -450,7 +450,7 @@ export type OrderReturned = Message<"shop.orders.v1.OrderReturned"> & {
   version: number;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */

@@ -26,7 +26,7 @@ export const file_shop_orders_v1_order_service: GenFile = /*@__PURE__*/
   fileDesc("CiJzaG9wL29yZGVycy92MS9vcmRlcl9zZXJ2aWNlLnByb3RvEg5zaG9wLm9yZGVycy52MSKxAgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zaG9wLm9yZGVycy52MS5PcmRlclN0YXR1cxIVCg1zdGF0dXNfcmVhc29uGAQgASgJEigKBWl0ZW1zGAUgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEiQKBXRvdGFsGAYgASgLMhUuc2hvcC5jb21tb24udjEuTW9uZXkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAkgASgFIqUBCgpPcmRlckV2ZW50Eg8KB3ZlcnNpb24YASABKAUSKwoGc3RhdHVzGAIgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBCABKAkSDgoGcmVhc29uGAUgASgJEhAKCHRyYWNlX2lkGAYgASgJImoKCU9yZGVySXRlbRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKQoKdW5pdF9wcmljZRgEIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5IvABChJDcmVhdGVPcmRlclJlcXVlc3QSNwoFaXRlbXMYASADKAsyHC5zaG9wLm9yZGVycy52MS5OZXdPcmRlckl0ZW1CCrpIB5IBBAgBEGQScgoKcmVxdWVzdF9pZBgCIAEoCUJeukgYchYyFF5bXHgyMS1ceDdlXXswLDEyOH0kirUYP211c3QgYmUgYXQgbW9zdCAxMjggdmlzaWJsZSBjaGFyYWN0ZXJzIG9mIEFTQ0lJLCB3aXRob3V0IGJsYW5rcxItCg5leHBlY3RlZF90b3RhbBgDIAEoCzIVLnNob3AuY29tbW9uLnYxLk1vbmV5IqsBCgxOZXdPcmRlckl0ZW0SfAoKcHJvZHVjdF9pZBgBIAEoCUJoukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg4bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHByb2R1Y3RfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESHQoIcXVhbnRpdHkYAiABKAVCC7pICBoGGMCEPSgBIjsKE0NyZWF0ZU9yZGVyUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlciKNAQoTR2V0T3JkZXJCeUlEUmVxdWVzdBJ2CghvcmRlcl9pZBgBIAEoCUJkukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kirUYNm11c3QgYmUgYW4gaWQgc3VjaCBhcyBvcmRlcl8wMWg0NTV2YjRwZXg1dnNrbmswODRzbjAycSI8ChRHZXRPcmRlckJ5SURSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIukBChhVcGRhdGVPcmRlclN0YXR1c1JlcXVlc3QSdgoIb3JkZXJfaWQYASABKAlCZLpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDZtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgb3JkZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESNwoGc3RhdHVzGAIgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNCCrpIB4IBBBABIAASHAoGcmVhc29uGAMgASgJQgy6SAVyAxj0A5C1GAEiQQoZVXBkYXRlT3JkZXJTdGF0dXNSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIqoBChJDYW5jZWxPcmRlclJlcXVlc3QSdgoIb3JkZXJfaWQYASABKAlCZLpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JIq1GDZtdXN0IGJlIGFuIGlkIHN1Y2ggYXMgb3JkZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnESHAoGcmVhc29uGAIgASgJQgy6SAVyAxj0A5C1GAEiOwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIpABChZMaXN0T3JkZXJFdmVudHNSZXF1ZXN0EnYKCG9yZGVyX2lkGAEgASgJQmS6SCdyJTIjXm9yZGVyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg2bXVzdCBiZSBhbiBpZCBzdWNoIGFzIG9yZGVyXzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxIkUKF0xpc3RPcmRlckV2ZW50c1Jlc3BvbnNlEioKBmV2ZW50cxgBIAMoCzIaLnNob3Aub3JkZXJzLnYxLk9yZGVyRXZlbnQiqwEKEVdhdGNoT3JkZXJSZXF1ZXN0EnYKCG9yZGVyX2lkGAEgASgJQmS6SCdyJTIjXm9yZGVyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg2bXVzdCBiZSBhbiBpZCBzdWNoIGFzIG9yZGVyXzAxaDQ1NXZiNHBleDV2c2tuazA4NHNuMDJxEh4KDWFmdGVyX3ZlcnNpb24YAiABKAVCB7pIBBoCKAAiZQoSV2F0Y2hPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXISKQoFZXZlbnQYAiABKAsyGi5zaG9wLm9yZGVycy52MS5PcmRlckV2ZW50IvkBChZHZXRPcmRlcnNCeVVzZXJSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGOgHEjUKBnN0YXR1cxgDIAEoDjIbLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgi6SAWCAQIQARI0ChBjcmVhdGVfdGltZV9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJjcmVhdGVfdGltZV9iZWZvcmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlkKF0dldE9yZGVyc0J5VXNlclJlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLsAgoRTGlzdE9yZGVyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY6AcSNQoGc3RhdHVzGAMgASgOMhsuc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0dXNCCLpIBYIBAhABEjQKEGNyZWF0ZV90aW1lX2Zyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEmNyZWF0ZV90aW1lX2JlZm9yZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASdgoHdXNlcl9pZBgGIAEoCUJlukgp2AEBciQyIl51c2VyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSSKtRg1bXVzdCBiZSBhbiBpZCBzdWNoIGFzIHVzZXJfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnEiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChJBdWRpdE9yZGVyc1JlcXVlc3QSHAoKcGFnZV90b2tlbhgBIAEoCUIIukgFcgMY0A8i0QEKE0F1ZGl0T3JkZXJzUmVzcG9uc2USLgoIZmluZGluZ3MYASADKAsyHC5zaG9wLmNvbW1vbi52MS5BdWRpdEZpbmRpbmcSQQoHY2hlY2tlZBgCIAMoCzIwLnNob3Aub3JkZXJzLnYxLkF1ZGl0T3JkZXJzUmVzcG9uc2UuQ2hlY2tlZEVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRouCgxDaGVja2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJhChNSZXBhaXJPcmRlcnNSZXF1ZXN0EjkKB3RhcmdldHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5SZXBhaXJUYXJnZXRCCrpIB5IBBAgBEGQSDwoHZHJ5X3J1bhgCIAEoCCI/ChRSZXBhaXJPcmRlcnNSZXNwb25zZRInCgdyZXBhaXJzGAEgAygLMhYuc2hvcC5jb21tb24udjEuUmVwYWlyKukBCgtPcmRlclN0YXR1cxIcChhPUkRFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRPUkRFUl9TVEFUVVNfUEVORElORxABEhoKFk9SREVSX1NUQVRVU19DT05GSVJNRUQQAhIZChVPUkRFUl9TVEFUVVNfUkVKRUNURUQQAxIYChRPUkRFUl9TVEFUVVNfU0hJUFBFRBAEEhoKFk9SREVSX1NUQVRVU19ERUxJVkVSRUQQBRIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAYSGQoVT1JERVJfU1RBVFVTX1JFVFVSTkVEEAcyng8KDE9yZGVyU2VydmljZRL5AgoLQ3JlYXRlT3JkZXISIi5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlcXVlc3QaIy5zaG9wLm9yZGVycy52MS5DcmVhdGVPcmRlclJlc3BvbnNlIqACiLUYApK1GBdPUkRFUl9DVVJSRU5DSUVTX0RJRkZFUpK1GA9PUkRFUl9UT09fTEFSR0WStRgRT1JERVJfVE9UQUxfTU9WRUSStRgPUFJPRFVDVF9VTktOT1dOkrUYElJFUVVFU1RfSURTX0RJRkZFUpK1GBFSRVFVRVNUX0lEX1JFVVNFRJK1GBFPUkRFUlNfT1ZFUkxPQURFRJK1GBRPUkRFUl9TSEFSRV9FWENFRURFRJK1GBNPUEVOX1VOSVRTX0VYQ0VFREVEkrUYDEFDQ09VTlRfQlVTWZK1GBVDQVRBTE9HVUVfVU5BVkFJTEFCTEWStRgRUkVRVUVTVF9VTlNFVFRMRUSC0+STAhM6ASpiBW9yZGVyIgcvb3JkZXJzEpYBCgxHZXRPcmRlckJ5SUQSIy5zaG9wLm9yZGVycy52MS5HZXRPcmRlckJ5SURSZXF1ZXN0GiQuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJCeUlEUmVzcG9uc2UiO5ACAYi1GAKStRgPT1JERVJfTk9UX0ZPVU5EgtPkkwIbYgVvcmRlchISL29yZGVycy97b3JkZXJfaWR9EuMBChFVcGRhdGVPcmRlclN0YXR1cxIoLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVxdWVzdBopLnNob3Aub3JkZXJzLnYxLlVwZGF0ZU9yZGVyU3RhdHVzUmVzcG9uc2UieYi1GAOStRgWQ0FOQ0VMX1JFQVNPTl9SRVFVSVJFRJK1GBJPUkRFUl9NT1ZFX1JFRlVTRUSStRgPT1JERVJfTk9UX0ZPVU5EkrUYCk9SREVSX0JVU1mC0+STAh46ASpiBW9yZGVyMhIvb3JkZXJzL3tvcmRlcl9pZH0S2QEKC0NhbmNlbE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSKAAYi1GAKStRgWQ0FOQ0VMX1JFQVNPTl9SRVFVSVJFRJK1GBJPUkRFUl9NT1ZFX1JFRlVTRUSStRgPT1JERVJfTk9UX0ZPVU5EkrUYCk9SREVSX0JVU1mC0+STAiU6ASpiBW9yZGVyIhkvb3JkZXJzL3tvcmRlcl9pZH06Y2FuY2VsEp8BCg9MaXN0T3JkZXJFdmVudHMSJi5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJFdmVudHNSZXF1ZXN0Gicuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyRXZlbnRzUmVzcG9uc2UiO5ACAYi1GAKStRgPT1JERVJfTk9UX0ZPVU5EgtPkkwIbEhkvb3JkZXJzL3tvcmRlcl9pZH0vZXZlbnRzEtwBCgpXYXRjaE9yZGVyEiEuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlclJlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5XYXRjaE9yZGVyUmVzcG9uc2UihAGQAgGItRgCkrUYD09SREVSX05PVF9GT1VORJK1GBBUT09fTUFOWV9XQVRDSEVTkrUYEFNFUlZJQ0VfU1RPUFBJTkeitRgeCg1vcmRlci52ZXJzaW9uEg1hZnRlcl92ZXJzaW9ugtPkkwIaEhgvb3JkZXJzL3tvcmRlcl9pZH06d2F0Y2gwARJ6Cg9HZXRPcmRlcnNCeVVzZXISJi5zaG9wLm9yZGVycy52MS5HZXRPcmRlcnNCeVVzZXJSZXF1ZXN0Gicuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJzQnlVc2VyUmVzcG9uc2UiFpACAYi1GAKC0+STAgkSBy9vcmRlcnMScQoKTGlzdE9yZGVycxIhLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXF1ZXN0GiIuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1Jlc3BvbnNlIhyQAgGItRgDgtPkkwIPEg0vYWRtaW4vb3JkZXJzEo8BCgtBdWRpdE9yZGVycxIiLnNob3Aub3JkZXJzLnYxLkF1ZGl0T3JkZXJzUmVxdWVzdBojLnNob3Aub3JkZXJzLnYxLkF1ZGl0T3JkZXJzUmVzcG9uc2UiN5ACAYi1GAOStRgRU1RPQ0tfVU5BVkFJTEFCTEWC0+STAhUSEy9hZG1pbi9vcmRlcnM6YXVkaXQStAEKDFJlcGFpck9yZGVycxIjLnNob3Aub3JkZXJzLnYxLlJlcGFpck9yZGVyc1JlcXVlc3QaJC5zaG9wLm9yZGVycy52MS5SZXBhaXJPcmRlcnNSZXNwb25zZSJZiLUYA5K1GA9PUkRFUl9OT1RfRk9VTkSStRgKT1JERVJfQlVTWZK1GBFTVE9DS19VTkFWQUlMQUJMRYLT5JMCGToBKiIUL2FkbWluL29yZGVyczpyZXBhaXJiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_shop_common_v1_access, file_shop_common_v1_audit, file_shop_common_v1_money, file_shop_common_v1_pattern_message, file_shop_common_v1_reasons, file_shop_common_v1_resumption, file_shop_common_v1_text]);
 
 /**
- * What somebody bought.
+ * An order.
  *
  * @generated from message shop.orders.v1.Order
  */
@@ -39,28 +39,28 @@ export type Order = Message<"shop.orders.v1.Order"> & {
   orderId: string;
 
   /**
-   * Whose it is; empty once they have deleted their account.
+   * The owner; empty after the account is deleted.
    *
    * @generated from field: string user_id = 2;
    */
   userId: string;
 
   /**
-   * How far it got.
+   * The current status.
    *
    * @generated from field: shop.orders.v1.OrderStatus status = 3;
    */
   status: OrderStatus;
 
   /**
-   * Why it is where it is, for the shopper to read; empty when there is nothing to say.
+   * The reason of the last transition, for the customer to read; may be empty.
    *
    * @generated from field: string status_reason = 4;
    */
   statusReason: string;
 
   /**
-   * What was bought, a line per product.
+   * The ordered products, one line each.
    *
    * @generated from field: repeated shop.orders.v1.OrderItem items = 5;
    */
@@ -88,7 +88,7 @@ export type Order = Message<"shop.orders.v1.Order"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Grows by one with every move, from 1.
+   * Grows by one with every transition, from 1.
    *
    * @generated from field: int32 version = 9;
    */
@@ -103,7 +103,7 @@ export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_order_service, 0);
 
 /**
- * A move of an order.
+ * A transition of an order.
  *
  * @generated from message shop.orders.v1.OrderEvent
  */
@@ -116,36 +116,36 @@ export type OrderEvent = Message<"shop.orders.v1.OrderEvent"> & {
   version: number;
 
   /**
-   * Where the order went.
+   * The order's status after it.
    *
    * @generated from field: shop.orders.v1.OrderStatus status = 2;
    */
   status: OrderStatus;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 3;
    */
   time?: Timestamp | undefined;
 
   /**
-   * Who moved it: a user's id, or the part of the platform that did; empty once the owner who did has deleted their account.
-   * Anybody but an administrator reads "administrator" in place of another one's id.
+   * A user's id or the name of a service; empty after that user's account is deleted. Callers who are not administrators get
+   * "administrator" instead of another user's id.
    *
    * @generated from field: string actor = 4;
    */
   actor: string;
 
   /**
-   * Why, for the shopper to read; empty when there is nothing to say.
+   * The reason, for the customer to read; may be empty.
    *
    * @generated from field: string reason = 5;
    */
   reason: string;
 
   /**
-   * The trace in which it happened, 32 hex digits; never one that a caller chose.
+   * The trace id, 32 hex digits; never chosen by the caller.
    *
    * @generated from field: string trace_id = 6;
    */
@@ -173,21 +173,21 @@ export type OrderItem = Message<"shop.orders.v1.OrderItem"> & {
   productId: string;
 
   /**
-   * What it was called.
+   * The product's name.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * How many.
+   * The number of units.
    *
    * @generated from field: int32 quantity = 3;
    */
   quantity: number;
 
   /**
-   * What one cost.
+   * The price of one unit.
    *
    * @generated from field: shop.common.v1.Money unit_price = 4;
    */
@@ -208,21 +208,22 @@ export const OrderItemSchema: GenMessage<OrderItem> = /*@__PURE__*/
  */
 export type CreateOrderRequest = Message<"shop.orders.v1.CreateOrderRequest"> & {
   /**
-   * What to buy: 1 to 100 lines. Lines of the same product are added up.
+   * 1 to 100 lines. Lines of the same product are joined.
    *
    * @generated from field: repeated shop.orders.v1.NewOrderItem items = 1;
    */
   items: NewOrderItem[];
 
   /**
-   * Names this request among the user's: the same one again is the same order (AIP-155). Up to 128 visible characters.
+   * The idempotency key, unique among the user's requests: repeating the request gets the same order (AIP-155). Up to 128 visible
+   * characters.
    *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * What the shopper expects to pay. FAILED_PRECONDITION when the prices have moved since.
+   * The total that the customer was shown. FAILED_PRECONDITION when the price is another one.
    *
    * @generated from field: shop.common.v1.Money expected_total = 3;
    */
@@ -250,7 +251,7 @@ export type NewOrderItem = Message<"shop.orders.v1.NewOrderItem"> & {
   productId: string;
 
   /**
-   * How many, 1 to 1,000,000.
+   * The number of units, 1 to 1,000,000.
    *
    * @generated from field: int32 quantity = 2;
    */
@@ -265,13 +266,13 @@ export const NewOrderItemSchema: GenMessage<NewOrderItem> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_order_service, 4);
 
 /**
- * The answer of CreateOrder.
+ * The response of CreateOrder.
  *
  * @generated from message shop.orders.v1.CreateOrderResponse
  */
 export type CreateOrderResponse = Message<"shop.orders.v1.CreateOrderResponse"> & {
   /**
-   * The order as it was stored.
+   * The stored order.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -307,7 +308,7 @@ export const GetOrderByIDRequestSchema: GenMessage<GetOrderByIDRequest> = /*@__P
   messageDesc(file_shop_orders_v1_order_service, 6);
 
 /**
- * The answer of GetOrderByID.
+ * The response of GetOrderByID.
  *
  * @generated from message shop.orders.v1.GetOrderByIDResponse
  */
@@ -341,14 +342,14 @@ export type UpdateOrderStatusRequest = Message<"shop.orders.v1.UpdateOrderStatus
   orderId: string;
 
   /**
-   * Where it goes: SHIPPED, DELIVERED, RETURNED or CANCELLED; the other moves are the platform's own.
+   * SHIPPED, DELIVERED, RETURNED or CANCELLED; only the platform sets the others.
    *
    * @generated from field: shop.orders.v1.OrderStatus status = 2;
    */
   status: OrderStatus;
 
   /**
-   * Why, for the shopper to read. Required for CANCELLED.
+   * The reason, for the customer to read; required for CANCELLED.
    *
    * @generated from field: string reason = 3;
    */
@@ -363,13 +364,13 @@ export const UpdateOrderStatusRequestSchema: GenMessage<UpdateOrderStatusRequest
   messageDesc(file_shop_orders_v1_order_service, 8);
 
 /**
- * The answer of UpdateOrderStatus.
+ * The response of UpdateOrderStatus.
  *
  * @generated from message shop.orders.v1.UpdateOrderStatusResponse
  */
 export type UpdateOrderStatusResponse = Message<"shop.orders.v1.UpdateOrderStatusResponse"> & {
   /**
-   * The order as it is now.
+   * The order after the change.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -397,7 +398,7 @@ export type CancelOrderRequest = Message<"shop.orders.v1.CancelOrderRequest"> & 
   orderId: string;
 
   /**
-   * Why, for the shopper to read. Required from an administrator who calls off somebody else's order.
+   * The reason, for the customer to read. Required from an administrator who cancels another user's order.
    *
    * @generated from field: string reason = 2;
    */
@@ -412,13 +413,13 @@ export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PUR
   messageDesc(file_shop_orders_v1_order_service, 10);
 
 /**
- * The answer of CancelOrder.
+ * The response of CancelOrder.
  *
  * @generated from message shop.orders.v1.CancelOrderResponse
  */
 export type CancelOrderResponse = Message<"shop.orders.v1.CancelOrderResponse"> & {
   /**
-   * The order as it is now.
+   * The order after the change.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -454,13 +455,13 @@ export const ListOrderEventsRequestSchema: GenMessage<ListOrderEventsRequest> = 
   messageDesc(file_shop_orders_v1_order_service, 12);
 
 /**
- * The answer of ListOrderEvents.
+ * The response of ListOrderEvents.
  *
  * @generated from message shop.orders.v1.ListOrderEventsResponse
  */
 export type ListOrderEventsResponse = Message<"shop.orders.v1.ListOrderEventsResponse"> & {
   /**
-   * Every move of the order, the oldest first; there are never more than a handful.
+   * All transitions of the order, oldest first; at most five.
    *
    * @generated from field: repeated shop.orders.v1.OrderEvent events = 1;
    */
@@ -488,7 +489,7 @@ export type WatchOrderRequest = Message<"shop.orders.v1.WatchOrderRequest"> & {
   orderId: string;
 
   /**
-   * The last version that the caller knows: moves after it are sent. 0 for the order as it is now and what comes.
+   * The last version that the caller has: transitions after it are sent. 0 for the current order and later transitions.
    *
    * @generated from field: int32 after_version = 2;
    */
@@ -503,20 +504,20 @@ export const WatchOrderRequestSchema: GenMessage<WatchOrderRequest> = /*@__PURE_
   messageDesc(file_shop_orders_v1_order_service, 14);
 
 /**
- * One of the answers of WatchOrder. Empty as a sign of life.
+ * A response of WatchOrder. Empty as a heartbeat.
  *
  * @generated from message shop.orders.v1.WatchOrderResponse
  */
 export type WatchOrderResponse = Message<"shop.orders.v1.WatchOrderResponse"> & {
   /**
-   * The order as it was right after the move.
+   * The order right after the transition.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
   order?: Order | undefined;
 
   /**
-   * The move that brought it there.
+   * The transition.
    *
    * @generated from field: shop.orders.v1.OrderEvent event = 2;
    */
@@ -537,14 +538,14 @@ export const WatchOrderResponseSchema: GenMessage<WatchOrderResponse> = /*@__PUR
  */
 export type GetOrdersByUserRequest = Message<"shop.orders.v1.GetOrdersByUserRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before, with the same filters.
+   * The next_page_token of the previous page, with the same filters.
    *
    * @generated from field: string page_token = 2;
    */
@@ -580,7 +581,7 @@ export const GetOrdersByUserRequestSchema: GenMessage<GetOrdersByUserRequest> = 
   messageDesc(file_shop_orders_v1_order_service, 16);
 
 /**
- * The answer of GetOrdersByUser.
+ * The response of GetOrdersByUser.
  *
  * @generated from message shop.orders.v1.GetOrdersByUserResponse
  */
@@ -593,7 +594,7 @@ export type GetOrdersByUserResponse = Message<"shop.orders.v1.GetOrdersByUserRes
   orders: Order[];
 
   /**
-   * Asks for the next page; empty when this is the last.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -614,14 +615,14 @@ export const GetOrdersByUserResponseSchema: GenMessage<GetOrdersByUserResponse> 
  */
 export type ListOrdersRequest = Message<"shop.orders.v1.ListOrdersRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before, with the same filters.
+   * The next_page_token of the previous page, with the same filters.
    *
    * @generated from field: string page_token = 2;
    */
@@ -664,7 +665,7 @@ export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE_
   messageDesc(file_shop_orders_v1_order_service, 18);
 
 /**
- * The answer of ListOrders.
+ * The response of ListOrders.
  *
  * @generated from message shop.orders.v1.ListOrdersResponse
  */
@@ -677,7 +678,7 @@ export type ListOrdersResponse = Message<"shop.orders.v1.ListOrdersResponse"> & 
   orders: Order[];
 
   /**
-   * Asks for the next page; empty when this is the last.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -698,7 +699,7 @@ export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PUR
  */
 export type AuditOrdersRequest = Message<"shop.orders.v1.AuditOrdersRequest"> & {
   /**
-   * Where to go on: next_page_token of the answer before. An audit begins without.
+   * The next_page_token of the previous response; empty for the first part.
    *
    * @generated from field: string page_token = 1;
    */
@@ -713,27 +714,27 @@ export const AuditOrdersRequestSchema: GenMessage<AuditOrdersRequest> = /*@__PUR
   messageDesc(file_shop_orders_v1_order_service, 20);
 
 /**
- * The answer of AuditOrders: a part of the audit, as much as two seconds allow.
+ * The response of AuditOrders: a part of the audit, of at most about two seconds.
  *
  * @generated from message shop.orders.v1.AuditOrdersResponse
  */
 export type AuditOrdersResponse = Message<"shop.orders.v1.AuditOrdersResponse"> & {
   /**
-   * What this part found.
+   * The findings of this part.
    *
    * @generated from field: repeated shop.common.v1.AuditFinding findings = 1;
    */
   findings: AuditFinding[];
 
   /**
-   * How much this part checked: orders, reservations.
+   * The numbers of orders and reservations that this part checked.
    *
    * @generated from field: map<string, int32> checked = 2;
    */
   checked: { [key: string]: number };
 
   /**
-   * Asks for the next part; empty when the audit is complete.
+   * The page_token of the next part; empty when the audit is complete.
    *
    * @generated from field: string next_page_token = 3;
    */
@@ -761,7 +762,7 @@ export type RepairOrdersRequest = Message<"shop.orders.v1.RepairOrdersRequest"> 
   targets: RepairTarget[];
 
   /**
-   * Only tell what would be done.
+   * Returns the repairs that would be made, and changes nothing.
    *
    * @generated from field: bool dry_run = 2;
    */
@@ -776,13 +777,13 @@ export const RepairOrdersRequestSchema: GenMessage<RepairOrdersRequest> = /*@__P
   messageDesc(file_shop_orders_v1_order_service, 22);
 
 /**
- * The answer of RepairOrders.
+ * The response of RepairOrders.
  *
  * @generated from message shop.orders.v1.RepairOrdersResponse
  */
 export type RepairOrdersResponse = Message<"shop.orders.v1.RepairOrdersResponse"> & {
   /**
-   * What came of each, in the order of the request.
+   * The outcome of each target, in the order of the request.
    *
    * @generated from field: repeated shop.common.v1.Repair repairs = 1;
    */
@@ -797,7 +798,7 @@ export const RepairOrdersResponseSchema: GenMessage<RepairOrdersResponse> = /*@_
   messageDesc(file_shop_orders_v1_order_service, 23);
 
 /**
- * How far an order got.
+ * The status of an order.
  *
  * @generated from enum shop.orders.v1.OrderStatus
  */
@@ -810,49 +811,49 @@ export const OrderStatus = {
   UNSPECIFIED: 0,
 
   /**
-   * Accepted; the stock has not answered yet.
+   * Accepted; inventory has not decided yet.
    *
    * @generated from enum value: ORDER_STATUS_PENDING = 1;
    */
   PENDING: 1,
 
   /**
-   * The stock is set aside.
+   * The stock is reserved.
    *
    * @generated from enum value: ORDER_STATUS_CONFIRMED = 2;
    */
   CONFIRMED: 2,
 
   /**
-   * The stock did not suffice; final.
+   * There was not enough stock; final.
    *
    * @generated from enum value: ORDER_STATUS_REJECTED = 3;
    */
   REJECTED: 3,
 
   /**
-   * On its way.
+   * Shipped.
    *
    * @generated from enum value: ORDER_STATUS_SHIPPED = 4;
    */
   SHIPPED: 4,
 
   /**
-   * Arrived.
+   * Delivered.
    *
    * @generated from enum value: ORDER_STATUS_DELIVERED = 5;
    */
   DELIVERED: 5,
 
   /**
-   * Called off, its stock is free again; final.
+   * Cancelled, and its stock released; final.
    *
    * @generated from enum value: ORDER_STATUS_CANCELLED = 6;
    */
   CANCELLED: 6,
 
   /**
-   * Came back, its stock is on hand again; final.
+   * Returned, and its stock on hand again; final.
    *
    * @generated from enum value: ORDER_STATUS_RETURNED = 7;
    */
@@ -860,7 +861,7 @@ export const OrderStatus = {
 } as const;
 
 /**
- * How far an order got.
+ * The status of an order.
  *
  * @generated from enum shop.orders.v1.OrderStatus
  */
@@ -873,15 +874,15 @@ export const OrderStatusSchema: GenEnum<OrderStatus> = /*@__PURE__*/
   enumDesc(file_shop_orders_v1_order_service, 0);
 
 /**
- * Orders: what somebody bought, and how far it got.
+ * Customers' orders and their status.
  *
  * @generated from service shop.orders.v1.OrderService
  */
 export const OrderService: GenService<{
   /**
-   * Places an order for the signed-in user. Prices and names are the catalogue's. It starts PENDING and becomes
-   * CONFIRMED or REJECTED as soon as the stock has answered. With a request_id, or an Idempotency-Key header, it can be
-   * repeated safely: the same request gives the same order and the same answer, another request INVALID_ARGUMENT.
+   * Places an order for the signed-in user, at the catalogue's prices and names. It starts PENDING and becomes CONFIRMED or REJECTED when
+   * inventory has decided. Safe to retry with a request_id or an Idempotency-Key header: the same request gets the same order and response;
+   * another request with that key is INVALID_ARGUMENT.
    *
    * @generated from rpc shop.orders.v1.OrderService.CreateOrder
    */
@@ -891,7 +892,7 @@ export const OrderService: GenService<{
     output: typeof CreateOrderResponseSchema;
   },
   /**
-   * Reads an order. An order is its owner's or an administrator's; anybody else's is NOT_FOUND.
+   * Reads an order, for its owner or an administrator; for other callers it is NOT_FOUND.
    *
    * @generated from rpc shop.orders.v1.OrderService.GetOrderByID
    */
@@ -901,8 +902,8 @@ export const OrderService: GenService<{
     output: typeof GetOrderByIDResponseSchema;
   },
   /**
-   * Moves an order on; one that is there already is answered as it is. FAILED_PRECONDITION when an order can't go from where it
-   * is to there.
+   * Changes an order's status. An order that has the status already is returned unchanged. FAILED_PRECONDITION when that transition is not
+   * allowed.
    *
    * @generated from rpc shop.orders.v1.OrderService.UpdateOrderStatus
    */
@@ -912,8 +913,8 @@ export const OrderService: GenService<{
     output: typeof UpdateOrderStatusResponseSchema;
   },
   /**
-   * Calls an order off. Its owner can until it is shipped, an administrator too, with a reason. What was set aside for it
-   * is free again. FAILED_PRECONDITION when it is too late.
+   * Cancels an order until it is shipped, for its owner, or for an administrator with a reason. Its reserved stock is released.
+   * FAILED_PRECONDITION when it is too late.
    *
    * @generated from rpc shop.orders.v1.OrderService.CancelOrder
    */
@@ -923,7 +924,7 @@ export const OrderService: GenService<{
     output: typeof CancelOrderResponseSchema;
   },
   /**
-   * Lists what happened to an order, the oldest first. For its owner or an administrator; anybody else's is NOT_FOUND.
+   * Lists an order's transitions, oldest first, for its owner or an administrator; for other callers it is NOT_FOUND.
    *
    * @generated from rpc shop.orders.v1.OrderService.ListOrderEvents
    */
@@ -933,15 +934,14 @@ export const OrderService: GenService<{
     output: typeof ListOrderEventsResponseSchema;
   },
   /**
-   * Watches an order: sends it as it is, then once more after each of its moves, whoever makes them. With after_version
-   * it sends every move after that version instead, without gap or repetition: so a watch that broke off goes on where
-   * it was. Ends by itself when no other move can follow: REJECTED, CANCELLED and RETURNED. It does not end at DELIVERED,
-   * which may yet become RETURNED: whoever waits for the parcel stops there. For the order's owner or an administrator;
-   * anybody else's is NOT_FOUND.
+   * Watches an order: sends the current order, then the order after each transition. With after_version it sends every transition after
+   * that version instead, without gap or repetition, so an interrupted watch can be resumed. The stream ends after a final status:
+   * REJECTED, CANCELLED or RETURNED. It does not end at DELIVERED, which may become RETURNED. For the order's owner or an administrator;
+   * for other callers it is NOT_FOUND.
    *
-   * An empty answer is a sign of life: sent at once if there is nothing else to send, and after every 30 seconds without
-   * news. UNAUTHENTICATED when the access token expires, UNAVAILABLE when the process stops, RESOURCE_EXHAUSTED when too
-   * many watch: then watch on with the last version that came, in the first case with a new token.
+   * An empty response is a heartbeat: sent at once if there is nothing else to send, and after every 30 seconds without a transition.
+   * UNAUTHENTICATED when the access token expires, UNAVAILABLE when the process stops, RESOURCE_EXHAUSTED when there are too many watches:
+   * then resume with the last version received, in the first case with a new token.
    *
    * @generated from rpc shop.orders.v1.OrderService.WatchOrder
    */
@@ -951,7 +951,7 @@ export const OrderService: GenService<{
     output: typeof WatchOrderResponseSchema;
   },
   /**
-   * Lists the signed-in user's orders, newest first, a page at a time.
+   * Lists the signed-in user's orders, newest first, in pages.
    *
    * @generated from rpc shop.orders.v1.OrderService.GetOrdersByUser
    */
@@ -961,7 +961,7 @@ export const OrderService: GenService<{
     output: typeof GetOrdersByUserResponseSchema;
   },
   /**
-   * Lists everybody's orders, newest first, a page at a time.
+   * Lists all users' orders, newest first, in pages.
    *
    * @generated from rpc shop.orders.v1.OrderService.ListOrders
    */
@@ -971,8 +971,8 @@ export const OrderService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * Checks the invariants of the orders over live data, a part at a time. It changes nothing, and what is merely on its way is
-   * no finding.
+   * Checks the invariants of the orders over live data, in parts. It changes nothing, and does not report changes that other services are
+   * still following.
    *
    * @generated from rpc shop.orders.v1.OrderService.AuditOrders
    */
@@ -982,7 +982,7 @@ export const OrderService: GenService<{
     output: typeof AuditOrdersResponseSchema;
   },
   /**
-   * Repairs findings of an audit, as far as they can be repaired. Safe to repeat: what is sound again stays as it is.
+   * Repairs those findings of an audit for which a repair is known. Safe to retry: sound data are left unchanged.
    *
    * @generated from rpc shop.orders.v1.OrderService.RepairOrders
    */

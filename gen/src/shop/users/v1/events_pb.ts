@@ -13,13 +13,13 @@ export const file_shop_users_v1_events: GenFile = /*@__PURE__*/
   fileDesc("ChpzaG9wL3VzZXJzL3YxL2V2ZW50cy5wcm90bxINc2hvcC51c2Vycy52MSIeCgtVc2VyRGVsZXRlZBIPCgd1c2VyX2lkGAEgASgJYgZwcm90bzM");
 
 /**
- * An account is gone, and so is whatever names its owner. Comes seconds after its access was revoked.
+ * An account was deleted. Published some seconds after its access was revoked.
  *
  * @generated from message shop.users.v1.UserDeleted
  */
 export type UserDeleted = Message<"shop.users.v1.UserDeleted"> & {
   /**
-   * Whose it was.
+   * The account's id.
    *
    * @generated from field: string user_id = 1;
    */

@@ -41,7 +41,7 @@ export type UserProfile = Message<"shop.users.v1.UserProfile"> & {
   username: string;
 
   /**
-   * What the account may do.
+   * The account's roles.
    *
    * @generated from field: repeated shop.users.v1.Role roles = 3;
    */
@@ -55,14 +55,14 @@ export type UserProfile = Message<"shop.users.v1.UserProfile"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * How they want to be called, up to 100 characters on one line.
+   * The display name, up to 100 characters on one line; may be empty.
    *
    * @generated from field: string display_name = 5;
    */
   displayName: string;
 
   /**
-   * Changes whenever the account does. In an update: refuse if it has changed since.
+   * Changes with every change of the account. In an update: refuse if the account has changed since.
    *
    * @generated from field: string etag = 6;
    */
@@ -76,7 +76,7 @@ export type UserProfile = Message<"shop.users.v1.UserProfile"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Whether it was shut out.
+   * Whether it is disabled.
    *
    * @generated from field: bool disabled = 8;
    */
@@ -97,23 +97,23 @@ export const UserProfileSchema: GenMessage<UserProfile> = /*@__PURE__*/
  */
 export type RegisterRequest = Message<"shop.users.v1.RegisterRequest"> & {
   /**
-   * 3 to 64 of letters, digits and ". _ -"; unique without regard to case.
+   * 3 to 64 of letters, digits and ". _ -"; unique without case.
    *
    * @generated from field: string username = 1;
    */
   username: string;
 
   /**
-   * 8 characters at least, 128 bytes at most, without control characters, and none of the most common; no rules of composition (NIST
-   * SP 800-63B).
+   * At least 8 characters and at most 128 bytes, without control characters, and not a common password. There are no composition rules
+   * (NIST SP 800-63B).
    *
    * @generated from field: string password = 2;
    */
   password: string;
 
   /**
-   * Names this request among all that register: the same one again is the same account (AIP-155). Make it
-   * random: other people's names count, too. Up to 128 visible characters.
+   * The idempotency key, unique among all registrations: repeating the request gets the same account (AIP-155). Use a random one, because
+   * other callers' keys count, too. Up to 128 visible characters.
    *
    * @generated from field: string request_id = 3;
    */
@@ -128,7 +128,7 @@ export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
   messageDesc(file_shop_users_v1_user_service, 1);
 
 /**
- * The answer of Register.
+ * The response of Register.
  *
  * @generated from message shop.users.v1.RegisterResponse
  */
@@ -155,7 +155,7 @@ export const RegisterResponseSchema: GenMessage<RegisterResponse> = /*@__PURE__*
  */
 export type AuthenticateRequest = Message<"shop.users.v1.AuthenticateRequest"> & {
   /**
-   * The name; its case does not matter.
+   * The name, compared without case.
    *
    * @generated from field: string username = 1;
    */
@@ -169,7 +169,7 @@ export type AuthenticateRequest = Message<"shop.users.v1.AuthenticateRequest"> &
   password: string;
 
   /**
-   * For browsers: the refresh token comes in a cookie that scripts can't read, not in the answer.
+   * For browsers: sends the refresh token in a cookie that scripts can't read, not in the response.
    *
    * @generated from field: bool refresh_token_in_cookie = 3;
    */
@@ -184,7 +184,7 @@ export const AuthenticateRequestSchema: GenMessage<AuthenticateRequest> = /*@__P
   messageDesc(file_shop_users_v1_user_service, 3);
 
 /**
- * The answer of Authenticate (RFC 6749, 5.1).
+ * The response of Authenticate (RFC 6749, 5.1).
  *
  * @generated from message shop.users.v1.AuthenticateResponse
  */
@@ -218,21 +218,21 @@ export type AuthenticateResponse = Message<"shop.users.v1.AuthenticateResponse">
   expiresInSeconds: number;
 
   /**
-   * Gets the next access token, once, by RefreshToken. To be kept as secret as the password. Empty if it is in the cookie.
+   * For RefreshToken; can be used once. Keep it as secret as a password. Empty if it is in the cookie.
    *
    * @generated from field: string refresh_token = 5;
    */
   refreshToken: string;
 
   /**
-   * Seconds until the session ends if nobody refreshes it.
+   * Seconds until the session ends if it is not refreshed.
    *
    * @generated from field: int32 refresh_expires_in_seconds = 6;
    */
   refreshExpiresInSeconds: number;
 
   /**
-   * The session that was opened.
+   * The new session.
    *
    * @generated from field: string session_id = 7;
    */
@@ -253,7 +253,7 @@ export const AuthenticateResponseSchema: GenMessage<AuthenticateResponse> = /*@_
  */
 export type RefreshTokenRequest = Message<"shop.users.v1.RefreshTokenRequest"> & {
   /**
-   * The last refresh token of the session. Empty: the one in the cookie, which is then replaced by the next.
+   * The last refresh token of the session. If empty, the one in the cookie is used and replaced by the next.
    *
    * @generated from field: string refresh_token = 1;
    */
@@ -268,7 +268,7 @@ export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__P
   messageDesc(file_shop_users_v1_user_service, 5);
 
 /**
- * The answer of RefreshToken (RFC 6749, 5.1).
+ * The response of RefreshToken (RFC 6749, 5.1).
  *
  * @generated from message shop.users.v1.RefreshTokenResponse
  */
@@ -309,14 +309,14 @@ export type RefreshTokenResponse = Message<"shop.users.v1.RefreshTokenResponse">
   refreshToken: string;
 
   /**
-   * Seconds until the session ends if nobody refreshes it.
+   * Seconds until the session ends if it is not refreshed.
    *
    * @generated from field: int32 refresh_expires_in_seconds = 6;
    */
   refreshExpiresInSeconds: number;
 
   /**
-   * The session that goes on.
+   * The session.
    *
    * @generated from field: string session_id = 7;
    */
@@ -337,7 +337,7 @@ export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@_
  */
 export type CreateStreamTicketRequest = Message<"shop.users.v1.CreateStreamTicketRequest"> & {
   /**
-   * The path of a stream that is read by GET, without a query, such as /orders/order_01h455vb4pex5vsknk084sn02q:watch.
+   * The path of a stream with a GET route, without a query, such as /orders/order_01h455vb4pex5vsknk084sn02q:watch.
    *
    * @generated from field: string path = 1;
    */
@@ -352,13 +352,13 @@ export const CreateStreamTicketRequestSchema: GenMessage<CreateStreamTicketReque
   messageDesc(file_shop_users_v1_user_service, 7);
 
 /**
- * The answer of CreateStreamTicket.
+ * The response of CreateStreamTicket.
  *
  * @generated from message shop.users.v1.CreateStreamTicketResponse
  */
 export type CreateStreamTicketResponse = Message<"shop.users.v1.CreateStreamTicketResponse"> & {
   /**
-   * For the query parameter access_ticket.
+   * The value of the query parameter access_ticket.
    *
    * @generated from field: string ticket = 1;
    */
@@ -386,7 +386,7 @@ export const CreateStreamTicketResponseSchema: GenMessage<CreateStreamTicketResp
  */
 export type SignOutRequest = Message<"shop.users.v1.SignOutRequest"> & {
   /**
-   * Which session; empty for the one that the access token belongs to.
+   * The session to end; empty for the session of the access token.
    *
    * @generated from field: string session_id = 1;
    */
@@ -401,7 +401,7 @@ export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
   messageDesc(file_shop_users_v1_user_service, 9);
 
 /**
- * The answer of SignOut.
+ * The response of SignOut.
  *
  * @generated from message shop.users.v1.SignOutResponse
  */
@@ -422,7 +422,7 @@ export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
  */
 export type SignOutEverywhereRequest = Message<"shop.users.v1.SignOutEverywhereRequest"> & {
   /**
-   * Whose.
+   * The account.
    *
    * @generated from field: string user_id = 1;
    */
@@ -437,7 +437,7 @@ export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest
   messageDesc(file_shop_users_v1_user_service, 11);
 
 /**
- * The answer of SignOutEverywhere.
+ * The response of SignOutEverywhere.
  *
  * @generated from message shop.users.v1.SignOutEverywhereResponse
  */
@@ -452,7 +452,7 @@ export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereRespon
   messageDesc(file_shop_users_v1_user_service, 12);
 
 /**
- * A sign-in that goes on.
+ * A session.
  *
  * @generated from message shop.users.v1.Session
  */
@@ -472,7 +472,7 @@ export type Session = Message<"shop.users.v1.Session"> & {
   current: boolean;
 
   /**
-   * What signed in, as it called itself.
+   * The User-Agent header of the sign-in.
    *
    * @generated from field: string user_agent = 3;
    */
@@ -486,14 +486,14 @@ export type Session = Message<"shop.users.v1.Session"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When it was refreshed last.
+   * When it was last refreshed.
    *
    * @generated from field: google.protobuf.Timestamp last_use_time = 5;
    */
   lastUseTime?: Timestamp | undefined;
 
   /**
-   * When it ends if nobody refreshes it.
+   * When it ends if it is not refreshed.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
@@ -514,14 +514,14 @@ export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
  */
 export type ListSessionsRequest = Message<"shop.users.v1.ListSessionsRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before.
+   * The next_page_token of the previous page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -536,7 +536,7 @@ export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__P
   messageDesc(file_shop_users_v1_user_service, 14);
 
 /**
- * The answer of ListSessions.
+ * The response of ListSessions.
  *
  * @generated from message shop.users.v1.ListSessionsResponse
  */
@@ -549,7 +549,7 @@ export type ListSessionsResponse = Message<"shop.users.v1.ListSessionsResponse">
   sessions: Session[];
 
   /**
-   * Gets the next page; empty on the last one.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -585,7 +585,7 @@ export const GetUserProfileRequestSchema: GenMessage<GetUserProfileRequest> = /*
   messageDesc(file_shop_users_v1_user_service, 16);
 
 /**
- * The answer of GetUserProfile.
+ * The response of GetUserProfile.
  *
  * @generated from message shop.users.v1.GetUserProfileResponse
  */
@@ -612,7 +612,7 @@ export const GetUserProfileResponseSchema: GenMessage<GetUserProfileResponse> = 
  */
 export type UpdateUserProfileRequest = Message<"shop.users.v1.UpdateUserProfileRequest"> & {
   /**
-   * The account: user_id names it, the fields in update_mask are its new values, etag is optional.
+   * The account: its user_id, the new values of the fields in update_mask, and optionally its etag.
    *
    * @generated from field: shop.users.v1.UserProfile profile = 1;
    */
@@ -634,13 +634,13 @@ export const UpdateUserProfileRequestSchema: GenMessage<UpdateUserProfileRequest
   messageDesc(file_shop_users_v1_user_service, 18);
 
 /**
- * The answer of UpdateUserProfile.
+ * The response of UpdateUserProfile.
  *
  * @generated from message shop.users.v1.UpdateUserProfileResponse
  */
 export type UpdateUserProfileResponse = Message<"shop.users.v1.UpdateUserProfileResponse"> & {
   /**
-   * The account as it is now.
+   * The account after the change.
    *
    * @generated from field: shop.users.v1.UserProfile profile = 1;
    */
@@ -661,14 +661,14 @@ export const UpdateUserProfileResponseSchema: GenMessage<UpdateUserProfileRespon
  */
 export type ChangePasswordRequest = Message<"shop.users.v1.ChangePasswordRequest"> & {
   /**
-   * The password as it is.
+   * The current password.
    *
    * @generated from field: string old_password = 1;
    */
   oldPassword: string;
 
   /**
-   * The password as it is to be, under the same rules as at Register.
+   * The new password, with the rules of Register.
    *
    * @generated from field: string new_password = 2;
    */
@@ -683,13 +683,13 @@ export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*
   messageDesc(file_shop_users_v1_user_service, 20);
 
 /**
- * The answer of ChangePassword.
+ * The response of ChangePassword.
  *
  * @generated from message shop.users.v1.ChangePasswordResponse
  */
 export type ChangePasswordResponse = Message<"shop.users.v1.ChangePasswordResponse"> & {
   /**
-   * Takes the place of the one that the call was made with.
+   * Replaces the access token of the call.
    *
    * @generated from field: string access_token = 1;
    */
@@ -739,7 +739,7 @@ export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@_
   messageDesc(file_shop_users_v1_user_service, 22);
 
 /**
- * The answer of DeleteAccount.
+ * The response of DeleteAccount.
  *
  * @generated from message shop.users.v1.DeleteAccountResponse
  */
@@ -760,21 +760,21 @@ export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*
  */
 export type ListUsersRequest = Message<"shop.users.v1.ListUsersRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before, with the same filter.
+   * The next_page_token of the previous page, with the same filter.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only names that begin so, whatever their case.
+   * Only names with this prefix, compared without case.
    *
    * @generated from field: string username_prefix = 3;
    */
@@ -789,7 +789,7 @@ export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*
   messageDesc(file_shop_users_v1_user_service, 24);
 
 /**
- * The answer of ListUsers.
+ * The response of ListUsers.
  *
  * @generated from message shop.users.v1.ListUsersResponse
  */
@@ -802,7 +802,7 @@ export type ListUsersResponse = Message<"shop.users.v1.ListUsersResponse"> & {
   users: UserProfile[];
 
   /**
-   * Gets the next page; empty on the last one.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -823,14 +823,14 @@ export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE_
  */
 export type SetRolesRequest = Message<"shop.users.v1.SetRolesRequest"> & {
   /**
-   * Whose.
+   * The account.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * All that the account may do from now on.
+   * The complete new set of roles.
    *
    * @generated from field: repeated shop.users.v1.Role roles = 2;
    */
@@ -845,13 +845,13 @@ export const SetRolesRequestSchema: GenMessage<SetRolesRequest> = /*@__PURE__*/
   messageDesc(file_shop_users_v1_user_service, 26);
 
 /**
- * The answer of SetRoles.
+ * The response of SetRoles.
  *
  * @generated from message shop.users.v1.SetRolesResponse
  */
 export type SetRolesResponse = Message<"shop.users.v1.SetRolesResponse"> & {
   /**
-   * The account as it is now.
+   * The account after the change.
    *
    * @generated from field: shop.users.v1.UserProfile profile = 1;
    */
@@ -872,14 +872,14 @@ export const SetRolesResponseSchema: GenMessage<SetRolesResponse> = /*@__PURE__*
  */
 export type ResetPasswordRequest = Message<"shop.users.v1.ResetPasswordRequest"> & {
   /**
-   * The account's name, without regard to case.
+   * The account's name, compared without case.
    *
    * @generated from field: string username = 1;
    */
   username: string;
 
   /**
-   * The password as it is to be, under the same rules as at Register.
+   * The new password, with the rules of Register.
    *
    * @generated from field: string new_password = 2;
    */
@@ -894,13 +894,13 @@ export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@_
   messageDesc(file_shop_users_v1_user_service, 28);
 
 /**
- * The answer of ResetPassword.
+ * The response of ResetPassword.
  *
  * @generated from message shop.users.v1.ResetPasswordResponse
  */
 export type ResetPasswordResponse = Message<"shop.users.v1.ResetPasswordResponse"> & {
   /**
-   * The account as it is now.
+   * The account after the change.
    *
    * @generated from field: shop.users.v1.UserProfile profile = 1;
    */
@@ -921,7 +921,7 @@ export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*
  */
 export type DisableUserRequest = Message<"shop.users.v1.DisableUserRequest"> & {
   /**
-   * Who.
+   * The account.
    *
    * @generated from field: string user_id = 1;
    */
@@ -936,13 +936,13 @@ export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PUR
   messageDesc(file_shop_users_v1_user_service, 30);
 
 /**
- * The answer of DisableUser.
+ * The response of DisableUser.
  *
  * @generated from message shop.users.v1.DisableUserResponse
  */
 export type DisableUserResponse = Message<"shop.users.v1.DisableUserResponse"> & {
   /**
-   * The account as it is now.
+   * The account after the change.
    *
    * @generated from field: shop.users.v1.UserProfile profile = 1;
    */
@@ -963,7 +963,7 @@ export const DisableUserResponseSchema: GenMessage<DisableUserResponse> = /*@__P
  */
 export type EnableUserRequest = Message<"shop.users.v1.EnableUserRequest"> & {
   /**
-   * Who.
+   * The account.
    *
    * @generated from field: string user_id = 1;
    */
@@ -978,13 +978,13 @@ export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE_
   messageDesc(file_shop_users_v1_user_service, 32);
 
 /**
- * The answer of EnableUser.
+ * The response of EnableUser.
  *
  * @generated from message shop.users.v1.EnableUserResponse
  */
 export type EnableUserResponse = Message<"shop.users.v1.EnableUserResponse"> & {
   /**
-   * The account as it is now.
+   * The account after the change.
    *
    * @generated from field: shop.users.v1.UserProfile profile = 1;
    */
@@ -999,7 +999,7 @@ export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PUR
   messageDesc(file_shop_users_v1_user_service, 33);
 
 /**
- * Something that matters for the security of an account.
+ * A security event of an account.
  *
  * @generated from message shop.users.v1.SecurityEvent
  */
@@ -1012,42 +1012,42 @@ export type SecurityEvent = Message<"shop.users.v1.SecurityEvent"> & {
   securityEventId: string;
 
   /**
-   * What happened.
+   * The kind of event.
    *
    * @generated from field: shop.users.v1.SecurityEventKind kind = 2;
    */
   kind: SecurityEventKind;
 
   /**
-   * Whose account it is; empty when nobody has the name that was tried.
+   * The account; empty for an unknown name.
    *
    * @generated from field: string user_id = 3;
    */
   userId: string;
 
   /**
-   * Who did it: a user's id, "anonymous", or the part of the platform that did.
+   * A user's id, "anonymous", or the name of a service.
    *
    * @generated from field: string actor = 4;
    */
   actor: string;
 
   /**
-   * The session, where there is one.
+   * The session, if there is one.
    *
    * @generated from field: string session_id = 5;
    */
   sessionId: string;
 
   /**
-   * More about it, for people: the roles that were set.
+   * A detail for people: the roles that were set.
    *
    * @generated from field: string detail = 6;
    */
   detail: string;
 
   /**
-   * When.
+   * The time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 7;
    */
@@ -1068,21 +1068,21 @@ export const SecurityEventSchema: GenMessage<SecurityEvent> = /*@__PURE__*/
  */
 export type ListSecurityEventsRequest = Message<"shop.users.v1.ListSecurityEventsRequest"> & {
   /**
-   * How many at most, 1 to 100; 20 when it is 0.
+   * The maximum number of results, 1 to 100; 0 means 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * Where the page starts: next_page_token of the page before, with the same filter.
+   * The next_page_token of the previous page, with the same filter.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only those of this account.
+   * Only events of this account.
    *
    * @generated from field: string user_id = 3;
    */
@@ -1097,7 +1097,7 @@ export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsReque
   messageDesc(file_shop_users_v1_user_service, 35);
 
 /**
- * The answer of ListSecurityEvents.
+ * The response of ListSecurityEvents.
  *
  * @generated from message shop.users.v1.ListSecurityEventsResponse
  */
@@ -1110,7 +1110,7 @@ export type ListSecurityEventsResponse = Message<"shop.users.v1.ListSecurityEven
   securityEvents: SecurityEvent[];
 
   /**
-   * Gets the next page; empty on the last one.
+   * The page_token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1125,7 +1125,7 @@ export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResp
   messageDesc(file_shop_users_v1_user_service, 36);
 
 /**
- * What an account may do.
+ * A role of an account.
  *
  * @generated from enum shop.users.v1.Role
  */
@@ -1138,14 +1138,14 @@ export const Role = {
   UNSPECIFIED: 0,
 
   /**
-   * Buys.
+   * A customer, who may place orders.
    *
    * @generated from enum value: ROLE_CUSTOMER = 1;
    */
   CUSTOMER: 1,
 
   /**
-   * Runs the shop.
+   * An administrator, who may call ADMIN methods.
    *
    * @generated from enum value: ROLE_ADMIN = 2;
    */
@@ -1153,7 +1153,7 @@ export const Role = {
 } as const;
 
 /**
- * What an account may do.
+ * A role of an account.
  *
  * @generated from enum shop.users.v1.Role
  */
@@ -1166,7 +1166,7 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
   enumDesc(file_shop_users_v1_user_service, 0);
 
 /**
- * What happened.
+ * The kind of a security event.
  *
  * @generated from enum shop.users.v1.SecurityEventKind
  */
@@ -1179,14 +1179,14 @@ export const SecurityEventKind = {
   UNSPECIFIED: 0,
 
   /**
-   * Somebody signed in.
+   * A sign-in succeeded.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_SIGNED_IN = 1;
    */
   SIGNED_IN: 1,
 
   /**
-   * A sign-in was refused: a wrong password, a name that nobody has, or an account that was shut out.
+   * A sign-in was refused: a wrong password, an unknown name, or a disabled account.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_SIGN_IN_FAILED = 2;
    */
@@ -1214,28 +1214,28 @@ export const SecurityEventKind = {
   PASSWORD_CHANGED: 5,
 
   /**
-   * Somebody who was signed in gave a wrong password for what needs it once more.
+   * A signed-in caller gave a wrong password to a method that requires it.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_PASSWORD_REFUSED = 6;
    */
   PASSWORD_REFUSED: 6,
 
   /**
-   * An administrator said what the account may do.
+   * An administrator set the account's roles.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_ROLES_SET = 7;
    */
   ROLES_SET: 7,
 
   /**
-   * An administrator shut the account out.
+   * An administrator disabled the account.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_DISABLED = 8;
    */
   DISABLED: 8,
 
   /**
-   * An administrator let the account in again.
+   * An administrator enabled the account.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_ENABLED = 9;
    */
@@ -1249,7 +1249,7 @@ export const SecurityEventKind = {
   DELETED: 10,
 
   /**
-   * The operator of the shop gave the account another password.
+   * The shop's operator replaced the account's password.
    *
    * @generated from enum value: SECURITY_EVENT_KIND_PASSWORD_RESET = 11;
    */
@@ -1257,7 +1257,7 @@ export const SecurityEventKind = {
 } as const;
 
 /**
- * What happened.
+ * The kind of a security event.
  *
  * @generated from enum shop.users.v1.SecurityEventKind
  */
@@ -1270,15 +1270,14 @@ export const SecurityEventKindSchema: GenEnum<SecurityEventKind> = /*@__PURE__*/
   enumDesc(file_shop_users_v1_user_service, 1);
 
 /**
- * Accounts: who somebody is, and how they prove it.
+ * Accounts and sessions.
  *
  * @generated from service shop.users.v1.UserService
  */
 export const UserService: GenService<{
   /**
-   * Creates an account with the role customer. ALREADY_EXISTS when the name is taken, whatever its case. With a request_id, or an
-   * Idempotency-Key header, it can be repeated safely: the same name and password are the same account, anything else is
-   * INVALID_ARGUMENT.
+   * Creates an account with the role customer. ALREADY_EXISTS when the name is taken, in any case. Safe to retry with a request_id or an
+   * Idempotency-Key header: the same name and password get the same account; another request with that key is INVALID_ARGUMENT.
    *
    * @generated from rpc shop.users.v1.UserService.Register
    */
@@ -1288,8 +1287,8 @@ export const UserService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * Opens a session: answers an access token, and a refresh token to get the next ones with. UNAUTHENTICATED when the name or
-   * the password is wrong; the answer does not say which.
+   * Opens a session: returns an access token, and a refresh token for getting the next ones. UNAUTHENTICATED when the name or the password
+   * is wrong, without saying which.
    *
    * @generated from rpc shop.users.v1.UserService.Authenticate
    */
@@ -1299,9 +1298,9 @@ export const UserService: GenService<{
     output: typeof AuthenticateResponseSchema;
   },
   /**
-   * Exchanges the refresh token of a session for the next pair of tokens. Each is good once: for 10 seconds more it answers the
-   * same next one, so that two tabs, or a retry after a lost answer, go on; a use after that ends the session. UNAUTHENTICATED
-   * when the token is not good.
+   * Exchanges the refresh token of a session for the next pair of tokens. A refresh token can be used once. For 10 seconds more it returns
+   * the same next token, for two tabs and for retries after a lost response; a use after that ends the session. UNAUTHENTICATED when the
+   * token is invalid.
    *
    * @generated from rpc shop.users.v1.UserService.RefreshToken
    */
@@ -1311,9 +1310,8 @@ export const UserService: GenService<{
     output: typeof RefreshTokenResponseSchema;
   },
   /**
-   * Makes a ticket that opens one stream in place of the access token: for a browser's EventSource, which can't send headers. It is good
-   * for GET of that path with the query parameter access_ticket, as often as the stream breaks off, and until the access token that it
-   * was asked for with expires or is revoked.
+   * Creates a ticket that opens one stream instead of the access token, for a browser's EventSource, which can't send headers. It is valid
+   * for GET of that path with the query parameter access_ticket, repeatedly, until the access token of this call expires or is revoked.
    *
    * @generated from rpc shop.users.v1.UserService.CreateStreamTicket
    */
@@ -1323,7 +1321,7 @@ export const UserService: GenService<{
     output: typeof CreateStreamTicketResponseSchema;
   },
   /**
-   * Ends the caller's session, or another one of theirs. Its access tokens are refused everywhere within 5 seconds.
+   * Ends the caller's session, or another one of theirs. All services refuse its access tokens within 5 seconds.
    *
    * @generated from rpc shop.users.v1.UserService.SignOut
    */
@@ -1333,8 +1331,8 @@ export const UserService: GenService<{
     output: typeof SignOutResponseSchema;
   },
   /**
-   * Ends all sessions of a user: the caller's own, or anybody's for an administrator. Anybody else is NOT_FOUND. Access tokens
-   * are refused everywhere within 5 seconds.
+   * Ends all sessions of a user: the caller, or any user for an administrator. For other callers the user is NOT_FOUND. All services refuse
+   * the access tokens within 5 seconds.
    *
    * @generated from rpc shop.users.v1.UserService.SignOutEverywhere
    */
@@ -1354,7 +1352,7 @@ export const UserService: GenService<{
     output: typeof ListSessionsResponseSchema;
   },
   /**
-   * Reads an account. A profile is its owner's or an administrator's; anybody else's is NOT_FOUND.
+   * Reads an account, for its owner or an administrator; for other callers it is NOT_FOUND.
    *
    * @generated from rpc shop.users.v1.UserService.GetUserProfile
    */
@@ -1364,7 +1362,7 @@ export const UserService: GenService<{
     output: typeof GetUserProfileResponseSchema;
   },
   /**
-   * Changes what somebody tells of themselves (AIP-134). Over REST the fields that are present change.
+   * Changes the caller's profile (AIP-134); over REST, the fields that are present.
    *
    * @generated from rpc shop.users.v1.UserService.UpdateUserProfile
    */
@@ -1374,8 +1372,8 @@ export const UserService: GenService<{
     output: typeof UpdateUserProfileResponseSchema;
   },
   /**
-   * Changes the caller's password, and ends all of their other sessions. The answer is an access token to go on with; the
-   * refresh token stays as it is. PERMISSION_DENIED when the old password is wrong.
+   * Changes the caller's password, and ends all of their other sessions. Returns a new access token; the refresh token stays valid.
+   * PERMISSION_DENIED when the old password is wrong.
    *
    * @generated from rpc shop.users.v1.UserService.ChangePassword
    */
@@ -1385,7 +1383,7 @@ export const UserService: GenService<{
     output: typeof ChangePasswordResponseSchema;
   },
   /**
-   * Deletes the caller's account and ends its sessions. Its orders stay, and are nobody's. The name is free for others.
+   * Deletes the caller's account and ends its sessions. Its orders are kept without an owner, and the name is free.
    *
    * @generated from rpc shop.users.v1.UserService.DeleteAccount
    */
@@ -1405,7 +1403,7 @@ export const UserService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Says what an account may do. Takes effect everywhere within 5 seconds. The last administrator stays one.
+   * Sets an account's roles, which takes effect in all services within 5 seconds. The last administrator can't lose the role.
    *
    * @generated from rpc shop.users.v1.UserService.SetRoles
    */
@@ -1415,7 +1413,7 @@ export const UserService: GenService<{
     output: typeof SetRolesResponseSchema;
   },
   /**
-   * Shuts an account out: its sessions end, and it can't sign in. The last administrator can't be shut out.
+   * Disables an account: its sessions end, and it can't sign in. The last administrator can't be disabled.
    *
    * @generated from rpc shop.users.v1.UserService.DisableUser
    */
@@ -1425,7 +1423,7 @@ export const UserService: GenService<{
     output: typeof DisableUserResponseSchema;
   },
   /**
-   * Lets an account in again.
+   * Enables an account, which can then sign in again.
    *
    * @generated from rpc shop.users.v1.UserService.EnableUser
    */
@@ -1435,8 +1433,7 @@ export const UserService: GenService<{
     output: typeof EnableUserResponseSchema;
   },
   /**
-   * Replaces a lost password and ends the account's sessions, for the operator of the shop. Roles stay as they are. Safe to
-   * repeat.
+   * Replaces a lost password and ends the account's sessions, for the shop's operator. Roles don't change. Safe to retry.
    *
    * @generated from rpc shop.users.v1.UserService.ResetPassword
    */
@@ -1446,7 +1443,7 @@ export const UserService: GenService<{
     output: typeof ResetPasswordResponseSchema;
   },
   /**
-   * Lists what happened to accounts and sessions that matters for their security, newest first.
+   * Lists the security events of accounts and sessions, newest first.
    *
    * @generated from rpc shop.users.v1.UserService.ListSecurityEvents
    */
