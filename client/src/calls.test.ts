@@ -9,7 +9,7 @@ import { type Answers, errorOf, refusal, transportTo, unavailable } from "./test
 const shopOf = (answers: Answers, rules: Partial<ShopOptions> = {}) =>
   createShop({ transport: transportTo(answers), ...rules });
 
-/** Fails `times` times, then answers. */
+/** A handler that throws `times` times before it answers. */
 function failing<Answer>(times: number, error: () => unknown, answer: Answer) {
   const calls: number[] = [];
   return {
@@ -24,22 +24,22 @@ function failing<Answer>(times: number, error: () => unknown, answer: Answer) {
   };
 }
 
-describe("a call is repeated", () => {
-  test("when it only reads and the server is unavailable", async () => {
+describe("a call is retried", () => {
+  test("when it is a read and the server is unavailable", async () => {
     const listProducts = failing(2, unavailable, { products: [{ name: "Teapot" }] });
     const { products } = await shopOf({ inventory: { listProducts: listProducts.answer } }).inventory.listProducts({});
     expect(products.map(({ name }) => name)).toEqual(["Teapot"]);
     expect(listProducts.times()).toBe(3);
   });
 
-  test("not sooner than the server has asked for", async () => {
+  test("not before the server's retry delay", async () => {
     const overloaded = () => refusal(Code.ResourceExhausted, "ORDERS_OVERLOADED", 120);
     const listProducts = failing(1, overloaded, {});
     await shopOf({ inventory: { listProducts: listProducts.answer } }).inventory.listProducts({});
     expect(listProducts.pauses()[0]).toBeGreaterThanOrEqual(119);
   });
 
-  test("when its answer was lost on the way", async () => {
+  test("when its response was lost", async () => {
     const transport = transportTo({ inventory: { listProducts: () => ({ products: [{ name: "Teapot" }] }) } });
     let calls = 0;
     const lossy: Transport = {
@@ -54,29 +54,29 @@ describe("a call is repeated", () => {
     expect([products.length, calls]).toEqual([1, 2]);
   });
 
-  test("for an order under one and the same name, and each order has another", async () => {
-    const names: string[] = [];
+  test("for CreateOrder with one idempotency key, and another key for each order", async () => {
+    const keys: string[] = [];
     const createOrder = ({ requestId }: { requestId: string }) => {
-      names.push(requestId);
-      if (names.length % 3 !== 0) throw unavailable();
+      keys.push(requestId);
+      if (keys.length % 3 !== 0) throw unavailable();
       return {};
     };
     const { orders } = shopOf({ orders: { createOrder } });
     const request = create(CreateOrderRequestSchema, { items: [{ productId: "a", quantity: 1 }] });
     await orders.createOrder(request);
     await orders.createOrder(request);
-    expect(names).toHaveLength(6);
-    expect(names[0]).toMatch(/^[0-9a-f]{32}$/);
-    expect(new Set(names.slice(0, 3)).size).toBe(1);
-    expect(new Set(names).size).toBe(2);
+    expect(keys).toHaveLength(6);
+    expect(keys[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(new Set(keys.slice(0, 3)).size).toBe(1);
+    expect(new Set(keys).size).toBe(2);
     expect(request.requestId).toBe("");
   });
 
-  test("for whatever else can be made once under a name", async () => {
-    const names: string[] = [];
+  test("for every other method with an idempotency key", async () => {
+    const keys: string[] = [];
     const answer = ({ requestId }: { requestId: string }) => {
-      names.push(requestId);
-      if (names.length % 2 !== 0) throw unavailable();
+      keys.push(requestId);
+      if (keys.length % 2 !== 0) throw unavailable();
       return {};
     };
     const shop = shopOf({
@@ -86,27 +86,27 @@ describe("a call is repeated", () => {
     await shop.users.register({ username: "ada" });
     await shop.inventory.createProduct({ product: { name: "Teapot" } });
     await shop.inventory.adjustStock({ onHandDelta: 1 });
-    expect([names.length, new Set(names).size, names.includes("")]).toEqual([6, 3, false]);
+    expect([keys.length, new Set(keys).size, keys.includes("")]).toEqual([6, 3, false]);
   });
 
-  test("for an order under the name that its caller gave, in the request or as Idempotency-Key", async () => {
-    const names: string[] = [];
+  test("with the caller's own idempotency key, in the request or as a header", async () => {
+    const keys: string[] = [];
     const { orders } = shopOf({
       orders: {
         createOrder: ({ requestId }, { requestHeader }) => {
-          names.push(`${requestId}/${requestHeader.get("idempotency-key")}`);
+          keys.push(`${requestId}/${requestHeader.get("idempotency-key")}`);
           return {};
         },
       },
     });
     await orders.createOrder({ requestId: "mine" });
     await orders.createOrder({}, { headers: { "idempotency-key": "mine" } });
-    expect(names).toEqual(["mine/null", "/mine"]);
+    expect(keys).toEqual(["mine/null", "/mine"]);
   });
 });
 
 describe("a call is made once", () => {
-  test("when a second time could do harm, whatever the server says", async () => {
+  test("when a retry is not safe, even if the server asks for one", async () => {
     const cancelOrder = failing(1, unavailable, {});
     const error = await errorOf(shopOf({ orders: { cancelOrder: cancelOrder.answer } }).orders.cancelOrder({}));
     expect([error.code, cancelOrder.times()]).toEqual([Code.Unavailable, 1]);
@@ -125,7 +125,6 @@ describe("a call is made once", () => {
   });
 });
 
-/** Time stands still from here on, and passes only as the test says. */
 function stopTheClock(): void {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 }
@@ -133,14 +132,14 @@ function stopTheClock(): void {
 describe("a call ends", () => {
   afterEach(() => void vi.useRealTimers());
 
-  test("with the last error after so many attempts", async () => {
+  test("with the last error after the maximum number of attempts", async () => {
     const listProducts = failing(Number.POSITIVE_INFINITY, unavailable, {});
     const { inventory } = shopOf({ inventory: { listProducts: listProducts.answer } }, { attempts: 3 });
     expect(reasonOf(await errorOf(inventory.listProducts({})))).toBe("DEPENDENCY_UNAVAILABLE");
     expect(listProducts.times()).toBe(3);
   });
 
-  test("at once when the server wants to be asked again after the deadline only", async () => {
+  test("at once when the server's retry delay exceeds the deadline", async () => {
     const overloaded = () => refusal(Code.ResourceExhausted, "ORDERS_OVERLOADED", 900);
     const listProducts = failing(1, overloaded, {});
     const { inventory } = shopOf({ inventory: { listProducts: listProducts.answer } });
@@ -149,7 +148,7 @@ describe("a call ends", () => {
     expect([error.code, listProducts.times()]).toEqual([Code.ResourceExhausted, 1]);
   });
 
-  test("at its deadline, which it has by default and tells the server", async () => {
+  test("at its deadline, which has a default and is sent to the server", async () => {
     const left: (number | undefined)[] = [];
     const { inventory } = shopOf(
       {
@@ -175,7 +174,7 @@ describe("a call ends", () => {
     expect((await ended).code).toBe(Code.DeadlineExceeded);
   });
 
-  test("when its caller leaves in a pause", async () => {
+  test("when its caller aborts during a pause", async () => {
     const listProducts = failing(1, () => refusal(Code.Unavailable, "DEPENDENCY_UNAVAILABLE", 900), {});
     const { inventory } = shopOf({ inventory: { listProducts: listProducts.answer } });
     const leaving = new AbortController();

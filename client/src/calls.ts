@@ -6,30 +6,28 @@ import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { isLost, isUnauthenticated, retryAfterMs } from "./errors.ts";
 import { pause, pauseMs, unlessAborted } from "./pause.ts";
 
-/** How long a call may take, and how often it is made. */
 export interface CallRules {
-  /** The deadline of a call that brings none, in milliseconds, with all its attempts and pauses. Streams have none. */
+  /** The default deadline of a call, with all its attempts and pauses. Streams have no default deadline. */
   readonly timeoutMs: number;
-  /** How often a call is made at most. */
+  /** The maximum number of attempts. */
   readonly attempts: number;
 }
 
 export const defaultCallRules: CallRules = { timeoutMs: 10_000, attempts: 4 };
 
-/** Who calls, as far as a call has to know. */
+/** The signed-in user, as calls see it. */
 export interface Caller {
-  /** Undefined while nobody is signed in. */
+  /** Undefined when no user is signed in. */
   readonly userId: string | undefined;
-  /** A token that proves to be that user. Throws UNAUTHENTICATED when they are not signed in any more. */
+  /** A valid access token of that user. Throws UNAUTHENTICATED SESSION_ENDED when another user, or none, is signed in. */
   accessTokenOf(userId: string): Promise<string>;
-  /** The token was refused: the next one is to be another. */
+  /** Reports that the server refused this token, so that it is renewed. */
   refused(accessToken: string): void;
 }
 
 /**
- * The transport, with what a call needs: a deadline; the access token of who is signed in, and the next one when it is refused;
- * and another attempt where that can do no harm, which is after a lost answer or when the server asks for it, for methods that
- * can be repeated. A call is made as the user who was signed in when it began, or not at all.
+ * Adds to a transport: a deadline; the user's access token, renewed once when it is refused; and retries of methods that can be retried,
+ * after a lost response or when the server asks for it. All attempts of a call are made as the user who was signed in when it began.
  */
 export function withCallRules(transport: Transport, caller: Caller | undefined, rules: CallRules): Transport {
   const callerOf = (method: DescMethod, header: Headers) =>
@@ -38,7 +36,7 @@ export function withCallRules(transport: Transport, caller: Caller | undefined, 
   return {
     async unary(method, givenSignal, timeoutMs, givenHeader, input, contextValues) {
       const header = new Headers(givenHeader);
-      const message = nameRequest(method.input, create(method.input, input), header);
+      const message = withRequestId(method.input, create(method.input, input), header);
       const userId = callerOf(method, header);
       const deadline = startDeadline(timeoutMs ?? rules.timeoutMs, givenSignal);
       const { signal } = deadline;
@@ -52,14 +50,14 @@ export function withCallRules(transport: Transport, caller: Caller | undefined, 
             return await transport.unary(method, signal, deadline.leftMs(), header, message, contextValues);
           } catch (thrown) {
             const error = ConnectError.from(thrown);
-            // Access is checked before anything else is done: any method can be repeated after that.
+            // The server authorizes before it does anything else, so any method can be retried after this error.
             if (token && isUnauthenticated(error) && !wasRefused) {
               wasRefused = true;
               caller!.refused(token);
               continue;
             }
             const mayHelp = isLost(error) || retryAfterMs(error) !== undefined;
-            if (!isRepeatable(method) || !mayHelp || attempt >= rules.attempts) throw error;
+            if (!isRetryable(method) || !mayHelp || attempt >= rules.attempts) throw error;
             const ms = pauseMs(error, attempt++);
             if (ms >= (deadline.leftMs() ?? Number.POSITIVE_INFINITY)) throw error;
             await pause(ms, signal);
@@ -89,41 +87,41 @@ export function withCallRules(transport: Transport, caller: Caller | undefined, 
   };
 }
 
-/** PUBLIC methods are anybody's, and look at no token. */
+/** PUBLIC methods ignore tokens. */
 function needsToken(method: DescMethod): boolean {
   return getOption(method, access) !== Access.PUBLIC;
 }
 
 /**
- * Whether the method can be made twice without harm: the schema says so; or the call has a name (CreateOrder, CreateProduct ...); or the same
- * answer comes again (RefreshToken, for ten seconds).
+ * Whether a retry is safe: by the schema's idempotency level, by an idempotency key (CreateOrder, CreateProduct ...), or for RefreshToken,
+ * which returns the same response for ten seconds.
  */
-function isRepeatable(method: DescMethod): boolean {
+function isRetryable(method: DescMethod): boolean {
   return (
     method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN ||
-    hasName(method.input) ||
+    hasRequestId(method.input) ||
     method === UserService.method.refreshToken
   );
 }
 
-/** Whether requests have names (AIP-155). */
-function hasName({ field }: DescMessage): boolean {
+/** Whether requests have an idempotency key (AIP-155). */
+function hasRequestId({ field }: DescMessage): boolean {
   return field.requestId?.scalar === ScalarType.STRING;
 }
 
-/** Gives a request that could have a name, and has none, one: all attempts of a call then have one effect. */
-function nameRequest<Request extends Message>(schema: DescMessage, request: Request, header: Headers): Request {
-  const isNamed = (request as { requestId?: string }).requestId || header.has("idempotency-key");
-  return !hasName(schema) || isNamed ? request : { ...request, requestId: randomName() };
+/** Adds an idempotency key to a request that can have one and has none, so that all attempts of a call have one effect. */
+function withRequestId<Request extends Message>(schema: DescMessage, request: Request, header: Headers): Request {
+  const hasOne = (request as { requestId?: string }).requestId || header.has("idempotency-key");
+  return !hasRequestId(schema) || hasOne ? request : { ...request, requestId: randomId() };
 }
 
-/** 128 random bits. crypto.randomUUID is missing in pages that came without TLS. */
-function randomName(): string {
+/** 128 random bits. crypto.randomUUID does not exist in pages without TLS. */
+function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** A signal that is aborted with DEADLINE_EXCEEDED after `timeoutMs` (0: never), and together with the caller's own. */
+/** A signal that aborts with DEADLINE_EXCEEDED after `timeoutMs` (0: never), or when the caller's own aborts. */
 function startDeadline(timeoutMs: number, callers: AbortSignal | undefined) {
   const controller = new AbortController();
   const isBounded = timeoutMs > 0;
@@ -132,7 +130,7 @@ function startDeadline(timeoutMs: number, callers: AbortSignal | undefined) {
   const timer = isBounded ? setTimeout(exceeded, timeoutMs) : undefined;
   return {
     signal: callers === undefined ? controller.signal : AbortSignal.any([callers, controller.signal]),
-    /** What is left of it, in milliseconds and at least 1; undefined without a deadline. */
+    /** The remaining time, at least 1; undefined without a deadline. */
     leftMs: () => (isBounded ? Math.max(1, Math.ceil(endsAt - performance.now())) : undefined),
     clear: () => clearTimeout(timer),
   };

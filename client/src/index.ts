@@ -1,4 +1,4 @@
 export { reasonOf } from "./errors.ts";
 export type { Session, SignedIn } from "./session.ts";
 export { createShop, type Shop, type ShopOptions } from "./shop.ts";
-export type { OrderMove, WatchOptions } from "./watch.ts";
+export type { OrderTransition, WatchOptions } from "./watch.ts";

@@ -5,16 +5,17 @@ const firstMs = 100;
 const longestMs = 10_000;
 
 /**
- * How long to wait before a call is repeated for the `attempt`-th time, 1 for the first: longer and longer, and never less than
- * the server asked for. Random, so that the clients that a fault has hit do not all come back at the same moment.
+ * Exponential backoff with jitter, and no shorter than the server's retry delay.
+ *
+ * @param attempt the number of the failed attempt, from 1
  */
 export function pauseMs(error: ConnectError, attempt: number): number {
-  const asked = (retryAfterMs(error) ?? 0) * (1 + Math.random() / 4);
-  const ours = Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-  return Math.max(asked, ours);
+  const requested = (retryAfterMs(error) ?? 0) * (1 + Math.random() / 4);
+  const backoff = Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+  return Math.max(requested, backoff);
 }
 
-/** Waits. Throws CANCELED, or the ConnectError that the signal was aborted with, as soon as it is. */
+/** Waits. When the signal aborts, throws CANCELED, or the ConnectError that is its reason. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
@@ -24,7 +25,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** What the promise comes to. Throws as `pause` does when the signal is aborted first; what the promise stands for goes on. */
+/** Settles like the promise, or throws like `pause` when the signal aborts first; the promise's work is not stopped. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;
   const canceled = () => ConnectError.from(signal.reason, Code.Canceled);

@@ -6,11 +6,11 @@ import { type Answers, errorOf, refusal, transportTo } from "./testing.ts";
 
 const credentials = { username: "somebody", password: "correct horse battery" };
 
-/** A shop that takes only the access tokens of `good`, and says in `spent` which refresh tokens it was given. */
+/** A shop that accepts only the access tokens in `good`, and records used refresh tokens in `spent`. */
 function server(
   more: {
     readonly expiresInSeconds?: number;
-    /** What an answer waits for, when the work is done. */
+    /** Awaited before the response is sent. */
     readonly refreshed?: () => Promise<void>;
     readonly signedOut?: () => Promise<void>;
   } = {},
@@ -67,14 +67,14 @@ function server(
   return {
     transport: transportTo(answers),
     spent,
-    /** Access tokens are good no more: they have expired, or were revoked. */
+    /** Makes all access tokens invalid, as if expired or revoked. */
     forget: () => good.clear(),
-    /** Whose cookie the browser has from now on. */
+    /** Changes the user of the browser's cookie. */
     become: (next: string) => (userId = next),
   };
 }
 
-test("who is signed in calls with their token, and what is anybody's without", async () => {
+test("calls carry the signed-in user's token, and PUBLIC methods none", async () => {
   const { transport } = server();
   const shop = createShop({ transport });
   expect(reasonOf(await errorOf(shop.orders.getOrdersByUser({})))).toBe("ACCESS_TOKEN_MISSING");
@@ -83,8 +83,8 @@ test("who is signed in calls with their token, and what is anybody's without", a
   expect((await shop.inventory.listProducts({})).nextPageToken).toBe("");
 });
 
-describe("an access token that is refused", () => {
-  test("is renewed once for all calls, also those that can't be repeated", async () => {
+describe("a refused access token", () => {
+  test("is renewed once for all calls, including those that can't be retried", async () => {
     const { transport, forget, spent } = server();
     const shop = createShop({ transport });
     await shop.session.signIn(credentials);
@@ -97,7 +97,7 @@ describe("an access token that is refused", () => {
     expect(spent).toEqual(["refresh-user_a-1", "refresh-user_a-2"]);
   });
 
-  test("is not renewed for a call that comes back after it was", async () => {
+  test("is not renewed again for a call that is refused after the renewal", async () => {
     const { transport, forget, spent } = server();
     const held = Promise.withResolvers<void>();
     let isLate = false;
@@ -133,7 +133,7 @@ describe("an access token that is refused", () => {
     expect(spent).toHaveLength(1);
   });
 
-  test("ends the call when the next one is refused too", async () => {
+  test("ends the call when the next token is refused, too", async () => {
     const { transport, forget, spent } = server({ refreshed: async () => forget() });
     const shop = createShop({ transport });
     await shop.session.signIn(credentials);
@@ -145,19 +145,19 @@ describe("an access token that is refused", () => {
   test("ends the session when it can't be renewed", async () => {
     const { transport, forget, become } = server();
     const shop = createShop({ transport, refreshToken: "cookie" });
-    const told: unknown[] = [];
-    shop.session.onChange((user) => told.push(user?.userId));
+    const users: unknown[] = [];
+    shop.session.onChange((user) => users.push(user?.userId));
     await shop.session.signIn(credentials);
     forget();
     become("nobody");
     expect(reasonOf(await errorOf(shop.orders.getOrdersByUser({})))).toBe("SESSION_ENDED");
     expect(shop.session.user).toBeUndefined();
-    expect(told).toEqual(["user_a", undefined]);
+    expect(users).toEqual(["user_a", undefined]);
   });
 });
 
-describe("a call is never made as somebody else", () => {
-  test("who has signed in in another tab of the browser", async () => {
+describe("a call is never made as another user", () => {
+  test("who signed in in another tab of the browser", async () => {
     const { transport, forget, become } = server();
     const shop = createShop({ transport, refreshToken: "cookie" });
     await shop.session.signIn(credentials);
@@ -167,7 +167,7 @@ describe("a call is never made as somebody else", () => {
     expect(shop.session.user).toBeUndefined();
   });
 
-  test("who has signed in here while the token was renewed", async () => {
+  test("who signed in here while the token was renewed", async () => {
     const renewal = Promise.withResolvers<void>();
     const { transport, forget, become, spent } = server({ refreshed: () => renewal.promise });
     const shop = createShop({ transport });
@@ -184,7 +184,7 @@ describe("a call is never made as somebody else", () => {
 });
 
 describe("in a browser, with the cookie,", () => {
-  test("a page that was loaded anew goes on with the session, asked for once", async () => {
+  test("a reloaded page resumes the session with one request", async () => {
     const { transport, spent } = server();
     const shop = createShop({ transport, refreshToken: "cookie" });
     const resumed = await Promise.all([shop.session.resume(), shop.session.resume()]);
@@ -192,14 +192,14 @@ describe("in a browser, with the cookie,", () => {
     expect(spent).toEqual([""]);
   });
 
-  test("nobody is signed in when there is none", async () => {
+  test("no user is signed in without a cookie", async () => {
     const { transport, become } = server();
     become("nobody");
     expect(await createShop({ transport, refreshToken: "cookie" }).session.resume()).toBeUndefined();
   });
 });
 
-test("who has signed out is nobody, also when a renewal that was under way comes back after that", async () => {
+test("a user stays signed out when a renewal in progress ends after the sign-out", async () => {
   const renewal = Promise.withResolvers<void>();
   const end = Promise.withResolvers<void>();
   const { transport, spent } = server({ refreshed: () => renewal.promise, signedOut: () => end.promise });

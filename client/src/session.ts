@@ -3,47 +3,46 @@ import type { AuthenticateResponse, RefreshTokenResponse, UserService } from "@s
 import type { Caller } from "./calls.ts";
 import { isUnauthenticated, sessionEnded } from "./errors.ts";
 
-/** A token is renewed so long before it expires that the call it is for arrives in time. */
+/** A token is renewed this long before it expires, so that it is still valid when the call arrives. */
 const marginMs = 30_000;
-/** Shorter than the ten seconds in which a spent refresh token still answers the same next one. */
+/** Shorter than the ten seconds in which a spent refresh token can be exchanged again. */
 const renewTimeoutMs = 8_000;
 
-/** Somebody who has signed in. */
+/** The signed-in user. */
 export interface SignedIn {
   readonly userId: string;
   readonly sessionId: string;
 }
 
-/** Who is signed in. The tokens stay inside: access tokens are renewed by themselves, in time and once for all calls. */
+/** The session of the signed-in user. It keeps the tokens to itself, and renews access tokens in time, once for all waiting calls. */
 export interface Session {
-  /** Undefined while nobody is. */
+  /** Undefined when no user is signed in. */
   readonly user: SignedIn | undefined;
-  /** Opens a session, in the place of one that there was. Throws UNAUTHENTICATED WRONG_CREDENTIALS. Not repeated by itself. */
+  /** Opens a session, and replaces an earlier one. Throws UNAUTHENTICATED WRONG_CREDENTIALS. Not retried automatically. */
   signIn(credentials: { readonly username: string; readonly password: string }): Promise<SignedIn>;
-  /**
-   * Goes on with the session of the browser's cookie, after a page was loaded; undefined when there is none. Safe to repeat.
-   */
+  /** Continues the session of the browser's cookie, after a page was loaded; undefined when there is none. Safe to repeat. */
   resume(): Promise<SignedIn | undefined>;
-  /** Ends the session, here and on the server. When the server can't be reached it throws, and goes on. Safe to repeat. */
+  /** Ends the session, here and on the server. If the server is unreachable it throws and the session stays. Safe to repeat. */
   signOut(): Promise<void>;
-  /** Tells of every change of `user`, until the function that it answers is called. */
+  /** Calls the listener at every change of `user`, until the returned function is called. */
   onChange(listener: (user: SignedIn | undefined) => void): () => void;
 }
 
-/** What the server has granted last. */
+/** The last tokens from the server. */
 interface Grant extends SignedIn {
   readonly accessToken: string;
   /** Empty if it is in the cookie. */
   readonly refreshToken: string;
-  /** Date.now() from which on the access token is not used any more: the clock that goes on while a machine sleeps. */
+  /** From this time on the access token is renewed before use. By Date.now(), which advances while the machine sleeps. */
   renewAt: number;
-  /** The one renewal that all calls wait for. */
+  /** The renewal in progress, which all calls await. */
   renewing?: Promise<void>;
 }
 
 /**
- * The session for the page or program, and the caller for its calls.
- * @param users makes calls without an access token, and repeats those that can be
+ * Creates the session for the application, and the caller for its calls.
+ *
+ * @param users a client without access tokens, and with retries
  */
 export function createSession(
   users: Client<typeof UserService>,
@@ -59,7 +58,7 @@ export function createSession(
     if (isChange) for (const listener of listeners) listener(userOf(held));
   }
 
-  /** The grant that a refresh token gets; undefined when it is not good any more. */
+  /** The grant for a refresh token; undefined when the token is invalid. */
   async function exchange(refreshToken: string): Promise<Grant | undefined> {
     try {
       return grantOf(await users.refreshToken({ refreshToken }, { timeoutMs: renewTimeoutMs }));
@@ -71,9 +70,9 @@ export function createSession(
 
   async function renew(grant: Grant): Promise<void> {
     const next = await exchange(grant.refreshToken);
-    // Signed out, or in as somebody else, meanwhile: what came is nobody's.
+    // The user signed out, or another one signed in, meanwhile: the response is dropped.
     if (held !== grant) return;
-    // The cookie is the browser's: in another tab somebody else may have signed in, and what this page shows isn't theirs.
+    // Tabs share the cookie: another user may have signed in in another tab, and this page shows data of the first one.
     hold(next?.userId === grant.userId ? next : undefined);
   }
 

@@ -1,26 +1,21 @@
+import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
 import { ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
-import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { services } from "./services.ts";
 
-/** What of the three services a test has an answer for. */
-export interface Answers {
-  readonly users?: Partial<ServiceImpl<typeof UserService>>;
-  readonly inventory?: Partial<ServiceImpl<typeof InventoryService>>;
-  readonly orders?: Partial<ServiceImpl<typeof OrderService>>;
-}
+/** Handlers of the methods that a test uses. */
+export type Answers = {
+  readonly [Name in keyof typeof services]?: Partial<ServiceImpl<(typeof services)[Name]>>;
+};
 
-/** A transport to services that answer so, and UNIMPLEMENTED to the rest. */
-export function transportTo({ users = {}, inventory = {}, orders = {} }: Answers) {
+/** A transport to these handlers; other methods are UNIMPLEMENTED. */
+export function transportTo(answers: Readonly<Record<string, object>> & Answers) {
   return createRouterTransport((router) => {
-    router.service(UserService, users);
-    router.service(InventoryService, inventory);
-    router.service(OrderService, orders);
+    for (const [name, service] of Object.entries<DescService>(services)) router.service(service, answers[name] ?? {});
   });
 }
 
-/** What the shop refuses with. */
+/** An error as the shop sends it. */
 export function refusal(code: Code, reason: string, retryAfterMs?: number): ConnectError {
   const retryInfo = {
     desc: RetryInfoSchema,
@@ -34,12 +29,12 @@ export function refusal(code: Code, reason: string, retryAfterMs?: number): Conn
 
 export const unavailable = () => refusal(Code.Unavailable, "DEPENDENCY_UNAVAILABLE", 5);
 
-/** What a call that fails throws. */
+/** The error of a call that is expected to fail. */
 export async function errorOf(call: Promise<unknown>): Promise<ConnectError> {
   const error = await call.then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (!(error instanceof ConnectError)) throw new Error(`it threw no ConnectError: ${error}`);
+  if (!(error instanceof ConnectError)) throw new Error(`expected a ConnectError, got ${error}`);
   return error;
 }

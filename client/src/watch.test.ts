@@ -8,8 +8,8 @@ import { errorOf, refusal, transportTo, unavailable } from "./testing.ts";
 const { PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED } = OrderStatus;
 const history = [PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED];
 
-/** Answers a watch as the shop does, but breaks every connection as `breaks` says: after how many answers, and how. */
-function order(breaks: readonly (readonly [number, () => unknown])[], moves = history) {
+/** A shop that breaks its connections by `breaks`, one entry each: the number of transitions sent before, and the error. */
+function order(breaks: readonly (readonly [number, () => unknown])[], transitions = history) {
   const asked: number[] = [];
   const { watchOrder } = createShop({
     transport: transportTo({
@@ -18,9 +18,9 @@ function order(breaks: readonly (readonly [number, () => unknown])[], moves = hi
           const [count, error] = breaks[asked.push(afterVersion) - 1] ?? [Number.POSITIVE_INFINITY, unavailable];
           let sent = 0;
           yield {};
-          for (let version = afterVersion + 1; version <= moves.length; version++) {
+          for (let version = afterVersion + 1; version <= transitions.length; version++) {
             if (sent++ === count) throw error();
-            const status = moves[version - 1]!;
+            const status = transitions[version - 1]!;
             yield { order: { version, status }, event: { version, status } };
           }
           if (count < Number.POSITIVE_INFINITY) throw error();
@@ -31,10 +31,10 @@ function order(breaks: readonly (readonly [number, () => unknown])[], moves = hi
   return { watchOrder, asked };
 }
 
-const versions = async (moves: AsyncIterable<{ order: { version: number } }>) =>
-  (await Array.fromAsync(moves)).map((move) => move.order.version);
+const versions = async (transitions: AsyncIterable<{ order: { version: number } }>) =>
+  (await Array.fromAsync(transitions)).map((transition) => transition.order.version);
 
-test("a watch that breaks goes on after the last move that came, without gap or repetition, and ends by itself", async () => {
+test("a watch resumes after the last transition received, without gap or repetition, and ends at a final status", async () => {
   const lost = (code: Code) => () => new ConnectError("the connection is gone", code);
   const { watchOrder, asked } = order([
     [2, unavailable],
@@ -46,57 +46,59 @@ test("a watch that breaks goes on after the last move that came, without gap or 
   expect(asked).toEqual([0, 2, 2, 2, 3]);
 });
 
-test("a watch begins where its caller says, and ends at once when nothing can follow", async () => {
+test("a watch begins after the given version, and ends at once if that was the last one", async () => {
   const { watchOrder, asked } = order([]);
   expect(await versions(watchOrder("order_a", { after: 3 }))).toEqual([4, 5]);
   expect(await versions(watchOrder("order_a", { after: 5 }))).toEqual([]);
   expect(asked).toEqual([3, 5]);
 });
 
-test("a watch ends at a final move, though its connection breaks before it says so", async () => {
+test("a watch ends at a final status even if its connection breaks right after it", async () => {
   const { watchOrder, asked } = order([[5, unavailable]]);
   expect(await versions(watchOrder("order_a"))).toEqual([1, 2, 3, 4, 5]);
   expect(asked).toEqual([0]);
 });
 
-test("a watch throws what another connection would not help against", async () => {
+test("a watch throws errors that a new connection would not solve", async () => {
   const { watchOrder, asked } = order([[1, () => refusal(Code.NotFound, "ORDER_NOT_FOUND")]]);
   expect(reasonOf(await errorOf(versions(watchOrder("order_a"))))).toBe("ORDER_NOT_FOUND");
   expect(asked).toEqual([0]);
 });
 
-test("a watch whose caller leaves throws CANCELED, while it waits for a move and between two connections", async () => {
-  for (const moves of [[PENDING], []]) {
+test("an aborted watch throws CANCELED, while it waits for a transition and between two connections", async () => {
+  for (const transitions of [[PENDING], []]) {
     const { watchOrder, asked } = order(
-      moves.length > 0 ? [] : Array.from({ length: 20 }, () => [0, () => refusal(Code.Unavailable, "", 900)] as const),
+      transitions.length > 0
+        ? []
+        : Array.from({ length: 20 }, () => [0, () => refusal(Code.Unavailable, "", 900)] as const),
       [PENDING, CONFIRMED],
     );
     const leaving = new AbortController();
     const seen: number[] = [];
     const watched = (async () => {
-      for await (const move of watchOrder("order_a", { signal: leaving.signal })) {
-        seen.push(move.order.version);
+      for await (const transition of watchOrder("order_a", { signal: leaving.signal })) {
+        seen.push(transition.order.version);
         leaving.abort();
       }
     })();
     const ended = errorOf(watched);
-    if (moves.length === 0) {
-      // Between two connections: the first is over, and the next is due in 900 ms.
+    if (transitions.length === 0) {
+      // Between two connections: the first has ended, and the next is due in 900 ms.
       await vi.waitUntil(() => asked.length === 1, { interval: 1 });
       leaving.abort();
     }
     expect((await ended).code).toBe(Code.Canceled);
-    expect([seen, asked]).toEqual([moves.length === 0 ? [] : [1], [0]]);
+    expect([seen, asked]).toEqual([transitions.length === 0 ? [] : [1], [0]]);
   }
 });
 
-describe("with a shop that is not there any more", () => {
+describe("when the shop is unreachable", () => {
   beforeEach(() => {
     vi.useFakeTimers();
     return () => vi.useRealTimers();
   });
 
-  test("a watch that misses two signs of life connects again", async () => {
+  test("a watch that misses two heartbeats reconnects", async () => {
     const asked: number[] = [];
     const { watchOrder } = createShop({
       transport: transportTo({
@@ -118,7 +120,7 @@ describe("with a shop that is not there any more", () => {
     expect(await watched).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test("a watch gives up after five minutes, and says why", async () => {
+  test("a watch gives up after five minutes with the last error", async () => {
     let asked = 0;
     const { watchOrder } = createShop({
       transport: transportTo({
@@ -139,8 +141,8 @@ describe("with a shop that is not there any more", () => {
   });
 });
 
-test("a watch goes on with the next access token when its own expires", async () => {
-  const told: string[] = [];
+test("a watch reconnects with the next access token when its own expires", async () => {
+  const received: string[] = [];
   let issued = 0;
   const grant = () => ({ userId: "user_a", sessionId: "session_a", accessToken: `${++issued}`, expiresInSeconds: 600 });
   const shop = createShop({
@@ -148,7 +150,7 @@ test("a watch goes on with the next access token when its own expires", async ()
       users: { authenticate: grant, refreshToken: grant },
       orders: {
         async *watchOrder({ afterVersion }, { requestHeader }) {
-          told.push(`${requestHeader.get("authorization")} after ${afterVersion}`);
+          received.push(`${requestHeader.get("authorization")} after ${afterVersion}`);
           const version = afterVersion + 1;
           const status = version === 3 ? RETURNED : PENDING;
           yield { order: { version, status }, event: { version, status } };
@@ -159,10 +161,10 @@ test("a watch goes on with the next access token when its own expires", async ()
   });
   await shop.session.signIn({ username: "a", password: "b" });
   expect(await versions(shop.watchOrder("order_a"))).toEqual([1, 2, 3]);
-  expect(told).toEqual(["Bearer 1 after 0", "Bearer 2 after 1", "Bearer 3 after 2"]);
+  expect(received).toEqual(["Bearer 1 after 0", "Bearer 2 after 1", "Bearer 3 after 2"]);
 });
 
-test("the stock's watch goes on after the last sequence that came", async () => {
+test("a watch of stock resumes after the last sequence received", async () => {
   const asked: number[] = [];
   const { watchStock } = createShop({
     transport: transportTo({

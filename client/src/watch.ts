@@ -4,48 +4,48 @@ import { type Order, type OrderEvent, type OrderService, OrderStatus } from "@sh
 import { isLost, isUnauthenticated, retryAfterMs } from "./errors.ts";
 import { pause, pauseMs } from "./pause.ts";
 
-/** The server gives a sign of life every 30 seconds: when two are missing nobody is there any more. */
-const silenceMs = 75_000;
-/** For so long a watch tries to get back to a shop that it can't reach. */
-const patienceMs = 300_000;
+/** The server sends a heartbeat every 30 seconds: after two missing ones the connection is considered broken. */
+const heartbeatTimeoutMs = 75_000;
+/** A watch tries this long to reconnect. */
+const reconnectForMs = 300_000;
 
-/** Where a watch ends. Compared with the transitions of the service by tests/architecture/final-statuses.test.ts. */
+/** A watch ends at these. Compared with the service's transitions by tests/architecture/final-statuses.test.ts. */
 export const finalStatuses: ReadonlySet<OrderStatus> = new Set([
   OrderStatus.REJECTED,
   OrderStatus.CANCELLED,
   OrderStatus.RETURNED,
 ]);
 
-/** An order as it was right after a move, and the move. */
-export interface OrderMove {
+/** A transition, and the order right after it. */
+export interface OrderTransition {
   readonly order: Order;
   readonly event: OrderEvent;
 }
 
 export interface WatchOptions {
-  /** The last version, or sequence, that is known: what comes after it is told. 0, or absent: as it is now, and what comes. */
+  /** The last version, or sequence, that the caller has: only later ones are sent. 0 or absent: the current one, and later ones. */
   readonly after?: number;
-  /** Leaves: the watch throws CANCELED. */
+  /** Ends the watch, which throws CANCELED. */
   readonly signal?: AbortSignal;
 }
 
-/** What is watched, as a series of numbered answers. */
-interface Series<Answer, News> {
-  open(after: number, options: CallOptions): AsyncIterable<Answer>;
-  /** Undefined for a sign of life. */
-  newsOf(answer: Answer): News | undefined;
-  numberOf(news: News): number;
-  isLast(news: News): boolean;
+/** A stream of numbered items. */
+interface Series<Response, Item> {
+  open(after: number, options: CallOptions): AsyncIterable<Response>;
+  /** Undefined for a heartbeat. */
+  itemOf(response: Response): Item | undefined;
+  numberOf(item: Item): number;
+  isLast(item: Item): boolean;
 }
 
 export function watchOrder(
   orders: Client<typeof OrderService>,
   orderId: string,
   options: WatchOptions,
-): AsyncGenerator<OrderMove, void> {
+): AsyncGenerator<OrderTransition, void> {
   return watch(options, {
     open: (afterVersion, call) => orders.watchOrder({ orderId, afterVersion }, call),
-    newsOf: ({ order, event }) => order && event && { order, event },
+    itemOf: ({ order, event }) => order && event && { order, event },
     numberOf: ({ order }) => order.version,
     isLast: ({ order }) => finalStatuses.has(order.status),
   });
@@ -58,49 +58,53 @@ export function watchStock(
 ): AsyncGenerator<Stock, void> {
   return watch(options, {
     open: (afterSequence, call) => inventory.watchStock({ productId, afterSequence }, call),
-    newsOf: ({ stock }) => stock,
+    itemOf: ({ stock }) => stock,
     numberOf: ({ sequence }) => sequence,
     isLast: () => false,
   });
 }
 
-/** Goes on from the last number that came, however often the connection breaks: nothing is missed, nothing comes twice. */
-async function* watch<Answer, News>(
+/**
+ * Reads a series over any number of connections, each resumed after the last number received. A connection without a response for
+ * {@link heartbeatTimeoutMs} is aborted. After an error that a new connection may solve, it reconnects with backoff; failures are counted
+ * since the last response. Ends when the server ends the stream or after the last item.
+ */
+async function* watch<Response, Item>(
   { after = 0, signal }: WatchOptions,
-  series: Series<Answer, News>,
-): AsyncGenerator<News, void> {
-  const leave = signal ?? new AbortController().signal;
-  let seen = after;
-  let heardAt = Date.now();
-  /** In a row. */
+  series: Series<Response, Item>,
+): AsyncGenerator<Item, void> {
+  const stopped = signal ?? new AbortController().signal;
+  let lastNumber = after;
+  let lastResponseAt = Date.now();
   let failures = 0;
   for (;;) {
     const connection = new AbortController();
-    const lost = new ConnectError("nothing was heard for too long", Code.Unavailable);
-    const startTimer = () => setTimeout(() => connection.abort(lost), silenceMs);
+    const lost = new ConnectError("no heartbeat received", Code.Unavailable);
+    const startTimer = () => setTimeout(() => connection.abort(lost), heartbeatTimeoutMs);
     let timer = startTimer();
     try {
-      for await (const answer of series.open(seen, { signal: AbortSignal.any([leave, connection.signal]) })) {
+      const responses = series.open(lastNumber, { signal: AbortSignal.any([stopped, connection.signal]) });
+      for await (const response of responses) {
         clearTimeout(timer);
         timer = startTimer();
         failures = 0;
-        heardAt = Date.now();
-        const news = series.newsOf(answer);
-        if (news === undefined) continue;
-        seen = series.numberOf(news);
-        yield news;
-        if (series.isLast(news)) return;
+        lastResponseAt = Date.now();
+        const item = series.itemOf(response);
+        if (item === undefined) continue;
+        lastNumber = series.numberOf(item);
+        yield item;
+        if (series.isLast(item)) return;
       }
       return;
     } catch (thrown) {
       const error = ConnectError.from(thrown);
-      if (leave.aborted) throw error;
+      if (stopped.aborted) throw error;
       failures++;
-      // An access token expires in the midst of a watch. The next one is as good as it gets.
+      // The access token may have expired during the watch; a second refusal in a row is final.
       const mayHelp =
         isLost(error) || retryAfterMs(error) !== undefined || (isUnauthenticated(error) && failures === 1);
-      if (!mayHelp || Date.now() - heardAt > patienceMs) throw error;
-      await pause(pauseMs(error, failures), leave);
+      if (!mayHelp || Date.now() - lastResponseAt > reconnectForMs) throw error;
+      await pause(pauseMs(error, failures), stopped);
     } finally {
       clearTimeout(timer);
       connection.abort();

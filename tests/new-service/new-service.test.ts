@@ -57,6 +57,7 @@ test("a new service is its own folder, its proto, generated files, and a line in
     ...[".env.example", "Dockerfile", "README.md", "compose.yaml"],
     ...["docs/api.md", "docs/architecture.md", "docs/configuration.md"],
     ...["gen/openapi.json", "gen/src/shop/contracts.ts", "package-lock.json", "services/all-in-one/package.json"],
+    "client/src/services.ts",
   ];
   const byHand = ["services/all-in-one/src/service.ts", "services/topology/src/topology.ts"];
   const added = [`gen/src/shop/${name}/`, `proto/shop/${name}/`, `services/${name}/`];

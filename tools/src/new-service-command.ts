@@ -76,7 +76,6 @@ function whatNext({ name, port }: NewService): string {
 - services/topology/src/topology.ts: what it owns, calls and consumes stands in its line.
 - proto/shop/${name}/v1: its methods and events. Run npm run generate after each change.
 - services/${name}: its code, its README, and contract/ with what is promised of each method.
-- client/src/shop.ts: name it there if browsers are to call it.
 
 Then npm run check, and npx vitest run --project unit --project integration services/${name}.`;
 }

@@ -12,6 +12,7 @@ import {
   urlVariable,
 } from "@shop/topology";
 import { publishedBy } from "@shop/topology/contracts";
+import { clientServices } from "./client-services.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { foldersNeededBy, type Manifest, workspaces } from "./workspaces.ts";
 
@@ -28,6 +29,7 @@ export function topologyDocuments(): ReadonlyMap<string, string> {
     ["README.md", withParts("README.md", { diagram: diagram() })],
     ["docs/architecture.md", withParts("docs/architecture.md", { services: serviceTable() })],
     ["services/all-in-one/package.json", allInOneManifest()],
+    ["client/src/services.ts", clientServices()],
   ]);
 }
 

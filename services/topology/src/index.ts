@@ -3,12 +3,12 @@ import { gatewayEntry, type ServiceEntry, topology } from "./topology.ts";
 export type { ServiceEntry } from "./topology.ts";
 
 export type ServiceName = keyof typeof topology;
-/** What runs as a process of its own when the shop is split. */
+/** A process of the split shop. */
 export type ProcessName = ServiceName | "gateway";
 export type PortVariable<Name extends ProcessName = ProcessName> = `${Uppercase<Name>}_PORT`;
 export type UrlVariable<Name extends ServiceName = ServiceName> = `${Uppercase<Name>}_URL`;
 
-/** Every service by its name, in the order in which one process starts them. */
+/** All services by name, in the order in which one process starts them. */
 export const services: Readonly<Record<ServiceName, ServiceEntry>> = topology;
 export const serviceNames = Object.keys(topology) as readonly ServiceName[];
 export const processNames: readonly ProcessName[] = [...serviceNames, "gateway"];
@@ -18,12 +18,12 @@ export function portVariable<Name extends ProcessName>(name: Name): PortVariable
   return `${name.toUpperCase()}_PORT` as PortVariable<Name>;
 }
 
-/** The variable that says where the replicas of a service are: `ORDERS_URL`. */
+/** The variable with the URLs of a service's replicas: `ORDERS_URL`. */
 export function urlVariable<Name extends ServiceName>(name: Name): UrlVariable<Name> {
   return `${name.toUpperCase()}_URL` as UrlVariable<Name>;
 }
 
-/** The default ports by their variables, the public one first. */
+/** The default ports by their variables, the public port first. */
 export const defaultPorts: Readonly<Record<PortVariable, number>> = {
   GATEWAY_PORT: gatewayEntry.port,
   ...(Object.fromEntries(serviceNames.map((name) => [portVariable(name), topology[name].port])) as Record<
@@ -32,17 +32,17 @@ export const defaultPorts: Readonly<Record<PortVariable, number>> = {
   >),
 };
 
-/** How far the metrics port of a process is from `METRICS_PORT` when the shop is split. */
+/** The offset of a process's metrics port from `METRICS_PORT` when the shop is split. */
 export function metricsOffset(name: ProcessName): number {
   return name === "gateway" ? gatewayEntry.metricsOffset : topology[name].metricsOffset;
 }
 
-/** The entry file of a process, from the root of the repository. */
+/** The entry file of a process, relative to the root of the repository. */
 export function entryFile(name: ProcessName): string {
   return name === "gateway" ? "gateway/src/main.ts" : `services/${name}/src/main.ts`;
 }
 
-/** The service that answers for a proto service, or publishes an event, of that full name. @throws Error if none does */
+/** The service that implements the proto service, or publishes the event, of that full name. @throws Error if none does */
 export function ownerOf(typeName: string): ServiceName {
   const owner = serviceNames.find((name) => {
     const { alsoServes = [], alsoPublishes = [] } = services[name];
@@ -52,7 +52,7 @@ export function ownerOf(typeName: string): ServiceName {
   return owner;
 }
 
-/** An event that a service consumes, and the durable consumer by which it does. */
+/** An event that a service consumes, and its durable consumer. */
 export interface ConsumedEvent {
   /** The full name of the event. */
   readonly event: string;
@@ -61,7 +61,7 @@ export interface ConsumedEvent {
   readonly durable: string;
 }
 
-/** What a service consumes. */
+/** The events that a service consumes. */
 export function consumedBy(name: ServiceName): readonly ConsumedEvent[] {
   return (services[name].consumes ?? []).map((event) => ({
     event,
@@ -71,19 +71,21 @@ export function consumedBy(name: ServiceName): readonly ConsumedEvent[] {
 }
 
 /**
- * The durable consumer by which a service consumes an event: what its event handler needs besides what it does.
- * @throws Error when the topology does not say that it consumes this event: the servers would refuse it
+ * The durable consumer of an event, for the service's event handler.
+ *
+ * @throws Error when the topology does not list the event for the service, because NATS would refuse the consumer
  */
 export function consumerOf<Schema extends { readonly typeName: string }>(
   name: ServiceName,
   event: Schema,
 ): { readonly stream: string; readonly durable: string; readonly event: Schema } {
   const consumed = consumedBy(name).find((candidate) => candidate.event === event.typeName);
-  if (consumed === undefined) throw new Error(`services/topology does not say that ${name} consumes ${event.typeName}`);
+  if (consumed === undefined)
+    throw new Error(`services/topology does not list ${event.typeName} in what ${name} consumes`);
   return { ...consumed, event };
 }
 
-/** `OrderPlaced` as `order-placed`: for files and consumers. */
+/** Converts `OrderPlaced` to `order-placed`, for names of files and consumers. */
 export function kebabCase(name: string): string {
   return name.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 }

@@ -18,25 +18,25 @@ export function portSetting<Name extends ServiceName>(
   name: Name,
 ): { readonly [Variable in PortVariable<Name>]: ReturnType<typeof setting.port> } {
   const port = setting.port(defaultPorts[portVariable(name)]).meta({
-    meaning: `The port of ${name}, which is not for the public.`,
+    meaning: `The port of ${name}, which must not be public.`,
   });
   return { [portVariable(name)]: port } as { [Variable in PortVariable<Name>]: typeof port };
 }
 
-/** The settings that say where services are. */
+/** The settings with the URLs of services. */
 export function urlSettings<Name extends ServiceName>(
   ...names: readonly Name[]
 ): { readonly [Variable in UrlVariable<Name>]: UrlSetting } {
   const settings = names.map((name) => [
     urlVariable(name),
     setting.urls(`http://127.0.0.1:${services[name].port}`).meta({
-      meaning: `The replicas of ${name}, where it runs in another process.`,
+      meaning: `The URLs of the replicas of ${name}, when it runs in another process.`,
     }),
   ]);
   return Object.fromEntries(settings) as { [Variable in UrlVariable<Name>]: UrlSetting };
 }
 
-/** Where the services are that a module calls or forwards to, by its configuration with their {@link urlSettings}. */
+/** The URLs of the services that a module calls or forwards to, from its configuration with their {@link urlSettings}. */
 export function locate(
   config: Readonly<Record<string, unknown>>,
   ...called: readonly DescService[]

@@ -1,26 +1,26 @@
 /**
- * What other processes, the servers and the documents have to know of a service. What follows from its name `<name>` is not said:
- * its database and stream `<name>`, its variables `<NAME>_PORT` and `<NAME>_URL`, its package `shop.<name>.v1` with the services it
- * answers for and, in `events.proto`, the events it publishes.
+ * The facts of a service that other processes, the servers and the documents need. The rest follows from its name `<name>`: its database
+ * and stream `<name>`, its variables `<NAME>_PORT` and `<NAME>_URL`, its package `shop.<name>.v1` with the services that it implements
+ * and, in `events.proto`, the events that it publishes.
  */
 export interface ServiceEntry {
-  /** The default of its port, which is not for the public. */
+  /** The default of its port, which must not be public. */
   readonly port: number;
-  /** How far its metrics port is from `METRICS_PORT`, where every service is a process of its own. */
+  /** The offset of its metrics port from `METRICS_PORT` when the shop is split. */
   readonly metricsOffset: number;
-  /** What it owns, in a few words, for the documents. */
+  /** The data that it owns, in a few words, for the documents. */
   readonly owns: string;
   /** Full names of the events of other services that it consumes. */
   readonly consumes?: readonly string[];
-  /** The services whose methods it calls, besides users for the keys of access tokens. */
+  /** The services that it calls, besides users for the keys of access tokens. */
   readonly calls?: readonly string[];
-  /** Full names of services outside its package that it answers for. */
+  /** Full names of services outside its package that it implements. */
   readonly alsoServes?: readonly string[];
   /** Full names of events outside its package that it publishes, each in a stream of its own. */
   readonly alsoPublishes?: readonly string[];
-  /** Whether it keeps answers in the cache. */
+  /** Whether it uses the cache. */
   readonly caches?: boolean;
-  /** Variables that no other service may read. */
+  /** Variables that only this service may read. */
   readonly secrets?: readonly string[];
 }
 
@@ -49,12 +49,12 @@ export const topology = {
   orders: {
     port: 5002,
     metricsOffset: 2,
-    owns: "orders and how far they got",
+    owns: "orders and their status",
     consumes: ["shop.inventory.v1.StockReserved", "shop.inventory.v1.StockRejected", "shop.users.v1.UserDeleted"],
     calls: ["inventory"],
     alsoServes: ["shop.common.v1.DeadLetterService"],
   },
 } as const satisfies Readonly<Record<string, ServiceEntry>>;
 
-/** The public port, which forwards to every service and keeps nothing. */
+/** The public port, which forwards to all services and stores nothing. */
 export const gatewayEntry = { port: 8080, metricsOffset: 3 } as const;
