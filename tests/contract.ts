@@ -16,7 +16,7 @@ import { expect } from "vitest";
  * `forger` sends a token with an invalid signature; `platform` and `starter` send the credentials of orders and of
  * `npm start`.
  */
-export type Caller = "nobody" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform" | "starter";
+export type Caller = "anonymous" | "forger" | "owner" | "customer" | "leaver" | "admin" | "platform" | "starter";
 
 /** A unary or server-streaming method. */
 export type AnyMethod = DescMethodUnary | DescMethodServerStreaming;

@@ -12,7 +12,7 @@ import { nameOf } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import { refusalOf } from "./refusal.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
-import { type Account, addProduct, nobody, password, shop, signInAdmin, signUp, unique } from "./shopping.ts";
+import { type Account, addProduct, anonymous, password, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
 let admin: Account;
 let customer: Account;
@@ -29,7 +29,7 @@ async function readCatalogue(): Promise<unknown> {
   const all: unknown[] = [];
   let pageToken = "";
   do {
-    const page = await nobody.inventory.listProducts({ pageSize: 100, pageToken });
+    const page = await anonymous.inventory.listProducts({ pageSize: 100, pageToken });
     all.push(...page.products.map(({ productId, etag, stock }) => [productId, etag, stock]));
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
@@ -423,7 +423,7 @@ describe("an invalid path is refused:", () => {
 describe("after all of these requests", () => {
   test("no account was created", async () => {
     for (const spelling of [username, `${username} x`, `${username}\n`]) {
-      expect(await refusalOf(nobody.users.authenticate({ username: spelling, password }))).toMatchObject({
+      expect(await refusalOf(anonymous.users.authenticate({ username: spelling, password }))).toMatchObject({
         reason: "WRONG_CREDENTIALS",
       });
     }

@@ -10,7 +10,17 @@ import { InventoryService, type ListProductsRequest } from "@shop/gen/shop/inven
 import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { ownEnvironment } from "../setup/own-environment.ts";
 import { refusalOf } from "./refusal.ts";
-import { type Account, decided, nobody, placeOrder, shop, signInAdmin, signUp, stockOf, unique } from "./shopping.ts";
+import {
+  type Account,
+  anonymous,
+  decided,
+  placeOrder,
+  shop,
+  signInAdmin,
+  signUp,
+  stockOf,
+  unique,
+} from "./shopping.ts";
 
 type Filters = Partial<Omit<ListProductsRequest, "$typeName" | "$unknown">>;
 
@@ -78,7 +88,7 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
     const products = [];
     let pageToken = "";
     do {
-      const page = await nobody.inventory.listProducts({ ...request, pageSize: 7, pageToken });
+      const page = await anonymous.inventory.listProducts({ ...request, pageSize: 7, pageToken });
       products.push(...page.products);
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
@@ -123,7 +133,7 @@ test("a catalogue is imported from a file, found, sorted, paged, counted and sol
     "3 rows: 0 created, 1 changed, 2 refused",
     "0 products created, 1 changed, 0 unchanged, 2 rows refused",
   ]);
-  expect((await nobody.inventory.getProductByID({ productId: product!.productId })).product).toMatchObject({
+  expect((await anonymous.inventory.getProductByID({ productId: product!.productId })).product).toMatchObject({
     name: "Bowl",
     description: "",
     stock: 0,
@@ -144,7 +154,7 @@ test("the README's sample is imported after a dry run, in several encodings and 
       "2 products would be created, 0 would be changed, 0 unchanged, 0 rows refused",
     ],
   });
-  const find = async () => (await nobody.inventory.listProducts({ query: sku, orderBy: "name" })).products;
+  const find = async () => (await anonymous.inventory.listProducts({ query: sku, orderBy: "name" })).products;
   expect(await find()).toEqual([]);
   expect((await importText("products.csv", sample)).printed.at(-1)).toMatch(/^2 products created, 0 changed/);
   expect(await find()).toMatchObject([
@@ -181,7 +191,7 @@ test("a file that can't be imported gets an explanation, and nothing is written"
   }
   for (const args of [[], ["one.csv", "two.csv"], ["--unknown", "one.csv"]])
     expect(await runImport(...args)).toMatchObject({ code: 2, stderr: expect.stringContaining("Which file?") });
-  expect((await nobody.inventory.listProducts({ query: sku })).products).toEqual([]);
+  expect((await anonymous.inventory.listProducts({ query: sku })).products).toEqual([]);
 });
 
 describe("ImportProducts, on the public port", () => {
@@ -259,11 +269,11 @@ test("an archived product can be read, but neither found nor ordered; active aga
       headers: { ...admin.headers, "content-type": "application/json" },
       body: JSON.stringify({ state }),
     });
-  expect((await nobody.inventory.listProducts({ category })).products).toHaveLength(1);
+  expect((await anonymous.inventory.listProducts({ category })).products).toHaveLength(1);
   expect((await move("PRODUCT_STATE_ARCHIVED")).status).toBe(200);
-  expect((await nobody.inventory.getProductByID({ productId })).product?.name).toBe("Lamp");
-  expect((await nobody.inventory.listProducts({ category })).products).toEqual([]);
-  expect((await nobody.inventory.batchGetProducts({ productIds: [productId] })).products).toEqual([]);
+  expect((await anonymous.inventory.getProductByID({ productId })).product?.name).toBe("Lamp");
+  expect((await anonymous.inventory.listProducts({ category })).products).toEqual([]);
+  expect((await anonymous.inventory.batchGetProducts({ productIds: [productId] })).products).toEqual([]);
   expect(await refusalOf(placeOrder(buyer, [product!, 1]))).toMatchObject({ reason: "PRODUCT_UNKNOWN" });
   expect((await move("PRODUCT_STATE_ACTIVE")).status).toBe(200);
   expect((await decided(buyer, await placeOrder(buyer, [product!, 1]))).status).toBe(2);
@@ -275,7 +285,7 @@ test("products are found without accents and marks, joined or split, by a word i
   const price = { currencyCode: "EUR", minorUnits: 1n };
   for (const name of names) await admin.inventory.createProduct({ product: { name, category, price } });
   const namesOf = async (filters: Filters) => {
-    const { products } = await nobody.inventory.listProducts({ category, ...filters });
+    const { products } = await anonymous.inventory.listProducts({ category, ...filters });
     return products.map(({ name }) => name);
   };
   const queries: Readonly<Record<string, readonly string[]>> = {

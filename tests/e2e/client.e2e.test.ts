@@ -52,14 +52,14 @@ describe.for(Object.keys(transports))("the client, over %s and a connection that
       [SHIPPED, DELIVERED],
       [DELIVERED, RETURNED],
     ]);
-    const heard: [number, OrderStatus][] = [];
+    const received: [number, OrderStatus][] = [];
     for await (const { order, event } of client.watchOrder(orderId, { after: 1 })) {
-      heard.push([event.version, order.status]);
+      received.push([event.version, order.status]);
       breakConnections();
       const status = next.get(order.status);
       if (status !== undefined) await admin.orders.updateOrderStatus({ orderId, status });
     }
-    expect(heard).toEqual([
+    expect(received).toEqual([
       [2, CONFIRMED],
       [3, SHIPPED],
       [4, DELIVERED],
@@ -69,16 +69,16 @@ describe.for(Object.keys(transports))("the client, over %s and a connection that
 
   test("watches a product's stock without gap or repetition", async () => {
     const { productId } = await addProduct(admin, { stock: 1 });
-    const heard: [number, number][] = [];
+    const received: [number, number][] = [];
     for await (const { sequence, onHand } of client.watchStock(productId)) {
-      heard.push([sequence, onHand]);
-      if (heard.length === 5) break;
+      received.push([sequence, onHand]);
+      if (received.length === 5) break;
       breakConnections();
       // Two at a time: one of them may happen before the watch has reconnected.
       if (sequence % 2 === 0) continue;
       for (const onHandDelta of [1, 1]) await admin.inventory.adjustStock({ productId, onHandDelta, reason: "found" });
     }
-    expect(heard).toEqual([1, 2, 3, 4, 5].map((sequence) => [sequence, sequence]));
+    expect(received).toEqual([1, 2, 3, 4, 5].map((sequence) => [sequence, sequence]));
   });
 
   test("places an order once, although its answer was lost", async () => {

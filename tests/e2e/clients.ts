@@ -127,7 +127,7 @@ function overTransport(name: string, transport: Transport): ProtocolClient {
     return new CallFailed({
       code: Code[error.code],
       message: error.rawMessage,
-      ...told(error.findDetails(ErrorInfoSchema), error.findDetails(BadRequestSchema)),
+      ...errorOf(error.findDetails(ErrorInfoSchema), error.findDetails(BadRequestSchema)),
     });
   };
   return clientOf(
@@ -205,7 +205,7 @@ function grpcError(error: ServiceError): CallError {
     code: Code[error.code]!,
     // grpc-js decodes less of grpc-message than Connect encodes; the status details have the original text.
     message: status?.message ?? error.details,
-    ...told(
+    ...errorOf(
       details.filter((detail) => isMessage(detail, ErrorInfoSchema)),
       details.filter((detail) => isMessage(detail, BadRequestSchema)),
     ),
@@ -266,14 +266,14 @@ export function restError(json: JsonObject): CallError {
   return {
     code: Code[status.code]!,
     message: status.message,
-    ...told(
+    ...errorOf(
       details.filter((detail) => isMessage(detail, ErrorInfoSchema)),
       details.filter((detail) => isMessage(detail, BadRequestSchema)),
     ),
   };
 }
 
-function told(
+function errorOf(
   infos: readonly MessageShape<typeof ErrorInfoSchema>[],
   badRequests: readonly MessageShape<typeof BadRequestSchema>[],
 ): Pick<CallError, "reason" | "violations"> {

@@ -128,12 +128,12 @@ describe.each(["connect", "grpc", "grpcweb"])(
         ...["-d", JSON.stringify({ productId }), `${shop.url}/${inventory}/WatchStock`],
       ]);
       onTestFinished(() => void child.kill("SIGKILL"));
-      let told = "";
+      let output = "";
       for await (const chunk of child.stdout) {
-        told += chunk;
-        if (told.includes("}\n}")) break;
+        output += chunk;
+        if (output.includes("}\n}")) break;
       }
-      expect(JSON.parse(told)).toMatchObject({ stock: { available: 3 } });
+      expect(JSON.parse(output)).toMatchObject({ stock: { available: 3 } });
     });
 
     test("does not find an internal method", async () => {

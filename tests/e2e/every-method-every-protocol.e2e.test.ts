@@ -23,7 +23,7 @@ import {
 import { plantDeadLetter } from "./plant-dead-letter.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls, services } from "./schema.ts";
-import { addProduct, decided, nobody, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
+import { addProduct, anonymous, decided, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
 const forgedToken = [
   "eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ",
@@ -59,10 +59,10 @@ beforeAll(async () => {
     plenty: asJson(plenty),
     newAccount: async () => {
       const username = unique("row");
-      await nobody.users.register({ username, password });
-      return { username, ...(await nobody.users.authenticate({ username, password })) };
+      await anonymous.users.register({ username, password });
+      return { username, ...(await anonymous.users.authenticate({ username, password })) };
     },
-    newSession: async () => await nobody.users.authenticate({ username: owner.username, password }),
+    newSession: async () => await anonymous.users.authenticate({ username: owner.username, password }),
     newProduct: async () => asJson(await addProduct(admin, { price })),
     newDeletedProduct: async () => {
       const product = await addProduct(admin, { price });
@@ -75,7 +75,7 @@ beforeAll(async () => {
   };
   headersOf = async (caller) => {
     switch (caller) {
-      case "nobody":
+      case "anonymous":
         return {};
       case "forger":
         return { authorization: `Bearer ${forgedToken}`, [internalCredentialHeader]: forgedToken };
@@ -156,7 +156,7 @@ describe.for(ports)("on $says", ({ url, offers }) => {
       "%s admits its permitted callers only, and decides that before it validates the request",
       async ([name, method]) => {
         const refusals = authorizationErrors[mayCall[name]!]!;
-        for (const caller of ["nobody", "forger", "owner", "customer", "admin"] as const) {
+        for (const caller of ["anonymous", "forger", "owner", "customer", "admin"] as const) {
           const request = invalidRequests[name]!;
           const outcome = await client.call({ method, request, headers: await headersOf(caller) });
           const refusal = refusals[caller];

@@ -11,7 +11,7 @@ import { type AnyMethod, nameOf } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls } from "./schema.ts";
-import { nobody, password, shop, signInAdmin, unique } from "./shopping.ts";
+import { anonymous, password, shop, signInAdmin, unique } from "./shopping.ts";
 
 // Takes about a minute: thousands of requests to every method, some of which hash a password.
 
@@ -347,5 +347,5 @@ test("the requests created no administrator, and a new account has the role of a
     const answer = await overConnect(UserService.method.register, { username, password, [name]: value });
     expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(name)]);
   }
-  await expect(nobody.users.authenticate({ username, password })).rejects.toThrow();
+  await expect(anonymous.users.authenticate({ username, password })).rejects.toThrow();
 });

@@ -19,17 +19,17 @@ export const authorizationErrors: Readonly<
 > = {
   anybody: {},
   accounts: {
-    nobody: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
+    anonymous: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
     forger: { code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" },
   },
   admins: {
-    nobody: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
+    anonymous: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
     forger: { code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" },
     owner: { code: "PermissionDenied", reason: "ADMIN_REQUIRED" },
     customer: { code: "PermissionDenied", reason: "ADMIN_REQUIRED" },
   },
   platform: {
-    nobody: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
+    anonymous: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
     forger: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
     owner: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
     customer: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },

@@ -90,9 +90,9 @@ describe.skipIf(executable === undefined && !isCi)("the official gRPC-Web client
     // In binary mode the client delivers a stream only at its end: XMLHttpRequest has no bytes until then.
     test("reads a stream", async () => {
       const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
-      const heard = call("shop.orders.v1.OrderService/WatchOrder", { orderId, afterVersion: 1 }, buyer.headers);
+      const received = call("shop.orders.v1.OrderService/WatchOrder", { orderId, afterVersion: 1 }, buyer.headers);
       for (const status of [SHIPPED, DELIVERED, RETURNED]) await admin.orders.updateOrderStatus({ orderId, status });
-      const { messages, error } = await heard;
+      const { messages, error } = await received;
       expect(error).toBeUndefined();
       const versions = messages.map((message) => (message as { order?: { version: number } }).order?.version);
       expect(versions.filter((version) => version !== undefined)).toEqual([2, 3, 4, 5]);
@@ -102,7 +102,7 @@ describe.skipIf(executable === undefined && !isCi)("the official gRPC-Web client
   test("reads the messages of a stream as they arrive, in text mode", async () => {
     const { productId } = await addProduct(admin, { stock: 3 });
     const watch = "shop.inventory.v1.InventoryService/WatchStock";
-    const heard = await officially("text", watch, { productId }, {}, 1);
-    expect(heard).toMatchObject({ messages: [{ stock: { productId, available: 3 } }] });
+    const received = await officially("text", watch, { productId }, {}, 1);
+    expect(received).toMatchObject({ messages: [{ stock: { productId, available: 3 } }] });
   });
 });

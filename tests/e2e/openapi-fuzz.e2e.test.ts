@@ -34,7 +34,7 @@ afterAll(async () => {
 
 const tokens = new Map<string, string>();
 
-/** Sends requests as `nobody`, a `customer` or an `admin`; a caller that a request signs out signs in again. */
+/** Sends requests as `anonymous`, a `customer` or an `admin`; a caller that a request signs out signs in again. */
 async function ask(operation: Operation, parts: Parts, caller: string): Promise<Answer> {
   const username = usernames[caller];
   if (username !== undefined && !tokens.has(caller)) {
@@ -136,7 +136,7 @@ describe.for([
       await fc.assert(
         fc.asyncProperty(
           made(operation),
-          fc.constantFrom("nobody", "customer", "admin", "admin"),
+          fc.constantFrom("anonymous", "customer", "admin", "admin"),
           async (parts, caller) => {
             const answer = await ask(operation, parts, caller);
             expect(answer.status, JSON.stringify(answer.json)).toBeLessThan(500);

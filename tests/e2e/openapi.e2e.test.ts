@@ -62,13 +62,13 @@ describe("every example of /openapi.json works:", async () => {
   const steps = story.map(({ method, ...step }) => ({ ...step, operation: operationOf(idOf(method)) }));
 
   test("the test replays all of them", () => {
-    const told = steps.map(({ operation, name }) => `${operation.id} ${name}`).toSorted();
+    const replayed = steps.map(({ operation, name }) => `${operation.id} ${name}`).toSorted();
     const described = openApi.operations.flatMap(({ id, responses }) =>
       Object.values(responses)
         .flatMap(({ content }) => Object.values(content))
         .flatMap(({ examples = {} }) => Object.keys(examples).map((name) => `${id} ${name}`)),
     );
-    expect(described.toSorted()).toEqual(told);
+    expect(described.toSorted()).toEqual(replayed);
     expect(new Set(steps.map(({ operation }) => operation.id)).size).toBe(openApi.operations.length);
   });
 

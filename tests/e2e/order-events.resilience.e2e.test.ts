@@ -109,11 +109,11 @@ async function historiesOf(buyer: Account, orders: readonly Order[]) {
 
 const priceOf = (money: Order["total"]) => `${money?.minorUnits} ${money?.currencyCode}`;
 
-async function expectTold(buyer: Account, orders: readonly Order[]): Promise<void> {
+async function expectPublished(buyer: Account, orders: readonly Order[]): Promise<void> {
   await eventually(
     async () => {
-      const told = await eventsOf(orders.map(({ orderId }) => orderId));
-      const facts = [...told].map(([name, { userId, lines, total, version, time }]) => {
+      const published = await eventsOf(orders.map(({ orderId }) => orderId));
+      const facts = [...published].map(([name, { userId, lines, total, version, time }]) => {
         const priced = lines.map((line) => [line.productId, line.quantity, line.productName, priceOf(line.unitPrice)]);
         return [name, { userId, lines: priced, total: priceOf(total), version, time: timestampDate(time!) }] as const;
       });
@@ -142,7 +142,7 @@ test("a consumer that starts later gets the events of orders that were decided w
   } finally {
     await letNatsBack();
   }
-  await expectTold(buyer, orders);
+  await expectPublished(buyer, orders);
 });
 
 test("every change of an order's status is a complete event, whose only personal data is the account's id", {
@@ -157,9 +157,9 @@ test("every change of an order's status is a complete event, whose only personal
     await admin.orders.updateOrderStatus({ orderId, status });
   }
   await buyer.orders.cancelOrder({ orderId: cancelled.orderId });
-  await expectTold(buyer, [sent, cancelled]);
-  const told = JSON.stringify([...(await eventsOf([orderId])).values()], (_, value) =>
+  await expectPublished(buyer, [sent, cancelled]);
+  const published = JSON.stringify([...(await eventsOf([orderId])).values()], (_, value) =>
     typeof value === "bigint" ? String(value) : value,
   );
-  expect(told).not.toContain(buyer.username);
+  expect(published).not.toContain(buyer.username);
 });

@@ -104,7 +104,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
         const { order } = await globalThis.shop.orders.createOrder({ items: [{ productId, quantity: 2 }] });
         return order!.orderId;
       }, product.productId);
-      const heard = page.evaluate(async (id) => {
+      const received = page.evaluate(async (id) => {
         const moves: [number, number][] = [];
         for await (const { order } of globalThis.shop.watchOrder(id, { after: 1 })) {
           moves.push([order.version, order.status]);
@@ -114,7 +114,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
       await decided(admin, { orderId });
       const { CONFIRMED, SHIPPED, DELIVERED, RETURNED } = OrderStatus;
       for (const status of [SHIPPED, DELIVERED, RETURNED]) await admin.orders.updateOrderStatus({ orderId, status });
-      expect(await heard).toEqual([
+      expect(await received).toEqual([
         [2, CONFIRMED],
         [3, SHIPPED],
         [4, DELIVERED],
@@ -150,7 +150,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
     const { orderId } = await decided(buyer, await placeOrder(buyer, [await addProduct(admin), 1]));
     const path = `/orders/${orderId}:watch`;
     const { ticket } = await buyer.users.createStreamTicket({ path });
-    const heard = page.evaluate(async (url) => {
+    const received = page.evaluate(async (url) => {
       const source = new EventSource(url);
       const ids: string[] = [];
       let connections = 0;
@@ -164,7 +164,7 @@ describe.skipIf(executable === undefined && !isCi)("in Chromium, a page of anoth
     }, `${shopUrl}${path}?access_ticket=${ticket}`);
     const { SHIPPED, DELIVERED, RETURNED } = OrderStatus;
     for (const status of [SHIPPED, DELIVERED, RETURNED]) await admin.orders.updateOrderStatus({ orderId, status });
-    const { ids, connections } = await heard;
+    const { ids, connections } = await received;
     expect(ids.at(-1)).toBe("5");
     expect(ids).toEqual(ids.toSorted());
     expect(connections).toBe(1);

@@ -9,16 +9,18 @@ import { shop, unique } from "./shopping.ts";
 /** Stores an event as a dead letter, as a consumer that gives up does. */
 export async function plantDeadLetter(consumer: string): Promise<{ deadLetterId: string }> {
   const connection = await connect(natsServers(operatorUrls(shop.dataDir).NATS_URL));
-  const told = headers();
-  told.set("Dead-Letter-Reason", "Error: planted");
-  told.set("Dead-Letter-Consumer", consumer);
-  told.set("Dead-Letter-Event-Id", unique("event"));
-  told.set("Dead-Letter-Subject", StockReservedSchema.typeName);
+  const deadLetterHeaders = headers();
+  deadLetterHeaders.set("Dead-Letter-Reason", "Error: planted");
+  deadLetterHeaders.set("Dead-Letter-Consumer", consumer);
+  deadLetterHeaders.set("Dead-Letter-Event-Id", unique("event"));
+  deadLetterHeaders.set("Dead-Letter-Subject", StockReservedSchema.typeName);
   const event = toBinary(
     StockReservedSchema,
     create(StockReservedSchema, { orderId: "order_01h455vb4pex5vsknk084sn02q" }),
   );
-  const { seq } = await jetstream(connection).publish(`dead-letters.${consumer}`, event, { headers: told });
+  const { seq } = await jetstream(connection).publish(`dead-letters.${consumer}`, event, {
+    headers: deadLetterHeaders,
+  });
   await connection.close();
   return { deadLetterId: String(seq) };
 }

@@ -5,8 +5,8 @@ import { refusalOf } from "./refusal.ts";
 import {
   type Account,
   addProduct,
+  anonymous,
   decided,
-  nobody,
   placeOrder,
   shop,
   signInAdmin,
@@ -206,8 +206,8 @@ describe("a deleted product", () => {
     expect(await admin.inventory.deleteProduct({ productId })).toMatchObject({});
     const notFound = { code: "NotFound", reason: "PRODUCT_NOT_FOUND" };
     expect(await refusalOf(admin.inventory.deleteProduct({ productId }))).toMatchObject(notFound);
-    expect(await refusalOf(nobody.inventory.getProductByID({ productId }))).toMatchObject(notFound);
-    expect((await nobody.inventory.listProducts({ category })).products).toEqual([]);
+    expect(await refusalOf(anonymous.inventory.getProductByID({ productId }))).toMatchObject(notFound);
+    expect((await anonymous.inventory.listProducts({ category })).products).toEqual([]);
     const rename = { product: { productId, name: "Back" }, updateMask: { paths: ["name"] } };
     expect(await refusalOf(admin.inventory.updateProduct(rename))).toMatchObject(notFound);
     expect(await refusalOf(placeOrder(buyer, [product, 1]))).toEqual({
@@ -264,29 +264,29 @@ describe("a page token", () => {
 
   test("continues where the page ended, even if products are added or deleted meanwhile", async () => {
     const category = await fill(5);
-    const first = await nobody.inventory.listProducts({ category, pageSize: 2 });
+    const first = await anonymous.inventory.listProducts({ category, pageSize: 2 });
     await addProduct(admin, { category, name: "Newcomer" });
     await admin.inventory.deleteProduct({ productId: first.products[1]!.productId });
-    const second = await nobody.inventory.listProducts({ category, pageSize: 2, pageToken: first.nextPageToken });
+    const second = await anonymous.inventory.listProducts({ category, pageSize: 2, pageToken: first.nextPageToken });
     expect(second.products.map(({ name }) => name)).toEqual(["Book 2", "Book 1"]);
-    const again = await nobody.inventory.listProducts({ category, pageSize: 2, pageToken: first.nextPageToken });
+    const again = await anonymous.inventory.listProducts({ category, pageSize: 2, pageToken: first.nextPageToken });
     expect(again).toEqual(second);
-    const third = await nobody.inventory.listProducts({ category, pageSize: 2, pageToken: second.nextPageToken });
+    const third = await anonymous.inventory.listProducts({ category, pageSize: 2, pageToken: second.nextPageToken });
     expect(third.products.map(({ name }) => name)).toEqual(["Book 0"]);
     expect(third.nextPageToken).toBe("");
   });
 
   test("may be used with another page size, and a full last page has none", async () => {
     const category = await fill(4);
-    const first = await nobody.inventory.listProducts({ category, pageSize: 1 });
-    const rest = await nobody.inventory.listProducts({ category, pageSize: 3, pageToken: first.nextPageToken });
+    const first = await anonymous.inventory.listProducts({ category, pageSize: 1 });
+    const rest = await anonymous.inventory.listProducts({ category, pageSize: 3, pageToken: first.nextPageToken });
     expect(rest.products).toHaveLength(3);
     expect(rest.nextPageToken).toBe("");
   });
 
   test("is refused with other filters, by another method, and when modified", async () => {
     const category = await fill(2);
-    const { nextPageToken: pageToken } = await nobody.inventory.listProducts({ category, pageSize: 1 });
+    const { nextPageToken: pageToken } = await anonymous.inventory.listProducts({ category, pageSize: 1 });
     for (const request of [
       { pageToken },
       { category: "Other", pageToken },
@@ -296,7 +296,7 @@ describe("a page token", () => {
       { category, pageToken: `A${pageToken.slice(1)}B` },
       { category, pageToken: pageToken.slice(0, -4) },
     ]) {
-      expect(await refusalOf(nobody.inventory.listProducts(request)), JSON.stringify(request)).toEqual(refused);
+      expect(await refusalOf(anonymous.inventory.listProducts(request)), JSON.stringify(request)).toEqual(refused);
     }
     expect(await refusalOf(admin.orders.getOrdersByUser({ pageToken }))).toEqual(refused);
   });
@@ -306,7 +306,7 @@ describe("a page token", () => {
     let count = 0;
     let pageToken = "";
     do {
-      const page = await nobody.inventory.listProducts({ pageSize: 100, pageToken });
+      const page = await anonymous.inventory.listProducts({ pageSize: 100, pageToken });
       count += page.products.length;
       for (const { productId } of page.products) seen.add(productId);
       pageToken = page.nextPageToken;
@@ -320,7 +320,7 @@ test("the sample catalogue has at least 100 products of several categories", asy
   const categories = new Map<string, number>();
   let pageToken = "";
   do {
-    const page = await nobody.inventory.listProducts({ pageSize: 100, pageToken });
+    const page = await anonymous.inventory.listProducts({ pageSize: 100, pageToken });
     for (const { category, sku } of page.products) {
       // The sample's products are identified by SKU; other tests' categories have a random part.
       if (/^[A-Z]+-\d+$/.test(sku)) categories.set(category, (categories.get(category) ?? 0) + 1);
@@ -335,7 +335,7 @@ test("a filter by name matches words, not a pattern", async () => {
   const category = unique("Patterns");
   for (const name of ["100% (pure)", "100 pulp", "a.c", "abc"]) await addProduct(admin, { category, name });
   const found = async (name: string) =>
-    (await nobody.inventory.listProducts({ category, name })).products.map((product) => product.name);
+    (await anonymous.inventory.listProducts({ category, name })).products.map((product) => product.name);
   expect(await found("% (PUR")).toEqual(["100% (pure)"]);
   expect(await found("pu 100")).toEqual(["100 pulp", "100% (pure)"]);
   expect(await found("a.c")).toEqual(["a.c"]);

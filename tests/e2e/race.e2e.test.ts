@@ -5,8 +5,8 @@ import { refusalOf } from "./refusal.ts";
 import {
   type Account,
   addProduct,
+  anonymous,
   decided,
-  nobody,
   password,
   placeOrder,
   signIn,
@@ -126,7 +126,7 @@ test("50 concurrent registrations of one name, in any case, create one account",
     [...name].map((letter, at) => ((index >> (at % 6)) & 1 ? letter.toUpperCase() : letter.toLowerCase())).join(""),
   );
   const outcomes = await Promise.all(
-    spellings.map((username) => refusalOf(nobody.users.register({ username, password }))),
+    spellings.map((username) => refusalOf(anonymous.users.register({ username, password }))),
   );
   expect(outcomes.filter(({ code }) => code === "answered")).toHaveLength(1);
   expect(outcomes.filter(({ reason }) => reason === "USERNAME_TAKEN")).toHaveLength(49);

@@ -8,7 +8,7 @@ import {
   UserService,
 } from "@shop/gen/shop/users/v1/user_service_pb";
 import { describe, expect, test } from "vitest";
-import { nobody, password, shop, unique } from "./shopping.ts";
+import { anonymous, password, shop, unique } from "./shopping.ts";
 
 /** The answer that a page can read, and the cookie that it can't. */
 interface Learned {
@@ -68,7 +68,7 @@ const cookieOf = (setCookie: string | undefined) => setCookie?.split(";")[0] ?? 
 
 async function register(): Promise<{ username: string; password: string }> {
   const username = unique("browser");
-  await nobody.users.register({ username, password });
+  await anonymous.users.register({ username, password });
   return { username, password };
 }
 

@@ -9,8 +9,8 @@ import { refusalOf } from "./refusal.ts";
 import {
   type Account,
   addProduct,
+  anonymous,
   decided,
-  nobody,
   password,
   placeOrder,
   shop,
@@ -130,7 +130,7 @@ describe("while Redis is gone", () => {
     const buyer = await signUp();
     const product = await addProduct(admin, { stock: 100, description: "0" });
     const { productId } = product;
-    const read = async () => (await nobody.inventory.getProductByID({ productId })).product!;
+    const read = async () => (await anonymous.inventory.getProductByID({ productId })).product!;
     await read();
     let version = 0;
     for (let death = 0; death < 3; death++) {
@@ -158,7 +158,7 @@ describe("while Redis is gone", () => {
     const product = await addProduct(admin, { description: "before" });
     const { productId } = product;
     const impatient = { timeoutMs: 3_000 };
-    const read = async () => (await nobody.inventory.getProductByID({ productId }, impatient)).product!.description;
+    const read = async () => (await anonymous.inventory.getProductByID({ productId }, impatient)).product!.description;
     await read();
     const { pid } = processOf("redis");
     process.kill(pid, "SIGSTOP");

@@ -7,8 +7,8 @@ import { refusalOf } from "./refusal.ts";
 import {
   type Account,
   addProduct,
+  anonymous,
   decided,
-  nobody,
   password,
   placeOrder,
   shop,
@@ -60,13 +60,13 @@ test("after a sign-out everywhere every session is refused, and the user can sig
 
 test("reuse of a spent refresh token ends the access of its session, too", { timeout: 40_000 }, async () => {
   const { username } = await signUp();
-  const { refreshToken } = await nobody.users.authenticate({ username, password });
-  const { accessToken, userId } = await nobody.users.refreshToken({ refreshToken });
+  const { refreshToken } = await anonymous.users.authenticate({ username, password });
+  const { accessToken, userId } = await anonymous.users.refreshToken({ refreshToken });
   const authorization = `Bearer ${accessToken}`;
   const session = { ...(await signIn(username)), userId, headers: { authorization } };
   expect(await statuses(session)).toEqual(allGood);
   await eventually(
-    async () => expect((await refusalOf(nobody.users.refreshToken({ refreshToken }))).code).toBe("Unauthenticated"),
+    async () => expect((await refusalOf(anonymous.users.refreshToken({ refreshToken }))).code).toBe("Unauthenticated"),
     { timeoutMs: 15_000, everyMs: 500 },
   );
   await expectRefusedSoon(session);
@@ -75,7 +75,7 @@ test("reuse of a spent refresh token ends the access of its session, too", { tim
 test("a granted or revoked role applies everywhere within five seconds, once the token is refreshed", async () => {
   const admin = await signInAdmin();
   const account = await signUp();
-  const { refreshToken } = await nobody.users.authenticate({ username: account.username, password });
+  const { refreshToken } = await anonymous.users.authenticate({ username: account.username, password });
   const { userId } = account;
   const isAdmin = async (token: string) => {
     const headers = { authorization: `Bearer ${token}` };
@@ -84,11 +84,11 @@ test("a granted or revoked role applies everywhere within five seconds, once the
   expect(await isAdmin(account.headers.authorization.split(" ")[1]!)).toBe(403);
   await admin.users.setRoles({ userId, roles: [Role.CUSTOMER, Role.ADMIN] });
   await expectRefusedSoon(account);
-  const promoted = await nobody.users.refreshToken({ refreshToken });
+  const promoted = await anonymous.users.refreshToken({ refreshToken });
   expect(await isAdmin(promoted.accessToken)).toBe(200);
   await admin.users.setRoles({ userId, roles: [Role.CUSTOMER] });
   await eventually(async () => expect(await isAdmin(promoted.accessToken)).toBe(401), { timeoutMs: withinMs });
-  const demoted = await nobody.users.refreshToken({ refreshToken: promoted.refreshToken });
+  const demoted = await anonymous.users.refreshToken({ refreshToken: promoted.refreshToken });
   expect(await isAdmin(demoted.accessToken)).toBe(403);
 });
 

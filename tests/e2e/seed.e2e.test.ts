@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { ownEnvironment } from "../setup/own-environment.ts";
-import { nobody, shop } from "./shopping.ts";
+import { anonymous, shop } from "./shopping.ts";
 
 const repositoryRoot = join(import.meta.dirname, "../..");
 
@@ -20,7 +20,7 @@ test("the shop opens with a sample catalogue, and npm run seed adds nothing to i
   expect(Number(created)).toBe(0);
   expect(Number(skipped)).toBeGreaterThanOrEqual(100);
   for (const category of ["Coffee", "Tea", "Kitchen", "Books"]) {
-    const { products } = await nobody.inventory.listProducts({ category, pageSize: 100 });
+    const { products } = await anonymous.inventory.listProducts({ category, pageSize: 100 });
     expect(products.length).toBeGreaterThanOrEqual(10);
   }
 });

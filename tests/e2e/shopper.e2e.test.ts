@@ -6,8 +6,8 @@ import { refusalOf } from "./refusal.ts";
 import {
   type Account,
   addProduct,
+  anonymous,
   decided,
-  nobody,
   password,
   placeOrder,
   signIn,
@@ -41,7 +41,7 @@ test("a shopper registers, signs in, browses, places an order, and reads its his
 
   // Registers and signs in.
   const username = unique("Ada");
-  const { userId } = await nobody.users.register({ username, password });
+  const { userId } = await anonymous.users.register({ username, password });
   const ada = await signIn(username.toLowerCase());
   expect(ada.userId).toBe(userId);
 
@@ -241,7 +241,7 @@ describe("another user's", () => {
       code: "NotFound",
       reason: "USER_NOT_FOUND",
     });
-    expect((await refusalOf(nobody.users.getUserProfile({ userId }))).code).toBe("Unauthenticated");
+    expect((await refusalOf(anonymous.users.getUserProfile({ userId }))).code).toBe("Unauthenticated");
     const { profile } = await admin.users.getUserProfile({ userId: admin.userId });
     expect(profile!.roles).toContain(Role.ADMIN);
   });
@@ -249,8 +249,8 @@ describe("another user's", () => {
 
 test("an account's name is compared ignoring case, and shown as registered", async () => {
   const username = unique("Grace.Hopper_");
-  const { userId } = await nobody.users.register({ username, password });
-  expect(await refusalOf(nobody.users.register({ username: username.toUpperCase(), password }))).toMatchObject({
+  const { userId } = await anonymous.users.register({ username, password });
+  expect(await refusalOf(anonymous.users.register({ username: username.toUpperCase(), password }))).toMatchObject({
     code: "AlreadyExists",
     reason: "USERNAME_TAKEN",
   });

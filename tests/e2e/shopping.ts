@@ -49,10 +49,10 @@ function visit(headers: Readonly<Record<string, string>>): Visitor {
 }
 
 /** A visitor without an account. */
-export const nobody = visit({});
+export const anonymous = visit({});
 
 export async function signIn(username: string, secret = password): Promise<Account> {
-  const { userId, accessToken } = await nobody.users.authenticate({ username, password: secret });
+  const { userId, accessToken } = await anonymous.users.authenticate({ username, password: secret });
   const headers = { authorization: `Bearer ${accessToken}` };
   return { ...visit(headers), userId, username, headers };
 }
@@ -60,7 +60,7 @@ export async function signIn(username: string, secret = password): Promise<Accou
 /** Registers a new customer and signs them in. */
 export async function signUp(): Promise<Account> {
   const username = unique("shopper");
-  await nobody.users.register({ username, password });
+  await anonymous.users.register({ username, password });
   return await signIn(username);
 }
 
@@ -121,6 +121,6 @@ export function statusName(status: OrderStatus): string {
 
 /** The available units of a product, from the public catalogue. */
 export async function stockOf({ productId }: Product): Promise<number> {
-  const { product } = await nobody.inventory.getProductByID({ productId });
+  const { product } = await anonymous.inventory.getProductByID({ productId });
   return product!.stock;
 }

@@ -34,12 +34,12 @@ async function* news(client: ProtocolClient, call: Parameters<ProtocolClient["st
     if (Object.keys(answer as JsonObject).length > 0) yield answer as JsonObject;
 }
 
-const told = ({ order, event }: JsonObject) => {
+const changeOf = ({ order, event }: JsonObject) => {
   const { version, status } = order as JsonObject;
   expect(event).toMatchObject({ version, status });
   return `${version} ${status}`.replace("ORDER_STATUS_", "");
 };
-const stockTold = ({ stock }: JsonObject) => {
+const availableOf = ({ stock }: JsonObject) => {
   const { sequence, onHand, available } = stock as JsonObject;
   return [sequence, onHand, available];
 };
@@ -55,19 +55,19 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
     const { orderId } = await placeOrder(buyer, [await addProduct(admin), 1]);
     const watch = (afterVersion: number) =>
       news(client, { method: watchOrder, request: { orderId, afterVersion }, headers: buyer.headers });
-    const heard: string[] = [];
+    const received: string[] = [];
     for await (const answer of watch(0)) {
-      heard.push(told(answer));
-      if (heard.at(-1) === "2 CONFIRMED") await ship(orderId, SHIPPED);
-      if (heard.at(-1) === "3 SHIPPED") await ship(orderId, DELIVERED, RETURNED);
+      received.push(changeOf(answer));
+      if (received.at(-1) === "2 CONFIRMED") await ship(orderId, SHIPPED);
+      if (received.at(-1) === "3 SHIPPED") await ship(orderId, DELIVERED, RETURNED);
     }
     const all = ["1 PENDING", "2 CONFIRMED", "3 SHIPPED", "4 DELIVERED", "5 RETURNED"];
     // The order may be decided before the watch began.
-    expect(heard).toEqual(all.slice(-heard.length));
-    expect(heard.length).toBeGreaterThanOrEqual(4);
+    expect(received).toEqual(all.slice(-received.length));
+    expect(received.length).toBeGreaterThanOrEqual(4);
     for (const version of [1, 3, 5]) {
       const rest = await Array.fromAsync(watch(version));
-      expect(rest.map(told)).toEqual(all.slice(version));
+      expect(rest.map(changeOf)).toEqual(all.slice(version));
     }
   });
 
@@ -77,7 +77,7 @@ describe.for(Object.keys(protocols))("with %s", (protocol) => {
     const watch = (afterSequence: number) =>
       news(client, { method: watchStock, request: { productId, afterSequence } });
     const stocks = watch(0);
-    const next = async (watched = stocks) => stockTold((await watched.next()).value!);
+    const next = async (watched = stocks) => availableOf((await watched.next()).value!);
     expect(await next()).toEqual([1, 10, 10]);
     await receive(productId, 5);
     expect(await next()).toEqual([2, 15, 15]);

@@ -121,12 +121,12 @@ describe.each(Object.entries(transports))("in front of a native gRPC server, in 
   if (!name.endsWith("HTTP/1.1") && name !== "gRPC-Web in text")
     test("both sides of a bidirectional stream send in turn", async () => {
       const { input, output } = method.discuss;
-      const { promise: heard, resolve: goOn } = Promise.withResolvers<void>();
+      const { promise: received, resolve: goOn } = Promise.withResolvers<void>();
       const answers = await stream(
         method.discuss,
         (async function* () {
           yield fromJson(input, { text: "one" });
-          await heard;
+          await received;
           yield fromJson(input, { text: "two" });
         })(),
       );

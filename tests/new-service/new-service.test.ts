@@ -99,7 +99,7 @@ test.each(["e2e-all-in-one", "e2e-split"])("they answer in every protocol throug
   const ran = passed(`--project=${project}`, file, "--testNamePattern=WishlistService|CountProducts");
   for (const answer of [
     "WishlistService.+ creates one",
-    "/CountWishlists as nobody answers",
+    "/CountWishlists as anonymous answers",
     "/CountProducts as admin answers",
   ]) {
     const title = new RegExp(`^on the public port with (.+?) \\S*${answer}`);

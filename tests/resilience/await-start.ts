@@ -5,7 +5,7 @@ import { flushCompileCache } from "node:module";
 import { pathToFileURL } from "node:url";
 
 process.on("disconnect", () => process.exit(1));
-const told = once(process, "message");
+const startMessage = once(process, "message");
 await import(new URL("service.ts", pathToFileURL(process.argv[1]!)).href);
 flushCompileCache();
-await told;
+await startMessage;

@@ -10,7 +10,7 @@ interface Story {
     products: { -readonly [Field in keyof Observed["products"][number]]: Observed["products"][number][Field] }[];
     ledger: { -readonly [Field in keyof LedgerEntry]: LedgerEntry[Field][number][] }[];
     outboxes: Record<string, number>;
-    told: Observed["told"][number][];
+    publishedChanges: Observed["publishedChanges"][number][];
   };
 }
 
@@ -103,7 +103,7 @@ function goodStory(): Story {
         { moves: [moves[5]!], decisions: [], closings: [] },
       ],
       outboxes: { "orders.orders": 0, "inventory.ledger": 0 },
-      told: [
+      publishedChanges: [
         ...["o1", "o2", "o3", "o4", "o5", "o6"].map((orderId) => ({ orderId, status: "PENDING" })),
         ...["o1", "o3"].map((orderId) => ({ orderId, status: "CONFIRMED" })),
         ...["o4", "o6"].map((orderId) => ({ orderId, status: "REJECTED" })),
@@ -117,11 +117,11 @@ function goodStory(): Story {
 /** Each kind of damage, and the checker's name for it. */
 const damages: readonly (readonly [string, ProblemKind, (story: Story) => void])[] = [
   ["an accepted order is missing", "lost", ({ observed }) => void observed.orders.shift()],
-  ["an order's confirmation has no event", "untold", ({ observed }) => void observed.told.splice(6, 1)],
+  ["an order's confirmation has no event", "untold", ({ observed }) => void observed.publishedChanges.splice(6, 1)],
   [
     "an event has no corresponding change",
     "untrue",
-    ({ observed }) => void observed.told.push({ orderId: "o1", status: "SHIPPED" }),
+    ({ observed }) => void observed.publishedChanges.push({ orderId: "o1", status: "SHIPPED" }),
   ],
   ["an order never ends", "stuck", ({ observed }) => void Object.assign(observed.orders[0]!, { status: "PENDING" })],
   [

@@ -8,7 +8,7 @@ export interface Observed {
   readonly products: readonly ObservedProduct[];
   readonly ledger: readonly LedgerEntry[];
   /** The changes of orders' statuses in the stream. */
-  readonly told: readonly { readonly orderId: string; readonly status: string }[];
+  readonly publishedChanges: readonly { readonly orderId: string; readonly status: string }[];
   /** The number of documents with pending events, by collection. */
   readonly outboxes: Readonly<Record<string, number>>;
 }
@@ -83,7 +83,7 @@ export function check(history: History, observed: Observed): Problem[] {
     ...checkMoves(history, observed),
     ...checkStock(history, observed),
     ...checkDecisions(observed),
-    ...checkTold(observed),
+    ...checkPublished(observed),
     ...Object.entries(observed.outboxes)
       .filter(([, left]) => left > 0)
       .map(
@@ -192,8 +192,8 @@ function checkStock(history: History, { products, ledger, orders }: Observed): P
       }
     }
     if (inOrder[0]?.on_hand_delta !== stock) say("ledger", `does not begin with the ${stock} it was added with`);
-    const told = inOrder.map(({ on_hand_delta, reserved_delta }) => `${on_hand_delta}/${reserved_delta}`).join();
-    if (product.movements.map((move) => `${move.onHandDelta}/${move.reservedDelta}`).join() !== told) {
+    const fromLedger = inOrder.map(({ on_hand_delta, reserved_delta }) => `${on_hand_delta}/${reserved_delta}`).join();
+    if (product.movements.map((move) => `${move.onHandDelta}/${move.reservedDelta}`).join() !== fromLedger) {
       say("ledger", "ListStockMovements differs from the ledger");
     }
     if (product.onHand !== onHand || product.reserved !== reserved) {
@@ -308,9 +308,9 @@ function checkDecisions({ orders, ledger }: Observed): Problem[] {
 }
 
 /** Every change of an order's status was published, and no other event of it. */
-function checkTold({ orders, told }: Observed): Problem[] {
+function checkPublished({ orders, publishedChanges }: Observed): Problem[] {
   const happened = new Set(orders.flatMap(({ orderId, path }) => path.map((status) => `${orderId} ${status}`)));
-  const published = new Set(told.map(({ orderId, status }) => `${orderId} ${status}`));
+  const published = new Set(publishedChanges.map(({ orderId, status }) => `${orderId} ${status}`));
   const about = (change: string) => change.split(" ")[0]!;
   return [
     ...[...happened.difference(published)].map(

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
-import { endLeases, expectTold, type Flow, flows, type Journey, type Outcome, observe } from "./crash-flows.ts";
+import { endLeases, expectPublished, type Flow, flows, type Journey, type Outcome, observe } from "./crash-flows.ts";
 import { type CrashShop, startCrashShop } from "./crash-shop.ts";
 import type { CrashPoint, Instructions, Step } from "./step-proxy.ts";
 
@@ -101,9 +101,9 @@ async function prepare(shop: CrashShop, flow: Flow): Promise<Prepared> {
 
 function setOut(shop: CrashShop, flow: Flow, instructions: Instructions): void {
   const { service, startsDead, together } = flow;
-  const told = { ...instructions, ...(together && { together }), withSweeps: startsDead ?? false };
-  if (startsDead) shop.start(service, told);
-  else shop.instruct(service, told);
+  const plan = { ...instructions, ...(together && { together }), withSweeps: startsDead ?? false };
+  if (startsDead) shop.start(service, plan);
+  else shop.instruct(service, plan);
 }
 
 async function record(shop: CrashShop, flow: Flow): Promise<Recording> {
@@ -187,7 +187,7 @@ describe("wherever a service crashes, accepted requests complete, and none has i
         // With a retry of the same request.
         await eventually(journey.act, { timeoutMs: convergeMs });
         await becomes(shop, journey, ends);
-        await expectTold(shop, journey, firstSeq);
+        await expectPublished(shop, journey, firstSeq);
       });
     });
   });

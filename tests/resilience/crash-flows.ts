@@ -646,7 +646,7 @@ export async function observe(shop: CrashShop, name: string, { asPublic = true }
  * Compares the stream's events of a journey's orders, from its message `firstSeq`, with their histories. An event may have
  * been published twice.
  */
-export async function expectTold(
+export async function expectPublished(
   shop: CrashShop,
   { name, losesPlaced = false }: Journey,
   firstSeq: number,
@@ -656,8 +656,8 @@ export async function expectTold(
   const changes = placed.flatMap(({ _id, history }) => history.map(({ status }) => `${_id} ${status.toUpperCase()}`));
   const happened = changes.filter((change) => !(losesPlaced && change.endsWith(" PENDING")));
   const ids = new Set(placed.map(({ _id }) => _id));
-  const told = (await eventsOfOrders(shop.nats, firstSeq)).filter(({ orderId }) => ids.has(orderId));
-  expect(new Set(told.map(({ orderId, status }) => `${orderId} ${status}`))).toEqual(new Set(happened));
+  const published = (await eventsOfOrders(shop.nats, firstSeq)).filter(({ orderId }) => ids.has(orderId));
+  expect(new Set(published.map(({ orderId, status }) => `${orderId} ${status}`))).toEqual(new Set(happened));
 }
 
 async function countOnTheirWay({ mongo, jetstream }: CrashShop): Promise<number> {

@@ -5,11 +5,11 @@ import { type LinkFault, openLink } from "./link.ts";
 
 /** A link to a server that answers every chunk with the same one in capitals. */
 async function shouting() {
-  const heard: string[] = [];
+  const received: string[] = [];
   const server = createServer((socket) => {
     socket.on("error", () => {});
     socket.on("data", (chunk) => {
-      heard.push(String(chunk));
+      received.push(String(chunk));
       socket.write(String(chunk).toUpperCase());
     });
   });
@@ -26,7 +26,7 @@ async function shouting() {
     await once(socket, "connect");
     return socket;
   };
-  return { link, server, port, heard, dial };
+  return { link, server, port, received, dial };
 }
 
 async function listen(server: Server, port: number): Promise<void> {
@@ -79,7 +79,7 @@ test.each<[LinkFault["kind"] & ("cut" | "deaf" | "mute"), string[]]>([
 ])(
   "on a link that is %s nothing is answered, the server gets %j, and everything arrives once it is restored",
   async (kind, heardMeanwhile) => {
-    const { link, port, heard, dial } = await shouting();
+    const { link, port, received, dial } = await shouting();
     const socket = await dial();
     link.suffer({ kind });
     socket.write("tea");
@@ -93,8 +93,8 @@ test.each<[LinkFault["kind"] & ("cut" | "deaf" | "mute"), string[]]>([
       passer.write("sugar");
       expect(await answerOf(passer)).toBe("SUGAR");
     }
-    if (heardMeanwhile.length > 0) await expect.poll(() => heard).toContain("tea");
-    expect(heard.filter((word) => !["milk", "sugar"].includes(word))).toEqual(heardMeanwhile);
+    if (heardMeanwhile.length > 0) await expect.poll(() => received).toContain("tea");
+    expect(received.filter((word) => !["milk", "sugar"].includes(word))).toEqual(heardMeanwhile);
     events.push("whole");
     link.suffer();
     await Promise.all(answers);

@@ -48,7 +48,7 @@ export async function observe(
     products: await readProducts(admin, mongo, productIds),
     ledger,
     outboxes: await countOutboxes(mongo),
-    told: await readTold(natsUrl),
+    publishedChanges: await readPublishedChanges(natsUrl),
   };
 }
 
@@ -65,7 +65,7 @@ const statusOf: Readonly<Record<string, string>> = {
   OrderReturned: "RETURNED",
 };
 
-async function readTold(natsUrl: string): Promise<Observed["told"]> {
+async function readPublishedChanges(natsUrl: string): Promise<Observed["publishedChanges"]> {
   const connection = await connect(natsServers(natsUrl));
   try {
     return await eventsOfOrders(connection);
@@ -75,10 +75,10 @@ async function readTold(natsUrl: string): Promise<Observed["told"]> {
 }
 
 /** The changes in the orders stream, from its message `firstSeq`. */
-export async function eventsOfOrders(connection: NatsConnection, firstSeq = 1): Promise<Observed["told"]> {
+export async function eventsOfOrders(connection: NatsConnection, firstSeq = 1): Promise<Observed["publishedChanges"]> {
   const { state } = await (await jetstreamManager(connection)).streams.info("orders");
-  const told: { orderId: string; status: string }[] = [];
-  if (state.messages === 0 || state.last_seq < firstSeq) return told;
+  const publishedChanges: { orderId: string; status: string }[] = [];
+  if (state.messages === 0 || state.last_seq < firstSeq) return publishedChanges;
   const consumer = await jetstream(connection).consumers.get("orders", {
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: firstSeq,
@@ -90,13 +90,13 @@ export async function eventsOfOrders(connection: NatsConnection, firstSeq = 1): 
     const payloads = isBatch ? fromBinary(EventBatchSchema, data).events.map(({ payload }) => payload) : [data];
     for (const payload of payloads) {
       const { orderId } = fromBinary(schemas.get(subject)!, payload) as unknown as { orderId: string };
-      told.push({ orderId, status: statusOf[name] ?? name });
+      publishedChanges.push({ orderId, status: statusOf[name] ?? name });
     }
     if (seq >= state.last_seq) break;
   }
   await messages.close();
   await consumer.delete();
-  return told;
+  return publishedChanges;
 }
 
 /** A decided order; times are of the services' clock, in milliseconds. */

@@ -44,8 +44,8 @@ test.each([
     { tests: "" },
     "services/inventory/src/rpc/: no *.test.ts in services/inventory/src names importProducts",
   ],
-])("a method without %s is reported, with the file and the missing part", (_, planted, told) => {
-  expect(forgotten(InventoryService, around(planted as Parameters<typeof around>[0]))).toEqual([told]);
+])("a method without %s is reported, with the file and the missing part", (_, planted, finding) => {
+  expect(forgotten(InventoryService, around(planted as Parameters<typeof around>[0]))).toEqual([finding]);
 });
 
 test("a method that is not on the public port needs no example", () => {

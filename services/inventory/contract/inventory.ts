@@ -211,7 +211,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       invalid: { pageSize: -1 },
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "lists a category",
           request: ({ product }) => ({ category: product.category }),
           answers: ({ product }) => ({ products: [product] }),
@@ -223,7 +223,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
           answers: () => ({}),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "combines all filters, and counts categories",
           request: ({ product }) => ({
             query: product.sku,
@@ -241,25 +241,25 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
           }),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses prices without a currency",
           request: () => ({ minPrice: "1" }),
           refuses: invalid("currency_code"),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a malformed attribute and an unknown order",
           request: () => ({ attributes: ["color"], orderBy: "rating" }),
           refuses: invalid("attributes[0]", "order_by"),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a page that is too large",
           request: () => ({ pageSize: 101 }),
           refuses: invalid("page_size"),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a forged page token",
           request: () => ({ pageToken: "bm90IG1hZGUgaGVyZSwgbm90IGhlcmU" }),
           refuses: invalid("page_token"),
@@ -360,19 +360,19 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       invalid: { productId: "none" },
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "reads a product",
           request: ({ product }) => ({ productId: product.productId }),
           answers: ({ product }) => ({ product }),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "does not find an unknown product",
           request: () => ({ productId: unknown("product") }),
           refuses: notFound("PRODUCT_NOT_FOUND"),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a malformed id",
           request: () => ({ productId: "42" }),
           refuses: invalid("product_id"),
@@ -756,7 +756,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       invalid: { productId: "none" },
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "begins with the current stock",
           request: ({ product }) => ({ productId: product.productId }),
           answers: ({ product: { productId } }) => ({ stock: { productId, onHand: 10, available: 10, sequence: 1 } }),
@@ -768,13 +768,13 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
           answers: () => ({}),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "does not find an unknown product",
           request: () => ({ productId: unknown("product") }),
           refuses: notFound("PRODUCT_NOT_FOUND"),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses an invalid sequence",
           request: ({ product }) => ({ productId: product.productId, afterSequence: -1 }),
           refuses: invalid("after_sequence"),
@@ -907,7 +907,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       invalid: {},
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "reads the products that exist",
           request: ({ product }) => ({ productIds: [product.productId, unknown("product")] }),
           answers: ({ product }) => ({ products: [product] }),

@@ -28,7 +28,7 @@ export const contract: ServiceContract<typeof TokenKeyService, World> = {
       invalid: {},
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "lists the public keys only",
           request: () => ({}),
           answers: () => ({ keys: expect.toSatisfy(arePublicKeys, "are public keys") }),

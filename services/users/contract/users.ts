@@ -63,7 +63,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       invalid: { username: "?" },
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "creates an account",
           request: ({ password }) => ({ username: unique("row"), password }),
           answers: () => ({ userId: idOf("user") }),
@@ -75,19 +75,19 @@ export const contract: ServiceContract<typeof UserService, World> = {
           answers: () => ({ userId: idOf("user") }),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a name that is taken, in any case",
           request: ({ owner, password }) => ({ username: owner.username.toUpperCase(), password }),
           refuses: { code: "AlreadyExists", reason: "USERNAME_TAKEN" },
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses an invalid name and a short password in one response",
           request: () => ({ username: "a b", password: "short" }),
           refuses: invalid("username", "password"),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a common password",
           request: () => ({ username: unique("row"), password: "Football" }),
           refuses: { code: "InvalidArgument", reason: "PASSWORD_TOO_COMMON", violations: ["password"] },
@@ -135,25 +135,25 @@ export const contract: ServiceContract<typeof UserService, World> = {
       invalid: {},
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "returns tokens, with the name in any case",
           request: ({ owner, password }) => ({ username: owner.username.toUpperCase(), password }),
           answers: ({ ids }) => ({ userId: ids.owner, ...tokens }),
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a wrong password",
           request: ({ owner }) => ({ username: owner.username, password: "not the password" }),
           refuses: { code: "Unauthenticated", reason: "WRONG_CREDENTIALS" },
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses an unknown name the same way",
           request: ({ password }) => ({ username: unique("row"), password }),
           refuses: { code: "Unauthenticated", reason: "WRONG_CREDENTIALS" },
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses empty fields",
           request: () => ({}),
           refuses: invalid("username", "password"),
@@ -264,7 +264,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       invalid: { refreshToken: "r".repeat(257) },
       cases: [
         {
-          as: "nobody",
+          as: "anonymous",
           says: "returns the next tokens",
           request: async (world) => ({ refreshToken: (await world.newAccount()).refreshToken }),
           answers: () => ({ userId: idOf("user"), ...tokens }),
@@ -276,13 +276,13 @@ export const contract: ServiceContract<typeof UserService, World> = {
           refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a request with neither a token nor the cookie",
           request: () => ({}),
           refuses: { code: "Unauthenticated", reason: "REFRESH_TOKEN_INVALID" },
         },
         {
-          as: "nobody",
+          as: "anonymous",
           says: "refuses a token that is too long",
           request: () => ({ refreshToken: "r".repeat(257) }),
           refuses: invalid("refresh_token"),

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { addProduct, nobody, password, shop, signInAdmin, signUp, unique } from "../shopping.ts";
+import { addProduct, anonymous, password, shop, signInAdmin, signUp, unique } from "../shopping.ts";
 
 /** The status of the port's own refusal, after which it closes the connection. */
 const last = "GET /healthz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
@@ -46,7 +46,7 @@ describe("a request in the body of another one is never executed:", () => {
       }
     }
     // The name is not registered.
-    await nobody.users.register({ username, password });
+    await anonymous.users.register({ username, password });
     expect(statuses).toEqual(statuses.map(() => [400]));
   });
 

@@ -86,8 +86,8 @@ test("no pairwise combination of requests, faults, packets and ways to leave end
     // Check of the attack itself: much of it is parsed and answered.
     expect(answered).toBeGreaterThan(played / 10);
   }
-  const told = await readAllVitals();
-  expect(told.reduce((sum, { networkErrors }) => sum + networkErrors, 0)).toBeGreaterThan(1_000);
+  const vitals = await readAllVitals();
+  expect(vitals.reduce((sum, { networkErrors }) => sum + networkErrors, 0)).toBeGreaterThan(1_000);
 }, 180_000);
 
 test("no mutated frames, headers or lines end a process on any port", async () => {

@@ -27,7 +27,7 @@ interface Answer {
   readonly text: string;
 }
 
-const told = (names: Iterable<readonly [string, string]>) =>
+const headerLines = (names: Iterable<readonly [string, string]>) =>
   [...names]
     .filter(([name]) => /^(grpc-|trailer|content-type|allow)/.test(name))
     .map(([name, value]) => `${name}${value}`);
@@ -35,7 +35,7 @@ const told = (names: Iterable<readonly [string, string]>) =>
 async function overHttp1(path: string, init: RequestInit): Promise<Answer> {
   const response = await fetch(`${shop.url}${path}`, { ...init, headers: { ...headers, ...init.headers } });
   const body = opened(Buffer.from(await response.arrayBuffer()), response.headers.get("content-type") ?? "");
-  const said = told(response.headers).join("");
+  const said = headerLines(response.headers).join("");
   const status = /grpc-status: ?(\d+)/.exec(body.toString("latin1"))?.[1] ?? response.headers.get("grpc-status");
   return {
     status: status ?? (body[0] === 2 && body.includes('"error"') ? "error" : String(response.status)),
@@ -68,7 +68,7 @@ async function overGrpc(path: string, message: Uint8Array, more: Record<string, 
     for (const event of ["response", "trailers"])
       stream.on(event, (fields: Record<string, string>) => {
         status = fields["grpc-status"] ?? status;
-        said.push(...told(Object.entries(fields).map(([name, value]) => [name, String(value)] as const)));
+        said.push(...headerLines(Object.entries(fields).map(([name, value]) => [name, String(value)] as const)));
       });
     const chunks: Buffer[] = [];
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -106,7 +106,7 @@ async function decisionsOn(url: string, line: Line, as: Headers): Promise<Decisi
   return line.path.startsWith("/") ? await Promise.all([http1, overHttp2(url, line, headers)]) : [await http1];
 }
 
-const callers: Record<string, Headers> = { nobody: {} };
+const callers: Record<string, Headers> = { anonymous: {} };
 
 beforeAll(async () => {
   const [admin, customer] = await Promise.all([signInAdmin(), signUp()]);
@@ -121,12 +121,12 @@ describe("every spelling of a path has the same result:", () => {
   test.for(methods.map((method) => [nameOf(method), method] as const))("%s", async ([name, method]) => {
     for (const url of [shop.url, ownUrls[method.parent.typeName]!]) {
       for (const line of linesOf.get(name)!) {
-        const [canonical, overHttp2] = await decisionsOn(url, line, callers.nobody!);
+        const [canonical, overHttp2] = await decisionsOn(url, line, callers.anonymous!);
         expect(overHttp2).toBe(canonical);
         const isHidden = isInternal(method) && url === shop.url;
         expect(canonical, line.path).toMatch(isHidden ? /^404 / : /^(200|400 |401 |403 |404 |415 )/);
         for (const [how, rewrite] of Object.entries(rewritten))
-          for (const decision of await decisionsOn(url, { ...line, path: rewrite(line.path) }, callers.nobody!))
+          for (const decision of await decisionsOn(url, { ...line, path: rewrite(line.path) }, callers.anonymous!))
             expect(decision, `${line.path} ${how}`).toBe(canonical);
       }
     }
@@ -141,7 +141,7 @@ test.each(Object.entries(refused))("a path %s is refused", async (_how, rewrite)
 });
 
 test("every spelling of a method's path admits its permitted callers, and no others", async () => {
-  const expected = { nobody: 401, customer: 403, admin: 200, "a service": 401 };
+  const expected = { anonymous: 401, customer: 403, admin: 200, "a service": 401 };
   const line: Line = { method: "GET", path: "/admin/users?page_size=1" };
   for (const [caller, status] of Object.entries(expected)) {
     for (const path of [

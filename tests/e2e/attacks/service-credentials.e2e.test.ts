@@ -67,7 +67,7 @@ const servicesThatMayCall: Readonly<Record<string, readonly KeyOwner[]>> = {
 test.for(keyOwners)("%s calls the methods that name it, and no other restricted method", async (owner) => {
   for (const method of methods) {
     const name = nameOf(method);
-    const refusal = authorizationErrors[mayCall[name]!]!.nobody;
+    const refusal = authorizationErrors[mayCall[name]!]!.anonymous;
     if (refusal === undefined) continue;
     const audience = moduleAt[ownUrls[method.parent.typeName]!]!;
     const refused = refusalOf(await call(method, serviceHeaders(shop.dataDir, owner, audience)));

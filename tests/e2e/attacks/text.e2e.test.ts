@@ -14,8 +14,8 @@ import { refusalOf } from "../refusal.ts";
 import {
   type Account,
   addProduct,
+  anonymous,
   decided,
-  nobody,
   password,
   placeOrder,
   shop,
@@ -142,7 +142,7 @@ describe.each(shop.topology === "split" ? clients.slice(0, 1) : clients)("over $
     expect(await add({ category: composed.toUpperCase() })).toMatchObject({
       message: { product: { category: composed } },
     });
-    const listed = await nobody.inventory.listProducts({ category: composed.toLowerCase(), countCategories: true });
+    const listed = await anonymous.inventory.listProducts({ category: composed.toLowerCase(), countCategories: true });
     expect(listed.products).toHaveLength(2);
     expect(listed.categoryCounts.filter((one) => one.category.toUpperCase() === composed.toUpperCase())).toMatchObject([
       { category: composed, count: 2 },
@@ -236,14 +236,14 @@ test("an import removes the same characters, and refuses the same rows", async (
   async function* all() {
     yield* rows;
   }
-  const told = await inventory.importProducts(all(), { headers: admin.headers });
-  expect(told).toMatchObject({ created: 1, refused: 3 });
-  expect(told.errors.map(({ row, field }) => [row, field])).toEqual([
+  const imported = await inventory.importProducts(all(), { headers: admin.headers });
+  expect(imported).toMatchObject({ created: 1, refused: 3 });
+  expect(imported.errors.map(({ row, field }) => [row, field])).toEqual([
     [2, "name"],
     [3, "name"],
     [4, "name"],
   ]);
-  const { products } = await nobody.inventory.listProducts({ query: rows[0]!.product.sku });
+  const { products } = await anonymous.inventory.listProducts({ query: rows[0]!.product.sku });
   expect(products.map(({ name }) => name)).toEqual(["Teapot"]);
 });
 
@@ -309,7 +309,7 @@ test("a caller's trace id is not ours, but the log links both", async () => {
 
 test("an existing account with a reserved name can sign in", async () => {
   expect((await signIn(shop.admin.username, shop.admin.password)).userId).toBe(admin.userId);
-  expect(await refusalOf(nobody.users.register({ username: shop.admin.username, password }))).toMatchObject({
+  expect(await refusalOf(anonymous.users.register({ username: shop.admin.username, password }))).toMatchObject({
     code: "InvalidArgument",
     violations: ["username"],
   });

@@ -72,9 +72,9 @@ export async function importFile(options: {
     }
 
     function checked(row: ProductRow): ProductRow {
-      const told = "product" in row ? (repeatedSku(row.line, row.product.sku, lineOfSku) ?? row) : row;
-      if ("mistake" in told) log(`line ${told.line}: ${told.mistake}`);
-      return told;
+      const result = "product" in row ? (repeatedSku(row.line, row.product.sku, lineOfSku) ?? row) : row;
+      if ("mistake" in result) log(`line ${result.line}: ${result.mistake}`);
+      return result;
     }
 
     const outcome = (end: Pick<Imported, "isStopped" | "error" | "unanswered">): Imported => {

@@ -20,7 +20,7 @@ export type Callers = "anybody" | "accounts" | "admins";
 
 /** Each file's words for the permitted callers. */
 const words: Readonly<Record<Callers, { readonly access: string; readonly row: string; readonly as: string }>> = {
-  anybody: { access: "ACCESS_PUBLIC", row: "anybody", as: "nobody" },
+  anybody: { access: "ACCESS_PUBLIC", row: "anybody", as: "anonymous" },
   accounts: { access: "ACCESS_AUTHENTICATED", row: "the signed-in user", as: "customer" },
   admins: { access: "ACCESS_ADMIN", row: "an administrator", as: "admin" },
 };
