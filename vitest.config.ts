@@ -105,18 +105,6 @@ export default defineConfig({
           sequence: { groupOrder: 5 },
         },
       },
-      {
-        extends: true,
-        test: {
-          name: "new-service",
-          include: ["tests/new-service/**/*.test.ts"],
-          // Checks and starts a copy of the repository: minutes, on a busy machine.
-          testTimeout: 900_000,
-          hookTimeout: 300_000,
-          maxWorkers: 1,
-          sequence: { groupOrder: 6 },
-        },
-      },
     ],
   },
 });

@@ -257,7 +257,7 @@ describe("for arbitrary input, the answer is documented:", () => {
     { weight: 1, arbitrary: fc.constantFrom("x".repeat(1_000), "-1", "1e400", "NaN", "9223372036854775808", "\ud800") },
   );
   const mixed: Texts = (field) => fc.oneof({ weight: 3, arbitrary: right(field) }, { weight: 1, arbitrary: anything });
-  const runsOf = (method: AnyMethod) => (method.parent.typeName.startsWith("shop.users.") ? 150 : 25);
+  const runsOf = (method: AnyMethod) => (method.parent.typeName.startsWith("shop.users.") ? 60 : 25);
 
   /** A request with arbitrary values in some places. */
   const spoilt = (method: AnyMethod) =>

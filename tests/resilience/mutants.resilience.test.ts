@@ -5,17 +5,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { conditions, mutants, plant } from "./mutants.ts";
 import { describeRun, runChaos } from "./run.ts";
 
-// Takes a minute for each: its own cluster and split shop, 15 to 25 s of faults, and until every request has a certain answer.
-//
-// One per mechanism: the claim on a request, the majority, an error. `npm run bench -- mutants` runs all, and
-// the unmodified product under the same conditions.
-const chosen = [
-  "no unique request",
-  "acknowledged by one member only (write concern 1)",
-  "a bulk write's network error is swallowed",
-];
+// Takes over a minute: its own cluster and split shop, 15 s of faults, and until every request has a certain answer. So one mutant stands
+// for all here; `npm run bench -- mutants` runs the others, and the unmodified product under the same conditions.
+const chosen = "no unique request";
 
-test.each(mutants.filter(({ name }) => chosen.includes(name)))(
+test.each(mutants.filter(({ name }) => name === chosen))(
   "a fault run finds the planted bug: $name",
   async (mutant) => {
     const root = plant(mutant, resolve(import.meta.dirname, "../.."));
