@@ -23,7 +23,7 @@ import {
   windowUpdate,
 } from "./testing/http2-frames.ts";
 
-/** Short enough to wait for; what they are on a real port stands beside their names in one-port.ts. */
+/** Short limits, so that the test is fast; one-port.ts has the defaults. */
 const limits: OnePortOptions = {
   sniffTimeoutMs: 200,
   headersTimeoutMs: 200,
@@ -33,7 +33,7 @@ const limits: OnePortOptions = {
   sessionCheckMs: 400,
   pingTimeoutMs: 200,
 };
-/** The longest of them, what Node adds to it (a second to keepAliveMs), and a busy machine. */
+/** The longest limit, plus what Node adds (a second to keepAliveMs), plus a margin for a busy machine. */
 const overWithinMs = 4_000;
 
 const cleanUp: (() => unknown)[] = [];
@@ -43,11 +43,11 @@ afterEach(async () => {
 
 interface Attack {
   readonly says: string;
-  /** Written at once, then `again` every few milliseconds. */
+  /** Written first, then `again` every few milliseconds. */
   readonly sends: string | Buffer;
   readonly again?: string | Buffer;
   readonly readsNothing?: true;
-  /** What another limit would end too, but later. */
+  /** Disables another limit that would also end it, but later. */
   readonly without?: OnePortOptions;
 }
 
@@ -56,7 +56,7 @@ const noRequestTimeout = { requestTimeoutMs: 60_000 };
 
 describe("over HTTP/1.1 a connection is closed", () => {
   test.for<Attack>([
-    { says: "that says nothing", sends: "" },
+    { says: "that sends nothing", sends: "" },
     { says: "whose request line never ends", sends: "GET /", again: "x", without: noRequestTimeout },
     {
       says: "whose headers never end",
@@ -65,7 +65,7 @@ describe("over HTTP/1.1 a connection is closed", () => {
       without: noRequestTimeout,
     },
     {
-      says: "whose body comes byte by byte",
+      says: "whose body arrives byte by byte",
       sends: "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 100000\r\n\r\n",
       again: "x",
     },
@@ -81,22 +81,22 @@ describe("over HTTP/1.1 a connection is closed", () => {
       readsNothing: true,
     },
     { says: "that reads nothing of a stream", sends: "GET /torrent HTTP/1.1\r\nHost: a\r\n\r\n", readsNothing: true },
-    { says: "that asks no more", sends: "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" },
+    { says: "that stays idle after a request", sends: "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" },
   ])("$says", closesIn(limits));
 });
 
 describe("over HTTP/2 a connection is closed", () => {
   test.for<Attack>([
-    { says: "whose preface stops halfway", sends: preface().subarray(0, 12) },
+    { says: "whose preface is incomplete", sends: preface().subarray(0, 12) },
     { says: "that sends the preface and then nothing", sends: preface(), without: noSessionCheck },
     { says: "that sends half a SETTINGS frame", sends: opening().subarray(0, -4), without: noSessionCheck },
     { says: "that opens no stream, but sends PINGs", sends: opening(), again: ping() },
-    { says: "whose headers stop before their end", sends: opening(unfinished(1)) },
+    { says: "whose headers stay incomplete", sends: opening(unfinished(1)) },
     { says: "that holds a stream and answers no PING", sends: opening(request(1, "/never")) },
   ])("$says", closesIn(limits));
 });
 
-// By what is counted: no time limit has a part in it, and a busy port must not take honest callers for slow ones.
+// Limits of counts, not of time: a busy port must not mistake legitimate clients for slow ones.
 describe("over HTTP/2 a connection is closed at once", () => {
   test.for<Attack>([
     {
@@ -132,7 +132,7 @@ function closesIn(options: OnePortOptions): (attack: Attack) => Promise<void> {
   return async (attack) => {
     const { port, accepted } = await start({ ...options, ...attack.without });
     connect(port, attack);
-    // By our end: an attacker that reads nothing does not notice.
+    // Observed on the server: an attacker that reads nothing does not notice.
     await untilOver(port, () => accepted[0]?.destroyed === true);
   };
 }
@@ -148,8 +148,8 @@ test("over HTTP/1.1 more than 16 KiB of headers are answered with 431, and the c
 
 describe("over HTTP/2 a stream is reset", () => {
   test.for<Attack>([
-    { says: "whose body comes byte by byte", sends: opening(post(1)), again: frame("data", 0, 1, Buffer.from("x")) },
-    { says: "whose body never comes", sends: opening(post(1)) },
+    { says: "whose body arrives byte by byte", sends: opening(post(1)), again: frame("data", 0, 1, Buffer.from("x")) },
+    { says: "whose body never arrives", sends: opening(post(1)) },
     { says: "whose reader opens no window", sends: opening(noWindow(), request(1, "/hello")) },
     {
       says: "whose reader opens no window for what is written again and again",
@@ -169,7 +169,7 @@ describe("over HTTP/2 a stream is reset", () => {
   });
 });
 
-test("of 5,000 streams asked for on one HTTP/2 connection 100 are served at a time", async () => {
+test("of 5,000 streams opened on one HTTP/2 connection 100 are served at a time", async () => {
   const { port, running } = await start();
   connect(port, { says: "", sends: opening(...times(5_000, (id) => request(id, "/never"))) });
   await untilOver(port, () => running() >= 100);
@@ -177,7 +177,7 @@ test("of 5,000 streams asked for on one HTTP/2 connection 100 are served at a ti
   expect(running()).toBe(100);
 });
 
-describe.each(["/news", "/silence"])("a stream that is read outlives every limit: %s", (path) => {
+describe.each(["/news", "/idle"])("a stream that is read outlives every limit: %s", (path) => {
   test("over HTTP/1.1", async () => {
     const { port } = await start(limits);
     const answer = await get(port, path);
@@ -192,7 +192,7 @@ describe.each(["/news", "/silence"])("a stream that is read outlives every limit
   });
 });
 
-/** How long the streams of the test server go on: several times the longest limit. */
+/** How long the test server's streams last: several times the longest limit. */
 const streamMs = 1_500;
 
 interface TestServer {
@@ -212,7 +212,7 @@ async function start(options: OnePortOptions = {}): Promise<TestServer> {
   app.get("/hello", () => ({ hello: "you" }));
   app.post("/echo", () => ({}));
   app.get("/slow", () => delay(100, {}));
-  // More than the kernel takes from us before anybody reads.
+  // More than the kernel buffers while the client does not read.
   app.get("/large", () => Buffer.alloc(16 * 1_048_576));
   app.get("/torrent", (_request, reply) => {
     reply.hijack();
@@ -228,7 +228,7 @@ async function start(options: OnePortOptions = {}): Promise<TestServer> {
     }, streamMs);
     reply.raw.once("close", () => clearInterval(timer));
   });
-  app.get("/silence", async (_request, reply) => {
+  app.get("/idle", async (_request, reply) => {
     reply.hijack();
     reply.raw.write("hush\n");
     setTimeout(() => reply.raw.end("the end"), streamMs);
@@ -259,11 +259,11 @@ function connect(port: number, { sends, again, readsNothing }: Attack): net.Sock
   return socket;
 }
 
-/** Waits for the end of an attack, and is an honest caller meanwhile who wants to be answered at once. */
+/** Waits for the end of an attack, while a legitimate client has to be answered quickly. */
 async function untilOver(port: number, isOver: () => boolean): Promise<void> {
   const until = performance.now() + overWithinMs;
   while (!isOver()) {
-    expect(performance.now(), "the attack goes on").toBeLessThan(until);
+    expect(performance.now(), "the attack continues").toBeLessThan(until);
     await ask(port);
     await delay(10);
   }
@@ -275,7 +275,7 @@ async function ask(port: number): Promise<void> {
   const answer = await get(port, "/hello");
   answer.resume();
   expect(answer.statusCode).toBe(200);
-  expect(performance.now() - askedAt, "an honest caller waited").toBeLessThan(1_000);
+  expect(performance.now() - askedAt, "a legitimate client waited").toBeLessThan(1_000);
 }
 
 function get(port: number, path: string): Promise<http.IncomingMessage> {
@@ -294,12 +294,12 @@ function request(stream: number, path: string): Buffer {
   return frame("headers", endHeaders | endStream, stream, fields("GET", path));
 }
 
-/** Headers whose body is still to come. */
+/** Headers without the body. */
 function post(stream: number): Buffer {
   return frame("headers", endHeaders, stream, Buffer.concat([fields("POST", "/echo"), literal("content-type", "a/b")]));
 }
 
-/** Headers whose end is still to come. */
+/** Incomplete headers. */
 function unfinished(stream: number): Buffer {
   return frame("headers", 0, stream, fields("GET", "/hello"));
 }

@@ -2,21 +2,22 @@ import { isIP, type Socket } from "node:net";
 import type { AnyRequest } from "./any-request.ts";
 
 /**
- * Carries the address of the client from the public port to whatever limits by it. Every port sets it: a service's own port
- * keeps what a request brought only when a service that forwards to it says so, by {@link forwardingCredentialHeader}.
+ * The address of the client, set by the public port for everything that limits by client. Every port sets it: a service's own
+ * port keeps the value of a request only if the request proves by {@link forwardingCredentialHeader} that a trusted service
+ * forwarded it.
  */
 export const clientAddressHeader = "x-client-address";
 
-/** The credential of the service that forwards the request to another one; it stands for the client's address alone. */
+/** The credential of a service that forwards a request. It vouches for the client's address only. */
 export const forwardingCredentialHeader = "x-forwarding-credential";
 
-/** Carries the credential of the service that calls. Public ports never forward it. */
+/** The credential of the calling service. Public ports never forward it. */
 export const internalCredentialHeader = "x-internal-credential";
 
-/** Whether the machine at this address, so many hops away from us, is a proxy whose word we take. */
+/** Whether the machine at this address, `hop` hops away, is a trusted proxy. */
 export type TrustsProxy = (address: string, hop: number) => boolean;
 
-/** The client behind a request to a public port, as the proxies that are trusted tell it. */
+/** The client of a request to a public port, as reported by the trusted proxies. */
 export function clientOf(
   request: Pick<AnyRequest, "headers"> & { readonly socket: Pick<Socket, "remoteAddress"> },
   trustsProxy: TrustsProxy,
@@ -31,8 +32,8 @@ export function clientOf(
 
 function addressBehind(peer: string, forwardedFor: string, trustsProxy: TrustsProxy): string {
   let address = peer;
-  for (const [hop, said] of forwardedFor.split(",").reverse().entries()) {
-    const before = trustsProxy(address, hop) ? normalized(said.trim()) : undefined;
+  for (const [hop, reported] of forwardedFor.split(",").reverse().entries()) {
+    const before = trustsProxy(address, hop) ? normalized(reported.trim()) : undefined;
     if (before === undefined) break;
     address = before;
   }
@@ -45,7 +46,7 @@ function saysHttps(schemes: string): boolean {
 
 const peers = new WeakMap<object, string>();
 
-/** The machine at the other end of the connection. */
+/** The remote address of the connection; "unknown" once it is closed and was never read. */
 export function peerOf(socket: Pick<Socket, "remoteAddress">): string {
   const known = peers.get(socket);
   if (known !== undefined) return known;
@@ -54,12 +55,14 @@ export function peerOf(socket: Pick<Socket, "remoteAddress">): string {
   return peer ?? "unknown";
 }
 
-/** The address of the client that made a call: of use for limits, never for permissions. */
+/** The address of the client that made a call: for limits only, never for permissions. */
 export function clientAddressOf({ requestHeader }: { readonly requestHeader: Headers }): string {
   return requestHeader.get(clientAddressHeader) ?? "unknown";
 }
 
-/** What one client can have as many of as it likes counts as one: a /64 of IPv6, an address of IPv4. */
+/**
+ * The network that a client's limits apply to: a /64 of IPv6, any address of which one client can use, or an address of IPv4.
+ */
 export function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;
   const [head = "", tail] = address.split("::");
@@ -68,12 +71,12 @@ export function networkOf(address: string): string {
   return `${[...groups, ...Array<string>(missing).fill("0")].slice(0, 4).join(":")}::/64`;
 }
 
-/** How many networks of {@link networkOf} a site counts as, at most, where a limit is per network. */
+/** How many networks of {@link networkOf} a site may use at most, if a limit is per network. */
 export const networksPerSite = 2;
 
 /**
- * The networks that an address is counted in where something is shared out: its own (see {@link networkOf}), and the /24 of
- * IPv4 or /48 of IPv6 around it, which is what one customer of a provider is commonly given.
+ * The networks that an address counts towards in fair shares: its own (see {@link networkOf}), and the IPv4 /24 or IPv6 /48
+ * around it, which providers commonly assign to one customer.
  */
 export function sharersOf(address: string): readonly [network: string, site: string] {
   const network = networkOf(address);
@@ -87,7 +90,7 @@ export function sharersOf(address: string): readonly [network: string, site: str
   }
 }
 
-/** One spelling per address; undefined if it is none. */
+/** The canonical spelling of an address; undefined if it is not one. */
 function normalized(text: string): string | undefined {
   const address = text.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
   switch (isIP(address)) {

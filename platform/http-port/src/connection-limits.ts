@@ -1,22 +1,22 @@
 import type { Socket } from "node:net";
 import { networkOf, peerOf, type TrustsProxy } from "./client-address.ts";
 
-/** How many connections a port holds at the same time, whatever is said on them; 0 for as many as come. */
+/** How many open connections a port allows; 0 means unlimited. */
 export interface ConnectionLimits {
   readonly total: number;
-  /** From one address of IPv4 or one /64 of IPv6, unless it is a trusted proxy's: behind that are many clients. */
+  /** From one IPv4 address or IPv6 /64. Does not apply to trusted proxies, which carry many clients. */
   readonly perAddress: number;
 }
 
-/** A connection that was over a limit. */
+/** A connection that was refused because of a limit. */
 export interface RefusedConnection {
   readonly limit: "total" | "address";
   readonly address: string;
 }
 
 /**
- * Decides about each connection before anything on it is read, by the address of whoever connects: what a proxy says about its
- * clients comes too late. What is admitted is counted until its socket is closed, whoever reads from it by then.
+ * Admits or refuses each connection before anything on it is read, by the peer's address, since what a proxy reports about its
+ * clients arrives too late. An admitted connection counts until its socket is closed.
  */
 export function limitConnections(
   { total, perAddress }: ConnectionLimits,

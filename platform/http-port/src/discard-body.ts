@@ -4,13 +4,13 @@ import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import { closeStream } from "./close-stream.ts";
 
-/** Bytes of an unwanted body that are read before its sender is cut off. */
+/** Bytes of an unwanted body that are read before the sender is cut off. */
 export const discardMaxBytes = 1_048_576;
 const discardTimeoutMs = 5_000;
 
 /**
- * Reads on after the answer, up to 1 MiB or 5 seconds: a client that is still writing would otherwise never come to
- * read it. After that the stream, or the HTTP/1.1 connection, is closed.
+ * Reads the rest of a body after the answer, up to 1 MiB or 5 seconds: a client that is still writing would otherwise not read
+ * the answer. After that the stream, or the HTTP/1.1 connection, is closed.
  */
 export function discardBody(
   request: Readable,

@@ -12,7 +12,7 @@ function start() {
   return { request, over, isOver: () => isOver };
 }
 
-test("all that is sent is read, to its end", async () => {
+test("a body is read to its end", async () => {
   const { request, over } = start();
   for (let sent = 0; sent < 7; sent++) request.write(Buffer.alloc(1_048_576));
   request.end();
@@ -20,14 +20,14 @@ test("all that is sent is read, to its end", async () => {
   expect(request.readableEnded).toBe(true);
 });
 
-test("who sends without end is read for 8 MiB", async () => {
+test("an endless body is read for 8 MiB", async () => {
   const { request, over } = start();
   for (let sent = 0; sent < 9; sent++) request.write(Buffer.alloc(1_048_576));
   await over;
   expect(request.isPaused()).toBe(true);
 });
 
-test("who sends slowly is read for five seconds", async () => {
+test("a slow body is read for five seconds", async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const { isOver } = start();
@@ -37,7 +37,7 @@ test("who sends slowly is read for five seconds", async () => {
   expect(isOver()).toBe(true);
 });
 
-test("who goes is not waited for, nor who has gone before", async () => {
+test("drain does not wait for a client that goes away or has already gone", async () => {
   const { request, over } = start();
   request.destroy(new Error("gone"));
   await over;

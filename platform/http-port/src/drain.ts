@@ -1,12 +1,12 @@
 import type { Readable } from "node:stream";
 
-/** How much of a request that nobody wants is taken in, and for how long. */
+/** How much of an unwanted request body is read, and for how long. */
 const maxBytes = 8 * 1_048_576;
 const maxMs = 5_000;
 
 /**
- * Reads on what nobody wanted, up to 8 MiB or for 5 seconds, and throws it away: a client that is cut off while it sends sees
- * a reset, not the answer. Resolves when it has sent all, has gone, or has to be cut off after all; never rejects.
+ * Reads and discards the rest of an unwanted body, up to 8 MiB or 5 seconds: a client that is cut off while it sends sees a
+ * reset instead of the answer. Resolves when the body has ended, the client has gone, or a limit is reached; never rejects.
  */
 export function drain(request: Readable): Promise<void> {
   if (request.readableEnded || request.destroyed) return Promise.resolve();

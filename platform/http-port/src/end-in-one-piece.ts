@@ -1,11 +1,11 @@
 import type { OutgoingMessage } from "node:http";
 
-/** Longer bodies are not worth a copy. */
+/** Longer bodies are not copied. */
 const maxCopiedBytes = 65_536;
 
 /**
- * Ends an answer, or a request, over HTTP/1.1. As text of one byte a character a body leaves in one piece with its head, where
- * bytes are written apart from it, at twice the cost.
+ * Ends an answer, or a request, over HTTP/1.1. Node sends a latin1 string in one write with the head, but bytes in a write of
+ * their own, at twice the cost.
  */
 export function endInOnePiece(message: OutgoingMessage, body: Uint8Array): void {
   if (body.byteLength === 0) message.end();

@@ -3,26 +3,26 @@ import type { Http2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { ConnectError } from "@connectrpc/connect";
 
-/** What one exchange holds of a budget of bytes. To be released when it holds nothing any more, as often as one likes. */
+/** The bytes of a budget that one exchange holds. Release it once it holds nothing; releasing again is harmless. */
 export interface HeldBytes {
   /**
-   * Counts a chunk that has to wait for others; answers what to keep of it, and undefined when it can't be kept. A chunk may be a
-   * view of much more: then what is to be kept is a copy.
+   * Counts a chunk that has to be buffered. Returns the buffer to keep, or undefined if the budget is exceeded. A chunk may be
+   * a view of a much larger buffer: then a copy is returned.
    */
   keep(chunk: Buffer): Buffer | undefined;
-  /** Holds so much from now on; false, and nothing is changed, when that is more than there is for it. */
+  /** Sets the number of bytes held. Returns false, and changes nothing, if that exceeds the budget. */
   resize(bytes: number): boolean;
   release(): void;
-  /** Releases and counts an answer that is broken off because it can't be kept. */
+  /** Releases, and counts an answer that is aborted because the budget is exceeded. */
   breakOff(): void;
-  /** Counts a request that can't be kept, and answers what it is refused with. */
+  /** Counts a refused request, and returns the error for it. */
   refusal(): ConnectError;
 }
 
-/** What an exchange takes place on; undefined once a session has gone. */
+/** The connection of an exchange; undefined once its session is closed. */
 export type Connection = Socket | Http2Session | undefined;
 
-/** How a port counts the bytes of an exchange: by its headers, the connection it came on, and the package that it asks. */
+/** Starts counting the bytes of an exchange, by its headers, its connection, and the proto package of the called service. */
 export type HoldBytes = (
   headers: IncomingHttpHeaders,
   connection: Connection,

@@ -1,6 +1,6 @@
 import type * as http from "node:http";
 
-/** RFC 9110 7.6.1. `trailer` only announces, and Node refuses it where it cannot send any. */
+/** Hop-by-hop fields (RFC 9110 7.6.1). `trailer` only announces trailers, and Node refuses it where it cannot send any. */
 export const hopByHop: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
@@ -15,9 +15,9 @@ export const hopByHop: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What of a head, or of trailers, is not about one connection only.
+ * The end-to-end fields of headers or trailers.
  *
- * @param without names of others that are left out
+ * @param without names of further fields to leave out
  */
 export function endToEnd(
   headers: http.IncomingHttpHeaders,

@@ -8,7 +8,7 @@ import { contain, containRejection, createListenerGuard, guardLike, type Network
 import { type OnePortOptions, OnePortServer, portOf } from "./one-port.ts";
 import { opening } from "./testing/http2-frames.ts";
 
-/** Something with an end, as sockets, sessions and streams have it. */
+/** An emitter that can be destroyed, like sockets, sessions and streams. */
 class Endable extends EventEmitter {
   destroyed = false;
   destroy(): void {
@@ -29,7 +29,7 @@ const throwBug = () => {
   throw bug;
 };
 
-test("what a listener throws is reported and ends its object, and the emitter goes on", () => {
+test("an exception in a listener is reported and ends its object, and emit() returns", () => {
   const { object, reported } = guarded();
   object.on("data", throwBug);
   expect(object.emit("data", 1, 2, 3)).toBe(true);
@@ -37,13 +37,13 @@ test("what a listener throws is reported and ends its object, and the emitter go
   expect(reported).toEqual([{ on: "connection", kind: "exception", error: bug }]);
 });
 
-test("an error is reported, also when nothing listens to it", () => {
+test("an error is reported, also without a listener", () => {
   const { object, reported } = guarded();
   expect(object.emit("error", bug)).toBe(false);
-  const heard: unknown[] = [];
-  object.on("error", (error) => heard.push(error));
+  const received: unknown[] = [];
+  object.on("error", (error) => received.push(error));
   expect(object.emit("error", bug)).toBe(true);
-  expect(heard).toEqual([bug]);
+  expect(received).toEqual([bug]);
   expect(reported).toEqual(Array(2).fill({ on: "connection", kind: "error", error: bug }));
   expect(object.destroyed).toBe(false);
 });
@@ -58,7 +58,7 @@ test("listeners get all arguments and their emitter as `this`", () => {
   expect(calls).toEqual([object, 1, undefined, "three"]);
 });
 
-test("what is thrown in a timer or by a promise ends its object", async () => {
+test("an exception in a timer or a rejected promise ends its object", async () => {
   for (const fail of [contain, (object: Endable) => containRejection(object, Promise.reject(bug))]) {
     const { object, reported } = guarded();
     fail(object, throwBug);
@@ -68,13 +68,13 @@ test("what is thrown in a timer or by a promise ends its object", async () => {
   }
 });
 
-test("what is thrown over an object that is not guarded ends it, too", () => {
+test("an exception while handling an unguarded object ends it, too", () => {
   const object = new Endable();
   contain(object, throwBug);
   expect(object.destroyed).toBe(true);
 });
 
-test("an object that stands for a guarded one is guarded as that is", () => {
+test("an object that represents a guarded one is guarded like it", () => {
   const { object, reported } = guarded();
   const part = guardLike(new Endable(), object);
   part.on("data", throwBug).emit("data");
@@ -90,12 +90,12 @@ async function open(handler: http.RequestListener, options: OnePortOptions = {})
   return { port: portOf(server), reported };
 }
 
-/** Unlike `once`, also when it broke. */
+/** Unlike `once`, also resolves after an error. */
 function closed(object: EventEmitter): Promise<void> {
   return new Promise((resolve) => object.once("close", resolve));
 }
 
-/** A handler that throws in the way its path says. */
+/** A handler that throws in the way given by the path. */
 const faulty: http.RequestListener = (request, response) => {
   if (request.url === "/at-once") throwBug();
   if (request.url === "/request") request.on("data", throwBug);
@@ -151,7 +151,7 @@ test("an exception before a stream has a request ends that stream alone", async 
   expect(reported).toContainEqual({ on: "stream", kind: "exception", error: bug });
 });
 
-test("an exception about a new connection ends it alone", async () => {
+test("an exception while admitting a connection ends it alone", async () => {
   let first = true;
   const admits = () => {
     if (!first) return true;
@@ -165,7 +165,7 @@ test("an exception about a new connection ends it alone", async () => {
   expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
 });
 
-test("errors of peers are told by what they broke", async () => {
+test("errors of peers are reported by the object that failed", async () => {
   const { port, reported } = await open(faulty);
   for (const [bytes, on] of [
     [Buffer.from("this is not HTTP\r\n\r\n"), "connection"],

@@ -3,30 +3,31 @@ import { IncomingMessage } from "node:http";
 import { constants, type Http2Stream } from "node:http2";
 import { closeStream } from "./close-stream.ts";
 
-/** What an error was seen on, as it is counted. */
+/** The kind of object on which an error occurred, as it is counted. */
 export type NetworkObject = "connection" | "session" | "stream" | "request" | "response";
 
 export interface NetworkError {
   readonly on: NetworkObject;
-  /** `error`: the object broke, mostly by what its peer did. `exception`: our own code threw while it handled the object. */
+  /** `error`: the object failed, usually because of its peer. `exception`: our own code threw while handling the object. */
   readonly kind: "error" | "exception";
   readonly error: unknown;
 }
 
 /**
- * Keeps what happens to an object of the network from ending the process. A guarded object reports each of its errors, whether
- * or not anything listens to them; and what a listener throws, ours, a library's or Node's own, is reported and ends that object
- * alone. It must be guarded before the first event that can fail.
+ * Guards a network object so that its events cannot end the process. A guarded object reports each of its errors, whether or
+ * not a listener exists; an exception in a listener, ours, a library's or Node's own, is reported and ends that object alone.
+ * Guard an object before its first event that can fail.
  *
- * Events are guarded at the object, not at each listener, because libraries add listeners of their own, and because an `error`
- * that has no listener is thrown too.
+ * The guard replaces the object's `emit` rather than wrapping listeners, because libraries add their own listeners, and because
+ * an `error` event without a listener throws, too.
  */
 export type ListenerGuard = (on: NetworkObject, object: EventEmitter) => void;
 
 type Emit = (this: EventEmitter, event: string | symbol, ...rest: unknown[]) => boolean;
-/** The `emit` of guarded objects: one function for all of a kind, so that guarding an object costs one assignment. */
+/** The `emit` of guarded objects: one function per kind, so that guarding an object costs one assignment. */
 type GuardedEmit = Emit & { readonly caught: (object: EventEmitter, error: unknown) => void };
 
+/** @param report called for each error and each contained exception */
 export function createListenerGuard(report: (error: NetworkError) => void): ListenerGuard {
   const emits = new Map<NetworkObject, GuardedEmit>();
   return (on, object) => {
@@ -45,7 +46,7 @@ function guardedEmit(on: NetworkObject, report: (error: NetworkError) => void): 
     report({ on, kind: "exception", error });
     end(object);
   }
-  // The arguments are passed on as they came, which costs the engine no array of its own.
+  // Passing the arguments through unchanged avoids allocating another array.
   function emit(this: EventEmitter, ...event: Parameters<Emit>): boolean {
     try {
       if (event[0] === "error") {
@@ -61,7 +62,7 @@ function guardedEmit(on: NetworkObject, report: (error: NetworkError) => void): 
   return Object.assign(emit, { caught });
 }
 
-/** Runs what handles a guarded object outside of its events, such as in a timer. What it throws ends the object. */
+/** Runs code that handles a guarded object outside of its events, such as in a timer. An exception ends the object. */
 export function contain(object: EventEmitter, work: () => void): void {
   try {
     work();
@@ -70,12 +71,12 @@ export function contain(object: EventEmitter, work: () => void): void {
   }
 }
 
-/** The same for work that goes on: its rejection ends the object. */
+/** The same for asynchronous work: a rejection ends the object. */
 export function containRejection(object: EventEmitter, work: Promise<unknown>): void {
   work.catch((error: unknown) => caught(object, error));
 }
 
-/** Guards an object that stands for a part of another one, as Node's objects of requests do for a stream. */
+/** Guards an object that represents part of a guarded one, as Node's request and response do for a stream. */
 export function guardLike<Emitter extends EventEmitter>(object: Emitter, guarded: EventEmitter): Emitter {
   if (Object.hasOwn(guarded, "emit")) object.emit = guarded.emit;
   return object;
@@ -88,7 +89,7 @@ function caught(object: EventEmitter, error: unknown): void {
 }
 
 interface Endable {
-  /** Of requests and responses over HTTP/2. */
+  /** Set on requests and responses over HTTP/2. */
   readonly stream?: Http2Stream;
   readonly rstCode?: number;
   destroy?(): void;
@@ -97,7 +98,7 @@ interface Endable {
 function end(object: EventEmitter & Endable): void {
   const stream = "rstCode" in object ? (object as unknown as Http2Stream) : object.stream;
   if (stream !== undefined) closeStream(stream, constants.NGHTTP2_INTERNAL_ERROR);
-  // A request that has been read keeps its connection when it is destroyed.
+  // Destroying a request that has been read in full does not close its connection.
   else if (object instanceof IncomingMessage) object.socket.destroy();
   else object.destroy?.();
 }

@@ -1,16 +1,16 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-/** Fits the iterators of `Headers` wherever that is declared: by Node's types, or by TypeScript's for pages, with or without `dispose`. */
+/** Matches the iterators of `Headers` as declared by Node's types or by TypeScript's DOM types, with or without `dispose`. */
 type HeaderIterator<Item> = IteratorObject<Item, undefined, unknown>;
 
-/** What the web takes as it is. */
+/** Names and values that `Headers` accepts without normalizing them. */
 const plainName = /^[a-z0-9-]+$/;
 const plainValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /**
- * Headers as the web has them, over those that Node has parsed; or, to be filled, over none. Reading one or two, or setting
- * them where there were none, which is all that most calls do, makes nothing; whatever else is asked makes real `Headers` once
- * and goes on with them. HTTP/2's pseudo-headers are left out.
+ * Implements `Headers` over headers parsed by Node, or over none, to be filled. Reading or setting single headers, which is all
+ * that most calls do, allocates nothing; any other operation creates real `Headers` once and delegates to them. HTTP/2's
+ * pseudo-headers are left out.
  */
 export class NodeHeaders implements Headers {
   #node: IncomingHttpHeaders | undefined;
@@ -22,7 +22,7 @@ export class NodeHeaders implements Headers {
     this.#isOwn = node === undefined;
   }
 
-  /** Whether there is nothing in it for certain. */
+  /** Whether it is known to be empty, without reading it. */
   get isUntouched(): boolean {
     return this.#node === undefined && this.#made === undefined;
   }
@@ -83,11 +83,11 @@ export class NodeHeaders implements Headers {
   #parsed(name: string): string | string[] | undefined {
     if (this.#node === undefined) return undefined;
     const value = this.#node[name] ?? this.#node[name.toLowerCase()];
-    // Not what every object has.
+    // Skips properties inherited from Object.prototype.
     return typeof value === "string" || Array.isArray(value) ? value : undefined;
   }
 
-  /** Whether nothing was put in but by `set`. */
+  /** Whether it was only filled by `set`. */
   #isPlain(): boolean {
     return this.#isOwn && this.#made === undefined && this.#node?.["set-cookie"] === undefined;
   }

@@ -60,7 +60,7 @@ test("an HTTP/1.1 request that arrives in pieces is answered, also one that begi
   }
 });
 
-test("garbage is answered with 400 and a closed connection, and the port goes on", async () => {
+test("garbage is answered with 400 and a closed connection, and the port keeps serving", async () => {
   const { port } = await start();
   for (const garbage of [
     "\x00\x01\x02\x03garbage\r\n\r\n",
@@ -87,7 +87,7 @@ test("pipelined requests are answered in order", async () => {
 });
 
 test.each([
-  ["that says nothing", ""],
+  ["that sends nothing", ""],
   ["that sends half a preface", preface().slice(0, 10)],
 ])("a connection %s is closed after the sniff timeout", async (_what, bytes) => {
   const { port } = await start({ sniffTimeoutMs: 50 });
@@ -99,7 +99,7 @@ test.each([
   expect((await get1(port, "/hello")).statusCode).toBe(200);
 });
 
-test("what came in time is answered, however late a busy process gets to read it", async () => {
+test("a request that arrived in time is answered, even if a busy process reads it after the timeout", async () => {
   const { app, port } = await start({ sniffTimeoutMs: 50 });
   const socket = connect(port);
   app.server.once("connection", () => {
@@ -110,7 +110,7 @@ test("what came in time is answered, however late a busy process gets to read it
   expect(await received(socket, "}")).toContain("HTTP/1.1 200 OK");
 });
 
-test("a reset or an end while the version is not known yet harms nobody", async () => {
+test("a reset or end before the version is known does not affect other connections", async () => {
   const { port, app } = await start();
   for (const leave of [(s: net.Socket) => s.resetAndDestroy(), (s: net.Socket) => s.end()]) {
     const socket = connect(port);
@@ -122,7 +122,7 @@ test("a reset or an end while the version is not known yet harms nobody", async 
   expect((await get1(port, "/hello")).statusCode).toBe(200);
 });
 
-test("an HTTP/2 client that answers a PING while this process is busy is not given up", async () => {
+test("an HTTP/2 client that answers a PING while this process is busy is not disconnected", async () => {
   const { port } = await start({ sessionCheckMs: 50, pingTimeoutMs: 60 });
   const session = connect2(port);
   const asked = new Promise<void>((resolve) => {
@@ -132,7 +132,7 @@ test("an HTTP/2 client that answers a PING while this process is busy is not giv
       resolve();
     });
   });
-  // Whoever has no stream is not asked.
+  // A connection without a stream gets no PING.
   const held = get2(session, "/never").catch(() => {});
   await asked;
   expect(await get2(session, "/hello")).toMatchObject({ status: 200 });
@@ -140,7 +140,7 @@ test("an HTTP/2 client that answers a PING while this process is busy is not giv
   await held;
 });
 
-test("close() waits for no idle HTTP/1.1 socket, no open HTTP/2 session and no silent connection", async () => {
+test("close() does not wait for idle HTTP/1.1 sockets, HTTP/2 sessions without streams, or silent connections", async () => {
   const { app, port } = await start({ closeGraceMs: 600_000, sniffTimeoutMs: 600_000 });
   const agent = new http.Agent({ keepAlive: true });
   cleanUp.push(() => agent.destroy());
@@ -153,7 +153,7 @@ test("close() waits for no idle HTTP/1.1 socket, no open HTTP/2 session and no s
   expect(await connectionsOf(app)).toBe(0);
 });
 
-test("close() lets requests of both versions that are under way complete", async () => {
+test("close() lets running requests of both versions complete", async () => {
   const { app, port, slowRequests } = await start({ closeGraceMs: 600_000 });
   const agent = new http.Agent({ keepAlive: true });
   cleanUp.push(() => agent.destroy());
@@ -164,7 +164,7 @@ test("close() lets requests of both versions that are under way complete", async
   expect(await Promise.all(running)).toEqual(['"slow"', '"slow"']);
 });
 
-test("close() gives up on a request after the grace", async () => {
+test("close() ends a request after the grace period", async () => {
   const { app, port, endlessRequests } = await start({ closeGraceMs: 50 });
   const session = connect2(port);
   const running = [get1(port, "/never"), get2(session, "/never")];
@@ -174,7 +174,7 @@ test("close() gives up on a request after the grace", async () => {
   expect((await outcome).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
 });
 
-test("close() gives up after the grace on an HTTP/2 client that does not close its end", async () => {
+test("close() ends an HTTP/2 connection after the grace period if the client does not close its end", async () => {
   const { app, port } = await start({ closeGraceMs: 50 });
   const socket = connect(port);
   const settings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00";
@@ -184,7 +184,7 @@ test("close() gives up after the grace on an HTTP/2 client that does not close i
 });
 
 // Node neither writes nor reads any more then: it never learns that the client has gone, and does not end the session.
-test("an HTTP/2 client that broke the protocol after a GOAWAY, with a request under way, is forgotten when it has gone", async () => {
+test("an HTTP/2 client that broke the protocol after a GOAWAY, during a request, is forgotten once it has gone", async () => {
   const { app, port, endlessRequests } = await start({ sessionCheckMs: 50 });
   const socket = connect(port);
   const request = { ":method": "GET", ":scheme": "http", ":path": "/never", ":authority": "a" };
@@ -202,7 +202,7 @@ test("an HTTP/2 client that broke the protocol after a GOAWAY, with a request un
   await expect.poll(() => connections()).toBe(0);
 });
 
-test("HTTP/2 clients are told how many streams and how much header they may send", async () => {
+test("HTTP/2 SETTINGS announce the limits of streams and header bytes", async () => {
   const { port } = await start();
   const session = connect2(port);
   await once(session, "remoteSettings");
@@ -236,7 +236,7 @@ async function start(
   return { app, port: portOf(app.server), slowRequests: () => slow, endlessRequests: () => never };
 }
 
-/** How many connections a port has open. */
+/** The number of open connections of a port. */
 function connectionsOf({ server }: FastifyInstance): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
 }
@@ -247,7 +247,7 @@ function connect(port: number): net.Socket {
   return socket;
 }
 
-/** Everything up to the answer's last piece. */
+/** Everything received up to the answer's last bytes. */
 async function received(socket: net.Socket, last: string): Promise<string> {
   let all = "";
   for await (const chunk of socket) {

@@ -6,52 +6,53 @@ import type { HoldBytes } from "./held-bytes.ts";
 import { contain, createListenerGuard, type ListenerGuard, type NetworkError } from "./listener-guard.ts";
 import { plainRefusals, type Refusals } from "./refusals.ts";
 import { requireFraming, requireStreamFraming } from "./request-framing.ts";
-import { lookAgainMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
+import { recheckMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
 import { unreadableRequests } from "./unreadable-requests.ts";
 
-/** What a connection on the port may do, and for how long. All times are in milliseconds. */
+/** Limits and hooks of a port. All times are in milliseconds. */
 export interface OnePortOptions {
-  /** Whether a connection may be there at all; one that may not is reset before anything is read. All may if absent. */
+  /** Whether to admit a connection; one that is refused is reset before anything is read. Admits all if absent. */
   readonly admits?: (socket: Socket) => boolean;
-  /** A connection that has not shown which HTTP version it speaks by then is closed; so is HTTP/2 without its SETTINGS. */
+  /**
+   * The time after which a connection is closed that has not revealed its HTTP version, or has not sent its HTTP/2 SETTINGS.
+   */
   readonly sniffTimeoutMs?: number;
-  /** HTTP/1.1: the headers of a request have to be in by then. */
+  /** HTTP/1.1: the time within which the headers of a request must arrive. */
   readonly headersTimeoutMs?: number;
-  /** A request has to be in by then, with its body. No method may take a stream from its caller for longer. */
+  /** The time within which a request must arrive, with its body. So no method may read a client stream for longer. */
   readonly requestTimeoutMs?: number;
   /**
-   * An answer of which nobody takes what was written is broken off after so long. A stream that is read may be silent for
-   * as long as it likes.
+   * The time after which an answer is aborted whose client reads nothing of what was written. A stream that is read may be idle
+   * for any length of time.
    */
   readonly unreadTimeoutMs?: number;
-  /** Counts what waits for its reader, a few times a second; what is too much is broken off. Not limited if absent. */
+  /** Counts unread answers, four times a second; answers beyond the budget are aborted. Unlimited if absent. */
   readonly holdBytes?: HoldBytes;
-  /** HTTP/1.1: a connection without a request is closed after so long. */
+  /** HTTP/1.1: the time after which an idle connection is closed. */
   readonly keepAliveMs?: number;
-  /** HTTP/2: streams that one client may hold open at the same time. */
+  /** HTTP/2: concurrent streams per connection. */
   readonly maxConcurrentStreams?: number;
   /**
-   * HTTP/2: how often a connection is asked by PING whether it lives; one that had no stream since is closed, and one whose peer
-   * said so long ago that it is leaving (GOAWAY).
+   * HTTP/2: how often a connection is checked: with open streams by PING; one without a stream since the last check is closed,
+   * and one that was already closing (GOAWAY) at the last check is destroyed.
    */
   readonly sessionCheckMs?: number;
-  /** HTTP/2: a PING that stays unanswered for so long means the peer is gone. */
+  /** HTTP/2: the time after which an unanswered PING means that the peer is gone. */
   readonly pingTimeoutMs?: number;
-  /** Bytes of header that a request may have, in both versions. */
+  /** Bytes of headers per request, in both versions. */
   readonly maxHeaderBytes?: number;
   /**
-   * HTTP/2: streams that one client may reset at once, and per second after that, before its connection is closed
-   * (rapid reset, CVE-2023-44487). A port behind a forwarder gets the resets of every client on few connections:
-   * give it more.
+   * HTTP/2: streams that a client may reset at once, and per second after that, before its connection is closed (rapid reset,
+   * CVE-2023-44487). A port behind a forwarder gets the resets of all clients on few connections: allow it more.
    */
   readonly streamResets?: { readonly burst: number; readonly perSecond: number };
-  /** After `close()`, requests still running have so long to finish; then their connections are destroyed. */
+  /** The time that running requests have after `close()`; then their connections are destroyed. */
   readonly closeGraceMs?: number;
-  /** Told of each error of a connection, session, stream or request, and of each exception that was contained in one. */
+  /** Called for each error of a connection, session, stream or request, and for each contained exception. */
   readonly onNetworkError?: (error: NetworkError) => void;
-  /** What is answered to what reaches no handler: requests that are malformed, and what is no request. */
+  /** Encodes the answers to malformed requests, which reach no handler. */
   readonly refusals?: Refusals;
-  /** HTTP/2: answers a stream itself and says so, before Node makes the objects that look like those of HTTP/1.1. */
+  /** HTTP/2: may answer a stream and return true, before Node creates its compatibility objects. */
   readonly answersStream?: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => boolean;
 }
 
@@ -61,7 +62,8 @@ const defaults = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   unreadTimeoutMs: 60_000,
-  // Longer than clients and balancers keep a connection: whoever closes first must not be us, just as they reuse it.
+  // Longer than clients and load balancers keep idle connections: if the server closes first, it may do so just as a client
+  // reuses one.
   keepAliveMs: 72_000,
   maxConcurrentStreams: 100,
   sessionCheckMs: 60_000,
@@ -74,15 +76,15 @@ const defaults = {
   answersStream: () => false,
 };
 
-/** Node looks this often for requests over HTTP/1.1 that are late, and we for the rest. */
-const lookEveryMs = 5_000;
-/** What readers do not take is counted this often: a process makes no more than some tens of megabytes in that time. */
+/** How often Node checks for late HTTP/1.1 requests, and this port for the rest. */
+const checkIntervalMs = 5_000;
+/** How often unread bytes are counted: a process writes no more than some tens of megabytes in that time. */
 const countEveryMs = 250;
 
 /**
- * A Fastify `serverFactory` whose one port answers HTTP/1.1 and HTTP/2 without TLS (prior knowledge, RFC 9113 3.3) with
- * the same handler. To Fastify it is an `http.Server`; behind `request.raw` and `reply.raw` of an HTTP/2 request are
- * Node's compatibility objects.
+ * A Fastify `serverFactory` whose single port serves HTTP/1.1 and HTTP/2 without TLS (prior knowledge, RFC 9113 3.3) with the
+ * same handler. Fastify sees an `http.Server`; `request.raw` and `reply.raw` of an HTTP/2 request are Node's compatibility
+ * objects.
  */
 export function onePortServerFactory(options: OnePortOptions = {}): FastifyServerFactory<http.Server> {
   return (handler) => new OnePortServer(options, handler);
@@ -98,9 +100,10 @@ type StreamListener = (
 type SocketListener = (this: http.Server, socket: Socket) => void;
 
 /**
- * A real `http.Server` of which only the 'connection' event is wrapped, so that its timeouts, its list of idle
- * connections and its 'clientError' event go on working. `close()` lets running requests of both versions finish and
- * takes milliseconds when there are none.
+ * An `http.Server` of which only the 'connection' event is wrapped, so that its timeouts, its list of idle connections and its
+ * 'clientError' event keep working. For each connection it peeks at the first bytes (`sniff`), then passes the socket either to
+ * Node's own HTTP/1.1 listener or to an HTTP/2 server inside. `close()` lets running requests of both versions finish, and
+ * takes milliseconds if there are none.
  */
 export class OnePortServer extends http.Server {
   readonly #options: Required<Omit<OnePortOptions, "holdBytes">>;
@@ -120,10 +123,10 @@ export class OnePortServer extends http.Server {
     const http1 = {
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(lookEveryMs, headersTimeoutMs),
+      connectionsCheckingInterval: Math.min(checkIntervalMs, headersTimeoutMs),
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: maxHeaderBytes,
-      requireHostHeader: false, // We look ourselves.
+      requireHostHeader: false, // Checked by requireOneHost.
     };
     const guard = createListenerGuard(settled.onNetworkError);
     const guarded =
@@ -137,18 +140,18 @@ export class OnePortServer extends http.Server {
     const framed = guarded(requireFraming(handler, settled.refusals.refuse));
     const unreadable = unreadableRequests(settled.refusals.unreadable);
     const http1Handler = unreadable.requireOneHost((request, response) => {
-      answers.asked(request.socket, request.headers, response);
+      answers.addRequest(request.socket, request.headers, response);
       framed(request, response);
     });
     super(http1, http1Handler);
     this.#answers = answers;
     this.on("clientError", (error, socket) => {
-      // What broke the socket itself was reported by it.
+      // The socket has already reported its own error.
       if (socket.errored === null) settled.onNetworkError({ on: "connection", kind: "error", error });
       contain(socket, () => unreadable.answer(error, socket));
     });
     this.on("connect", (_request, socket) => unreadable.refuseTunnel(socket));
-    // Node would answer 417; who does not know an expectation may as well ignore it (RFC 9110 10.1.1).
+    // Node would answer 417; an unknown expectation may be ignored (RFC 9110 10.1.1).
     this.on("checkExpectation", http1Handler);
     this.#options = settled;
     this.#guard = guard;
@@ -157,7 +160,7 @@ export class OnePortServer extends http.Server {
         this.#answers.cutOff(unreadTimeoutMs);
         this.#requests.cutOff(requestTimeoutMs);
       },
-      Math.min(lookEveryMs, unreadTimeoutMs, requestTimeoutMs),
+      Math.min(checkIntervalMs, unreadTimeoutMs, requestTimeoutMs),
     ).unref();
     const count = setInterval(() => answers.bound(), countEveryMs).unref();
     this.once("close", () => {
@@ -182,13 +185,13 @@ export class OnePortServer extends http.Server {
   override closeAllConnections(): void {
     super.closeAllConnections();
     for (const socket of this.#sniffing) socket.destroy();
-    // Not the sessions: one that was closed waits for its peer to close the socket, and destroying it again does nothing.
+    // Sockets, not sessions: a closed session waits for its peer to close the socket, and destroying it again does nothing.
     for (const socket of this.#http2Sockets) socket.destroy();
   }
 
   #accept(socket: Socket): void {
     if (!this.#options.admits(socket)) {
-      // Unlike a connection that is closed, one that is reset leaves nothing behind in the kernel.
+      // A reset leaves no state in the kernel, unlike a regular close.
       socket.resetAndDestroy();
       return;
     }
@@ -205,7 +208,7 @@ export class OnePortServer extends http.Server {
   }
 
   #acceptHttp2(socket: Socket): void {
-    // HTTP/1.1 needs half-open sockets; an HTTP/2 session would not notice that its client has left.
+    // HTTP/1.1 needs half-open sockets; an HTTP/2 session on one would not notice that its client has left.
     socket.allowHalfOpen = false;
     this.#http2Sockets.add(socket);
     socket.once("close", () => this.#http2Sockets.delete(socket));
@@ -214,7 +217,7 @@ export class OnePortServer extends http.Server {
 
   #createHttp2(handler: http.RequestListener): http2.Http2Server {
     const { maxConcurrentStreams, maxHeaderBytes, streamResets } = this.#options;
-    // Node's compatibility objects are made to be used as those of HTTP/1.1.
+    // Node's compatibility objects have the interface of HTTP/1.1 ones.
     const compatible = handler as unknown as (
       request: http2.Http2ServerRequest,
       response: http2.Http2ServerResponse,
@@ -228,17 +231,17 @@ export class OnePortServer extends http.Server {
       compatible,
     );
     server.on("checkExpectation", compatible);
-    const [makeCompatible] = server.listeners("stream") as [StreamListener];
-    server.removeListener("stream", makeCompatible);
+    const [emitRequest] = server.listeners("stream") as [StreamListener];
+    server.removeListener("stream", emitRequest);
     const answer = requireStreamFraming((stream, headers, ...rest) => {
       if (!this.#options.answersStream(stream, headers)) {
-        makeCompatible.call(server, stream, headers, ...rest);
+        emitRequest.call(server, stream, headers, ...rest);
       }
     }, this.#options.refusals.refuse);
     server.on("stream", (stream, headers, ...rest) => {
       this.#guard("stream", stream);
-      // Node announces a stream in the next tick. What came after its headers in the same packet may have reset it or broken
-      // its session by then: it has no socket and takes no answer.
+      // Node emits a stream in the next tick. By then later frames in the same packet may have reset it or broken its session,
+      // so that it has no socket and takes no answer.
       if (stream.closed || stream.destroyed) return;
       contain(stream, () => answer(stream, headers, ...rest));
     });
@@ -249,7 +252,7 @@ export class OnePortServer extends http.Server {
     return server;
   }
 
-  /** Node's HTTP/2 has no time limit of its own. */
+  /** Enforces time limits on a session: Node's HTTP/2 has none. */
   #watch(session: http2.ServerHttp2Session): void {
     const { sniffTimeoutMs, sessionCheckMs } = this.#options;
     let streams = 0;
@@ -260,21 +263,21 @@ export class OnePortServer extends http.Server {
       used = true;
       this.#answers.watch(stream, headers);
       this.#requests.watch(stream);
-      // One listener for all: a stream is short, and each costs it time.
+      // One listener for everything: streams are short, and each listener costs time.
       stream.on("close", () => {
         streams -= 1;
         this.#answers.forget(stream);
         this.#requests.forget(stream);
       });
     });
-    const greeting = setTimeout(() => session.destroy(), sniffTimeoutMs);
-    session.once("remoteSettings", () => clearTimeout(greeting));
+    const settingsDeadline = setTimeout(() => session.destroy(), sniffTimeoutMs);
+    session.once("remoteSettings", () => clearTimeout(settingsDeadline));
     let wasClosed = false;
     const check = setInterval(() => {
-      // After a GOAWAY Node sends no PING; and when an error followed it reads no more either, and never learns that the peer
+      // After a GOAWAY Node sends no PING; and if an error followed it reads nothing either, so it never learns that the peer
       // has gone.
       if (wasClosed) session.destroy();
-      else if (streams > 0) this.#askWhetherAlive(session);
+      else if (streams > 0) this.#sendPing(session);
       else if (!used) session.destroy();
       used = false;
       wasClosed = session.closed;
@@ -282,17 +285,17 @@ export class OnePortServer extends http.Server {
     this.#sessions.add(session);
     session.once("close", () => {
       this.#sessions.delete(session);
-      clearTimeout(greeting);
+      clearTimeout(settingsDeadline);
       clearInterval(check);
     });
     if (this.#closing) session.close();
   }
 
-  #askWhetherAlive(session: http2.ServerHttp2Session): void {
+  #sendPing(session: http2.ServerHttp2Session): void {
     if (session.destroyed) return;
     let verdict = setTimeout(() => {
-      // A process that was busy looks at its clock before it looks at what has arrived meanwhile.
-      verdict = setTimeout(() => session.destroy(), lookAgainMs);
+      // After a busy period Node runs timers before it reads what has arrived meanwhile.
+      verdict = setTimeout(() => session.destroy(), recheckMs);
     }, this.#options.pingTimeoutMs);
     session.ping(() => clearTimeout(verdict));
   }
@@ -300,10 +303,10 @@ export class OnePortServer extends http.Server {
   #drain(): void {
     this.#closing = true;
     for (const socket of this.#sniffing) socket.destroy();
-    // GOAWAY names the last stream that is served. (RFC 9113 6.8 would have one sent ahead that still lets all in: after
-    // that Node reads no more from a session without streams, and never learns that it has ended.)
+    // GOAWAY with the last served stream. (RFC 9113 6.8 recommends an earlier one that still admits all streams, but after that
+    // Node reads nothing more from a session without streams, and never learns that it has ended.)
     for (const session of this.#sessions) session.close();
-    // A keep-alive connection that was busy when close() was called becomes idle later, and Node does not look again.
+    // A keep-alive connection that was busy during close() becomes idle later, and Node does not check again.
     const sweep = setInterval(() => this.closeIdleConnections(), 20);
     const giveUp = setTimeout(() => this.closeAllConnections(), this.#options.closeGraceMs);
     this.once("close", () => {
@@ -313,7 +316,7 @@ export class OnePortServer extends http.Server {
   }
 }
 
-/** The port that a listening server got. */
+/** The port number of a listening server. */
 export function portOf(server: http.Server): number {
   return (server.address() as AddressInfo).port;
 }
@@ -321,13 +324,13 @@ export function portOf(server: http.Server): number {
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /**
- * Looks at the first bytes of a connection and puts them back. `decided` is called exactly once: as soon as a byte
- * differs from HTTP/2's preface (`http1`), when the preface is whole (`http2`), or when the socket was closed, by the
- * peer or by the deadline, before either (`undefined`).
+ * Peeks at the first bytes of a connection and puts them back. Calls `decided` exactly once: as soon as a byte differs from
+ * HTTP/2's preface (`http1`), when the preface is complete (`http2`), or when the socket is closed before, by the peer or by
+ * the timeout (`undefined`).
  */
 function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "http2" | undefined) => void): void {
   let seen: Buffer = Buffer.alloc(0);
-  // A process that was busy looks at its clock before it looks at what has arrived meanwhile: that goes first.
+  // After a busy period Node runs timers before it reads what has arrived meanwhile: wait for one more read.
   let late: NodeJS.Immediate | undefined;
   const deadline = setTimeout(() => {
     late = setImmediate(() => socket.destroy());
@@ -355,7 +358,7 @@ function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "
     decided(version);
   }
 
-  // A reset while sniffing is nobody's error: 'close' follows.
+  // A reset while sniffing is no error: 'close' follows.
   socket.on("readable", onReadable).on("end", onGone).on("close", onGone).on("error", ignore);
 }
 

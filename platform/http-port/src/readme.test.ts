@@ -6,7 +6,7 @@ import { readmeExample } from "./testing/readme-example.ts";
 
 type Example = { openPort(): Promise<{ app: { close(): Promise<void> }; url: string }> };
 
-test("the example of the README answers in both versions of HTTP, and refuses what is no request in plain text", async () => {
+test("the README's example answers in both versions of HTTP, and refuses malformed requests in plain text", async () => {
   const { openPort } = await readmeExample<Example>("@shop/http-port", import.meta.dirname);
   const { app, url } = await openPort();
   onTestFinished(() => app.close());

@@ -2,11 +2,14 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { AnyRequest, AnyResponse } from "./any-request.ts";
 import { discardBody } from "./discard-body.ts";
 
-/** How a port answers what reaches no handler. By default in plain text; an application with an error format of its own passes it. */
+/**
+ * How a port answers requests that it refuses before any handler. Plain text by default; an application may pass its own error
+ * format.
+ */
 export interface Refusals {
-  /** Answers a request that is not let in, with status 400 or what the caller's protocol says instead. */
+  /** Answers a refused request, with status 400 or the equivalent of the caller's protocol. */
   refuse(request: AnyRequest, response: AnyResponse, message: string, headers: OutgoingHttpHeaders): void;
-  /** The answer to bytes that are no request, written to the connection as it is, which is closed after it. */
+  /** The answer to bytes that do not parse as a request. It is written to the raw connection, which is then closed. */
   unreadable(status: number, message: string): UnreadableAnswer;
 }
 
@@ -20,7 +23,7 @@ const contentType = { "content-type": "text/plain; charset=utf-8" };
 export const plainRefusals: Refusals = {
   refuse(request, response, message, headers) {
     const head = { ...contentType, ...headers, "content-length": Buffer.byteLength(message) };
-    // Both versions of HTTP take these, but TypeScript can't call a union of them.
+    // Both versions accept these arguments, but TypeScript can't call a union of them.
     const { writeHead } = response as { writeHead(status: number, headers: OutgoingHttpHeaders): unknown };
     writeHead.call(response, 400, head);
     response.end(message);

@@ -3,9 +3,10 @@ import { discardBody } from "./discard-body.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 
 /**
- * The chunks of a body, of which whoever has read enough may stop reading: what is left is thrown away. Node's own iterator
- * destroys the request then, and with it an HTTP/1.1 connection on which the answer is still due. Throws a ConnectError when what
- * has come of it can't be kept until the rest has.
+ * The chunks of a body. A consumer may stop early: the rest is discarded. (Node's own iterator would destroy the request then,
+ * and with it an HTTP/1.1 connection whose answer is still due.)
+ *
+ * @throws ConnectError if the buffered bytes exceed the budget
  */
 export function bodyOf(request: AnyRequest, response: AnyResponse, held: HeldBytes): AsyncIterable<Uint8Array> {
   return {

@@ -5,8 +5,8 @@ import { hopByHop } from "./hop-by-hop.ts";
 import type { Refusals } from "./refusals.ts";
 
 /**
- * What `Connection` may name: fields that end at this connection whether they are named or not. Any other name would have a proxy
- * take a field out of the request that the next server reads: its framing, its host, its credentials.
+ * Names allowed in `Connection`: hop-by-hop fields, named or not. Any other name would make a proxy remove a field that the
+ * next server relies on: its framing, host or credentials.
  */
 const connectionOptions: ReadonlySet<string> = new Set([
   "close",
@@ -19,22 +19,22 @@ interface Head {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** Why it is not certain, to every server that may read it, where this request ends and for whom it is; undefined if it is. */
+/** Why servers may disagree on where this request ends or whom it is for; undefined if they cannot. */
 function faultOf({ method, httpVersion, headers }: Head): string | undefined {
   const { connection, "transfer-encoding": transfer } = headers;
   if (connection !== undefined && !namesOptionsOnly(connection)) {
-    return "Connection may not name fields that are for the service";
+    return "Connection must not name end-to-end fields";
   }
-  if (method === "CONNECT") return "this is no proxy to other hosts";
+  if (method === "CONNECT") return "this server does not proxy to other hosts";
   if (!mayHaveBody(method) && announcesBody(headers)) return noBodyIn(method);
   if (httpVersion === "2.0") {
     const authority = headers[":authority"] as string | undefined;
     const disagrees = headers.host !== undefined && authority !== undefined && headers.host !== authority;
-    return disagrees ? ":authority and host have to be the same" : undefined;
+    return disagrees ? ":authority and host must be the same" : undefined;
   }
   if (transfer === undefined) return undefined;
   if (httpVersion !== "1.1") return "HTTP/1.0 has no Transfer-Encoding";
-  return transfer.toLowerCase() === "chunked" ? undefined : "the only Transfer-Encoding that is understood is chunked";
+  return transfer.toLowerCase() === "chunked" ? undefined : "the only supported Transfer-Encoding is chunked";
 }
 
 function namesOptionsOnly(connection: string): boolean {
@@ -53,18 +53,18 @@ function noBodyIn(method: string | undefined): string {
 }
 
 /**
- * Lets no request of HTTP/1.1 through whose end another server might see elsewhere (RFC 9112 11.2). Of a connection with such
- * a request nothing more is taken for one: it is closed with the answer.
+ * Refuses HTTP/1.1 requests that another server could frame differently (RFC 9112 11.2: request smuggling). After such a
+ * request nothing more is read from the connection, which is closed with the answer.
  */
 export function requireFraming(handler: RequestListener, refuse: Refusals["refuse"]): RequestListener {
   const closing = new WeakSet<object>();
   return (request, response) => {
     if (closing.has(request.socket)) return;
-    // "GET / HTTP/2.0" parses, too.
-    const fault = request.httpVersionMajor === 1 ? faultOf(request) : "this version is not spoken like that";
+    // Node's parser accepts "GET / HTTP/2.0".
+    const fault = request.httpVersionMajor === 1 ? faultOf(request) : "this HTTP version has no request line";
     if (fault === undefined) {
       if (request.headers.upgrade !== undefined) {
-        // Node throws away what came after it in the same packet: the rest of another request might then pass for one.
+        // Node drops the bytes after it in the same packet, so the rest of another request might be parsed as one.
         closing.add(request.socket);
         response.setHeader("connection", "close");
       }
@@ -84,8 +84,9 @@ type StreamListener = (
 ) => void;
 
 /**
- * The same for streams of HTTP/2, where frames tell the end, and connection-specific fields are reset as a protocol error by
- * nghttp2 (RFC 9113 8.2.2). A request by a method without a body goes on once it has ended: an empty DATA frame is no body.
+ * The same for HTTP/2 streams, where frames delimit a request, and nghttp2 resets a stream with connection-specific fields as a
+ * protocol error (RFC 9113 8.2.2). A request by a method without a body is passed on once the stream has ended, since an empty
+ * DATA frame is not a body.
  */
 export function requireStreamFraming(listener: StreamListener, refuse: Refusals["refuse"]): StreamListener {
   const refuseStream = (stream: http2.ServerHttp2Stream, headers: IncomingHttpHeaders, fault: string) => {
@@ -101,21 +102,21 @@ export function requireStreamFraming(listener: StreamListener, refuse: Refusals[
       whenWithoutBody(stream, (isEmpty) => {
         if (!isEmpty) return refuseStream(stream, headers, noBodyIn(method));
         listener(stream, headers, ...rest);
-        // There is nothing to be read but the end.
+        // Only the end is left to read.
         stream.resume();
       });
     }
   };
 }
 
-/** Tells once, as soon as it is known, whether a stream ended without a byte; a stream that breaks before tells nothing. */
-function whenWithoutBody(stream: http2.ServerHttp2Stream, tell: (isEmpty: boolean) => void): void {
+/** Calls `decided` once it is known whether a stream ended without a byte. If the stream breaks first, it is never called. */
+function whenWithoutBody(stream: http2.ServerHttp2Stream, decided: (isEmpty: boolean) => void): void {
   const settle = () => {
     if (stream.closed || stream.destroyed) return;
     stream.off("readable", settle).off("error", ignore);
-    tell(stream.readableLength === 0);
+    decided(stream.readableLength === 0);
   };
-  // An empty frame that does not end the stream wakes nobody.
+  // An empty frame that does not end the stream emits no 'readable'.
   stream.on("readable", settle).on("error", ignore);
 }
 

@@ -1,26 +1,30 @@
 const unreserved = "\\w\\-.~";
 const pathCharacters = `${unreserved}!$&'()*+,;=:@`;
-/** A path without dot segments; then a query of any visible ASCII, since browsers leave more there than RFC 3986. No fragment. */
+/**
+ * A path without dot segments, then a query of any visible ASCII, since browsers escape less there than RFC 3986 demands. No
+ * fragment.
+ */
 const pathAndQuery = (characters: string) =>
   new RegExp(`^(?:/(?!\\.\\.?(?:[/?]|$))[${characters}]*)+(?:\\?[!"$-~]*)?$`);
 
 const withoutEscapes = pathAndQuery(pathCharacters);
 const withEscapes = pathAndQuery(`${pathCharacters}%`);
-/** RFC 3986 2.3, and the colon ahead of a custom verb of google.api.http. */
+/** Escapes that are decoded: unreserved characters (RFC 3986 2.3), and the colon before a custom verb of google.api.http. */
 const decoded = new RegExp(`[${unreserved}:]`);
-/** Slash and backslash: some servers decode them before they split a path. */
+/** Slash and backslash: some servers decode them before splitting a path. */
 const forbidden = /%(?:2F|5C)/;
 const origin = /^(https?):\/\/([^/?#@]+)/i;
 
 /**
- * The target of a request in the one form that routing, authorization, admission and upstreams see: an absolute URI becomes its
- * path and query (RFC 9112 3.2.2), in the path escapes of unreserved characters and of ":" are decoded, and other escapes have
- * capital digits (RFC 3986 6.2.2). The query stays as it is. A second call changes nothing, as "%25" is never decoded.
+ * Normalizes a request target into the form that routing, authorization, admission and upstreams see: an absolute URI is
+ * reduced to path and query (RFC 9112 3.2.2); in the path, escapes of unreserved characters and of ":" are decoded, and other
+ * escapes get capital digits (RFC 3986 6.2.2). The query is unchanged. Idempotent, as "%25" is never decoded.
  *
  * @param target as it stands in the request line or in `:path`
- * @param host as the request says it elsewhere; an absolute URI of another host is refused, since a proxy may have believed either
- * @returns undefined for what is to be refused: dot segments, escaped slashes and backslashes, escapes that are malformed or no UTF-8,
- *   fragments, anything but visible ASCII, and the forms `*` and `host:port`
+ * @param host as given elsewhere in the request; an absolute URI with another host is refused, since a proxy may have trusted
+ * either
+ * @returns undefined if the target must be refused: dot segments, escaped slashes and backslashes, escapes that are malformed
+ * or not UTF-8, fragments, anything but visible ASCII, and the forms `*` and `host:port`
  */
 export function normalizeTarget(target: string, host: string | undefined): string | undefined {
   if (withoutEscapes.test(target)) return target;

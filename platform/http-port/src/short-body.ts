@@ -3,8 +3,8 @@ import type { Readable } from "node:stream";
 import type { HeldBytes } from "./held-bytes.ts";
 
 /**
- * What was read of a body: all of it; more than was asked for, or than could be kept, with the rest still to come; or what came
- * before it broke off.
+ * The part of a body that was read: all of it (`whole`); more than the limit (`long`) or the budget (`full`), with the rest
+ * still to come; or the part before it broke off (`broken`).
  */
 export interface ShortBody {
   readonly state: "whole" | "long" | "full" | "broken";
@@ -12,8 +12,8 @@ export interface ShortBody {
 }
 
 /**
- * Reads a body until its end, or until it is longer than so many bytes, or than may be held: then it pauses. What was read stays
- * held. Its errors are others' to hear. Never rejects.
+ * Reads a body until its end, or until it exceeds `maxBytes` or the budget: then it pauses. The bytes read stay counted. Does
+ * not handle 'error' events. Never rejects.
  */
 export function readShort(body: Readable, maxBytes: number, held: HeldBytes | undefined): Promise<ShortBody> {
   return new Promise((resolve) => {
@@ -26,7 +26,7 @@ export function readShort(body: Readable, maxBytes: number, held: HeldBytes | un
     };
     const onData = (chunk: Buffer) => {
       const kept = held === undefined ? chunk : held.keep(chunk);
-      // What can't be kept is still there for whom it is passed on to.
+      // The chunk over budget is kept in `chunks`, for the receiver that the body is passed on to.
       chunks.push(kept ?? chunk);
       bytes += chunk.byteLength;
       if (kept !== undefined && bytes <= maxBytes) return;
@@ -37,14 +37,14 @@ export function readShort(body: Readable, maxBytes: number, held: HeldBytes | un
     const onClose = () => {
       if (isOpen) settle("broken");
     };
-    // What ended, or broke, before anybody listened says so no more.
+    // A body that ended or broke earlier emits no more events.
     if (body.readableEnded) onEnd();
     else if (body.destroyed) onClose();
     else body.on("data", onData).on("end", onEnd).on("close", onClose);
   });
 }
 
-/** A stream of HTTP/2 that was reset ends like one that is complete. */
+/** A reset HTTP/2 stream emits 'end' like a complete one. */
 function isReset(body: Readable & Partial<Pick<Http2Stream, "rstCode">>): boolean {
   return (body.rstCode ?? 0) !== 0;
 }

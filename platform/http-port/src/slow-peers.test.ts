@@ -6,7 +6,7 @@ import { UnreadAnswers } from "./slow-peers.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test("an answer is not unread because something was written whenever it was looked at", () => {
+test("an answer is not unread just because something was written before every check", () => {
   const answers = new UnreadAnswers();
   const destroy = vi.fn();
   const answer = Object.assign(new EventEmitter(), { writableLength: 0, destroy });

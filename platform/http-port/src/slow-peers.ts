@@ -4,35 +4,35 @@ import type { Socket } from "node:net";
 import { closeStream } from "./close-stream.ts";
 import type { HeldBytes, HoldBytes } from "./held-bytes.ts";
 
-/** Who seems late is looked at once more, after so long. */
-export const lookAgainMs = 20;
+/** A peer that seems late is checked once more, after this time. */
+export const recheckMs = 20;
 
-/** What is known of a connection of HTTP/1.1, or a stream of HTTP/2, on which answers leave. */
+/** The state of an HTTP/1.1 connection, or HTTP/2 stream, on which answers are sent. */
 interface AnswersOn {
-  /** When everything that was written had left. */
+  /** When the write buffer was last empty. */
   emptyAt: number;
-  /** Of the request that came last. */
+  /** Headers of the latest request. */
   headers: IncomingHttpHeaders;
-  /** HTTP/1.1: the answer to it, and those before it that had not left when it came. */
+  /** HTTP/1.1: the answer to the latest request, and earlier answers that were not yet sent when it arrived. */
   last: ServerResponse | undefined;
   earlier: ServerResponse[];
   held: HeldBytes | undefined;
 }
 
 /**
- * Answers whose readers take nothing: sockets of HTTP/1.1 and streams of HTTP/2. Node's own timers start again with every
- * write, also with one that goes nowhere.
+ * Finds answers whose clients read nothing, on HTTP/1.1 sockets and HTTP/2 streams. Node's own timers restart with every write,
+ * even one that stays in the buffer.
  */
 export class UnreadAnswers {
   readonly #on = new Map<Socket | ServerHttp2Stream, AnswersOn>();
   readonly #holdBytes: HoldBytes | undefined;
 
-  /** @param holdBytes counts the bytes that are not read; without it they are not limited */
+  /** @param holdBytes counts unread bytes; without it they are not limited */
   constructor(holdBytes?: HoldBytes) {
     this.#holdBytes = holdBytes;
   }
 
-  /** To be forgotten when it is closed. */
+  /** Call `forget` when it is closed. */
   watch(answer: Socket | ServerHttp2Stream, headers: IncomingHttpHeaders = {}): void {
     const on: AnswersOn = { emptyAt: performance.now(), headers, last: undefined, earlier: [], held: undefined };
     this.#on.set(answer, on);
@@ -41,8 +41,8 @@ export class UnreadAnswers {
     });
   }
 
-  /** HTTP/1.1: a request came. Requests may come before the answers to those before them have left. */
-  asked(socket: Socket, headers: IncomingHttpHeaders, response: ServerResponse): void {
+  /** HTTP/1.1: records a request. Requests may be pipelined: they arrive before earlier answers have been sent. */
+  addRequest(socket: Socket, headers: IncomingHttpHeaders, response: ServerResponse): void {
     const on = this.#on.get(socket);
     if (on === undefined) return;
     if (on.last !== undefined && !on.last.writableFinished) on.earlier.push(on.last);
@@ -55,7 +55,7 @@ export class UnreadAnswers {
     this.#on.delete(answer);
   }
 
-  /** Cuts off what is unread beyond the budget: the largest shares of it first. */
+  /** Aborts answers whose unread bytes exceed their share of the budget. */
   bound(): void {
     if (this.#holdBytes === undefined) return;
     for (const [answer, on] of this.#on) {
@@ -76,8 +76,8 @@ export class UnreadAnswers {
     const now = performance.now();
     for (const [answer, on] of this.#on) {
       if (answer.writableLength === 0) on.emptyAt = now;
-      // What was written at this very moment, as a clock's ticks may be time after time, has not had the time to leave.
-      else if (now - on.emptyAt >= afterMs) setTimeout(() => this.#cutOffUnlessEmpty(answer), lookAgainMs).unref();
+      // Bytes written in the same tick as every check have had no time to be sent: check again shortly.
+      else if (now - on.emptyAt >= afterMs) setTimeout(() => this.#cutOffUnlessEmpty(answer), recheckMs).unref();
     }
   }
 
@@ -94,7 +94,7 @@ function cutOff(answer: Socket | ServerHttp2Stream): void {
   else answer.destroy();
 }
 
-/** Answers whose turn has not come wait by themselves; that whose turn it is, in the socket. */
+/** Earlier pipelined answers are in the socket's buffer; later ones still wait in their responses. */
 function unreadBytes(answer: Socket | ServerHttp2Stream, on: AnswersOn): number {
   let bytes = answer.writableLength;
   if (on.last === undefined) return bytes;
@@ -110,11 +110,11 @@ const wholeStates: ReadonlySet<number | undefined> = new Set([
   constants.NGHTTP2_STREAM_STATE_CLOSED,
 ]);
 
-/** Requests over HTTP/2 whose bodies do not end; over HTTP/1.1 Node looks after them. */
+/** Finds HTTP/2 requests whose bodies do not end; for HTTP/1.1 Node does. */
 export class UnfinishedRequests {
   readonly #beganAt = new Map<ServerHttp2Stream, number>();
 
-  /** To be forgotten when it is closed. */
+  /** Call `forget` when it is closed. */
   watch(request: ServerHttp2Stream): void {
     if (!request.endAfterHeaders) this.#beganAt.set(request, performance.now());
   }
@@ -126,7 +126,7 @@ export class UnfinishedRequests {
   cutOff(afterMs: number): void {
     const now = performance.now();
     for (const [request, beganAt] of this.#beganAt) {
-      if (now - beganAt < afterMs) return; // The rest began later still.
+      if (now - beganAt < afterMs) return; // The rest began even later.
       if (wholeStates.has(request.state.state)) this.#beganAt.delete(request);
       else closeStream(request, constants.NGHTTP2_CANCEL);
     }

@@ -3,21 +3,21 @@ import type { Duplex } from "node:stream";
 import { discardBody } from "./discard-body.ts";
 import type { Refusals } from "./refusals.ts";
 
-/** A request line that is sound but for its method, which Node's parser has to know to read on. */
-const soundLine = /^[\w!#$%&'*+.^`|~-]+ \S+ HTTP\/1\.[01]\r?\n/;
+/** A valid request line with a method that Node's parser does not know. */
+const validLine = /^[\w!#$%&'*+.^`|~-]+ \S+ HTTP\/1\.[01]\r?\n/;
 
-/** Answers what did not become a request of HTTP/1.1. Node and Fastify would answer by themselves, in a form of their own. */
+/** Answers input that did not become an HTTP/1.1 request. Node and Fastify would answer in formats of their own. */
 export interface UnreadableRequests {
-  /** For 'clientError': answers, unless another answer is under way, and closes the connection. */
+  /** For 'clientError': answers, unless another answer is in progress, and closes the connection. */
   answer(error: NodeJS.ErrnoException & { readonly rawPacket?: Buffer }, socket: Duplex): void;
-  /** For 'connect': answers CONNECT, which would make a tunnel of the connection. */
+  /** For 'connect': refuses CONNECT, which would turn the connection into a tunnel. */
   refuseTunnel(socket: Duplex): void;
   /**
-   * Lets no request of HTTP/1.1 through that does not say which host it is for, or says so twice (RFC 9112 3.2): proxies and we
-   * might each believe another one. Of several, Node shows only the first.
+   * Refuses HTTP/1.1 requests without a Host header or with several (RFC 9112 3.2), since a proxy might choose a different one.
+   * Of several, Node shows only the first.
    */
   requireOneHost(handler: http.RequestListener): http.RequestListener;
-  /** Lets no request of HTTP/2 through whose method Node's parser of HTTP/1.1 does not know, so that both versions answer alike. */
+  /** Refuses HTTP/2 requests whose method Node's HTTP/1.1 parser does not know, so that both versions give the same answer. */
   requireKnownMethod(handler: http.RequestListener): http.RequestListener;
 }
 
@@ -29,16 +29,17 @@ interface Answer {
   readonly body: Uint8Array;
 }
 
+/** @param encode encodes headers and body of the answers */
 export function unreadableRequests(encode: Refusals["unreadable"]): UnreadableRequests {
   function refusal(status: number, message: string): Answer {
     const { headers, body } = encode(status, message);
     return { status, headers: { ...headers, connection: "close" }, body };
   }
   const garbage = refusal(400, "this is not HTTP");
-  const unknownMethod = refusal(501, "this HTTP method is not known here");
-  const noTunnel = refusal(400, "this is no proxy to other hosts");
+  const unknownMethod = refusal(501, "unknown HTTP method");
+  const noTunnel = refusal(400, "this server does not proxy to other hosts");
   const noHost = refusal(400, "one Host header is required");
-  /** By the code of Node's error. */
+  /** By Node's error code. */
   const refusals: Readonly<Record<string, Answer>> = {
     ERR_HTTP_REQUEST_TIMEOUT: refusal(408, "the request took too long to arrive"),
     HPE_HEADER_OVERFLOW: refusal(431, "the headers are too large"),
@@ -47,14 +48,14 @@ export function unreadableRequests(encode: Refusals["unreadable"]): UnreadableRe
   return {
     answer(error, socket) {
       const { code = "", rawPacket } = error;
-      const isUnknown = code === "HPE_INVALID_METHOD" && soundLine.test(rawPacket?.toString("latin1") ?? "");
+      const isUnknown = code === "HPE_INVALID_METHOD" && validLine.test(rawPacket?.toString("latin1") ?? "");
       answerAndClose(isUnknown ? unknownMethod : (refusals[code] ?? garbage), socket);
     },
     refuseTunnel: (socket) => answerAndClose(noTunnel, socket),
     requireOneHost(handler) {
       const closing = new WeakSet<object>();
       return (request, response) => {
-        // What came after a request that closes the connection, in the same packet, is taken for nothing.
+        // Requests in the same packet after one that closes the connection are ignored.
         if (closing.has(request.socket)) return;
         const hosts = hostsOf(request);
         if (hosts === 1 || (hosts === 0 && request.httpVersion === "1.0")) {
@@ -70,7 +71,7 @@ export function unreadableRequests(encode: Refusals["unreadable"]): UnreadableRe
         handler(request, response);
         return;
       }
-      // A connection of HTTP/2 serves others, too.
+      // An HTTP/2 connection carries other requests, too.
       const { connection: _, ...headers } = unknownMethod.headers;
       response.writeHead(unknownMethod.status, headers as http.OutgoingHttpHeaders).end(unknownMethod.body);
       discardBody(request, response);
@@ -87,7 +88,7 @@ function answerAndClose({ status, headers, body }: Answer, socket: Duplex): void
   socket.destroy();
 }
 
-/** Node asks the same before it answers, and has no public name for it. */
+/** Node makes the same check before its own answer; it has no public API. */
 function isAnswering(socket: Duplex & { readonly _httpMessage?: http.ServerResponse | null }): boolean {
   return socket._httpMessage?.headersSent === true;
 }

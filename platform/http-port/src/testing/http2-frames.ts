@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 
-// HTTP/2 by hand (RFC 9113, RFC 7541): no client library sends what attackers do.
+// Raw HTTP/2 frames (RFC 9113, RFC 7541), because client libraries do not send what attackers send.
 
 export const frameTypes = {
   data: 0,
@@ -18,7 +18,7 @@ export const frameTypes = {
 export const endStream = 1;
 export const endHeaders = 4;
 
-/** One frame: its head of nine bytes, then its payload. */
+/** One frame: a header of nine bytes, then the payload. */
 export function frame(
   type: keyof typeof frameTypes,
   flags: number,
@@ -33,7 +33,7 @@ export function frame(
   return Buffer.concat([head, payload]);
 }
 
-/** Calls back with the type of each frame that arrives. */
+/** Calls back with the type of each received frame. */
 export function readFrames(socket: Socket, seen: (type: number) => void): void {
   let rest = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
@@ -49,7 +49,7 @@ export function preface(): Buffer {
   return Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 }
 
-/** The preface, an empty SETTINGS frame, and the frames given. */
+/** The preface, an empty SETTINGS frame, and these frames. */
 export function opening(...frames: readonly Buffer[]): Buffer {
   return Buffer.concat([preface(), settings(), ...frames]);
 }
@@ -81,7 +81,7 @@ export function reset(stream: number, code: number): Buffer {
   return frame("rstStream", 0, stream, uint32(code));
 }
 
-/** A header block in which every field is literal and not indexed. */
+/** A header block of literal fields, not indexed. */
 export function headerBlock(fields: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat(Object.entries(fields).map(([name, value]) => literal(name, value)));
 }

@@ -2,7 +2,10 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
-/** Loads the first TypeScript example of a package's README, which imports the package, whose entry this is, as its users do. */
+/**
+ * Loads the first TypeScript example of a package's README. Its import of the package resolves to the package's entry, as for
+ * users.
+ */
 export async function readmeExample<Example>(
   packageName: string,
   sourceFolder: string,
