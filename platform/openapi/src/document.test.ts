@@ -45,7 +45,7 @@ function shelfService() {
   return registry.getService("test.shelf.v1.ShelfService")!;
 }
 
-/** The operation of a path; any depth below may be read. */
+/** The operation of a path; any depth below it may be read. */
 // biome-ignore lint/suspicious/noExplicitAny: a document of which a test reads one place
 const at = (document: JsonObject, ...path: string[]): any => path.reduce<any>((json, name) => json?.[name], document);
 
@@ -55,7 +55,7 @@ const schema = (name: string) => at(document, "components", "schemas", name);
 const named = (list: JsonObject[]) => Object.fromEntries(list.map((one) => [one.name ?? "$ref", one]));
 
 describe("paths", () => {
-  test("are those of google.api.http, less what is INTERNAL; a variable is called after its last field", () => {
+  test("are those of google.api.http without INTERNAL methods; a variable is named after its last field", () => {
     const found = Object.entries(at(document, "paths")).flatMap(([path, item]) =>
       Object.keys(item as object).map((verb) => `${verb} ${path}`),
     );
@@ -64,19 +64,19 @@ describe("paths", () => {
       "get /things",
       "get /things/{thing_id}",
       "get /things/{thing_id}:watch",
-      // The same path, whatever its variables are called.
+      // The same path, whatever its variables are named.
       "patch /things/{thing_id}",
       "post /rooms/{place}/shelves/{place_2}:put",
     ]);
     expect(JSON.stringify(document)).not.toContain("ecret_");
   });
 
-  test("an additional binding is an operation of its own", () => {
+  test("an additional binding is a separate operation", () => {
     expect(operation("/things/{thing_id}", "get").operationId).toBe("ShelfService_Get");
     expect(operation("/shelves/{shelf}/things/{thing_id}", "get").operationId).toBe("ShelfService_Get_2");
   });
 
-  test("a path parameter is one segment of its variable, with the rules of the field where it is all of it", () => {
+  test("a path parameter is one segment of its variable, with the field's rules if it is the whole variable", () => {
     const [id] = operation("/things/{thing_id}", "get").parameters;
     expect(id).toEqual({
       name: "thing_id",
@@ -89,7 +89,7 @@ describe("paths", () => {
   });
 });
 
-test("query parameters are what neither path nor body binds and a URL can carry, nested ones by their path", () => {
+test("query parameters are the fields that neither path nor body binds and a URL can carry, nested ones by their path", () => {
   const { $ref: _, ...parameters } = named(operation("/things", "get").parameters);
   expect(Object.keys(parameters)).toEqual(["part.name", "kinds", "after", "since", "mask", "most"]);
   expect(parameters).toMatchObject({
@@ -103,10 +103,10 @@ test("query parameters are what neither path nor body binds and a URL can carry,
 });
 
 describe("bodies", () => {
-  test("are the field that the rule names, or what the path leaves over", () => {
+  test("are the field that the rule names, or the fields that the path does not bind", () => {
     expect(operation("/things/{thing_id}", "patch").requestBody).toEqual({
       required: true,
-      description: "The fields that are present change.",
+      description: "The fields that are present are updated.",
       content: { "application/json": { schema: { $ref: "#/components/schemas/ThingInput" } } },
     });
     const { properties, required, additionalProperties } = schema("PutRequest");
@@ -115,7 +115,7 @@ describe("bodies", () => {
     expect(properties.secret).toEqual({ type: "string", minLength: 2, maxLength: 9 });
   });
 
-  test("have the rules of buf.validate, in words where JSON Schema has none", () => {
+  test("have the rules of buf.validate, in words if JSON Schema can't express them", () => {
     const { properties, required } = schema("ThingInput");
     expect(required).toEqual(["kind"]);
     expect(properties).toMatchObject({
@@ -134,7 +134,7 @@ describe("bodies", () => {
 });
 
 describe("answers", () => {
-  test("have all fields that are never left out, 64 bits as text, and no rules", () => {
+  test("require all fields that are always present, with 64-bit integers as text, and have no rules", () => {
     const { properties, required, additionalProperties } = schema("Thing");
     expect(required).toEqual(["name", "kind", "weight", "picture", "size", "parts", "tags", "even"]);
     expect(additionalProperties).toBeUndefined();
@@ -153,7 +153,7 @@ describe("answers", () => {
     ]);
   });
 
-  test("to GET can be known already, unless they are streams", () => {
+  test("to GET support If-None-Match, unless they are streams", () => {
     const { responses, parameters } = operation("/things", "get");
     expect(parameters).toContainEqual({ $ref: "#/components/parameters/IfNoneMatch" });
     expect(responses[304]).toEqual({ $ref: "#/components/responses/NotModified" });
@@ -168,7 +168,7 @@ describe("answers", () => {
     }
   });
 
-  test("refuse with the statuses and reasons of the access rule, of the method and of its body", () => {
+  test("include errors with the statuses and reasons of the access rule, the method and its body", () => {
     const statuses = (path: string, verb: string) => Object.keys(operation(path, verb).responses).map(Number);
     expect(statuses("/things", "get")).toEqual([200, 304, 400, 500, 503, 504]);
     expect(statuses("/things/{thing_id}", "get")).toEqual([200, 304, 400, 401, 404, 500, 503, 504]);
@@ -180,7 +180,7 @@ describe("answers", () => {
   });
 });
 
-test("who may call is said by the access rule", () => {
+test("the access rule determines the security of an operation", () => {
   expect(operation("/things", "get").security).toEqual([]);
   expect(operation("/things/{thing_id}", "get").security).toEqual([{ accessToken: [] }]);
   expect(operation("/things/{thing_id}", "patch").security).toEqual([{ accessToken: ["admin"] }]);
@@ -193,7 +193,7 @@ test("the summary of an operation is its first sentence", () => {
   });
 });
 
-test("an example is told where each of its parts is sent, and where it is answered", () => {
+test("the parts of an example appear where they are sent, and its answer in the response", () => {
   const name = "test.shelf.v1.ShelfService.Update";
   const example = {
     name: "repaints",
@@ -204,17 +204,17 @@ test("an example is told where each of its parts is sent, and where it is answer
   const gone = { ...example, name: "gone", status: 503, answer: { code: 14 } };
   const with_ = describeShelf({ examples: new Map([[name, [example, gone]]]) });
   const { parameters, requestBody, responses } = at(with_, "paths", "/things/{thing_id}", "patch");
-  const said = (value: unknown) => ({ summary: "Repaints it", value });
+  const exampleOf = (value: unknown) => ({ summary: "Repaints it", value });
   expect(named(parameters)).toMatchObject({
-    thing_id: { examples: { repaints: said("vase") } },
-    update_mask: { examples: { repaints: said("kind") } },
+    thing_id: { examples: { repaints: exampleOf("vase") } },
+    update_mask: { examples: { repaints: exampleOf("kind") } },
   });
-  expect(requestBody.content["application/json"].examples.repaints).toEqual(said({ kind: "KIND_ROUND" }));
-  expect(responses["200"].content["application/json"].examples).toEqual({ repaints: said({ name: "vase" }) });
-  expect(responses["503"].content["application/json"].examples).toEqual({ gone: said({ code: 14 }) });
+  expect(requestBody.content["application/json"].examples.repaints).toEqual(exampleOf({ kind: "KIND_ROUND" }));
+  expect(responses["200"].content["application/json"].examples).toEqual({ repaints: exampleOf({ name: "vase" }) });
+  expect(responses["503"].content["application/json"].examples).toEqual({ gone: exampleOf({ code: 14 }) });
 });
 
-test("a reason that nobody describes, and an example of nothing, are mistakes", () => {
+test("an unknown reason, and an example of an unknown method, are errors", () => {
   expect(() => describeShelf({ reasons: new Map() })).toThrow(/ShelfService.*INVALID_FIELDS/);
   const example = { name: "a", summary: "", request: {}, answer: {} };
   expect(() => describeShelf({ examples: new Map([["test.shelf.v1.ShelfService.Secret", [example]]]) })).toThrow(

@@ -12,25 +12,25 @@ export type { Reason } from "./refusals.ts";
 
 export interface OpenApiOptions {
   readonly info: { readonly title: string; readonly version: string; readonly [more: string]: JsonObject[string] };
-  /** With the methods that are described. */
+  /** The services, with the methods to describe. */
   readonly services: readonly DescService[];
-  /** What the proto files say of an element, as Markdown; "" when they say nothing, and by default. */
+  /** Returns the comment of an element in the proto files, as Markdown; "" if it has none, which is the default. */
   commentOf?(desc: Exclude<AnyDesc, DescFile>): string;
-  /** Every reason that a method may name. Without it refusals are described by their statuses alone. */
+  /** All reasons that methods may declare. Without it errors are described by their statuses only. */
   readonly reasons?: ReadonlyMap<string, Reason>;
-  /** By the full name of a method; none by default. */
+  /** Examples by full method name; none by default. */
   readonly examples?: ReadonlyMap<string, readonly Example[]>;
 }
 
-/** What a path of OpenAPI can be asked; a binding to anything else is left out. */
+/** The HTTP methods that OpenAPI supports; bindings with others are left out. */
 const httpMethods = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
 
 /**
- * Describes the REST that services have by `google.api.http` as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1): paths,
- * parameters, bodies and answers with proto field names, the rules of `buf.validate`, who may call by the access rule, and why
- * calls are refused by the option `reasons`.
+ * Describes the REST API that `google.api.http` gives the services, as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1):
+ * paths, parameters, bodies and answers with proto field names, the rules of `buf.validate`, security by access rules, and
+ * errors by the option `reasons`.
  *
- * @throws Error naming the method, for a rule that does not fit, a reason that nobody describes or an example of nothing
+ * @throws Error naming the method, for an invalid rule, an unknown reason, or examples of a method that is not described
  */
 export function openApiDocument(options: OpenApiOptions): JsonObject {
   const { services, commentOf = () => "", reasons } = options;
@@ -59,12 +59,12 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
       schemas,
       reasons,
       commentOf,
-      // One binding shows them all.
+      // Only the first binding has the examples.
       examplesOf: () => (nth === 1 ? (examples.get(name) ?? []) : []),
     });
   }
-  const strange = [...examples.keys()].find((name) => !operationIds.has(name));
-  if (strange !== undefined) throw new Error(`there are examples of ${strange}, which is not described`);
+  const unknown = [...examples.keys()].find((name) => !operationIds.has(name));
+  if (unknown !== undefined) throw new Error(`${unknown} has examples, but is not described`);
 
   return {
     openapi: "3.1.1",
@@ -80,7 +80,7 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
           type: "http",
           scheme: "bearer",
           bearerFormat: "JWT",
-          description: "The access token that signing in answers. A role beside it is one that the caller needs.",
+          description: "The access token that signing in returns. A scope is a role that the caller needs.",
         },
       },
       parameters: {
@@ -88,29 +88,29 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
           name: "Idempotency-Key",
           in: "header",
           description:
-            "Names the request, as the field `request_id` does: made again under the same name it is done once. Bare, or in " +
-            "quotes, which are no part of it. Operations that do not list this header ignore it.",
+            "Identifies the request, like the field `request_id`: a repetition with the same key has no further effect. Bare or " +
+            "quoted; the quotes are not part of the key. Operations that do not list this header ignore it.",
           schema: { type: "string", pattern: idempotencyKeyPattern },
         },
         IfMatch: {
           name: "If-Match",
           in: "header",
           description:
-            "The `etag` of what was read, in quotes, or `*` for whatever is there: if it has changed since, nothing happens.",
+            "The `etag` of the resource as it was read, in quotes, or `*` for any: if it has changed since, the request fails with 412.",
           schema: { type: "string" },
         },
         IfNoneMatch: {
           name: "If-None-Match",
           in: "header",
-          description: "The `ETag` of an answer that is known: if it is the same still, it is not sent again.",
+          description: "The `ETag` of a known answer: if it is unchanged, the answer is 304 without a body.",
           schema: { type: "string" },
         },
         LastEventId: {
           name: "Last-Event-ID",
           in: "header",
           description:
-            "The `id` of the last Server-Sent Event that came: the stream goes on after it, and where nothing can follow the answer " +
-            "is 204. An EventSource sends it by itself.",
+            "The `id` of the last received Server-Sent Event: the stream continues after it, and if nothing can follow the answer " +
+            "is 204. An EventSource sends it automatically.",
           schema: { type: "string" },
         },
         AccessTicket: {

@@ -15,12 +15,12 @@ import { headersOfRead, isTagged } from "./reads.ts";
 import { type Reason, refusals } from "./refusals.ts";
 import { requiredInput, type Schemas } from "./schemas.ts";
 
-/** A request as it may be made, and the answer it gets. */
+/** An example request and its answer. */
 export interface Example {
-  /** What it is called in its operation. */
+  /** Its name in the operation. */
   readonly name: string;
   readonly summary: string;
-  /** The request message in JSON with proto field names, wherever its fields are sent. */
+  /** The request message in JSON with proto field names, regardless of where its fields are sent. */
   readonly request: JsonObject;
   /** 200 if absent. */
   readonly status?: number;
@@ -28,7 +28,7 @@ export interface Example {
   readonly answer: JsonValue;
 }
 
-/** What an operation is made from, besides its route. */
+/** The context of an operation, besides its route. */
 export interface OperationContext {
   readonly schemas: Schemas;
   readonly reasons: ReadonlyMap<string, Reason> | undefined;
@@ -36,7 +36,7 @@ export interface OperationContext {
   examplesOf(method: DescMethod): readonly Example[];
 }
 
-/** An operation of OpenAPI: one binding of a method to HTTP. */
+/** Describes an OpenAPI operation: one binding of a method to HTTP. */
 export function operation(
   route: RestRoute,
   path: OpenApiPath,
@@ -49,7 +49,7 @@ export function operation(
   const examples = context.examplesOf(method);
   const body = requestBody(route, examples, schemas);
   const rule = getOption(method, access);
-  // Without a rule access is the business of the server.
+  // Methods without an access rule belong to servers with their own authorization.
   const isOpen = rule === Access.PUBLIC || rule === Access.UNSPECIFIED;
   return {
     operationId,
@@ -77,7 +77,7 @@ function isStreamed({ methodKind }: DescMethod): boolean {
   return methodKind === "server_streaming";
 }
 
-/** Whether a request can be named (AIP-155): by a header as well. */
+/** Whether requests have an idempotency key (AIP-155), which may be sent as a header. */
 function isNamed({ method }: RestRoute): boolean {
   return requestIdField(method) !== undefined;
 }
@@ -87,7 +87,7 @@ function pathParameters({ parameters }: OpenApiPath, examples: readonly Example[
     if (variable === undefined) return { name, in: "path", required: true, schema: { type: "string" } };
     const { description = "", ...schema } = schemas.field(variable.field, "input");
     const isWhole = template === "";
-    const about = isWhole ? description : `${description}\n\nIts place in \`${template}\`.`;
+    const about = isWhole ? description : `${description}\n\nA segment of \`${template}\`.`;
     return {
       name,
       in: "path",
@@ -115,7 +115,7 @@ function queryParameters(route: RestRoute, examples: readonly Example[], schemas
         if (![...above, message].includes(nested)) add(nested, to, [...above, message]);
         continue;
       }
-      // What a URL can't carry.
+      // Types that a URL can't carry.
       if (field.fieldKind === "map" || (field.fieldKind === "list" && field.listKind === "message")) continue;
       const { description, ...schema } = schemas.field(field, "input");
       parameters.push({
@@ -153,7 +153,8 @@ function requestBody(route: RestRoute, examples: readonly Example[], schemas: Sc
           request,
           [...fromPath].map(({ name }) => name),
         );
-  const about = body.kind === "field" && route.updateMask !== undefined ? "The fields that are present change." : "";
+  const about =
+    body.kind === "field" && route.updateMask !== undefined ? "The fields that are present are updated." : "";
   return {
     ...((description ?? about) && { description: [description, about].filter(Boolean).join("\n\n") }),
     required: isNeeded,
@@ -163,7 +164,7 @@ function requestBody(route: RestRoute, examples: readonly Example[], schemas: Sc
   };
 }
 
-/** A field that the path binds inside of the body's field need not be said twice. */
+/** A field of the body's message that the path binds may be left out of the body. */
 function withoutPath(body: JsonValue | undefined, route: RestRoute): JsonValue | undefined {
   const inside = route.variables.filter(({ parents }) => parents.length === 1).map(({ field }) => field.name);
   return inside.length > 0 && isObject(body) ? omit(body, inside) : body;
@@ -182,7 +183,7 @@ function responses(route: RestRoute, examples: readonly Example[], { reasons, sc
     : method.methodKind === "server_streaming"
       ? streamed(schema, answered, schemas)
       : {
-          description: description ?? "It is done.",
+          description: description ?? "Success.",
           content: { "application/json": { schema, ...namedExamples(answered, ({ answer }) => answer) } },
         };
   const others = [...(reasons === undefined ? [] : refusals(route, reasons))].map(
@@ -213,11 +214,11 @@ function streamed(schema: JsonObject, examples: readonly Example[], schemas: Sch
   });
   return {
     description:
-      "A stream: JSON texts as they come, one a line. With `Accept: text/event-stream` they come as Server-Sent Events, " +
-      "whose last one is called `end`, or `failure`.",
+      "A stream of JSON texts, one per line. With `Accept: text/event-stream` they are sent as Server-Sent Events, " +
+      "the last of which is named `end`, or `failure`.",
     content: {
       "application/x-ndjson": {
-        // Of a line: OpenAPI 3.1 has no word for a stream.
+        // The schema of one line: OpenAPI 3.1 can't describe a stream.
         schema: { anyOf: [schema, failed] },
         ...namedExamples(examples, ({ answer }) => answer),
       },
@@ -249,7 +250,7 @@ function isObject(json: JsonValue | undefined): json is JsonObject {
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
-/** Up to the first full stop that a blank or the end follows. */
+/** The text up to the first full stop or colon that is followed by white space or the end. */
 function firstSentence(comment: string): string {
   return /^(.*?)[.:](?=\s|$)/s.exec(comment)?.[1] ?? comment;
 }

@@ -1,10 +1,10 @@
 import type { PathVariable, RestRoute } from "@shop/rest";
 
-/** A parameter of a path in OpenAPI, which knows one segment each: the variable it belongs to, and what it is called. */
+/** A path parameter, which in OpenAPI is one segment: its name, and the variable it belongs to. */
 export interface PathParameter {
   readonly name: string;
   readonly variable: PathVariable | undefined;
-  /** What the variable is besides this segment, as the template has it; "" when the segment is all of it. */
+  /** The variable's template, if it has more than this segment; else "". */
   readonly template: string;
 }
 
@@ -14,8 +14,8 @@ export interface OpenApiPath {
 }
 
 /**
- * The path of a route as OpenAPI writes it: every wildcard is a parameter, called after the last field of the variable it
- * belongs to. `/products/{product.product_id}:watch` becomes `/products/{product_id}:watch`.
+ * Converts the path of a route to OpenAPI: every wildcard becomes a parameter, named after the last field of its variable.
+ * `/products/{product.product_id}:watch` becomes `/products/{product_id}:watch`.
  */
 export function openApiPath({ template, variables }: RestRoute): OpenApiPath {
   const parameters: PathParameter[] = [];
@@ -35,7 +35,7 @@ export function openApiPath({ template, variables }: RestRoute): OpenApiPath {
   return { path: `/${segments.join("/")}${verb}`, parameters };
 }
 
-/** Two paths are the same to OpenAPI when they differ in the names of their parameters only. */
+/** The shape of a path: OpenAPI considers paths equal that differ only in the names of parameters. */
 export const shapeOf = (path: string) => path.replaceAll(/\{[^}]*\}/g, "{}");
 
 function freeName(name: string, taken: ReadonlySet<string>): string {

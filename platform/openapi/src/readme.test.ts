@@ -3,7 +3,7 @@ import { readmeExample } from "@shop/http-port/testing/readme-example";
 import { testService } from "@shop/rest/testing/descriptors";
 import { expect, test } from "vitest";
 
-test("the example of the README describes the routes of a service", async () => {
+test("the README's example describes the routes of a service", async () => {
   type Example = { describe(service: DescService): unknown };
   const { describe } = await readmeExample<Example>("@shop/openapi", import.meta.dirname, "./document.ts");
   expect(describe(testService("library.v1.LibraryService"))).toMatchObject({

@@ -3,53 +3,53 @@ import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
 import { reasons as reasonsOption } from "@shop/gen/shop/common/v1/reasons_pb";
 import type { RestRoute } from "@shop/rest";
 
-/** What is known of a reason for which calls are refused. */
+/** The description of an error reason. */
 export interface Reason {
-  /** The HTTP status that it comes with. */
+  /** Its HTTP status. */
   readonly status: number;
   readonly when: string;
 }
 
-const anybody = ["INVALID_FIELDS", "DEPENDENCY_UNAVAILABLE", "SERVICE_UNREACHABLE"];
-/** What requests with a body are refused for besides. */
+const everyCall = ["INVALID_FIELDS", "DEPENDENCY_UNAVAILABLE", "SERVICE_UNREACHABLE"];
+/** Further reasons of requests with a body. */
 const withBody = ["BUFFERS_FULL"];
-const signedIn = [...anybody, "ACCESS_TOKEN_MISSING", "ACCESS_TOKEN_INVALID", "TOKEN_KEYS_UNAVAILABLE"];
+const signedIn = [...everyCall, "ACCESS_TOKEN_MISSING", "ACCESS_TOKEN_INVALID", "TOKEN_KEYS_UNAVAILABLE"];
 
-/** By access rule, what the platform refuses every call for that gets to a port. */
+/** The reasons that the platform adds to every method, by access rule. */
 const reasonsOfRule: Readonly<Partial<Record<Access, readonly string[]>>> = {
-  [Access.PUBLIC]: anybody,
+  [Access.PUBLIC]: everyCall,
   [Access.AUTHENTICATED]: signedIn,
   [Access.ADMIN]: [...signedIn, "ADMIN_REQUIRED"],
 };
 
-/** What a status means, and when it comes without a reason (docs/errors.md). */
+/** The meaning of each status, and when it has no reason (docs/errors.md). */
 const meanings: Readonly<Record<number, { readonly title: string; readonly bare?: string }>> = {
   400: {
-    title: "The request can't be fulfilled as it is",
-    bare: "The request is malformed, or breaks a rule.",
+    title: "Invalid request",
+    bare: "The request is malformed, or violates a rule.",
   },
-  401: { title: "Who calls is not known" },
-  403: { title: "Who calls may not" },
-  404: { title: "There is no such thing" },
-  409: { title: "It is in conflict with what is there" },
-  412: { title: "It has changed since", bare: "What is 409 otherwise, for a request with `If-Match`." },
+  401: { title: "Unauthenticated" },
+  403: { title: "Permission denied" },
+  404: { title: "Not found" },
+  409: { title: "Conflict" },
+  412: { title: "Changed since it was read", bare: "A conflict, for a request with `If-Match`." },
   413: { title: "Too large", bare: "The body is too large." },
   415: { title: "Not JSON", bare: "The body is not JSON, or in an encoding that is not supported." },
-  429: { title: "Too many for now" },
-  500: { title: "Internal error", bare: "A mistake of the server's. Its log has the cause." },
-  503: { title: "Not available for now" },
-  504: { title: "Too late", bare: "The deadline of the request passed." },
+  429: { title: "Too many requests" },
+  500: { title: "Internal error", bare: "A failure of the server. Its log has the cause." },
+  503: { title: "Temporarily unavailable" },
+  504: { title: "Deadline exceeded", bare: "The deadline of the request has passed." },
 };
 
 /** Statuses after which the same request may succeed later. */
 const maySucceedLater = [409, 429, 503];
 
-/** The responses by which a route refuses, by status, each with its reasons. */
+/** The error responses of a route, by status, each with its reasons. */
 export function refusals(route: RestRoute, known: ReadonlyMap<string, Reason>): Map<number, JsonObject> {
   const names = [...reasonsOf(route.method), ...(route.body.kind === "none" ? [] : withBody)];
   const reasons = names.map((name) => {
     const reason = known.get(name);
-    if (reason === undefined) throw new Error(`${route.method.toString()}: nobody describes the reason ${name}`);
+    if (reason === undefined) throw new Error(`${route.method.toString()}: unknown reason ${name}`);
     return { name, ...reason };
   });
   const byStatus = Map.groupBy(reasons, ({ status }) => status);
@@ -70,7 +70,7 @@ export function refusals(route: RestRoute, known: ReadonlyMap<string, Reason>): 
   );
 }
 
-/** The responses that are the same everywhere: nothing comes with them that depends on the method. */
+/** The responses that do not depend on the method. */
 export const sharedRefusals = (): JsonObject => ({
   ConditionFailed: refusal(412, []),
   TooLarge: refusal(413, []),
@@ -116,14 +116,15 @@ function headersOf(status: number): { headers?: JsonObject } {
   return Object.keys(headers).length === 0 ? {} : { headers };
 }
 
-/** What the headers of refusals mean. */
+/** Descriptions of the headers of errors. */
 export const refusalHeaders: JsonObject = {
   RetryAfter: {
-    description: "Seconds after which the same request may succeed. Without it, it most likely gets the same answer.",
+    description:
+      "Seconds after which the same request may succeed. Without it, a retry most likely gets the same answer.",
     schema: { type: "integer", minimum: 0 },
   },
   WwwAuthenticate: {
-    description: "How to say who calls (RFC 6750).",
+    description: "How to authenticate (RFC 6750).",
     schema: { type: "string" },
     required: true,
   },
@@ -138,24 +139,24 @@ const detail = (type: string, description: string, properties: JsonObject): Json
 
 const text: JsonObject = { type: "string" };
 
-/** google.rpc.Status in JSON, with the details that come here. */
+/** google.rpc.Status in JSON, with the details used here. */
 export const statusSchema: JsonObject = {
   type: "object",
   description: "Why a request failed: [google.rpc.Status](https://google.aip.dev/193).",
   properties: {
     code: { type: "integer", description: "The gRPC status code.", minimum: 1, maximum: 16 },
-    message: { type: "string", description: "What is wrong, for people; it may change." },
+    message: { type: "string", description: "The error for people; it may change." },
     details: {
       type: "array",
-      description: "What is wrong, for programs.",
+      description: "The error for programs.",
       items: {
         oneOf: [
-          detail("ErrorInfo", "Why, for programs to decide by.", {
+          detail("ErrorInfo", "The reason, for programs.", {
             reason: { ...text, description: "Stable: see the reasons of each response." },
-            domain: { ...text, description: "Who says so: a proto package." },
-            metadata: { type: "object", additionalProperties: text, description: "What belongs to the reason." },
+            domain: { ...text, description: "The proto package that defines the reason." },
+            metadata: { type: "object", additionalProperties: text, description: "Facts about the reason." },
           }),
-          detail("BadRequest", "The fields that are wrong.", {
+          detail("BadRequest", "The invalid fields.", {
             field_violations: {
               type: "array",
               items: {
@@ -164,16 +165,16 @@ export const statusSchema: JsonObject = {
                   field: {
                     ...text,
                     description:
-                      "The path of the field, such as `items[2].product_id`; absent when the body as a whole is wrong.",
+                      "The path of the field, such as `items[2].product_id`; absent if the body as a whole is invalid.",
                   },
-                  description: { ...text, description: "What is wrong with it." },
-                  reason: { ...text, description: "The rule that it breaks." },
+                  description: { ...text, description: "Why it is invalid." },
+                  reason: { ...text, description: "The violated rule." },
                 },
                 required: ["description"],
               },
             },
           }),
-          detail("RetryInfo", "When to try again.", {
+          detail("RetryInfo", "When to retry.", {
             retry_delay: { ...text, description: "Such as `1.500s`." },
           }),
         ],

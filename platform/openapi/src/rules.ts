@@ -1,14 +1,14 @@
 import { type DescField, getOption, hasOption, type JsonObject } from "@bufbuild/protobuf";
 import { type FieldRules, field as fieldRules } from "@shop/gen/buf/validate/validate_pb";
 
-/** The rules of `buf.validate` for a field; undefined when it has none. */
+/** The rules of `buf.validate` for a field; undefined if it has none. */
 export function rulesOf(field: DescField): FieldRules | undefined {
   return hasOption(field, fieldRules) ? getOption(field, fieldRules) : undefined;
 }
 
 /**
- * Rules as keywords of JSON Schema (2020-12), as far as it has words for them: what it can't say is refused by the server
- * all the same. Lengths in bytes become lengths in characters, which are never more.
+ * Converts rules to keywords of JSON Schema (2020-12), as far as possible; the server enforces the others, too. Lengths in
+ * bytes become lengths in characters, which are never larger.
  */
 export function ruleKeywords(rules: FieldRules | undefined): JsonObject {
   if (rules === undefined) return {};
@@ -57,7 +57,7 @@ export function ruleKeywords(rules: FieldRules | undefined): JsonObject {
   }
 }
 
-/** The names of an enum that a field may have; all of them without a rule. */
+/** Whether a rule allows an enum value; without a rule all are allowed. */
 export function allowedNumbers(rules: FieldRules | undefined): (number: number) => boolean {
   if (rules?.type.case !== "enum") return () => true;
   const { in: allowed, notIn, const: only } = rules.type.value;
@@ -66,7 +66,7 @@ export function allowedNumbers(rules: FieldRules | undefined): (number: number) 
     (allowed.length === 0 || allowed.includes(number)) && !notIn.includes(number) && (!hasOnly || number === only);
 }
 
-/** What CEL says in words: JSON Schema has no keyword for it. */
+/** The messages of CEL rules, which JSON Schema can't express. */
 export function ruleWords(rules: FieldRules | undefined): string[] {
   return rules?.cel.map(({ message }) => message).filter((message) => message !== "") ?? [];
 }
@@ -97,7 +97,7 @@ function numberKeywords(rules: NumberRules): JsonObject {
   return keywords;
 }
 
-/** Rules have explicit presence: what was not written is the default of the prototype. */
+/** Rules have explicit presence: an unset one is a default on the prototype. */
 function isGiven(rules: object, name: string): boolean {
   return Object.hasOwn(rules, name);
 }

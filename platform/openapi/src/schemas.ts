@@ -15,13 +15,13 @@ import { pattern_message } from "@shop/gen/shop/common/v1/pattern_message_pb";
 import { hasOwnJsonForm, isWide } from "@shop/rest";
 import { allowedNumbers, ruleKeywords, rulesOf, ruleWords } from "./rules.ts";
 
-/** What is sent has rules; what is answered has every field that is not absent for a reason. */
+/** Input schemas have validation rules; output schemas require every field that is always present. */
 export type Direction = "input" | "output";
 
-/** What the proto files say of an element, as Markdown; "" when they say nothing. */
+/** Returns the comment of an element in the proto files, as Markdown; "" if it has none. */
 export type CommentOf = (desc: DescMessage | DescField | DescEnum | DescEnum["values"][number]) => string;
 
-/** The schemas of messages and enums: each is described once, under `components`, and referred to everywhere else. */
+/** The schemas of messages and enums: each is defined once, under `components`, and referenced elsewhere. */
 export class Schemas {
   readonly #commentOf: CommentOf;
   readonly #components = new Map<string, JsonObject>();
@@ -31,24 +31,24 @@ export class Schemas {
     this.#commentOf = commentOf;
   }
 
-  /** Everything that was referred to, by name. */
+  /** All referenced components, by name. */
   components(): JsonObject {
     return Object.fromEntries([...this.#components].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** A component that no message describes. */
+  /** Defines a component that is not a message. */
   define(name: string, schema: JsonObject): JsonObject {
     this.#components.set(name, schema);
     return reference(name);
   }
 
-  /** A message as the whole of a JSON text. `without` are fields that are sent in another place. */
+  /** The schema of a message. `without` are fields that are sent elsewhere. */
   message(desc: DescMessage, direction: Direction, without: ReadonlySet<DescField> = new Set()): JsonObject {
     if (hasOwnJsonForm(desc)) return wellKnown(desc);
     const left = [...without].map(({ name }) => name).toSorted();
     const name = this.#nameOf(desc, direction, left);
     if (!this.#components.has(name)) {
-      // Before its fields: one of them may be of the same message.
+      // Registered before its fields, since one of them may be of the same message.
       const schema: JsonObject = {};
       this.#components.set(name, schema);
       Object.assign(schema, this.#object(desc, direction, without));
@@ -56,7 +56,7 @@ export class Schemas {
     return reference(name);
   }
 
-  /** The value of a field, with what the proto file says of it. */
+  /** The schema of a field, with its comment. */
   field(field: DescField, direction: Direction): JsonObject {
     const description = this.#describe(field, direction);
     return { ...this.#value(field, direction), ...(description !== "" && { description }) };
@@ -72,7 +72,7 @@ export class Schemas {
       ...(description !== "" && { description }),
       properties: Object.fromEntries(fields.map((field) => [field.name, this.field(field, direction)])),
       ...(required.length > 0 && { required }),
-      // Unknown fields are refused; whoever reads answers has to expect new ones.
+      // Unknown input fields are refused; readers of answers must tolerate new fields.
       ...(direction === "input" && { additionalProperties: false }),
     };
   }
@@ -128,7 +128,7 @@ export class Schemas {
     return words.filter((part) => part !== "").join("\n\n");
   }
 
-  /** The short name while nothing else has it. What is both sent and answered has two. */
+  /** The short name, unless another component has it. A message that is both input and output has two. */
   #nameOf(desc: DescMessage | DescEnum, direction: Direction, without: readonly string[]): string {
     const short = desc.typeName.slice(desc.file.proto.package.length + 1);
     const suffix = direction === "input" && !/Request$/.test(short) ? "Input" : "";
@@ -145,7 +145,7 @@ export class Schemas {
 
 const validator = createValidator();
 
-/** The fields that the message is refused without: those that a message without any violates. */
+/** The required fields: those that an empty message violates. */
 export function requiredInput(desc: DescMessage): (field: DescField) => boolean {
   const result = validator.validate(desc, create(desc));
   if (result.kind === "error") throw result.error;
@@ -153,7 +153,7 @@ export function requiredInput(desc: DescMessage): (field: DescField) => boolean 
   return (field) => violated.some((first) => first?.kind === "field" && first.name === field.name);
 }
 
-/** JSON leaves out what is not set only where a field knows whether it is. */
+/** JSON omits an unset field only if the field has presence. */
 function isAlwaysAnswered(field: DescField): boolean {
   return (
     field.fieldKind === "list" || field.fieldKind === "map" || field.presence === FeatureSet_FieldPresence.IMPLICIT
@@ -183,7 +183,7 @@ function scalar(type: ScalarType, direction: Direction): JsonObject {
         const range = isUnsigned ? { minimum: 0, maximum: 2 ** 32 - 1 } : { minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
         return { type: "integer", format, ...(direction === "input" && range) };
       }
-      // Answered as text, so that no reader loses digits; taken either way.
+      // Output as text, so that no reader loses digits; input accepts both.
       return {
         type: direction === "input" ? ["string", "integer"] : "string",
         format: isUnsigned ? "uint64" : "int64",

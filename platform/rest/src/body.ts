@@ -7,10 +7,10 @@ import { cutText } from "./refusal-limits.ts";
 const inflate = promisify(gunzip);
 
 /**
- * Reads a whole body, at most `maxBytes` of it before and after decompression (identity and gzip).
+ * Reads a whole body, at most `maxBytes` before and after decompression (identity and gzip).
  *
- * @throws ConnectError resource_exhausted as HTTP 413 past the limit, which a Content-Length tells before a byte
- *   is read; invalid_argument as HTTP 415 for another Content-Encoding and as 400 for broken gzip
+ * @throws ConnectError resource_exhausted as HTTP 413 beyond the limit, before reading if Content-Length exceeds it;
+ * invalid_argument as HTTP 415 for another Content-Encoding and as 400 for broken gzip
  */
 export async function readBody(
   body: AsyncIterable<Uint8Array>,

@@ -27,7 +27,7 @@ const text = fc.oneof(
 );
 const violation = fc.record({ field: text, description: text, reason: fc.constant("string.pattern") });
 
-test("whatever an error says, it is told in 16 KiB in every protocol", () => {
+test("any error is encoded in at most 16 KiB in every protocol", () => {
   fc.assert(
     fc.property(
       text,
@@ -43,7 +43,7 @@ test("whatever an error says, it is told in 16 KiB in every protocol", () => {
         );
         for (const [protocol, bytes] of Object.entries(bytesOf(error)))
           expect(bytes, protocol).toBeLessThan(maxErrorBytes);
-        // The reason always arrives.
+        // The reason is always kept.
         expect(error.details[0]).toMatchObject({ value: { reason: "INVALID_FIELDS" } });
       },
     ),
@@ -51,7 +51,7 @@ test("whatever an error says, it is told in 16 KiB in every protocol", () => {
   );
 });
 
-test("twenty violations such as the schema has stay whole, and so does the status of HTTP", () => {
+test("twenty violations of the schema's size are kept whole, and so is the HTTP status", () => {
   const fieldViolations = Array.from({ length: 30 }, (_, index) => ({
     field: `items[${index}].product_id`,
     description: "must be an id such as product_01h455vb4pex5vsknk084sn02q",
@@ -63,12 +63,12 @@ test("twenty violations such as the schema has stay whole, and so does the statu
   expect(httpStatus(error)).toBe(418);
 });
 
-test("an error that is small stays the one it is", () => {
+test("a small error is returned unchanged", () => {
   const error = new ConnectError("no", Code.NotFound);
   expect(boundedError(error)).toBe(error);
 });
 
-test("details that came over a wire are left out where they do not fit", () => {
+test("encoded details that do not fit are dropped", () => {
   const error = new ConnectError("no", Code.NotFound);
   error.details = [
     { type: "acme.Small", value: new Uint8Array(10) },

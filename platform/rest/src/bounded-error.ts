@@ -9,14 +9,14 @@ type BadRequest = MessageInitShape<typeof BadRequestSchema>;
 type Violation = NonNullable<BadRequest["fieldViolations"]>[number];
 
 const maxMessageCharacters = 1_000;
-/** Percent-encoded: so gRPC sends a message, in a header. */
+/** Percent-encoded, as gRPC sends a message in a header. */
 const maxMessageBytes = 4_500;
-/** In the bytes that `weightOf` counts: with the longest message, less than `maxErrorBytes` in every protocol. */
+/** In bytes as counted by `weightOf`: together with the longest message less than `maxErrorBytes` in every protocol. */
 const maxDetailsWeight = 9_000;
 
 /**
- * An error whose encodings are at most 16 KiB, in every protocol: its message is cut, of the violations the first 20 stay,
- * and details that do not fit are left out. The error itself if it is small already.
+ * Bounds an error so that its encodings are at most 16 KiB in every protocol: its message is truncated, only the first 20
+ * violations are kept, and details that do not fit are dropped. Returns the error itself if it is small already.
  */
 export function boundedError(error: ConnectError): ConnectError {
   const message = boundedMessage(error.rawMessage);
@@ -27,12 +27,12 @@ export function boundedError(error: ConnectError): ConnectError {
   return withHttpStatus(bounded, httpStatus(error));
 }
 
-function boundedMessage(said: string): string {
-  // Half a character can't be percent-encoded.
-  const message = said.toWellFormed();
+function boundedMessage(text: string): string {
+  // Lone surrogates can't be percent-encoded.
+  const message = text.toWellFormed();
   let max = maxMessageCharacters;
   let cut = cutText(message, max);
-  // A unit is three bytes at most, and each of them three when it is encoded.
+  // A UTF-16 unit is at most three bytes, each of which takes three when percent-encoded.
   while (cut.length * 9 > maxMessageBytes && encodeURIComponent(cut).length > maxMessageBytes) {
     max = Math.floor(max / 2);
     cut = cutText(message, max);
@@ -80,7 +80,7 @@ function isSame<Item>(some: readonly Item[], others: readonly Item[]): boolean {
   return some.length === others.length && some.every((item, at) => item === others[at]);
 }
 
-/** Bytes of a value in Connect's JSON, which has a detail twice, in base64 and as JSON; other protocols need fewer. */
+/** The bytes of a value in Connect's JSON, which contains a detail twice, in base64 and as JSON; other protocols need fewer. */
 function weightOf(value: unknown): number {
   if (typeof value === "string") return (4 / 3) * Buffer.byteLength(value) + Buffer.byteLength(JSON.stringify(value));
   if (value instanceof Uint8Array) return 3 * value.byteLength + 60;

@@ -5,7 +5,7 @@ import { deepFreeze, memoize } from "./deep-freeze.ts";
 
 const message = () => create(BadRequestSchema, { fieldViolations: [{ field: "name" }] });
 
-test("what never changes can't be changed, nor anything in it", () => {
+test("a frozen message can't be changed, nor anything in it", () => {
   const it = deepFreeze(message());
   expect(() => it.fieldViolations.pop()).toThrow(TypeError);
   expect(() => {
@@ -14,7 +14,7 @@ test("what never changes can't be changed, nor anything in it", () => {
   expect(deepFreeze(it)).toBe(it);
 });
 
-test("what is made of it is made once for each name; of what may change, each time", () => {
+test("a value is computed once per name for a frozen message, and every time for a mutable one", () => {
   const [once, again] = [deepFreeze(message()), message()];
   let made = 0;
   const make = () => ++made;
@@ -22,7 +22,7 @@ test("what is made of it is made once for each name; of what may change, each ti
   expect([memoize(again, "a", make), memoize(again, "a", make)]).toEqual([3, 4]);
 });
 
-test("what could not be made is tried again", () => {
+test("a failed computation is repeated", () => {
   const it = deepFreeze(message());
   expect(() =>
     memoize(it, "a", () => {

@@ -1,11 +1,11 @@
 import type { Message } from "@bufbuild/protobuf";
 
-/** What was made of messages that never change. */
+/** Values computed from frozen messages. */
 const made = new WeakMap<Message, Map<unknown, unknown>>();
 
 /**
- * Freezes a message and all that is in it, so that what is made of it (its encodings, what validation found) is made once and
- * given again, however many share it. Bytes can't be frozen: nobody may write into them.
+ * Freezes a message with everything in it, so that values computed from it by {@link memoize} (encodings, validation results)
+ * can be cached and shared. Bytes can't be frozen: do not write into them.
  */
 export function deepFreeze<Shape extends Message>(message: Shape): Shape {
   if (made.has(message)) return message;
@@ -15,9 +15,10 @@ export function deepFreeze<Shape extends Message>(message: Shape): Shape {
 }
 
 /**
- * What `make` makes of a message, which has to follow from the message alone; of one that never changes it is made once.
+ * Computes a value from a message alone; for a frozen message once, and from then on from the cache. If `make` throws, nothing
+ * is cached.
  *
- * @param name tells apart what is made of one message: whatever a Map takes for a key
+ * @param name identifies the value among those of the message: any key of a Map
  */
 export function memoize<Result>(message: Message, name: unknown, make: () => Result): Result {
   const known = made.get(message);

@@ -41,7 +41,7 @@ describe("errorResponse", () => {
     expect(response.headers["www-authenticate"]).toBe(code === Code.Unauthenticated ? "Bearer" : undefined);
   });
 
-  it("tells nothing of what is not a ConnectError", () => {
+  it("hides errors that are not ConnectErrors", () => {
     for (const reason of [new Error("password=1"), "password=1", undefined, null, { password: 1 }]) {
       const response = answer(reason);
       expect([response.status, response.json]).toEqual([500, { code: 13, message: "internal error", details: [] }]);
@@ -80,7 +80,7 @@ describe("errorResponse", () => {
   });
 
   // grpc-gateway #1842
-  it("stays the same error when a detail's type is not in the registry, its bytes are broken, or hold such a type", () => {
+  it("keeps the error if a detail's type is not in the registry, its bytes are invalid, or contain such a type", () => {
     const error = failed([{ desc: AnySchema, value: { typeUrl: "type.googleapis.com/not.Known" } as never }]);
     error.details.push({ type: "not.Known", value: Uint8Array.from([1, 2, 3]) });
     error.details.push({ type: "google.rpc.RetryInfo", value: Uint8Array.from([255, 255]) });
@@ -95,7 +95,7 @@ describe("errorResponse", () => {
     ]);
   });
 
-  it("uses the registry for details that came over the wire", () => {
+  it("uses the registry for encoded details", () => {
     const shelf = testMessage("library.v1.Shelf");
     const error = failed([]);
     error.details.push({
@@ -114,7 +114,7 @@ describe("errorResponse", () => {
     expect(answer(failed([])).headers["retry-after"]).toBeUndefined();
   });
 
-  it("tells buf.validate.Violations as google.rpc.BadRequest, whichever way they come", () => {
+  it("converts buf.validate.Violations to google.rpc.BadRequest, encoded or not", () => {
     const violations = create(ViolationsSchema, {
       violations: [
         {
@@ -150,7 +150,7 @@ describe("errorResponse", () => {
     expect(answer(incoming).json.details).toEqual(expected);
   });
 
-  it("passes metadata on as headers, less what belongs to a connection or an encoding", () => {
+  it("passes metadata on as headers, except those about connection and encoding", () => {
     const error = new ConnectError("no", Code.Unauthenticated, {
       "x-reason": "r",
       "www-authenticate": 'Bearer error="invalid_token"',

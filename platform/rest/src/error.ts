@@ -20,17 +20,17 @@ import { addHeaders, type RestHeaders } from "./headers.ts";
 import { httpStatus } from "./http-status.ts";
 import { type JsonForm, plainForm } from "./json-form.ts";
 
-/** The whole answer to a failed request, in JSON bytes. */
+/** The answer to a failed request, with a JSON body. */
 type ErrorResponse = { status: number; headers: RestHeaders; body: Uint8Array };
 
 const encoder = new TextEncoder();
 
 /**
- * The answer to a request that failed: google.rpc.Status as JSON under the HTTP status of its code. The error's
- * metadata becomes headers, RetryInfo a Retry-After, and unauthenticated a WWW-Authenticate.
+ * The answer to a failed request: google.rpc.Status as JSON under the HTTP status of its code. The error's metadata becomes
+ * headers, RetryInfo a Retry-After, and unauthenticated a WWW-Authenticate.
  *
- * Never throws, whatever the error or its details are. What is not a ConnectError is answered as internal without
- * its message, which nobody wrote for a caller.
+ * Never throws. An error other than a ConnectError is answered as internal without its message, which was not written for
+ * callers.
  */
 export function errorResponse(reason: unknown, form = plainForm): ErrorResponse {
   const error = toConnectError(reason);
@@ -45,8 +45,8 @@ export function errorResponse(reason: unknown, form = plainForm): ErrorResponse 
 }
 
 /**
- * google.rpc.Status as JSON. buf.validate.Violations are told as google.rpc.BadRequest. A detail whose type the
- * registry does not know keeps its type and its bytes: `{"@type": ..., "value": "<base64>"}`.
+ * google.rpc.Status as JSON. buf.validate.Violations become google.rpc.BadRequest. A detail whose type is not in the registry
+ * keeps its type and its bytes: `{"@type": ..., "value": "<base64>"}`.
  */
 export function statusJson(reason: unknown, form = plainForm): JsonObject {
   const error = toConnectError(reason);
@@ -74,7 +74,7 @@ function detailJson(detail: Detail, form: JsonForm): JsonValue {
     const desc = "desc" in detail ? detail.desc : (form.registry?.getMessage(typeName) ?? ownTypes.get(typeName));
     if (desc !== undefined) return anyJson(desc, decodeAs(detail, desc), form);
   } catch {
-    // Undecodable bytes, or an Any inside that the registry does not know: told as bytes, like an unknown type.
+    // Undecodable bytes, or a nested Any of an unknown type: sent as bytes, like an unknown type.
   }
   return { "@type": typeUrl(typeName), value: base64Encode(detailBytes(detail)) };
 }
@@ -123,7 +123,7 @@ function toBadRequest({ violations }: MessageShape<typeof ViolationsSchema>): Me
 
 type FieldPath = MessageShape<typeof ViolationsSchema>["violations"][number]["field"];
 
-/** `items[2].name`, `labels["a"]`: as explainJson writes paths. */
+/** A path like `items[2].name` or `labels["a"]`, in the format of explainJson. */
 function fieldPath(path: FieldPath): string {
   let text = "";
   for (const { fieldName, subscript } of path?.elements ?? []) {

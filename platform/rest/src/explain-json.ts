@@ -5,11 +5,11 @@ import { cutText, maxViolations } from "./refusal-limits.ts";
 import { ownFormProblem, scalarProblem } from "./strict-json.ts";
 
 /**
- * Why JSON does not decode as `message`, or is not strict, field by field: protobuf-es stops at the first problem and does
- * not say where in the message it is. Called only after decoding failed, so it may cost a second pass.
+ * Explains field by field why JSON does not decode as `message`, or is not strict. protobuf-es stops at the first problem and
+ * does not report its path. Called only after decoding failed, so a second pass is affordable.
  *
- * @param error of protobuf-es, if it has tried
- * @returns at least one violation, with `error` told as it stands if no single field is at fault.
+ * @param error of protobuf-es, if decoding was attempted
+ * @returns at least one violation, with the text of `error` if no single field is at fault
  */
 export function explainJson(
   message: DescMessage,
@@ -85,7 +85,7 @@ function culprit(error: unknown): string {
   return typeof cause?.field === "function" ? cause.field().name : "";
 }
 
-/** The message of protobuf-es without its "cannot decode ... from JSON: ", which names types, not places. */
+/** The message of protobuf-es without its prefix "cannot decode ... from JSON: ", which names types, not paths. */
 function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const ofEnum = /^cannot decode enum (\S+) from JSON: (.*)$/s.exec(message);

@@ -8,16 +8,16 @@ export function fieldMaskPaths(text: string): string[] {
 }
 
 /**
- * The text of a FieldMask in the lowerCamelCase that protobuf's JSON demands. A path like `line_2` has no such
- * form (it would come back as `line2`) and keeps its underscore, so that the decoder refuses it.
+ * The text of a FieldMask in the lowerCamelCase that protobuf's JSON requires. A path like `line_2` has no such form (it would
+ * be read as `line2`) and keeps its underscore, so that the decoder refuses it.
  */
 export function fieldMaskJson(text: string): string {
   return text.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /**
- * The paths, in proto names, of the fields that a JSON object of `message` has: one per leaf, where lists, maps,
- * null, an empty object and messages with a JSON form of their own are leaves (AIP-134). Unknown keys are left out.
+ * The paths, in proto names, of the fields in a JSON object of `message`: one per leaf, where lists, maps, null, an empty
+ * object and messages with their own JSON form are leaves (AIP-134). Unknown keys are left out.
  */
 export function presentPaths(message: DescMessage, json: JsonValue): string[] {
   const paths: string[] = [];

@@ -15,14 +15,14 @@ export function fieldNamed(message: DescMessage, name: string): DescField | unde
 }
 
 /**
- * The message whose fields are the next step of a path through `field`; undefined for anything repeated, for
- * scalars, and for messages that JSON writes in a form of their own (Timestamp, wrappers, Struct ...).
+ * The message whose fields are the next step of a path through `field`; undefined for repeated fields, scalars, and messages
+ * with their own JSON form (Timestamp, wrappers, Struct ...).
  */
 export function nestedMessage(field: DescField): DescMessage | undefined {
   return field.fieldKind === "message" && !hasOwnJsonForm(field.message) ? field.message : undefined;
 }
 
-/** Whether protobuf's JSON writes the message otherwise than as an object of its fields. */
+/** Whether protobuf's JSON represents the message otherwise than as an object of its fields. */
 export function hasOwnJsonForm(message: DescMessage): boolean {
   return ownJsonForms.has(message.typeName);
 }
@@ -35,7 +35,7 @@ const ownJsonForms = new Set(
   ].map((name) => `google.protobuf.${name}`),
 );
 
-/** Whether protobuf's JSON writes the scalar as text, since a JavaScript number cannot hold it: integers of 64 bits. */
+/** Whether protobuf's JSON represents the scalar as text, because a JavaScript number can't hold it: 64-bit integers. */
 export function isWide(scalar: ScalarType): boolean {
   return wide.has(scalar);
 }

@@ -1,6 +1,6 @@
 /**
- * The only file that knows where the generated types of google.api, google.rpc and buf.validate live: a copy
- * of this folder elsewhere changes the import paths here and nowhere else.
+ * The only file that imports generated types of google.api, google.rpc and buf.validate: to copy this folder elsewhere, change
+ * the import paths here.
  */
 export { ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 export { http } from "@shop/gen/google/api/annotations_pb";

@@ -2,7 +2,7 @@ import type { HttpRule } from "./google-types.ts";
 
 /** One HTTP method and path of an RPC, as written in a rule or in one of its additional bindings. */
 export type HttpBinding = {
-  /** Upper case; "*" stands for any method that no other binding of the path names. */
+  /** Upper case; "*" means any method that no other binding of the path has. */
   httpMethod: string;
   path: string;
   /** "", "*" or the name of a request field. */
@@ -11,7 +11,7 @@ export type HttpBinding = {
   responseBody: string;
 };
 
-/** The bindings of a rule, its own first. Throws an Error if the rule breaks the rules for rules. */
+/** The bindings of a rule, its own first. Throws an Error for an invalid rule. */
 export function httpBindings(rule: HttpRule): HttpBinding[] {
   const bindings = [toBinding(rule)];
   for (const additional of rule.additionalBindings) {

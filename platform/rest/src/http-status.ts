@@ -2,13 +2,13 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 
 const statuses = new WeakMap<ConnectError, number>();
 
-/** Gives an error an HTTP status other than its code's, for what only HTTP can tell apart (413, 415). */
+/** Sets an HTTP status other than the code's, for cases that only HTTP distinguishes (413, 415). */
 export function withHttpStatus(error: ConnectError, status: number): ConnectError {
   statuses.set(error, status);
   return error;
 }
 
-/** The HTTP status of an error: its own, or the one that google/rpc/code.proto gives its code. */
+/** The HTTP status of an error: one set by withHttpStatus, or the one of its code in google/rpc/code.proto. */
 export function httpStatus(error: ConnectError): number {
   return statuses.get(error) ?? codeStatuses[error.code] ?? 500;
 }

@@ -3,11 +3,11 @@ import { withHttpStatus } from "./http-status.ts";
 import { invalidRequest } from "./invalid-request.ts";
 
 /**
- * The entity tag that If-Match demands (RFC 9110, 13.1.1), without its quotes, as a field named `etag` has it. Undefined for "*",
- * which whatever is there fits: what is not there is NOT_FOUND with and without it (13.2.1).
+ * The entity tag in If-Match (RFC 9110, 13.1.1), without quotes, for the field `etag`. Undefined for "*", which any existing
+ * resource matches: a missing one is NOT_FOUND with and without it (13.2.1).
  *
- * @throws ConnectError aborted as HTTP 412 for a weak tag, since tags are compared strongly and weak ones never match;
- *   invalid_argument for several tags, which one field can't hold, and for what is no tag
+ * @throws ConnectError aborted as HTTP 412 for a weak tag, since If-Match compares strongly and weak tags never match;
+ * invalid_argument for several tags, which one field can't hold, and for an invalid tag
  */
 export function demandedTag(ifMatch: string): string | undefined {
   const text = ifMatch.trim();
@@ -19,11 +19,11 @@ export function demandedTag(ifMatch: string): string | undefined {
     throw preconditionFailed(
       new ConnectError("If-Match compares strongly: a weak entity tag never matches", Code.Aborted),
     );
-  // What follows the message's own tag, in the ETag of what was read, is a hash of that answer.
+  // In an ETag the message's own tag is followed by a hash of the answer.
   return tag.replace(/\.[\w-]{22}$/, "");
 }
 
-/** What is aborted under an If-Match is told as HTTP tells a condition that does not hold. */
+/** Turns an aborted error of a request with If-Match into 412, HTTP's status for a failed condition. */
 export function preconditionFailed(error: ConnectError): ConnectError {
   return error.code === Code.Aborted ? withHttpStatus(error, 412) : error;
 }

@@ -1,12 +1,12 @@
 import type { Registry } from "@bufbuild/protobuf";
 
-/** How messages are written as JSON. */
+/** Options of the JSON encoding. */
 export type JsonForm = {
   /** Types for google.protobuf.Any and error details. */
   readonly registry?: Registry | undefined;
-  /** Whether fields are called as in the proto file, or in lowerCamelCase as by default in protobuf's JSON. */
+  /** Whether fields have their proto names, or protobuf JSON's default lowerCamelCase. */
   readonly useProtoFieldName: boolean;
 };
 
-/** Proto names, and no types but those of messages themselves. */
+/** Proto names, and no registry. */
 export const plainForm: JsonForm = { useProtoFieldName: true };

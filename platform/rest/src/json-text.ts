@@ -2,10 +2,12 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { invalidRequest } from "./invalid-request.ts";
 import { cutText } from "./refusal-limits.ts";
 
-/** How deep arrays and objects may nest in a body, and names in a query; as deep as protobuf-es reads messages. */
+/**
+ * The deepest nesting of arrays and objects in a body, and of names in a query: the depth to which protobuf-es reads messages.
+ */
 export const maxJsonDepth = 100;
 
-/** An integer of the body that a JavaScript number cannot hold, as it was written. */
+/** An integer that a JavaScript number can't hold, as it was written. */
 export class ExactInteger {
   readonly digits: string;
   constructor(digits: string) {
@@ -13,14 +15,14 @@ export class ExactInteger {
   }
 }
 
-/** Parsed JSON. `exact` tells that it may hold ExactIntegers where the type says numbers. */
+/** Parsed JSON. If `exact`, it may hold ExactIntegers in place of numbers. */
 export type ParsedJson = { json: JsonValue; exact: boolean };
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Parses a JSON body more strictly than JSON.parse: bad UTF-8, a repeated key and nesting past maxJsonDepth are
- * invalid_argument, and integers beyond 2^53 come as ExactInteger.
+ * Parses a JSON body more strictly than JSON.parse: invalid UTF-8, a repeated key and nesting beyond maxJsonDepth are
+ * invalid_argument, and integers beyond 2^53 become ExactIntegers.
  */
 export function parseJsonBody(bytes: Uint8Array): ParsedJson {
   let text: string;
@@ -30,7 +32,7 @@ export function parseJsonBody(bytes: Uint8Array): ParsedJson {
     throw invalidRequest({ field: "", description: "the request body is not valid UTF-8" });
   }
   try {
-    // Depth is checked first: JSON.parse itself has no limit, but what walks the value afterwards recurses.
+    // Depth is checked first: JSON.parse has no limit, but later recursive code would overflow.
     const problem = depthProblem(text);
     if (problem !== undefined) throw invalidRequest({ field: "", description: problem });
     const exact = /\d{16}/.test(text);
@@ -44,7 +46,7 @@ export function parseJsonBody(bytes: Uint8Array): ParsedJson {
     return { json, exact };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    // V8's message quotes the body, which may hold a password that then lands in a log: only the place is passed on.
+    // V8's message quotes the body, which may contain a password that would end up in a log: only the position is kept.
     const place = / at position \d+( \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "";
     throw invalidRequest({ field: "", description: `the request body is not valid JSON${place}` });
   }
@@ -77,7 +79,7 @@ function depthProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** The first key that an object of this valid JSON repeats; JSON.parse would silently keep the last. */
+/** The first key that an object in this valid JSON repeats; JSON.parse would silently keep the last value. */
 export function repeatedKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];
   let keyNext = false;

@@ -13,7 +13,7 @@ const library = testService("library.v1.LibraryService");
 let aborted: (() => void) | undefined;
 let unreadable: ((error: unknown) => void) | undefined;
 
-/** Answers with what the request was, refuses without reading, or waits for the caller to go. */
+/** Echoes the request, refuses without reading, or waits for the caller to go away. */
 const transcoder = createTranscoder({
   services: [library],
   readMaxBytes: 100_000,
@@ -23,7 +23,7 @@ const transcoder = createTranscoder({
       await new Promise((resolve) => call.signal.addEventListener("abort", resolve));
     }
     const header = new Headers({ "x-seen": call.header.get("x-sent") ?? "" });
-    // Passed on to an HTTP/2 client this would throw outside of any handler.
+    // Forwarded to an HTTP/2 client this would throw outside of any handler.
     header.set("connection", "close");
     header.append("set-cookie", "a=1");
     header.append("set-cookie", "b=2");
@@ -106,7 +106,7 @@ describe.each([
 ])("over %s", (_, send) => {
   const json = { "content-type": "application/json" };
 
-  it("a call passes both ways, headers and cookies too", async () => {
+  it("a call is forwarded in both directions, with headers and cookies", async () => {
     const answer = await send("GET", "/v1/shelves/a%20b?revision=3", { "x-sent": "1" });
     expect([answer.status, JSON.parse(answer.body).name]).toEqual([200, "shelves/a b"]);
     expect(answer.headers).toMatchObject({ "x-seen": "1", "set-cookie": ["a=1", "b=2"] });
@@ -122,18 +122,18 @@ describe.each([
     expect(head.headers["content-length"]).toBe(get.headers["content-length"]);
   });
 
-  it("a body over the limit is answered with 413, however large, and the server goes on", async () => {
+  it("a body over the limit, of any size, is answered with 413, and the server keeps serving", async () => {
     for (const size of [100_001, 5_000_000]) {
       const answer = await send("POST", "/v1/shelves", json, "x".repeat(size));
       expect([answer.status, JSON.parse(answer.body).code]).toEqual([413, 8]);
     }
-    // Without a Content-Length the limit is found while reading.
+    // Without a Content-Length the limit applies while reading.
     const unannounced = send === overHttp1 ? { ...json, "transfer-encoding": "chunked" } : json;
     expect((await send("POST", "/v1/shelves", unannounced, "x".repeat(5_000_000))).status).toBe(413);
     expect((await send("GET", "/v1/shelves/1", {})).status).toBe(200);
   });
 
-  it("a refusal reaches a caller that is still sending", async () => {
+  it("an early error reaches a caller that is still sending", async () => {
     const answer = await send("POST", "/v1/shelves", { ...json, "x-refuse": "1" }, "x".repeat(5_000_000));
     expect(answer.status).toBe(403);
     expect((await send("POST", "/v1/shelves", { "x-refuse": "1" }, "{}")).status).toBe(403);
@@ -174,7 +174,7 @@ it("a reader that goes away aborts the call, over HTTP/1.1 and HTTP/2", async ()
   await second;
 });
 
-it("keeps the connection after a refusal of a small body, and closes it when much is still to come", async () => {
+it("keeps the connection after refusing a small body, and closes it if a large rest remains", async () => {
   const socket = connect((servers.http1.address() as AddressInfo).port, "127.0.0.1");
   let text = "";
   socket.setEncoding("utf8").on("data", (chunk) => {
@@ -196,9 +196,9 @@ it("keeps the connection after a refusal of a small body, and closes it when muc
 
 it.each([
   ["while it is read", {}],
-  ["before it is asked for", { "x-wait": "1" }],
-])("half a body never passes for a whole: of a caller that leaves %s", async (_, extra) => {
-  // Raw bytes, as JSON would fail for want of its end.
+  ["before reading starts", { "x-wait": "1" }],
+])("half a body never looks complete: the caller leaves %s", async (_, extra) => {
+  // Raw bytes, since incomplete JSON would fail anyway.
   const headers = { "content-type": "text/plain", ...extra };
   const failure = () =>
     new Promise((resolve) => {

@@ -9,27 +9,27 @@ import type { RestResponse, RestResult, Transcoder } from "./transcoder.ts";
 type NodeRequest = IncomingMessage | Http2ServerRequest;
 type NodeResponse = ServerResponse | Http2ServerResponse;
 
-/** Made once: a reason of its own for every call costs more than most calls. */
+/** Shared: a new error per call would cost more than most calls. */
 const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 
 /**
- * Answers a request of node:http or node:http2 with the transcoder. Resolves when the response is written or its
- * reader is gone; never rejects.
+ * Answers a request of node:http or node:http2 with the transcoder. Resolves when the response is written or its reader has
+ * gone; never rejects.
  *
- * @param said what every answer says in headers, unless this one says otherwise
- * @param target what the transcoder finds by the request's first line, for a host that has asked
- * @param held counts what has come of a body; without it that is not limited
+ * @param defaultHeaders headers that the answer has unless it sets them itself
+ * @param target the transcoder's result for the request line, if the host has it already
+ * @param held counts buffered bytes of the body; unlimited if absent
  */
 export async function handleNodeRequest(
   transcoder: Transcoder,
   request: NodeRequest,
   response: NodeResponse,
-  said: RestHeaders = {},
+  defaultHeaders: RestHeaders = {},
   target: RestTarget = transcoder.target(request.method ?? "GET", request.url ?? "/"),
   held?: HeldBytes,
 ): Promise<void> {
   let abort: AbortController | undefined;
-  // Not response.writableFinished: of an HTTP/2 stream that its caller reset it says true.
+  // Not response.writableFinished, which is true for an HTTP/2 stream that its caller reset.
   let answered = false;
   let gone = false;
   response.once("close", () => {
@@ -47,28 +47,37 @@ export async function handleNodeRequest(
       return abort.signal;
     },
   });
-  await write(request, response, { ...answer, headers: { ...said, ...answer.headers } }, transcoder.readMaxBytes);
+  await write(
+    request,
+    response,
+    { ...answer, headers: { ...defaultHeaders, ...answer.headers } },
+    transcoder.readMaxBytes,
+  );
   answered = true;
 }
 
-/** Answers a request for a unary method as handleNodeRequest does, with a result that is there. */
+/** Answers a request for a unary method like handleNodeRequest, with an available result. */
 export function answerNodeRequest(
   transcoder: Transcoder,
   request: NodeRequest,
   response: NodeResponse,
-  said: RestHeaders,
+  defaultHeaders: RestHeaders,
   target: RestTarget,
   result: RestResult,
 ): void {
   const method = request.method ?? "GET";
   const answer = transcoder.respond({ method, target, headers: new NodeHeaders(request.headers) }, result);
-  void write(request, response, { ...answer, headers: { ...said, ...answer.headers } }, transcoder.readMaxBytes);
+  void write(
+    request,
+    response,
+    { ...answer, headers: { ...defaultHeaders, ...answer.headers } },
+    transcoder.readMaxBytes,
+  );
 }
 
 /**
- * The chunks of a body. Node's own iterator destroys the socket of whoever stops reading, though an answer is still
- * due, and for a small body costs as much as the rest of a request. Nothing slow may read this one: it does not hold
- * the sender back.
+ * The chunks of a body. Node's own iterator destroys the socket if reading stops early, although an answer is still due, and
+ * for a small body costs as much as the rest of a request. This one has no backpressure: read it without delay.
  */
 function bodyOf(request: NodeRequest, held: HeldBytes | undefined): AsyncIterable<Uint8Array> | null {
   if (!hasBody(request)) return null;
@@ -78,7 +87,7 @@ function bodyOf(request: NodeRequest, held: HeldBytes | undefined): AsyncIterabl
 function chunksOf(request: NodeRequest, held: HeldBytes | undefined): AsyncIterator<Uint8Array> {
   const isBroken = () => request.destroyed || request.aborted;
   const chunks: Uint8Array[] = [];
-  // The caller may have gone while access was checked; its events will not come again.
+  // The caller may have gone during authorization; its events are not emitted again.
   let state: "open" | "ended" | "broken" | "refused" = isBroken() ? "broken" : "open";
   let wake = () => {};
   const onData = (chunk: Buffer) => {
@@ -91,7 +100,7 @@ function chunksOf(request: NodeRequest, held: HeldBytes | undefined): AsyncItera
     wake();
   };
   const onEnd = () => {
-    // A reset HTTP/2 stream ends like a complete one, and half a body must not pass for a whole.
+    // A reset HTTP/2 stream ends like a complete one, and half a body must not look whole.
     state = isBroken() ? "broken" : "ended";
     held?.release();
     wake();
@@ -132,11 +141,11 @@ async function write(
   { status, headers, body }: RestResponse,
   readMaxBytes: number,
 ): Promise<void> {
-  // Both classes have the same methods here, but their overloads do not unite.
+  // Both classes have the same methods here, but TypeScript can't unite their overloads.
   const out = response as ServerResponse;
   const unread = !request.complete && hasBody(request);
   const isHttp1 = request.httpVersionMajor === 1;
-  // What is left of a small body is no reason to give up a connection.
+  // The rest of a small body does not justify closing the connection.
   if (unread && isHttp1 && !(Number(request.headers["content-length"]) <= readMaxBytes)) headers.connection = "close";
   try {
     out.writeHead(status, headers);
@@ -153,12 +162,12 @@ async function write(
         if (!out.write(chunk)) await writable(response);
       }
     }
-    // HTTP/1.1 ends the connection with the response; HTTP/2 has room for the rest of the request after it.
+    // HTTP/1.1 closes the connection after the response; HTTP/2 accepts the rest of the request after it.
     if (unread && isHttp1) await drain(request);
     out.end();
     if (unread && !isHttp1) await drain(request);
   } catch {
-    // The status is sent, or a handler set a header that HTTP cannot carry: all that is left is to break off.
+    // The status was already sent, or a handler set a header that HTTP can't carry: abort.
     out.destroy();
   }
 }

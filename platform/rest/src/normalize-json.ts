@@ -4,14 +4,14 @@ import { fieldNamed, isWide } from "./fields.ts";
 import { ExactInteger, type ParsedJson } from "./json-text.ts";
 
 /**
- * Makes parsed JSON readable for protobuf-es, in place: an ExactInteger becomes text where the field has 64 bits
- * and a number elsewhere, and FieldMasks may be written in proto names.
+ * Prepares parsed JSON for protobuf-es, in place: an ExactInteger becomes text in a 64-bit field and a number elsewhere, and
+ * FieldMasks in proto names are converted.
  */
 export function normalizeJson(message: DescMessage, { json, exact }: ParsedJson): JsonValue {
   return exact || holdsFieldMask(message) ? normalizeMessage(message, json) : json;
 }
 
-/** As normalizeJson, for the value of one field. */
+/** Like normalizeJson, for the value of one field. */
 export function normalizeFieldJson(field: DescField, { json, exact }: ParsedJson): JsonValue {
   return exact || (field.message !== undefined && holdsFieldMask(field.message)) ? normalizeField(field, json) : json;
 }
@@ -27,7 +27,7 @@ function normalizeMessage(message: DescMessage, json: JsonValue): JsonValue {
     }
     return json;
   }
-  // A wrapper of a 64-bit integer is written as the bare value.
+  // The JSON of a wrapper is the bare value.
   const value = message.fields.length === 1 ? message.fields[0] : undefined;
   return value?.fieldKind === "scalar" ? scalar(value.scalar, json) : toNumbers(json);
 }
@@ -48,14 +48,14 @@ function scalar(type: ScalarType, json: JsonValue): JsonValue {
   return isWide(type) ? exact.digits : Number(exact.digits);
 }
 
-/** For whatever has no 64-bit field: Struct, unknown keys (refused later), mistyped values. */
+/** For values without a 64-bit field: Struct, unknown keys (refused later), values of wrong types. */
 function toNumbers(json: JsonValue): JsonValue {
   const exact: unknown = json;
   if (exact instanceof ExactInteger) return Number(exact.digits);
   return Array.isArray(json) || isObject(json) ? mapInPlace(json, toNumbers) : json;
 }
 
-/** Assigns only to own keys, so a key such as `__proto__` stays an ordinary key. */
+/** Assigns only to own keys, so that a key such as `__proto__` is an ordinary key. */
 function mapInPlace<T extends JsonObject | JsonValue[]>(container: T, map: (value: JsonValue) => JsonValue): T {
   const record = container as JsonObject;
   for (const key of Object.keys(record)) record[key] = map(record[key] as JsonValue);

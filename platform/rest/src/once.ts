@@ -1,4 +1,4 @@
-/** One value, as a stream of it. */
+/** A stream of one value. */
 export async function* once<Value>(value: Value): AsyncIterable<Value> {
   yield value;
 }

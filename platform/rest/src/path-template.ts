@@ -1,7 +1,7 @@
 /** A segment of a template: literal text (percent-decoded), `*` for one segment, `**` for the rest. */
 type TemplateSegment = { kind: "literal"; text: string } | { kind: "*" } | { kind: "**" };
 
-/** A variable of a template: which segments it captures, `end` excluded and Infinity after a `**`. */
+/** A variable of a template: the segments it captures, `end` excluded and Infinity after a `**`. */
 export type TemplateVariable = {
   fieldPath: readonly string[];
   start: number;
@@ -92,7 +92,7 @@ export function parsePathTemplate(template: string): PathTemplate {
   return { segments, variables, verb };
 }
 
-/** Percent-decodes `text`; undefined where that is not possible. */
+/** Percent-decodes `text`; undefined if it is invalid. */
 export function decodeOrUndefined(text: string): string | undefined {
   if (!text.includes("%")) return text;
   try {

@@ -1,12 +1,12 @@
 import { invalidRequest } from "./invalid-request.ts";
 import { cutText } from "./refusal-limits.ts";
 
-/** Of one request: more than any list of a query has items. */
+/** The most parameters of a request: more than any list in a query has items. */
 const maxParameters = 1_000;
 
 /**
- * The names and values of a raw query string (without "?"), decoded as HTML forms write them ("+" is a space),
- * in their order. Unlike URLSearchParams it refuses what does not decode, as invalid_argument.
+ * Parses a raw query string (without "?") into names and values in order, decoded like HTML forms ("+" is a space). Unlike
+ * URLSearchParams it refuses invalid encodings, as invalid_argument.
  */
 export function parseQuery(query: string): [name: string, value: string][] {
   const parameters: [string, string][] = [];

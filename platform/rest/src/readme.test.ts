@@ -11,7 +11,7 @@ interface Example {
   restServer(services: readonly DescService[], routes: (router: ConnectRouter) => void): Server;
 }
 
-test("the example of the README serves the routes of a service", async () => {
+test("the README's example serves the routes of a service", async () => {
   const { restServer } = await readmeExample<Example>("@shop/rest", import.meta.dirname);
   const library = testService("library.v1.LibraryService");
   const getShelf = (request: { readonly name: string }) => ({ name: request.name });

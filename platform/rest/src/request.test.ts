@@ -24,14 +24,14 @@ function decode(line: string, body?: Body): DecodedRequest & { json: JsonObject 
   const decoded = decodeRequest(match.route, match.variables, query, content);
   return {
     ...decoded,
-    // On demand, as some FieldMasks have no JSON.
+    // Lazy, since some FieldMasks have no JSON.
     get json() {
       return toJson(match.route.method.input, decoded.message, { useProtoFieldName: true }) as JsonObject;
     },
   };
 }
 
-/** The violations of the error that decoding gives, as `field: description`. */
+/** The violations in the decoding error, as `field: description`. */
 function violations(line: string, body?: Body): string[] {
   const error = failure(line, body);
   return error
@@ -49,7 +49,7 @@ function failure(line: string, body?: Body): ConnectError {
   throw new Error(`${line} was not refused`);
 }
 
-/** Paths of the mask as the service sees them; their JSON cannot tell `line_2`. */
+/** Paths of the mask as the service sees them; JSON can't express `line_2`. */
 function mask(message: Message): string[] | undefined {
   return (message as Message & { updateMask?: { paths: string[] } }).updateMask?.paths;
 }
@@ -77,7 +77,7 @@ describe("the body", () => {
     expect(violations("PUT /v1/books/1/tags", '["a",1]')).toEqual(["tags: list item #2: expected string, got 1"]);
   });
 
-  it("takes proto names and lowerCamelCase, but a field only once", () => {
+  it("may use proto names and lowerCamelCase, but each field only once", () => {
     expect(decode("POST /v1/search", '{"string_value":"a","int32Value":1}').json).toEqual({
       string_value: "a",
       int32_value: 1,
@@ -101,14 +101,14 @@ describe("the body", () => {
     expect(decode("POST /v1/shelves", "null").json).toEqual({});
   });
 
-  it("is refused where the rule has none", () => {
+  it("is refused if the rule has none", () => {
     expect(violations("DELETE /v1/shelves/1/books/2", "{}")).toEqual([
       ": DELETE /v1/{name=shelves/*/books/*} takes no request body",
     ]);
     expect(decode("DELETE /v1/shelves/1/books/2", "").json).toEqual({ name: "shelves/1/books/2" });
   });
 
-  it("must be JSON by its Content-Type, else it is HTTP 415", () => {
+  it("must have a JSON Content-Type, otherwise it is HTTP 415", () => {
     const bytes = new TextEncoder().encode("{}");
     for (const contentType of [null, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]) {
       const error = failure("POST /v1/shelves", { bytes, contentType });
@@ -149,7 +149,7 @@ describe("the body", () => {
     expect(decode("POST /v1/search", `{"string_value":"${'\\"[{'.repeat(200)}"}`).json).toHaveProperty("string_value");
   });
 
-  it("loses no digit of 64-bit integers, quoted or not", () => {
+  it("keeps all digits of 64-bit integers, quoted or not", () => {
     const body = `{"int64_value":9007199254740993,"uint64_value":18446744073709551615,"int64s":[-9223372036854775808,1],
       "counts":{"a":9007199254740995},"int64_wrapper":9007199254740997,"fixed64_value":"9007199254740999",
       "double_value":12345678901234567890,"struct":{"n":12345678901234567890},"nested":{"text":"1234567890123456789"}}`;
@@ -169,7 +169,7 @@ describe("the body", () => {
     expect(violations("POST /v1/search", '{"unknown":9007199254740993}')).toEqual(["unknown: unknown field"]);
   });
 
-  it("may write FieldMasks in proto names", () => {
+  it("may contain FieldMasks in proto names", () => {
     const body = '{"field_mask":"foo_bar,bazQux","nested":{"mask":"a_b"},"nested_map":{"k":{"mask":"c_d"}}}';
     expect(decode("POST /v1/search", body).json).toEqual({
       field_mask: "fooBar,bazQux",
@@ -178,15 +178,15 @@ describe("the body", () => {
     });
   });
 
-  it("cannot reach prototypes", () => {
+  it("can't modify prototypes", () => {
     for (const body of ['{"__proto__":{"string_value":"x"}}', '{"__proto__":9007199254740993}'])
       expect(violations("POST /v1/search", body)).toEqual(["__proto__: unknown field"]);
     expect(({} as { string_value?: string }).string_value).toBeUndefined();
   });
 });
 
-describe("unknown and wrong fields", () => {
-  it("are all named, with their path in the request", () => {
+describe("unknown and invalid fields", () => {
+  it("are all reported, with their path in the request", () => {
     const body = `{"title":1,"prise":5,"author":{"given":"x","address":{"city":true}},"editors":[{},{"x":1}],
       "translators":{"de":{"y":1}},"page_count":2147483648,"genre":"NOVEL","publish_time":"now"}`;
     expect(violations("PATCH /v1/shelves/1/books/2", body)).toEqual([
@@ -202,7 +202,7 @@ describe("unknown and wrong fields", () => {
     ]);
   });
 
-  it("are told for bodies that are no object at all", () => {
+  it("are reported for bodies that are not objects", () => {
     expect(violations("POST /v1/search", "[]")).toEqual([": is not a JSON object"]);
     expect(violations("POST /v1/shelves", '"x"')).toEqual(["shelf: is not a JSON object"]);
     expect(violations("POST /v1/search", '{"nesteds":{}}')).toEqual(["nesteds: expected Array, got object"]);
@@ -210,7 +210,7 @@ describe("unknown and wrong fields", () => {
     expect(violations("POST /v1/search", '{"[x.y]":1}')).toHaveLength(1);
   });
 
-  it("are told by name for a query that nests deeper than a message may", () => {
+  it("are reported by name for a query that nests too deep", () => {
     const nested = (levels: number) => `GET /v1/search?${"nested.".repeat(levels - 1)}text=x`;
     expect(decode(nested(100)).json).toHaveProperty("nested.nested");
     for (const levels of [101, 30_000])
@@ -219,7 +219,7 @@ describe("unknown and wrong fields", () => {
       ]);
   });
 
-  it("fill no more than 20 violations", () => {
+  it("are reported in at most 20 violations", () => {
     const body = JSON.stringify(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 1])));
     expect(violations("POST /v1/search", body)).toHaveLength(20);
   });
@@ -249,7 +249,7 @@ describe("precedence", () => {
     });
   });
 
-  it("a body or a query that names something else than the path is refused, with both names", () => {
+  it("a body or query that contradicts the path is refused, with both values", () => {
     for (const key of ["message_id", "messageId"])
       expect(violations("PATCH /star/v1/messages/1", `{"${key}":"2"}`)).toEqual([
         'message_id: is "1" in the path, but "2" beside it',
@@ -271,7 +271,7 @@ describe("precedence", () => {
     expect(violations("PATCH /star/v1/messages/1", `{"message_id":"${long}"}`)[0]!.length).toBeLessThan(400);
   });
 
-  it("a path value joins the message that the body has under either name", () => {
+  it("a path value is merged into the body's message under either name", () => {
     const rule = httpRule({
       selector: "spec.v1.Blank.M0",
       pattern: { case: "post", value: "/{other_child.id}" },
@@ -289,7 +289,7 @@ describe("precedence", () => {
     }
   });
 
-  it("a path value finds its place under a body that is null", () => {
+  it("a path value is set under a body that is null", () => {
     expect(decode("PATCH /v1/shelves/1/books/2", "null").json).toMatchObject({
       book: { name: "shelves/1/books/2" },
     });
@@ -303,7 +303,7 @@ describe("precedence", () => {
   });
 });
 
-it("100,000 percent signs in a path or a query, odd ones too, take no longer than other text", () => {
+it("100,000 percent signs in a path or query, valid or not, take no longer than other text", () => {
   for (const unit of ["%2F", "%25", "%252F", "%41", "%", "%zz", "%ff", "%C3%28", "%2", "+"]) {
     const text = unit.repeat(100_000);
     for (const line of [`GET /v1/files/${text}`, `GET /v1/shelves/${text}`, `GET /v1/search?string_value=${text}`]) {
@@ -342,7 +342,7 @@ describe("PATCH", () => {
     expect(mask(decode(line, '{"author":null}').message)).toEqual(["author"]);
   });
 
-  it("keeps a mask that the caller gives, and takes an empty one for none", () => {
+  it("keeps the caller's mask, and treats an empty one as absent", () => {
     expect(mask(decode(`${line}?update_mask=page_count,line_2`, '{"title":"T"}').message)).toEqual([
       "page_count",
       "line_2",
@@ -356,7 +356,7 @@ describe("PATCH", () => {
     expect(mask(decode(line, "{}").message)).toEqual([]);
   });
 
-  it("tells which fields the body had for every method", () => {
+  it("reports the body's fields for every method", () => {
     expect(decode("POST /v1/shelves", '{"theme":"x","capacity":0}').bodyPaths()).toEqual(["theme", "capacity"]);
     expect(decode("POST /v1/search", '{"nested":{"text":"x"},"int32Value":0}').bodyPaths()).toEqual([
       "nested.text",
@@ -368,7 +368,7 @@ describe("PATCH", () => {
 
 describe("google.api.HttpBody", () => {
   const bytes = Uint8Array.from([0, 255, 10]);
-  it("takes the bytes and their type as they are, as a field or as the request", () => {
+  it("takes the bytes and their type unchanged, as a field or as the request", () => {
     const expected = { contentType: "image/png", data: "AP8K" } satisfies JsonValue;
     const inField = decode("PUT /v1/files/a/b.png", { bytes, contentType: "image/png" });
     expect(inField.json).toEqual({
@@ -380,7 +380,7 @@ describe("google.api.HttpBody", () => {
     expect(whole.message).toMatchObject({ $typeName: "google.api.HttpBody", data: bytes });
   });
 
-  it("of no bytes is there if it has a type", () => {
+  it("without bytes is set if it has a type", () => {
     const { json } = decode("PUT /v1/files/a", { bytes: new Uint8Array(), contentType: "image/png" });
     expect(json).toEqual({ path: "a", content: { content_type: "image/png" } });
   });
@@ -390,7 +390,7 @@ describe("google.api.HttpBody", () => {
   });
 });
 
-it("a decoded message is a message of the descriptor, equal to one made by hand", () => {
+it("a decoded message equals one created from the descriptor", () => {
   const { message } = decode("GET /v1/shelves/1/books?page_size=3&filter.author.given_name=A");
   expect(message).toEqual(
     create(testMessage("library.v1.ListBooksRequest"), {

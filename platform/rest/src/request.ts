@@ -26,31 +26,31 @@ import type { PathVariable, RestRoute } from "./route.ts";
 import { isStrict } from "./strict-json.ts";
 import { textToJson } from "./text-to-json.ts";
 
-/** The bytes of an HTTP body, after any Content-Encoding, and their Content-Type. */
+/** The bytes of an HTTP body after decoding its Content-Encoding, with their Content-Type. */
 export type HttpBodyBytes = { bytes: Uint8Array; contentType: string | null };
 
 /** A decoded request. */
 export type DecodedRequest = {
   message: Message;
-  /** Which fields the JSON body had, as FieldMask paths: relative to the body's field where the rule names one. */
+  /** The fields in the JSON body as FieldMask paths, relative to the body's field if the rule names one. */
   bodyPaths: () => string[];
 };
 
 /**
- * Makes the request message of a matched route: query parameters, over them the body, over that the path. A body or a query that
- * names another value than the path, other than the default, is refused: what was meant can't be told.
+ * Builds the request message of a matched route: query parameters, overridden by the body, overridden by the path. A body or
+ * query that contradicts the path with a non-default value is refused, since the intent is unclear.
  *
- * The three are gathered in one tree of protobuf JSON, which protobuf-es then decodes: its rules for JSON are the
- * rules here. Unknown fields and parameters are refused.
+ * The three are merged into one tree of protobuf JSON, which protobuf-es decodes: its rules for JSON apply. Unknown fields and
+ * parameters are refused.
  *
- * @param variables as RouteMatch has them, still encoded
+ * @param variables as in RouteMatch, still encoded
  * @param query raw, without "?"
  * @param body null or empty bytes for a request without one
- * @param ifMatch the header If-Match, which fills the field `etag` where the route has one
- * @param check how the body is looked at before it is parsed
- * @param lastEvent what the header Last-Event-ID says, and the field that takes it: it is later than what the URL says
- * @throws ConnectError invalid_argument with the violations as google.rpc.BadRequest; a body of the wrong
- *   Content-Type is HTTP 415
+ * @param ifMatch the header If-Match, which sets the field `etag` if the route has one
+ * @param check checks the body before it is parsed
+ * @param lastEvent the value of the header Last-Event-ID, and the field it sets, taking precedence over the URL
+ * @throws ConnectError invalid_argument with the violations as google.rpc.BadRequest; a body of the wrong Content-Type is HTTP
+ * 415
  */
 export function decodeRequest(
   route: RestRoute,
@@ -73,12 +73,12 @@ export function decodeRequest(
   if (lastEvent !== undefined) setText(tree, lastEvent.field, lastEvent.value);
   const message = decodeTree(input, tree.json, registry);
   for (const { fields, paths } of tree.masks) setFieldMask(input, message, fields, paths);
-  // An empty file is a file: only without a type there is none.
+  // An empty file is a file; only an empty body without a type is none.
   if (body !== null && (body.bytes.length > 0 || body.contentType !== null)) addHttpBody(route, message, body);
   return { message, bodyPaths };
 }
 
-/** FieldMasks are kept apart from the JSON: a path such as `line_2` has no form there. */
+/** FieldMasks are kept separately: a path such as `line_2` has no JSON form. */
 type Tree = { json: JsonValue; masks: { fields: readonly DescField[]; paths: string[] }[] };
 
 function decodeTree(input: DescMessage, json: JsonValue, registry: Registry | undefined): Message {
@@ -155,7 +155,7 @@ function addBody(
   return paths;
 }
 
-/** What the path already binds, such as `book.name`, is how the resource is found, not a change to it. */
+/** A field that the path binds, such as `book.name`, identifies the resource and is not a change. */
 function fillUpdateMask(route: RestRoute, bodyField: DescField, tree: Tree, mask: DescField, present: string[]): void {
   if (tree.masks.some(({ fields, paths }) => fields.length === 1 && fields[0] === mask && paths.length > 0)) return;
   const prefix = `${bodyField.name}.`;
@@ -166,25 +166,28 @@ function fillUpdateMask(route: RestRoute, bodyField: DescField, tree: Tree, mask
 
 function addVariable(tree: Tree, { name, parents, field, multiSegment }: PathVariable, raw: string): void {
   const holder = objectAt(tree.json, parents);
-  // Not an object: the body has something else in this place, and decoding will say so.
+  // The body has a non-object in this place, which decoding will report.
   if (holder === undefined) return;
   const json = textToJson(field, decodeVariable(raw, multiSegment, name), name);
-  const said = holder[field.name] ?? holder[field.jsonName] ?? null;
-  if (said !== null && contradicts(field, said, json))
-    throw invalidRequest({ field: name, description: `is ${quoted(json)} in the path, but ${quoted(said)} beside it` });
+  const given = holder[field.name] ?? holder[field.jsonName] ?? null;
+  if (given !== null && contradicts(field, given, json))
+    throw invalidRequest({
+      field: name,
+      description: `is ${quoted(json)} in the path, but ${quoted(given)} beside it`,
+    });
   if (field.name !== field.jsonName) delete holder[field.name];
   holder[field.jsonName] = json;
 }
 
-/** Whether two forms of a field's value differ, of which the first is not the default. */
-function contradicts(field: DescField, said: JsonValue, json: JsonValue): boolean {
+/** Whether two representations of a field's value differ, and the first is not the default. */
+function contradicts(field: DescField, given: JsonValue, json: JsonValue): boolean {
   const holderOf = (value: JsonValue) => fromJson(field.parent, { [field.jsonName]: value });
   try {
-    const message = holderOf(said);
+    const message = holderOf(given);
     const value = reflect(field.parent, message, false).get(field);
     return value !== "" && Boolean(value) && !equals(field.parent, message, holderOf(json));
   } catch {
-    // It does not even fit the field.
+    // The value does not even decode.
     return true;
   }
 }
@@ -205,9 +208,9 @@ function addEtag(tree: Tree, path: readonly DescField[], ifMatch: string): void 
   const field = path.at(-1) as DescField;
   const holder = objectAt(tree.json, path.slice(0, -1));
   if (tag === undefined || holder === undefined) return;
-  const said = holder[field.name] ?? holder[field.jsonName] ?? "";
-  if (said !== "" && said !== tag)
-    throw invalidRequest({ field: path.map(({ name }) => name).join("."), description: "is not that of If-Match" });
+  const given = holder[field.name] ?? holder[field.jsonName] ?? "";
+  if (given !== "" && given !== tag)
+    throw invalidRequest({ field: path.map(({ name }) => name).join("."), description: "differs from If-Match" });
   if (field.name !== field.jsonName) delete holder[field.name];
   holder[field.jsonName] = tag;
 }
@@ -215,14 +218,14 @@ function addEtag(tree: Tree, path: readonly DescField[], ifMatch: string): void 
 function decodeVariable(raw: string, multiSegment: boolean, path: string): string {
   if (!raw.includes("%")) return raw;
   try {
-    // A slash in a variable of several segments would read as a segment more: the specification leaves it encoded.
+    // A slash in a multi-segment variable would look like a separator: the specification leaves it encoded.
     return decodeURIComponent(multiSegment ? raw.replace(/%2f/gi, (slash) => `%25${slash.slice(1)}`) : raw);
   } catch {
     throw invalidRequest({ field: path, description: "is not valid percent-encoded UTF-8 in the path" });
   }
 }
 
-/** The JSON object that holds the fields of the last message of `path`, made where missing, under either name. */
+/** The JSON object with the fields of the last message of `path`, under either name; created if missing. */
 function objectAt(root: JsonValue, path: readonly DescField[]): JsonObject | undefined {
   let json: JsonValue = root;
   for (const field of path) {
@@ -244,7 +247,7 @@ function isFieldMask(field: DescField): boolean {
 function setFieldMask(input: DescMessage, root: Message, fields: readonly DescField[], paths: string[]): void {
   let holder = reflect(input, root, false);
   for (const field of fields.slice(0, -1)) {
-    // The body may have replaced what the query set here.
+    // The body may have replaced the query's value.
     if (field.fieldKind !== "message" || !holder.isSet(field)) return;
     holder = holder.get(field);
   }

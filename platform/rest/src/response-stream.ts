@@ -5,16 +5,16 @@ import { answersHttpBody, encodeResponse, responseJson } from "./response.ts";
 import type { Resumption } from "./resumption.ts";
 import type { RestRoute } from "./route.ts";
 
-/** How the messages of a stream follow each other in one HTTP body. */
+/** The format of a stream of messages in one HTTP body. */
 type StreamFormat = {
   contentType: string;
-  /** What the body begins with. */
+  /** The beginning of the body. */
   start: string;
-  /** @param id the message's place in the stream, if it has one */
+  /** @param id the message's position in the stream, if it has one */
   message(json: string, id: string | undefined): string;
   error(json: string): string;
   end: string;
-  /** Sent while the stream is quiet, so that proxies and clients see it alive; "" where the format has no room for it. */
+  /** Sent while the stream is idle, to keep the connection alive; "" if the format has no such element. */
   keepAlive: string;
 };
 
@@ -24,11 +24,11 @@ const ndjson: StreamFormat = {
   message: (json) => `${json}\n`,
   error: (json) => `{"error":${json}}\n`,
   end: "",
-  // An empty line is allowed, but many readers parse every line.
+  // An empty line is allowed, but many readers would parse it.
   keepAlive: "",
 };
 
-/** How long an EventSource waits before it connects again. */
+/** How long an EventSource waits before it reconnects. */
 const retryMs = 2_000;
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html */
@@ -36,20 +36,20 @@ const serverSentEvents: StreamFormat = {
   contentType: "text/event-stream",
   start: `retry: ${retryMs}\n\n`,
   message: (json, id) => `${id === undefined ? "" : `id: ${id}\n`}data: ${json}\n\n`,
-  // Not "error": an EventSource dispatches an event of that name itself whenever the connection is lost.
+  // Not "error": an EventSource dispatches an event of that name itself when the connection is lost.
   error: (json) => `event: failure\ndata: ${json}\n\n`,
-  // An EventSource reconnects whenever the body ends: this event tells it that all was said. If it comes again, it is told 204.
+  // An EventSource reconnects when the body ends: this event marks the end. If it reconnects, the answer is 204.
   end: "event: end\ndata: {}\n\n",
   keepAlive: ": keep-alive\n\n",
 };
 
-/** The format that an Accept header asks for: Server-Sent Events if it names them and does not prefer NDJSON, else NDJSON. */
+/** The format requested by an Accept header: Server-Sent Events if it names them and does not prefer NDJSON, else NDJSON. */
 function streamFormat(accept: string | null): StreamFormat {
   const weight = ({ contentType }: StreamFormat) => acceptWeight(accept ?? "", contentType);
   return weight(serverSentEvents) > 0 && weight(serverSentEvents) >= weight(ndjson) ? serverSentEvents : ndjson;
 }
 
-/** The weight (RFC 9110, 12.4.2) that an Accept header gives a media type by name; 0 where it does not name it. */
+/** The weight (RFC 9110, 12.4.2) of a media type in an Accept header; 0 if it is not named. */
 function acceptWeight(accept: string, mediaType: string): number {
   for (const range of accept.toLowerCase().split(",")) {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
@@ -60,22 +60,21 @@ function acceptWeight(accept: string, mediaType: string): number {
   return 0;
 }
 
-/** A response that has begun: the bytes are made as the consumer asks for them. */
+/** A response that has begun: its bytes are produced on demand. */
 type StreamingContent = { contentType: string; body: AsyncIterable<Uint8Array> };
 
-/** What tells an EventSource not to connect again. */
+/** Tells an EventSource not to reconnect. */
 type NothingFollows = "nothing follows";
 
 const encoder = new TextEncoder();
 
 /**
- * Turns a stream of messages into one of bytes. An error after the first message ends it with the Status as last
- * line or event. Waits for the first message, so that an error in its place is thrown and gets its HTTP status, but
- * not longer than `firstMessageMs`: a watch that is quiet must still answer. Returning the body early returns the
- * messages' iterator.
+ * Encodes a stream of messages. An error after the first message ends it with the Status as last line or event. Waits for the
+ * first message, so that an error in its place is thrown and gets its HTTP status, but at most `firstMessageMs`: an idle watch
+ * must still answer. Returning the body early returns the messages' iterator.
  *
- * @returns "nothing follows" where an EventSource asks and the stream ends, within `firstMessageMs`, without a message, or
- *   with nothing but one that has no place in it
+ * @returns "nothing follows" for an EventSource if the stream ends within `firstMessageMs` without a message, or with only one
+ * that has no position
  */
 export async function encodeStream(
   route: RestRoute,
@@ -93,7 +92,7 @@ export async function encodeStream(
   const first = iterator.next();
   const early = await within(first, firstMessageMs);
   if (answersHttpBody(route)) {
-    // The type of the bytes is only known from the first message, so nothing can be answered before it.
+    // The content type depends on the first message, so nothing can be answered before it.
     const result = early ?? (await first);
     const contentType = result.done
       ? "application/octet-stream"
@@ -109,7 +108,7 @@ export async function encodeStream(
     if (early.done) return "nothing follows";
     if (resumption !== undefined && resumption.idOf(early.value) === undefined) {
       const second = iterator.next();
-      // Its failure is told where it is read again.
+      // Its rejection is reported where it is awaited later.
       second.catch(() => undefined);
       read.push(second);
       const result = await within(second, firstMessageMs).catch(() => undefined);
@@ -119,7 +118,7 @@ export async function encodeStream(
   return { contentType: format.contentType, body: textBody(iterator, read, format, encode, fail, keepAliveMs) };
 }
 
-/** @param read what was asked of the iterator before, one at least */
+/** @param read the results already requested from the iterator, at least one */
 async function* textBody(
   iterator: AsyncIterator<Message>,
   read: Promise<IteratorResult<Message>>[],
@@ -166,7 +165,7 @@ async function* rawBody(
   }
 }
 
-/** Lets go of a stream whose reader has gone; a generator that waits in next() can only be returned after it. */
+/** Ends a stream whose reader has gone; a generator that waits in next() can only be returned after it. */
 function abandon(iterator: AsyncIterator<Message>, pending: Promise<unknown> | undefined): void {
   pending?.catch(() => undefined);
   iterator.return?.().catch(() => undefined);

@@ -13,16 +13,16 @@ import { hasOwnJsonForm } from "./fields.ts";
 import type { JsonForm } from "./json-form.ts";
 import type { RestRoute } from "./route.ts";
 
-/** A body, what its bytes are, and for GET the entity tag that its message gives it. */
+/** A body with its content type, and for GET its entity tag. */
 type Content = { contentType: string; bytes: Uint8Array; entityTag?: string };
 
 const encoder = new TextEncoder();
 
 /**
- * The HTTP body of a response message: JSON in which zeros and empty lists are present, of
- * the whole message or of the rule's `response_body`; or the bytes of a google.api.HttpBody as they are.
+ * Encodes a response message: as JSON with zeros and empty lists present, of the whole message or of the rule's
+ * `response_body`; or as the bytes of a google.api.HttpBody.
  *
- * @throws Error for what JSON cannot express: an Any that the registry does not know.
+ * @throws Error for an Any whose type is not in the registry
  */
 export function encodeResponse(route: RestRoute, message: Message, form: JsonForm): Content {
   return memoize(message, route, () => {
@@ -63,7 +63,7 @@ function httpBody(route: RestRoute, message: Message): { contentType: string; da
   return body as Message & { contentType: string; data: Uint8Array };
 }
 
-/** The message in a field; reflection makes an empty one if the service left it out, so that an answer has a body. */
+/** The message in a field; reflection creates an empty one if it is unset, so that an answer has a body. */
 function fieldMessage(output: DescMessage, message: Message, field: DescField & { fieldKind: "message" }): Message {
   return reflect(output, message, false).get(field).message;
 }

@@ -2,18 +2,18 @@ import { type DescField, type DescMessage, type DescMethod, type Message, Scalar
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { nestedMessage } from "./fields.ts";
 
-/** Where a stream tells how far it got, and where it is told to go on, as paths of fields. */
+/** The field paths of a stream's position: `id` in responses, and `after` in the request. */
 export type ResumptionPaths = { readonly id: string; readonly after: string };
 
 /** The same, checked against the method. */
 export type Resumption = {
-  /** The text of a response's place in its stream; undefined when it has none. */
+  /** The position of a response as text; undefined if it has none. */
   idOf(message: Message): string | undefined;
-  /** The field of the request that takes it. */
+  /** The request field for the position to resume after. */
   readonly after: DescField;
 };
 
-/** @throws Error for paths that the messages do not have, or that end in no integer and no text */
+/** @throws Error for paths that the messages do not have, or whose fields are not integers or strings */
 export function resumptionOf(method: DescMethod, { id, after }: ResumptionPaths): Resumption {
   const fields: DescField[] = [];
   let message: DescMessage | undefined = method.output;

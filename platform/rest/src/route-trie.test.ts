@@ -7,7 +7,7 @@ import { testService } from "./testdata/descriptors.ts";
 const blank = testService("spec.v1.Blank");
 
 describe("match", () => {
-  it("takes a literal before * before **, and looks back where the literal leads nowhere", () => {
+  it("prefers a literal to * to **, and backtracks if the literal does not match to the end", () => {
     const routes = blankRoutes("GET /a/**", "GET /a/*", "GET /a/b", "GET /a/b/{x}/d", "GET /a/{y}/c/e");
     expect(lookUp(routes, "GET /a/b")).toBe("/a/b");
     expect(lookUp(routes, "GET /a/c")).toBe("/a/*");
@@ -26,7 +26,7 @@ describe("match", () => {
     expect(lookUp(routes, "GET /b")).toBe("/b/{name=**} name=");
   });
 
-  it("answers 405 with the methods of every template that fits, and HEAD where there is GET", () => {
+  it("answers 405 with the methods of every template that matches, and HEAD with GET", () => {
     const routes = blankRoutes("GET /a/{x}", "POST /a/{x}", "DELETE /a/b", "PUT /*/b");
     expect(lookUp(routes, "PATCH /a/b")).toBe("405 DELETE,GET,HEAD,POST,PUT");
     expect(lookUp(routes, "PATCH /a/c")).toBe("405 GET,HEAD,POST");
@@ -35,20 +35,20 @@ describe("match", () => {
     expect(lookUp(routes, "PATCH /nowhere")).toBe("404");
   });
 
-  it("answers HEAD by GET, unless there is a route for HEAD", () => {
+  it("answers HEAD by GET, unless a route for HEAD exists", () => {
     const routes = blankRoutes("GET /a", "GET /b", "HEAD /b", "POST /c");
     expect(routes.match("HEAD", "/a")).toMatchObject({ kind: "match", route: { httpMethod: "GET" } });
     expect(routes.match("HEAD", "/b")).toMatchObject({ kind: "match", route: { httpMethod: "HEAD" } });
     expect(lookUp(routes, "HEAD /c")).toBe("405 POST");
   });
 
-  it("gives the custom method * whatever no other route of the path names", () => {
+  it("routes methods that no other route of the path has to the custom method *", () => {
     const routes = blankRoutes("* /a/{x}", "GET /a/{y}");
     expect(lookUp(routes, "GET /a/1")).toBe("/a/{y} y=1");
     expect(lookUp(routes, "PURGE /a/1")).toBe("/a/{x} x=1");
   });
 
-  it("takes a known verb as text only where its template does not fit the path, whatever the HTTP method", () => {
+  it("treats a known verb as text only if its template does not match the path, for any HTTP method", () => {
     const routes = blankRoutes("GET /a/{x}:v", "GET /b/{y}", "POST /c/{x}:v", "GET /c/{y}", "GET /{name=**}:w");
     expect(lookUp(routes, "GET /b/1:v")).toBe("/b/{y} y=1:v");
     expect(lookUp(routes, "POST /c/1:v")).toBe("/c/{x}:v x=1");
@@ -59,21 +59,21 @@ describe("match", () => {
     expect(lookUp(routes, "GET /a/1:2:v")).toBe("/a/{x}:v x=1:2");
   });
 
-  it("does not trip over paths that do not decode", () => {
+  it("tolerates paths that do not decode", () => {
     const routes = blankRoutes("GET /a/{x}", "GET /b/{y}:verb");
     for (const path of ["/a/%", "/a/%zz", "/a/%ff", "/%/x", "/b/x:%", "/a/%C3%28"]) {
       expect(["404", `/a/{x} x=${path.slice(3)}`]).toContain(lookUp(routes, `GET ${path}`));
     }
   });
 
-  it("knows no prototype: __proto__ and constructor are ordinary text", () => {
+  it("treats __proto__ and constructor as ordinary text", () => {
     const routes = blankRoutes("GET /a");
     for (const path of ["/__proto__", "/constructor", "/a:constructor", "/a/__proto__"])
       expect(lookUp(routes, `GET ${path}`)).toBe("404");
     expect(lookUp(routes, "constructor /a")).toBe("405 GET,HEAD");
   });
 
-  it("takes time linear in the path, and no more than the templates are wide", () => {
+  it("takes time linear in the path, bounded by the depth of the templates", () => {
     const routes = blankRoutes(
       "GET /{x=**}:verb",
       "GET /*/*/*/*/*/*/*/*/a",
@@ -81,7 +81,7 @@ describe("match", () => {
       "GET /*/a/*/a/*/a/*/a/c",
       "GET /a/a/a/a/a/a/a/a/d",
     );
-    // The best of several, since a busy machine takes the processor away for longer than any of this needs.
+    // The best of several, since a busy machine may suspend the process for longer than this takes.
     const timed = (path: string): number => {
       let best = Number.POSITIVE_INFINITY;
       for (let i = 0; i < 8; i++) {
@@ -107,7 +107,7 @@ describe("createRestRoutes", () => {
       `google.api.http of spec.v1.Blank.M3: ${problem}`,
     );
 
-  it("refuses two bindings of one method and path, whatever their variables are called", () => {
+  it("refuses two bindings of one method and path, whatever the names of their variables", () => {
     expect(() => blankRoutes("GET /a/{x}", "POST /a/{x}", "GET /a/{name=*}")).toThrow(
       "google.api.http: GET /a/{name=*} of spec.v1.Blank.M2 is the same route as GET /a/{x} of spec.v1.Blank.M0",
     );
@@ -115,7 +115,7 @@ describe("createRestRoutes", () => {
     expect(() => blankRoutes("GET /a/{x}:v", "GET /a/{x}:w", "GET /a/{x}", "GET /a/x:v")).not.toThrow();
   });
 
-  it("refuses rules that do not fit, naming the method", () => {
+  it("refuses invalid rules, naming the method", () => {
     const get = (value: string) => ({ pattern: { case: "get", value } }) as const;
     const post = (value: string) => ({ pattern: { case: "post", value } }) as const;
     refuse({}, "the rule has no HTTP method and path");
@@ -137,7 +137,7 @@ describe("createRestRoutes", () => {
     refuse({ pattern: { case: "custom", value: { kind: "get", path: "/a" } } }, '"get" is not an HTTP method');
   });
 
-  it("lets the last rule of a service configuration that selects a method win", () => {
+  it("uses the last rule of a service configuration that selects a method", () => {
     const rule = (selector: string, path: string) => httpRule({ selector, pattern: { case: "get", value: path } });
     const routes = createRestRoutes(
       [testService("spec.v1.Messaging")],

@@ -3,7 +3,7 @@ import type { HttpRule } from "./google-types.ts";
 import { decodeOrUndefined } from "./path-template.ts";
 import { type RestRoute, restRoutes } from "./route.ts";
 
-/** What a request line leads to. `variables` are the captures, still percent-encoded, in the order of `route.variables`. */
+/** The result for a request line. `variables` are the captures, still percent-encoded, in the order of `route.variables`. */
 export type RouteMatch =
   | { kind: "match"; route: RestRoute; variables: readonly string[] }
   | { kind: "method_not_allowed"; allow: string[] }
@@ -13,12 +13,12 @@ export type RouteMatch =
 export type RestRoutes = {
   readonly routes: readonly RestRoute[];
   /**
-   * Finds the route of a request from its method and its raw path (percent-encoded, without the query), in
-   * time linear in the path. Never throws: captures are decoded only by decodeRequest.
+   * Finds the route for an HTTP method and a raw path (percent-encoded, without query), in time linear in the path. Never
+   * throws: captures are decoded only by decodeRequest.
    *
-   * Literals go before `*` before `**`, from left to right; among the templates that fit the path, the first that has
-   * the HTTP method answers. HEAD falls back to GET. A verb is text of its segment only where no template with that
-   * verb fits the path, whatever the HTTP method.
+   * Literals take precedence over `*` and `*` over `**`, from left to right; among the templates that match the path, the first
+   * that has the HTTP method wins. HEAD falls back to GET. A verb is text of its segment only if no template with that verb
+   * matches the path, for any HTTP method.
    */
   match(httpMethod: string, rawPath: string): RouteMatch;
 };
@@ -29,7 +29,7 @@ type Node = {
   one: Node | undefined;
   /** Routes that end here, by verb and HTTP method. */
   ends: Map<string, Routes>;
-  /** Routes whose template goes on with `**`, by verb and HTTP method. */
+  /** Routes whose template continues with `**`, by verb and HTTP method. */
   rests: Map<string, Routes>;
 };
 
@@ -83,7 +83,7 @@ type Search = {
   allow: Set<string> | undefined;
 };
 
-/** Visits each node of the trie at most once: a node stands for one way to read the first `index` segments. */
+/** Visits each node of the trie at most once: a node represents one reading of the first `index` segments. */
 function find(node: Node, index: number, search: Search): RestRoute | undefined {
   const segment = search.segments[index];
   if (segment === undefined)
@@ -108,7 +108,7 @@ function select(routes: Routes | undefined, search: Search): RestRoute | undefin
   return route;
 }
 
-/** The segments of an absolute path; undefined where one is empty. "/" has none. */
+/** The segments of an absolute path; undefined if one is empty. "/" has none. */
 function splitPath(path: string): readonly string[] | undefined {
   if (path === "/") return [];
   if (!path.startsWith("/") || path.endsWith("/") || path.includes("//")) return undefined;

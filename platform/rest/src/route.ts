@@ -13,10 +13,10 @@ import { type HttpRule, HttpRuleSchema, http } from "./google-types.ts";
 import { type HttpBinding, httpBindings } from "./http-rule.ts";
 import { type PathTemplate, parsePathTemplate, type TemplateVariable } from "./path-template.ts";
 
-/** What the HTTP body of a request carries. */
+/** The part of a request that is the HTTP body. */
 export type RequestBody = { kind: "none" } | { kind: "message" } | { kind: "field"; field: DescField };
 
-/** A variable of the path with the request field it binds, and the fields of messages that lead there. */
+/** A path variable with the request field it binds, and the message fields that lead to it. */
 export type PathVariable = TemplateVariable & {
   name: string;
   parents: readonly DescField[];
@@ -34,18 +34,18 @@ export type RestRoute = {
   readonly body: RequestBody;
   /** The response field that is the HTTP body; undefined for the whole response. */
   readonly responseBody: DescField | undefined;
-  /** On PATCH, the one FieldMask of the request: filled from the body where the caller gives none. */
+  /** On PATCH, the only FieldMask of the request: filled from the body if the caller sends none. */
   readonly updateMask: DescField | undefined;
-  /** The path to the text field `etag`, of the request or of the body's field, that If-Match fills; not on GET. */
+  /** The path to the text field `etag`, of the request or of the body's field, that If-Match sets; not on GET. */
   readonly etag: readonly DescField[] | undefined;
 };
 
 /**
  * The routes that `google.api.http` gives the methods of the services.
  *
- * @param rules rules of a service configuration: they apply to the methods their `selector` names (a full
- *   method name, or `prefix.*`) and replace what the proto file says; the last one wins.
- * @throws Error naming the method, for a rule that does not fit the specification or the messages.
+ * @param rules rules of a service configuration: they apply to the methods that their `selector` names (a full method name, or
+ * `prefix.*`) and replace those in the proto files; the last one wins
+ * @throws Error naming the method, for a rule that is invalid or does not fit the messages
  */
 export function restRoutes(services: Iterable<DescService>, rules: readonly HttpRule[] = []): RestRoute[] {
   const routes: RestRoute[] = [];
@@ -66,7 +66,7 @@ export function restRoutes(services: Iterable<DescService>, rules: readonly Http
   return routes;
 }
 
-/** A rule by hand: `httpRule({ selector: "a.v1.B.Get", pattern: { case: "get", value: "/v1/{name}" } })`. */
+/** Creates a rule: `httpRule({ selector: "a.v1.B.Get", pattern: { case: "get", value: "/v1/{name}" } })`. */
 export function httpRule(init: Parameters<typeof create<typeof HttpRuleSchema>>[1]): HttpRule {
   return create(HttpRuleSchema, init);
 }
@@ -103,7 +103,7 @@ function pathVariable(method: DescMethod, variable: TemplateVariable): PathVaria
   for (const step of variable.fieldPath) {
     if (field !== undefined) parents.push(field);
     const message: DescMessage | undefined = field === undefined ? method.input : nestedMessage(field);
-    // Templates use proto names; a JSON name would be a typing error that works by accident.
+    // Templates use proto names; accepting a JSON name would hide a typing error.
     field = message?.fields.find((candidate) => candidate.name === step);
     if (field === undefined) throw new Error(`the path binds ${name}, which ${method.input.typeName} does not have`);
   }

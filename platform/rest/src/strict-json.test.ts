@@ -32,13 +32,13 @@ const notIntegers = [
   "\u0661",
 ];
 
-describe("an integer is written in decimal digits", () => {
-  test.each(["0", "1", "-1", "120", "-0", 1, -1, 1000])("%j is one", (json) => {
+describe("an integer consists of decimal digits", () => {
+  test.each(["0", "1", "-1", "120", "-0", 1, -1, 1000])("%j is an integer", (json) => {
     expect(isStrict(Int32ValueSchema, json)).toBe(true);
     expect(isStrict(Int64ValueSchema, json)).toBe(true);
     expect(isStrict(everything, { int32Value: json, int64_value: json })).toBe(true);
   });
-  test.each(notIntegers)("%j is none", (json) => {
+  test.each(notIntegers)("%j is not an integer", (json) => {
     expect(isStrict(Int32ValueSchema, json)).toBe(false);
     expect(isStrict(Int64ValueSchema, json)).toBe(false);
     for (const name of ["int32_value", "uint32Value", "sint32_value", "fixed32_value", "sfixed32_value"])
@@ -49,30 +49,30 @@ describe("an integer is written in decimal digits", () => {
     expect(isStrict(everything, { nested: { nested: { number: json } } })).toBe(false);
     expect(isStrict(everything, { nesteds: [{ number: 1 }, { number: json }] })).toBe(false);
   });
-  test("one that a number can't hold has to be text", () => {
+  test("one that a number can't hold must be text", () => {
     const rounded = 2 ** 53;
     expect(isStrict(Int64ValueSchema, rounded)).toBe(false);
     expect(isStrict(Int64ValueSchema, new ExactInteger("9007199254740993") as unknown as JsonValue)).toBe(false);
     expect(isStrict(Int64ValueSchema, "9007199254740993")).toBe(true);
   });
-  test("also as the key of a map", () => {
+  test("also as a map key", () => {
     const field = { fieldKind: "map", mapKey: ScalarType.INT32, scalar: ScalarType.STRING } as DescField;
     expect(scalarProblem(field, { 1: "a", "-2": "b" })).toBeUndefined();
     for (const key of notIntegers) expect(scalarProblem(field, { [key]: "a" })).toMatch(/^expected an integer/);
   });
 });
 
-test.each(["0x1", " 1", "", "+1", ".5", "5.", "01", "inf", "1e", "--1"])("%j is no number", (json) => {
+test.each(["0x1", " 1", "", "+1", ".5", "5.", "01", "inf", "1e", "--1"])("%j is not a number", (json) => {
   expect(isStrict(DoubleValueSchema, json)).toBe(false);
 });
 test.each(["1", "-1.5", "1e3", "1.5E-3", "NaN", "Infinity", "-Infinity", 1.5])("%j is a number", (json) => {
   expect(isStrict(DoubleValueSchema, json)).toBe(true);
 });
 
-test.each(["A", "AA=", "AA=A", "A A=", "AA\n==", "AAA==", "!!", "===="])("%j are no bytes", (json) => {
+test.each(["A", "AA=", "AA=A", "A A=", "AA\n==", "AAA==", "!!", "===="])("%j is not base64", (json) => {
   expect(isStrict(BytesValueSchema, json)).toBe(false);
 });
-test.each(["", "AA", "AA==", "AAA=", "AAAA", "_-8=", "+/8"])("%j are bytes", (json) => {
+test.each(["", "AA", "AA==", "AAA=", "AAAA", "_-8=", "+/8"])("%j is base64", (json) => {
   expect(isStrict(BytesValueSchema, json)).toBe(true);
 });
 
@@ -84,17 +84,17 @@ test.each([
   "2026-06-00T00:00:00Z",
   "2026-13-01T00:00:00Z",
   "2026-01-01T24:00:00Z",
-])("%s is no date and time", (json) => {
+])("%s is not a date and time", (json) => {
   expect(isStrict(TimestampSchema, json)).toBe(false);
 });
 test.each(["2024-02-29T00:00:00Z", "2000-02-29T23:59:59.999999999-12:30", "0001-01-01T00:00:00Z"])(
-  "%s is one",
+  "%s is a date and time",
   (json) => {
     expect(isStrict(TimestampSchema, json)).toBe(true);
   },
 );
 
-test.each(["1sx", "1", "s", "+1s", "1.s", "1.1234567891s", "0x1s", " 1s"])("%j is no duration", (json) => {
+test.each(["1sx", "1", "s", "+1s", "1.s", "1.1234567891s", "0x1s", " 1s"])("%j is not a duration", (json) => {
   expect(isStrict(DurationSchema, json)).toBe(false);
 });
 test.each(["1s", "-1.5s", "0.000000001s"])("%j is a duration", (json) => {
@@ -102,8 +102,8 @@ test.each(["1s", "-1.5s", "0.000000001s"])("%j is a duration", (json) => {
 });
 
 test.each([
-  ["what is no UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
-  ["a key that comes twice", Buffer.from('{"int32_value": 1, "int32_value": 2}')],
+  ["invalid UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+  ["a duplicate key", Buffer.from('{"int32_value": 1, "int32_value": 2}')],
   ["a number in hexadecimal digits", Buffer.from('{"int32_value": "0x1"}')],
 ])("bytes do not decode with %s", (_what, bytes) => {
   expect(() => decodeJson(everything, bytes)).toThrow();

@@ -12,11 +12,11 @@ import { ExactInteger, parseJsonBody } from "./json-text.ts";
 import { cutText } from "./refusal-limits.ts";
 
 /**
- * What JSON may not hold where it goes by the letter: protobuf-es leaves numbers, dates and bytes in texts to JavaScript, which reads
- * "0x1" and "" as integers and February 30 as March 2. Every message that comes as JSON is asked here before protobuf-es decodes it,
- * and so is what a URL carries.
+ * Rejects values that protobuf-es accepts against the JSON specification of protobuf: it passes numbers, dates and bytes in
+ * strings to JavaScript, which reads "0x1" and "" as integers and February 30 as March 2. Every JSON message is checked before
+ * protobuf-es decodes it, and so are values in a URL.
  *
- * @returns whether all scalars, Timestamps and Durations are written as they should be; of anything else it says nothing
+ * @returns whether all scalars, Timestamps and Durations are well-formed; nothing else is checked
  */
 export function isStrict(message: DescMessage, json: JsonValue): boolean {
   if (hasOwnJsonForm(message)) return ownFormProblem(message, json) === undefined;
@@ -37,14 +37,14 @@ export function isStrict(message: DescMessage, json: JsonValue): boolean {
   return true;
 }
 
-/** Decodes the bytes of a message in JSON. Throws for what is no JSON, no message, or not {@link isStrict}. */
+/** Decodes a message from JSON bytes. Throws if they are not JSON, do not decode, or are not {@link isStrict}. */
 export function decodeJson(message: DescMessage, bytes: Uint8Array, options?: Partial<JsonReadOptions>): Message {
   const { json } = parseJsonBody(bytes);
   if (!isStrict(message, json)) throw new Error(`the JSON is not that of ${message.typeName}`);
   return fromJson(message, json, options);
 }
 
-/** Why JSON is no value of a field of scalars, also a repeated one or the values of a map; undefined if it may be one. */
+/** Why JSON is not a value of a scalar field (also of its items or map values); undefined if it may be one. */
 export function scalarProblem(field: DescField, json: JsonValue): string | undefined {
   const { scalar } = field;
   if (scalar === undefined) return keyProblem(field, json);
@@ -66,7 +66,7 @@ function keyProblem(field: DescField, json: JsonValue): string | undefined {
   return firstProblem(field.mapKey, Object.keys(json));
 }
 
-/** As {@link scalarProblem}, of a message whose JSON is a single value. */
+/** Like {@link scalarProblem}, for a message whose JSON is a single value. */
 export function ownFormProblem(message: DescMessage, json: JsonValue): string | undefined {
   if (message.typeName === "google.protobuf.Timestamp") return typeof json === "string" ? dateProblem(json) : undefined;
   if (message.typeName === "google.protobuf.Duration")
@@ -82,7 +82,7 @@ const number = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|NaN)$
 const base64 = /^(?:[\w+/-]{4})*(?:[\w+/-]{2}(?:==)?|[\w+/-]{3}=?)?$/;
 const duration = /^-?\d+(?:\.\d{1,9})?s$/;
 
-/** Why JSON is no value of a scalar; undefined if it may be one. */
+/** Why JSON is not a value of a scalar; undefined if it may be one. */
 export function valueProblem(type: ScalarType, json: JsonValue): string | undefined {
   switch (type) {
     case ScalarType.STRING:
@@ -108,13 +108,13 @@ function isRounded(json: unknown): boolean {
 
 const daysOfMonths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/** Of a date and time that has the form of RFC 3339: whether there is such a day and such an hour. */
+/** Checks that the day and hour of an RFC 3339 date and time exist. */
 function dateProblem(text: string): string | undefined {
   const [, year, month, day, hour] = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):/.exec(text)?.map(Number) ?? [];
   if (hour === undefined) return undefined;
   const isLeap = year! % 4 === 0 && (year! % 100 !== 0 || year! % 400 === 0);
   const days = month === 2 && !isLeap ? 28 : (daysOfMonths[month! - 1] ?? 0);
-  return day! < 1 || day! > days || hour > 23 ? `${quote(text)} is no date and time that there is` : undefined;
+  return day! < 1 || day! > days || hour > 23 ? `${quote(text)} is not an existing date and time` : undefined;
 }
 
 function quote(text: string): string {

@@ -2,22 +2,22 @@ import type { Message } from "@bufbuild/protobuf";
 import { LRUCache } from "lru-cache";
 import type { RestRoutes, RouteMatch } from "./route-trie.ts";
 
-/** What the first line of a request leads to; `path` and `query` are still percent-encoded, the query without "?". */
+/** The result for a request line; `path` and `query` are still percent-encoded, the query without "?". */
 export type RestTarget = {
   readonly path: string;
   readonly query: string;
   readonly match: RouteMatch;
-  /** Whether nothing else decides about the request message, unless a body comes where none belongs. */
+  /** Whether the request line alone determines the request message, unless the request has an unexpected body. */
   readonly decides: boolean;
-  /** That message, once it was made. */
+  /** That message, once it has been decoded. */
   message?: Message;
 };
 
-/** Of the lines that are asked for again and again, so much is remembered of those that were asked for last. */
+/** The memory for the results of recent request lines. */
 const rememberedBytes = 4 * 1024 * 1024;
 const bytesOf = (url: string) => 1_024 + 8 * url.length;
 
-/** Finds what first lines lead to. What decides by itself about its request is remembered. */
+/** Resolves request lines. Results that determine the request message are cached. */
 export function createTargets(routes: RestRoutes): (httpMethod: string, url: string) => RestTarget {
   const remembered = new LRUCache<string, RestTarget>({ maxSize: rememberedBytes });
   return (httpMethod, url) => {
@@ -32,7 +32,7 @@ export function createTargets(routes: RestRoutes): (httpMethod: string, url: str
   };
 }
 
-/** Splits the target of a request into raw path and raw query; an absolute target loses its origin. */
+/** Splits a request target into raw path and raw query; an absolute target loses its origin. */
 function split(url: string): { path: string; query: string } {
   const target = url.startsWith("/") ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "") || "/";
   const mark = target.indexOf("?");

@@ -5,11 +5,11 @@ import { cutText } from "./refusal-limits.ts";
 import { valueProblem } from "./strict-json.ts";
 
 /**
- * The protobuf JSON of a value that a URL carries as text, for a scalar, an enum (name or number), or a message
- * whose JSON is a single value (Timestamp, Duration, FieldMask, wrappers; Struct, Value and ListValue as JSON
- * text). For a repeated field, the JSON of one item. Numbers stay text, so that no digit is lost.
+ * Converts text from a URL to protobuf JSON, for a scalar, an enum (name or number), or a message whose JSON is a single value
+ * (Timestamp, Duration, FieldMask, wrappers; Struct, Value and ListValue as JSON text). For a repeated field, the JSON of one
+ * item. Numbers stay text, so that no digit is lost.
  *
- * @param path names the value in the error, an invalid_argument.
+ * @param path names the value in the error, an invalid_argument
  */
 export function textToJson(field: DescField, text: string, path: string): JsonValue {
   const problem = (description: string) => invalidRequest({ field: path, description });
@@ -31,7 +31,7 @@ function scalar(type: ScalarType, text: string, problem: Problem): JsonValue {
       if (text !== "true" && text !== "false") throw problem(`expected true or false, got ${quote(text)}`);
       return text === "true";
     case ScalarType.BYTES:
-      // A "+" of standard base64 that the caller did not encode arrives as a space, which base64 never has.
+      // An unencoded "+" of standard base64 arrives as a space, which base64 does not contain.
       return text.replaceAll(" ", "+");
     default: {
       const description = valueProblem(type, text);

@@ -11,7 +11,7 @@ const library = testService("library.v1.LibraryService");
 
 type Any = Record<string, unknown>;
 
-/** Called when the caller of an endless WatchBooks is gone. */
+/** Called when the caller of an endless WatchBooks has gone. */
 let watchAborted: (() => void) | undefined;
 
 const implementation = {
@@ -142,7 +142,7 @@ describe("If-Match", () => {
     expect((await change(tag)).status).toBe(status);
   });
 
-  it("is no change of its own, and the error is the same under another status", async () => {
+  it("changes nothing itself, and the error is the same with another status", async () => {
     expect(await json(await change('"v2"'))).toEqual({ name: "signs/1", text: "text", etag: "v2" });
     const stale = await change('"v1"');
     expect(await json(stale)).toEqual({ code: 10, message: "it has changed", details: [] });
@@ -150,21 +150,21 @@ describe("If-Match", () => {
     expect([asField.status, await json(asField)]).toEqual([409, await json(await change('"v1"'))]);
   });
 
-  it("beside another etag is refused, beside the same one not", async () => {
+  it("is refused with a different etag in the request, but not with the same one", async () => {
     expect((await change('"v2"', '{"etag":"v1"}')).status).toBe(400);
     expect((await change('"v2"', '{"etag":"v2"}')).status).toBe(200);
     expect((await handle("DELETE /v1/shelves/1/books/2?etag=v1", ifMatch('"v2"'))).status).toBe(400);
     expect((await handle("DELETE /v1/shelves/1/books/2?etag=v2", ifMatch('"v2"'))).status).toBe(200);
   });
 
-  it("means nothing where there is no etag", async () => {
+  it("is ignored by methods without an etag", async () => {
     expect((await handle("GET /v1/shelves/1", ifMatch('"v1"'))).status).toBe(200);
     expect((await handle("POST /v1/shelves", { ...ifMatch('"v1"'), body: "{}" })).status).toBe(200);
   });
 });
 
 describe("If-None-Match", () => {
-  it("is answered 304 when it names what GET would answer, and means nothing to other methods", async () => {
+  it("is answered 304 if it matches the answer to GET, and ignored by other methods", async () => {
     const { headers } = await handle("GET /v1/shelves/1");
     const known = { headers: { "if-none-match": String(headers.etag) } };
     expect(await handle("GET /v1/shelves/1", known)).toMatchObject({ status: 304, headers: { etag: headers.etag } });
@@ -173,7 +173,7 @@ describe("If-None-Match", () => {
     expect([created.status, created.headers.etag]).toEqual([200, undefined]);
   });
 
-  it("knows an answer by its bytes, behind the etag of its message where it has one that fits", () => {
+  it("compares the hash of the answer, after the message's own etag if it has a valid one", () => {
     const [one, two] = ["1", "2"].map((text) => new TextEncoder().encode(text));
     expect(entityTag(one!, "v3")).toMatch(/^"v3\.[\w-]{22}"$/);
     expect(entityTag(one!, "v3")).not.toBe(entityTag(two!, "v3"));
@@ -206,7 +206,7 @@ describe("unary calls", () => {
     expect(await text(await handle("DELETE /v1/shelves/1/books/2"))).toBe("{}");
   });
 
-  it("pass headers in and out, trailers as trailer- headers, and the deadline", async () => {
+  it("pass headers in both directions, trailers as trailer- headers, and the deadline", async () => {
     const response = await handle("GET /v1/shelves/1", {
       headers: {
         "x-theme": "jazz",
@@ -231,7 +231,7 @@ describe("unary calls", () => {
     expect([broken.status, await text(broken)]).toEqual([500, expect.not.stringContaining("password")]);
   });
 
-  it("carry google.api.HttpBody as bytes, in and out, whole or in a field", async () => {
+  it("transfer google.api.HttpBody as bytes, in both directions, whole or in a field", async () => {
     const file = await handle("GET /v1/files/a/b%2Fc");
     expect([file.headers["content-type"], await text(file)]).toEqual(["text/plain", "<a/b%2Fc>"]);
     expect((await handle("GET /v1/files/untyped")).headers["content-type"]).toBe("application/octet-stream");
@@ -250,7 +250,7 @@ describe("unary calls", () => {
 });
 
 describe("HTTP", () => {
-  it("404 for what is nowhere, 405 with Allow for another method, both as Status", async () => {
+  it("answers 404 for an unknown path, 405 with Allow for another method, both as Status", async () => {
     const nowhere = await handle("GET /nowhere");
     expect([nowhere.status, await json(nowhere)]).toEqual([
       404,
@@ -261,7 +261,7 @@ describe("HTTP", () => {
     expect(await json(wrong)).toMatchObject({ code: 12 });
   });
 
-  it("OPTIONS answers 204 with Allow", async () => {
+  it("answers OPTIONS with 204 and Allow", async () => {
     const response = await handle("OPTIONS /v1/search");
     expect([response.status, response.headers.allow, response.body]).toEqual([
       204,
@@ -279,7 +279,7 @@ describe("HTTP", () => {
     expect((await handle("DELETE /v1/shelf", {}, to)).headers.allow).toBe("GET, HEAD, OPTIONS");
   });
 
-  it("HEAD answers as GET without the body", async () => {
+  it("answers HEAD like GET without the body", async () => {
     const get = await handle("GET /v1/shelves/1");
     const head = await handle("HEAD /v1/shelves/1");
     expect([head.status, head.headers, head.body]).toEqual([get.status, get.headers, new Uint8Array()]);
@@ -287,19 +287,19 @@ describe("HTTP", () => {
     expect((await handle("HEAD /v1/shelves/1/books:watch")).body).toEqual(new Uint8Array());
   });
 
-  it("415 for another Content-Type or Content-Encoding, as invalid_argument", async () => {
+  it("answers 415 for another Content-Type or Content-Encoding, as invalid_argument", async () => {
     for (const headers of [{ "content-type": "text/plain" }, { "content-encoding": "br" }]) {
       const response = await handle("POST /v1/shelves", { headers: headers as Record<string, string>, body: "{}" });
       expect([response.status, await json(response)]).toMatchObject([415, { code: 3 }]);
     }
   });
 
-  it("413 for a body over the limit, told or not, compressed or not, as resource_exhausted", async () => {
+  it("answers 413 for a body over the limit, announced or not, compressed or not, as resource_exhausted", async () => {
     const { gzipSync } = await import("node:zlib");
-    const told = { headers: { "content-length": "1001" }, body: chunks() };
-    const untold = { body: chunks(new Uint8Array(600), new Uint8Array(600)) };
+    const announced = { headers: { "content-length": "1001" }, body: chunks() };
+    const unannounced = { body: chunks(new Uint8Array(600), new Uint8Array(600)) };
     const bomb = { headers: { "content-encoding": "gzip" }, body: gzipSync(Buffer.alloc(100_000, " ")) };
-    for (const init of [told, untold, bomb]) {
+    for (const init of [announced, unannounced, bomb]) {
       const response = await handle("POST /v1/shelves", init);
       expect([response.status, await json(response)]).toMatchObject([413, { code: 8 }]);
     }
@@ -309,7 +309,7 @@ describe("HTTP", () => {
     expect((await handle("POST /v1/shelves", { body: `${exact} ` })).status).toBe(413);
   });
 
-  it("gzip bodies are read, broken ones refused", async () => {
+  it("reads gzip bodies, and refuses broken ones", async () => {
     const { gzipSync } = await import("node:zlib");
     const headers = { "content-encoding": "gzip" };
     const body = gzipSync('{"theme":"zip"}');
@@ -362,7 +362,7 @@ describe("the host", () => {
     expect((await handle("POST /v1/shelves", init, other)).status).toBe(403);
   });
 
-  it("gets a 500 and no crash when it answers what JSON cannot express, or throws at once", async () => {
+  it("gets a 500 and no crash if its answer can't be expressed in JSON, or it throws synchronously", async () => {
     const unknownAny = transcoder(async (method) => ({
       header: new Headers(),
       trailer: new Headers(),
@@ -382,7 +382,7 @@ describe("server streams", () => {
   const line = "GET /v1/shelves/1/books:watch";
   const sse = { headers: { accept: "text/event-stream" } };
 
-  it("come as one JSON object a line", async () => {
+  it("are sent as one JSON object per line", async () => {
     const response = await handle(line);
     expect([response.status, response.headers["content-type"]]).toEqual([200, "application/x-ndjson"]);
     const body = await text(response);
@@ -395,7 +395,7 @@ describe("server streams", () => {
     expect(body.endsWith("\n")).toBe(true);
   });
 
-  it("come as events where Accept names them, with an event at the end", async () => {
+  it("are sent as events if Accept names them, with an event at the end", async () => {
     const response = await handle(line, sse);
     expect(response.headers["content-type"]).toBe("text/event-stream");
     const events = (await text(response)).split("\n\n");
@@ -417,7 +417,7 @@ describe("server streams", () => {
     ["application/json, Text/Event-Stream;q=0.1", "events"],
     ["application/x-ndjson;q=0.9, text/event-stream", "events"],
     ["application/x-ndjson, text/event-stream", "events"],
-  ])("for Accept: %s come as %s", async (accept, format) => {
+  ])("for Accept: %s are sent as %s", async (accept, format) => {
     const response = await handle(line, { headers: accept === undefined ? {} : { accept } });
     const type = format === "events" ? "text/event-stream" : "application/x-ndjson";
     expect(response.headers["content-type"]).toBe(type);
@@ -436,7 +436,7 @@ describe("server streams", () => {
     expect(events[2]).toBe('event: failure\ndata: {"code":14,"message":"lost","details":[]}');
   });
 
-  it("are not held back by proxies", async () => {
+  it("are not buffered by proxies", async () => {
     for (const init of [sse, {}])
       expect((await handle(line, init)).headers).toMatchObject({
         "cache-control": "no-store",
@@ -445,7 +445,7 @@ describe("server streams", () => {
   });
 
   describe("that can be resumed", () => {
-    /** Answers the messages whose names are given, or, with a name as place, those after it; "" is a message without a place. */
+    /** Streams messages with these names or, given a position, those after it; "" is a message without a position. */
     const resumable = (...names: string[]) => {
       const asked: string[] = [];
       const to = createTranscoder({
@@ -474,42 +474,42 @@ describe("server streams", () => {
       return { status: response.status, asked: asked[0], events: (await text(response)).split("\n\n").slice(1, -1) };
     };
 
-    it("name each message's place, where it has one", async () => {
+    it("contain each message's position, if it has one", async () => {
       const { events } = await watch(undefined, "1", "", "2");
       expect(events.map((event) => /^id: (.*)\ndata: /.exec(event)?.[1])).toEqual(["1", undefined, "2", undefined]);
     });
 
-    it("go on after the last event, which is later than what the URL says", async () => {
+    it("continue after the last event, which takes precedence over the URL", async () => {
       expect((await watch(undefined, "1")).asked).toBe("shelves/1");
       expect((await watch("", "1")).asked).toBe("shelves/1");
       expect((await watch("shelves/7", "1")).asked).toBe("shelves/7");
     });
 
-    it("are not remembered with the place of one of their readers", async () => {
+    it("are not cached with the position of one of their readers", async () => {
       const { to, asked } = resumable("1");
       for (const last of ["shelves/7", "", "shelves/8", ""])
         await text(await handle(line, { headers: { ...sse.headers, "last-event-id": last } }, to));
       expect(asked).toEqual(["shelves/7", "shelves/1", "shelves/8", "shelves/1"]);
     });
 
-    it.each([[[]], [[""]]])("answer 204 where nothing follows but %j, and an EventSource stops", async (names) => {
+    it.each([[[]], [[""]]])("answer 204 if nothing but %j follows, so that an EventSource stops", async (names) => {
       expect(await watch("shelves/7", ...names)).toMatchObject({ status: 204, events: [] });
     });
 
-    it("lose nothing where something follows what has no place", async () => {
+    it("lose no message that follows one without a position", async () => {
       const { events } = await watch("shelves/7", "", "2");
       expect(events.map((event) => /^id: (.*)\n/.exec(event)?.[1])).toEqual([undefined, "2", undefined]);
     });
 
-    it("are refused at start where the paths are not the messages'", () => {
+    it("are refused at start if the messages do not have the paths", () => {
       const wrong = { id: "nothing", after: "parent" };
       const open = () => createTranscoder({ services: [library], invoke: transcoderInvoke, resumptionOf: () => wrong });
       expect(open).toThrow("has no field nothing");
     });
   });
 
-  it("begin without a message when the stream is quiet, and show signs of life", async () => {
-    // Connect's transports answer only with the first message, a host that calls implementations need not.
+  it("begin without a message if the stream is idle, and send keep-alives", async () => {
+    // Connect's transports answer only with the first message; a host that calls implementations directly need not.
     const quiet = transcoder(async (method) => ({
       header: new Headers(),
       trailer: new Headers(),
@@ -525,7 +525,7 @@ describe("server streams", () => {
     expect(body).toContain('"name":"1"');
   });
 
-  it("are given up when their reader goes: the iterator is returned, a transport's call aborted", async () => {
+  it("end when their reader goes away: the iterator is returned, and a transport's call aborted", async () => {
     const aborted = new Promise<void>((resolve) => {
       watchAborted = resolve;
     });
@@ -551,7 +551,7 @@ describe("server streams", () => {
     expect(returned).toBe(true);
   });
 
-  it("of google.api.HttpBody are its bytes one after the other, under the first one's type", async () => {
+  it("of google.api.HttpBody are its concatenated bytes, with the first one's type", async () => {
     const response = await handle("GET /v1/streams/x");
     expect([response.headers["content-type"], await text(response)]).toEqual(["text/plain", "one two"]);
     expect(await text(await handle("GET /v1/streams/none"))).toBe("");

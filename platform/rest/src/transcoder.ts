@@ -28,12 +28,12 @@ import { createTargets, type RestTarget } from "./target.ts";
 /** An HTTP request. */
 export type RestRequest = {
   method: string;
-  /** What the transcoder found by its first line. */
+  /** The transcoder's result for the request line. */
   target: RestTarget;
   headers: Headers;
-  /** null for a request without a body. It is read only if the host asks for the message. */
+  /** null for a request without a body. It is read only if the host calls `message()`. */
   body: AsyncIterable<Uint8Array> | null;
-  /** Read only by those whom it concerns: it may be made when it is. */
+  /** An accessor is only read when needed: it may create the signal lazily. */
   readonly signal: AbortSignal;
 };
 
@@ -44,12 +44,12 @@ export type RestResponse = {
   body: Uint8Array | AsyncIterable<Uint8Array>;
 };
 
-/** A call that a request became. */
+/** A call made from a request. */
 export type RestCall = {
   route: RestRoute;
   /**
-   * Reads the body and decodes the request, on the first call. Whatever must be refused regardless of the body
-   * (no token, no permission) is refused before it is called.
+   * Reads the body and decodes the request, on the first call. Refuse requests independently of the body (no token, no
+   * permission) before calling it.
    */
   message: () => Promise<Message>;
   header: Headers;
@@ -58,8 +58,8 @@ export type RestCall = {
 };
 
 /**
- * What a call gave: the message, or the messages of a server-streaming method. The responses of Connect's transports
- * and interceptors are of this shape. Header and trailer become response headers; undefined are those that say nothing.
+ * The result of a call: the message, or the messages of a server-streaming method. Responses of Connect's transports and
+ * interceptors have this shape. Header and trailer become response headers; undefined means empty.
  */
 export type RestResult = {
   header: Headers | undefined;
@@ -73,39 +73,45 @@ export type RestInvoke = (method: DescMethod, call: RestCall) => Promise<RestRes
 export type TranscoderOptions = {
   services: Iterable<DescService>;
   invoke: RestInvoke;
-  /** Rules of a service configuration, over those in the proto files. */
+  /** Rules of a service configuration, which override those in the proto files. */
   rules?: readonly HttpRule[];
-  /** Types for google.protobuf.Any and error details; by default all of the services' files, with google.rpc's details. */
+  /** Types for google.protobuf.Any and error details; by default all of the services' files and google.rpc's details. */
   registry?: Registry;
-  /** Whether answers call fields as the proto file does, or in lowerCamelCase. Requests may do either. Default "proto". */
+  /** Field names in answers; requests may use either. Default "proto". */
   jsonNames?: "proto" | "lowerCamelCase";
   /** The largest request body, before and after decompression. Default 1 MiB. */
   readMaxBytes?: number;
-  /** The longest deadline; one that is further away is brought this near. By default as long as a timer of Node can be. */
+  /** The longest deadline; later ones are capped to it. By default the longest timer of Node. */
   maxTimeoutMs?: number;
-  /** How messages of a method are looked at before they are decoded. */
+  /** Checks messages of a method before they are decoded. */
   checkOf?: (method: DescMethod) => MessageCheck;
-  /** How the streams of a method are resumed by Last-Event-ID; undefined where they are not. */
+  /** How streams of a method are resumed by Last-Event-ID; undefined if they are not. */
   resumptionOf?: (method: DescMethod) => ResumptionPaths | undefined;
-  /** How long a stream may wait for its first message before the response begins; until then errors get an HTTP status. Default 250. */
+  /**
+   * How long a stream waits for its first message before the response begins; until then errors get an HTTP status. In
+   * milliseconds, 250 by default.
+   */
   firstMessageMs?: number;
-  /** How often a quiet stream of Server-Sent Events sends a sign of life. Default 15,000. */
+  /**
+   * How often an idle stream of Server-Sent Events sends a comment to keep the connection alive. In milliseconds, 15,000 by
+   * default.
+   */
   keepAliveMs?: number;
 };
 
 /** Serves REST for Connect services by their `google.api.http` rules. */
 export type Transcoder = {
   readonly readMaxBytes: number;
-  /** What the first line of a request leads to; `url` as it came, with its query. */
+  /** Resolves a request line; `url` is unmodified, with its query. */
   target(httpMethod: string, url: string): RestTarget;
-  /** Answers a request. Never rejects: every failure is a response. */
+  /** Answers a request. Never rejects: every failure becomes a response. */
   handle(request: RestRequest): Promise<RestResponse>;
-  /** Answers a request for a unary method whose result is there, for a host that can tell without calling. */
+  /** Answers a request for a unary method with an available result, without calling the method. */
   respond(request: Pick<RestRequest, "method" | "target" | "headers">, result: RestResult): RestResponse;
 };
 
 /**
- * Creates a transcoder; routes are built and checked here, once.
+ * Creates a transcoder; routes are built and checked once, here.
  *
  * @throws Error naming the method, for rules that are invalid or collide
  */
@@ -160,9 +166,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
       },
       timeoutMs: timeoutMs(request.headers, maxTimeoutMs),
     }).catch((error: unknown) => {
-      const told = keepHttpStatus(error, decoding.failure);
+      const failed = keepHttpStatus(error, decoding.failure);
       const isConditional = route.etag !== undefined && request.headers.has("if-match");
-      throw isConditional && told instanceof ConnectError ? preconditionFailed(told) : told;
+      throw isConditional && failed instanceof ConnectError ? preconditionFailed(failed) : failed;
     });
     if (method.methodKind !== "server_streaming") return respond(request, result);
     return await stream(request, route, headersOf(result), result.message as AsyncIterable<Message>);
@@ -201,7 +207,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
     headers["cache-control"] ??= "no-store";
     if (content === "nothing follows") return { status: 204, headers, body: new Uint8Array() };
     headers["content-type"] = content.contentType;
-    // What nginx, and those that follow it, would hold back until there is more.
+    // Otherwise nginx, and compatible proxies, buffer the answer.
     headers["x-accel-buffering"] = "no";
     return { status: 200, headers, body: content.body };
   }
@@ -238,7 +244,7 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   }
 }
 
-/** Interceptors of the host may rebuild an error on its way; what HTTP alone tells apart must survive that. */
+/** Interceptors of the host may rebuild an error; its HTTP status must be kept. */
 function keepHttpStatus(error: unknown, failure: unknown): unknown {
   if (error instanceof ConnectError && failure instanceof ConnectError && error.code === failure.code)
     return withHttpStatus(error, httpStatus(failure));
@@ -257,7 +263,7 @@ function headersOf({ header, trailer }: RestResult): RestHeaders {
   return headers;
 }
 
-/** The deadline that a caller asks for with the header of the Connect protocol. */
+/** The timeout in the header of the Connect protocol. */
 function timeoutMs(headers: Headers, maxTimeoutMs: number): number | undefined {
   const text = headers.get("connect-timeout-ms");
   if (text === null) return undefined;
@@ -274,6 +280,6 @@ function registryOf(services: readonly DescService[]): Registry {
     for (const dependency of file.dependencies) add(dependency);
   };
   for (const service of services) add(service.file);
-  // Types of the services' own files go last, so that they win over this package's copy of google.rpc.
+  // The services' own files come last, so that they override this package's copy of google.rpc.
   return createRegistry(file_google_rpc_error_details, ...files);
 }

@@ -5,8 +5,8 @@ import { once } from "./once.ts";
 import type { RestInvoke } from "./transcoder.ts";
 
 /**
- * Calls methods through a Connect transport: REST in front of any Connect, gRPC or gRPC-Web server, or of
- * createRouterTransport in memory. Request headers go along, except those about connection and encoding.
+ * Invokes methods through a Connect transport: REST in front of any Connect, gRPC or gRPC-Web server, or of
+ * createRouterTransport in memory. Request headers are passed on, except those about connection and encoding.
  */
 export function invokeTransport(transport: Transport): RestInvoke {
   return async (method, call) => {
@@ -17,7 +17,7 @@ export function invokeTransport(transport: Transport): RestInvoke {
       case "unary":
         return await transport.unary(method as DescMethodUnary, call.signal, call.timeoutMs, header, message);
       case "server_streaming": {
-        // Not every transport takes the return of an iterator for the end of the call; all obey a signal.
+        // Not every transport ends the call when its iterator returns; all obey a signal.
         const abort = new AbortController();
         const signal = AbortSignal.any([call.signal, abort.signal]);
         const request = once(message);
@@ -38,7 +38,7 @@ function abortedOnReturn(messages: AsyncIterable<Message>, abort: AbortControlle
       return {
         next: () => iterator.next(),
         async return() {
-          // First the signal: return() alone may wait for a message that never comes.
+          // The signal first: return() alone may wait for a message that never comes.
           abort.abort();
           await iterator.return?.();
           return { done: true, value: undefined };

@@ -1,7 +1,7 @@
 /**
- * What others say a request means, as tables: the examples in google/api/http.proto, and cases from the tests of
- * Envoy (grpc-httpjson-transcoding, path_matcher_test.cc), vanguard-go (router_test.go, params_test.go) and
- * grpc-gateway (mux_test.go). Where they differ, the specification decides, and the table says so.
+ * Interpretations of requests as tables: the examples in google/api/http.proto, and cases from the tests of Envoy
+ * (grpc-httpjson-transcoding, path_matcher_test.cc), vanguard-go (router_test.go, params_test.go) and grpc-gateway
+ * (mux_test.go). Where they differ, the specification decides, and the table says so.
  */
 import { type DescService, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
@@ -65,7 +65,7 @@ describe("the examples of google/api/http.proto", () => {
   it("a path variable of one segment decodes everything, one of several segments leaves %2F", () => {
     const routes = blankRoutes("GET /one/{x}", "GET /many/{x=**}", "GET /prefix/{x=p/*}");
     const value = (line: string) => (decode(routes, line)[1] as { x: string }).x;
-    // What a client may encode: everything but [-_.~0-9a-zA-Z], and "/" too where there is one segment.
+    // Clients may encode everything but [-_.~0-9a-zA-Z], and "/" too in a single segment.
     const all = encodeURIComponent("-_.~aZ0/ ?#[]@!$&'()*+,;=%ü");
     expect(value(`GET /one/${all}`)).toBe("-_.~aZ0/ ?#[]@!$&'()*+,;=%ü");
     expect(value(`GET /many/a/${all}`)).toBe("a/-_.~aZ0%2F ?#[]@!$&'()*+,;=%ü");
@@ -101,7 +101,7 @@ describe("Envoy", () => {
     "/c/f/d/e": "/c/f/d/e",
     "/": "/",
   });
-  // Its templates with segments after ** are left out: the specification has ** last.
+  // Its templates with segments after ** are left out: in the specification ** is last.
   table(
     "VariableBindings",
     [
@@ -198,15 +198,15 @@ describe("vanguard-go", () => {
       "/foo/bar/1/baz/2/buzz/3",
       "/foo/bar/{name}/baz/{child.id}/buzz/{child.thing.id} name=1 child.id=2 child.thing.id=3",
     ],
-    // Vanguard has this unmatched: there ** is one segment or more; the specification says zero or more.
+    // In vanguard this does not match: there ** is one or more segments; the specification says zero or more.
     ["/foo/bar/baz/123", "/foo/bar/*/{child.thing.id}/{cat=**} child.thing.id=123 cat="],
     ["/foo/bar/baz/123/buzz", "/foo/bar/*/{child.thing.id}/{cat=**} child.thing.id=123 cat=buzz"],
     ["/foo/bar/baz/123/a/b:do", "/foo/bar/*/{child.thing.id}/{cat=**}:do child.thing.id=123 cat=a/b"],
     ["/foo/bar/baz/123/a/b:cancel", "/foo/bar/*/{child.thing.id}/{cat=**}:cancel child.thing.id=123 cat=a/b"],
     ["foo/bar/baz/123/buzz/buzz:blah", "404"],
-    // Literals are compared decoded, their slashes too: they are no separators.
+    // Literals are compared decoded, including their slashes, which are not separators.
     ["/foo%2fbar/*/**/%2A*/q:,", "/foo%2Fbar/%2A/%2A%2a/{x=%2A%2a/**}:%2c x=%2A*/q"],
-    // Vanguard has it the other way round; an empty segment never matches, and ** may be none.
+    // Vanguard has the opposite; an empty segment never matches, and ** may be empty.
     ["/trailing:slash", "/trailing/**:slash"],
     ["/trailing/:slash", "404"],
     ["/verb:", "404"],
@@ -221,7 +221,7 @@ describe("grpc-gateway", () => {
     [[], "GET /", "404"],
     [["GET /foo"], "GET /foo", "/foo"],
     [["GET /foo"], "GET /bar", "404"],
-    // grpc-gateway answers 501; HTTP has 405 for it.
+    // grpc-gateway answers 501; HTTP's status for this is 405.
     [["GET /foo"], "POST /foo", "405 GET,HEAD"],
     [["GET /foo/{id=*}:archive"], "DELETE /foo/bar:archive", "405 GET,HEAD"],
     [["GET /foo/{id=*}", "GET /foo/{x=*}:verb"], "GET /foo/bar:verb", "/foo/{x=*}:verb x=bar"],
@@ -299,7 +299,7 @@ describe("query parameters", () => {
     ["double_wrapper=-Infinity", { double_wrapper: "-Infinity" }],
     ["float_wrapper=NaN", { float_wrapper: "NaN" }],
     ["string_wrapper=hello+world", { string_wrapper: "hello world" }],
-    // Vanguard takes JSON text here and drops the quotes; a URL carries the value itself.
+    // Vanguard accepts JSON text here and drops the quotes; a URL contains the value itself.
     ["string_wrapper=%22quoted%22", { string_wrapper: '"quoted"' }],
     ["bytes_wrapper=_w==", { bytes_wrapper: "/w==" }],
     ["struct=%7B%22a%22:[1]%7D", { struct: { a: [1] } }],

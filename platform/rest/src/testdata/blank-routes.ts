@@ -14,7 +14,7 @@ export function blankRoutes(...lines: string[]): RestRoutes {
   return createRestRoutes([testService("spec.v1.Blank")], rules);
 }
 
-/** Which of the lines answers a request, with the raw captures by field: `/v1/{x} x=1`, or the kind of refusal. */
+/** The line that matches a request, with the raw captures by field: `/v1/{x} x=1`, or the kind of error. */
 export function lookUp(routes: RestRoutes, request: string): string {
   const [method = "", path = ""] = request.split(" ");
   const match = routes.match(method, path);

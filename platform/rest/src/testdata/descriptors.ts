@@ -10,8 +10,8 @@ import {
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
 /**
- * Compiles the protos of this folder with buf, as a program that serves any descriptor set meets them: nothing
- * generated, options only as unknown fields.
+ * Compiles the protos of this folder with buf, as they reach a program that serves any descriptor set: without generated code,
+ * and with options as unknown fields only.
  */
 function testRegistry(): FileRegistry {
   const root = fileURLToPath(new URL("../../../..", import.meta.url));
