@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { newId } from "@shop/core";
-import { breakableWay, openTestRedis } from "@shop/runtime/testing";
+import { breakableProxy, openTestRedis } from "@shop/runtime/testing";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { type CachedReadOptions, createCache, type Loaded } from "./cache.ts";
 
@@ -9,7 +9,7 @@ interface Row {
   readonly revision: readonly [number, number];
 }
 
-/** What is read: rows by key, which say how often they were read, and can be slow. */
+/** The origin: rows by key, which count their loads, and can be delayed. */
 function openOrigin() {
   const rows = new Map<string, Row>();
   let loads = 0;
@@ -19,7 +19,7 @@ function openOrigin() {
     get loads() {
       return loads;
     },
-    /** From now on what is read waits before it arrives, until the answer is called. */
+    /** Delays all loads until the returned function is called. */
     hold(): () => void {
       const { promise, resolve } = Promise.withResolvers<void>();
       held = promise;
@@ -38,7 +38,7 @@ function openOrigin() {
 }
 type Origin = ReturnType<typeof openOrigin>;
 
-/** Clocks of this process that can be moved ahead, until the test has ended. */
+/** Clocks of this process that can be moved forward, until the test ends. */
 function openClocks() {
   let aheadMs = 0;
   for (const clock of [performance, Date]) {
@@ -53,7 +53,7 @@ function openClocks() {
   };
 }
 
-/** A process that reads through its cache, once it hears the others; its name is shared with other replicas. */
+/** A process that reads through its cache, once it receives changes; its name is shared with other replicas. */
 async function openReplica(
   origin: Origin,
   name: string,
@@ -78,9 +78,9 @@ async function openReplica(
     read,
     sources,
     get: (key = "key") => read.get(key, origin.load(key)),
-    /** Resolves when Redis has done all that it was asked so far: commands of one connection are done in turn. */
+    /** Resolves when Redis has executed all earlier commands: those of one connection run in order. */
     untilShared: async () => void (await redis.ping()),
-    /** Changes a row as its writer does: commit, then tell. */
+    /** Changes a row as its writer does: commit, then invalidate. */
     async write(text: string, revision: Row["revision"], key = "key") {
       origin.rows.set(key, { text, revision });
       await read.invalidate([{ key, revision }]);
@@ -91,16 +91,16 @@ async function openReplica(
   };
 }
 
-/** A writer, and a reader who has read "1" and whose way to Redis can be broken. */
+/** A writer, and a reader that has read "1" and whose connection to Redis can be broken. */
 async function openPair() {
   const [origin, name] = [openOrigin(), newId("read")];
-  const way = await breakableWay(inject("redisUrl"));
+  const proxy = await breakableProxy(inject("redisUrl"));
   origin.rows.set("key", { text: "1", revision: [1, 1] });
   const writer = await openReplica(origin, name);
-  const reader = await openReplica(origin, name, { url: way.url });
+  const reader = await openReplica(origin, name, { url: proxy.url });
   expect(await reader.get()).toBe("1");
   return {
-    ...{ way, writer, reader },
+    ...{ proxy, writer, reader },
     async [Symbol.asyncDispose]() {
       writer.cache.close();
       reader.cache.close();
@@ -108,7 +108,7 @@ async function openPair() {
   };
 }
 
-test("however many ask at once, in however many processes, one of them loads", async () => {
+test("of many concurrent callers in several processes, one loads", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "value", revision: [1, 1] });
   await using a = await openReplica(origin, name);
@@ -118,7 +118,7 @@ test("however many ask at once, in however many processes, one of them loads", a
   expect(origin.loads).toBe(1);
 });
 
-test("what was read stays in memory, and is told apart in the metrics", async () => {
+test("an answer stays in memory, and metrics count answers by source", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "value", revision: [1, 1] });
   await using a = await openReplica(origin, name);
@@ -130,7 +130,7 @@ test("what was read stays in memory, and is told apart in the metrics", async ()
   expect([a.sources, b.sources]).toEqual([["origin", "memory"], ["redis"]]);
 });
 
-test("a write is seen at once where it was made, and elsewhere once word of it has come, not at the end of an entry", async () => {
+test("a write is visible at once in its process, and in others once they receive the change, before entries expire", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "0", revision: [0, 1] });
   await using writer = await openReplica(origin, name);
@@ -138,16 +138,16 @@ test("a write is seen at once where it was made, and elsewhere once word of it h
   for (let n = 1; n <= 30; n++) {
     await reader.get();
     origin.rows.set("key", { text: String(n), revision: [n, 1] });
-    const told = writer.read.invalidate([{ key: "key", revision: [n, 0] }]);
+    const invalidated = writer.read.invalidate([{ key: "key", revision: [n, 0] }]);
     expect(await writer.get()).toBe(String(n));
-    await told;
-    // Entries last a minute.
+    await invalidated;
+    // Entries are fresh for a minute.
     await vi.waitFor(async () => expect(await reader.get()).toBe(String(n)), { interval: 1 });
   }
   expect(reader.sources).toContain("memory");
 });
 
-test("a slow reader can't put back what was invalidated meanwhile: not here, not in Redis", async () => {
+test("a slow load can't restore an answer that was invalidated meanwhile, neither in memory nor in Redis", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "old", revision: [1, 1] });
   await using slow = await openReplica(origin, name);
@@ -164,7 +164,7 @@ test("a slow reader can't put back what was invalidated meanwhile: not here, not
   expect(await third.get()).toBe("new");
 });
 
-test("who asks after an invalidation is not answered by a load that began before it", async () => {
+test("a read after an invalidation is not answered by a load that began before it", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "old", revision: [1, 1] });
   await using a = await openReplica(origin, name);
@@ -177,7 +177,7 @@ test("who asks after an invalidation is not answered by a load that began before
   expect([await before, await after]).toEqual(["old", "new"]);
 });
 
-test("two writers mark what each has changed, and a reader that saw only one of the changes can't restore that", async () => {
+test("with two writers, a load that saw only one of their changes is not cached", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   await using writers = await openReplica(origin, name);
   await writers.write("?", [2, 0]);
@@ -195,7 +195,7 @@ test("two writers mark what each has changed, and a reader that saw only one of 
   expect(await reader.get()).toBe("new");
 });
 
-test("an invalidation of everything reaches what is kept, what is in Redis and what is being loaded", async () => {
+test("invalidateAll applies to memory, Redis and loads in progress", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("kept", { text: "old", revision: [0, 0] });
   origin.rows.set("loading", { text: "old", revision: [0, 0] });
@@ -214,7 +214,7 @@ test("an invalidation of everything reaches what is kept, what is in Redis and w
   expect([await c.get("kept"), await c.get("loading")]).toEqual(["new", "new"]);
 });
 
-test("what is past its time is still given while one load, for all, brings the next; and not after the end", async () => {
+test("a stale answer is served during a single reload, but not after its stale period", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "first", revision: [0, 0] });
   await using a = await openReplica(origin, name, { freshMs: 100, staleMs: 400 });
@@ -233,7 +233,7 @@ test("what is past its time is still given while one load, for all, brings the n
   expect(await a.get()).toBe("third");
 });
 
-test("what is not there is remembered for a while, without room for more than a few thousand made-up keys", async () => {
+test("missing values are remembered briefly, in memory for a few thousand invented keys", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   await using a = await openReplica(origin, name);
   origin.rows.set("wanted", { text: "value", revision: [1, 1] });
@@ -251,7 +251,7 @@ test("what is not there is remembered for a while, without room for more than a 
   expect(await a.get("made-up-19999")).toBe("came");
 });
 
-test("answers to keys that anybody can make up are shared only once somebody asked again", async () => {
+test("answers to keys that clients can invent are shared only when they are requested again", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "value", revision: [0, 0] });
   await using a = await openReplica(origin, name, { anyKey: true });
@@ -264,7 +264,7 @@ test("answers to keys that anybody can make up are shared only once somebody ask
   );
 });
 
-test("the process keeps no more than it may", async () => {
+test("memory is bounded", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   await using a = await openReplica(origin, name, { memoryBytes: 1024 * 1024 });
   for (let n = 0; n < 500; n++) {
@@ -275,7 +275,7 @@ test("the process keeps no more than it may", async () => {
   expect(a.cache.memoryBytes()).toBeGreaterThan(900_000);
 });
 
-test("when Redis forgets everything, a load that began before it is not taken for new", async () => {
+test("after Redis loses its data, a load that began before is not stored", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "old", revision: [1, 1] });
   await using slow = await openReplica(origin, name);
@@ -284,7 +284,7 @@ test("when Redis forgets everything, a load that began before it is not taken fo
   const asked = slow.get();
   await vi.waitUntil(() => origin.loads === 1);
   await writer.write("new", [2, 1]);
-  // As FLUSHALL does, for this read alone: Redis is shared with other tests.
+  // Like FLUSHALL, but for this read only: Redis is shared with other tests.
   const keys = await writer.redis.keys(`cache:*:${name}*`);
   await writer.redis.del(keys);
   release();
@@ -294,7 +294,7 @@ test("when Redis forgets everything, a load that began before it is not taken fo
   expect(await reader.get()).toBe("new");
 });
 
-test("without Redis answers are right at once, and loads are shared for half a second at most", async () => {
+test("without Redis answers are current at once, and reused for half a second at most", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
   origin.rows.set("key", { text: "1", revision: [1, 1] });
   await using a = await openReplica(origin, name, { url: "redis://127.0.0.1:1", deaf: true });
@@ -308,15 +308,15 @@ test("without Redis answers are right at once, and loads are shared for half a s
   expect(await b.get()).toBe("2");
 });
 
-test("whoever loses the connection serves nothing old, and finds what was written meanwhile when it is back", async () => {
+test("a process that loses its connection serves nothing old, and sees later writes when it is back", async () => {
   await using pair = await openPair();
-  const { way, writer, reader } = pair;
-  way.cut();
+  const { proxy, writer, reader } = pair;
+  proxy.cut();
   await writer.write("2", [2, 1]);
   const writtenAt = performance.now();
   await vi.waitFor(async () => expect(await reader.get()).toBe("2"), { interval: 10 });
   expect(performance.now() - writtenAt).toBeLessThan(1_000);
-  way.mend();
+  proxy.restore();
   await vi.waitUntil(() => reader.cache.isSubscribed(), { timeout: 10_000, interval: 10 });
   expect(await reader.get()).toBe("2");
   reader.sources.length = 0;
@@ -324,10 +324,10 @@ test("whoever loses the connection serves nothing old, and finds what was writte
   expect(reader.sources).toEqual(["memory"]);
 });
 
-test("a Redis that freezes costs little, and nothing old is given from memory", async () => {
+test("a frozen Redis delays callers only briefly, and nothing old is served from memory", async () => {
   await using pair = await openPair();
-  const { way, writer, reader } = pair;
-  way.freeze();
+  const { proxy, writer, reader } = pair;
+  proxy.freeze();
   await writer.write("2", [2, 1]);
   const writtenAt = performance.now();
   let slowest = 0;
@@ -341,18 +341,18 @@ test("a Redis that freezes costs little, and nothing old is given from memory", 
   expect(slowest).toBeLessThan(300);
 });
 
-test("what Redis could not be told is told when it is back, and until then is not read from it", async () => {
+test("an invalidation that could not be sent to Redis is sent when it is back, and until then the entry is not read from it", async () => {
   const [origin, name] = [openOrigin(), newId("read")];
-  const way = await breakableWay(inject("redisUrl"));
+  const proxy = await breakableProxy(inject("redisUrl"));
   origin.rows.set("key", { text: "old", revision: [1, 1] });
-  await using writer = await openReplica(origin, name, { url: way.url });
+  await using writer = await openReplica(origin, name, { url: proxy.url });
   expect(await writer.get()).toBe("old");
   await vi.waitFor(async () => expect(await writer.redis.keys(`cache:*:${name}:key`)).toHaveLength(1));
-  way.cut();
+  proxy.cut();
   await vi.waitUntil(() => !writer.redis.isReady);
   await writer.write("new", [2, 1]);
   expect(await writer.get()).toBe("new");
-  way.mend();
+  proxy.restore();
   await vi.waitUntil(() => writer.cache.isSubscribed(), { timeout: 10_000, interval: 10 });
   expect(await writer.get()).toBe("new");
   await using reader = await openReplica(origin, name);

@@ -1,150 +1,164 @@
-import { gather } from "@shop/core";
+import { createBatcher } from "@shop/core";
 import { LRUCache } from "lru-cache";
 import { openChannel } from "./channel.ts";
 import type { Redis } from "./redis.ts";
 import { isOlder, type Revision, union, unrevised } from "./revision.ts";
 import { type Change, createSharedTier, type Found } from "./shared-tier.ts";
 
-/** What a cache counts. */
+/** The metrics of a cache. */
 export interface CacheMetrics {
-  /** Counts an answer of a cached read, by where it came from. */
+  /** Counts an answer of a cached read by its source. */
   cacheRead(read: string, source: string): void;
 }
 
 export type { Revision } from "./revision.ts";
 
-/** Answers that are kept in the process and in Redis. */
+/** Cached reads, in two tiers: memory and Redis. */
 export interface Cache {
-  /** Each has a name of its own, which starts with the module's. */
+  /** Declares a cached read. Its name must be unique, and starts with the module's. */
   read<Value>(options: CachedReadOptions<Value>): CachedRead<Value>;
 }
 
 export interface CachedReadOptions<Value> {
-  /** Also what it is called in metrics. */
+  /** The name, also in metrics. */
   readonly name: string;
   encode(value: Value): Uint8Array;
   decode(bytes: Uint8Array): Value;
-  /** So long, in milliseconds, an answer is given as it is. Up to a quarter less, so that not all end together. */
+  /** How long an answer is fresh, in milliseconds. Each entry gets up to a quarter less, so that not all expire together. */
   readonly freshMs: number;
-  /** So long after that it is still given, while a new one is being loaded. */
+  /** How long after that it is still served, in milliseconds, while a new one is loaded. */
   readonly staleMs: number;
-  /** Keys that anybody can make up: their answers are shared with other processes only once they were asked for again. */
+  /** Whether clients can invent keys. Such an answer is shared with other processes only when it is requested again. */
   readonly anyKey?: boolean;
 }
 
-/** What a load found. Without counters of its own it changes by `invalidateAll` alone. */
+/** The result of a load. Without a revision it is only invalidated by `invalidateAll`. */
 export interface Loaded<Value> {
   readonly value: Value;
   readonly revision?: Revision;
 }
 
 /**
- * Answers by key, read through the cache.
+ * A read-through cache by key.
  *
- * - Who asks after `invalidate` was called here is answered by what it told of, or newer; at other processes within a second.
- * - What no invalidation told of is given for `freshMs + staleMs` at most.
- * - At any time a process loads a key once at most, however many ask; processes wait for each other's load, but not for long.
- * - A load that ends late, anywhere, never replaces what is newer.
- * - Redis decides about speed only: frozen, it costs a caller 0.2 seconds, once a second at most.
+ * - After `invalidate` returned, this process answers with the invalidated revision or a newer one; other processes do within a
+ * second.
+ * - An answer that was not invalidated is served for `freshMs + staleMs` at most.
+ * - A process has at most one load per key in progress, for all callers; processes wait briefly for each other's loads.
+ * - A load that ends late, in any process, never replaces a newer answer.
+ * - Redis only affects speed: a frozen Redis delays a caller by 0.2 seconds, at most once a second.
  */
 export interface CachedRead<Value> {
-  /** The value is shared: nobody may change it. `load` answers undefined for what is not there. Fails as `load` fails. */
+  /**
+   * Returns the value, or undefined if `load` returns undefined. Rejects if `load` rejects. The value is shared: do not modify
+   * it.
+   */
   get(key: string, load: () => Promise<Loaded<Value> | undefined>): Promise<Value | undefined>;
-  /** The answer, if it is in memory and fresh: what `get` would answer without waiting for anything. */
+  /** The answer, if it is in memory and fresh: the one that `get` would return without waiting. */
   peek(key: string): Value | undefined;
-  /** Call it after the commit, and answer after it. Never rejects; what changes meanwhile is told together. */
+  /**
+   * Call it after the commit, and answer the writer's caller only afterwards. Never rejects. Concurrent invalidations are sent
+   * together.
+   */
   invalidate(changed: readonly { readonly key: string; readonly revision: Revision }[]): Promise<void>;
-  /** As `invalidate`, for a change that any answer might show. */
+  /** Like `invalidate`, for a change that may affect every answer. */
   invalidateAll(): Promise<void>;
 }
 
-/** Where an answer came from. */
+/** The source of an answer. */
 type CacheSource = "memory" | "memory_stale" | "redis" | "origin" | "joined";
 
-/** Without a channel to hear of changes, this is how old an answer of the process's own may be. */
-const unheardMs = 500;
-/** So long something that is not there is known not to be, and what that may take up: an id is made up quickly. */
+/** The maximum age of an answer in memory while changes are not received. */
+const unsubscribedMaxAgeMs = 500;
+/** How long a missing value is remembered, and in how much memory: ids are easily invented. */
 const absentMs = 5_000;
 const absentBytes = 4 * 1024 * 1024;
-/** Whatever took longer to load than this is not kept: the marks against it could have expired. */
+/** An answer that took longer to load is not cached: the marks against it could have expired. */
 const maxLoadMs = 10_000;
-// What a message takes up in memory is many times its encoding when it is made of small parts.
+// A decoded message of many small parts takes many times its encoded size.
 const bytesOf = (encoded: number) => 1_024 + 16 * encoded;
 
-interface Kept {
+interface Entry {
   readonly value: unknown;
   readonly revision: Revision;
   readonly freshUntil: number;
   readonly staleUntil: number;
-  /** When it certainly was the newest, and the session of the channel then. */
+  /** When it was certainly the newest, and the channel's session at that time. */
   readonly currentAt: number;
   readonly session: number;
-  /** Shares it with other processes, if that was put off. */
+  /** Shares it with other processes, if that was deferred. */
   share: (() => void) | undefined;
 }
 
 type Load<Value> = () => Promise<Loaded<Value> | undefined>;
 type Landed = { readonly value: unknown; readonly revision: Revision } | undefined;
 
-/** A load under way. */
+/** A load in progress. */
 interface Flight {
   readonly key: string;
   readonly startedAt: number;
-  /** The session of the channel when it began. */
+  /** The channel's session when it began. */
   readonly session: number;
-  /** The revision of what memory held then. */
+  /** The revision in memory when it began. */
   readonly known: Revision | undefined;
-  /** What was invalidated since it began: it may have read what was before. */
+  /** The revision invalidated since it began: it may have read the previous state. */
   floor: Revision | undefined;
   isOutdated: boolean;
   isJoined: boolean;
   landing: Promise<Landed>;
 }
 
-/** Shares with other processes what was asked for again. */
-function shareNow(kept: Kept): void {
+/** Shares a deferred answer with other processes, now that it was requested again. */
+function shareNow(kept: Entry): void {
   kept.share?.();
   kept.share = undefined;
 }
 
-interface Forget {
+interface Invalidator {
   changed(changed: ReadonlyMap<string, Revision>): void;
   all(): void;
 }
 
-/** @param memoryBytes what answers may take up in the process, as far as that can be told */
+/** @param memoryBytes the estimated memory that answers may take in the process */
+/**
+ * Creates a cache. An entry in memory is usable while the process has received all changes since it was loaded
+ * (`channel.covers`), or else for half a second. A miss starts a flight: it looks in Redis, and loads from the origin if Redis
+ * has no entry that is recent enough. Other callers of the key join the flight. An invalidation during a flight sets its
+ * `floor`: the flight's callers still get its result, but it is only cached if it is not older than the floor, and callers that
+ * joined after the invalidation load again.
+ */
 export function createCache(options: {
   readonly redis: Redis;
   readonly memoryBytes: number;
   readonly metrics: CacheMetrics | undefined;
 }): Cache & { isSubscribed(): boolean; memoryBytes(): number; close(): void } {
   const { redis, metrics } = options;
-  const memory = new LRUCache<string, Kept>({ maxSize: options.memoryBytes });
-  const absent = new LRUCache<string, Kept>({ maxSize: absentBytes });
-  const reads = new Map<string, Forget>();
+  const memory = new LRUCache<string, Entry>({ maxSize: options.memoryBytes });
+  const absent = new LRUCache<string, Entry>({ maxSize: absentBytes });
+  const reads = new Map<string, Invalidator>();
   const channelName = "cache:changes";
   const shared = createSharedTier(redis, channelName);
   const channel = openChannel(redis, channelName, (message) => {
     const { from, read, changed } = JSON.parse(message) as Change & { from: string };
     if (from === shared.processId) return;
-    const forget = reads.get(read);
-    if (changed === undefined) forget?.all();
-    else forget?.changed(new Map(changed.map(([key, first, second]) => [key, [first, second]])));
+    const invalidator = reads.get(read);
+    if (changed === undefined) invalidator?.all();
+    else invalidator?.changed(new Map(changed.map(([key, first, second]) => [key, [first, second]])));
   });
 
   function read<Value>(of: CachedReadOptions<Value>): CachedRead<Value> {
     const { name, freshMs, staleMs } = of;
     const flights = new Map<string, Flight>();
-    // Renewed by taking a name that no entry has.
+    // Part of every entry's name: incrementing it invalidates all entries.
     let renewals = 0;
     const placeOf = (key: string) => `${name}:${renewals}:${key}`;
     const count = (source: CacheSource) => metrics?.cacheRead(name, source);
 
-    function isUsable({ session, currentAt }: Kept, now: number): boolean {
-      return channel.covers(session) || now - currentAt <= unheardMs;
+    function isUsable({ session, currentAt }: Entry, now: number): boolean {
+      return channel.covers(session) || now - currentAt <= unsubscribedMaxAgeMs;
     }
 
-    function depart(key: string, load: Load<Value>, isRefresh: boolean): Flight {
+    function startFlight(key: string, load: Load<Value>, isRefresh: boolean): Flight {
       const flight: Flight = {
         key,
         session: channel.session,
@@ -162,7 +176,7 @@ export function createCache(options: {
 
     async function fly(flight: Flight, load: Load<Value>, isRefresh: boolean): Promise<Landed> {
       const found = await shared.find(name, flight.key);
-      // Somebody has to look at the origin now and then: whoever refreshes first.
+      // A refresh goes to the origin if the shared entry is no longer fresh.
       const maxAgeMs = isRefresh ? freshMs : freshMs + staleMs;
       return takeShared(flight, found, maxAgeMs) ?? (await loadFromOrigin(flight, found, load));
     }
@@ -178,13 +192,13 @@ export function createCache(options: {
 
     async function loadFromOrigin(flight: Flight, found: Found | undefined, load: Load<Value>): Promise<Landed> {
       const { key } = flight;
-      const askedAt = performance.now();
+      const loadStartedAt = performance.now();
       const loaded = await load().catch((error) => {
         shared.release(name, key);
         throw error;
       });
       count("origin");
-      const ageMs = performance.now() - askedAt;
+      const ageMs = performance.now() - loadStartedAt;
       if (loaded === undefined) {
         shared.release(name, key);
         if (flight.floor === undefined && !flight.isOutdated) keepAbsent(flight);
@@ -213,7 +227,7 @@ export function createCache(options: {
       landed: NonNullable<Landed>,
       encodedBytes: number,
       ageMs: number,
-      share: Kept["share"],
+      share: Entry["share"],
     ): void {
       const bornAt = performance.now() - ageMs;
       const freshUntil = bornAt + freshMs * (0.75 + 0.25 * Math.random());
@@ -230,7 +244,7 @@ export function createCache(options: {
       absent.set(placeOf(key), kept, { size: 512 + 2 * key.length });
     }
 
-    const forget: Forget = {
+    const invalidator: Invalidator = {
       changed(changed) {
         for (const [key, revision] of changed) {
           const flight = flights.get(key);
@@ -245,14 +259,14 @@ export function createCache(options: {
         for (const flight of flights.values()) flight.isOutdated = true;
       },
     };
-    if (reads.has(name)) throw new Error(`there are two cached reads called ${name}`);
-    reads.set(name, forget);
+    if (reads.has(name)) throw new Error(`two cached reads are named ${name}`);
+    reads.set(name, invalidator);
 
-    const tell = gather<void>({
+    const flush = createBatcher<void>({
       maxItems: Number.POSITIVE_INFINITY,
       maxInFlight: 1,
       async work() {
-        await shared.pay(name);
+        await shared.flush(name);
         return new Map();
       },
     });
@@ -274,17 +288,17 @@ export function createCache(options: {
           if (now < kept.freshUntil) count("memory");
           else {
             count("memory_stale");
-            if (!flights.has(key)) depart(key, load, true).landing.catch(() => {});
+            if (!flights.has(key)) startFlight(key, load, true).landing.catch(() => {});
           }
           return kept.value as Value | undefined;
         }
         for (;;) {
           const joined = flights.get(key);
-          if (joined === undefined) return (await depart(key, load, false).landing)?.value as Value | undefined;
+          if (joined === undefined) return (await startFlight(key, load, false).landing)?.value as Value | undefined;
           joined.isJoined = true;
           const { floor, isOutdated } = joined;
           const landed = await joined.landing;
-          // What it read may be older than what was told before this caller came.
+          // It may have read an older revision than one invalidated before this caller came.
           if (isOutdated || (floor !== undefined && (landed === undefined || isOlder(landed.revision, floor))))
             continue;
           count("joined");
@@ -294,14 +308,14 @@ export function createCache(options: {
       async invalidate(changed) {
         const revisions = new Map<string, Revision>();
         for (const { key, revision } of changed) revisions.set(key, union(revision, revisions.get(key) ?? unrevised));
-        forget.changed(revisions);
-        shared.owe(name, revisions);
-        await tell();
+        invalidator.changed(revisions);
+        shared.addPending(name, revisions);
+        await flush();
       },
       async invalidateAll() {
-        forget.all();
-        shared.owe(name, "all");
-        await tell();
+        invalidator.all();
+        shared.addPending(name, "all");
+        await flush();
       },
     };
   }

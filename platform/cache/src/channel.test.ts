@@ -3,24 +3,24 @@ import { expect, onTestFinished, test } from "vitest";
 import { openChannel } from "./channel.ts";
 import type { Redis } from "./redis.ts";
 
-/** A connection to Redis that is made, broken and subscribed when the test says so. */
+/** A connection to Redis that connects, breaks and subscribes when the test says so. */
 function connectionByHand() {
   const subscribed = Promise.withResolvers<void>();
   let beat = () => {};
-  const ears = Object.assign(new EventEmitter(), {
+  const subscriber = Object.assign(new EventEmitter(), {
     isOpen: false,
     connect: async () => {},
-    async subscribe([, beats]: readonly [string, string], hear: (message: string, channel: string) => void) {
-      beat = () => hear(String(performance.now()), beats);
+    async subscribe([, beats]: readonly [string, string], onMessage: (message: string, channel: string) => void) {
+      beat = () => onMessage(String(performance.now()), beats);
       await subscribed.promise;
     },
   });
-  const redis = { duplicate: () => ears, isReady: false } as unknown as Redis;
-  return { redis, ears, subscribed, beat: () => beat() };
+  const redis = { duplicate: () => subscriber, isReady: false } as unknown as Redis;
+  return { redis, subscriber, subscribed, beat: () => beat() };
 }
 
-test("what was loaded before the channel listened, at first or again, is not covered: changes may have been missed", async () => {
-  const { redis, ears, subscribed, beat } = connectionByHand();
+test("loads before the channel was subscribed or resubscribed are not covered, since changes may have been missed", async () => {
+  const { redis, subscriber, subscribed, beat } = connectionByHand();
   const channel = openChannel(redis, "test", () => {});
   onTestFinished(() => channel.close());
   const beforeFirst = channel.session;
@@ -29,10 +29,10 @@ test("what was loaded before the channel listened, at first or again, is not cov
   beat();
   expect([channel.covers(beforeFirst), channel.covers(channel.session)]).toEqual([false, true]);
 
-  ears.emit("reconnecting");
+  subscriber.emit("reconnecting");
   const whileConnecting = channel.session;
-  // Subscribed again, as the client says.
-  ears.emit("ready");
+  // The client has resubscribed.
+  subscriber.emit("ready");
   beat();
   expect([channel.covers(whileConnecting), channel.covers(channel.session)]).toEqual([false, true]);
 });

@@ -1,44 +1,47 @@
 import type { Redis } from "./redis.ts";
 
 const beatMs = 250;
-/** After so long without a beat of its own a process no longer counts on hearing of changes. */
-const silenceMs = 1_000;
+/** Without a heartbeat of its own for this time, a process no longer relies on receiving changes. */
+const maxBeatAgeMs = 1_000;
 
-/** What processes tell each other, by Redis. Messages get lost while it is away: whoever relies on them asks `covers`. */
+/**
+ * A pub/sub channel between processes, over Redis. Messages are lost while Redis is unavailable: call `covers` before relying
+ * on them.
+ */
 export interface Channel {
-  /** Names the time since the connection last broke, or was whole again. */
+  /** Changes whenever the connection breaks, and when it is restored. */
   readonly session: number;
-  /** Whether nothing that was said since `session` is missing, as of a second ago at most. */
+  /** Whether all messages since `session` began were received, as of one second ago at most. */
   covers(session: number): boolean;
   close(): void;
 }
 
 /**
- * Listens to what is said on the channel of this name. A beat that the process sends to itself, behind whatever others have
- * said before, shows that it hears: also that Redis is not frozen, and that the process itself was not.
+ * Subscribes to a channel. A heartbeat that the process publishes to itself arrives after all earlier messages of others. So it
+ * proves that messages are received, that Redis is not frozen, and that the process itself was not.
  */
-export function openChannel(redis: Redis, name: string, heard: (message: string) => void): Channel {
+export function openChannel(redis: Redis, name: string, onMessage: (message: string) => void): Channel {
   const beats = `${name}:beats:${crypto.randomUUID()}`;
-  const ears = redis.duplicate();
+  const subscriber = redis.duplicate();
   let session = 0;
-  let heardAt = Number.NEGATIVE_INFINITY;
+  let beatAt = Number.NEGATIVE_INFINITY;
 
-  function broke(): void {
+  function startSession(): void {
     session++;
-    heardAt = Number.NEGATIVE_INFINITY;
+    beatAt = Number.NEGATIVE_INFINITY;
   }
-  // The client that speaks reports what is wrong with Redis.
-  ears.on("error", broke).on("reconnecting", broke).on("end", broke);
-  // What was said between the attempt to connect and the subscription, which is in place when it is ready, is missing too.
-  ears.on("ready", broke);
-  // One command subscribes to both, after a reconnection too: no beat can come before the rest is heard.
-  const subscribed = ears.connect().then(() =>
-    ears.subscribe([name, beats], (message, channel) => {
-      if (channel === name) heard(message);
-      else heardAt = Number(message);
+  // The publishing client reports Redis errors.
+  subscriber.on("error", startSession).on("reconnecting", startSession).on("end", startSession);
+  // Messages between the connection attempt and the subscription, which exists when the client is ready, are missing, too.
+  subscriber.on("ready", startSession);
+  // One command subscribes to both channels, also after a reconnect: no heartbeat arrives before messages do.
+  const subscribed = subscriber.connect().then(() =>
+    subscriber.subscribe([name, beats], (message, channel) => {
+      if (channel === name) onMessage(message);
+      else beatAt = Number(message);
     }),
   );
-  subscribed.then(broke).catch(() => {});
+  subscribed.then(startSession).catch(() => {});
   const beat = setInterval(() => {
     if (redis.isReady) redis.publish(beats, String(performance.now())).catch(() => {});
   }, beatMs);
@@ -48,10 +51,10 @@ export function openChannel(redis: Redis, name: string, heard: (message: string)
     get session() {
       return session;
     },
-    covers: (since) => since === session && performance.now() - heardAt <= silenceMs,
+    covers: (since) => since === session && performance.now() - beatAt <= maxBeatAgeMs,
     close() {
       clearInterval(beat);
-      if (ears.isOpen) ears.destroy();
+      if (subscriber.isOpen) subscriber.destroy();
     },
   };
 }

@@ -8,7 +8,7 @@ interface Example {
   ): { greet(name: string): Promise<string | undefined>; close(): void };
 }
 
-test("the example of the README makes an answer once for all who ask", async () => {
+test("the README's example computes an answer once for all callers", async () => {
   const { openGreetings } = await readmeExample<Example>("@shop/cache", import.meta.dirname);
   const make = vi.fn(async (name: string) => `Hello, ${name}`);
   const { greet, close } = openGreetings(inject("redisUrl"), make);

@@ -1,11 +1,11 @@
 import type { Logger } from "@shop/core";
 import { createClient, defineScript, type RedisClientOptions } from "redis";
 
-/** A frozen Redis takes commands and answers none: whoever waits for one, in milliseconds, must not freeze with it. */
+/** The time limit for waiting on a command, in milliseconds: a frozen Redis accepts commands and answers none. */
 export const commandTimeoutMs = 100;
 
-// Values begin with a revision: two counters, each 8 bytes, big endian. What is a revision alone is a mark: it takes away
-// what is older in either counter, and remembers the larger of both.
+// A value begins with a revision: two counters of 8 bytes each, big endian. A value of only a revision is a mark: it removes an
+// entry that is older in either counter, and keeps the maximum of both.
 const setIfNewer = defineScript({
   SCRIPT: `
     local ttl, channel, message = ARGV[#KEYS + 1], ARGV[#KEYS + 2], ARGV[#KEYS + 3]
@@ -27,25 +27,25 @@ const setIfNewer = defineScript({
     keys: readonly string[],
     values: readonly Buffer[],
     ttlMs: number,
-    tell: readonly string[] = [],
+    publish: readonly string[] = [],
   ) {
     parser.pushKeysLength([...keys]);
-    parser.push(...values, String(ttlMs), ...tell);
+    parser.push(...values, String(ttlMs), ...publish);
   },
   transformReply: undefined as unknown as () => number,
 });
 
 export type Redis = ReturnType<typeof connectRedis>;
 
-/** Connects in the background and reconnects for ever; meanwhile every command fails at once. */
+/** Connects in the background, and reconnects for ever; until connected every command fails at once. */
 export function connectRedis(url: string, log: Logger) {
   const { socket, ...server } = redisServer(url);
   const client = createClient({
     ...server,
     disableOfflineQueue: true,
-    // Whoever waits for a command gives up by a timer of their own; the client's is a signal a command, five seconds long.
+    // Callers have their own timers; the client's timeout would create a signal per command, and last five seconds.
     commandOptions: { timeout: 0 },
-    // What it then keeps for a Redis that is frozen.
+    // Bounds the queue for a frozen Redis.
     commandsQueueMaxLength: 10_000,
     socket: { ...socket, connectTimeout: 1_000, reconnectStrategy: (retries) => Math.min(100 * 2 ** retries, 2_000) },
     scripts: { setIfNewer },
@@ -53,18 +53,21 @@ export function connectRedis(url: string, log: Logger) {
   let reported = false;
   client.on("error", (error) => {
     if (!reported)
-      log.warn({ err: error }, "Redis is gone: answers come from the database, limits are counted per process");
+      log.warn({ err: error }, "Redis is unavailable: answers come from the database, limits are counted per process");
     reported = true;
   });
   client.on("ready", () => {
-    if (reported) log.info("Redis is back");
+    if (reported) log.info("Redis is available again");
     reported = false;
   });
   client.connect().catch(() => {});
   return client;
 }
 
-/** `unix://user:password@/path/of.sock` (the client's own reader of URLs can't be used: its handshake refuses them), or `redis://`. */
+/**
+ * Parses `unix://user:password@/path/of.sock` (the client's own URL parser can't be used: its handshake refuses such URLs), or
+ * `redis://`.
+ */
 function redisServer(
   url: string,
 ): Pick<RedisClientOptions, "url" | "username" | "password"> & { socket?: { path: string } } {

@@ -4,42 +4,49 @@ import { RESP_TYPES } from "redis";
 import { commandTimeoutMs, type Redis } from "./redis.ts";
 import { isOlder, type Revision, union, unrevised } from "./revision.ts";
 
-/** What was told on the channel: what changed in a read, or that all of it did. */
+/** A message on the channel: the changed keys of a read, or that all may have changed. */
 export interface Change {
   readonly read: string;
-  /** Key and revision; absent when anything may have changed. */
+  /** Keys with revisions; absent if anything may have changed. */
   readonly changed?: readonly (readonly [string, number, number])[];
 }
 
 export interface SharedEntry {
   readonly value: Uint8Array;
   readonly revision: Revision;
-  /** How long ago it was read from its origin. */
+  /** Milliseconds since it was read from the origin. */
   readonly ageMs: number;
 }
 
-/** What was found; without an entry somebody has to load it. */
+/** The result of a lookup; without an entry the caller has to load it. */
 export interface Found {
   readonly entry: SharedEntry | undefined;
-  /** Goes with what is loaded now: it is good only until the epoch ends. */
+  /** The read's epoch, for the entry loaded now: entries are only valid in their epoch. */
   readonly epoch: Buffer;
 }
 
 /**
- * Encoded answers in Redis. It never fails: without Redis it finds nothing and keeps nothing, and what it could not tell Redis it
- * remembers until it can.
+ * Encoded answers in Redis. Its methods never fail: without Redis it finds and stores nothing, and remembers invalidations
+ * until it can send them.
+ *
+ * Two mechanisms keep old answers out. A mark, stored in place of an entry, carries the revision that was invalidated: Redis
+ * refuses to fill in anything older. An epoch per read is part of every entry: a new epoch invalidates all entries of the read.
+ * Until Redis has confirmed a mark or epoch, it is pending in this process, which then does not use older entries itself.
  */
 export interface SharedTier {
-  /** Undefined without Redis. While another process loads the same it waits for that, for a tenth of a second at most. */
+  /** Looks an entry up; undefined without Redis. Waits at most a tenth of a second for another process that is loading it. */
   find(read: string, key: string): Promise<Found | undefined>;
-  /** Keeps what was loaded, unless something newer is known; and lets others load. */
+  /** Stores a loaded entry, unless Redis knows of a newer revision, and releases the load lease. */
   fill(read: string, key: string, entry: SharedEntry, found: Found, ttlMs: number): Promise<void>;
-  /** There is nothing to keep of what was to be loaded. */
+  /** Releases the load lease without storing anything. */
   release(read: string, key: string): void;
-  /** From now on finds nothing that is older than these revisions; of all, also nothing of what is being loaded now. */
-  owe(read: string, changed: ReadonlyMap<string, Revision> | "all"): void;
-  /** Makes Redis refuse what is owed, and tells everybody. */
-  pay(read: string): Promise<void>;
+  /**
+   * Records an invalidation: from now on `find` returns nothing older than these revisions. "all" also invalidates loads in
+   * progress.
+   */
+  addPending(read: string, changed: ReadonlyMap<string, Revision> | "all"): void;
+  /** Sends recorded invalidations to Redis, and publishes them. */
+  flush(read: string): Promise<void>;
 }
 
 interface Mark {
@@ -47,54 +54,57 @@ interface Mark {
   isSent: boolean;
 }
 
-/** After a command that was not answered in time, nothing is asked for so long. */
+/** After a command timed out, no command is sent for this time. */
 const suspensionMs = 1_000;
-/** Outlives whoever read something before the mark was made, and has still to fill it in. */
+/** Longer than any load that read the state before the mark, and has yet to fill it in. */
 const markTtlMs = 60_000;
 const epochTtlMs = 24 * 60 * 60 * 1000;
-/** One loads at a time; so long others wait, and so long a dead one can keep them waiting. */
+/** One process loads a key at a time; others wait for it, even if it dies, for this long. */
 const loadLeaseMs = 100;
 const loadPollMs = 10;
 const loadLease = { condition: "NX", expiration: { type: "PX", value: loadLeaseMs } } as const;
-/** As many marks wait for Redis at most; what would be more is paid by forgetting everything. */
-const maxOwed = 10_000;
+/** The most marks that wait for Redis; beyond that, a new epoch invalidates everything. */
+const maxPendingMarks = 10_000;
 
-// An entry: revision, 16 bytes; epoch, 8; time, 8; value.
+// Layout of an entry: revision, 16 bytes; epoch, 8; time, 8; value.
 const revisionLength = 16;
 const epochLength = 8;
 const headLength = revisionLength + epochLength + 8;
 
-/** @param channel where changes are told, as JSON of a `Change` with its sender in `from` */
+/** @param channel the channel for changes, sent as JSON of a `Change` with the sender in `from` */
 export function createSharedTier(client: Redis, channel: string): SharedTier & { readonly processId: string } {
   const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
   const processId = randomUUID();
 
-  // A server that restarts from a snapshot brings back what was invalidated meanwhile: each run has entries of its own.
+  // A server that restarts from a snapshot restores entries that were invalidated since: each run has its own keys.
   let run: string | undefined;
   let suspendedUntil = 0;
   const isThere = () => run !== undefined && Date.now() >= suspendedUntil;
 
-  // What Redis was not heard to have taken: it may hold what is older.
-  const debts = new Map<string, { readonly marks: Map<string, Mark>; epoch: { isSent: boolean } | undefined }>();
+  // Invalidations that Redis has not confirmed: it may hold older entries.
+  const pendingByRead = new Map<
+    string,
+    { readonly marks: Map<string, Mark>; epoch: { isSent: boolean } | undefined }
+  >();
 
   const entryKey = (read: string, key: string) => `cache:${run}:${read}:${key}`;
   const leaseKey = (read: string, key: string) => `${entryKey(read, key)}:load`;
   const epochKey = (read: string) => `cache:${run}:${read}`;
   const messageOf = (change: Change) => JSON.stringify({ from: processId, ...change });
 
-  client.on("ready", () => void meet());
+  client.on("ready", () => void readRunId());
   for (const event of ["error", "reconnecting", "end"]) client.on(event, () => (run = undefined));
-  if (client.isReady) void meet();
+  if (client.isReady) void readRunId();
 
-  async function meet(): Promise<void> {
+  async function readRunId(): Promise<void> {
     run = undefined;
     const info = await inTime(client.info("server"));
     run = /^run_id:(\w+)/m.exec(info ?? "")?.[1];
     if (run === undefined) return;
-    for (const read of debts.keys()) await pay(read);
+    for (const read of pendingByRead.keys()) await flush(read);
   }
 
-  // A frozen Redis takes commands and answers none: whoever waits for one must not freeze with it.
+  // Gives up on a command after the timeout, because a frozen Redis accepts commands and answers none.
   async function inTime<Result>(command: Promise<Result>): Promise<Result | undefined> {
     let isOver = false;
     const { promise: timeout, resolve } = Promise.withResolvers<undefined>();
@@ -102,7 +112,7 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
       if (!isOver) suspendedUntil = Date.now() + suspensionMs;
       resolve(undefined);
     };
-    // When it was this process that froze, the answer waits on the socket, which is read after timers.
+    // If this process froze, the answer waits in the socket, which is read after timers.
     const timer = setTimeout(() => setImmediate(giveUp), commandTimeoutMs);
     try {
       return await Promise.race([command, timeout]);
@@ -135,11 +145,11 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
   async function find(read: string, key: string): Promise<Found | undefined> {
     const waitUntil = Date.now() + loadLeaseMs;
     for (let attempt = 0; ; attempt++) {
-      const debt = debts.get(read);
-      if (!isThere() || debt?.epoch !== undefined) return undefined;
-      // As of now: it may be paid before this answer, which is older, has come.
-      const floor = debt?.marks.get(key)?.revision ?? unrevised;
-      // In this order: whoever gets the lease sees what its last holder has filled in.
+      const pending = pendingByRead.get(read);
+      if (!isThere() || pending?.epoch !== undefined) return undefined;
+      // Read now: the mark may be confirmed before this reply, which is older, arrives.
+      const floor = pending?.marks.get(key)?.revision ?? unrevised;
+      // In this order, so that a process that gets the lease sees what its last holder stored.
       const [lease, replies] = await Promise.all([
         attempt > 0 && inTime(client.set(leaseKey(read, key), "", loadLease)),
         inTime(binary.mGet([entryKey(read, key), epochKey(read)])) as Promise<(Buffer | null)[] | undefined>,
@@ -155,40 +165,43 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     }
   }
 
-  function owe(read: string, changed: ReadonlyMap<string, Revision> | "all"): void {
-    const debt = debts.get(read) ?? { marks: new Map<string, Mark>(), epoch: undefined };
-    debts.set(read, debt);
+  function addPending(read: string, changed: ReadonlyMap<string, Revision> | "all"): void {
+    const pending = pendingByRead.get(read) ?? { marks: new Map<string, Mark>(), epoch: undefined };
+    pendingByRead.set(read, pending);
     if (changed !== "all") {
       for (const [key, revision] of changed)
-        debt.marks.set(key, { revision: union(revision, debt.marks.get(key)?.revision ?? unrevised), isSent: false });
-      if (debt.marks.size <= maxOwed) return;
-      debt.marks.clear();
+        pending.marks.set(key, {
+          revision: union(revision, pending.marks.get(key)?.revision ?? unrevised),
+          isSent: false,
+        });
+      if (pending.marks.size <= maxPendingMarks) return;
+      pending.marks.clear();
     }
-    debt.epoch = { isSent: false };
+    pending.epoch = { isSent: false };
   }
 
-  async function pay(read: string): Promise<void> {
-    const debt = debts.get(read);
-    // Sent also while suspended: Redis finds it on its socket when it wakes up.
-    if (debt === undefined || run === undefined) return;
-    const marks = [...debt.marks].filter(([, { isSent }]) => !isSent);
+  async function flush(read: string): Promise<void> {
+    const pending = pendingByRead.get(read);
+    // Sent even while suspended: a frozen Redis reads it once it resumes.
+    if (pending === undefined || run === undefined) return;
+    const marks = [...pending.marks].filter(([, { isSent }]) => !isSent);
     await Promise.all([
-      debt.epoch?.isSent === false && send(newEpoch(read), [debt.epoch], () => (debt.epoch = undefined)),
+      pending.epoch?.isSent === false && send(newEpoch(read), [pending.epoch], () => (pending.epoch = undefined)),
       marks.length > 0 &&
         send(
           setMarks(read, marks),
           marks.map(([, mark]) => mark),
           () => {
-            for (const [key, mark] of marks) if (debt.marks.get(key) === mark) debt.marks.delete(key);
+            for (const [key, mark] of marks) if (pending.marks.get(key) === mark) pending.marks.delete(key);
           },
         ),
     ]);
   }
 
-  async function send(command: Promise<unknown>, owed: { isSent: boolean }[], paid: () => void): Promise<void> {
-    for (const one of owed) one.isSent = true;
-    const settled = command.then(paid, () => {
-      for (const one of owed) one.isSent = false;
+  async function send(command: Promise<unknown>, sent: { isSent: boolean }[], confirmed: () => void): Promise<void> {
+    for (const one of sent) one.isSent = true;
+    const settled = command.then(confirmed, () => {
+      for (const one of sent) one.isSent = false;
     });
     await inTime(settled);
   }
@@ -215,8 +228,8 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
   return {
     processId,
     find,
-    owe,
-    pay,
+    addPending,
+    flush,
     release,
     async fill(read, key, { value, revision, ageMs }, { epoch }, ttlMs) {
       if (!isThere()) return;

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { gather } from "./batcher.ts";
+import { createBatcher } from "./batcher.ts";
 
-/** Work that is done when it is told to. */
+/** Work whose batches complete when the test says so. */
 function openWork(maxItems: number, maxInFlight: number) {
   const batches: { readonly items: readonly number[]; done(failed?: ReadonlyMap<number, unknown>): void }[] = [];
-  const add = gather<number>({
+  const add = createBatcher<number>({
     maxItems,
     maxInFlight,
     work: (items) => new Promise((done) => batches.push({ items, done: (failed = new Map()) => done(failed) })),
@@ -13,7 +13,7 @@ function openWork(maxItems: number, maxInFlight: number) {
   return { batches, add, turn, items: () => batches.map(({ items }) => items) };
 }
 
-test("what arrives in one turn is one batch, and what arrives while it is worked on is the next", async () => {
+test("items of one turn are one batch, and items that arrive during it are the next", async () => {
   const { batches, add, turn, items } = openWork(10, 1);
   const done = [add(1), add(2)];
   await turn();
@@ -30,7 +30,7 @@ test("what arrives in one turn is one batch, and what arrives while it is worked
   await Promise.all(done);
 });
 
-test("no batch is larger, and no more are on their way, than allowed", async () => {
+test("the size of a batch and the number of batches in progress are bounded", async () => {
   const { batches, add, turn, items } = openWork(2, 2);
   const done = Promise.all([1, 2, 3, 4, 5].map(add));
   await turn();
@@ -45,7 +45,7 @@ test("no batch is larger, and no more are on their way, than allowed", async () 
   await done;
 });
 
-test("each hears of its own item alone", async () => {
+test("each caller gets the result of its own item", async () => {
   const { batches, add, turn } = openWork(10, 1);
   const done = Promise.allSettled([add(1), add(2)]);
   await turn();

@@ -5,11 +5,11 @@ interface Waiting<Item> {
 }
 
 /**
- * Does together what arrives together: while `maxInFlight` batches are being worked on, the next ones gather. Nobody waits
- * for a batch to fill: when it is quiet, a batch is one item. `work` answers the errors of the items that failed, by their
- * index; when it rejects, all have failed.
+ * Batches calls that arrive together. Items of one turn of the event loop form a batch; while `maxInFlight` batches are in
+ * progress, further items queue for the next one. No item waits for a batch to fill: without load a batch is one item. `work`
+ * returns the errors of failed items by their index; if it rejects, all items failed.
  */
-export function gather<Item>(options: {
+export function createBatcher<Item>(options: {
   readonly maxItems: number;
   readonly maxInFlight: number;
   work(items: readonly Item[]): Promise<ReadonlyMap<number, unknown>>;
@@ -40,7 +40,7 @@ export function gather<Item>(options: {
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      // What arrives in the same turn of the event loop belongs to the same batch.
+      // Items of the same turn of the event loop belong to the same batch.
       if (waiting.length === 1) setImmediate(() => void workOnNext());
     });
 }

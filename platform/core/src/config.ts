@@ -2,13 +2,13 @@ import { BlockList, isIP } from "node:net";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 
-/** The environment variables a module reads: a zod object whose keys are the variables' names. */
+/** The environment variables that a module reads: a zod object whose keys are the names of the variables. */
 export type ConfigSchema<Config> = z.ZodType<Config>;
 
-/** What the environment says is wrong, every variable at once. */
+/** Reports every invalid variable of the environment, one per line. */
 export class ConfigError extends Error {}
 
-/** Decimal digits and nothing else: `0x10`, `1e3` or blanks are mistakes. */
+/** Decimal digits only: `0x10`, `1e3` and blanks are refused. */
 const integer = (from: number, to: number) =>
   z
     .string()
@@ -18,13 +18,14 @@ const integer = (from: number, to: number) =>
     .transform(Number);
 
 /**
- * Kinds of variables that several modules share. An empty string counts as absent: that is how shells unset. Each describes its
- * unit; `.meta({ meaning })` adds the sentences that docs/configuration.md and .env.example are generated from.
+ * Kinds of variables that modules share. Each describes its unit; `.meta({ meaning })` adds the sentences that
+ * docs/configuration.md and .env.example are generated from, and `.meta({ formerName })` the name of a renamed variable, which
+ * still works.
  */
 export const setting = {
   port: (fallback: number) => integer(0, 65_535).prefault(String(fallback)).describe("TCP port"),
   optionalPort: () => integer(1, 65_535).optional().describe("TCP port"),
-  /** An IP address or the name of a host to listen on, without scheme, brackets and port. */
+  /** An IP address or host name to listen on, without scheme, brackets and port. */
   host: (fallback: string) =>
     z
       .string()
@@ -33,7 +34,7 @@ export const setting = {
       })
       .default(fallback)
       .describe("IP address or name of a host"),
-  /** Origins of web pages, as browsers send them in `Origin`, comma-separated; or `*`. */
+  /** Origins of web pages, as browsers send them in `Origin`, comma-separated, or `*`. */
   origins: () =>
     z
       .string()
@@ -57,7 +58,7 @@ export const setting = {
   text: (fallback: string) => z.string().default(fallback),
   logLevel: () =>
     z
-      .enum(["debug", "info", "warn", "error"], { error: ({ input }) => `"${input}" is no log level` })
+      .enum(["debug", "info", "warn", "error"], { error: ({ input }) => `"${input}" is not a log level` })
       .default("info")
       .describe("debug, info, warn or error"),
   optionalText: () => z.string().optional(),
@@ -80,7 +81,7 @@ export const setting = {
         return urls.map((url) => url.replace(/\/$/, ""));
       })
       .describe("base URLs, http://host:port, comma-separated"),
-  /** Processes among which a process shares its work out. */
+  /** Number of worker processes. */
   workers: () =>
     z
       .union(
@@ -89,7 +90,7 @@ export const setting = {
       )
       .prefault("1")
       .describe("worker processes, 1 to 256, or auto"),
-  /** Proxies whose X-Forwarded-For counts: how many there are in a row, or the networks they are in. None by default. */
+  /** Proxies whose X-Forwarded-For is trusted: the number of consecutive ones, or their networks. None by default. */
   trustedProxies: () =>
     z
       .string()
@@ -108,33 +109,33 @@ export const setting = {
 
 function isHost(text: string): boolean {
   if (isIP(text) !== 0) return true;
-  // Four numbers that are no address are no name either.
+  // Four numbers that are not an address are not a host name either.
   return /^(?!.*\.\d+$)(?!\d+$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(text);
 }
 
-/** Whether it is `http://host:port`, with a slash at the end at most. */
+/** Whether a URL is of the form `http://host:port`, optionally with a trailing slash. */
 export function isBaseUrl(url: string): boolean {
   return URL.canParse(url) && /^http:\/\/[^/?#@\s]+\/?$/.test(url);
 }
 
-/** Schemes that URLs have and origins of pages do not; those of apps and extensions are their makers' own. */
+/** Schemes of URLs that no page has as origin. Schemes of apps and extensions are arbitrary, so all others are allowed. */
 const notOfPages = /^(ftp|wss?|file|data|blob|javascript|mailto|about):$/;
 
-/** Why no browser sends this as `Origin` (RFC 6454 6.2); undefined when one may. */
+/** Why no browser sends this as `Origin` (RFC 6454 6.2); undefined if one may. */
 function originProblem(origin: string): string | undefined {
   if (origin === "*") return undefined;
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(origin)) return "has no scheme: an origin is of the form https://host:port";
-  if (!URL.canParse(origin)) return "is no origin: one is of the form https://host:port";
+  if (!URL.canParse(origin)) return "is not an origin: an origin is of the form https://host:port";
   const url = new URL(origin);
-  // Those of apps and extensions have an origin that URL calls "null".
+  // For schemes of apps and extensions, URL.origin is "null".
   const sent = /^https?:$/.test(url.protocol) ? url.origin : `${url.protocol}//${url.host}`;
-  if (notOfPages.test(url.protocol)) return "matches no page: pages come by https or http";
-  if (url.host === "" || url.host.includes("*")) return "matches no page: a host is named in full";
-  if (/^\.|\.\./.test(url.hostname)) return "matches no page: part of the host's name is missing between two dots";
+  if (notOfPages.test(url.protocol)) return "matches no page: pages are loaded over https or http";
+  if (url.host === "" || url.host.includes("*")) return "matches no page: the host must be given in full";
+  if (/^\.|\.\./.test(url.hostname)) return "matches no page: part of the host name is missing between two dots";
   return origin === sent ? undefined : `matches no page: write ${sent}`;
 }
 
-/** An address counts as a network of its own. False if it is neither. */
+/** Adds a network, or a single address. False if the text is neither. */
 function addNetwork(networks: BlockList, network: string): boolean {
   const [address = "", prefix] = network.split("/");
   const version = isIP(address);
@@ -145,8 +146,10 @@ function addNetwork(networks: BlockList, network: string): boolean {
 }
 
 /**
- * Reads several schemas from one environment. Throws a ConfigError that names every bad variable of every schema, with
- * what it should be.
+ * Reads several schemas from one environment. An empty variable counts as absent, since that is how shells unset one. A renamed
+ * variable is also read under its former name, unless it is set under the current one.
+ *
+ * @throws ConfigError naming every invalid variable of every schema, with its unit
  */
 export function readConfig<Schemas extends Record<string, z.ZodType>>(
   schemas: Schemas,
@@ -156,7 +159,7 @@ export function readConfig<Schemas extends Record<string, z.ZodType>>(
   const problems = new Set<string>();
   const config: Record<string, unknown> = {};
   for (const [name, schema] of Object.entries(schemas)) {
-    const result = schema.safeParse(given);
+    const result = schema.safeParse({ ...valuesUnderFormerNames(schema, given), ...given });
     if (result.success) {
       config[name] = result.data;
       continue;
@@ -169,4 +172,13 @@ export function readConfig<Schemas extends Record<string, z.ZodType>>(
   }
   if (problems.size > 0) throw new ConfigError([...problems].join("\n"));
   return config as { [Name in keyof Schemas]: z.output<Schemas[Name]> };
+}
+
+function valuesUnderFormerNames(schema: z.ZodType, given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  if (!(schema instanceof z.ZodObject)) return {};
+  const renamed = Object.entries(schema.shape as Readonly<Record<string, z.ZodType>>).flatMap(([name, variable]) => {
+    const value = given[String(variable.meta()?.formerName)];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(renamed);
 }

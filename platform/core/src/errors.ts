@@ -1,4 +1,4 @@
-/** What went wrong, in terms a rule can know; `rpc/errors.ts` turns it into a status code. */
+/** The kind of an error, in domain terms; `pipeline/errors.ts` of @shop/rpc-server maps it to a status code. */
 export type ErrorKind =
   | "invalid_argument"
   | "unauthenticated"
@@ -11,7 +11,7 @@ export type ErrorKind =
   | "unavailable"
   | "internal";
 
-/** A field of the request that broke a rule; `field` is a path such as `items[3].quantity`. */
+/** A request field that violates a rule; `field` is a path such as `items[3].quantity`. */
 export interface FieldViolation {
   readonly field: string;
   readonly description: string;
@@ -19,12 +19,12 @@ export interface FieldViolation {
 }
 
 export interface ErrorFacts {
-  /** What a program may want to know, as ErrorInfo.metadata. Never a secret. */
+  /** Facts for programs, sent as ErrorInfo.metadata. Never a secret. */
   readonly metadata?: Readonly<Record<string, string>>;
   readonly violations?: readonly FieldViolation[];
-  /** When a retry may work, as RetryInfo. */
+  /** When a retry may succeed, sent as RetryInfo. */
   readonly retryAfterMs?: number;
-  /** What happened inside: logged, never sent. */
+  /** The underlying error: logged, never sent. */
   readonly cause?: unknown;
 }
 
@@ -46,10 +46,10 @@ export class DomainError extends Error {
   }
 }
 
-/** An answer names no more; `maxViolations` of @shop/rest, which this package is below. */
+/** The most violations in an answer: `maxViolations` of @shop/rest, which this package must not import. */
 const maxNamed = 20;
 
-/** A request whose fields broke a rule that the schema can't express. The answer names the first 20 of the violations. */
+/** The error of a request whose fields violate rules that the schema can't express. Names the first 20 violations. */
 export function invalidFields(all: readonly FieldViolation[]): DomainError {
   const violations = all.slice(0, maxNamed);
   const message = violations.map((violation) => `${violation.field}: ${violation.description}`).join("; ");

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FairShares } from "./fair-shares.ts";
 
-/** How much a holder gets that takes as much as it can. */
+/** How much a holder gets if it takes as much as it can. */
 function fill(shares: FairShares, holders: readonly unknown[], weight = 1): number {
   let taken = 0;
   while (taken < 10_000 && shares.take(holders, weight)) taken += weight;
@@ -15,7 +15,7 @@ test("a holder gets no more than the limit of each of its scopes", () => {
   expect(fill(shares, ["bob", "office"])).toBe(50);
 });
 
-test("of many holders that take all they can none is left without, nor is the one that comes last", () => {
+test("if many holders take as much as they can, each gets a share, and so does a late one", () => {
   const shares = new FairShares(1_000, [1_000]);
   const got = Array.from({ length: 20 }, () => 0);
   for (let round = 0; round < 1_000; round++) {
@@ -26,14 +26,14 @@ test("of many holders that take all they can none is left without, nor is the on
   expect(fill(shares, ["late"])).toBeGreaterThanOrEqual(20);
 });
 
-test("of a total that is nearly taken the largest holders get nothing more, and the smallest still do", () => {
+test("when the total is nearly used up, the largest holders get nothing more, and the smallest still do", () => {
   const shares = new FairShares(100, [100]);
   expect(fill(shares, ["large"])).toBe(75);
   expect(fill(shares, ["small"])).toBeGreaterThanOrEqual(12);
   expect(shares.take(["large"])).toBe(false);
 });
 
-test("a holder weighs what it holds, and what it releases others can have", () => {
+test("limits apply to the weight held, and released weight is available to others", () => {
   const shares = new FairShares(100, [60]);
   expect(fill(shares, ["large"], 20)).toBe(60);
   expect(shares.take(["other"], 41)).toBe(false);
@@ -45,7 +45,7 @@ test("a holder weighs what it holds, and what it releases others can have", () =
   expect(shares.used).toBe(0);
 });
 
-test("of a scope with a limit of 0 one holder gets the whole total, and the other scopes count as before", () => {
+test("in a scope with a limit of 0 one holder may take the whole total, and other scopes still apply", () => {
   const shares = new FairShares(100, [40, 0]);
   expect(fill(shares, ["ann", "proxy"])).toBe(40);
   expect(fill(shares, ["bob", "proxy"])).toBeGreaterThanOrEqual(30);
@@ -53,7 +53,7 @@ test("of a scope with a limit of 0 one holder gets the whole total, and the othe
   expect(shares.used).toBe(100);
 });
 
-test("a total of 0 is no limit", () => {
+test("a total of 0 means unlimited", () => {
   const shares = new FairShares(0, [0, 0]);
   expect(shares.take(["large", "home"], 1e12)).toBe(true);
   expect(shares.take(["large", "home"], 1e12)).toBe(true);

@@ -1,30 +1,30 @@
-/** What of the total goes to small holders only, once the rest is taken. */
+/** The part of the total that is reserved for small holders. */
 const reservedPart = 1 / 4;
 
-/** A resource without a limit. */
+/** Marks a total or a scope as unlimited. */
 const noLimit = 0;
 
 /**
- * Shares a bounded resource out among holders that are counted in several scopes at once, such as an account and its network.
- * A holder gets at most its scope's `max`; a scope without a limit is not counted. Of the last quarter of the total a holder gets
- * something only while it would then hold no more than is free: the largest holders are refused first, and those that hold nothing
- * last. These are the dynamic thresholds of shared-memory switches (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): of n
- * holders that want everything each gets about 1/(n+1) of the total, and as much stays free.
+ * Shares a bounded resource among holders that are counted in several scopes at once, such as an account and its network. A
+ * holder gets at most its scope's `max`; an unlimited scope is not counted. From the last quarter of the total a holder gets
+ * something only if it would then hold no more than remains free: the largest holders are refused first, and those without
+ * anything last. These are the dynamic thresholds of shared-memory switches (Choudhury and Hahne, "Dynamic Queue Length
+ * Thresholds", 1998): if n holders take as much as they can, each gets about 1/(n+1) of the total, and as much stays free.
  */
 export class FairShares {
   #total = 0;
-  /** Until so much is taken, the scopes' own limits are all there is. */
+  /** Up to this use, only the scopes' own limits apply. */
   #unreserved = 0;
   readonly #scopes: readonly { readonly index: number; readonly max: number; readonly held: Map<unknown, number> }[];
   #used = 0;
 
-  /** @param limits per scope, in the order in which holders are named; 0 for no limit, as for `total` */
+  /** @param limits per scope, in the order in which holders are given; 0 for unlimited, as for `total` */
   constructor(total: number, limits: readonly number[]) {
     this.resize(total);
     this.#scopes = limits.flatMap((max, index) => (max === noLimit ? [] : { index, max, held: new Map() }));
   }
 
-  /** What is held stays held, also when it is more. */
+  /** Changes the total. Held amounts are kept, even if they exceed it. */
   resize(total: number): void {
     this.#total = total === noLimit ? Number.POSITIVE_INFINITY : total;
     this.#unreserved = total === noLimit ? this.#total : total - Math.floor(total * reservedPart);
@@ -48,7 +48,7 @@ export class FairShares {
     return true;
   }
 
-  /** False, and nothing is taken, when a holder has its share. What was taken is to be released, in parts if need be. */
+  /** Takes `weight` for the holders; false, without effect, if a holder has its share. Release it later, in parts if needed. */
   take(holders: readonly unknown[], weight = 1): boolean {
     if (!this.mayTake(holders, weight)) return false;
     this.#add(holders, weight);

@@ -5,7 +5,7 @@ export interface Reading {
   readonly value: number;
 }
 
-/** The unit comes last in the name, as Prometheus has it (https://prometheus.io/docs/practices/naming/). */
+/** The unit is the last part of the name, as Prometheus recommends (https://prometheus.io/docs/practices/naming/). */
 export interface GaugeDefinition {
   readonly name: string;
   readonly help: string;
@@ -15,6 +15,6 @@ export interface GaugeDefinition {
 /** Gauges that are read together, from one dependency. */
 export interface GaugeSource {
   readonly dependency: "mongodb" | "nats" | "redis";
-  /** As it is now. Rejects when it can't be known: then these gauges are absent, rather than old. */
+  /** Reads the current values. Rejects if they are unavailable: then these gauges are absent, rather than stale. */
   read(): Promise<readonly Reading[]>;
 }

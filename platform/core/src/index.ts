@@ -1,4 +1,4 @@
-export { gather } from "./batcher.ts";
+export { createBatcher } from "./batcher.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { ConfigError, type ConfigSchema, isBaseUrl, readConfig, setting } from "./config.ts";
 export { DomainError, type ErrorKind, type FieldViolation, invalidFields } from "./errors.ts";

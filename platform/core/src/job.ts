@@ -1,17 +1,20 @@
-/** The right to do something alone, for a while: a process that dies leaves nothing behind but time. */
+/** A lock with a TTL: when its holder dies, it expires by itself. */
 export interface Lease {
-  /** Takes or prolongs the lease; false while somebody else has it. */
+  /** Acquires or renews the lease; false while another process holds it. */
   acquire(): Promise<boolean>;
-  /** Gives it back early. */
+  /** Releases the lease before it expires. */
   release(): Promise<void>;
 }
 
-/** Work that the clock starts, again and again. */
+/** Work that runs periodically. */
 export interface Job {
   readonly name: string;
   /** From the end of one run to the start of the next, in milliseconds. */
   readonly intervalMs: number;
-  /** Only the holder runs it; a run that fails gives it back, for others may have what this process lacks. */
+  /**
+   * If given, only the holder of the lease runs the job. A failed run releases it, since another process may have the
+   * dependency that this one lacks.
+   */
   readonly lease?: Lease;
   run(signal: AbortSignal): Promise<void>;
 }

@@ -4,8 +4,8 @@ import { callerTraceId, currentTraceId } from "./trace.ts";
 export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "child">;
 
 /**
- * JSON lines on standard output; every line carries `fields`, and the trace it was written in, with that of the caller from outside. A reader that stalls or goes holds nothing up:
- * what it does not take is lost when the process exits.
+ * A logger of JSON lines on standard output. Every line has `fields`, the id of the current trace, and that of an external
+ * caller. A reader that stalls or goes away blocks nothing: unread lines are lost when the process exits.
  */
 export function createLogger(level: string, fields: Readonly<Record<string, unknown>> = {}): Logger {
   if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
@@ -30,7 +30,7 @@ export function createLogger(level: string, fields: Readonly<Record<string, unkn
   );
 }
 
-// pino's own stream tries for ever, when the process exits, to write what nobody reads.
+// At exit pino's own stream would retry writing unread output for ever.
 const standardOutput = {
   write(line: string): void {
     process.stdout.write(line);

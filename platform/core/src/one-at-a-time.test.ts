@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { oneAtATime } from "./one-at-a-time.ts";
 
-test("work is done in the order in which it came, one piece at a time, and a failure is its own", async () => {
+test("tasks run in order, one at a time, and a failure affects only its own task", async () => {
   const inTurn = oneAtATime();
   const seen: string[] = [];
   const work = (name: string, fails = false) =>

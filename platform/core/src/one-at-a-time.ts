@@ -1,4 +1,4 @@
-/** Runs pieces of work one after the other, in the order in which they were given; one that fails holds up no other. */
+/** Runs tasks one after the other, in the order in which they were added; a failure does not affect later ones. */
 export function oneAtATime(): <Result>(work: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {

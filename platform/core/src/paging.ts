@@ -4,17 +4,17 @@ import { invalidFields } from "./errors.ts";
 
 export const defaultPageSize = 20;
 
-/** Turns the place where a page ended into an opaque token, and back (AIP-158). */
+/** Converts the position where a page ended into an opaque token, and back (AIP-158). */
 export interface PageTokens {
-  /** `query` binds the token to the filters it was made for. */
+  /** @param query the filters that the token is bound to */
   seal(place: unknown, query: unknown): string;
-  /** Throws INVALID_ARGUMENT when the token was not made here, or for other filters. */
+  /** @throws INVALID_ARGUMENT if the token was not created here, or for other filters */
   open<Place>(token: string, query: unknown): Place;
 }
 
 /**
- * Tokens signed with a key derived from the first of `secrets` as they are then; those signed by way of another one are good,
- * too. Replicas that share a secret read each other's.
+ * Page tokens signed with a key derived from the first of the current `secrets`; those signed with any other of them are valid,
+ * too. Replicas that share a secret accept each other's tokens.
  */
 export function createPageTokens(secrets: () => readonly string[]): PageTokens {
   const derived = new LRUCache<string, Buffer>({ max: 10 });
@@ -49,7 +49,10 @@ export function createPageTokens(secrets: () => readonly string[]): PageTokens {
   };
 }
 
-/** A page of documents read as one more than asked for: the page, and whether there is more. */
+/**
+ * Cuts a page from items of which one more than `pageSize` was read. `last` is the last item of the page if there are more
+ * pages, else undefined.
+ */
 export function cutPage<Item>(
   items: readonly Item[],
   pageSize: number,

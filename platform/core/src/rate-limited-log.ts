@@ -1,9 +1,9 @@
-/** While the same thing happens again and again, one line so often says so. */
+/** The shortest time between two lines. */
 const everyMs = 10_000;
 
 /**
- * Writes what happens at most once in ten seconds, so that a peer cannot fill the log. `write` learns how often it happened since
- * the last line, this time included.
+ * Logs an event at most once per ten seconds, so that a peer cannot flood the log. `write` gets the number of occurrences since
+ * the last line, including this one.
  */
 export function rateLimitedLog<Event>(write: (event: Event, times: number) => void): (event: Event) => void {
   let times = 0;

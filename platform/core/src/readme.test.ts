@@ -7,7 +7,7 @@ interface Example {
   noSuchShelf(): DomainError;
 }
 
-test("the example of the README reads settings, names every mistake, and makes an error for the caller", async () => {
+test("the README's example reads settings, names every invalid one, and creates an error for the caller", async () => {
   const { settingsOf, noSuchShelf } = await readmeExample<Example>("@shop/core", import.meta.dirname);
   expect(settingsOf({ SHELVES: "9" })).toEqual({ SHELF_PORT: 5010, SHELVES: 9 });
   const message = (() => {

@@ -1,9 +1,9 @@
 const attempts = 5;
 
 /**
- * Repeats a compare-and-set until it succeeds. `attempt` reads, decides and writes; it answers undefined when another
- * write was first, and is called again at once, to decide on what there is now. With `busy` it is called five times at
- * most, and then the error that `busy` makes is thrown; without, as often as it takes, for writes of which one always succeeds.
+ * Repeats a compare-and-set until it succeeds. `attempt` reads, decides and writes; it returns undefined if another write came
+ * first, and is then called again at once, to decide on the current state. With `busy` it is called at most five times, then
+ * the error of `busy` is thrown; without it there is no limit, for conflicts of which one writer always succeeds.
  */
 export async function retryOnConflict<Result>(
   attempt: () => Promise<Result | undefined>,

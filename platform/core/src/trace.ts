@@ -4,26 +4,26 @@ import { randomUUID } from "node:crypto";
 /** The W3C Trace Context header (https://www.w3.org/TR/trace-context/). */
 export const traceparentHeader = "traceparent";
 
-/** Carries the caller's own `traceparent` behind the public port, which sets or removes it on every request. */
+/** Carries an external caller's own `traceparent` to services; the public port sets or removes it on every request. */
 export const callerTraceparentHeader = "x-caller-traceparent";
 
 const traceparentFormat = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
-/** Made when somebody asks for it: most calls are answered without. */
+/** Ids are created when they are read: most calls need none. */
 const current = new AsyncLocalStorage<{
   id: string | undefined;
   parent: string | undefined;
   readonly caller: string | undefined;
 }>();
 
-/** 32 hex digits, of which 122 bits are random. Node draws UUIDs from a pool, which makes them cheap. */
+/** 32 hex digits, of which 122 bits are random. randomUUID is cheap, since Node draws UUIDs from a pool. */
 function newTraceId(): string {
   return randomUUID().replaceAll("-", "");
 }
 
 /**
- * Runs `work` in the trace that `traceparent` names, or in a new one if it names none.
+ * Runs `work` in the trace of `traceparent`, or in a new one if that is absent or invalid.
  *
- * @param caller the trace that a caller from outside says it belongs to: a link, kept beside our own
+ * @param caller the external caller's `traceparent`, which is only linked to
  */
 export function inTrace<Result>(
   traceparent: string | null | undefined,
@@ -38,18 +38,18 @@ function traceIdOf(traceparent: string | null | undefined): string | undefined {
 }
 
 /**
- * At the public edge a trace begins: what a caller says of its own moves to a header of ours, so that nobody outside chooses
- * the id that audits are searched by. Changes `headers`; costs nothing where a caller says nothing.
+ * Starts a new trace at the public port: a caller's `traceparent` moves to a header of ours, so that no client chooses the id
+ * by which audits are searched. Changes `headers`.
  */
 export function beginTrace(headers: Record<string, string | string[] | undefined>): void {
   if (headers[callerTraceparentHeader] !== undefined) delete headers[callerTraceparentHeader];
-  const said = headers[traceparentHeader];
-  if (said === undefined) return;
+  const callers = headers[traceparentHeader];
+  if (callers === undefined) return;
   headers[traceparentHeader] = newTraceparent(newTraceId());
-  if (traceIdOf(String(said)) !== undefined) headers[callerTraceparentHeader] = String(said);
+  if (traceIdOf(String(callers)) !== undefined) headers[callerTraceparentHeader] = String(callers);
 }
 
-/** The id of the trace that the caller from outside named; undefined when it named none. */
+/** The trace id of the external caller; undefined if it sent none. */
 export function callerTraceId(): string | undefined {
   return current.getStore()?.caller;
 }
@@ -58,7 +58,7 @@ function newTraceparent(id: string): string {
   return `00-${id}-${newTraceId().slice(16)}-01`;
 }
 
-/** The id of the trace this code runs in, 32 hex digits; undefined outside of any. */
+/** The id of the current trace, 32 hex digits; undefined outside of any. */
 export function currentTraceId(): string | undefined {
   const trace = current.getStore();
   if (trace === undefined) return undefined;
@@ -66,7 +66,9 @@ export function currentTraceId(): string | undefined {
   return trace.id;
 }
 
-/** What to send to a neighbour so that its work belongs to this trace: the same for all that this work sends. */
+/**
+ * The `traceparent` for calls to other services, so that their work belongs to this trace: the same for all calls of this work.
+ */
 export function currentTraceparent(): string | undefined {
   const trace = current.getStore();
   if (trace === undefined) return undefined;

@@ -6,26 +6,26 @@ import { deadLetterStream } from "./bus/dead-letters.ts";
 const labelNames = ["consumer"] as const;
 const pending = {
   name: "shop_consumer_pending_messages",
-  help: "Events in the stream that were not delivered to this consumer yet",
+  help: "Events in the stream that have not been delivered to this consumer",
   labelNames,
 };
 const unacknowledged = {
   name: "shop_consumer_unacknowledged_messages",
-  help: "Events that this consumer has in hand",
+  help: "Events delivered to this consumer and not acknowledged",
   labelNames,
 };
 const redelivered = {
   name: "shop_consumer_redelivered_messages",
-  help: "Of the events in hand, those that came more than once",
+  help: "Of the unacknowledged events, those that were delivered more than once",
   labelNames,
 };
 const deadLetters = {
   name: "shop_dead_letters",
-  help: "Events that this consumer could not handle, and that nobody has redriven or thrown away",
+  help: "Events that this consumer could not handle, and that were not redriven or deleted",
   labelNames,
 };
 
-/** How far the consumers of this process are behind, and what they gave up. */
+/** Measures the lag and the dead letters of this process's consumers. */
 export function busGauges(bus: Bus, handlers: readonly EventHandler[]): GaugeSource {
   async function lagOf({ stream, durable }: EventHandler) {
     const { num_pending, num_ack_pending, num_redelivered } = await bus.manager.consumers.info(stream, durable);
@@ -49,7 +49,7 @@ export function busGauges(bus: Bus, handlers: readonly EventHandler[]): GaugeSou
   return {
     dependency: "nats",
     async read() {
-      if (!bus.isConnected()) throw new Error("the bus is not there");
+      if (!bus.isConnected()) throw new Error("NATS is disconnected");
       return (await Promise.all([...handlers.map(lagOf), givenUp()])).flat();
     },
   };

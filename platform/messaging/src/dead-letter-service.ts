@@ -13,7 +13,10 @@ import {
   removeDeadLetter,
 } from "./bus/dead-letters.ts";
 
-/** The dead letters of every service, for administrators. `events` are the types whose payload can be shown as JSON. */
+/**
+ * DeadLetterService for the dead letters of every service, for administrators. `events` has the types whose payload can be
+ * shown as JSON.
+ */
 export function deadLetterService(on: {
   readonly bus: Bus;
   readonly pageTokens: PageTokens;
@@ -75,7 +78,9 @@ function toMessage(letter: DeadLetter): MessageInitShape<typeof DeadLetterSchema
   };
 }
 
-/** What can't be read is the likeliest reason to be a dead letter: then there are only the bytes. */
+/**
+ * Undefined if the payload does not decode, which is the most likely reason for a dead letter: then only its bytes are shown.
+ */
 function eventOf({ type, payload }: DeadLetter, events: Registry): JsonObject | undefined {
   const schema = events.getMessage(type);
   if (schema === undefined) return undefined;

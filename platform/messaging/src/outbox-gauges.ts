@@ -4,16 +4,16 @@ import type { OutboxUpkeep } from "./outbox/upkeep.ts";
 const labelNames = ["service"] as const;
 const pending = {
   name: "shop_outbox_pending_events",
-  help: "Events that are committed and not yet taken out of the outbox",
+  help: "Events that are committed and not yet removed from the outbox",
   labelNames,
 };
 const age = {
   name: "shop_outbox_oldest_pending_age_seconds",
-  help: "How long the oldest of them has waited; 0 when there is none",
+  help: "Age of the oldest pending event; 0 if there is none",
   labelNames,
 };
 
-/** How far a service's outbox is behind. */
+/** Measures how far a service's outbox is behind. */
 export function outboxGauges(service: string, outbox: Pick<OutboxUpkeep, "lag">): GaugeSource {
   return {
     dependency: "mongodb",

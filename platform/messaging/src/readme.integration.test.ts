@@ -17,12 +17,12 @@ interface Example {
   onThing(Event: DescMessage, handle: (ids: readonly string[]) => Promise<void>): EventHandler;
 }
 
-test("the example of the README commits a document, and its event is consumed", async () => {
+test("the README's example commits a document, and its event is consumed", async () => {
   const { openThings, onThing } = await readmeExample<Example>("@shop/messaging", import.meta.dirname);
   const [db, bus] = [await openTestDb(), await openTestBus()];
   const seen = vi.fn(async (_ids: readonly string[]) => {});
   const handler = { ...onThing(DurationSchema, seen), durable: newId("things") };
-  // Streams are shared, and no two may have the same subjects.
+  // Streams are shared between tests, and no two may have the same subjects.
   await bus.ensureStream(handler.stream, ["google.protobuf.>"]);
   await ensureConsumer(bus, handler);
   const stop = await startConsumer(bus, handler, silentLog);

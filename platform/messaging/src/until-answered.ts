@@ -2,10 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "@shop/core";
 import { isDependencyLost } from "./dependency-lost.ts";
 
-/** Between two attempts: what was killed is often back in a moment. */
+/** The delay between attempts: a killed server is often back quickly. */
 const retryMs = { first: 50, most: 500 };
 
-/** Attempts until the servers it needs let it, or `signal` fires; `why` is logged with each attempt in vain. */
+/**
+ * Retries until the attempt does not fail for lack of a dependency, or `signal` fires. `why` is logged with each failed
+ * attempt.
+ */
 export async function untilAnswered<Result>(
   attempt: () => Promise<Result>,
   why: string,

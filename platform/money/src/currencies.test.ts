@@ -13,7 +13,7 @@ test.each([
 });
 
 test.each(["ZZZ", "EUE", "DEM", "BGN", "XAU", "XTS", "XXX", "eur", "", "__proto__"])(
-  "%s is no currency to pay in",
+  "%s is not a currency for payments",
   (code) => {
     expect(minorUnitDigits(code)).toBeUndefined();
   },

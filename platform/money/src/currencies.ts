@@ -1,9 +1,12 @@
 import * as listed from "dinero.js/currencies";
 
-/** Listed there still: Bulgaria has the euro since 2026-01-01. */
+/** Still listed there: Bulgaria adopted the euro on 2026-01-01. */
 const withdrawn: ReadonlySet<string> = new Set(["BGN"]);
 
-/** Digits of the minor unit, by code. Where five minor units make a whole one (MGA, MRU), ISO 4217 counts hundredths nevertheless. */
+/**
+ * Digits of the minor unit by code. For currencies with five minor units per unit (MGA, MRU) ISO 4217 specifies two digits
+ * nevertheless.
+ */
 const exponents: ReadonlyMap<string, number> = new Map(
   Object.values(listed)
     .filter(({ code }) => !withdrawn.has(code))
@@ -11,8 +14,8 @@ const exponents: ReadonlyMap<string, number> = new Map(
 );
 
 /**
- * How many digits of an amount in this currency are its minor units, as ISO 4217 lists it: 2 for EUR, 0 for JPY, 3 for KWD. Undefined
- * for what is no currency, and for what has no minor units, such as gold (XAU) and the code for tests (XTS).
+ * The number of digits of a currency's minor unit in ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD. Undefined for unknown codes,
+ * and for those without minor units, such as gold (XAU) and the test code (XTS).
  */
 export function minorUnitDigits(currencyCode: string): number | undefined {
   return exponents.get(currencyCode);

@@ -11,7 +11,11 @@ export function times(unit: Money, quantity: number): Money {
   return { currencyCode: unit.currencyCode, minorUnits: unit.minorUnits * BigInt(quantity) };
 }
 
-/** The sum of amounts of one currency; throws a RangeError when the currencies differ or there is nothing to add. */
+/**
+ * The sum of amounts of one currency.
+ *
+ * @throws RangeError if the currencies differ or there are no amounts
+ */
 export function sum(amounts: readonly Money[]): Money {
   const [first, ...rest] = amounts;
   if (first === undefined) throw new RangeError("a sum needs at least one amount");
@@ -23,7 +27,7 @@ export function sum(amounts: readonly Money[]): Money {
   }, first);
 }
 
-/** The amount for a person, with the digits that its currency has: `12.90 EUR`, `1290 JPY`, `1.290 KWD`. */
+/** Formats an amount for people, with the digits of its currency: `12.90 EUR`, `1290 JPY`, `1.290 KWD`. */
 export function formatMoney({ currencyCode, minorUnits }: Money): string {
   const digits = minorUnitDigits(currencyCode) ?? 0;
   const sign = minorUnits < 0n ? "-" : "";

@@ -2,28 +2,28 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "@shop/core";
 import type { Collection, Document } from "mongodb";
 
-/** Wakes those who wait for a document of a collection to change, whichever process changes it. */
+/** Notifies subscribers of changes to documents of a collection, made by any process. */
 export interface Changes {
   /**
-   * Calls `wake` whenever the document may have changed since it was last called, or since this was; also in vain. It tells
-   * that, not what: read the document when woken. The answer ends it.
+   * Calls `wake` whenever the document may have changed since the last call, or since subscribing; also without a change. It
+   * says only that it changed: read the document then. Returns a function that unsubscribes.
    */
   subscribe(id: string, wake: () => void): () => void;
 }
 
-/** What crosses the network of a change, besides the stream's own token. */
+/** The part of a change event that is sent, besides the resume token. */
 interface ChangedDocument extends Document {
   readonly documentKey: { readonly _id: string };
 }
 
 const retryMs = 1_000;
-/** How long the server waits for the next change before it says that there is none. */
+/** How long the server waits for the next change before it returns an empty batch. */
 const waitMs = 1_000;
 
 /**
- * Follows the collection by one change stream, open only while somebody waits. `filter` is a `$match` on change events; only
- * the id of what changed crosses the network. When the stream is lost all are woken, and again once it is back: whoever reads
- * when woken misses nothing.
+ * Follows the collection through one change stream, open only while there are subscribers. `filter` is a `$match` on change
+ * events; only ids of changed documents are sent. When the stream is lost all subscribers are woken, and again once it is back:
+ * a subscriber that reads when woken misses nothing.
  */
 export function createChanges<Stored extends Document & { _id: string }>(
   collection: Collection<Stored>,
@@ -43,7 +43,7 @@ export function createChanges<Stored extends Document & { _id: string }>(
         await followOnce(signal);
       } catch (error) {
         if (signal.aborted) return;
-        log.warn({ err: error, collection: collection.collectionName }, "changes can't be followed, trying again");
+        log.warn({ err: error, collection: collection.collectionName }, "the change stream was lost, retrying");
         wakeAll();
         await delay(retryMs, undefined, { signal }).catch(() => {});
       }
@@ -61,11 +61,11 @@ export function createChanges<Stored extends Document & { _id: string }>(
     };
     const close = () => void stream.close().catch(() => {});
     try {
-      // What comes after that time will be told, however long the opening takes; what came before can be read now.
+      // Changes after operationTime will be delivered, however long opening takes; earlier ones can be read now.
       wakeAll();
       const first = await stream.tryNext();
       if (first !== null) wakeFor(first);
-      // Not earlier: closed while it is being opened, the stream would leave its cursor behind on the server.
+      // Not earlier: a stream that is closed while it opens leaves its cursor open on the server.
       signal.addEventListener("abort", close);
       while (!signal.aborted) wakeFor(await stream.next());
     } finally {

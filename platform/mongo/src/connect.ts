@@ -6,8 +6,8 @@ import { MongoClient } from "mongodb";
 const serverSelectionTimeoutMs = 5_000;
 
 /**
- * Connects to MongoDB, waiting for it as long as `signal` allows. Writes are acknowledged by a majority with their journal
- * on disk, reads see only what a majority has: nothing that a caller saw can be rolled back.
+ * Connects to MongoDB, waiting for it until `signal` fires. Writes are acknowledged by a majority with the journal on disk, and
+ * reads see only majority-committed data: nothing that a caller saw can be rolled back.
  */
 export async function connectMongo(
   uri: string,
@@ -18,10 +18,10 @@ export async function connectMongo(
   const client = new MongoClient(uri, {
     appName,
     serverSelectionTimeoutMS: serverSelectionTimeoutMs,
-    // A server that hangs rather than dies is noticed by its heartbeat, after these two together.
+    // A hanging server is detected by its heartbeat, after the sum of these two.
     connectTimeoutMS: 3_000,
     heartbeatFrequencyMS: 2_000,
-    // While commands wait for a primary.
+    // Applies while commands wait for a primary.
     minHeartbeatFrequencyMS: 100,
     socketTimeoutMS: 30_000,
     maxPoolSize: 64,
@@ -36,16 +36,16 @@ export async function connectMongo(
       return client;
     } catch (error) {
       signal.throwIfAborted();
-      log.warn({ err: error }, "MongoDB is not there yet, trying again");
+      log.warn({ err: error }, "MongoDB is unavailable, retrying");
       await delay(500, undefined, { signal });
     }
   }
 }
 
-/** Tells whether a write would find a primary now. */
+/** Whether a write would find a primary now. */
 export async function canWrite(client: MongoClient): Promise<boolean> {
   try {
-    // The driver bounds the command, but not its wait for a connection to a server that hangs.
+    // The driver bounds the command, but not the wait for a connection to a hanging server.
     const tooLate = delay(2_000, undefined, { ref: false });
     const hello = await Promise.race([client.db("admin").command({ hello: 1 }, { timeoutMS: 2_000 }), tooLate]);
     return hello?.isWritablePrimary === true;

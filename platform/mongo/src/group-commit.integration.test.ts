@@ -18,7 +18,7 @@ async function openThings() {
 
 const thing = (key = newId("key")): Thing => ({ _id: newId("thing"), key });
 
-test("many that come together are all stored, in far fewer commands", async () => {
+test("concurrent inserts are all stored, in far fewer commands", async () => {
   const things = await openThings();
   let commands = 0;
   const counted = new Proxy(things, {
@@ -34,7 +34,7 @@ test("many that come together are all stored, in far fewer commands", async () =
   expect(commands).toBeLessThan(10);
 });
 
-test("of many, only the one that breaks a unique index is refused, and it hears which", async () => {
+test("of concurrent inserts only the one that violates a unique index is rejected, with the index", async () => {
   const things = await openThings();
   const insert = createGroupCommit(things);
   await insert(thing("taken"));
@@ -46,7 +46,7 @@ test("of many, only the one that breaks a unique index is refused, and it hears 
   expect(await things.countDocuments()).toBe(3);
 });
 
-test("when the answer is lost each is told what the database knows, and no one is told it is stored when it is not", async () => {
+test("when the answer is lost each insert gets its result from the database, and none resolves without being stored", async () => {
   const things = await openThings();
   const [stored, lost] = [thing(), thing()];
   const losing = new Proxy(things, {

@@ -1,16 +1,15 @@
-import { gather } from "@shop/core";
+import { createBatcher } from "@shop/core";
 import { type Collection, type Document, MongoBulkWriteError, type OptionalUnlessRequiredId } from "mongodb";
 
 /**
- * Inserts that arrive together are written together: up to 256 documents a batch, while the last batch is on its way. Each
- * caller hears of its own document alone: the answer resolves when a majority has it in its journal, and rejects with the
- * duplicate key error that this document caused; with any other error it is unknown whether the document is stored. Try
- * again with the same _id.
+ * Inserts documents in batches of up to 256: those that arrive together or during the previous batch. Each caller gets the
+ * result of its own document: resolves when a majority has it in its journal, and rejects with the duplicate key error that
+ * this document caused. With any other error it is unknown whether the document is stored: retry with the same _id.
  */
 export function createGroupCommit<Stored extends Document & { _id: string }>(
   collection: Collection<Stored>,
 ): (document: Stored) => Promise<void> {
-  return gather({
+  return createBatcher({
     maxItems: 256,
     maxInFlight: 1,
     async work(documents: readonly Stored[]) {
@@ -18,17 +17,17 @@ export function createGroupCommit<Stored extends Document & { _id: string }>(
         await collection.insertMany(documents as unknown as OptionalUnlessRequiredId<Stored>[], { ordered: false });
         return new Map();
       } catch (error) {
-        return tellsOfEach(error) ? errorsOfEach(error) : await notStored(collection, documents, error);
+        return hasResultOfEach(error) ? errorsOfEach(error) : await notStored(collection, documents, error);
       }
     },
   });
 }
 
 /**
- * Tells whether the error says of each document what became of it. After a network error `writeErrors` is empty, not
- * absent; and what was written without its write concern may yet be rolled back.
+ * Whether the error has a result for each document. After a network error `writeErrors` is empty, not absent; and documents
+ * written without their write concern may still be rolled back.
  */
-function tellsOfEach(error: unknown): error is MongoBulkWriteError {
+function hasResultOfEach(error: unknown): error is MongoBulkWriteError {
   if (!(error instanceof MongoBulkWriteError)) return false;
   return writeErrorsOf(error).length > 0 && error.result.getWriteConcernError() === undefined;
 }
@@ -46,7 +45,7 @@ function writeErrorsOf(error: MongoBulkWriteError) {
   return [error.writeErrors].flat();
 }
 
-/** Asks the database which of the documents it has. */
+/** Reads back which of the documents are stored. Returns the error for all others. */
 async function notStored<Stored extends Document & { _id: string }>(
   collection: Collection<Stored>,
   documents: readonly Stored[],
@@ -58,7 +57,7 @@ async function notStored<Stored extends Document & { _id: string }>(
     const found = collection.find({ _id: { $in: ids } } as never).project<{ _id: string }>({ _id: 1 });
     for await (const { _id } of found) stored.add(_id);
   } catch {
-    // Then nothing is known of any of them.
+    // Then all of them count as not stored.
   }
   return new Map(documents.flatMap(({ _id }, index) => (stored.has(_id) ? [] : [[index, error] as const])));
 }

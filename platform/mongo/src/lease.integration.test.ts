@@ -2,7 +2,7 @@ import { openTestDb } from "@shop/runtime/testing";
 import { expect, test } from "vitest";
 import { createLease } from "./lease.ts";
 
-test("one of many holds a lease, whoever asks first, until it gives it back", async () => {
+test("one of many processes holds a lease until it releases it", async () => {
   const db = await openTestDb();
   const leases = Array.from({ length: 8 }, (_, index) => createLease(db, "job", `process-${index}`, 60_000));
   const taken = await Promise.all(leases.map((lease) => lease.acquire()));
@@ -14,7 +14,7 @@ test("one of many holds a lease, whoever asks first, until it gives it back", as
   expect(others.filter(Boolean)).toHaveLength(1);
 });
 
-test("a lease whose holder died is free once its time is over", async () => {
+test("a lease whose holder died can be acquired once its TTL has passed", async () => {
   const db = await openTestDb();
   expect(await createLease(db, "job", "dead", 300).acquire()).toBe(true);
   const heir = createLease(db, "job", "heir", 60_000);

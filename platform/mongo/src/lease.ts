@@ -8,7 +8,7 @@ interface LeaseDocument {
   expire_time: Date;
 }
 
-/** A lease of `ttlMs`, measured by the database's clock, in the collection `leases`. */
+/** A lease with a TTL in milliseconds of the database's clock, stored in the collection `leases`. */
 export function createLease(db: Db, name: string, holder: string, ttlMs: number): Lease {
   const leases = db.collection<LeaseDocument>("leases");
   return {
@@ -31,7 +31,7 @@ export function createLease(db: Db, name: string, holder: string, ttlMs: number)
         );
         return lease?.holder === holder;
       } catch (error) {
-        // Two that make the same lease at once: one of them collides.
+        // If two processes create the lease at the same time, one of them gets a duplicate key.
         if (isDuplicateKey(error)) return false;
         throw error;
       }

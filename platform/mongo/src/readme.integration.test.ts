@@ -7,7 +7,7 @@ interface Example {
   openReadings(db: Db, holder: string): { keep(id: string, value: number): Promise<unknown>; count(): Promise<number> };
 }
 
-test("the example of the README stores what is new once, and one holder counts", async () => {
+test("the README's example stores each reading once, and only the lease holder counts", async () => {
   const { openReadings } = await readmeExample<Example>("@shop/mongo", import.meta.dirname);
   const db = await openTestDb();
   const [one, other] = [openReadings(db, "one"), openReadings(db, "other")];

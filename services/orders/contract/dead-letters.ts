@@ -171,7 +171,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
           status: 400,
           answer: {
             code: 9,
-            message: "a-consumer does not hear shop.inventory.v1.StockReserved any more",
+            message: "a-consumer no longer consumes shop.inventory.v1.StockReserved",
             details: [
               {
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",

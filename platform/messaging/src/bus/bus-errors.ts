@@ -1,7 +1,7 @@
 import { JetStreamApiError, JetStreamError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
 
-/** What the client throws when the server, its JetStream, a stream or the permission to use it is not there. */
+/** Errors that the client throws if the server, its JetStream, a stream or a permission is missing. */
 const lost = [
   JetStreamApiError,
   JetStreamError,
@@ -17,14 +17,14 @@ const lost = [
   errors.UserAuthenticationExpiredError,
 ];
 
-/** Tells whether an error of the client for NATS is about the bus, rather than about what it was asked to do. */
+/** Whether an error of the NATS client means that the bus is unavailable, rather than that the request was wrong. */
 export function isBusError(error: unknown): boolean {
-  // The client keeps this one to itself: thrown when nothing answers for a subject, as when its stream is missing.
+  // Not exported by the client: thrown if nothing answers for a subject, as when its stream is missing.
   if (error instanceof Error && error.name === "JetStreamNotEnabled") return true;
   return lost.some((kind) => error instanceof kind);
 }
 
-/** JetStream's own number of an error, such as 10059 for a stream that is not found; undefined for any other error. */
+/** JetStream's error number, such as 10059 for a stream that is not found; undefined for any other error. */
 export function apiErrorCode(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined;
 }

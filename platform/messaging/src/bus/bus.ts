@@ -15,17 +15,17 @@ import { natsServers } from "./nats-servers.ts";
 import { createTopology, type Topology } from "./topology.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
-const retentionMs = 7 * dayMs;
-/** JetStream forgets the ids it has seen after this; effects are idempotent anyway. */
+const defaultRetentionMs = 7 * dayMs;
+/** JetStream detects duplicate ids within this window; effects are idempotent anyway. */
 const dedupeWindowMs = 10 * 60 * 1000;
 const publishTimeoutMs = 5_000;
 /** JetStream's number of "replicas > 1 not supported in non-clustered mode". */
 const replicasNotSupported = 10074;
-const notThereYet = "NATS is not there yet, trying again";
-/** A request to a cluster that elects a leader just then is lost: asked again soon, a start does not wait for it. */
+const unavailableMessage = "NATS is unavailable, retrying";
+/** A request to a cluster during a leader election is lost. A short timeout lets a start retry it soon. */
 const managerTimeoutMs = 2_000;
 
-/** JetStream, as much of it as the platform uses. */
+/** The part of JetStream that the platform uses. */
 export interface Bus {
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
@@ -33,23 +33,23 @@ export interface Bus {
   /** The streams and consumers that this process needs. */
   readonly topology: Topology;
   isConnected(): boolean;
-  /** Calls back whenever the connection broke and is back. The answer ends it. */
-  whenBack(callBack: () => void): () => void;
+  /** Calls `callBack` whenever the connection was restored. Returns a function that unsubscribes. */
+  onReconnect(callBack: () => void): () => void;
   /**
-   * Makes the stream if it is missing, and keeps its settings. Idempotent, so that emitters and hearers may both ask. It keeps
-   * events for seven days, unless told otherwise.
+   * Creates the stream if it is missing, and updates its settings. Idempotent, so that publishers and consumers may both call
+   * it. Events are retained for seven days by default.
    */
-  ensureStream(name: string, subjects: readonly string[], keptMs?: number): Promise<void>;
-  /** Creates the stream of another service if it is missing; its settings are its owner's to change. */
+  ensureStream(name: string, subjects: readonly string[], retentionMs?: number): Promise<void>;
+  /** Creates the stream of another service if it is missing; only its owner changes its settings. */
   ensureStreamOfAnother(name: string, subjects: readonly string[]): Promise<void>;
-  /** Resolves when the stream has stored the event, together with others of its type. Safe to retry. */
+  /** Resolves when the stream has stored the event, possibly batched with others of its type. Safe to retry. */
   publish(event: Event): Promise<void>;
-  /** Resolves when the stream has stored the message, under a subject of its own. Safe to retry with the same id. */
+  /** Resolves when the stream has stored the message under this subject. Safe to retry with the same id. */
   send(subject: string, message: BusMessage): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Connects to NATS, waiting for it as long as `signal` allows; from then on it reconnects for ever. */
+/** Connects to NATS, waiting for it until `signal` fires; from then on it reconnects for ever. */
 export async function connectBus(
   options: { readonly url: string; readonly name: string; readonly replicas: number },
   log: Logger,
@@ -63,19 +63,19 @@ export async function connectBus(
         name: options.name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
-        // A stack trace for every publish would cost more than the publish.
+        // A stack trace per publish would cost more than the publish.
         noAsyncTraces: true,
-        // A server that hangs is left after three of these.
+        // A hanging server is abandoned after three intervals.
         pingInterval: 2_000,
         maxPingOut: 2,
       }),
-    notThereYet,
+    unavailableMessage,
     log,
     signal,
   );
   const manager = await untilAnswered(
     () => jetstreamManager(connection, { timeout: managerTimeoutMs }),
-    notThereYet,
+    unavailableMessage,
     log,
     signal,
   );
@@ -83,24 +83,24 @@ export async function connectBus(
   const topology = createTopology(manager);
 
   let connected = true;
-  const waitingForBack = new Set<() => void>();
+  const reconnectListeners = new Set<() => void>();
   void (async () => {
     for await (const status of connection.status()) {
       if (status.type === "disconnect") {
         connected = false;
-        log.warn("the bus is gone");
+        log.warn("NATS disconnected");
       } else if (status.type === "reconnect") {
         connected = true;
-        log.info("the bus is back");
-        for (const callBack of waitingForBack) callBack();
+        log.info("NATS reconnected");
+        for (const callBack of reconnectListeners) callBack();
       }
     }
   })();
 
   async function send(subject: string, message: BusMessage): Promise<void> {
     if (!connected) {
-      // Without this the client would keep every event in memory until the bus is back.
-      throw new DomainError("unavailable", "BUS_UNAVAILABLE", "the bus is not there");
+      // Otherwise the client would buffer every event in memory until the connection is back.
+      throw new DomainError("unavailable", "BUS_UNAVAILABLE", "NATS is disconnected");
     }
     const fields = headers();
     for (const [name, value] of Object.entries(message.headers)) fields.set(name, value);
@@ -114,14 +114,14 @@ export async function connectBus(
   async function ensureStream(
     name: string,
     subjects: readonly string[],
-    keptMs: number,
+    retentionMs: number,
     isOwn: boolean,
   ): Promise<void> {
     const config = {
       subjects: [...subjects],
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
-      max_age: nanos(keptMs),
+      max_age: nanos(retentionMs),
       duplicate_window: nanos(dedupeWindowMs),
       num_replicas: options.replicas,
     };
@@ -130,10 +130,10 @@ export async function connectBus(
         await topology.ensureStream(name, config, isOwn);
       } catch (error) {
         if (apiErrorCode(error) !== replicasNotSupported) throw error;
-        throw new ConfigError(`NATS_REPLICAS is ${options.replicas}, but that NATS is a single server`);
+        throw new ConfigError(`NATS_REPLICAS is ${options.replicas}, but NATS is a single server`);
       }
     };
-    await untilAnswered(ensure, notThereYet, log, signal);
+    await untilAnswered(ensure, unavailableMessage, log, signal);
   }
 
   return {
@@ -142,16 +142,16 @@ export async function connectBus(
     manager,
     topology,
     isConnected: () => connected,
-    whenBack(callBack) {
-      waitingForBack.add(callBack);
-      return () => void waitingForBack.delete(callBack);
+    onReconnect(callBack) {
+      reconnectListeners.add(callBack);
+      return () => void reconnectListeners.delete(callBack);
     },
-    ensureStream: (name, subjects, keptMs = retentionMs) => ensureStream(name, subjects, keptMs, true),
-    ensureStreamOfAnother: (name, subjects) => ensureStream(name, subjects, retentionMs, false),
+    ensureStream: (name, subjects, retentionMs = defaultRetentionMs) => ensureStream(name, subjects, retentionMs, true),
+    ensureStreamOfAnother: (name, subjects) => ensureStream(name, subjects, defaultRetentionMs, false),
     publish: createBatchPublisher(send),
     send,
     async close() {
-      // Nothing drains over a connection that broke.
+      // drain() fails on a broken connection.
       await connection.drain().catch(() => connection.close());
     },
   };

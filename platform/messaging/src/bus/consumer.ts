@@ -8,57 +8,57 @@ import type { Bus } from "./bus.ts";
 import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";
 import { asOneEvent, type Event, eventsOf } from "./event-batch.ts";
 
-/** Delivered and not acknowledged, over all replicas: what bounds the memory of a slow consumer. */
+/** The most unacknowledged messages over all replicas: bounds the memory of a slow consumer. */
 const maxAckPending = 2_048;
-/** Asked for at once; a message holds up to 256 events. */
+/** Messages requested at once; a message holds up to 256 events. */
 const prefetchedMessages = 64;
-/** So long after a crash what it had in hand is delivered again, unless told otherwise. */
+/** The default ack wait: after a crash its unacknowledged messages are redelivered after this time. */
 const defaultAckWaitMs = 5_000;
-/** A living process asks for more time in good time: after so much of it. */
+/** A working process extends the ack wait after this share of it. */
 const stillWorkingShare = 0.4;
 /**
- * The server that leads a consumer says so often that it still has our request. One that dies takes the request with it, and
- * nobody tells who is connected to another server: after two silences it is asked again.
+ * How often the server that leads a consumer confirms a pending pull request. If that server dies, the request is lost, and a
+ * client connected to another server gets no error: after two missed heartbeats it pulls again.
  */
 const heartbeatMs = 2_000;
-/** How long a request waits for messages; also how long the client rests when a cluster without a leader refused one. */
+/** How long a pull request waits for messages; also how long the client pauses after a cluster without a leader refused one. */
 const requestMs = 5_000;
-/** A message whose handling failed so often, for no known reason, is set aside. */
+/** After this many failures for an unknown reason an event becomes a dead letter. */
 const maxUnknownFailures = 5;
-/** How often a lease is prolonged by its holder, and asked for by the others. */
+/** How often the holder renews a lease, and the others try to acquire it. */
 const leaseCheckMs = 1_000;
 const backoff = { firstMs: 250, longestMs: 5_000 };
-/** Who has handed back what they can't handle asks for more only then. */
+/** The pause before pulling again, after messages were handed back for lack of a dependency. */
 const restMs = 2_000;
 
-/** What a service does when it hears an event. */
+/** A durable consumer of an event. */
 export interface EventHandler<Schema extends DescMessage = DescMessage> {
-  /** Names the durable consumer, with the service: `inventory-order-placed`. */
+  /** The durable consumer's name, with the service: `inventory-order-placed`. */
   readonly durable: string;
-  /** The stream of whoever emits. */
+  /** The stream of the publisher. */
   readonly stream: string;
   readonly event: Schema;
-  /** At most this many at once, unless one message holds more. */
+  /** The most events per batch, unless one message holds more. */
   readonly maxBatch: number;
   /**
-   * Only its holder hears: for effects of which rivals would undo one another's work. For speed alone: a holder that hangs
-   * may go on with what it has while the next one has begun.
+   * If given, only the holder of the lease consumes: for effects that concurrent consumers would undo for each other. An
+   * optimization only: a holder that hangs may still handle its batch after the next one has started.
    */
   readonly lease?: Lease;
   /**
-   * The effect. It comes again whenever that is in doubt, and in any order, so it is idempotent by a key of its own; it
-   * resolves only once it is committed. A rejection means that nothing, or only some of it, was done. `ids` are those of the
-   * events, in the same order.
+   * Applies the effect of a batch. An event may be delivered again and in any order, so the effect must be idempotent by a key
+   * of its own; resolve only once it is committed. A rejection means that none, or only some of it, was done. `ids` are those
+   * of the events, in the same order.
    */
   handle(events: readonly MessageShape<Schema>[], ids: readonly string[]): Promise<void>;
 }
 
-/** Keeps an inferred handler's types, and hides them from lists of handlers. */
+/** Infers a handler's types, and erases them for lists of handlers. */
 export function eventHandler<Schema extends DescMessage>(handler: EventHandler<Schema>): EventHandler {
   return handler as unknown as EventHandler;
 }
 
-/** Makes the durable consumer if it is missing. Before the first publish, so that nothing is missed. */
+/** Creates the durable consumer if it is missing. Call it before the first publish, so that no event is missed. */
 export async function ensureConsumer(bus: Bus, handler: EventHandler, ackWaitMs = defaultAckWaitMs): Promise<void> {
   await bus.ensureStreamOfAnother(handler.stream, [`${handler.event.file.proto.package}.>`]);
   await bus.topology.ensureConsumer(handler.stream, {
@@ -67,12 +67,12 @@ export async function ensureConsumer(bus: Bus, handler: EventHandler, ackWaitMs 
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(ackWaitMs),
     max_ack_pending: maxAckPending,
-    // Naks and crashes count as deliveries: only the handler can tell what is hopeless.
+    // Unlimited, since naks and crashes count as deliveries: the handler decides what is hopeless.
     max_deliver: -1,
   });
 }
 
-/** Starts to hear; the answer stops it and resolves when the batch in hand is done. */
+/** Starts consuming. Returns a function that stops it, and resolves when the current batch is done. */
 export async function startConsumer(
   bus: Bus,
   handler: EventHandler,
@@ -91,8 +91,8 @@ export async function startConsumer(
 }
 
 /**
- * Keeps asking for messages until it is stopped. What the server has sent, but not this process received, when it stops
- * comes to another process once its acknowledgement has run out.
+ * Pulls messages until it is stopped. Messages that the server has sent but this process has not received by then are
+ * redelivered to another process after the ack wait.
  */
 async function pull(
   bus: Bus,
@@ -113,9 +113,9 @@ async function pull(
         max_messages: prefetchedMessages,
         idle_heartbeat: heartbeatMs,
         expires: requestMs,
-        // Once it is there again it is another one.
+        // A consumer that was recreated is a different one.
         abort_on_missing_resource: true,
-        // Not an iterator: what that has buffered when it is closed would count as sent and not received.
+        // A callback, since messages buffered in an iterator when it is closed would count as delivered.
         callback: (message) => worker.add(message),
       });
       const done = new AbortController();
@@ -132,36 +132,45 @@ async function pull(
         await delay(restMs, undefined, { signal }).catch(() => {});
       }
     } catch (error) {
-      log.warn({ err: error }, "no events can be had, trying again");
+      log.warn({ err: error }, "no events can be pulled, retrying");
     }
     await delay(signal.aborted ? 0 : backoff.firstMs);
   }
   await lease?.release().catch(() => {});
 }
 
-/** Resolves when somebody else holds the lease; keeps it until then. */
+/** Resolves when another process holds the lease; renews it until then. */
 async function lost(lease: Lease | undefined, signal: AbortSignal): Promise<void> {
   if (lease === undefined) return await new Promise(() => {});
   do {
     await delay(leaseCheckMs, undefined, { signal }).catch(() => {});
-    // A database that can't be asked gives the lease to nobody else either.
+    // If the database is unavailable, no other process gets the lease either.
   } while (!signal.aborted && (await lease.acquire().catch(() => true)));
 }
 
-/** A message in hand, and the events in it. */
+/** An unacknowledged message, and its events. */
 interface Delivery {
   readonly message: JsMsg;
   readonly events: readonly Event[];
 }
 
-/** Handles whatever has arrived while the last batch was in hand: small batches when it is quiet, large ones under load. */
+/**
+ * Handles messages in batches: everything that has arrived during the previous batch, up to `maxBatch`. Batches are small
+ * without load and large under load.
+ *
+ * A batch that succeeds is acknowledged. If it fails for lack of a dependency, it is retried for one ack wait, and then handed
+ * back (nak) with everything queued, so that another process can handle it. If it fails otherwise, its messages are handled one
+ * by one, and then their events one by one: an event that fails five times becomes a dead letter, and its message is
+ * acknowledged once each of its events is done or dead. While a batch is handled, the ack wait of all messages held is
+ * extended.
+ */
 class BatchWorker {
   readonly #bus: Bus;
   readonly #handler: EventHandler;
   readonly #log: Logger;
   readonly #ackWaitMs: number;
   readonly #waiting: Delivery[] = [];
-  /** How often events have failed, by their id. */
+  /** Failures of events, by event id. */
   readonly #failures = new Map<string, number>();
   readonly #stopping = new AbortController();
   #handingBack = Promise.withResolvers<void>();
@@ -174,7 +183,7 @@ class BatchWorker {
     this.#ackWaitMs = ackWaitMs;
   }
 
-  /** Resolves the next time that what is in hand was given back because this process can't handle it. */
+  /** Resolves the next time that messages are handed back for lack of a dependency. */
   handsBack(): Promise<void> {
     this.#handingBack = Promise.withResolvers();
     return this.#handingBack.promise;
@@ -191,7 +200,7 @@ class BatchWorker {
     });
   }
 
-  /** Gives back what waits, to be delivered to another process; resolves when the batch in hand is done. */
+  /** Hands back queued messages for another process; resolves when the current batch is done. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#giveBack(this.#waiting.splice(0));
@@ -199,12 +208,12 @@ class BatchWorker {
   }
 
   #giveBack(deliveries: readonly Delivery[]): void {
-    // Not at once: until the server knows that nobody here asks any more they would come back.
+    // Delayed: until the server knows that this process no longer pulls, they would be redelivered here.
     for (const { message } of deliveries) message.nak(backoff.firstMs);
   }
 
   async #run(): Promise<void> {
-    // What arrives in the same turn of the event loop belongs to the same batch.
+    // Messages of the same turn of the event loop belong to the same batch.
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
@@ -216,7 +225,7 @@ class BatchWorker {
     }
   }
 
-  /** Whole messages, until one more would be too much. */
+  /** Takes whole messages, up to maxBatch events. */
   #takeBatch(): Delivery[] {
     let events = 0;
     const end = this.#waiting.findIndex((delivery, index) => {
@@ -234,7 +243,7 @@ class BatchWorker {
       if (error instanceof HandedBack) {
         this.#giveBack(batch);
       } else if (batch.length > 1) {
-        // One bad event must not hold up, or be blamed on, its neighbours.
+        // One bad event must not delay the others, or be counted as their failure.
         for (const delivery of batch) await this.#process([delivery]);
       } else {
         await this.#processEach(batch[0]!);
@@ -242,7 +251,7 @@ class BatchWorker {
     }
   }
 
-  /** Handles the events of a message one by one; the message comes again unless each is done or set aside. */
+  /** Handles the events of a message one by one; it is redelivered unless each is done or a dead letter. */
   async #processEach({ message, events }: Delivery): Promise<void> {
     let retryAfterMs = 0;
     for (const event of events) {
@@ -259,8 +268,8 @@ class BatchWorker {
   }
 
   /**
-   * Waits for a lost dependency for a while, then hands back: others may have what this process lacks. Rejects with whatever
-   * else happens.
+   * Retries during one ack wait while a dependency is lost, then rejects with HandedBack: another process may have the
+   * dependency. Rejects with any other error at once.
    */
   async #handle(events: readonly Event[]): Promise<void> {
     const handsBackAt = performance.now() + this.#ackWaitMs;
@@ -273,7 +282,7 @@ class BatchWorker {
         if (!isDependencyLost(error)) throw error;
         if (this.#stopping.signal.aborted) throw new HandedBack();
         if (performance.now() > handsBackAt) {
-          this.#log.warn({ err: error, events: events.length }, "a dependency is lost, others may handle these events");
+          this.#log.warn({ err: error, events: events.length }, "a dependency is lost, handing events back");
           this.#handingBack.resolve();
           this.#giveBack(this.#waiting.splice(0));
           throw new HandedBack();
@@ -286,34 +295,34 @@ class BatchWorker {
     }
   }
 
-  /** Counts; an event that is hopeless is set aside. Answers in how many milliseconds to try again; 0 for never. */
+  /** Counts a failure; a hopeless event becomes a dead letter. Returns the delay before a retry in milliseconds; 0 for none. */
   async #failed(event: Event, message: JsMsg, error: unknown): Promise<number> {
     const failures = (this.#failures.get(event.id) ?? 0) + 1;
     this.#failures.set(event.id, failures);
     if (failures < maxUnknownFailures) {
-      this.#log.warn({ err: error, event: event.id, failures }, "an event failed, trying again");
+      this.#log.warn({ err: error, event: event.id, failures }, "an event failed, retrying");
       return exponentialBackoff(failures + 1, backoff);
     }
     try {
       await sendToDeadLetters(this.#bus, this.#handler.durable, event, message, error);
-      this.#log.error({ err: error, event: event.id }, "an event was set aside in the dead letters");
+      this.#log.error({ err: error, event: event.id }, "an event became a dead letter");
       this.#failures.delete(event.id);
       return 0;
     } catch (cause) {
-      this.#log.warn({ err: cause, event: event.id }, "the dead letters are not there, trying again");
+      this.#log.warn({ err: cause, event: event.id }, "the dead letter stream is unavailable, retrying");
       return backoff.longestMs;
     }
   }
 }
 
-/** The worker gave up while it waited: it was stopped, or waited for long. */
+/** The worker was stopped, or a dependency was lost for too long. */
 class HandedBack extends Error {}
 
 function readEvents(message: JsMsg): Event[] {
   try {
     return eventsOf(message);
   } catch {
-    // Reading it as the event that it is not will fail, which sets it aside.
+    // Decoding it as the event will fail, which makes it a dead letter.
     return [asOneEvent(message)];
   }
 }

@@ -10,33 +10,33 @@ import { deadLetterService } from "../dead-letter-service.ts";
 import { ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
 import { deadLetterStream, ensureDeadLetters } from "./dead-letters.ts";
 
-// Any message will do for an event; this one belongs to nobody here.
+// Any message can be an event; no service publishes this one.
 const stream = "test-dead-letters";
 const type = CustomHttpPatternSchema.typeName;
-type Said = MessageShape<typeof CustomHttpPatternSchema>;
+type TestEvent = MessageShape<typeof CustomHttpPatternSchema>;
 
 const encoded = (kind: string) => toBinary(CustomHttpPatternSchema, create(CustomHttpPatternSchema, { kind }));
 
-/** Two consumers of one event, of which one can't swallow what it hears until it is mended. */
+/** Two consumers of one event, of which one fails until it is fixed. */
 async function openLetters() {
   const bus = await openTestBus();
   await ensureDeadLetters(bus);
   onTestFinished(async () => void (await bus.manager.streams.delete(stream)));
-  const heard = { broken: [] as string[], healthy: [] as string[] };
-  let isMended = false;
+  const handled = { broken: [] as string[], healthy: [] as string[] };
+  let isFixed = false;
   const handlerOf = (durable: string, handle: (kinds: readonly string[]) => void) =>
     eventHandler({
       durable,
       stream,
       event: CustomHttpPatternSchema,
       maxBatch: 10,
-      handle: async (events: readonly Said[]) => handle(events.map(({ kind }) => kind)),
+      handle: async (events: readonly TestEvent[]) => handle(events.map(({ kind }) => kind)),
     });
   const broken = handlerOf(newId("broken"), (kinds) => {
-    if (!isMended) throw new Error("can't be swallowed");
-    heard.broken.push(...kinds);
+    if (!isFixed) throw new Error("can't be handled");
+    handled.broken.push(...kinds);
   });
-  const healthy = handlerOf(newId("healthy"), (kinds) => void heard.healthy.push(...kinds));
+  const healthy = handlerOf(newId("healthy"), (kinds) => void handled.healthy.push(...kinds));
   for (const handler of [broken, healthy]) {
     await ensureConsumer(bus, handler);
     onTestFinished(await startConsumer(bus, handler, silentLog));
@@ -65,18 +65,18 @@ async function openLetters() {
     ),
   );
   const listed = async (consumer = broken.durable) => (await client.listDeadLetters({ consumer })).deadLetters;
-  /** Says something; answers its dead letter once it is one. */
-  async function sayInVain(kind: string) {
+  /** Publishes an event, and returns its dead letter once there is one. */
+  async function publishFailing(kind: string) {
     const id = newId("event");
     await bus.publish({ id, type, payload: encoded(kind) });
     await expect.poll(async () => (await listed()).map(({ eventId }) => eventId), { timeout: 20_000 }).toEqual([id]);
     return (await listed())[0]!;
   }
-  /** A letter of an event that was said long ago. */
+  /** A dead letter of an old event. */
   async function plant(payload: Uint8Array) {
     const id = newId("event");
     const headers = {
-      "Dead-Letter-Reason": "Error: can't be swallowed",
+      "Dead-Letter-Reason": "Error: can't be handled",
       "Dead-Letter-Consumer": broken.durable,
       "Dead-Letter-Event-Id": id,
       "Dead-Letter-Subject": type,
@@ -84,10 +84,10 @@ async function openLetters() {
     await bus.send(`${deadLetterStream}.${broken.durable}`, { id: `${broken.durable}/${id}`, headers, payload });
     return (await listed())[0]!;
   }
-  function mend(): void {
-    isMended = true;
+  function fix(): void {
+    isFixed = true;
   }
-  return { bus, client, listed, sayInVain, plant, heard, broken, mend };
+  return { bus, client, listed, publishFailing, plant, handled, broken, fix };
 }
 
 const codeOf = (call: Promise<unknown>) =>
@@ -96,12 +96,12 @@ const codeOf = (call: Promise<unknown>) =>
     (error) => Code[ConnectError.from(error).code],
   );
 
-test("a dead letter tells who gave up, on what and why", async () => {
-  const { client, sayInVain, broken } = await openLetters();
-  const listed = await sayInVain("poison");
+test("a dead letter has the consumer, the event and the reason", async () => {
+  const { client, publishFailing, broken } = await openLetters();
+  const listed = await publishFailing("poison");
   expect(listed).toMatchObject({
     consumer: broken.durable,
-    reason: "Error: can't be swallowed",
+    reason: "Error: can't be handled",
     eventType: type,
     redriveCount: 0,
   });
@@ -111,7 +111,7 @@ test("a dead letter tells who gave up, on what and why", async () => {
   expect(deadLetter?.payload).toEqual(encoded("poison"));
 }, 30_000);
 
-test("bytes that are no event are shown as they are", async () => {
+test("a payload that does not decode is shown as bytes", async () => {
   const { client, plant } = await openLetters();
   const letter = await plant(new Uint8Array([0xff, 0xff]));
   const { deadLetter } = await client.getDeadLetter({ deadLetterId: letter.deadLetterId });
@@ -119,28 +119,28 @@ test("bytes that are no event are shown as they are", async () => {
   expect(deadLetter?.event).toBeUndefined();
 }, 30_000);
 
-test("a redriven event reaches the consumer that gave up and no other, also right after it was published", async () => {
-  const { client, listed, sayInVain, heard, mend } = await openLetters();
-  const letter = await sayInVain("later");
-  mend();
+test("a redriven event is handled by the consumer that failed and no other, even right after it was published", async () => {
+  const { client, listed, publishFailing, handled, fix } = await openLetters();
+  const letter = await publishFailing("later");
+  fix();
   await client.redriveDeadLetter({ deadLetterId: letter.deadLetterId });
-  await expect.poll(() => heard.broken).toEqual(["later"]);
+  await expect.poll(() => handled.broken).toEqual(["later"]);
   expect(await listed()).toEqual([]);
-  await untilAllIsHeard(heard);
-  expect(heard.healthy).toEqual(["later", "last"]);
+  await untilAllIsHandled(handled);
+  expect(handled.healthy).toEqual(["later", "last"]);
 }, 30_000);
 
-/** Whoever hears another event by now has heard everything before it. */
-async function untilAllIsHeard(heard: { readonly healthy: readonly string[] }) {
+/** A consumer that has handled a later event has handled everything before it. */
+async function untilAllIsHandled(handled: { readonly healthy: readonly string[] }) {
   const bus = await openTestBus();
   await bus.publish({ id: newId("event"), type, payload: encoded("last") });
-  await expect.poll(() => heard.healthy.at(-1)).toBe("last");
+  await expect.poll(() => handled.healthy.at(-1)).toBe("last");
 }
 
-test("however often and by however many a letter is redriven, its event is delivered once", async () => {
-  const { bus, client, listed, plant, heard, mend } = await openLetters();
+test("a letter that is redriven repeatedly and concurrently is delivered once", async () => {
+  const { bus, client, listed, plant, handled, fix } = await openLetters();
   const letter = await plant(encoded("once"));
-  mend();
+  fix();
   const before = (await bus.manager.streams.info(stream)).state.messages;
   const codes = await Promise.all(
     Array.from({ length: 8 }, () => codeOf(client.redriveDeadLetter({ deadLetterId: letter.deadLetterId }))),
@@ -148,14 +148,14 @@ test("however often and by however many a letter is redriven, its event is deliv
   expect(codes).toContain("ok");
   expect(codes.every((code) => code === "ok" || code === "NotFound")).toBe(true);
   expect(await codeOf(client.redriveDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("NotFound");
-  await expect.poll(() => heard.broken).toEqual(["once"]);
+  await expect.poll(() => handled.broken).toEqual(["once"]);
   expect((await bus.manager.streams.info(stream)).state.messages).toBe(before + 1);
   expect(await listed()).toEqual([]);
 }, 30_000);
 
-test("a redriven event that fails again is a new dead letter of the same event, however soon", async () => {
-  const { client, listed, sayInVain } = await openLetters();
-  const first = await sayInVain("stubborn");
+test("a redriven event that fails again is a new dead letter of the same event, even at once", async () => {
+  const { client, listed, publishFailing } = await openLetters();
+  const first = await publishFailing("stubborn");
   await client.redriveDeadLetter({ deadLetterId: first.deadLetterId });
   await expect.poll(async () => (await listed()).length, { timeout: 20_000 }).toBe(1);
   const [second] = await listed();
@@ -168,15 +168,15 @@ test("a redriven event that fails again is a new dead letter of the same event, 
   expect(second!.deadLetterId).not.toBe(first.deadLetterId);
 }, 45_000);
 
-test("a letter that nobody would hear stays where it is", async () => {
+test("a letter whose consumer no longer exists is not redriven", async () => {
   const { bus, client, listed, plant, broken } = await openLetters();
-  const letter = await plant(encoded("to nobody"));
+  const letter = await plant(encoded("unconsumed"));
   await bus.manager.consumers.delete(stream, broken.durable);
   expect(await codeOf(client.redriveDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("FailedPrecondition");
   expect(await listed()).toEqual([letter]);
 }, 30_000);
 
-test("a letter that is thrown away is gone, and a second time not found", async () => {
+test("a deleted letter is gone, and deleting it again is not found", async () => {
   const { client, listed, plant } = await openLetters();
   const letter = await plant(encoded("rubbish"));
   expect(await codeOf(client.deleteDeadLetter({ deadLetterId: letter.deadLetterId }))).toBe("ok");
@@ -185,7 +185,7 @@ test("a letter that is thrown away is gone, and a second time not found", async 
   expect(await listed()).toEqual([]);
 }, 30_000);
 
-test("letters are listed once each, the oldest first, by page and by consumer", async () => {
+test("letters are listed once each, oldest first, by page and by consumer", async () => {
   const { bus, client } = await openLetters();
   const [mine, others] = [newId("mine"), newId("others")];
   for (let index = 0; index < 5; index++) {

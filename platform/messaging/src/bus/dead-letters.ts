@@ -4,46 +4,44 @@ import type { Bus } from "./bus.ts";
 import { apiErrorCode } from "./bus-errors.ts";
 import type { Event } from "./event-batch.ts";
 
-/** Keeps what could not be handled, with the reason, until an administrator looks at it. */
+/** The stream of events that could not be handled, with the reason. */
 export const deadLetterStream = "dead-letters";
 
 const header = {
   reason: "Dead-Letter-Reason",
-  /** On a dead letter: who gave up. On an event of a stream: who is to hear it again, and nobody else. */
+  /** On a dead letter: the consumer that failed. On a redriven event: the only consumer to handle it. */
   consumer: "Dead-Letter-Consumer",
   eventId: "Dead-Letter-Event-Id",
   subject: "Dead-Letter-Subject",
   redrives: "Dead-Letter-Redrives",
 } as const;
 
-/** What JetStream says of a consumer that is not there. */
+/** JetStream's error number for a missing consumer. */
 const noConsumer = 10014;
 
 /** An event that a consumer could not handle. */
 export interface DeadLetter {
-  /** Its place among the dead letters, from 1. */
+  /** Its position in the dead letter stream, from 1. */
   readonly sequence: number;
   readonly consumer: string;
   readonly reason: string;
-  /** Of the event, however often it was redriven. */
+  /** The event's original id, also after redrives. */
   readonly eventId: string;
-  /** The full name of the event's message, which is the subject it was heard on. */
+  /** The full name of the event's message, which is its subject. */
   readonly type: string;
-  /** How often it had been redriven when it was set aside. */
+  /** How often it had been redriven when it became a dead letter. */
   readonly redrives: number;
   readonly time: Date;
   readonly payload: Uint8Array;
   readonly traceparent: string | undefined;
 }
 
+/** Creates the dead letter stream if it is missing. */
 export async function ensureDeadLetters(bus: Bus): Promise<void> {
   await bus.ensureStream(deadLetterStream, [`${deadLetterStream}.>`]);
 }
 
-/**
- * Copies an event to the dead letters, under the consumer that could not handle it; `message` is what carried it. Safe to
- * retry.
- */
+/** Copies an event to the dead letters of the consumer that could not handle it; `message` carried it. Safe to retry. */
 export async function sendToDeadLetters(
   bus: Bus,
   durable: string,
@@ -65,13 +63,13 @@ export async function sendToDeadLetters(
   });
 }
 
-/** Tells whether a message was redriven for another consumer than this one, which has done its part already. */
+/** Whether a message was redriven for another consumer, so that this one must ignore it. */
 export function isRedrivenForAnother(message: JsMsg, durable: string): boolean {
   const addressee = message.headers?.get(header.consumer) || durable;
   return addressee !== durable;
 }
 
-/** Those of `consumer`, or of all, from a place on, the oldest first. */
+/** Lists dead letters of `consumer`, or of all, from a position on, oldest first. */
 export async function listDeadLetters(
   bus: Bus,
   consumer: string | undefined,
@@ -81,7 +79,7 @@ export async function listDeadLetters(
   const subject = `${deadLetterStream}.${consumer ?? ">"}`;
   const letters: DeadLetter[] = [];
   for (let sequence = fromSequence; letters.length < limit; ) {
-    // The first message of that subject at this place or later: the driver's types know it for direct reads only.
+    // The first message of that subject at this position or later: the client's types have the field for direct reads only.
     const letter = await read(bus, { seq: sequence, next_by_subj: subject } as MsgRequest);
     if (letter === undefined) break;
     letters.push(letter);
@@ -90,24 +88,27 @@ export async function listDeadLetters(
   return letters;
 }
 
+/** Finds a dead letter by its position; undefined if it does not exist. */
 export async function findDeadLetter(bus: Bus, sequence: number): Promise<DeadLetter | undefined> {
   return await read(bus, { seq: sequence });
 }
 
 /**
- * Publishes the event again for the consumer that gave up, and takes the letter away once the bus has it. Safe to repeat, and
- * to do twice at once: within JetStream's window for duplicates the event comes once, and after that effects are idempotent.
- * Throws DEAD_LETTER_UNHEARD when nobody would hear it.
+ * Publishes the event again for the consumer that failed, and deletes the letter once the bus has stored it. Safe to retry,
+ * also concurrently: within JetStream's deduplication window the event is delivered once, and after that effects are
+ * idempotent.
+ *
+ * @throws DEAD_LETTER_UNHEARD if the consumer no longer consumes the event
  */
 export async function redriveDeadLetter(bus: Bus, letter: DeadLetter): Promise<void> {
   const { sequence, consumer, eventId, type, redrives, payload, traceparent } = letter;
-  if (!(await isHeard(bus, letter))) {
-    throw new DomainError("failed_precondition", "DEAD_LETTER_UNHEARD", `${consumer} does not hear ${type} any more`, {
+  if (!(await isConsumed(bus, letter))) {
+    throw new DomainError("failed_precondition", "DEAD_LETTER_UNHEARD", `${consumer} no longer consumes ${type}`, {
       metadata: { consumer, event_type: type },
     });
   }
   await bus.send(type, {
-    // A name of its own: under the one it had, the bus would take the event for a duplicate and drop it.
+    // A new id: under the original one the bus would drop the event as a duplicate.
     id: `${deadLetterStream}/${sequence}`,
     headers: {
       [header.consumer]: consumer,
@@ -120,18 +121,18 @@ export async function redriveDeadLetter(bus: Bus, letter: DeadLetter): Promise<v
   await removeDeadLetter(bus, sequence);
 }
 
-/** False when it was gone already. */
+/** Deletes a dead letter; false if it did not exist. */
 export async function removeDeadLetter(bus: Bus, sequence: number): Promise<boolean> {
   try {
     return await bus.manager.streams.deleteMessage(deadLetterStream, sequence);
   } catch (error) {
-    // JetStream has several words for a message that is not there to be deleted.
+    // JetStream has several errors for a message that does not exist.
     if ((await findDeadLetter(bus, sequence)) === undefined) return false;
     throw error;
   }
 }
 
-async function isHeard(bus: Bus, { consumer, type }: DeadLetter): Promise<boolean> {
+async function isConsumed(bus: Bus, { consumer, type }: DeadLetter): Promise<boolean> {
   for await (const stream of bus.manager.streams.names(type)) {
     const info = await unlessMissing(noConsumer, () => bus.manager.consumers.info(stream, consumer));
     if (info?.config.filter_subject === type) return true;

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { JsMsg } from "@nats-io/jetstream";
-import { gather, traceparentHeader } from "@shop/core";
+import { createBatcher, traceparentHeader } from "@shop/core";
 import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
 
-/** An event on its way: its type is its subject, its id is where duplicates are told by. */
+/** An event to be published: its type is the subject, and its id identifies duplicates. */
 export interface Event {
   /** `<service>/<type>/<aggregate id>/<version>/<n>`; two events never share one. */
   readonly id: string;
@@ -15,9 +15,9 @@ export interface Event {
   readonly traceparent?: string | undefined;
 }
 
-/** What the bus stores. */
+/** A message that the bus stores. */
 export interface BusMessage {
-  /** The same message again is stored once, for as long as the stream remembers. */
+  /** Messages with the same id are stored once within the deduplication window. */
   readonly id: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly payload: Uint8Array;
@@ -26,20 +26,20 @@ export interface BusMessage {
 const contentTypeHeader = "Content-Type";
 const batchType = `application/x-protobuf; messageType="${EventBatchSchema.typeName}"`;
 const maxEvents = 256;
-/** A server refuses messages of more than 1 MiB. */
+/** Servers refuse messages of more than 1 MiB. */
 const maxPayloadBytes = 512 * 1024;
 const maxInFlight = 4;
 
 /**
- * Publishes events; those of one type that come together, or while others are on their way, travel as one message. Storing,
- * delivering and acknowledging costs the same for a message of one event as of 256.
+ * Publishes events. Events of one type that arrive together, or while others are being published, are sent as one message:
+ * storing, delivering and acknowledging costs the same for a message of one event as of 256.
  */
 export function createBatchPublisher(
   send: (subject: string, message: BusMessage) => Promise<void>,
 ): (event: Event) => Promise<void> {
   const publishers = new Map<string, (event: Event) => Promise<void>>();
   const publisherOf = (type: string) =>
-    gather<Event>({
+    createBatcher<Event>({
       maxItems: maxEvents,
       maxInFlight,
       async work(events) {
@@ -54,7 +54,7 @@ export function createBatchPublisher(
   };
 }
 
-/** The events of a message, in their order. Throws when it says it is a batch and is not. */
+/** The events of a message, in order. Throws if it claims to be a batch and is not. */
 export function eventsOf(message: JsMsg): Event[] {
   if (message.headers?.get(contentTypeHeader) !== batchType) return [asOneEvent(message)];
   return fromBinary(EventBatchSchema, message.data).events.map(({ id, payload, traceparent }) => ({
@@ -65,13 +65,13 @@ export function eventsOf(message: JsMsg): Event[] {
   }));
 }
 
-/** A message that is one event, or that can't be read. */
+/** A message of one event, or an undecodable one. */
 export function asOneEvent({ subject, data, headers, info, seq }: JsMsg): Event {
   const id = headers?.get("Nats-Msg-Id") || `${info.stream}/${seq}`;
   return { id, type: subject, payload: data, traceparent: headers?.get(traceparentHeader) || undefined };
 }
 
-/** Events of one type in as few parts as messages can carry. */
+/** Splits events of one type into as few messages as possible. */
 export function inParts<Part extends Event>(events: readonly Part[]): Part[][] {
   const parts: Part[][] = [];
   let bytes = 0;
@@ -86,12 +86,12 @@ export function inParts<Part extends Event>(events: readonly Part[]): Part[][] {
   return parts;
 }
 
-/** A batch that was encoded before. */
+/** The message of an already encoded batch. */
 export function batchMessage(id: string, payload: Uint8Array): BusMessage {
   return { id, headers: { [contentTypeHeader]: batchType }, payload };
 }
 
-/** The message that carries a part. */
+/** The message for one part. */
 export function toMessage(events: readonly Event[]): BusMessage {
   const [first, ...others] = events as [Event, ...Event[]];
   if (others.length === 0) {

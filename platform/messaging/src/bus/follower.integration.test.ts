@@ -14,55 +14,55 @@ const revoked = (userId: string) => ({
   payload: toBinary(AccessRevokedSchema, create(AccessRevokedSchema, { userId })),
 });
 
-/** The stream of a real event, which other tests publish too: theirs are passed over. */
+/** The stream of a real event, which other tests publish, too: theirs are ignored. */
 async function openFollowed() {
   const bus = await openTestBus();
   const prefix = newId("user");
   const follow = async (on: Bus = bus) => {
-    const heard: string[] = [];
+    const seen: string[] = [];
     const { stop } = await startFollower(on, stream, AccessRevokedSchema, silentLog, ({ userId }) => {
-      if (userId.startsWith(prefix)) heard.push(userId.slice(prefix.length));
+      if (userId.startsWith(prefix)) seen.push(userId.slice(prefix.length));
     });
     onTestFinished(stop);
-    return { heard, stop };
+    return { seen, stop };
   };
   return { bus, follow, publish: (n: number) => bus.publish(revoked(`${prefix}${n}`)) };
 }
 
-test("every process hears all that was and all that comes", async () => {
+test("every process reads all existing and all new events", async () => {
   const { follow, publish } = await openFollowed();
   await Promise.all([publish(1), publish(2), publish(3)]);
   const followers = [await follow(), await follow()];
-  for (const { heard } of followers) expect(heard.toSorted()).toEqual(["1", "2", "3"]);
+  for (const { seen } of followers) expect(seen.toSorted()).toEqual(["1", "2", "3"]);
   await publish(4);
-  for (const { heard } of followers) await vi.waitFor(() => expect(heard).toContain("4"));
+  for (const { seen } of followers) await vi.waitFor(() => expect(seen).toContain("4"));
 });
 
-test("what was missed while the connection was broken is heard once it is back", async () => {
+test("events missed while the connection was broken are read once it is back", async () => {
   const { bus, follow, publish } = await openFollowed();
   await publish(1);
   let back = () => {};
-  const { heard } = await follow({
+  const { seen } = await follow({
     ...bus,
-    whenBack(callBack) {
+    onReconnect(callBack) {
       back = callBack;
       return () => {};
     },
   });
-  heard.length = 0;
+  seen.length = 0;
   back();
-  await vi.waitFor(() => expect(heard).toEqual(["1"]));
+  await vi.waitFor(() => expect(seen).toEqual(["1"]));
 });
 
-test("a consumer that is gone is made again", async () => {
+test("a consumer that disappears is recreated", async () => {
   const { bus, follow, publish } = await openFollowed();
-  const { heard } = await follow();
+  const { seen } = await follow();
   for await (const { name } of bus.manager.consumers.list(stream)) await bus.manager.consumers.delete(stream, name);
   await publish(1);
-  await vi.waitFor(() => expect(heard).toEqual(["1"]), { timeout: 10_000 });
+  await vi.waitFor(() => expect(seen).toEqual(["1"]), { timeout: 10_000 });
 });
 
-test("a follower that is stopped leaves nothing behind", async () => {
+test("a stopped follower leaves no consumer behind", async () => {
   const { bus, follow } = await openFollowed();
   const count = async () => (await bus.manager.consumers.list(stream).next()).length;
   const before = await count();

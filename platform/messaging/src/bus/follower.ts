@@ -7,30 +7,30 @@ import type { Bus } from "./bus.ts";
 import { eventsOf } from "./event-batch.ts";
 
 const prefetchedMessages = 256;
-/** After two silences the server is asked whether the consumer is still there. */
+/** After two missed heartbeats the client checks whether the consumer still exists. */
 const heartbeatMs = 1_000;
 const requestMs = 5_000;
 const retryMs = 250;
-/** What a dead process left behind goes after that. */
+/** The server deletes the consumer of a dead process after this time. */
 const inactiveMs = 30_000;
 
 export interface Follower {
-  /** Whether it has heard all that there is; false from an interruption until it has caught up. */
+  /** Whether it has seen every event; false from an interruption until it has caught up. */
   isFollowing(): boolean;
   stop(): Promise<void>;
 }
 
 /**
- * Hears every event of a stream, from its first to all that come, in every process: for what a process keeps in memory. Resolves
- * once it has heard all that was there. What may have been missed is heard again from the first, so `hear` minds neither
- * repetition nor order.
+ * Reads every event of a stream in every process, from the first one on: for state that a process keeps in memory. Resolves
+ * once it has read all existing events. After an interruption it reads from the first event again, so `onEvent` must tolerate
+ * repetition and any order.
  */
 export async function startFollower<Schema extends DescMessage>(
   bus: Bus,
   stream: string,
   event: Schema,
   log: Logger,
-  hear: (event: MessageShape<Schema>) => void,
+  onEvent: (event: MessageShape<Schema>) => void,
 ): Promise<Follower> {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -42,9 +42,9 @@ export async function startFollower<Schema extends DescMessage>(
     caughtUp.resolve();
   }
 
-  function hearAll(message: JsMsg): void {
+  function readAll(message: JsMsg): void {
     try {
-      for (const { payload } of eventsOf(message)) hear(fromBinary(event, payload));
+      for (const { payload } of eventsOf(message)) onEvent(fromBinary(event, payload));
     } catch (error) {
       log.error({ err: error, stream, sequence: message.seq }, "an event can't be read");
     }
@@ -63,8 +63,8 @@ export async function startFollower<Schema extends DescMessage>(
     const interrupted = Promise.withResolvers<void>();
     const end = () => interrupted.resolve();
     signal.addEventListener("abort", end);
-    // What was on its way when the connection broke is not sent again.
-    const unsubscribe = bus.whenBack(end);
+    // Events in transit when the connection broke are not sent again.
+    const unsubscribe = bus.onReconnect(end);
     let delivered = 0;
     const consumer = await bus.jetstream.consumers.get(stream, name);
     const messages = await consumer.consume({
@@ -74,7 +74,7 @@ export async function startFollower<Schema extends DescMessage>(
       abort_on_missing_resource: true,
       callback(message) {
         if (message.info.deliverySequence !== ++delivered) return end();
-        hearAll(message);
+        readAll(message);
         if (message.info.pending === 0) catchUp();
       },
     });

@@ -11,7 +11,7 @@ test.each([
   ],
 ])("%s gives servers and credentials", (urls, expected) => expect(natsServers(urls)).toEqual(expected));
 
-test("a seed is signed with and not sent", () => {
+test("an NKey seed signs, and is not sent", () => {
   const { user, pass, authenticator, inboxPrefix } = natsServers(
     "nats://orders:SUACQYBY6SNNXCM2FY4AS7VRQHCRGRIZ2CW66OABKRH7PISB3PNG4HPWII@a:1",
   );

@@ -1,9 +1,9 @@
 import { type ConnectionOptions, nkeyAuthenticator } from "@nats-io/transport-node";
 
 /**
- * What the client has to know of NATS URLs, comma-separated: `nats://host:4222`, with credentials as `nats://user:password@`
- * or `nats://token@`. A password that is the seed of an NKey is never sent: the client signs with it. A user's answers
- * arrive under `_INBOX_<user>`, so that a server can keep users from reading each other's.
+ * Parses comma-separated NATS URLs for the client: `nats://host:4222`, with credentials as `nats://user:password@` or
+ * `nats://token@`. A password that is the seed of an NKey is never sent: the client signs with it. Replies for a user arrive
+ * under `_INBOX_<user>`, so that a server can keep users from reading each other's.
  */
 export function natsServers(
   urls: string,

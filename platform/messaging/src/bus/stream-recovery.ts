@@ -2,28 +2,29 @@ import type { Clock, Job, Lease, Logger } from "@shop/core";
 import type { Db } from "mongodb";
 import type { Bus } from "./bus.ts";
 
-/** Which stream the events of a module went to when it was last known that none was lost. */
+/** The stream that a module's events were in when they were last known to be complete. */
 interface StreamEpochDocument {
-  /** The stream. */
+  /** The name of the stream. */
   readonly _id: string;
-  /** When the stream was created, as JetStream says: another time is another stream, without what the last one carried. */
+  /** The creation time that JetStream reports: with another time it is another stream, without the earlier events. */
   readonly created: string;
   readonly recover_time: Date;
 }
 
 const intervalMs = 500;
 
-/** Makes good what was lost together with a stream. */
+/** Republishes events that were lost with a stream. */
 export interface StreamRecovery {
   readonly job: Job;
-  /** Says so while events that were lost with the stream are not made good. */
+  /** The reason to be not ready while lost events have not been recovered; else undefined. */
   notReady(): Promise<string | undefined>;
 }
 
 /**
- * Events that a stream had taken are in no outbox any more. When the stream is another one than the database remembers, which a
- * restart of everything finds as well, `recover` publishes again what its consumers may not have heard: it derives that from
- * the database, and is idempotent. It also runs every `everyMs`, for losses that no stream's identity shows, such as a purge.
+ * Events that a stream has stored are no longer in any outbox. If the stream is not the one that the database remembers (also
+ * after a restart of everything), `recover` publishes again what consumers may have missed: it derives that from the database,
+ * and is idempotent. It also runs every `everyMs` milliseconds, for losses that leave the stream's identity unchanged, such as
+ * a purge.
  */
 export function createStreamRecovery(on: {
   readonly stream: string;
@@ -46,12 +47,12 @@ export function createStreamRecovery(on: {
     const known = await epochs.findOne({ _id: stream });
     const isKnown = known?.created === created;
     if (!isKnown || known.recover_time.getTime() + everyMs <= clock().getTime()) {
-      if (known !== null && !isKnown) log.warn({ stream, created }, "a stream was lost, recovering what it carried");
+      if (known !== null && !isKnown) log.warn({ stream, created }, "a stream was lost, recovering its events");
       await on.recover(signal);
-      // What was published went to another stream yet: once more.
+      // The stream was replaced during the recovery: repeat it.
       if (signal.aborted || bus.topology.createdAt(stream) !== created) return;
       await epochs.updateOne({ _id: stream }, { $set: { created, recover_time: clock() } }, { upsert: true });
-      if (!isKnown) log.info({ stream, created }, "what the stream may have lost was recovered");
+      if (!isKnown) log.info({ stream, created }, "lost events of the stream were recovered");
     }
     recoveredCreated = created;
     nextDueAt = clock().getTime() + everyMs;
@@ -63,7 +64,7 @@ export function createStreamRecovery(on: {
       const created = bus.topology.createdAt(stream);
       if (created === undefined || created === recoveredCreated) return undefined;
       const known = await epochs.findOne({ _id: stream });
-      // Another process did it.
+      // Another process recovered it.
       if (known?.created === created) recoveredCreated = created;
       return created === recoveredCreated
         ? undefined

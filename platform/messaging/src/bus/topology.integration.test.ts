@@ -7,76 +7,76 @@ import { expect, onTestFinished, test } from "vitest";
 import { ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
 import { createStreamRecovery } from "./stream-recovery.ts";
 
-// Any message will do for an event. A stream takes those of a whole package: no other test has one of this package.
+// Any message can be an event. A stream has the subjects of a whole package: no other test uses this package.
 const event = HealthCheckRequestSchema;
 const stream = "test-topology";
 
 async function openTopology() {
   const bus = await openTestBus();
   onTestFinished(async () => void (await bus.manager.streams.delete(stream).catch(() => {})));
-  const heard: string[] = [];
+  const handled: string[] = [];
   const handler = eventHandler({
     durable: newId("test"),
     stream,
     event,
     maxBatch: 10,
-    handle: async (messages) => void heard.push(...messages.map(({ service }) => service)),
+    handle: async (messages) => void handled.push(...messages.map(({ service }) => service)),
   });
   await ensureConsumer(bus, handler);
   const stop = await startConsumer(bus, handler, silentLog);
   onTestFinished(stop);
-  const say = (message: string) =>
+  const publish = (message: string) =>
     bus.publish({
       id: newId("event"),
       type: event.typeName,
       payload: toBinary(event, create(event, { service: message })),
     });
-  const untilHeard = (...messages: string[]) =>
-    expect.poll(() => heard, { timeout: 15_000 }).toEqual(expect.arrayContaining(messages));
+  const untilHandled = (...messages: string[]) =>
+    expect.poll(() => handled, { timeout: 15_000 }).toEqual(expect.arrayContaining(messages));
   const acknowledged = async () => (await bus.manager.consumers.info(stream, handler.durable)).ack_floor.stream_seq;
-  return { bus, durable: handler.durable, heard, say, untilHeard, acknowledged };
+  return { bus, durable: handler.durable, handled, publish, untilHandled, acknowledged };
 }
 
-test("a consumer that was deleted is missing, is created again and goes on after what it had acknowledged", async () => {
-  const { bus, durable, heard, say, untilHeard, acknowledged } = await openTopology();
-  await say("before");
-  await untilHeard("before");
+test("a deleted consumer is reported missing, recreated, and continues after the last acknowledged event", async () => {
+  const { bus, durable, handled, publish, untilHandled, acknowledged } = await openTopology();
+  await publish("before");
+  await untilHandled("before");
   await expect.poll(acknowledged).toBe(1);
   expect(await bus.topology.missing()).toEqual([]);
   await bus.manager.consumers.delete(stream, durable);
-  await say("meanwhile");
+  await publish("meanwhile");
   expect(await bus.topology.missing()).toEqual([`consumer ${durable} is missing`]);
   expect(await bus.topology.restore()).toEqual([`consumer ${durable} is missing`]);
-  await untilHeard("meanwhile");
-  // Ready only once a later look finds all of it.
+  await untilHandled("meanwhile");
+  // Ready only once a later check finds everything.
   expect(await bus.topology.missing()).toEqual([`consumer ${durable} is missing`]);
   await bus.topology.restore();
   expect(await bus.topology.missing()).toEqual([]);
-  expect(heard).toEqual(["before", "meanwhile"]);
+  expect(handled).toEqual(["before", "meanwhile"]);
 }, 30_000);
 
-test("a stream that was deleted is missing, is created again as another one, and its consumers with it", async () => {
-  const { bus, say, untilHeard } = await openTopology();
-  await say("before");
-  await untilHeard("before");
+test("a deleted stream is reported missing, and recreated as a new one with its consumers", async () => {
+  const { bus, publish, untilHandled } = await openTopology();
+  await publish("before");
+  await untilHandled("before");
   const created = bus.topology.createdAt(stream);
   await bus.manager.streams.delete(stream);
   expect(await bus.topology.missing()).toContain(`stream ${stream} is missing`);
-  await expect(say("lost")).rejects.toThrow();
+  await expect(publish("lost")).rejects.toThrow();
   await bus.topology.restore();
   expect(bus.topology.createdAt(stream)).not.toBe(created);
-  await say("after");
-  await untilHeard("after");
+  await publish("after");
+  await untilHandled("after");
 }, 30_000);
 
-test("a consumer that is there with another wait for acknowledgements gets the new one", async () => {
+test("an existing consumer with another ack wait is updated", async () => {
   const { bus, durable } = await openTopology();
   const handler = eventHandler({ durable, stream, event, maxBatch: 10, handle: async () => {} });
   await ensureConsumer(await openTestBus(), handler, 7_000);
   expect((await bus.manager.consumers.info(stream, durable)).config.ack_wait).toBe(7_000_000_000);
 });
 
-test("what a stream lost is recovered once by one of many processes, before any of them is ready, and after a restart too", async () => {
+test("events lost with a stream are recovered once by one of several processes, before any of them is ready, and also after a restart", async () => {
   const { bus } = await openTopology();
   const db = await openTestDb();
   const times: string[] = [];

@@ -1,45 +1,45 @@
 import { type ConsumerConfig, DeliverPolicy, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { apiErrorCode } from "./bus-errors.ts";
 
-/** Numbers that JetStream gives its errors. */
+/** JetStream's error numbers. */
 const streamNotFound = 10059;
 const consumerNotFound = 10014;
-/** "stream name already in use with a different configuration": made by an older version, or just now. */
+/** "stream name already in use with a different configuration": created by an older version, or concurrently. */
 const streamDiffers = 10058;
-/** A durable consumer of that name is there, with other settings. */
+/** A durable consumer of that name exists with other settings. */
 const consumerDiffers = [10012, 10013, 10105, 10148];
 
 type StreamSettings = Partial<StreamConfig>;
 /** A stream that this process needs. */
 interface NeededStream {
   readonly settings: StreamSettings;
-  /** Only the owner gives a stream other settings. */
+  /** Only the owner changes a stream's settings. */
   readonly isOwn: boolean;
 }
 type ConsumerSettings = Partial<ConsumerConfig> & { readonly durable_name: string };
 
-/** A durable consumer that this process needs, and how far it had come when it was last seen. */
+/** A durable consumer that this process needs, and its progress when it was last seen. */
 interface NeededConsumer {
   readonly stream: string;
   readonly settings: ConsumerSettings;
-  /** All up to `sequence` was acknowledged, in the stream that was created then. */
+  /** Everything up to `sequence` was acknowledged, in the stream with this creation time. */
   acknowledged?: { readonly sequence: number; readonly created: string };
 }
 
 /**
- * The streams and durable consumers that this process needs. They can disappear while it runs: somebody deletes them, or the
- * server comes back with an empty store. Everything in here is idempotent, since every process that needs them does it.
+ * The streams and durable consumers that this process needs. They can disappear while it runs: an operator deletes them, or the
+ * server restarts with an empty store. All operations are idempotent, since every process that needs them performs them.
  */
 export interface Topology {
-  /** Creates the stream if it is missing, or gives it these settings if it is its own; from then on it is needed. */
+  /** Creates the stream if it is missing, or updates its settings if this process owns it; from then on it is needed. */
   ensureStream(name: string, settings: StreamSettings, isOwn: boolean): Promise<void>;
-  /** The same for a durable consumer, whose stream has to be there. */
+  /** The same for a durable consumer, whose stream must exist. */
   ensureConsumer(stream: string, settings: ConsumerSettings): Promise<void>;
-  /** What is missing now, or was when `restore` last looked: as a person would say it. What can't be asked is not missing. */
+  /** What is missing now, or was at the last `restore`, in words. If the server can't be asked, nothing is missing. */
   missing(): Promise<readonly string[]>;
-  /** Looks, and creates again what is missing; tells what it was. Rejects when it can't. */
+  /** Recreates what is missing, and returns descriptions of it. Rejects if it can't. */
   restore(): Promise<readonly string[]>;
-  /** When the stream was created: its identity. Undefined while that is not known. */
+  /** The creation time of the stream, which identifies it. Undefined while unknown. */
   createdAt(stream: string): string | undefined;
 }
 
@@ -48,7 +48,7 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
   const consumers = new Map<string, NeededConsumer>();
   const created = new Map<string, string>();
   let foundMissing: readonly string[] = [];
-  let looking: Promise<Gaps> | undefined;
+  let checking: Promise<Gaps> | undefined;
 
   async function addStream(name: string, { settings, isOwn }: NeededStream): Promise<void> {
     try {
@@ -61,7 +61,7 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
   }
 
   async function addConsumer({ stream, settings, acknowledged }: NeededConsumer): Promise<void> {
-    // What was acknowledged before it disappeared need not come again: a week of events would hold up those of now.
+    // Acknowledged events need not be redelivered: a week of them would delay new ones.
     const isSameStream = acknowledged !== undefined && acknowledged.created === created.get(stream);
     const start = isSameStream
       ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: acknowledged.sequence + 1 }
@@ -70,13 +70,13 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
       await manager.consumers.add(stream, { ...settings, ...start });
     } catch (error) {
       if (!consumerDiffers.includes(apiErrorCode(error) ?? 0)) throw error;
-      // Where it started, and how it acknowledges, stays as it was.
+      // The start position and the ack policy can't be changed.
       const { durable_name, ack_policy: _, ...changeable } = settings;
       await manager.consumers.update(stream, durable_name, changeable);
     }
   }
 
-  async function look(): Promise<Gaps> {
+  async function check(): Promise<Gaps> {
     const gaps: Gaps = { streams: [], consumers: [] };
     await Promise.all(
       [...streams.keys()].map(async (name) => {
@@ -99,12 +99,12 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
     return gaps;
   }
 
-  /** One look at a time, however many ask. */
-  function lookOnce(): Promise<Gaps> {
-    looking ??= look().finally(() => {
-      looking = undefined;
+  /** Concurrent callers share one check. */
+  function checkOnce(): Promise<Gaps> {
+    checking ??= check().finally(() => {
+      checking = undefined;
     });
-    return looking;
+    return checking;
   }
 
   return {
@@ -118,10 +118,10 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
       consumers.set(settings.durable_name, consumer);
     },
     async missing() {
-      return [...new Set([...foundMissing, ...describe(await lookOnce())])];
+      return [...new Set([...foundMissing, ...describe(await checkOnce())])];
     },
     async restore() {
-      const gaps = await lookOnce();
+      const gaps = await checkOnce();
       foundMissing = describe(gaps);
       for (const name of gaps.streams) await addStream(name, streams.get(name)!);
       const lostToo = [...consumers.values()].filter(({ stream }) => gaps.streams.includes(stream));
@@ -144,7 +144,7 @@ function describe(gaps: Gaps): string[] {
   ];
 }
 
-/** A server that can't answer, as in an election, has not said that something is missing. */
+/** A server that can't answer, as in an election, has not reported anything missing. */
 async function answerOf<Info>(asked: Promise<Info>, missingCode: number): Promise<Info | "missing" | "unknown"> {
   try {
     return await asked;

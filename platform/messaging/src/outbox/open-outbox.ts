@@ -6,23 +6,23 @@ import { createOutbox, ensureOutboxIndex, type Outbox, type SweeperOptions } fro
 import type { WithOutbox } from "./pending-event.ts";
 import { createOutboxUpkeep, type OutboxUpkeep } from "./upkeep.ts";
 
-/** What the platform runs for an outbox while its module runs. */
+/** The background work for an outbox while its module runs. */
 export interface OutboxWork {
-  /** @param afterMs events younger than this are left to the writer that committed them */
+  /** @param afterMs events younger than this, in milliseconds, are left to the writer that committed them */
   sweeper(lease: (name: string) => Lease, afterMs: number): Job;
   readonly gauges: GaugeSource;
-  /** Clears what was published. */
+  /** Removes published events from their documents. */
   close(): Promise<void>;
 }
 
-/** An outbox with its index, and all that looks after it. */
+/** An outbox with its index and background work. */
 export interface OpenOutbox<Document extends WithOutbox = WithOutbox> extends Outbox<Document> {
   readonly upkeep: OutboxUpkeep;
-  /** For the `outboxes` of a started module: then it is swept, measured and closed. */
+  /** For the `outboxes` of a started module, which sweeps, measures and closes them. */
   work(options?: Pick<SweeperOptions<Document>, "before">): OutboxWork;
 }
 
-/** Opens the outbox in the documents of a collection. `label` names it in the metrics. */
+/** Opens the outbox in the documents of a collection, and creates its index. `label` names it in metrics. */
 export async function openOutbox<Document extends WithOutbox>(
   documents: Collection<Document>,
   { label, bus, log }: { readonly label: string; readonly bus: Bus; readonly log: Logger },

@@ -13,7 +13,7 @@ import { createOutbox, ensureOutboxIndex } from "./outbox.ts";
 import { batched, pendingEvent, toEvent, type WithOutbox } from "./pending-event.ts";
 import { createOutboxUpkeep } from "./upkeep.ts";
 
-// Any message will do for an event.
+// Any message can be an event.
 const stream = "test-outbox";
 const aWhileAgo = () => new Date(Date.now() - 60_000);
 
@@ -51,7 +51,7 @@ async function timesPublished(bus: Bus, eventId: string): Promise<number> {
   return (await allMessages(bus)).filter(({ headers }) => headers?.get("Nats-Msg-Id") === eventId).length;
 }
 
-test("what is relayed reaches the bus once, and leaves its document", async () => {
+test("a relayed event is published once, and removed from its document", async () => {
   const { bus, outbox, commit, left } = await openOutbox();
   const { _id, event } = await commit(new Date());
   await outbox.relay(_id, [event]);
@@ -59,7 +59,7 @@ test("what is relayed reaches the bus once, and leaves its document", async () =
   expect(await timesPublished(bus, event.id)).toBe(1);
 });
 
-test("a document that has nothing to tell is not written again", async () => {
+test("a document without events is not written again", async () => {
   const { collection, outbox } = await openOutbox();
   const update = vi.spyOn(collection, "updateMany");
   await outbox.relay(newId("thing"), []);
@@ -67,7 +67,7 @@ test("a document that has nothing to tell is not written again", async () => {
   expect(update).not.toHaveBeenCalled();
 });
 
-test("what can't be published stays, and relaying does not fail the writer", async () => {
+test("an event that can't be published stays in the outbox, and relaying does not fail the writer", async () => {
   const { outbox, commit, left } = await openOutbox({ isBusThere: false });
   const { _id, event } = await commit(new Date());
   await outbox.relay(_id, [event]);
@@ -75,7 +75,7 @@ test("what can't be published stays, and relaying does not fail the writer", asy
   expect(await left(_id)).toBe(1);
 });
 
-test("the sweeper publishes what a crash left behind, and leaves fresh events to their writer", async () => {
+test("the sweeper publishes events left behind by a crash, and leaves recent ones to their writer", async () => {
   const { db, bus, outbox, commit, left } = await openOutbox();
   const [old, fresh] = [await commit(aWhileAgo()), await commit(new Date())];
   await outbox
@@ -95,7 +95,7 @@ test("an event published twice is stored once", async () => {
   expect(await timesPublished(bus, event.id)).toBe(1);
 });
 
-test("many events of one document are stored as they travel, and arrive as they were", async () => {
+test("many events of one document are stored in batches, and arrive unchanged", async () => {
   const { bus, collection, outbox } = await openOutbox();
   const _id = newId("thing");
   const events = Array.from({ length: 257 }, (_, n) =>
@@ -117,7 +117,7 @@ test("many events of one document are stored as they travel, and arrive as they 
   expect(arrived.map(known)).toEqual(events.map(toEvent).map(known));
 });
 
-test("what a module's outbox carries is published once the documents have been seen", async () => {
+test("a module's outbox publishes events after the `before` hook has seen their documents", async () => {
   const { bus, commit, collection } = await openOutbox();
   const { event, _id } = await commit(aWhileAgo());
   const seen = vi.fn(async (documents: readonly WithOutbox[]) => {

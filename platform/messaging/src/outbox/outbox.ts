@@ -11,30 +11,34 @@ const clearDelayMs = 20;
 
 export interface SweeperOptions<Document extends WithOutbox> {
   readonly lease: Lease;
-  /** Younger events, in milliseconds, are left to the writer that committed them. */
+  /** Events younger than this, in milliseconds, are left to the writer that committed them. */
   readonly afterMs: number;
-  /** Sees the documents first. */
+  /** Called with the documents before their events are published. */
   before?(documents: readonly Document[]): Promise<void>;
 }
 
-/** Publishes what documents of one collection carry in their outbox. */
+/**
+ * Publishes the events in the outboxes of a collection's documents. An event is committed inside its document, published after
+ * the commit (relay), and then removed from the document, in batches. If the process dies in between, the sweeper publishes and
+ * removes it later. So each event is published at least once.
+ */
 export interface Outbox<Document extends WithOutbox = WithOutbox> {
   /**
-   * Publishes events that were just committed with their document. Never rejects: what can't be published now, the
-   * sweeper publishes later.
+   * Publishes events that were just committed with their document. Never rejects: the sweeper publishes later what can't be
+   * published now.
    */
   relay(documentId: string, events: readonly PendingEvent[]): Promise<void>;
-  /** Like `relay`, for events that a later write clears, once an answer to them has come. */
+  /** Like `relay`, for events that stay in the outbox until a later write removes them, once they have been answered. */
   relayUncleared(events: readonly PendingEvent[]): Promise<void>;
-  /** Publishes events that no document carries: repetitions of what was published before. Rejects when it can't. */
+  /** Publishes events that are in no outbox: repetitions of earlier ones. Rejects if it can't. */
   publishNow(events: readonly PendingEvent[]): Promise<void>;
-  /** The job that publishes what a crash, or an absent bus, left behind; for ever. */
+  /** The job that publishes events left behind by a crash or an unavailable bus. */
   sweeper(options: SweeperOptions<Document>): Job;
-  /** Clears what was published. */
+  /** Removes published events from their documents. */
   close(): Promise<void>;
 }
 
-/** Makes the index that the sweeper reads by. Only documents with waiting events are in it. */
+/** Creates the index that the sweeper reads by. It contains only documents with pending events. */
 export async function ensureOutboxIndex<Document extends WithOutbox>(collection: Collection<Document>): Promise<void> {
   await collection.createIndex(
     { "outbox.time": 1 },
@@ -42,18 +46,19 @@ export async function ensureOutboxIndex<Document extends WithOutbox>(collection:
   );
 }
 
+/** An outbox without index and background work; {@link openOutbox} adds them. */
 export function createOutbox<Document extends WithOutbox>(
   documents: Collection<Document>,
   bus: Bus,
   log: Logger,
 ): Outbox<Document> {
-  // The driver's types can't see through the type parameter that every document here carries an outbox.
+  // The driver's types can't derive from the type parameter that every document has an outbox.
   const collection = documents as unknown as Collection<WithOutbox>;
   const published = new Map<string, string[]>();
   let timer: NodeJS.Timeout | undefined;
   let clearing = Promise.resolve();
 
-  // An event that stays although it was published comes again, which hearers don't mind: so the cheapest write will do.
+  // w: 1 is enough: an event that stays after it was published is published again, which consumers tolerate.
   async function clear(writeConcern: WriteConcernSettings = { w: 1 }): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
@@ -69,7 +74,7 @@ export function createOutbox<Document extends WithOutbox>(
         { writeConcern },
       );
     } catch (error) {
-      log.warn({ err: error }, "published events were not cleared, they will come again");
+      log.warn({ err: error }, "published events were not cleared, they will be published again");
     }
   }
 
@@ -119,10 +124,10 @@ export function createOutbox<Document extends WithOutbox>(
       if (left.length === 0 || signal.aborted) return;
       await before?.(left as unknown as readonly Document[]);
       await Promise.all(left.map((document) => publish(document._id, document.outbox)));
-      // The next look is by majority: it would find, and publish, all of it again.
+      // The next read is by majority: it would find, and publish, the same events again.
       await clear({ w: "majority" });
-      log.info({ documents: left.length }, "the sweeper published what was left");
-      // Two that sweep a long backlog would publish all of it twice.
+      log.info({ documents: left.length }, "the sweeper published pending events");
+      // Two concurrent sweepers would publish a long backlog twice.
     } while (await lease.acquire());
   }
 

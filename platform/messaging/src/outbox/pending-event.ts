@@ -3,24 +3,24 @@ import { currentTraceparent } from "@shop/core";
 import { Binary } from "mongodb";
 import { type BusMessage, batchMessage, type Event, inParts, toMessage } from "../bus/event-batch.ts";
 
-/** An event as it waits inside the document whose change it tells of: one write commits both. */
+/** An event in the outbox of the document that it is about: one write commits both. */
 export interface PendingEvent {
   readonly id: string;
   readonly type: string;
   readonly payload: Binary;
-  /** How many of its type it is, when it is several, as they travel. */
+  /** The number of events, if this is a batch of one type. */
   readonly batch?: number;
   readonly traceparent?: string;
   readonly time: Date;
 }
 
-/** A document that carries its events until the bus has them. */
+/** A document that holds its events until the bus has stored them. */
 export interface WithOutbox {
   _id: string;
   outbox: PendingEvent[];
 }
 
-/** Which event of its type it is: about version `version` of an aggregate. `n` tells apart events of one type about one version. */
+/** Identifies an event of a type: about version `version` of an aggregate. `n` distinguishes several about one version. */
 interface EventKey {
   /** The name of the publishing service. */
   readonly service: string;
@@ -29,7 +29,7 @@ interface EventKey {
   readonly n?: number;
 }
 
-/** The id of an event: the same key is the same event. */
+/** The id of an event: equal keys mean the same event. */
 export function eventIdOf(schema: DescMessage, { service, aggregateId, version, n = 0 }: EventKey): string {
   return `${service}/${schema.name}/${aggregateId}/${version}/${n}`;
 }
@@ -50,7 +50,7 @@ export function pendingEvent<Schema extends DescMessage>(
   };
 }
 
-/** Events of one document, packed by type as they will travel. An event that is alone stays as it is. */
+/** Batches the events of one document by type, as they will be sent. A single event is unchanged. */
 export function batched(events: readonly PendingEvent[]): PendingEvent[] {
   return [...Map.groupBy(events, ({ type }) => type)].flatMap(([type, ofType]) =>
     inParts(ofType.map((pending) => ({ ...toEvent(pending), pending }))).map((part): PendingEvent => {
@@ -62,7 +62,7 @@ export function batched(events: readonly PendingEvent[]): PendingEvent[] {
   );
 }
 
-/** What the bus is sent in place of a batch; undefined for what is one event. */
+/** The message for a batch; undefined for a single event. */
 export function toBatch({ batch, id, payload }: PendingEvent): BusMessage | undefined {
   return batch === undefined ? undefined : batchMessage(id, payload.buffer);
 }

@@ -2,10 +2,10 @@ import type { Collection } from "mongodb";
 import type { Outbox } from "./outbox.ts";
 import type { WithOutbox } from "./pending-event.ts";
 
-/** What waits in the documents of a collection to be published. */
+/** The pending events of a collection. */
 export interface OutboxLag {
   readonly pending: number;
-  /** When the oldest event that waits was committed. */
+  /** When the oldest pending event was committed. */
   readonly since: Date | undefined;
 }
 
@@ -16,18 +16,18 @@ export interface StuckDocument {
   readonly since: Date;
 }
 
-/** Looks after an outbox from outside: how far it is behind, what is stuck in it, and a push. */
+/** Inspects and repairs an outbox: its lag, stuck documents, and republishing. */
 export interface OutboxUpkeep {
-  /** Rejects when counting takes longer than whoever watches wants to wait. */
+  /** Rejects if counting takes over 1.5 s. */
   lag(): Promise<OutboxLag>;
-  /** Documents with events that have waited since before then, the oldest first. */
+  /** Documents with events committed before this time, oldest first. */
   stuck(before: Date, limit: number): Promise<StuckDocument[]>;
   findStuck(documentId: string, before: Date): Promise<StuckDocument | undefined>;
-  /** Publishes what waits in a document and takes it out. Rejects when it can't; safe to repeat. */
+  /** Publishes a document's pending events and removes them. Rejects if it can't; safe to retry. */
   republish(documentId: string): Promise<void>;
 }
 
-/** So many documents are counted; more means trouble enough. */
+/** The most documents that are counted. */
 const maxCounted = 100_000;
 const maxCountMs = 1_500;
 

@@ -14,7 +14,7 @@ export { startTestModule } from "./start-test-module.ts";
 export { type Plan, watchPlans } from "./watch-plans.ts";
 
 declare module "vitest" {
-  /** Where the servers are that the integration tests share; set by their global set-up. */
+  /** The URLs of the servers that integration tests share; set by their global setup. */
   interface ProvidedContext {
     mongodbUri: string;
     redisUrl: string;
@@ -22,10 +22,10 @@ declare module "vitest" {
   }
 }
 
-/** Logs nothing, so that expected failures do not look like news. */
+/** Logs nothing, so that expected failures do not clutter the output. */
 export const silentLog: Logger = createLogger("silent");
 
-/** A connection and a database that no other test has; closed when the test ends. */
+/** A connection and a database of its own; closed when the test ends. */
 export async function openTestDb() {
   const client = await MongoClient.connect(inject("mongodbUri"), {
     writeConcern: { w: "majority", journal: true },
@@ -36,7 +36,7 @@ export async function openTestDb() {
   return client.db(newId("test"));
 }
 
-/** A connection to the bus, on which access can be revoked. Streams are shared: tests take names of their own. */
+/** A connection to the bus, with the revocation stream. Streams are shared: use unique names. */
 export async function openTestBus(): Promise<Bus> {
   const options = { url: inject("natsUrl"), name: "test", replicas: 1 };
   const bus = await connectBus(options, silentLog, new AbortController().signal);
@@ -45,7 +45,7 @@ export async function openTestBus(): Promise<Bus> {
   return bus;
 }
 
-/** Where a URL of the servers that tests share leads, and the same URL for another port of this machine. */
+/** The address in a server's URL, and the same URL with another local port. */
 export function serverAt(url: string): {
   readonly address: net.NetConnectOpts;
   readonly through: (port: number) => string;
@@ -59,8 +59,8 @@ export function serverAt(url: string): {
   };
 }
 
-/** A way to a server of a URL that can be cut, that can freeze, and that can be mended. */
-export async function breakableWay(url: string) {
+/** A proxy to a server that can be cut, frozen and restored. */
+export async function breakableProxy(url: string) {
   const { address, through } = serverAt(url);
   const sockets = new Set<net.Socket>();
   let state: "whole" | "cut" | "frozen" = "whole";
@@ -86,21 +86,21 @@ export async function breakableWay(url: string) {
   });
   return {
     url: through((relay.address() as net.AddressInfo).port),
-    /** Breaks what is connected and refuses what tries. */
+    /** Closes connections, and refuses new ones. */
     cut,
-    /** What is connected stays so, and nothing arrives any more. */
+    /** Keeps connections open, but forwards nothing. */
     freeze() {
       state = "frozen";
       for (const socket of sockets) socket.unpipe().pause();
     },
-    mend() {
+    restore() {
       if (state === "frozen") cut();
       state = "whole";
     },
   };
 }
 
-/** A connection that is being made. Keys are shared: tests take names of their own. */
+/** A connection in progress. Keys are shared between tests: use unique names. */
 export function openTestRedis(url = inject("redisUrl")): Redis {
   const redis = connectRedis(url, silentLog);
   onTestFinished(() => {
@@ -109,7 +109,7 @@ export function openTestRedis(url = inject("redisUrl")): Redis {
   return redis;
 }
 
-/** The cache of a process that hears what others tell. Entries are shared: tests read what only they have made. */
+/** The cache of a process, subscribed to changes. Entries are shared between tests: use unique names. */
 export async function openTestCache(): Promise<Cache> {
   const redis = openTestRedis();
   const cache = createCache({ redis, memoryBytes: 16 * 1024 * 1024, metrics: undefined });
@@ -118,22 +118,22 @@ export async function openTestCache(): Promise<Cache> {
   return cache;
 }
 
-/** The limits of a module. Once Redis counts them: until then a process counts for itself. */
+/** The limits of a module, once Redis counts them: until then a process counts for itself. */
 export async function openTestLimits(module: string): Promise<Limits> {
   const redis = openTestRedis();
   await vi.waitUntil(() => redis.isReady);
   return createLimits(redis, module);
 }
 
-/** The list of a shop in which nobody signs out. */
-export const nothingRevoked: Revocations = createRevocations({ keptMs: 0 });
+/** A revocation list without revocations. */
+export const nothingRevoked: Revocations = createRevocations({ retentionMs: 0 });
 
-/** A bus that is not there: every publish fails as it does while NATS is down. */
+/** An unavailable bus: every publish fails as while NATS is down. */
 export function absentBus(bus: Bus): Bus {
-  return { ...bus, isConnected: () => false, publish: () => Promise.reject(new Error("the bus is not there")) };
+  return { ...bus, isConnected: () => false, publish: () => Promise.reject(new Error("NATS is disconnected")) };
 }
 
-/** What a handler gets when this caller calls. */
+/** The handler context of a call by this caller. */
 export function contextOf(
   caller: Principal,
   headers: Readonly<Record<string, string>> = {},

@@ -2,7 +2,7 @@ import { inject, onTestFinished } from "vitest";
 import type { ServiceModule } from "../service-module.ts";
 import { startModules } from "../start-modules.ts";
 
-/** Starts a module on the servers that tests share, with these settings besides; it is closed when the test ends. */
+/** Starts a module on the shared test servers, with these additional settings; closed when the test ends. */
 export async function startTestModule(
   module: ServiceModule,
   settings: Readonly<Record<string, string>> = {},

@@ -1,14 +1,14 @@
 import type { AbstractCursor, Collection, Document } from "mongodb";
 import { onTestFinished, vi } from "vitest";
 
-/** What a query of the database did, as explain tells it. */
+/** The execution statistics of a query, from explain. */
 export interface Plan {
   readonly stages: readonly string[];
   readonly keys: number;
   readonly documents: number;
 }
 
-/** The plans of all that is read from a collection, with what each of them examined. */
+/** Records the plans of all reads from a collection. */
 export function watchPlans<Schema extends Document>(collection: Collection<Schema>) {
   const cursors: AbstractCursor[] = [];
   for (const method of ["find", "aggregate"] as const) {

@@ -1,4 +1,4 @@
-import { firstIdAt, gather, newId } from "@shop/core";
+import { createBatcher, firstIdAt, newId } from "@shop/core";
 import type { OutboxLag, StuckDocument } from "@shop/messaging";
 import type { Collection, Db, Filter } from "mongodb";
 import { asAccepted, type Order, type OrderTransition } from "../../domain/order.ts";
@@ -56,7 +56,7 @@ export function createDecisionStore(
   decisions: Collection<DecisionDocument>,
   orders: Collection<OrderDocument>,
 ): DecisionStore {
-  const remove = gather<string>({
+  const remove = createBatcher<string>({
     maxItems: maxRemovedTogether,
     maxInFlight: 1,
     async work(ids) {
