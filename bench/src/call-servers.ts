@@ -40,14 +40,14 @@ export const answerJson = () => toJson(GetProductByIDResponseSchema, create(GetP
 
 /** The options of a platform port. */
 export interface PlatformTask {
-  readonly leanCalls: boolean;
+  readonly fastPath: boolean;
   /** The upstream that it forwards the call to; absent if it answers itself. */
   readonly upstream?: string;
 }
 
 /** A port of the platform with the complete pipeline of a service. */
 export async function servePlatform(): Promise<void> {
-  const { leanCalls, upstream } = await taskOf<PlatformTask>();
+  const { fastPath, upstream } = await taskOf<PlatformTask>();
   const log = createLogger("error");
   const authorize = async () => ({ kind: "anonymous" }) as const;
   const { port } = await listen({
@@ -64,7 +64,7 @@ export async function servePlatform(): Promise<void> {
       log,
       metrics: undefined,
     }),
-    leanCalls,
+    fastPath,
     authorize,
     ...(upstream !== undefined && {
       forwarding: forwardTo({ upstreams: [{ name: "inventory", service: InventoryService, urls: [upstream] }] }),

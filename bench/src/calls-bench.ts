@@ -56,16 +56,16 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
   };
   const floor = await startFloor([{ method: "POST", path, answer: answerJson() }]);
   try {
-    const lean = await start("platform", { leanCalls: true });
-    const stock = await start("platform", { leanCalls: false });
-    const forwarding = await start("platform", { leanCalls: true, upstream: lean.url });
+    const fast = await start("platform", { fastPath: true });
+    const fallback = await start("platform", { fastPath: false });
+    const forwarding = await start("platform", { fastPath: true, upstream: fast.url });
     const grpcJs = await start("grpc-js", {});
     const json = post(path, "application/json", Buffer.from(JSON.stringify({ productId })));
     const proto = post(path, "application/proto", requestBytes());
     const grpc = post(path, "application/grpc", encodeEnvelope(0, requestBytes()));
     const ours: Subject["compared"] = [
-      ["the platform", lean],
-      ["by Connect's handlers", stock],
+      ["the platform", fast],
+      ["by Connect's handlers", fallback],
     ];
     const subjects: Subject[] = [
       {
@@ -91,11 +91,11 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
         : []),
       {
         ...{ name: "Connect JSON, forwarded", tool: wrk, request: json },
-        ...{ floor: ["the service called directly", lean], compared: [["through another process", forwarding]] },
+        ...{ floor: ["the service called directly", fast], compared: [["through another process", forwarding]] },
       },
       {
         ...{ name: "gRPC, forwarded", tool: h2load, request: grpc },
-        ...{ floor: ["the service called directly", lean], compared: [["through another process", forwarding]] },
+        ...{ floor: ["the service called directly", fast], compared: [["through another process", forwarding]] },
       },
     ];
     const rows: string[][] = [];

@@ -37,7 +37,7 @@ const transports: Readonly<Record<string, (baseUrl: string) => Transport>> = {
 };
 
 test.each(Object.entries(transports))(
-  "%s: a guest is greeted, a stranger and a long name are refused",
+  "%s: a call with the token is answered, one without it and an invalid name are refused",
   async (_, open) => {
     const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(descriptorSet)));
     const method = registry.getService("example.greeter.v1.GreeterService")!.method.greet as DescMethodUnary;
@@ -54,20 +54,20 @@ test.each(Object.entries(transports))(
   },
 );
 
-test("REST: the same", async () => {
+test("REST: a call with the token is answered, one without it and an invalid name are refused", async () => {
   const greet = (name: string, headers: HeadersInit) => fetch(`${url}/v1/greetings/${name}`, { headers });
   expect(await (await greet("Ada", token)).json()).toEqual({ greeting: "Hello, Ada!" });
   expect((await greet("Ada", {})).status).toBe(401);
   expect((await greet("A".repeat(51), token)).status).toBe(400);
 });
 
-test("the port describes itself, and the application's own routes answer as ever", async () => {
+test("the port serves OpenAPI, reflection and health, and the application's own routes", async () => {
   const read = async (path: string) => await (await fetch(url + path)).json();
   expect(await read("/openapi.json")).toMatchObject({ paths: { "/v1/greetings/{name}": { get: {} } } });
   expect((await fetch(`${url}/docs`)).status).toBe(200);
-  expect(await read("/about")).toEqual({ about: "a route like any other" });
+  expect(await read("/about")).toEqual({ about: "an ordinary route" });
   expect(await read("/readyz")).toEqual({ status: "ready" });
-  // Not execFileSync: the server is in this process.
+  // Not execFileSync, since the server runs in this process.
   const { stdout } = await promisify(execFile)(resolve(import.meta.dirname, "../../node_modules/.bin/buf"), [
     "curl",
     "--protocol",
@@ -79,7 +79,7 @@ test("the port describes itself, and the application's own routes answer as ever
   expect(stdout).toContain("example.greeter.v1.GreeterService/Greet");
 });
 
-test("a page of another origin is told that it may call", async () => {
+test("a page of an allowed origin may call", async () => {
   const headers = { ...token, origin: "https://greeter.example" };
   const answer = await fetch(`${url}/v1/greetings/Ada`, { headers });
   expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([200, "https://greeter.example"]);

@@ -1,4 +1,4 @@
-// A Fastify application that serves a service of its own by Connect, gRPC, gRPC-Web and REST on one port, with reflection, health,
+// A Fastify application that serves its own service by Connect, gRPC, gRPC-Web and REST on one port, with reflection, health,
 // OpenAPI at /openapi.json and a page at /docs. From the root of the repository:
 //
 //   npx buf build --config '{"version":"v2","modules":[{"path":"examples/greeter"},{"path":"vendor/proto"}]}' -o greeter.binpb
@@ -34,7 +34,7 @@ export async function startGreeter(descriptorSet: string, port: number) {
 
   const app = Fastify({ serverFactory: rpc.serverFactory });
   await app.register(rpc.plugin);
-  app.get("/about", async () => ({ about: "a route like any other" }));
+  app.get("/about", async () => ({ about: "an ordinary route" }));
   app.addHook("onClose", async () => rpc.close());
   await app.listen({ port, host: "127.0.0.1" });
   return app;

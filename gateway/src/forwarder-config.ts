@@ -5,7 +5,7 @@ import { isBaseUrl, setting } from "@shop/core";
 import { createRestRoutes as checkRestRoutes } from "@shop/rest";
 import { z } from "zod";
 
-/** The environment of the forwarder. */
+/** The settings of the forwarder. */
 export const forwarderConfig = z
   .object({
     LISTEN_HOST: setting.host("127.0.0.1"),
@@ -13,24 +13,24 @@ export const forwarderConfig = z
     UPSTREAM_URL: z
       .string()
       .refine(isBaseUrl, "not of the form http://host:port")
-      .describe("where the services are: http://host:port"),
-    DESCRIPTOR_SET: z.string().transform(readDescriptorSet).describe("path of a file that `buf build` wrote"),
+      .describe("base URL of the services: http://host:port"),
+    DESCRIPTOR_SET: z.string().transform(readDescriptorSet).describe("path of a file written by `buf build`"),
     SERVICES: z
       .string()
       .transform((list) => list.split(",").map((name) => name.trim()))
       .describe("full names of services, comma-separated"),
-    READ_MAX_BYTES: setting.integer(1024 * 1024, 1, 2 ** 31 - 1, "bytes that a message may have"),
+    READ_MAX_BYTES: setting.integer(1024 * 1024, 1, 2 ** 31 - 1, "bytes per message"),
     JSON_NAMES: z
       .enum(["proto", "lowerCamelCase"])
       .default("proto")
-      .describe("how REST calls the fields of answers: proto, or lowerCamelCase"),
-    REFLECTION: setting.flag(true).describe("whether gRPC reflection is answered: true or false"),
+      .describe("field names in REST answers: proto, or lowerCamelCase"),
+    REFLECTION: setting.flag(true).describe("whether gRPC reflection is served: true or false"),
     LOG_LEVEL: setting.logLevel(),
   })
   .refine((config) => whatIsWrong(config) === undefined, {
     path: ["SERVICES"],
     error: ({ input }) => whatIsWrong(input as ServicesOfSet),
-    // Also told when other variables are wrong, too.
+    // Checked even if other variables are invalid.
     when: ({ value }) => {
       const { DESCRIPTOR_SET, SERVICES } = value as Partial<ServicesOfSet>;
       return DESCRIPTOR_SET?.kind === "registry" && Array.isArray(SERVICES);
@@ -51,7 +51,11 @@ function whatIsWrong({ DESCRIPTOR_SET, SERVICES }: ServicesOfSet): string | unde
   }
 }
 
-/** The services of that name. @throws Error that lists the names nobody has, and those there are */
+/**
+ * Looks services up by name.
+ *
+ * @throws Error listing the unknown names, and the existing ones
+ */
 export function servicesOf(registry: FileRegistry, names: readonly string[]): DescService[] {
   const unknown = names.filter((name) => registry.getService(name) === undefined);
   if (unknown.length > 0) {

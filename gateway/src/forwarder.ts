@@ -6,7 +6,9 @@ import { forwarderConfig, servicesOf } from "./forwarder-config.ts";
 
 /**
  * The gateway's port for the services of any descriptor set: every protocol, REST, reflection and health in front of a server
- * that is none of ours. Whoever may connect may call. Throws a ConfigError when the environment is wrong.
+ * of another vendor. Without authorization: any client that can connect may call.
+ *
+ * @throws ConfigError if the environment is invalid
  */
 export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ close(): Promise<void> }> {
   const config = readConfig({ forwarder: forwarderConfig }, environment).forwarder;
@@ -29,7 +31,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
     isPublic: true,
     jsonNames: config.JSON_NAMES,
     reflection: config.REFLECTION,
-    missing: async () => ((await accepts(url)) ? [] : [`nobody answers at ${url}`]),
+    missing: async () => ((await accepts(url)) ? [] : [`${url} does not accept connections`]),
     stopping: stopping.signal,
     log,
   });
@@ -46,7 +48,7 @@ export async function startForwarder(environment: NodeJS.ProcessEnv): Promise<{ 
 
 const connectTimeoutMs = 2_000;
 
-/** Whether somebody takes connections there: all that can be asked of a server that need not know about health. */
+/** Whether the server accepts connections: it need not implement health checks. */
 function accepts(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished, test, vi } from "vitest";
 
-// A process has to start.
+// Processes have to start.
 vi.setConfig({ testTimeout: 20_000 });
 
-/** The gateway as a process of its own; answers with its port. */
+/** Starts the gateway as a process; returns its port. */
 async function start(env: NodeJS.ProcessEnv): Promise<number> {
   const gateway = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
     env: { GATEWAY_PORT: "0", ...env },
@@ -26,7 +26,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<number> {
   throw new Error("the gateway did not start");
 }
 
-/** Asks over a connection of its own, which stays open. */
+/** Requests over a new connection, which stays open. */
 async function isServed(port: number, localAddress: string): Promise<boolean> {
   const agent = new Agent({ keepAlive: true });
   onTestFinished(() => agent.destroy());
@@ -45,17 +45,17 @@ async function served(port: number, from: readonly string[]): Promise<boolean[]>
 
 const [a, b, c] = ["127.0.0.2", "127.0.0.3", "127.0.0.4"] as const;
 
-test("connections are limited as configured, from one address and from all, but for the address of a trusted proxy", async () => {
+test("connections are limited as configured, per address and in total, except those of a trusted proxy", async () => {
   const port = await start({ CONNECTIONS_AT_ONCE: "5", CONNECTIONS_PER_ADDRESS: "1", TRUSTED_PROXIES: c });
   expect(await served(port, [a, a, b, b, c, c, c, c])).toEqual([true, false, true, false, true, true, true, false]);
 });
 
-test("where every connection is a proxy's, as by a count of proxies, no address is limited", async () => {
+test("with a number of trusted proxies no address is limited, since every connection is a proxy's", async () => {
   const port = await start({ CONNECTIONS_AT_ONCE: "3", CONNECTIONS_PER_ADDRESS: "1", TRUSTED_PROXIES: "1" });
   expect(await served(port, [a, a, a, a])).toEqual([true, true, true, false]);
 });
 
-test("it describes itself without the services, and says nothing of what is INTERNAL", async () => {
+test("the gateway serves OpenAPI without running services, and without INTERNAL methods", async () => {
   const port = await start({});
   const description = await (await fetch(`http://127.0.0.1:${port}/openapi.json`)).text();
   expect(JSON.parse(description)).toMatchObject({ openapi: "3.1.1", paths: { "/orders": {} } });
@@ -63,7 +63,7 @@ test("it describes itself without the services, and says nothing of what is INTE
   expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
 });
 
-test("with API_DOCS=false it does not describe itself", async () => {
+test("with API_DOCS=false the gateway serves no documentation", async () => {
   const port = await start({ API_DOCS: "false" });
   for (const path of ["/openapi.json", "/docs"]) {
     expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(404);

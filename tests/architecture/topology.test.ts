@@ -54,7 +54,7 @@ test("every proto service and every event belongs to exactly one service of the 
 });
 
 describe.for(serviceNames)("%s", (name) => {
-  const { implements: implemented, emits, ...module } = modules[name];
+  const { implements: implemented, publishes: published, ...module } = modules[name];
 
   test("is the module that the topology describes", () => {
     expect(module.name).toBe(name);
@@ -62,7 +62,7 @@ describe.for(serviceNames)("%s", (name) => {
       new Set(servedBy(name).map(({ typeName }) => typeName)),
     );
     const publishes = publishedBy(name).some(({ file }) => file.proto.package === `shop.${name}.v1`);
-    expect(emits).toBe(publishes ? `shop.${name}.v1` : undefined);
+    expect(published).toBe(publishes ? `shop.${name}.v1` : undefined);
   });
 
   test("calls the services that the topology lists, and users for the keys of access tokens", () => {

@@ -40,7 +40,7 @@ async function startService() {
     },
     authorize: async () => ({ kind: "anonymous" }),
     reflection: true,
-    leanCalls: how !== "fallback",
+    fastPath: how !== "fallback",
     log: createLogger("silent"),
   });
 }

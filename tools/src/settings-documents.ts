@@ -58,7 +58,7 @@ the root of the repository ([.env.example](../.env.example) lists them all); the
 absent. A value that is not valid is reported before anything starts, all of them at once. A variable that several services read is
 listed with each of them.
 
-The forwarder, which serves services of other vendors, has [settings of its own](../gateway/README.md#before-services-of-yours).
+The forwarder, which serves services of other vendors, has [settings of its own](../gateway/README.md#in-front-of-your-own-services).
 
 ## Ports
 
@@ -130,13 +130,17 @@ interface VariableSchema {
   readonly description?: string;
   readonly range?: string;
   readonly meaning?: string;
+  readonly formerName?: string;
 }
 
 /** @throws Error naming a variable without a unit or a meaning */
 function variablesOf(schema: SettingsSchema): Variable[] {
   const properties = schema.toJSONSchema({ io: "input" }).properties as Record<string, VariableSchema>;
-  return Object.entries(properties).map(([name, { default: value = "", description: unit, range, meaning }]) => {
-    if (!unit || !meaning) throw new Error(`${name} has no ${unit ? "meaning" : "unit"}: add it to its schema`);
-    return { name, defaultValue: String(value), unit, ...(range && { range }), meaning };
-  });
+  return Object.entries(properties).map(
+    ([name, { default: value = "", description: unit, range, meaning, formerName }]) => {
+      if (!unit || !meaning) throw new Error(`${name} has no ${unit ? "meaning" : "unit"}: add it to its schema`);
+      const alias = formerName === undefined ? "" : ` The former name \`${formerName}\` still works.`;
+      return { name, defaultValue: String(value), unit, ...(range && { range }), meaning: `${meaning}${alias}` };
+    },
+  );
 }

@@ -35,11 +35,11 @@ const claims = {
   iat: seconds,
   exp: seconds + 60,
 };
-const nothingRevoked = createRevocations({ keptMs: 0 });
+const nothingRevoked = createRevocations({ retentionMs: 0 });
 const verifier = (revocations = nothingRevoked) => createAccessTokenVerifier(async () => [publicOf(key)], revocations);
 const refused = expect.objectContaining({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 
-test("a signed token tells whose it is, and until when", async () => {
+test("a signed token identifies its user and its expiry", async () => {
   const token = await signAccessToken(key, account, new Date(seconds * 1000));
   const { userId, roles, sessionId, version } = account;
   const [issueTime, expireTime] = [new Date(seconds * 1000), new Date((seconds + 600) * 1000)];
@@ -47,7 +47,7 @@ test("a signed token tells whose it is, and until when", async () => {
   expect(await verifier()(token)).toEqual({ kind: "user", userId, roles, token: facts });
 });
 
-test("a token says by whom, for whom, when and under which key it was issued", async () => {
+test("a token contains its issuer, audience, times and key id", async () => {
   const token = await signAccessToken(key, account, new Date(seconds * 1000));
   expect(decodeProtectedHeader(token)).toEqual({ alg: "EdDSA", kid: "one", typ: "at+jwt" });
   expect(decodeJwt(token)).toEqual({
@@ -69,30 +69,30 @@ describe("a token is refused", () => {
   const sign = async (payload: object, header: JWTHeaderParameters = good, by: SigningKey = key) =>
     new SignJWT({ ...claims, ...payload }).setProtectedHeader(header).sign(await importJWK(by, "EdDSA"));
 
-  test("but not what the tokens below are made from", async () => {
+  test("but not the valid one from which the tokens below are derived", async () => {
     expect(await verifier()(await sign({}))).toMatchObject({ userId: "user_1" });
   });
 
   test.each([
     ["without a signature", async () => new UnsecuredJWT(claims).encode()],
     [
-      "that says that it needs no signature",
+      "with the algorithm none",
       async () => `${base64({ ...good, alg: "none" })}.${base64(claims)}.${(await sign({})).split(".")[2]}`,
     ],
     [
       "signed with the public key as a shared secret",
       () => new SignJWT(claims).setProtectedHeader({ ...good, alg: "HS256" }).sign(x),
     ],
-    ["of a key that nobody knows", async () => sign({}, { ...good, kid: "two" }, await makeKey("two"))],
-    ["of another key under a known name", async () => sign({}, good, await makeKey("one"))],
-    ["that brings its own key along", async () => sign({}, { ...good, jwk: publicOf(key) }, await makeKey("one"))],
-    ["that is no access token", () => sign({}, { ...good, typ: "JWT" })],
-    ["that does not say what it is", () => sign({}, { alg: "EdDSA", kid: "one" })],
+    ["with an unknown key", async () => sign({}, { ...good, kid: "two" }, await makeKey("two"))],
+    ["with another key under a known id", async () => sign({}, good, await makeKey("one"))],
+    ["with its own key embedded", async () => sign({}, { ...good, jwk: publicOf(key) }, await makeKey("one"))],
+    ["of another type", () => sign({}, { ...good, typ: "JWT" })],
+    ["without a type", () => sign({}, { alg: "EdDSA", kid: "one" })],
     ["that has expired", () => sign({ exp: seconds - 1 })],
     ["that is not valid yet", () => sign({ nbf: seconds + 60 })],
-    ["that will be issued later", () => sign({ iat: seconds + 60, exp: seconds + 120 })],
+    ["issued in the future", () => sign({ iat: seconds + 60, exp: seconds + 120 })],
     ["that never expires", () => sign({ exp: undefined })],
-    ["of no session", () => sign({ sid: undefined })],
+    ["without a session", () => sign({ sid: undefined })],
     ["for another audience", () => sign({ aud: "else" })],
     ["of another issuer", () => sign({ iss: "else" })],
     ["that is not a token", async () => "nonsense"],
@@ -105,7 +105,7 @@ describe("a token is refused", () => {
   }
 });
 
-test("while the keys can't be had the answer is UNAVAILABLE, and known keys go on to work", async () => {
+test("while keys can't be fetched the error is UNAVAILABLE, and known keys keep working", async () => {
   let isUp = true;
   const verify = createAccessTokenVerifier(async () => {
     if (!isUp) throw new Error("down");
@@ -120,7 +120,7 @@ test("while the keys can't be had the answer is UNAVAILABLE, and known keys go o
   expect(await verify(second)).toMatchObject({ userId: "user_1" });
 });
 
-test("a key that is in use no more is forgotten after five minutes", async () => {
+test("a withdrawn key is forgotten after five minutes", async () => {
   const late = vi.spyOn(performance, "now");
   onTestFinished(() => late.mockRestore());
   let inUse = [publicOf(key)];
@@ -135,7 +135,7 @@ test("a key that is in use no more is forgotten after five minutes", async () =>
   );
 });
 
-test("a remembered token is refused once it has expired", async () => {
+test("a cached token is refused once it has expired", async () => {
   const verify = verifier();
   const token = await signAccessToken(key, account, new Date(Date.now() - 599_000));
   await verify(token);
@@ -144,14 +144,14 @@ test("a remembered token is refused once it has expired", async () => {
     .toBe("ACCESS_TOKEN_INVALID");
 });
 
-describe("a token that was remembered is refused once", () => {
+describe("a cached token is refused once", () => {
   const another = { ...account, sessionId: "session_2" };
   test.each([
     ["its session has ended, and no other is", { sessionId: "session_1", version: 0 }, "revoked", "good"],
     ["its account has changed, in every session", { sessionId: "", version: 2 }, "revoked", "revoked"],
-    ["not if it was issued for the account as it is", { sessionId: "", version: 1 }, "good", "good"],
+    ["not if it was issued for the current version of the account", { sessionId: "", version: 1 }, "good", "good"],
   ] as const)("%s", async (_when, { sessionId, version }, ...expected) => {
-    const revocations = createRevocations({ keptMs: 600_000 });
+    const revocations = createRevocations({ retentionMs: 600_000 });
     const verify = verifier(revocations);
     const tokens = await Promise.all([account, another].map((subject) => signAccessToken(key, subject, now())));
     await Promise.all(tokens.map((token) => verify(token)));
@@ -166,7 +166,7 @@ describe("a token that was remembered is refused once", () => {
   });
 });
 
-test("a ticket is its owner's for one path and as long as the token it was asked for with, and no access token", async () => {
+test("a ticket is valid for its user and one path, expires with its token, and is not an access token", async () => {
   const verify = verifier();
   const token = await signAccessToken(key, account, new Date(seconds * 1000));
   const user = await verify(token);

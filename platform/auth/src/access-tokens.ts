@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Principal, TokenFacts } from "./principal.ts";
 import type { Revocations } from "./revocations.ts";
 
-/** How long an access token is good for, in seconds. */
+/** The lifetime of an access token, in seconds. */
 export const accessTokenSeconds = 600;
 
 const algorithm = "EdDSA";
@@ -13,26 +13,26 @@ const ticketType = "stream-ticket+jwt";
 const issuer = "shop";
 const audience = "shop";
 const rememberedTokens = 10_000;
-/** So far the clock of whoever issues may be ahead of ours. */
+/** How far the issuer's clock may be ahead of ours. */
 const maxClockSkewSeconds = 5;
-/** Unknown key names may ask for the keys again only this often. */
+/** The shortest time between two fetches of keys because of an unknown key id. */
 const refetchIntervalMs = 2_000;
-/** Keys that are older are asked for again, so that one that was taken back is forgotten. */
+/** Keys older than this are fetched again, so that a withdrawn key is forgotten. */
 const keysMaxAgeMs = 5 * 60 * 1000;
 
-/** A private Ed25519 key as a JSON Web Key with its name. */
+/** A private Ed25519 key as a JSON Web Key with its id. */
 export type SigningKey = JWK & { readonly kid: string };
 
-/** Whose access a token grants. */
+/** The subject of a token. */
 export interface TokenSubject {
   readonly userId: string;
   readonly roles: readonly string[];
   readonly sessionId: string;
-  /** Of the account as it was read: what is revoked later is every token of an earlier version. */
+  /** The account's version when the token is issued. A revocation applies to tokens of earlier versions. */
   readonly version: number;
 }
 
-/** By name: to import a key costs more than to sign with it. */
+/** Cached by key id: importing a key costs more than signing with it. */
 const imported = new LRUCache<string, ReturnType<typeof importJWK>>({ max: 16 });
 
 function importOnce(key: SigningKey): ReturnType<typeof importJWK> {
@@ -48,7 +48,7 @@ export async function signAccessToken(key: SigningKey, subject: TokenSubject, no
 }
 
 /**
- * Signs a ticket, which opens streams at this path in place of the access token that it is asked for with, for as long as that.
+ * Signs a ticket that opens streams at this path in place of the access token that it was requested with, and expires with it.
  *
  * @param path normalized, without a query
  */
@@ -82,18 +82,18 @@ async function sign(
 }
 
 /**
- * Checks an access token and answers whose it is. Throws UNAUTHENTICATED when the token is not good, and UNAVAILABLE when
- * that can't be known because the public keys can't be had.
+ * Verifies an access token, and returns its user.
  *
- * @param streamPath where the token is to be a ticket: the path of the request
+ * @param streamPath the path of the request, if the token must be a stream ticket
+ * @throws UNAUTHENTICATED if the token is invalid, and UNAVAILABLE if the public keys can't be fetched
  */
 export type VerifyAccessToken = (token: string, streamPath?: string) => Promise<Principal>;
 
 type User = Extract<Principal, { kind: "user" }>;
 
 /**
- * A verifier that remembers public keys until others are in use, and good tokens until they expire (10,000 at most) or are
- * revoked. `fetchKeys` answers the public keys in use; its failure counts only when a key is not known yet.
+ * Creates a verifier that caches public keys while they are in use, and verified tokens (10,000 at most) until they expire or
+ * are revoked. `fetchKeys` returns the public keys in use; its failure matters only for an unknown key.
  */
 export function createAccessTokenVerifier(
   fetchKeys: () => Promise<readonly JWK[]>,
@@ -118,10 +118,10 @@ export function createAccessTokenVerifier(
   }
 
   async function keyOf(kid: string | undefined): Promise<CryptoKey | Uint8Array> {
-    if (kid === undefined) throw badToken("it names no key");
+    if (kid === undefined) throw badToken("it has no key id");
     const known = keys.get(kid);
     if (known !== undefined) {
-      // Nobody waits for it: while the keys can't be had, those that are known do.
+      // In the background: known keys stay valid while the fetch fails.
       if (performance.now() - fetchedAt > keysMaxAgeMs) void refetch().catch(() => {});
       return known;
     }
@@ -129,14 +129,19 @@ export function createAccessTokenVerifier(
       try {
         await refetch();
       } catch (cause) {
-        throw new DomainError("unavailable", "TOKEN_KEYS_UNAVAILABLE", "access tokens can't be checked just now", {
-          cause,
-          retryAfterMs: 1_000,
-        });
+        throw new DomainError(
+          "unavailable",
+          "TOKEN_KEYS_UNAVAILABLE",
+          "access tokens can't be verified at the moment",
+          {
+            cause,
+            retryAfterMs: 1_000,
+          },
+        );
       }
     }
     const fetched = keys.get(kid);
-    if (fetched === undefined) throw badToken("its key is not known");
+    if (fetched === undefined) throw badToken("its key is unknown");
     return fetched;
   }
 
@@ -172,7 +177,7 @@ export function createAccessTokenVerifier(
 
   return async (text, streamPath) => {
     const user = remembered.get(nameOf(text, streamPath)) ?? (await check(text, streamPath));
-    // Remembered or not: it may have been revoked since.
+    // Checked even if cached: it may have been revoked since.
     if (revocations.isRevoked(user)) throw tokenRevoked();
     return user;
   };
@@ -182,12 +187,12 @@ function nameOf(text: string, streamPath: string | undefined): string {
   return streamPath === undefined ? text : `${streamPath} ${text}`;
 }
 
-/** What a caller is told whose token was good when the call began, and is no more. */
+/** The error for a token that expired during the call. */
 export function tokenExpired(): DomainError {
   return badToken("it has expired");
 }
 
-/** What a caller is told whose session has ended, or whose account has changed. */
+/** The error for a token whose session has ended, or whose account has changed. */
 export function tokenRevoked(): DomainError {
   return badToken("it was revoked");
 }

@@ -18,15 +18,15 @@ function methodWith(rule: Access, named: readonly string[]): DescMethod {
 const serving = (method: DescMethod) => () =>
   reachableServices([{ ...DeadLetterService, methods: [method] } as unknown as DescService], false);
 
-test("a method that is INTERNAL and names no callers is not served", () => {
-  expect(serving(methodWith(Access.INTERNAL, []))).toThrow("is INTERNAL and names no callers");
+test("an INTERNAL method without callers is not served", () => {
+  expect(serving(methodWith(Access.INTERNAL, []))).toThrow("is INTERNAL and declares no callers");
   expect(serving(methodWith(Access.INTERNAL, ["orders"]))).not.toThrow();
 });
 
 test.for([Access.PUBLIC, Access.AUTHENTICATED])(
-  "a method of rule %s that names callers, which it would not look at, is not served",
+  "a method of rule %s that declares callers, which it would ignore, is not served",
   (rule) => {
-    expect(serving(methodWith(rule, ["orders"]))).toThrow("names callers");
+    expect(serving(methodWith(rule, ["orders"]))).toThrow("declares callers");
     expect(serving(methodWith(rule, []))).not.toThrow();
   },
 );
@@ -50,7 +50,7 @@ async function reasonFor(
 }
 const calledBy = (name: string) => ({ [internalCredentialHeader]: name });
 
-test("only the services that an INTERNAL method names may call it", async () => {
+test("only the services that an INTERNAL method declares may call it", async () => {
   const method = methodWith(Access.INTERNAL, ["orders", "gateway"]);
   expect(await authorize(method, new Headers(calledBy("good orders")))).toEqual({ kind: "service", name: "orders" });
   expect(await authorize(method, new Headers(calledBy("good gateway")))).toEqual({ kind: "service", name: "gateway" });
@@ -60,11 +60,11 @@ test("only the services that an INTERNAL method names may call it", async () => 
   expect(await reasonFor(method, calledBy("good orders"), authorizePublic)).toBe("INTERNAL_ONLY");
 });
 
-test("an ADMIN method is no service's unless it names that one", async () => {
+test("a service may call an ADMIN method only if the method declares it", async () => {
   const token = { authorization: "Bearer a" };
   expect(await reasonFor(methodWith(Access.ADMIN, []), calledBy("good orders"))).toBe("ACCESS_TOKEN_MISSING");
   expect(await reasonFor(methodWith(Access.ADMIN, ["starter"]), calledBy("good orders"))).toBe("ACCESS_TOKEN_MISSING");
-  // Nor does a credential that does not count make an account more than it is.
+  // Nor does an invalid credential give a user more rights.
   expect(await reasonFor(methodWith(Access.ADMIN, []), { ...token, ...calledBy("good orders") })).toBe(
     "ADMIN_REQUIRED",
   );
@@ -92,7 +92,7 @@ test.each([
 });
 
 test.each(["Bearer", "Bearer ", "Bearertoken", "Bearer\ttoken", "Bearer a b", "Basic token", ""])(
-  "%j carries none",
+  "%j carries no token",
   async (authorization) => {
     const authorize = createAuthorize({
       verifyCredential: undefined,

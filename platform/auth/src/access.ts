@@ -7,23 +7,27 @@ import { type Authorize, authorizedCaller, isRead, ticketIn } from "@shop/rpc-se
 import type { VerifyAccessToken } from "./access-tokens.ts";
 import { anonymous, isAdmin, type Principal } from "./principal.ts";
 
-/** Who calls the method that this context belongs to. */
+/** The caller of the method with this context. */
 export function callerOf(context: { readonly values: ContextValues }): Principal {
   return authorizedCaller(context.values) as Principal;
 }
 
-/** The id of the signed-in user. For methods that only users can call. */
+/**
+ * The id of the signed-in user, for methods that only users can call.
+ *
+ * @throws USER_REQUIRED for any other caller
+ */
 export function userIdOf(context: { readonly values: ContextValues }): string {
   const caller = callerOf(context);
   if (caller.kind !== "user") {
-    throw new DomainError("permission_denied", "USER_REQUIRED", "only somebody with an account can do this");
+    throw new DomainError("permission_denied", "USER_REQUIRED", "only a signed-in user can do this");
   }
   return caller.userId;
 }
 
 const rules = new WeakMap<DescMethod, Access>();
 
-/** The method's rule, UNSPECIFIED when it has none; read from its options once. */
+/** The method's access rule, UNSPECIFIED if it has none. Cached. */
 function declaredAccessOf(method: DescMethod): Access {
   const known = rules.get(method);
   if (known !== undefined) return known;
@@ -34,7 +38,7 @@ function declaredAccessOf(method: DescMethod): Access {
 
 const callerLists = new WeakMap<DescMethod, readonly string[]>();
 
-/** The services that the method names as its callers; read from its options once. */
+/** The services that the method declares as its callers. Cached. */
 function declaredCallersOf(method: DescMethod): readonly string[] {
   const known = callerLists.get(method);
   if (known !== undefined) return known;
@@ -44,39 +48,40 @@ function declaredCallersOf(method: DescMethod): readonly string[] {
 }
 
 /**
- * The method's rule; throws when it has none, so that it can't be served by oversight, and when its callers don't fit it: an
- * INTERNAL method that nobody may call, or callers of a method that does not look at them.
+ * The method's access rule. Throws if it has none, so that no method is served by oversight, and if its callers contradict it:
+ * an INTERNAL method without callers, or callers of a method that ignores them.
  */
 function accessRuleOf(method: DescMethod): Access {
   const rule = declaredAccessOf(method);
   const name = `${method.parent.typeName}.${method.name}`;
   if (rule === Access.UNSPECIFIED) throw new Error(`${name} declares no access rule`);
   const hasCallers = declaredCallersOf(method).length > 0;
-  if (rule === Access.INTERNAL && !hasCallers) throw new Error(`${name} is INTERNAL and names no callers`);
+  if (rule === Access.INTERNAL && !hasCallers) throw new Error(`${name} is INTERNAL and declares no callers`);
   if (rule !== Access.INTERNAL && rule !== Access.ADMIN && hasCallers) {
-    throw new Error(`${name} names callers, which only a method that is INTERNAL or ADMIN has`);
+    throw new Error(`${name} declares callers, which only INTERNAL and ADMIN methods may have`);
   }
   return rule;
 }
 
-/** The services as a port shows them: on a public port, without what is INTERNAL. */
+/** The services that a port exposes: a public port without INTERNAL methods. */
 export function reachableServices(services: readonly DescService[], isPublic: boolean): DescService[] {
   const isReachable = (method: DescMethod) => !(accessRuleOf(method) === Access.INTERNAL && isPublic);
   return services.map((service) => ({ ...service, methods: service.methods.filter(isReachable) }));
 }
 
-/** RFC 6750 2.1 as RFC 9110 11.4 writes it: one blank or more, and the scheme in any case. */
+/** RFC 6750 2.1 with the syntax of RFC 9110 11.4: the scheme in any case, and one or more spaces. */
 const bearer = /^bearer +(\S+) *$/i;
 
+/** Authorizes calls by the access rules in the schema. */
 export function createAuthorize(options: {
   readonly verifyAccessToken: VerifyAccessToken;
   /**
-   * The service that issued the credential, for a call of this method; undefined when it is no good. Absent on a public port:
-   * there no call is a service's.
+   * Returns the service that issued a credential for this method; undefined if it is invalid. Absent on a public port, where no
+   * caller is a service.
    */
   readonly verifyCredential: ((credential: string, method: DescMethod) => string | undefined) | undefined;
 }): Authorize<Principal> {
-  /** The service that calls, if it may. */
+  /** The calling service, if the method allows it. */
   function serviceOf(method: DescMethod, header: Headers): Principal | undefined {
     const allowed = declaredCallersOf(method);
     const credential = allowed.length === 0 ? null : header.get(internalCredentialHeader);
@@ -85,7 +90,7 @@ export function createAuthorize(options: {
   }
 
   async function userOf(method: DescMethod, header: Headers): Promise<Principal> {
-    // Every request whose method streams has had its ticket moved: what it says of its path is true.
+    // Tickets of streaming methods were moved by the port, so their path is that of the request.
     const found = method.methodKind === "server_streaming" ? ticketIn(header) : undefined;
     if (found !== undefined) return await options.verifyAccessToken(found.ticket, found.path);
     const token = bearer.exec(header.get("authorization") ?? "")?.[1];
@@ -116,17 +121,17 @@ export function createAuthorize(options: {
       case Access.INTERNAL: {
         const principal = serviceOf(method, header);
         if (principal === undefined) {
-          throw new DomainError("permission_denied", "INTERNAL_ONLY", "only a part of the platform can do this");
+          throw new DomainError("permission_denied", "INTERNAL_ONLY", "only a service of the platform can do this");
         }
         return principal;
       }
       default:
-        throw new Error(`${method.name} has an access rule that is not known here`);
+        throw new Error(`${method.name} has an unknown access rule`);
     }
   };
 }
 
-/** Whether answers to a method are the same for everybody and change nothing. */
+/** Whether a method's answers are the same for every caller, and calling it changes nothing. */
 export function isPublicRead(method: DescMethod): boolean {
   return method.methodKind === "unary" && isRead(method) && declaredAccessOf(method) === Access.PUBLIC;
 }

@@ -1,19 +1,19 @@
-/** Who calls: nobody known, somebody with an account, or another part of the platform. */
+/** The caller: anonymous, a user, or a service of the platform. */
 export type Principal =
   | { readonly kind: "anonymous" }
   | {
       readonly kind: "user";
       readonly userId: string;
       readonly roles: readonly string[];
-      /** What their token says, if they came with one. */
+      /** The facts of the access token, if the call has one. */
       readonly token?: TokenFacts;
     }
   | { readonly kind: "service"; readonly name: string };
 
-/** What an access token says besides whose it is. */
+/** The facts of an access token, besides its subject. */
 export interface TokenFacts {
   readonly sessionId: string;
-  /** Of the account when the token was issued. */
+  /** The account's version when the token was issued. */
   readonly version: number;
   readonly issueTime: Date;
   readonly expireTime: Date;
@@ -21,15 +21,15 @@ export interface TokenFacts {
 
 export const anonymous: Principal = { kind: "anonymous" };
 
-/** The role that passes ACCESS_ADMIN. */
+/** The role required by ACCESS_ADMIN. */
 const adminRole = "admin";
 
-/** Tells whether this is an account with the role of an administrator. */
+/** Whether this is a user with the administrator role. */
 export function isAdmin(principal: Principal): boolean {
   return principal.kind === "user" && principal.roles.includes(adminRole);
 }
 
-/** How records name who did something: a user's id, or the part of the platform. */
+/** The actor in logs and records: a user's id, or the service's name. */
 export function actorOf(principal: Principal): string {
   switch (principal.kind) {
     case "user":

@@ -11,7 +11,7 @@ interface Example {
   ): { authorize: ReturnType<typeof createAuthorize>; signIn(): Promise<string> };
 }
 
-test("the example of the README lets an administrator with a token call, and nobody without", async () => {
+test("the README's example authorizes an administrator with a token, and refuses calls without one", async () => {
   const { authorizeUsers } = await readmeExample<Example>("@shop/auth", import.meta.dirname);
   const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
   const key = { ...(await exportJWK(privateKey)), kid: "one" } as SigningKey;

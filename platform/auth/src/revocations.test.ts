@@ -6,16 +6,16 @@ const caller = (userId: string, sessionId: string, version = 1, issueTime = new 
 const ended = (sessionId: string, time = new Date()) => ({ userId: "user_1", sessionId, version: 0, time });
 const changed = (version: number, time = new Date()) => ({ userId: "user_1", sessionId: "", version, time });
 
-test("an earlier revocation that comes late takes nothing back", () => {
-  const revocations = createRevocations({ keptMs: 1_000 });
+test("an older revocation that arrives late does not replace a newer one", () => {
+  const revocations = createRevocations({ retentionMs: 1_000 });
   revocations.add(changed(5));
   revocations.add(changed(3));
   expect(revocations.isRevoked(caller("user_1", "session_1", 4))).toBe(true);
   expect(revocations.isRevoked(caller("user_1", "session_1", 5))).toBe(false);
 });
 
-test("a revocation is forgotten once the tokens it is about have expired", async () => {
-  const revocations = createRevocations({ keptMs: 1_000 });
+test("a revocation is forgotten once its tokens have expired", async () => {
+  const revocations = createRevocations({ retentionMs: 1_000 });
   revocations.add(ended("session_1", new Date(Date.now() - 800)));
   revocations.add(ended("session_2", new Date(Date.now() - 1_000)));
   expect(revocations.isRevoked(caller("user_1", "session_1"))).toBe(true);
@@ -23,8 +23,8 @@ test("a revocation is forgotten once the tokens it is about have expired", async
   await expect.poll(() => revocations.isRevoked(caller("user_1", "session_1"))).toBe(false);
 });
 
-test("a list that is full refuses what it can't tell any more, and new tokens are good", () => {
-  const revocations = createRevocations({ keptMs: 60_000, max: 2 });
+test("a full list refuses tokens as old as evicted revocations, and accepts new ones", () => {
+  const revocations = createRevocations({ retentionMs: 60_000, max: 2 });
   const times = [1, 2, 3].map((second) => new Date(Date.now() - 10_000 + second * 1_000));
   for (const [index, time] of times.entries()) revocations.add(ended(`session_${index}`, time));
   for (const index of [0, 1, 2])
@@ -33,14 +33,14 @@ test("a list that is full refuses what it can't tell any more, and new tokens ar
   expect(revocations.isRevoked(caller("user_2", "session_9"))).toBe(false);
 });
 
-test("who waits for a revocation is told of their own, once it comes and until they leave", () => {
-  const revocations = createRevocations({ keptMs: 60_000 });
-  const told: string[] = [];
-  revocations.whenRevoked(caller("user_1", "session_1"), () => told.push("stays"));
-  const leave = revocations.whenRevoked(caller("user_1", "session_1"), () => told.push("left"));
+test("a subscriber is called for revocations of its own token, until it unsubscribes", () => {
+  const revocations = createRevocations({ retentionMs: 60_000 });
+  const called: string[] = [];
+  revocations.whenRevoked(caller("user_1", "session_1"), () => called.push("stays"));
+  const leave = revocations.whenRevoked(caller("user_1", "session_1"), () => called.push("left"));
   leave();
   revocations.add(ended("session_2"));
-  expect(told).toEqual([]);
+  expect(called).toEqual([]);
   revocations.add(ended("session_1"));
-  expect(told).toEqual(["stays"]);
+  expect(called).toEqual(["stays"]);
 });

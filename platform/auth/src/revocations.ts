@@ -1,32 +1,36 @@
 import { LRUCache } from "lru-cache";
 import type { Principal } from "./principal.ts";
 
-/** Access that ended before its tokens expire. */
+/** A revocation of access tokens before they expire. */
 export interface Revocation {
   readonly userId: string;
-  /** Only that session; all of the user's when it is empty. */
+  /** The session; empty for all sessions of the user. */
   readonly sessionId: string;
-  /** Of a whole user: tokens of earlier versions of the account are revoked. */
+  /** For all sessions: tokens of earlier versions of the account are revoked. */
   readonly version: number;
   readonly time: Date;
 }
 
 type User = Extract<Principal, { kind: "user" }>;
 
-/** What was revoked lately, in this process's memory. */
+/** The recent revocations, in this process's memory. */
 export interface Revocations {
   add(revocation: Revocation): void;
-  /** Tells whether the token that the caller came with was revoked. */
+  /** Whether the caller's token was revoked. */
   isRevoked(caller: User): boolean;
-  /** Calls back once the caller's token is revoked, for what goes on after the call began. The answer ends it. */
+  /**
+   * Calls `callBack` when the caller's token is revoked, for streams that outlive the check at their start. Returns a function
+   * that unsubscribes.
+   */
   whenRevoked(caller: Principal, callBack: () => void): () => void;
 }
 
 /**
- * A list that forgets each revocation after `keptMs`, when the tokens it is about have expired. It holds `max` at most: the one
- * used least makes room, and with it every token as old as that is refused, so that a full list refuses too much, never too little.
+ * A list of revocations, each kept for `retentionMs`, after which the tokens it applies to have expired. It holds at most
+ * `max`: then the least recently used is evicted, and all tokens issued until its time are refused. So a full list refuses too
+ * much, never too little.
  */
-export function createRevocations({ keptMs, max = 100_000 }: { keptMs: number; max?: number }): Revocations {
+export function createRevocations({ retentionMs, max = 100_000 }: { retentionMs: number; max?: number }): Revocations {
   let refusedUntil = Number.NEGATIVE_INFINITY;
   const revoked = new LRUCache<string, Revocation>({
     max,
@@ -46,8 +50,8 @@ export function createRevocations({ keptMs, max = 100_000 }: { keptMs: number; m
     isRevoked,
     add(revocation) {
       const key = revocation.sessionId || revocation.userId;
-      const ttl = revocation.time.getTime() + keptMs - Date.now();
-      // They come more than once, and in any order.
+      const ttl = revocation.time.getTime() + retentionMs - Date.now();
+      // Revocations arrive repeatedly, and in any order.
       if (ttl <= 0 || (revoked.get(key)?.version ?? -1) >= revocation.version) return;
       revoked.set(key, revocation, { ttl });
       for (const [callBack, caller] of watching) if (isRevoked(caller)) callBack();

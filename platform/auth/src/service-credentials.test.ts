@@ -9,19 +9,19 @@ const jwks = Object.fromEntries(
 ) as Record<"users" | "inventory" | "orders" | "gateway", PrivateServiceJwk>;
 const published = Object.values(jwks).map(publicHalf);
 
-/** What the process of one service holds. */
+/** The credentials in the process of one service. */
 function processOf(service: keyof typeof jwks): ServiceCredentials {
   return createServiceCredentials(keyRing([jwks[service]], published, [service]));
 }
 
 afterEach(() => void vi.useRealTimers());
 
-test("a credential says which service calls, to the one that it is for", () => {
+test("a credential identifies the calling service to its audience", () => {
   const credential = processOf("orders").issue("orders", "inventory", "call");
   expect(processOf("inventory").verify(credential, "inventory", "call")).toBe("orders");
 });
 
-test("a credential is a JSON Web Token that other libraries read", async () => {
+test("a credential is a JSON Web Token that other libraries verify", async () => {
   const credential = processOf("orders").issue("orders", "inventory", "call");
   const { payload } = await jwtVerify(credential, await importJWK(publicHalf(jwks.orders), "EdDSA"), {
     issuer: "orders",
@@ -32,11 +32,11 @@ test("a credential is a JSON Web Token that other libraries read", async () => {
   expect(decodeProtectedHeader(credential).kid).toBe(jwks.orders.kid);
 });
 
-test("a service can't issue what another one would", () => {
+test("a service can't issue a credential of another one", () => {
   expect(() => processOf("orders").issue("gateway", "inventory", "call")).toThrow("gateway does not run");
 });
 
-test("a credential for one service is no good at another one, remembered or not", () => {
+test("a credential for one service is invalid at another one, cached or not", () => {
   const credential = processOf("users").issue("users", "inventory", "call");
   const orders = processOf("orders");
   expect(orders.verify(credential, "orders", "call")).toBeUndefined();
@@ -45,7 +45,7 @@ test("a credential for one service is no good at another one, remembered or not"
   expect(orders.verify(credential, "orders", "call")).toBeUndefined();
 });
 
-test("a credential to forward requests is none to call, and the other way round", () => {
+test("a credential to forward is not valid to call, and vice versa", () => {
   const gateway = processOf("gateway");
   const inventory = processOf("inventory");
   const forward = gateway.issue("gateway", "inventory", "forward");
@@ -56,7 +56,7 @@ test("a credential to forward requests is none to call, and the other way round"
   expect(inventory.verify(call, "inventory", "forward")).toBeUndefined();
 });
 
-test("a credential is used for half a minute and is good for a whole one, also where it is remembered", () => {
+test("a credential is reused for half a minute and valid for a minute, also if it is cached", () => {
   vi.useFakeTimers({ now: new Date("2026-11-30T12:00:00Z"), toFake: ["Date", "performance"] });
   const orders = processOf("orders");
   const inventory = processOf("inventory");
@@ -72,7 +72,7 @@ test("a credential is used for half a minute and is good for a whole one, also w
   expect(processOf("inventory").verify(credential, "inventory", "call")).toBeUndefined();
 });
 
-test("a clock that is set back has the next call carry a credential of its time", () => {
+test("after a clock was set back the next call gets a new credential", () => {
   vi.useFakeTimers({ now: new Date("2026-11-30T12:00:00Z"), toFake: ["Date", "performance"] });
   const orders = processOf("orders");
   orders.issue("orders", "inventory", "call");
@@ -81,7 +81,7 @@ test("a clock that is set back has the next call carry a credential of its time"
   expect(processOf("inventory").verify(credential, "inventory", "call")).toBe("orders");
 });
 
-test("each audience and purpose has a credential of its own", () => {
+test("each audience and purpose has its own credential", () => {
   const orders = processOf("orders");
   const all = [
     orders.issue("orders", "inventory", "call"),
@@ -92,14 +92,14 @@ test("each audience and purpose has a credential of its own", () => {
   expect(orders.issue("orders", "inventory", "call")).toBe(all[0]);
 });
 
-describe("refused is a credential", () => {
+describe("a credential is refused", () => {
   const now = () => Math.floor(Date.now() / 1000);
   interface Forgery {
     readonly header?: Partial<Record<keyof JWTHeaderParameters | "b64", unknown>>;
     readonly claims?: Readonly<Record<string, unknown>>;
     readonly key?: Parameters<SignJWT["sign"]>[0];
   }
-  /** Signed with orders' key, unless said otherwise. */
+  /** Signed with orders' key by default. */
   async function forged({ header, claims, key }: Forgery): Promise<string> {
     const payload = { iss: "orders", aud: "inventory", iat: now(), exp: now() + 60, ...claims };
     return await new SignJWT(payload)
@@ -117,7 +117,7 @@ describe("refused is a credential", () => {
     return `${head}.${body}.${sign(null, Buffer.from(`${head}.${body}`), key).toString("base64url")}`;
   };
   const unpublished = generateKeyPairSync("ed25519").privateKey.toCryptoKey({ name: "Ed25519" }, true, ["sign"]);
-  /** The secret of an HMAC would be what everybody knows. */
+  /** With HMAC the public key would be the secret. */
   const publicAsSecret = Buffer.from(jwks.orders.x, "base64url");
   const unsigned = (alg: string, signature: string) => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -125,43 +125,40 @@ describe("refused is a credential", () => {
     return `${head}.${part({ iss: "orders", aud: "inventory", iat: now(), exp: now() + 60 })}.${signature}`;
   };
 
-  test("that is forged in none of these ways, so that they are what is refused", async () => {
+  test("but not the valid one from which those below are forged", async () => {
     expect(processOf("inventory").verify(await forged({}), "inventory", "call")).toBe("orders");
   });
 
   test.for<readonly [string, () => string | Promise<string>]>([
-    ["that says to come from another service", () => forged({ claims: { iss: "gateway" } })],
-    [
-      "that names another service's key",
-      () => forged({ header: { kid: jwks.gateway.kid }, claims: { iss: "gateway" } }),
-    ],
+    ["with another service as issuer", () => forged({ claims: { iss: "gateway" } })],
+    ["with another service's key id", () => forged({ header: { kid: jwks.gateway.kid }, claims: { iss: "gateway" } })],
     ["signed with a key that is not published", () => forged({ key: unpublished })],
-    ["of a key that is not known", () => forged({ header: { kid: "orders-unknown" } })],
-    ["that names no key", () => forged({ header: { kid: undefined } })],
+    ["with an unknown key id", () => forged({ header: { kid: "orders-unknown" } })],
+    ["without a key id", () => forged({ header: { kid: undefined } })],
     ["for another service", () => forged({ claims: { aud: "users" } })],
     ["for several services", () => forged({ claims: { aud: ["inventory", "users"] } })],
     ["for none", () => forged({ claims: { aud: undefined } })],
     ["that has expired", () => forged({ claims: { iat: now() - 61, exp: now() - 1 } })],
     ["that never expires", () => forged({ claims: { exp: undefined } })],
     ["that lives for longer than a minute", () => forged({ claims: { exp: now() + 61 } })],
-    ["that comes from the future", () => forged({ claims: { iat: now() + 30, exp: now() + 60 } })],
-    ["that does not say when it was issued", () => forged({ claims: { iat: undefined } })],
-    ["of no type", () => forged({ header: { typ: undefined } })],
+    ["issued in the future", () => forged({ claims: { iat: now() + 30, exp: now() + 60 } })],
+    ["without an issue time", () => forged({ claims: { iat: undefined } })],
+    ["without a type", () => forged({ header: { typ: undefined } })],
     ["of the type of access tokens", () => forged({ header: { typ: "at+jwt" } })],
-    ["with a header that is not understood", () => forged({ header: { b64: true, crit: ["b64"] } })],
+    ["with an unknown critical header", () => forged({ header: { b64: true, crit: ["b64"] } })],
     ["signed by HMAC with the public key", () => forged({ header: { alg: "HS256" }, key: publicAsSecret })],
     [
-      "that says EdDSA and carries an HMAC",
+      "with the algorithm EdDSA and an HMAC",
       async () => {
         const [, , mac] = (await forged({ header: { alg: "HS256" }, key: publicAsSecret })).split(".");
         return unsigned("EdDSA", mac!);
       },
     ],
-    ["that needs no signature", () => unsigned("none", "")],
-    ["that says HMAC and is signed as it should be", () => signed("HS256")],
-    ["that says that it is not signed, and is", () => signed("none")],
-    ["that needs no signature and has one", async () => unsigned("none", (await forged({})).split(".")[2]!)],
-    ["that says EdDSA and has no signature", () => unsigned("EdDSA", "")],
+    ["with the algorithm none and no signature", () => unsigned("none", "")],
+    ["with the algorithm HS256 and a valid EdDSA signature", () => signed("HS256")],
+    ["with the algorithm none and a valid EdDSA signature", () => signed("none")],
+    ["with the algorithm none and another signature", async () => unsigned("none", (await forged({})).split(".")[2]!)],
+    ["with the algorithm EdDSA and no signature", () => unsigned("EdDSA", "")],
     [
       "whose claims were changed",
       async () => {
@@ -171,8 +168,8 @@ describe("refused is a credential", () => {
     ],
     ["that is far too long", () => forged({ claims: { note: "n".repeat(2_000) } })],
     ["that is empty", () => ""],
-    ["that is no token", () => "nonsense"],
-    ["whose parts are no JSON", async () => `bm9uc2Vuc2U.bm9uc2Vuc2U.${(await forged({})).split(".")[2]}`],
+    ["that is not a token", () => "nonsense"],
+    ["whose parts are not JSON", async () => `bm9uc2Vuc2U.bm9uc2Vuc2U.${(await forged({})).split(".")[2]}`],
   ])("%s", async ([, forge]) => {
     const credential = await forge();
     const inventory = processOf("inventory");

@@ -4,22 +4,22 @@ import { z } from "zod";
 import type { ServiceKeys } from "./service-keys.ts";
 
 /**
- * What a credential may be used for. `call`: the service itself calls. `forward`: it passes on a caller's request and is believed
- * about the client's address, but has no say in what the call may do.
+ * The purpose of a credential. `call`: the service itself calls. `forward`: it forwards a caller's request, and is trusted to
+ * report the client address, but the credential grants no access.
  */
 export type CredentialPurpose = "call" | "forward";
 
 const algorithm = "EdDSA";
 const lifetimeSeconds = 60;
-/** A credential is used for half of its life, so that it never expires on its way. */
+/** A credential is reused for half of its lifetime, so that it never expires in transit. */
 const reuseMs = (lifetimeSeconds * 1000) / 2;
 /** How far the clock of the issuer may be ahead of ours. */
 const maxClockSkewSeconds = 5;
-/** Told apart by their type, so that neither is taken for the other (RFC 8725, 3.11). */
+/** Distinguished by type, so that one is not accepted as the other (RFC 8725, 3.11). */
 const types = { call: "service-call+jwt", forward: "service-forward+jwt" } as const;
-/** Many times what the processes of a platform use at a time: one per caller, purpose and half minute. */
+/** Many times the number in use at a time: one per caller, purpose and half minute. */
 const rememberedCredentials = 1_000;
-/** Header and claims of a credential have about 200 bytes. */
+/** A credential has about 200 bytes of header and claims. */
 const maxLength = 1_024;
 
 const headerSchema = z.strictObject({
@@ -38,20 +38,20 @@ interface Verified {
 }
 
 /**
- * Proofs that a request comes from one service and is meant for another one: JSON Web Tokens (RFC 7519), signed with the
- * issuer's Ed25519 key (RFC 8037), that live a minute. Who receives one can't use it elsewhere.
+ * Credentials by which one service authenticates to another: JSON Web Tokens (RFC 7519), signed with the issuer's Ed25519 key
+ * (RFC 8037), with a lifetime of a minute. The receiver can't reuse one elsewhere, since it names its audience.
  */
 export interface ServiceCredentials {
-  /** A credential that is good for at least 30 s. The issuer has to run in this process. */
+  /** Issues a credential that is valid for at least 30 s. The issuer must run in this process. */
   issue(issuer: string, audience: string, purpose: CredentialPurpose): string;
-  /** The service that issued it; undefined when it is no good for this audience and purpose. */
+  /** The service that issued a credential; undefined if it is not valid for this audience and purpose. */
   verify(credential: string, audience: string, purpose: CredentialPurpose): string | undefined;
 }
 
 /**
- * Both are synchronous, unlike those of a library for tokens: the address of a client has to be known before the request that
- * a gateway forwards is looked at any further. A signature is made or checked once per credential; after that a call costs a
- * look into a map, and audience, purpose, expiry and whether the key is still in use are compared each time.
+ * Both operations are synchronous, unlike those of a JWT library: the client address must be known before anything else is done
+ * with a forwarded request. A signature is created or verified once per credential; after that a call costs a map lookup, and
+ * audience, purpose, expiry and whether the key is still in use are compared each time.
  */
 export function createServiceCredentials(keys: Pick<ServiceKeys, "privateKeysOf" | "find">): ServiceCredentials {
   const issued = new Map<string, { readonly credential: string; readonly kid: string; readonly issuedMs: number }>();
@@ -81,7 +81,7 @@ export function createServiceCredentials(keys: Pick<ServiceKeys, "privateKeysOf"
       const now = Date.now();
       const use = `${purpose} ${issuer} ${audience}`;
       const before = issued.get(use);
-      // A clock that was set back makes it one from the future.
+      // If the clock was set back, it was issued in the future.
       if (before?.kid === signing!.kid && before.issuedMs <= now && now < before.issuedMs + reuseMs) {
         return before.credential;
       }
@@ -102,7 +102,7 @@ export function createServiceCredentials(keys: Pick<ServiceKeys, "privateKeysOf"
       }
       const isMeant = verified.audience === audience && verified.type === types[purpose];
       if (!isMeant || Date.now() >= verified.expiresMs) return undefined;
-      // A service speaks for itself alone, whatever it signs; and a key that was removed for nothing, whatever is remembered.
+      // A service may only issue in its own name; and a removed key is refused even for a cached credential.
       return keys.find(verified.kid)?.service === verified.issuer ? verified.issuer : undefined;
     },
   };
@@ -112,7 +112,7 @@ function encoded(part: object): string {
   return Buffer.from(JSON.stringify(part)).toString("base64url");
 }
 
-/** Undefined when it is no JSON. */
+/** Undefined if it is not JSON. */
 function decoded(part: string): unknown {
   try {
     return JSON.parse(Buffer.from(part, "base64url").toString());

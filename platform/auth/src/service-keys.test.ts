@@ -37,7 +37,7 @@ function read(service: string, privateKeys: readonly unknown[], publicFile: stri
   return keys;
 }
 
-test("keys change in steps while calls run, and none is refused", () => {
+test("keys can be rotated in steps without a refused call", () => {
   const caller = read("orders", [orders], publish(orders, inventory));
   const called = read("inventory", [inventory], join(folder, "public.json"));
   const [issuer, verifier] = [createServiceCredentials(caller), createServiceCredentials(called)];
@@ -49,7 +49,7 @@ test("keys change in steps while calls run, and none is refused", () => {
       vi.advanceTimersByTime(50);
       const credential = issuer.issue("orders", "inventory", "call");
       kids.push(JSON.parse(Buffer.from(credential.split(".")[0]!, "base64url").toString()).kid);
-      // What was sent a while ago arrives now.
+      // A credential that was sent earlier arrives now.
       inFlight.push(credential);
       if (inFlight.length > 20 && verifier.verify(inFlight.shift()!, "inventory", "call") !== "orders") {
         refused.push(credential);
@@ -71,7 +71,7 @@ test("keys change in steps while calls run, and none is refused", () => {
   expect(called.find(orders.kid)).toBeUndefined();
 });
 
-test("what is signed with a key that was removed is refused, also where it was accepted before", () => {
+test("credentials of a removed key are refused, also where they were accepted before", () => {
   const called = read("inventory", [inventory], publish(orders, inventory));
   const caller = read("orders", [orders], publish(orders, inventory));
   const verifier = createServiceCredentials(called);
@@ -82,7 +82,7 @@ test("what is signed with a key that was removed is refused, also where it was a
   expect(verifier.verify(credential, "inventory", "call")).toBeUndefined();
 });
 
-test("a key that is not known has the file read at once, but once a second at most", () => {
+test("an unknown key id causes the file to be read at once, at most once a second", () => {
   const called = read("inventory", [inventory], publish(orders, inventory));
   vi.advanceTimersByTime(1_500);
   publish(orders, nextOrders, inventory);
@@ -100,8 +100,8 @@ test.for<readonly [string, unknown]>([
   ["is half written", '{"keys":[{"kty":"OKP"'],
   ["is empty", ""],
   ["has no keys", { keys: [] }],
-  ["lacks the key that signs here", { keys: [publicHalf(orders)] }],
-])("a file of public keys that %s changes nothing and is reported, until it is right again", ([, content]) => {
+  ["lacks the signing key of this process", { keys: [publicHalf(orders)] }],
+])("a file of public keys that %s changes nothing and is reported, until it is valid again", ([, content]) => {
   const errors: unknown[] = [];
   const log = { ...silentLog, error: (fields: unknown) => void errors.push(fields) } as typeof silentLog;
   const called = read("inventory", [inventory], publish(orders, inventory), log);
@@ -137,7 +137,7 @@ describe("a process does not start", () => {
       /is not the one of inventory/,
     ],
     [
-      "whose key's name is another key's",
+      "whose key id is another key's",
       [inventory],
       () => write("p.json", { keys: [{ ...publicHalf(orders), kid: inventory.kid, service: "inventory" }] }),
       /is not the one of inventory/,
@@ -148,7 +148,7 @@ describe("a process does not start", () => {
       () => write("p.json", { keys: [orders, publicHalf(inventory)] }),
       /Unrecognized key: "d"/,
     ],
-    ["where two keys have one name", [inventory], () => publish(inventory, inventory), /two public keys/],
+    ["where two keys have the same id", [inventory], () => publish(inventory, inventory), /two public keys/],
     ["where its private key is a public one", [withoutPrivateHalf], () => publish(inventory), /keys\.0\.d/],
     ["without a file of public keys", [inventory], () => join(folder, "none.json"), /none\.json can't be read: ENOENT/],
   ])("%s", ([, privateKeys, publicFile, why]) => {
@@ -156,7 +156,7 @@ describe("a process does not start", () => {
     expect(() => read("inventory", privateKeys, publicFile())).toThrow(ConfigError);
   });
 
-  test("and what it says of a wrong file shows no private key", () => {
+  test("and the error for an invalid file shows no private key", () => {
     const wrong = { ...inventory, kid: 1 };
     const message = (() => {
       try {
@@ -175,18 +175,18 @@ describe("a process does not start", () => {
     expect(() => openServiceKeys(["users"], settings, {}, silentLog)).toThrow("set both, or none");
   });
 
-  test("alone with the secret of earlier versions, and is told what to set", () => {
+  test("alone with the secret of earlier versions, and the error names the settings", () => {
     const unset = { SERVICE_KEY_FILES: undefined, PUBLIC_KEYS_FILE: undefined };
     const environment = { INTERNAL_SECRET: "s".repeat(32) };
     expect(() => openServiceKeys(["users"], unset, environment, silentLog)).toThrow(
       /SERVICE_KEY_FILES and PUBLIC_KEYS/,
     );
-    // One process for all calls nobody.
+    // A single process for all services calls no other process.
     expect(() => openServiceKeys(["users", "orders"], unset, environment, silentLog)).not.toThrow();
   });
 });
 
-test("one process needs no keys from outside: its services know each other", () => {
+test("services in one process need no configured keys to call each other", () => {
   const unset = { SERVICE_KEY_FILES: undefined, PUBLIC_KEYS_FILE: undefined };
   const credentials = createServiceCredentials(openServiceKeys(["orders", "inventory"], unset, {}, silentLog));
   expect(credentials.verify(credentials.issue("orders", "inventory", "call"), "inventory", "call")).toBe("orders");

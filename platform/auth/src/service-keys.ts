@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs";
 import { ConfigError, type Logger } from "@shop/core";
 import { z } from "zod";
 
-/** How often the files are read, in milliseconds: a change is in use after that. */
+/** How often the files are read, in milliseconds; a change takes effect within that time. */
 const readIntervalMs = 2_000;
-/** A key that is not known has the file of public keys read at once, but only this often, in milliseconds. */
+/** An unknown key id causes the file of public keys to be read at once, at most once in this time, in milliseconds. */
 const unknownKeyReadMs = 1_000;
 
 const base64url32Bytes = z.string().regex(/^[\w-]{43}$/);
-/** An Ed25519 key as a JSON Web Key (RFC 8037) that also says which service it belongs to. */
+/** An Ed25519 key as a JSON Web Key (RFC 8037) with the service it belongs to. */
 const publicJwk = z.strictObject({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
@@ -24,7 +24,7 @@ export type PrivateServiceJwk = z.output<typeof privateJwk>;
 export interface PrivateServiceKey {
   readonly kid: string;
   readonly key: KeyObject;
-  /** The private half itself, base64url: to derive other secrets from, never to be shown. */
+  /** The private key itself, base64url: for deriving other secrets. Never show it. */
   readonly secret: string;
 }
 
@@ -33,37 +33,38 @@ export interface PublicServiceKey {
   readonly key: KeyObject;
 }
 
-/** The keys by which services prove who they are: the private ones of the services in this process, the public ones of all. */
+/** The keys by which services authenticate: private keys of the services in this process, public keys of all. */
 export interface ServiceKeys {
-  /** The private keys of a service of this process, at least one; the one that signs comes first. */
+  /** The private keys of a service in this process, at least one; the first one signs. */
   privateKeysOf(service: string): readonly PrivateServiceKey[];
-  /** The public key of that id; undefined when it is not, or no longer, in use. */
+  /** The public key of that id; undefined if it is not in use. */
   find(kid: string): PublicServiceKey | undefined;
   close(): void;
 }
 
-/** A new key of a service, as the file of its private keys keeps it. */
+/** Generates a key of a service, in the format of the private key file. */
 export function generateServiceKey(service: string): PrivateServiceJwk {
   const { privateKey } = generateKeyPairSync("ed25519");
   const { x, d } = privateKey.export({ format: "jwk" }) as { x: string; d: string };
   return { kty: "OKP", crv: "Ed25519", kid: `${service}-${x.slice(0, 12)}`, service, x, d };
 }
 
-/** What a key shows to everybody. */
+/** The public part of a key. */
 export function publicHalf({ kty, crv, kid, service, x }: PrivateServiceJwk): PublicServiceJwk {
   return { kty, crv, kid, service, x };
 }
 
-/** Where the keys are; both are set, or none. */
+/** The key files; set both, or neither. */
 export interface KeyFiles {
   readonly SERVICE_KEY_FILES?: readonly string[] | undefined;
   readonly PUBLIC_KEYS_FILE?: string | undefined;
 }
 
 /**
- * The keys of the services in a process: those in the files that the settings name, or random ones without them, by which they
- * call each other but no other process. Throws a ConfigError as {@link readServiceKeys} does, and where the environment still
- * relies on INTERNAL_SECRET.
+ * The keys of the services in a process: from the configured files, or random ones without them, with which they can call each
+ * other but no other process.
+ *
+ * @throws ConfigError like {@link readServiceKeys}, and if the environment still relies on INTERNAL_SECRET
  */
 export function openServiceKeys(
   services: readonly string[],
@@ -89,7 +90,7 @@ export function openServiceKeys(
   return randomServiceKeys(services);
 }
 
-/** Random keys for services that nobody calls from outside of this process. */
+/** Random keys for services that are only called within this process. */
 function randomServiceKeys(services: readonly string[]): ServiceKeys {
   const jwks = services.map(generateServiceKey);
   const known = keyRing(jwks, jwks.map(publicHalf), services);
@@ -97,15 +98,15 @@ function randomServiceKeys(services: readonly string[]): ServiceKeys {
 }
 
 /**
- * Keys in files, JSON Web Key Sets (RFC 7517) that are read again every two seconds, so that keys change while calls run: first
- * the new public key is added, then the new private key is put before the old one, then the old ones are removed. A file that
- * can't be used is reported and what was read before stays in use.
+ * Keys in files, as JSON Web Key Sets (RFC 7517), that are read again every two seconds, so that keys can be rotated while
+ * calls run: first add the new public key, then put the new private key before the old one, then remove the old ones. A file
+ * that becomes invalid is reported, and the keys read before stay in use.
  *
- * Throws a ConfigError when that happens at the start: a file can't be read, a service of this process has no private key, or
- * a file holds a private key of a service that does not run here.
+ * @throws ConfigError if at the start a file can't be read, a service of this process has no private key, or a file holds a
+ * private key of a service that does not run here
  */
 export function readServiceKeys(options: {
-  /** Paths of the private keys of the services that run here. */
+  /** Paths of the private keys of this process's services. */
   readonly privateFiles: readonly string[];
   /** Path of the public keys of all services. */
   readonly publicFile: string;
@@ -137,7 +138,7 @@ export function readServiceKeys(options: {
       const signing = services.map((service) => ring.privateKeysOf(service)[0]!.kid);
       log.info({ signing, known: ring.kids }, "the service keys changed");
     } catch (error) {
-      log.error({ err: error }, "the service keys can't be read, those that were read before stay in use");
+      log.error({ err: error }, "the service keys can't be read, the previous ones stay in use");
     }
   }
 
@@ -158,7 +159,11 @@ interface KeyRing extends Pick<ServiceKeys, "privateKeysOf" | "find"> {
   readonly kids: readonly string[];
 }
 
-/** Throws a ConfigError when these keys do not fit together, or the services. */
+/**
+ * Combines keys.
+ *
+ * @throws ConfigError if the keys do not match each other, or the services
+ */
 export function keyRing(
   privateJwks: readonly PrivateServiceJwk[],
   publicJwks: readonly PublicServiceJwk[],
@@ -166,7 +171,7 @@ export function keyRing(
 ): KeyRing {
   const known = new Map<string, PublicServiceKey & { readonly x: string }>();
   for (const jwk of publicJwks) {
-    if (known.has(jwk.kid)) throw new ConfigError(`two public keys are called ${jwk.kid}`);
+    if (known.has(jwk.kid)) throw new ConfigError(`two public keys have the id ${jwk.kid}`);
     const key = createPublicKey({ format: "jwk", key: publicPart(jwk) });
     known.set(jwk.kid, { service: jwk.service, key, x: jwk.x });
   }
@@ -184,7 +189,7 @@ export function keyRing(
     keys.push({ kid: jwk.kid, key, secret: jwk.d });
   }
   for (const [service, [signing]] of own) {
-    if (signing === undefined) throw new ConfigError(`there is no private key of ${service}`);
+    if (signing === undefined) throw new ConfigError(`no private key of ${service} is configured`);
     if (!known.has(signing.kid)) throw new ConfigError(`${signing.kid} signs, but is not among the public keys`);
   }
   return {
@@ -210,7 +215,7 @@ function readText(path: string): string {
   }
 }
 
-/** Names the file and the place in it, never what stands there. */
+/** Parses a key file. Errors name the file and the place in it, never its content. */
 function parse<Jwk>(jwk: z.ZodType<Jwk>, text: string, path: string): Jwk[] {
   let json: unknown;
   try {
@@ -221,5 +226,5 @@ function parse<Jwk>(jwk: z.ZodType<Jwk>, text: string, path: string): Jwk[] {
   const result = z.object({ keys: z.array(jwk).min(1) }).safeParse(json);
   if (result.success) return result.data.keys;
   const [issue] = result.error.issues;
-  throw new ConfigError(`${path} is no set of service keys: ${issue!.path.join(".")}: ${issue!.message}`);
+  throw new ConfigError(`${path} is not a set of service keys: ${issue!.path.join(".")}: ${issue!.message}`);
 }

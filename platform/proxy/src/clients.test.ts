@@ -26,26 +26,26 @@ function callers(urls: readonly string[]) {
   return createClient(TokenKeyService, transportTo(TokenKeyService));
 }
 
-test("reads at the same time all find the replica that is left", async () => {
+test("concurrent reads all reach the remaining replica", async () => {
   const client = callers(["http://127.0.0.1:1", await replica()]);
   const reads = await Promise.allSettled(Array.from({ length: 20 }, () => client.listTokenKeys({})));
   expect(reads.filter(({ status }) => status === "rejected")).toEqual([]);
 });
 
-test("a read whose replica dies during the call is read from another one", async () => {
+test("a read whose replica dies during the call is retried on another one", async () => {
   const dying = await listen((request) => void request.socket.destroy());
   const client = callers([dying, await replica()]);
   for (let read = 0; read < 4; read++) await client.listTokenKeys({});
 });
 
-/** It takes connections and answers nothing, as a process that hangs. */
+/** Accepts connections and answers nothing, like a hanging process. */
 async function hanging() {
   let asked = 0;
   const url = await listen(() => void asked++);
   return { url, asked: () => asked };
 }
 
-test("a read whose replica hangs is answered by another one in well under the time it may take", async () => {
+test("a read whose replica hangs is answered by another one well before its deadline", async () => {
   const { url } = await hanging();
   const client = callers([url, await replica()]);
   const began = performance.now();
@@ -53,7 +53,7 @@ test("a read whose replica hangs is answered by another one in well under the ti
   expect(performance.now() - began).toBeLessThan(1_500);
 });
 
-test("a replica that hangs keeps one read waiting, and the next ones go past it", async () => {
+test("a hanging replica delays one read, and later ones avoid it", async () => {
   const { url, asked } = await hanging();
   const client = callers([url, await replica()]);
   for (let read = 0; read < 6; read++) await client.listTokenKeys({});

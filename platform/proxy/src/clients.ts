@@ -7,30 +7,34 @@ import { internalCredentialHeader } from "@shop/http-port";
 import { createInMemoryTransport, isRead, isUnavailable, type RouterOptions } from "@shop/rpc-server";
 import { OutlierDetection } from "./outlier-detection.ts";
 
-/** No call to a neighbour waits longer than this, unless it says so itself. */
+/** The default deadline of calls to other services. */
 const defaultTimeoutMs = 5_000;
-/** A read that has waited so long is asked of another replica too. */
-const secondAskMs = 500;
+/** A read unanswered for this time is sent to a second replica as well. */
+const hedgeAfterMs = 500;
 
-/** How to call a service. The only seam between one process and many. */
+/** Returns the transport to a service: the only place that differs between one process and many. */
 export type TransportTo = (service: DescService) => Transport;
 
 export interface UpstreamService {
-  /** Of the service in the shop's own sense, the module: what credentials for it name as their audience. */
+  /** The module that hosts the service: the audience of credentials for it. */
   readonly name: string;
   readonly service: DescService;
   readonly urls: readonly string[];
 }
 
 export interface TransportOptions {
-  /** The services hosted in this process, by which module and how to register them; asked for at the first call. */
+  /** Returns the module of a service hosted in this process, and how to register it; called at the first call. */
   hosted(service: DescService): { readonly name: string; readonly routes: (router: ConnectRouter) => void } | undefined;
   readonly routerOptions: RouterOptions;
   readonly upstreams: readonly UpstreamService[];
-  /** The caller's credential for a module. */
+  /** Issues the caller's credential for a module. */
   readonly credentialFor: (audience: string) => string;
 }
 
+/**
+ * Transports to services: in memory to those hosted here, otherwise over HTTP/1.1 to the upstream's replicas. Calls carry the
+ * caller's credential and trace.
+ */
 export function createTransportTo(options: TransportOptions): TransportTo {
   const made = new Map<string, Transport>();
 
@@ -40,17 +44,17 @@ export function createTransportTo(options: TransportOptions): TransportTo {
       const interceptors = [callerInterceptor(() => options.credentialFor(hosted.name))];
       return createInMemoryTransport(hosted.routes, options.routerOptions, { interceptors, defaultTimeoutMs });
     }
-    const neighbour = options.upstreams.find((candidate) => candidate.service.typeName === service.typeName);
-    if (neighbour === undefined) throw new Error(`nothing says where ${service.typeName} is`);
-    const interceptors = [callerInterceptor(() => options.credentialFor(neighbour.name))];
-    return firstThatAnswers(
-      neighbour.urls.map((baseUrl) =>
+    const upstream = options.upstreams.find((candidate) => candidate.service.typeName === service.typeName);
+    if (upstream === undefined) throw new Error(`no upstream is configured for ${service.typeName}`);
+    const interceptors = [callerInterceptor(() => options.credentialFor(upstream.name))];
+    return acrossReplicas(
+      upstream.urls.map((baseUrl) =>
         createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true, interceptors, defaultTimeoutMs }),
       ),
     );
   }
 
-  // A module asks while it starts, when its neighbours in the same process have not started: so the choice is made late.
+  // Chosen at the first call: modules request transports while other modules of the process have not started yet.
   return (service) => {
     const transport = () => {
       const known = made.get(service.typeName) ?? make(service);
@@ -64,7 +68,7 @@ export function createTransportTo(options: TransportOptions): TransportTo {
   };
 }
 
-/** Says who calls and in which trace. */
+/** Adds the caller's credential and trace. */
 function callerInterceptor(credential: () => string): Interceptor {
   return (next) => async (request) => {
     request.header.set(internalCredentialHeader, credential());
@@ -75,18 +79,19 @@ function callerInterceptor(credential: () => string): Interceptor {
 }
 
 /**
- * Replicas take turns; one that leaves calls unanswered comes last. A read that a replica did not take, or that broke, is
- * tried once more, on the next one; a read that has to wait is asked of the next one too, and the first answer counts.
+ * Distributes calls over replicas in turn, detection last. A read that failed because a replica was unavailable is retried once,
+ * on the next replica. A read without an answer after {@link hedgeAfterMs} is also sent to the next replica, and the first
+ * answer wins. Writes are sent once.
  */
-function firstThatAnswers(transports: readonly Transport[]): Transport {
-  const replicas = transports.map((transport) => ({ transport, silence: new OutlierDetection() }));
+function acrossReplicas(transports: readonly Transport[]): Transport {
+  const replicas = transports.map((transport) => ({ transport, detection: new OutlierDetection() }));
   type Replica = (typeof replicas)[number];
   let turn = 0;
   const inTurn = (): readonly [Replica, Replica] => {
-    // Taken once: other calls turn the wheel meanwhile, and the next one of theirs may be the same as this one's first.
+    // Read once: concurrent calls advance `turn`, and might return the same replica twice.
     const first = turn++ % replicas.length;
     const wheel = [...replicas.slice(first), ...replicas.slice(0, first)];
-    wheel.sort((a, b) => Number(a.silence.isOutlier) - Number(b.silence.isOutlier));
+    wheel.sort((a, b) => Number(a.detection.isOutlier) - Number(b.detection.isOutlier));
     return [wheel[0]!, wheel[1] ?? wheel[0]!];
   };
   return {
@@ -94,11 +99,11 @@ function firstThatAnswers(transports: readonly Transport[]): Transport {
       const [first, next] = inTurn();
       const done = new AbortController();
       const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
-      const ask = ({ transport, silence }: Replica) => silence.during(transport.unary(method, either, ...rest));
+      const ask = ({ transport, detection }: Replica) => detection.track(transport.unary(method, either, ...rest));
       const answer = ask(first);
       if (!isRead(method)) return await answer;
       try {
-        const late = delay(secondAskMs, "late" as const, { signal: done.signal });
+        const late = delay(hedgeAfterMs, "late" as const, { signal: done.signal });
         const soon = await Promise.race([answer, late]);
         if (soon !== "late") return soon;
         return await Promise.any(first === next ? [answer] : [answer, ask(next)]);

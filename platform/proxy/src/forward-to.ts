@@ -21,20 +21,20 @@ import {
 } from "@shop/rpc-server";
 import type { UpstreamService } from "./clients.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
-import { tellForwarded } from "./request-head.ts";
+import { setForwardedHeaders } from "./request-head.ts";
 import { createVendorCalls } from "./vendor-calls.ts";
 
-/** Where calls are forwarded to. */
+/** The upstreams of forwarded calls. */
 export interface ForwardOptions {
   readonly upstreams: readonly UpstreamService[];
   /**
-   * Whether they are of other vendors: they know no REST, and perhaps only gRPC. Calls that they would not understand are then
-   * decoded here, and a new call is made. False by default.
+   * Whether they are services of other vendors, which do not speak REST, and perhaps only gRPC. A call in a protocol that they
+   * do not understand is decoded here, and a new call is made. False by default.
    */
   readonly areOfOtherVendors?: boolean;
   /**
-   * The credential, for a module, under which forwarded requests say who the client is. Absent when upstreams are no parts of
-   * the platform: they can read X-Forwarded-For.
+   * Issues the credential for a module under which forwarded requests report the client address. Absent if upstreams are not
+   * part of the platform: they can read X-Forwarded-For.
    */
   readonly credentialFor?: (audience: string) => string;
 }
@@ -62,7 +62,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
   const forwarder = createForwarder({
     guard: createListenerGuard(reportNetworkErrors(port)),
     upstreams: Object.fromEntries(upstreams.map(({ service, urls }) => [service.typeName, urls])),
-    // Clients cannot pass for a part of the platform.
+    // Clients must not impersonate services of the platform.
     dropRequestHeaders: [internalCredentialHeader, clientAddressHeader, forwardingCredentialHeader],
     onFailure,
   });
@@ -81,7 +81,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
       const { headers } = exchange;
       const upstream = forwarder.upstreams[method.parent.typeName];
       try {
-        if (upstream === undefined) throw new Error(`nothing says where ${method.parent.typeName} is`);
+        if (upstream === undefined) throw new Error(`no upstream is configured for ${method.parent.typeName}`);
         await port.authorize(method, new NodeHeaders(headers));
       } catch (error) {
         exchange.refuse(toConnectError(error, method.parent.file.proto.package));
@@ -92,7 +92,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
       const held = port.holdBytes(headers, exchange.connection, domain);
       if (vendorCalls !== undefined && !(await vendorCalls.understands(exchange))) {
         const { request, response } = exchange.asNode();
-        tellForwarded(request);
+        setForwardedHeaders(request);
         await vendorCalls.answer(method, request, response, held);
         return;
       }
@@ -101,9 +101,9 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         isUnary,
         held,
         ...(isUnary && { waitLimits: waitLimitsFor(performance.now() - arrivedAt) }),
-        toldOf(failure) {
+        errorOf(failure) {
           if (domain !== undefined) return toConnectError(noAnswers[failure](method), domain);
-          // Reasons are the platform's: those of other services are their own.
+          // Error reasons belong to the platform; services of other vendors have their own.
           const message = failure === "unreachable" ? unreachableMessage : unansweredMessage(method);
           return new ConnectError(message, Code.Unavailable);
         },
@@ -121,7 +121,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         const callerMs = callerTimeoutMs(headers);
         return {
           callerMs: callerMs === undefined ? undefined : callerMs - spentMs,
-          // How long a service of others may take is not known here.
+          // The duration limit of other vendors' services is unknown.
           mostMs: vendorCalls === undefined ? forwardingTimeoutMs(method) - spentMs : undefined,
         };
       }
@@ -132,7 +132,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
       if (vendorCalls === undefined) throw new Error(`${method.parent.typeName} speaks REST itself`);
       return await vendorCalls.invoke(method, call);
     },
-    addForwardedHeaders: tellForwarded,
+    addForwardedHeaders: setForwardedHeaders,
     close() {
       forwarder.close();
       for (const calls of vendors.values()) calls.close();

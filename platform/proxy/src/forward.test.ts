@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const versions = [["HTTP/1.1"], ["HTTP/2"]] as const;
 type Version = (typeof versions)[number][0];
-/** A call may be one message each way, or a stream, as everything is that is not known to be one message. */
+/** A call may be unary, or a stream, which is the default for unknown methods. */
 const kinds = [
   ["HTTP/1.1", "a stream", false],
   ["HTTP/2", "a stream", false],
@@ -29,7 +29,7 @@ const [ofStream, ofUnary] = [
   ["a unary call", true],
 ] as const;
 
-test.each(kinds)("on %s, as %s, a request crosses on the version it came in on", async (version, _, isUnary) => {
+test.each(kinds)("on %s, as %s, a request is forwarded over the same version of HTTP", async (version, _, isUnary) => {
   const { send } = await gatewayTo(
     (request, response) => {
       response.statusCode = 201;
@@ -54,18 +54,18 @@ test.each(kinds)("on %s, as %s, a request crosses on the version it came in on",
   expect(answer.headers["set-cookie"]).toEqual(["a=1", "b=2"]);
 });
 
-test.each(kinds)("on %s, as %s, a header that is said several times crosses as often", async (version, _, isUnary) => {
+test.each(kinds)("on %s, as %s, a repeated header is forwarded as often", async (version, _, isUnary) => {
   const { send } = await gatewayTo(
     (request, response) => response.end(JSON.stringify(request.headers["set-cookie"])),
     {},
     { isUnary },
   );
-  // The only one that Node does not join.
+  // The only header that Node does not join.
   const answer = await send(version, { headers: { "set-cookie": ["a=1", "b=2"] } });
   expect(JSON.parse(answer.body)).toEqual(["a=1", "b=2"]);
 });
 
-test.each(kinds)("on %s, as %s, trailers of request and answer cross", async (version, _, isUnary) => {
+test.each(kinds)("on %s, as %s, trailers of request and answer are forwarded", async (version, _, isUnary) => {
   const { send } = await gatewayTo(
     (request, response) => {
       request.resume().on("end", () => {
@@ -83,13 +83,13 @@ test.each(kinds)("on %s, as %s, trailers of request and answer cross", async (ve
     body: "hello",
     trailers: { "x-checksum": "42", "x-shop-user": "admin" },
   });
-  // Over HTTP/1.1 those of requests are discarded, as RFC 9110 6.5.1 lets a proxy: no protocol here has any there.
+  // Over HTTP/1.1 request trailers are discarded, as RFC 9110 6.5.1 allows a proxy: no protocol here uses them.
   const asked = version === "HTTP/2" ? "42" : "undefined";
   expect(answer).toMatchObject({ body: "body", trailers: { "grpc-status": "0", "x-asked": asked } });
 });
 
 test.each([ofStream, ofUnary])(
-  "of %s gRPC's trailers-only answer stays one frame, and a bodiless one keeps its trailers",
+  "of %s a gRPC trailers-only answer stays one frame, and an answer without a body keeps its trailers",
   async (_, isUnary) => {
     const { send } = await gatewayTo(
       (request, response) => {
@@ -111,7 +111,7 @@ test.each([ofStream, ofUnary])(
   },
 );
 
-test.each(kinds)("on %s, as %s, HEAD, 204 and 304 cross", async (version, _, isUnary) => {
+test.each(kinds)("on %s, as %s, HEAD, 204 and 304 are forwarded", async (version, _, isUnary) => {
   const { send } = await gatewayTo(
     (request, response) => {
       response.writeHead(Number(request.url!.slice(1)), request.method === "HEAD" ? { "content-length": 5 } : {});
@@ -126,7 +126,7 @@ test.each(kinds)("on %s, as %s, HEAD, 204 and 304 cross", async (version, _, isU
   expect(await send(version, { path: "/304" })).toMatchObject({ status: 304, body: "" });
 });
 
-test("messages cross in both directions while the other side is still open", async () => {
+test("messages are forwarded in both directions while the other side is still open", async () => {
   const { connect } = await gatewayTo((request, response) => {
     response.writeHead(200);
     request.on("data", (chunk) => response.write(`echo ${chunk}`)).on("end", () => response.end());
@@ -185,7 +185,7 @@ test.each(versions)("a client that goes away on %s cancels its request upstream"
   await vi.waitFor(() => expect(gone).toHaveBeenCalledWith(8));
 });
 
-test.each(versions)("an upstream that breaks off its answer on %s breaks it off for the client", async (version) => {
+test.each(versions)("an upstream that aborts its answer on %s aborts it for the client", async (version) => {
   const { open } = await gatewayTo((request, response) => {
     response.write("half of it");
     setTimeout(() => {
@@ -202,16 +202,16 @@ test.each(versions)("an upstream that breaks off its answer on %s breaks it off 
 describe.each([
   ["HTTP/1.1", "HTTP/1.1", { isUnary: true }],
   ["HTTP/2", "HTTP/2", { isUnary: true }],
-  ["HTTP/2 as Node would have it", "HTTP/2", { isUnary: true, byNodesObjects: true }],
+  ["HTTP/2 on Node's compatibility objects", "HTTP/2", { isUnary: true, byNodesObjects: true }],
 ] as const)("a unary call on %s", (_, version, unary) => {
-  test("crosses whole, however long it and its answer are", async () => {
+  test("is forwarded in full, at any length of it and its answer", async () => {
     const { send } = await gatewayTo((request, response) => request.pipe(response), {}, unary);
     for (const body of ["", "short", "of a message ".repeat(10_000)]) {
       expect((await send(version, { method: "POST", body })).body).toBe(body);
     }
   });
 
-  test("is sent on once it is whole: those that came later and are whole go first", async () => {
+  test("is sent upstream once it has been read in full, after later calls that were complete earlier", async () => {
     const asked: (string | undefined)[] = [];
     const { ask, send } = await gatewayTo(
       async (request, response) => {
@@ -229,7 +229,7 @@ describe.each([
     expect(asked).toEqual(["/whole", "/whole", "/whole", "/"]);
   });
 
-  test("whose caller gives it up before it is whole reaches nobody", async () => {
+  test("whose caller cancels it before it is complete is never sent upstream", async () => {
     const asked = vi.fn();
     const { port, send } = await gatewayTo(
       (_request, response) => {
@@ -243,7 +243,7 @@ describe.each([
     cleanUp.push(() => socket.destroy());
     const whole = async () => (await send(version, { method: "POST", body: "{}" })).body;
     socket.write(halfARequest[version], "latin1");
-    // Answered later than the half was read.
+    // Answered after half of the request had been read.
     expect([await whole(), await whole()]).toEqual(["there", "there"]);
     if (version === "HTTP/2") socket.write(itsReset, "latin1");
     else socket.destroy();
@@ -269,7 +269,7 @@ describe.each([
     expect(onFailure).not.toHaveBeenCalled();
   });
 
-  test("whose answer breaks off gets no half of it", async () => {
+  test("whose answer breaks off does not receive half of it", async () => {
     const { ask, onFailure } = await gatewayTo(
       (request, response) => {
         response.write("half of it");
@@ -291,7 +291,7 @@ describe.each([
 });
 
 test.each([ofStream, ofUnary])(
-  "of %s half an answer that an upstream cancels over HTTP/2 is not its end",
+  "of %s an answer that an upstream cancels halfway over HTTP/2 does not look complete",
   async (_, isUnary) => {
     const server = net.createServer((socket) => {
       socket.on("error", () => {}).write(settings, "latin1");
@@ -308,7 +308,7 @@ test.each([ofStream, ofUnary])(
   },
 );
 
-// By hand: Node ends a body before it resets its stream.
+// Raw frames: Node ends a body before it resets its stream.
 const settings = "\0\0\0\x04\0\0\0\0\0";
 const halfOfIt = "\0\0\x04\0\0\0\0\0\x01half"; // DATA
 const halfAnAnswer = `\0\0\x01\x01\x04\0\0\0\x01\x88${halfOfIt}`; // HEADERS: 200
@@ -322,7 +322,7 @@ const halfARequest = {
 };
 const itsReset = "\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"; // RST_STREAM: CANCEL
 
-/** A gateway whose calls can be stopped, to an upstream that says what it can say and then never ends. */
+/** A gateway whose calls can be stopped, to an upstream that calls `say` and then never ends its answer. */
 async function stoppableGateway(say: (response: http.ServerResponse) => void) {
   const stop = new AbortController();
   const [asked, gone] = [vi.fn(), vi.fn()];
@@ -339,7 +339,7 @@ async function stoppableGateway(say: (response: http.ServerResponse) => void) {
 }
 
 test.each(versions)(
-  "a stop on %s refuses a call without an answer at once, and gives it up upstream",
+  "a stop on %s refuses a call without an answer at once, and cancels it upstream",
   async (version) => {
     const { send, stop, asked, gone, onFailure } = await stoppableGateway(() => {});
     const calling = send(version, { method: "POST", body: "{}" });
@@ -351,7 +351,7 @@ test.each(versions)(
   },
 );
 
-test.each(versions)("a stop on %s breaks an answer off that has begun, here and upstream", async (version) => {
+test.each(versions)("a stop on %s aborts an answer that has begun, here and upstream", async (version) => {
   const { open, stop, gone } = await stoppableGateway((response) => response.write("news"));
   const { body, resetCode } = await open(version, { method: "POST", keepOpen: true });
   expect(String((await once(body, "data"))[0])).toBe("news");
@@ -362,7 +362,7 @@ test.each(versions)("a stop on %s breaks an answer off that has begun, here and 
   await vi.waitFor(() => expect(gone).toHaveBeenCalledTimes(1));
 });
 
-test.each(versions)("a call on %s that comes after the stop is refused, and nobody is asked", async (version) => {
+test.each(versions)("a call on %s after the stop is refused, and not sent upstream", async (version) => {
   const { send, stop, asked } = await stoppableGateway((response) => response.end("done"));
   expect(await send(version, { method: "POST", body: "{}" })).toMatchObject({ body: "done" });
   stop.abort();
@@ -380,14 +380,14 @@ test.each(versions)("calls on %s that still run when the forwarder is closed bre
   await vi.waitFor(() => expect(gone).toHaveBeenCalledTimes(1));
 });
 
-/** What should not take a second. */
+/** Fails if the promise takes over a second. */
 function soon<T>(promise: Promise<T>): Promise<T> {
   const late = delay(1_000).then(() => Promise.reject(new Error("late")));
   return Promise.race([promise, late]);
 }
 
 test.each([ofStream, ofUnary])(
-  "of %s what belongs to a connection does not cross, nor what outsiders may not say",
+  "of %s hop-by-hop headers are not forwarded, nor headers that clients may not set",
   async (_, isUnary) => {
     const options = { dropRequestHeaders: ["X-Shop-User"] };
     const { send, upstreamPort, port } = await gatewayTo(echoHeaders, options, { isUnary });
@@ -422,7 +422,7 @@ test.each([ofStream, ofUnary])(
 );
 
 test.each(kinds)(
-  "on %s, of %s, trusted forwarding headers are added to, and others replaced",
+  "on %s, of %s, trusted forwarding headers are extended, and others replaced",
   async (version, _, isUnary) => {
     const { send } = await gatewayTo(
       echoHeaders,
@@ -448,7 +448,7 @@ const grpc = {
 };
 const connectJson = '{"code":"unavailable","message":"the service cannot be reached"}';
 const rest = { status: 503, body: '{"code":14,"message":"the service cannot be reached","details":[]}' };
-/** Unlike one that nothing was sent to. */
+/** The answer if the request was sent upstream. */
 const unanswered = {
   status: 503,
   body: '{"code":14,"message":"the service did not answer, and may have done what was asked","details":[]}',
@@ -476,7 +476,7 @@ test.each([
   expect(onFailure).toHaveBeenCalledTimes(4);
 });
 
-test("Connect is told from REST by the path where its headers say nothing", async () => {
+test("Connect is distinguished from REST by the path if its headers do not decide", async () => {
   const { send } = await gateway(["http://127.0.0.1:1"]);
   const headers = { "content-type": "application/json" };
   expect((await send("HTTP/1.1", { path: "/shop.v1.S/Do", method: "POST", headers, body: "{}" })).body).toBe(
@@ -487,7 +487,7 @@ test("Connect is told from REST by the path where its headers say nothing", asyn
 });
 
 test.each(kinds)(
-  "on %s, for %s, an upstream that breaks before it answers is `unavailable`, and is not asked again",
+  "on %s, for %s, an upstream that breaks before it answers is `unavailable`, and the call is not sent again",
   async (version, _, isUnary) => {
     const asked = vi.fn();
     const { send } = await gatewayTo(
@@ -505,7 +505,7 @@ test.each(kinds)(
   },
 );
 
-test("an upstream that takes a request and never answers is `unavailable` after a while, and may take long once it has begun", async () => {
+test("an upstream that never answers is `unavailable` after the timeout, which ends once an answer has begun", async () => {
   const { send } = await gatewayTo(
     (request, response) => {
       if (request.url === "/never") return;
@@ -519,7 +519,7 @@ test("an upstream that takes a request and never answers is `unavailable` after 
 });
 
 const impatient = { callerMs: undefined, mostMs: 300 };
-/** What else would end such a call is too late for a test. */
+/** Other limits that would end such a call are longer than the test. */
 const patient = { answerTimeoutMs: 600_000 };
 
 test.each(versions)(
@@ -549,7 +549,7 @@ test.each(versions)("on %s, a unary call whose answer stops halfway ends in time
   await expect(long.send(version, {})).rejects.toThrow();
 });
 
-test.each(versions)("on %s, a unary call with a long answer is as slow as its caller reads", async (version) => {
+test.each(versions)("on %s, a unary call with a long answer may take as long as its caller reads", async (version) => {
   const length = 4_000_000;
   const { open } = await gatewayTo(
     (_, response) => response.end("a".repeat(length)),
@@ -565,7 +565,7 @@ test.each(versions)("on %s, a unary call with a long answer is as slow as its ca
   expect(read).toBe(length);
 });
 
-test.each(versions)("on %s, a unary call with a long request is as slow as its caller sends", async (version) => {
+test.each(versions)("on %s, a unary call with a long request may take as long as its caller sends", async (version) => {
   const { ask } = await gatewayTo(
     async (request, response) => response.end(String((await text(request)).length)),
     {},
@@ -581,7 +581,7 @@ test.each(versions)("on %s, a unary call with a long request is as slow as its c
 });
 
 test.each(versions)(
-  "on %s, a unary call to an upstream that takes no more of its request ends in time",
+  "on %s, a unary call to an upstream that stops reading its request ends in time",
   async (version) => {
     const { ask } = await gatewayTo((request) => void request.pause(), patient, {
       isUnary: true,
@@ -601,13 +601,13 @@ test.each(versions)(
     for (const callerMs of [200, -1]) {
       const { send } = await gatewayTo(() => {}, {}, { isUnary: true, waitLimits: { callerMs, mostMs: 5_000 } });
       const { body } = await send(version, { headers: { "content-type": "application/json" } });
-      // DEADLINE_EXCEEDED, as REST tells it.
+      // DEADLINE_EXCEEDED in REST.
       expect(JSON.parse(body).code).toBe(4);
     }
   },
 );
 
-test("a deadline that is longer than any timer is none", async () => {
+test("a deadline beyond the range of timers does not end the call", async () => {
   const { send } = await gatewayTo(
     (_, response) => setTimeout(() => response.end("there"), 50),
     {},
@@ -617,7 +617,7 @@ test("a deadline that is longer than any timer is none", async () => {
 });
 
 test.each(kinds)(
-  "on %s, for %s, replicas take turns, and one that refuses is passed over",
+  "on %s, for %s, replicas take turns, and one that refuses connections is skipped",
   async (version, _, isUnary) => {
     const urls = await Promise.all(["a", "b"].map((name) => upstream((_request, response) => response.end(name))));
     const onFailure = vi.fn();
@@ -630,7 +630,7 @@ test.each(kinds)(
   },
 );
 
-test.each(kinds)("on %s, for %s, a replica that answers none is passed over", async (version, _, isUnary) => {
+test.each(kinds)("on %s, for %s, a replica that answers no calls is skipped", async (version, _, isUnary) => {
   const urls = await Promise.all([upstream(() => {}), upstream((_request, response) => response.end("there"))]);
   const { send } = await gateway(urls, { answerTimeoutMs: 500 }, { isUnary });
   const late = { body: "late" };
@@ -643,7 +643,7 @@ test.each(kinds)("on %s, for %s, a replica that answers none is passed over", as
   );
 });
 
-test.each([ofStream, ofUnary])("%s that was refused is sent again with its body, once", async (_, isUnary) => {
+test.each([ofStream, ofUnary])("%s that was refused is retried with its body, once", async (_, isUnary) => {
   const bodies: string[] = [];
   const { send, onFailure } = await gatewayTo(
     async (request, response) => {
@@ -663,7 +663,7 @@ test.each([ofStream, ofUnary])("%s that was refused is sent again with its body,
 });
 
 test.each([ofStream, ofUnary])(
-  "of %s nothing is lost to the GOAWAY of an upstream that shuts down meanwhile",
+  "of %s no call is lost to the GOAWAY of an upstream that shuts down meanwhile",
   async (_, isUnary) => {
     const servers = await Promise.all(["a", "b"].map((name) => serve((_request, response) => response.end(name))));
     const { connect } = await gateway(servers.map(urlOf), {}, { isUnary });
@@ -687,7 +687,7 @@ test.each([ofStream, ofUnary])(
   },
 );
 
-test("more streams than one connection may hold go over several", async () => {
+test("streams beyond the limit of one connection use further connections", async () => {
   const sessions = new Set<unknown>();
   const server = http2.createServer({ settings: { maxConcurrentStreams: 2 } }, (request, response) => {
     sessions.add(request.stream.session);
@@ -704,9 +704,9 @@ test("more streams than one connection may hold go over several", async () => {
 });
 
 test.each([
-  ["accepts connections and says nothing", "", "the service cannot be reached"],
+  ["accepts connections and sends nothing", "", "the service cannot be reached"],
   [
-    "says hello and then nothing",
+    "sends SETTINGS and then nothing",
     "\x00\x00\x00\x04\x00\x00\x00\x00\x00",
     "the service did not answer, and may have done what was asked",
   ],
@@ -726,7 +726,7 @@ test.each([
   });
 });
 
-test("an HTTP/2 upstream that falls silent in the middle of an answer does not pass for one that has ended", async () => {
+test("an answer of an HTTP/2 upstream that hangs halfway does not look complete", async () => {
   const server = await serve((_request, response) => response.write("half of it"));
   let fallSilent = () => {};
   const wire = net.createServer((socket) => {
@@ -748,7 +748,7 @@ test("an HTTP/2 upstream that falls silent in the middle of an answer does not p
   expect(resetCode()).not.toBe(0);
 });
 
-test("an HTTP/2 connection without requests is closed, and opened again for the next", async () => {
+test("an idle HTTP/2 connection is closed, and a new one is opened for the next request", async () => {
   const left = vi.fn();
   const seen = new Set<unknown>();
   const { send } = await gatewayTo(
@@ -767,7 +767,7 @@ test("an HTTP/2 connection without requests is closed, and opened again for the 
 });
 
 test.each([ofStream, ofUnary])(
-  "who still uploads %s reads the early answer, from a process that lives on",
+  "a client that still uploads %s reads the early answer, and the process survives",
   async (_, isUnary) => {
     const { connect } = await gatewayTo(
       async (request, response) => {
@@ -794,24 +794,21 @@ test.each([ofStream, ofUnary])(
   },
 );
 
-test.each(kinds)(
-  "on %s, by %s, nothing is left behind on connections that are used again",
-  async (version, _, isUnary) => {
-    const { send } = await gatewayTo(
-      (request, response) => {
-        request.resume();
-        const emitter = streamOf(request)?.session ?? request.socket;
-        const count = emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
-        response.end(String(count));
-      },
-      {},
-      { isUnary },
-    );
-    const counts: string[] = [];
-    for (let i = 0; i < 20; i++) counts.push((await send(version, { method: "POST", body: "x" })).body);
-    expect(new Set(counts.slice(2)).size, counts.join()).toBe(1);
-  },
-);
+test.each(kinds)("on %s, by %s, reused connections accumulate no listeners", async (version, _, isUnary) => {
+  const { send } = await gatewayTo(
+    (request, response) => {
+      request.resume();
+      const emitter = streamOf(request)?.session ?? request.socket;
+      const count = emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+      response.end(String(count));
+    },
+    {},
+    { isUnary },
+  );
+  const counts: string[] = [];
+  for (let i = 0; i < 20; i++) counts.push((await send(version, { method: "POST", body: "x" })).body);
+  expect(new Set(counts.slice(2)).size, counts.join()).toBe(1);
+});
 
 type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => unknown;
 
@@ -844,7 +841,7 @@ async function gatewayTo(
   return { ...(await gateway([url], options, forwardOptions)), upstreamPort: Number(new URL(url).port) };
 }
 
-/** A gateway that forwards everything, unary calls over HTTP/2 from the stream itself, and clients of it. */
+/** A gateway that forwards everything, unary calls over HTTP/2 directly from the stream, and clients of it. */
 async function gateway(
   urls: readonly string[],
   options: Partial<ForwarderOptions<"service">> = {},
@@ -880,7 +877,7 @@ async function gateway(
     const { status, headers, endedWithHead, body, trailers } = await open(version, call);
     return { status, headers, endedWithHead, body: await text(body), trailers: trailers() };
   }
-  /** Makes a request whose body comes in pieces. */
+  /** Makes a request whose body is sent in pieces. */
   function ask(version: Version) {
     if (version === "HTTP/2") {
       const stream = connect().request({ ":method": "POST", ":path": "/" });
@@ -935,7 +932,7 @@ async function open1(port: number, agent: http.Agent, call: Call): Promise<Opene
   request.on("error", () => {});
   if (body !== undefined) request.write(body);
   if (trailers !== undefined) request.addTrailers(trailers as Record<string, string>);
-  // The forwarder sends a head with the first of its body.
+  // The forwarder sends the head with the first bytes of the body.
   if (keepOpen) request.write("x");
   else request.end();
   const [response] = (await once(request, "response")) as [http.IncomingMessage];

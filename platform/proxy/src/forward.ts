@@ -19,11 +19,11 @@ import {
 export interface ForwarderOptions<Name extends string> extends UpstreamOptions {
   /** The base URLs of each upstream, `http://host:port`, one per replica. */
   readonly upstreams: Readonly<Record<Name, readonly string[]>>;
-  /** Names of headers that never cross, such as those that only insiders may set. */
+  /** Names of headers that are never forwarded, such as those that only services may set. */
   readonly dropRequestHeaders?: readonly string[];
-  /** Whether `forwarded` and `x-forwarded-*` of a request are believed and added to, or thrown away. */
+  /** Whether `forwarded` and `x-forwarded-*` headers of a request are trusted and extended, or dropped. */
   readonly trustForwardedHeaders?: boolean;
-  /** Told of each replica that failed, also where another one then answered. */
+  /** Called for each replica that failed, even if another one then answered. */
   readonly onFailure?: (failure: ForwardFailure) => void;
 }
 
@@ -35,36 +35,36 @@ export interface ForwardFailure {
 
 export interface ForwardOptions {
   /**
-   * One message is asked and one is answered: nobody can use half of either, so that each crosses in one piece, unless it is
-   * long. A request is sent upstream once it is whole, and an answer begins once it is.
+   * A call with one request message and one response message. Half a message is useless, so each is forwarded in one write
+   * unless it is long: the request once it has been read in full, and the answer likewise.
    */
   readonly isUnary?: boolean;
-  /** Of a unary call, from when its request has been read. Without it the call may take as long as it likes. */
+  /** The time limits of a unary call, counted from when its request has been read. Unlimited if absent. */
   readonly waitLimits?: WaitLimits;
-  /** Set on the forwarded request, in place of what the caller sent under these (lower-case) names. */
+  /** Headers to set on the forwarded request, replacing the caller's of the same (lower-case) names. */
   readonly setRequestHeaders?: Readonly<Record<string, string>>;
   /**
-   * Breaks the exchange off when it fires. Over HTTP/2 by REFUSED_STREAM, which gRPC clients know as UNAVAILABLE: for calls
-   * that can be made again without harm.
+   * Aborts the exchange when it fires. Over HTTP/2 with REFUSED_STREAM, which gRPC clients report as UNAVAILABLE: for calls
+   * that are safe to retry.
    */
   readonly stop?: AbortSignal;
-  /** Refuses larger messages where their length is said ahead, for upstreams whose own limit is not known. */
+  /** Refuses larger messages if their length is announced, for upstreams whose own limit is unknown. */
   readonly maxMessageBytes?: number;
-  /** Counts what is kept of bodies; without it that is not limited. A request that can't be kept is refused. */
+  /** Counts buffered bytes; unlimited if absent. A request over budget is refused. */
   readonly held?: HeldBytes;
-  /** What the caller is told when nobody answered; a code and a message only if absent. */
-  readonly toldOf?: (failure: NoAnswer) => ConnectError;
+  /** The caller's error if no replica answered; by default one with code and message only. */
+  readonly errorOf?: (failure: NoAnswer) => ConnectError;
 }
 
-/** How long an answer is waited for, in milliseconds. */
+/** The time limits of waiting for an answer, in milliseconds. */
 export interface WaitLimits {
   /** The caller's own deadline, which ends the call with DEADLINE_EXCEEDED. */
   readonly callerMs: number | undefined;
-  /** The longest that the call may take: then it counts as unanswered. Undefined without a limit. */
+  /** The longest duration of any call, after which it counts as unanswered. Undefined for no limit. */
   readonly mostMs: number | undefined;
 }
 
-/** Why there is no answer: no replica was sent anything, or one was, which may have done what was asked. */
+/** Why there is no answer: nothing was sent to any replica, or a replica got the request and may have executed it. */
 export type NoAnswer = "unreachable" | "unanswered";
 
 export const unreachableMessage = "the service cannot be reached";
@@ -76,19 +76,19 @@ const bare: Readonly<Record<NoAnswer, string>> = {
 export interface Forwarder<Name extends string> {
   readonly upstreams: Readonly<Record<Name, Upstream>>;
   /**
-   * Carries one request to the upstream and its answer back, byte by byte, on the HTTP version it came in on. Resolves
-   * when the exchange has ended, whichever way, and never rejects: if no replica answers the caller gets
-   * `unavailable` in its own protocol. Headers set on the response before are kept unless the upstream sets them too.
+   * Forwards one request to the upstream and its answer back, byte by byte, over the same version of HTTP. Resolves when the
+   * exchange has ended, and never rejects: if no replica answers, the caller gets `unavailable` in its own protocol. Headers
+   * already set on the response are kept unless the upstream sets them, too.
    */
   forward(exchange: Exchange, upstream: Upstream, options?: ForwardOptions): Promise<void>;
-  /** Ends all connections to the upstreams at once; close the server first. */
+  /** Closes all connections to the upstreams at once; close the server first. */
   close(): void;
 }
 
 /**
- * A reverse proxy that knows HTTP but no message: bodies stream in both directions at the pace of the slower side, a
- * client that goes away cancels its request upstream, and an upstream that resets resets the client. A request is sent
- * a second time only if the first replica certainly did nothing with it.
+ * A reverse proxy that does not parse messages: bodies stream in both directions at the pace of the slower side, a client that
+ * goes away cancels its request upstream, and an upstream's reset resets the client. A request is sent a second time only if
+ * the first replica certainly did not process it.
  */
 export function createForwarder<Name extends string>(options: ForwarderOptions<Name>): Forwarder<Name> {
   const { dropRequestHeaders = [], trustForwardedHeaders = false, onFailure = () => {} } = options;
@@ -114,7 +114,16 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
   };
 }
 
-/** One request and its answer. */
+/**
+ * One forwarded request and its answer. The steps are: read a unary request (up to 64 KiB) ahead; then attempt one replica
+ * after the other until one answers; then deliver the answer. A replica that cannot be connected to is skipped; one that broke
+ * before answering allows one retry, if it certainly did nothing, or if a reused connection broke and the method is safe, and the request is still buffered.
+ * Once an answer has begun, an error can only reset the exchange.
+ *
+ * `#over` ends every step: it is set when the answer was delivered, when the exchange was refused or reset, and when the caller
+ * has gone. Five events race for it: the caller closing, the deadline, the stop signal, an oversized message, and the upstream.
+ * Each checks `#over` first, so that exactly one of them answers.
+ */
 class ForwardedCall {
   readonly #exchange: Exchange;
   readonly #head: RequestHead;
@@ -122,15 +131,15 @@ class ForwardedCall {
   readonly #body: RequestBody;
   readonly #held: HeldBytes | undefined;
   readonly #onFailure: (failure: ForwardFailure) => void;
-  readonly #toldOf: (failure: NoAnswer) => ConnectError;
+  readonly #errorOf: (failure: NoAnswer) => ConnectError;
   readonly #waitLimits: WaitLimits | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #failure: NoAnswer = "unreachable";
-  /** An answer that is being handed over as it comes. */
+  /** The answer that is being streamed to the caller. */
   #streamed: { isStalled(): boolean } | undefined;
   #call: UpstreamCall | undefined;
   #answer: Answer | undefined;
-  /** The answer was handed over whole, or the caller has gone. */
+  /** Whether the exchange has ended, or the caller has gone. */
   #over = false;
 
   constructor(
@@ -142,23 +151,23 @@ class ForwardedCall {
       waitLimits,
       maxMessageBytes,
       held,
-      toldOf = (failure) => new ConnectError(bare[failure], Code.Unavailable),
+      errorOf = (failure) => new ConnectError(bare[failure], Code.Unavailable),
     }: ForwardOptions,
   ) {
     this.#exchange = exchange;
     this.#head = head;
     this.#isUnary = isUnary;
     this.#waitLimits = waitLimits;
-    const look =
+    const inspect =
       maxMessageBytes === undefined
         ? undefined
         : watchMessageSizes(exchange.headers["content-type"], maxMessageBytes, () =>
             this.#refuseLarge(maxMessageBytes),
           );
     this.#held = held;
-    this.#body = new RequestBody(exchange, head, look, held);
+    this.#body = new RequestBody(exchange, head, inspect, held);
     this.#onFailure = onFailure;
-    this.#toldOf = toldOf;
+    this.#errorOf = errorOf;
   }
 
   async run(upstream: Upstream): Promise<void> {
@@ -204,10 +213,10 @@ class ForwardedCall {
         turn.push(replica);
       }
     }
-    if (!this.#over) this.#refuse(this.#toldOf(this.#failure));
+    if (!this.#over) this.#refuse(this.#errorOf(this.#failure));
   }
 
-  /** Ends the wait for an answer at the caller's deadline, or when it has taken too long for any call. */
+  /** Ends the wait for an answer at the caller's deadline, or at the longest duration of any call. */
   #limitWait(): void {
     if (this.#waitLimits === undefined) return;
     const { callerMs = longestTimerMs, mostMs = longestTimerMs } = this.#waitLimits;
@@ -216,14 +225,14 @@ class ForwardedCall {
     this.#deadline = setTimeout(() => this.#giveUp(isCallers), waitMs);
     const { hasBody, body } = this.#exchange;
     if (isCallers || !hasBody || body.readableEnded) return;
-    // The upstream has its time once it has the whole of a long request.
+    // The upstream's time starts once it has all of a long request.
     body.once("end", () => {
       clearTimeout(this.#deadline);
       if (!this.#over) this.#deadline = setTimeout(() => this.#giveUp(isCallers), waitMs);
     });
   }
 
-  /** Whether more of the request is to come, and the upstream takes what comes. */
+  /** Whether the caller still sends the request, and the upstream is ready to read. */
   get #waitsForRequest(): boolean {
     const { hasBody, body } = this.#exchange;
     return hasBody && !body.readableEnded && !body.isPaused();
@@ -231,7 +240,7 @@ class ForwardedCall {
 
   #giveUp(isCallers: boolean): void {
     if (this.#over) return;
-    // What is long crosses as it comes, perhaps from a caller that sends or reads slowly: the upstream is not to blame for that.
+    // Long messages are streamed, perhaps from a caller that sends or reads slowly: that is not the upstream's fault.
     if (!isCallers && (this.#waitsForRequest || this.#streamed?.isStalled() === false)) {
       this.#deadline = setTimeout(() => this.#giveUp(isCallers), stalledAfterMs);
       return;
@@ -241,14 +250,14 @@ class ForwardedCall {
     this.#call?.cancel(constants.NGHTTP2_CANCEL);
     if (this.#streamed !== undefined) this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
     else if (isCallers) this.#refuse(new ConnectError("the operation timed out", Code.DeadlineExceeded));
-    else this.#refuse(this.#toldOf(failure));
+    else this.#refuse(this.#errorOf(failure));
   }
 
   breakOff(): void {
     if (this.#over) return;
     this.#body.stop();
     this.#call?.cancel(constants.NGHTTP2_CANCEL);
-    if (this.#answer === undefined) this.#refuse(this.#toldOf("unreachable"));
+    if (this.#answer === undefined) this.#refuse(this.#errorOf("unreachable"));
     else this.#reset(constants.NGHTTP2_REFUSED_STREAM);
   }
 
@@ -257,7 +266,7 @@ class ForwardedCall {
     this.#body.stop();
     this.#call?.cancel(constants.NGHTTP2_CANCEL);
     if (this.#answer !== undefined) {
-      // gRPC clients know that code as RESOURCE_EXHAUSTED, too.
+      // gRPC clients report that code as RESOURCE_EXHAUSTED, too.
       this.#reset(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
@@ -270,7 +279,7 @@ class ForwardedCall {
     if (this.#over) return call.cancel(constants.NGHTTP2_CANCEL);
     this.#call = call;
     this.#body.sendTo(call);
-    this.#answer = await replica.silence.during(call.answer);
+    this.#answer = await replica.detection.track(call.answer);
     this.#body.forget();
     await this.#deliver(this.#answer);
     this.#finish(call);
@@ -283,22 +292,22 @@ class ForwardedCall {
 
   async #deliver(answer: Answer): Promise<void> {
     const headers = endToEnd(answer.headers);
-    if (answer.headersOnly) return this.#hand(answer, headers, nothing);
+    if (answer.headersOnly) return this.#sendWhole(answer, headers, nothing);
     if (!this.#isUnary) return await this.#stream(answer, headers, []);
     const { state, chunks } = await readShort(answer.body, shortMaxBytes, this.#held);
     if (this.#over) return;
     if (state === "long" || state === "full") return await this.#stream(answer, headers, chunks);
     if (state === "broken") throw brokenOff();
-    this.#hand(answer, headers, joined(chunks));
+    this.#sendWhole(answer, headers, joined(chunks));
   }
 
-  /** Hands a whole answer over. */
-  #hand(answer: Answer, headers: OutgoingHttpHeaders, body: Buffer): void {
+  /** Sends a complete answer. */
+  #sendWhole(answer: Answer, headers: OutgoingHttpHeaders, body: Buffer): void {
     this.#exchange.answer(answer.status, headers, body, endToEnd(answer.trailers()));
     this.#over = true;
   }
 
-  /** Hands an answer over as it comes. */
+  /** Streams an answer. */
   #stream(answer: Answer, headers: OutgoingHttpHeaders, read: readonly Buffer[]): Promise<void> {
     const writable = this.#exchange.begin(answer.status, headers);
     for (const chunk of read) writable.write(chunk);
@@ -316,7 +325,7 @@ class ForwardedCall {
     });
   }
 
-  /** An upstream may answer before it has read the request; then nobody wants the rest of it. */
+  /** An upstream may answer before it has read the request; then the rest is discarded. */
   #finish(call: UpstreamCall): void {
     if (!this.#exchange.hasBody || this.#exchange.body.readableEnded) return;
     this.#body.stop();
@@ -346,7 +355,7 @@ class ForwardedCall {
 
 /** The longest delay of Node's timers: 25 days. */
 const longestTimerMs = 2 ** 31 - 1;
-/** An answer is stalled when nothing more of it has come for this time although its reader is ready. */
+/** An answer is stalled if none of it has arrived for this time, although the caller is ready to read. */
 const stalledAfterMs = 250;
 
 function watchStall(body: Readable): { isStalled(): boolean } {
@@ -357,37 +366,40 @@ function watchStall(body: Readable): { isStalled(): boolean } {
   return { isStalled: () => !body.isPaused() && performance.now() - movedAt > stalledAfterMs };
 }
 
-/** A message up to this size is short: kept until its answer begins, so that it can be sent again; or given in one piece. */
+/**
+ * Messages up to this size are short: a short request is buffered until its answer begins, so that it can be resent, and a
+ * short answer is sent in one write.
+ */
 const shortMaxBytes = 65_536;
 
-/** The body of a request on its way upstream; what was read of it can be sent again as long as it is short. */
+/** The body of a request while it is sent upstream. What was read of it can be resent while it is short. */
 class RequestBody {
   readonly #exchange: Exchange;
   readonly #head: RequestHead;
   #kept: Buffer[] | undefined = [];
   #keptBytes = 0;
   readonly #held: HeldBytes | undefined;
-  readonly #look: (chunk: Buffer) => void;
+  readonly #inspect: (chunk: Buffer) => void;
   #call: UpstreamCall | undefined;
 
-  /** @param look sees each chunk as it is sent */
+  /** @param inspect called with each chunk that is sent */
   constructor(
     exchange: Exchange,
     head: RequestHead,
-    look: ((chunk: Uint8Array) => void) | undefined,
+    inspect: ((chunk: Uint8Array) => void) | undefined,
     held: HeldBytes | undefined,
   ) {
     this.#exchange = exchange;
     this.#head = head;
     this.#held = held;
-    this.#look = look ?? ignore;
+    this.#inspect = inspect ?? ignore;
   }
 
   get replayable(): boolean {
     return this.#kept !== undefined;
   }
 
-  /** Bytes of what was read, if that is all; undefined while more may come, trailers included. */
+  /** The length of the body, if all of it was read; undefined while more may follow, including trailers. */
   get length(): number | undefined {
     if (!this.#exchange.hasBody) return 0;
     if (!this.#isWhole || Object.keys(this.#exchange.trailers).length > 0) return undefined;
@@ -398,13 +410,13 @@ class RequestBody {
     return this.#exchange.body.readableEnded && this.#kept !== undefined;
   }
 
-  /** Reads ahead until the body is whole, or long, or can't be kept. It breaks off when its sender has gone. */
+  /** Reads the body until it is complete, long, or over budget. The state is `broken` if its sender has gone. */
   async read(): Promise<ShortBody["state"]> {
     const { state, chunks } = await readShort(this.#exchange.body, shortMaxBytes, this.#held);
     this.#kept = [...chunks];
     for (const chunk of chunks) {
       this.#keptBytes += chunk.byteLength;
-      this.#look(chunk);
+      this.#inspect(chunk);
     }
     return state;
   }
@@ -423,7 +435,7 @@ class RequestBody {
     }
     const upload = call.body!;
     for (const chunk of this.#kept ?? []) upload.write(chunk);
-    body.on("data", this.#keep).on("data", this.#look).once("end", this.#end);
+    body.on("data", this.#keep).on("data", this.#inspect).once("end", this.#end);
     if (this.#keptBytes > shortMaxBytes) this.forget();
     body.pipe(upload, { end: false });
   }
@@ -431,7 +443,7 @@ class RequestBody {
   stop(): void {
     if (this.#call === undefined) return;
     const { body } = this.#exchange;
-    body.off("data", this.#keep).off("data", this.#look).off("end", this.#end);
+    body.off("data", this.#keep).off("data", this.#inspect).off("end", this.#end);
     if (this.#call.body !== undefined) body.unpipe(this.#call.body);
     this.#call = undefined;
   }

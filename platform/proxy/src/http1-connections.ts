@@ -6,30 +6,30 @@ import { NotConnected } from "./http2-sessions.ts";
 /** All times are in milliseconds. */
 export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
-  /** An answer that has not begun after so long is given up. */
+  /** The time within which an answer must begin. */
   readonly answerTimeoutMs: number;
   readonly guard: ListenerGuard;
 }
 
-/** A connection to an upstream that one request may have to itself. */
+/** A connection to an upstream, for one request at a time. */
 export interface Http1Connection {
   readonly client: Client;
-  /** Whether it was used before: it may have been closed just as it is used again. */
+  /** Whether it was used before: the upstream may have closed it in the meantime. */
   readonly isReused: boolean;
-  /** To be called when the answer has ended: it may be used again. */
+  /** Returns it to the pool, once the answer has ended. */
   release(): void;
-  /** Ends it at once, and what runs over it. */
+  /** Closes it at once, with its request. */
   close(): void;
 }
 
-/** Longer than this no connection is kept without a request. */
+/** The time after which an idle connection is closed. */
 const idleMs = 60_000;
 const maxIdle = 256;
 
 /**
- * HTTP/1.1 connections to one address, each with one request at a time. Whatever an upstream sends that is not the answer to the
- * request under way has undici close the connection; one that answered is used again a turn of the event loop later, so that
- * what came behind the answer is seen first.
+ * A pool of HTTP/1.1 connections to one address, each with one request at a time. If an upstream sends anything but the answer
+ * to the current request, undici closes the connection. A connection is reused one turn of the event loop after its answer, so
+ * that surplus bytes after the answer are noticed first.
  */
 export class Http1Connections {
   readonly #origin: string;
@@ -43,14 +43,14 @@ export class Http1Connections {
     this.#options = options;
   }
 
-  /** Rejects with {@link NotConnected} if there is no connection to be had. */
+  /** Rejects with {@link NotConnected} if no connection can be made. */
   async take(): Promise<Http1Connection> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return this.#lend(idle, true);
     return this.#lend(this.#clientOf(await this.#connect()), false);
   }
 
-  /** Ends all connections at once, with their requests. */
+  /** Closes all connections at once, with their requests. */
   close(): void {
     for (const client of this.#open) void client.destroy();
   }
@@ -73,7 +73,7 @@ export class Http1Connections {
   #clientOf(socket: Socket): Client {
     let given: Socket | undefined = socket;
     const client = new Client(this.#origin, {
-      // It has this one connection, and is thrown away with it.
+      // A client has exactly one connection, and is discarded with it.
       connect: (_options, connected) => {
         const one = given;
         given = undefined;

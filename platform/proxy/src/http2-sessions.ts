@@ -4,21 +4,21 @@ import type { ListenerGuard } from "@shop/http-port";
 /** All times are in milliseconds. */
 export interface SessionOptions {
   readonly connectTimeoutMs: number;
-  /** How often a session with open streams is asked by PING; one that had none for so long is closed. */
+  /** How often a session with open streams gets a PING; a session without a stream for that time is closed. */
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
   readonly maxSessions: number;
   readonly guard: ListenerGuard;
 }
 
-/** The connection could not be made: nothing was sent. */
+/** No connection could be made, so nothing was sent. */
 export class NotConnected extends Error {
   override readonly name = "NotConnected";
 }
 
 /**
- * HTTP/2 connections without TLS to one address, opened when a request needs them: one, and another where the peer's
- * maxConcurrentStreams is reached. A session that ends or gets a GOAWAY takes no new request.
+ * HTTP/2 sessions without TLS to one address, opened on demand: one, and further ones when the peer's maxConcurrentStreams is
+ * reached. A session that ends or gets a GOAWAY takes no new request.
  */
 export class Http2Sessions {
   readonly #origin: string;
@@ -32,7 +32,7 @@ export class Http2Sessions {
     this.#options = options;
   }
 
-  /** Opens a stream. Rejects with {@link NotConnected} if there is no connection to be had. */
+  /** Opens a stream. Rejects with {@link NotConnected} if no connection can be made. */
   async request(
     headers: http2.OutgoingHttpHeaders,
     options: http2.ClientSessionRequestOptions,
@@ -47,7 +47,7 @@ export class Http2Sessions {
     }
   }
 
-  /** Ends all sessions at once, with their streams. */
+  /** Closes all sessions at once, with their streams. */
   close(): void {
     for (const session of this.#ready) session.destroy();
   }
@@ -55,7 +55,7 @@ export class Http2Sessions {
   #withRoom(): Session | undefined {
     for (const session of this.#ready) if (session.hasRoom) return session;
     if (this.#ready.size < this.#options.maxSessions) return undefined;
-    // nghttp2 keeps what is over the limit until a stream ends.
+    // nghttp2 queues streams over the limit until another ends.
     return [...this.#ready].reduce((least, session) => (session.open < least.open ? session : least));
   }
 
@@ -97,12 +97,12 @@ class Session {
     return stream;
   }
 
-  /** Not without an error: its streams would end like complete ones, and half an answer must not pass for a whole. */
+  /** With an error: otherwise its streams would end like complete ones, and half an answer would look whole. */
   destroy(): void {
-    this.#connection.destroy(new Error("the session was given up"));
+    this.#connection.destroy(new Error("the session was destroyed"));
   }
 
-  /** Without streams a session is closed rather than kept by PINGs, which servers take as abuse. */
+  /** A session without streams is closed rather than kept alive by PINGs, which servers treat as abuse. */
   #tick(): void {
     if (this.open > 0) this.#ping();
     else if (!this.#used) this.#connection.close();
@@ -116,7 +116,7 @@ class Session {
   }
 }
 
-/** Each name with its value after it: Node sends these as they are, where it copies an object first. */
+/** A flat list of names and values: Node sends it as it is, but copies an object first. */
 function inPairs(headers: http2.OutgoingHttpHeaders): string[] {
   const pairs: string[] = [];
   for (const name in headers) {
@@ -127,7 +127,7 @@ function inPairs(headers: http2.OutgoingHttpHeaders): string[] {
   return pairs;
 }
 
-/** Resolves when the peer's SETTINGS have come: only then is its limit of streams known, and that it speaks HTTP/2. */
+/** Resolves when the peer's SETTINGS have arrived: only then it is known to speak HTTP/2, and its limit of streams. */
 function connect(
   origin: string,
   { connectTimeoutMs, guard }: Pick<SessionOptions, "connectTimeoutMs" | "guard">,
@@ -140,7 +140,7 @@ function connect(
       reject(new NotConnected(`no HTTP/2 connection to ${origin}`, { cause }));
     };
     const deadline = setTimeout(() => connection.destroy(new Error("timed out")), connectTimeoutMs);
-    // Stays attached: a session that breaks later says so through its streams and 'close'.
+    // Stays attached: a later error is also reported through its streams and 'close'.
     connection.on("error", fail);
     connection.once("close", fail);
     connection.once("remoteSettings", () => {

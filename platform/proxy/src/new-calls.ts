@@ -10,8 +10,11 @@ import type {
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type Transport } from "@connectrpc/connect";
 import { boundedError, isForwarded, once } from "@shop/rest";
 
-/** Answers each of these methods by a call of the same method through a transport: headers, trailers, details and deadline cross. */
-export function callAnew(methods: readonly DescMethod[], transport: () => Promise<Transport>) {
+/**
+ * Registers each of these methods with a handler that makes the same call through a transport. Headers, trailers, error details
+ * and deadline are passed on.
+ */
+export function registerNewCalls(methods: readonly DescMethod[], transport: () => Promise<Transport>) {
   return (router: ConnectRouter): void => {
     for (const method of methods) register(router, method, transport);
   };
@@ -20,7 +23,7 @@ export function callAnew(methods: readonly DescMethod[], transport: () => Promis
 function register(router: ConnectRouter, method: DescMethod, transport: () => Promise<Transport>): void {
   async function one(message: Message, context: HandlerContext): Promise<Message> {
     const unary = method as DescMethodUnary;
-    const answer = await told(async () =>
+    const answer = await withoutConnectionHeaders(async () =>
       (await transport()).unary(unary, context.signal, context.timeoutMs(), headersOf(context), message),
     );
     pass(answer.header, context.responseHeader);
@@ -29,20 +32,20 @@ function register(router: ConnectRouter, method: DescMethod, transport: () => Pr
   }
   async function* many(messages: AsyncIterable<Message>, context: HandlerContext): AsyncIterable<Message> {
     const streaming = method as DescMethodStreaming;
-    const answer = await told(async () =>
+    const answer = await withoutConnectionHeaders(async () =>
       (await transport()).stream(streaming, context.signal, context.timeoutMs(), headersOf(context), messages),
     );
     pass(answer.header, context.responseHeader);
     try {
       yield* answer.message;
     } catch (error) {
-      throw withoutConnection(error);
+      throw cleanError(error);
     }
     pass(answer.trailer, context.responseTrailer);
   }
   async function only(messages: AsyncIterable<Message>, context: HandlerContext): Promise<Message> {
     let answer: Message | undefined;
-    // To the end: the trailer comes after the message.
+    // Read to the end: trailers follow the message.
     for await (const message of many(messages, context)) answer = message;
     if (answer === undefined) throw new ConnectError("the service gave no answer", Code.Internal);
     return answer;
@@ -72,20 +75,20 @@ function pass(from: Headers, to: Headers): void {
   for (const [name, value] of from) if (isForwarded(name)) to.append(name, value);
 }
 
-async function told<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+async function withoutConnectionHeaders<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
     return await call();
   } catch (error) {
-    throw withoutConnection(error);
+    throw cleanError(error);
   }
 }
 
-/** The headers of an answer are in the error that it was; one of them, put on another answer, would break that one. */
-function withoutConnection(error: unknown): unknown {
+/** Removes hop-by-hop and framing headers from an error's metadata, which would break the new answer. */
+function cleanError(error: unknown): unknown {
   if (!(error instanceof ConnectError)) return error;
   const metadata = new Headers();
   pass(error.metadata, metadata);
-  const anew = new ConnectError(error.rawMessage, error.code, metadata, undefined, error.cause);
-  anew.details = error.details;
-  return boundedError(anew);
+  const cleaned = new ConnectError(error.rawMessage, error.code, metadata, undefined, error.cause);
+  cleaned.details = error.details;
+  return boundedError(cleaned);
 }

@@ -1,36 +1,39 @@
-const silentAfterMs = 400;
-/** Then it is tried again. */
-const believedMs = 1_000;
+const outlierAfterMs = 400;
+/** The time for which a replica that timed out counts as an outlier; then it is tried again. */
+const outlierForMs = 1_000;
 
 /**
- * Notices a replica that takes calls and answers none: it hangs, or its answers are lost on the way. The kernel still accepts
- * connections for it, so nothing else tells until the calls run out of time.
+ * Detects a replica that accepts calls and answers none: it hangs, or its answers are lost. The kernel still accepts
+ * connections for it, so that otherwise only timeouts would show it.
+ *
+ * A replica is an outlier while its oldest call has waited for over 400 ms, and for 1 s after such a call failed, unless it has
+ * answered any call since.
  */
 export class OutlierDetection {
-  /** Since when each answer has been waited for, the oldest first. */
+  /** The pending calls, oldest first. */
   readonly #waits = new Set<{ readonly since: number }>();
-  #heardAt = Number.NEGATIVE_INFINITY;
-  #gaveUpAt = Number.NEGATIVE_INFINITY;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #timedOutAt = Number.NEGATIVE_INFINITY;
 
-  /** Somebody has waited for long, or has given up waiting just now, and nobody else was answered since. */
+  /** A call has waited for long, or failed recently after a long wait, and no other call was answered since. */
   get isOutlier(): boolean {
     const now = performance.now();
     const [oldest] = this.#waits;
-    if (oldest !== undefined && isLong(now - oldest.since) && this.#heardAt < oldest.since) return true;
-    return now - this.#gaveUpAt < believedMs && this.#heardAt < this.#gaveUpAt;
+    if (oldest !== undefined && isLong(now - oldest.since) && this.#answeredAt < oldest.since) return true;
+    return now - this.#timedOutAt < outlierForMs && this.#answeredAt < this.#timedOutAt;
   }
 
-  /** Settles as `answer` does. */
-  async during<Result>(answer: Promise<Result>): Promise<Result> {
+  /** Tracks a call; settles like `answer`. */
+  async track<Result>(answer: Promise<Result>): Promise<Result> {
     const wait = { since: performance.now() };
     this.#waits.add(wait);
     try {
       const result = await answer;
-      this.#heardAt = performance.now();
+      this.#answeredAt = performance.now();
       return result;
     } catch (error) {
       const now = performance.now();
-      if (isLong(now - wait.since) && this.#heardAt < wait.since) this.#gaveUpAt = now;
+      if (isLong(now - wait.since) && this.#answeredAt < wait.since) this.#timedOutAt = now;
       throw error;
     } finally {
       this.#waits.delete(wait);
@@ -39,5 +42,5 @@ export class OutlierDetection {
 }
 
 function isLong(waitedMs: number): boolean {
-  return waitedMs > silentAfterMs;
+  return waitedMs > outlierAfterMs;
 }

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 
 type Example = { gatewayFor(service: DescService, urls: readonly string[]): Promise<RpcServer> };
 
-test("the example of the README forwards calls to the replica that is there", async () => {
+test("the README's example forwards calls to the available replica", async () => {
   const upstream = await listen({
     name: "upstream",
     services: [DeadLetterService],

@@ -3,18 +3,21 @@ import { type AnyRequest, endToEnd } from "@shop/http-port";
 import type { Exchange } from "@shop/rpc-server";
 import type { RequestHead } from "./upstream-call.ts";
 
-/** `expect` was met by the server that read it; `host` is the connection's, and so is the length of what is sent over it. */
+/** `expect` was handled by this server; `host` and the body's length belong to each connection. */
 const notForwarded = new Set(["content-length", "expect", "host"]);
 const forwardedName = /^(forwarded$|x-forwarded-|x-real-ip$)/;
 
-/** What an upstream is told ahead of the body: never how long that is, which the connection to it tells by what was read. */
+/**
+ * The head of a forwarded request. It never contains the length of the body, which the connection determines from the bytes
+ * that were read.
+ */
 export function requestHead(
   exchange: Exchange,
   rules: {
-    /** Names of headers that never cross. */
+    /** Names of headers that are never forwarded. */
     readonly dropped: ReadonlySet<string>;
     readonly trustForwarded: boolean;
-    /** In place of what the caller said under these names. */
+    /** Replace the caller's headers of the same names. */
     readonly set: Readonly<Record<string, string>>;
   },
 ): RequestHead {
@@ -34,13 +37,16 @@ export function requestHead(
   };
 }
 
-/** Sets on the request itself what a forwarded one has: for a new call made of it. What the client sent under these names goes. */
-export function tellForwarded({ headers, socket }: AnyRequest): void {
+/**
+ * Sets the headers of a forwarded request on the request itself, for a new call made from it. Values sent by the client are
+ * dropped.
+ */
+export function setForwardedHeaders({ headers, socket }: AnyRequest): void {
   for (const name in headers) if (forwardedName.test(name)) delete headers[name];
   addForwarded({ headers, peer: socket }, headers);
 }
 
-/** What is said of forwarding already is kept, and added to. */
+/** Extends existing forwarding headers. */
 function addForwarded({ headers, peer }: Pick<Exchange, "headers" | "peer">, kept: http.OutgoingHttpHeaders): void {
   const address = peer.remoteAddress ?? "unknown";
   const host = headers.host ?? headers[":authority"];

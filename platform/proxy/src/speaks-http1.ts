@@ -3,8 +3,8 @@ import * as http from "node:http";
 const timeoutMs = 2_000;
 
 /**
- * Whether the server there answers HTTP/1.1 at all, which gRPC's own servers don't: they greet in HTTP/2, and close. Undefined
- * when it cannot be asked, since nobody is there.
+ * Whether the server at an origin answers HTTP/1.1. gRPC's own servers do not: they send HTTP/2 SETTINGS, and close. Undefined
+ * if it cannot be connected to.
  */
 export function speaksHttp1(origin: string): Promise<boolean | undefined> {
   return new Promise((resolve) => {

@@ -5,10 +5,7 @@ import { closeStream } from "@shop/http-port";
 import { type Dispatcher, errors } from "undici";
 import type { Replica } from "./upstream.ts";
 
-/**
- * What is sent ahead of the body. Hop-by-hop fields, `host` and whatever tells the length of a body are not among the headers;
- * over HTTP/2 the pseudo-headers are.
- */
+/** The head of a request, without hop-by-hop fields, `host` and the body's length; over HTTP/2 with pseudo-headers. */
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
@@ -17,11 +14,11 @@ export interface RequestHead {
   trailers(): http.OutgoingHttpHeaders;
 }
 
-/** A request under way over a connection that stands; nothing of its body has been sent yet. */
+/** A request on an established connection; nothing of its body has been sent yet. */
 export interface UpstreamCall {
-  /** For a body of which more is to come; undefined over HTTP/1.1 for one that is sent whole. */
+  /** For a body that is streamed; undefined over HTTP/1.1 for one that is sent whole. */
   readonly body: Writable | undefined;
-  /** Sends the whole body, in one piece with the head where the version allows; over HTTP/2 with trailers, if any. */
+  /** Sends the whole body, in one write with the head if the version allows; over HTTP/2 with trailers, if any. */
   send(body: Buffer, trailers: http.OutgoingHttpHeaders): void;
   /** Rejects with {@link UpstreamBroke} if the upstream breaks before its answer begins. */
   readonly answer: Promise<Answer>;
@@ -44,10 +41,13 @@ export interface Answer {
   resetCode(): number;
 }
 
-/** The upstream broke before its answer began. */
+/** The connection or stream broke before its answer began. */
 export class UpstreamBroke extends Error {
   override readonly name = "UpstreamBroke";
-  /** `always`: it certainly did nothing; `if safe`: a kept connection may have been closed before the request came. */
+  /**
+   * Whether to retry. `always`: the upstream certainly did nothing; `if safe`: a reused connection may have been closed before
+   * the request arrived.
+   */
   readonly retry: "always" | "if safe" | "never";
 
   constructor(message: string, retry: UpstreamBroke["retry"], cause?: unknown) {
@@ -56,14 +56,17 @@ export class UpstreamBroke extends Error {
   }
 }
 
-/** Interim answers that an upstream may give before the answer; undici ends the connection at 100 and 101, never asked for. */
+/**
+ * The most interim answers (1xx) before the final one. undici closes the connection at 100 and 101, which are never requested.
+ */
 const maxInterim = 8;
 
 /**
- * Rejects with {@link NotConnected} if there is no connection to be had. The head leaves with the first byte of the body, and
- * how the body is framed is undici's alone: by the bytes that it is given, or in chunks. It sends no trailers.
+ * Starts a request over HTTP/1.1. Rejects with {@link NotConnected} if no connection can be made. The head is sent with the
+ * first byte of the body, and undici alone frames the body, by the length of the given bytes or in chunks. It sends no
+ * trailers.
  *
- * @param length of the body, which is then sent whole; undefined for one of which more is to come
+ * @param length of a body that is sent whole; undefined for one that is streamed
  */
 export async function callHttp1(
   replica: Replica,
@@ -124,12 +127,12 @@ export async function callHttp1(
 }
 
 function failureOf(cause: Error, replica: Replica, isReused: boolean): Error {
-  // Nothing of it was sent, nor ever can be: a header, say, that HTTP cannot carry.
+  // Nothing was sent, and nothing ever can be: for example a header that HTTP cannot carry.
   if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError) return cause;
   return new UpstreamBroke(`${replica.authority} broke the connection`, isReused ? "if safe" : "never", cause);
 }
 
-/** As node:http has them: of one character a byte, and what is said several times as a list. */
+/** As in node:http: latin1, and repeated headers as a list. */
 function headersOf(raw: Dispatcher.DispatchController["rawHeaders"]): http.IncomingHttpHeaders {
   const headers: Record<string, string | string[]> = Object.create(null);
   const pairs = (raw ?? []) as readonly Buffer[];
@@ -142,7 +145,7 @@ function headersOf(raw: Dispatcher.DispatchController["rawHeaders"]): http.Incom
   return headers;
 }
 
-/** As {@link callHttp1}. */
+/** Like {@link callHttp1}, over HTTP/2 and with trailers. */
 export async function callHttp2(
   replica: Replica,
   head: RequestHead,
@@ -195,7 +198,7 @@ export async function callHttp2(
   };
 }
 
-/** REFUSED_STREAM, also given to streams beyond a GOAWAY, means that nothing was processed (RFC 9113 8.7). */
+/** REFUSED_STREAM, which streams beyond a GOAWAY get, too, means that nothing was processed (RFC 9113 8.7). */
 function retryHttp2(stream: http2.ClientHttp2Stream, cause: unknown): UpstreamBroke["retry"] {
   const refused =
     stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM ||

@@ -3,21 +3,21 @@ import { Http1Connections } from "./http1-connections.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { OutlierDetection } from "./outlier-detection.ts";
 
-/** How connections to an upstream are kept. All times are in milliseconds. */
+/** Settings of the connections to an upstream. All times are in milliseconds. */
 export interface UpstreamOptions {
-  /** A replica that cannot be connected to within this counts as refusing. */
+  /** The time after which a connection attempt counts as refused. */
   readonly connectTimeoutMs?: number;
-  /** A replica that refused a connection is passed over for so long, while another can be asked. */
+  /** The time for which a replica that refused a connection is tried last. */
   readonly avoidMs?: number;
-  /** HTTP/1.1: an answer that has not begun, on a connection over which nothing has moved for so long, is given up. */
+  /** HTTP/1.1: the time without traffic after which a connection whose answer has not begun is closed. */
   readonly answerTimeoutMs?: number;
-  /** HTTP/2: how often a connection with open streams is asked by PING; one without streams for so long is closed. */
+  /** HTTP/2: how often a connection with open streams gets a PING; one without streams for that time is closed. */
   readonly pingIntervalMs?: number;
-  /** HTTP/2: a PING that stays unanswered for so long means the replica is gone. */
+  /** HTTP/2: the time after which an unanswered PING means that the replica is gone. */
   readonly pingTimeoutMs?: number;
   /** Guards connections, requests and streams to the replicas. */
   readonly guard?: ListenerGuard;
-  /** HTTP/2: connections per replica; more than one only where the replica's maxConcurrentStreams is reached. */
+  /** HTTP/2: connections per replica; more than one only if the replica's maxConcurrentStreams is reached. */
   readonly maxSessions?: number;
 }
 
@@ -31,7 +31,7 @@ const defaults: Required<UpstreamOptions> = {
   maxSessions: 64,
 };
 
-/** A service that answers at one or more base URLs. */
+/** A service at one or more base URLs. */
 export class Upstream {
   readonly #replicas: readonly Replica[];
   #next = 0;
@@ -42,7 +42,7 @@ export class Upstream {
     this.#replicas = urls.map((url) => new Replica(url, { ...defaults, ...options }));
   }
 
-  /** Every replica once, round robin; those that just refused a connection, or leave calls unanswered, come last. */
+  /** All replicas in round-robin order; detection, and those that recently refused a connection, come last. */
   inTurn(): readonly Replica[] {
     if (this.#replicas.length === 1) return this.#replicas;
     const first = this.#next++ % this.#replicas.length;
@@ -50,20 +50,20 @@ export class Upstream {
     return turn.sort((a, b) => Number(a.avoided) - Number(b.avoided));
   }
 
-  /** Ends all connections at once; calls that still run break. */
+  /** Closes all connections at once; calls in progress break. */
   close(): void {
     for (const replica of this.#replicas) replica.close();
   }
 }
 
-/** One process behind an upstream, with its HTTP/1.1 connections and its HTTP/2 sessions. */
+/** One process of an upstream, with its HTTP/1.1 connections and its HTTP/2 sessions. */
 export class Replica {
   /** `host:port` */
   readonly authority: string;
   readonly http1: Http1Connections;
   readonly http2: Http2Sessions;
   readonly guard: ListenerGuard;
-  readonly silence = new OutlierDetection();
+  readonly detection = new OutlierDetection();
   readonly #avoidMs: number;
   #avoidUntil = 0;
 
@@ -78,10 +78,10 @@ export class Replica {
   }
 
   get avoided(): boolean {
-    return performance.now() < this.#avoidUntil || this.silence.isOutlier;
+    return performance.now() < this.#avoidUntil || this.detection.isOutlier;
   }
 
-  /** To be called when a connection was refused. */
+  /** Marks the replica after a refused connection. */
   avoid(): void {
     this.#avoidUntil = performance.now() + this.#avoidMs;
   }

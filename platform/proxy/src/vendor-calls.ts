@@ -9,25 +9,25 @@ import {
 } from "@connectrpc/connect-node";
 import { type AnyRequest, type AnyResponse, bodyOf, type HeldBytes } from "@shop/http-port";
 import { invokeTransport, type RestInvoke } from "@shop/rest";
-import { checkMessages, type Exchange, plainMessages } from "@shop/rpc-server";
+import { checkMessages, type Exchange, forwardedMessageChecks } from "@shop/rpc-server";
 import type { UpstreamService } from "./clients.ts";
 import { type ForwardFailure, unreachableMessage } from "./forward.ts";
-import { callAnew } from "./new-calls.ts";
+import { registerNewCalls } from "./new-calls.ts";
 import { speaksHttp1 } from "./speaks-http1.ts";
 
-/** Calls to a service that is no port of this platform: it knows no REST, and perhaps nothing but gRPC. */
+/** Calls to a service of another vendor, which does not speak REST, and perhaps nothing but gRPC. */
 export interface VendorCalls {
-  /** Whether it understands a request as it is. Whoever answers HTTP/1.1 is taken to know Connect and gRPC-Web. */
+  /** Whether it understands a request unchanged. A server that answers HTTP/1.1 is assumed to speak Connect and gRPC-Web. */
   understands(request: Pick<Exchange, "headers" | "httpVersion">): Promise<boolean>;
-  /** Makes a new call in a protocol that it knows, of one that it would not understand. Never rejects. */
+  /** Answers a request that it would not understand by a new call in a protocol that it speaks. Never rejects. */
   answer(method: DescMethod, request: AnyRequest, response: AnyResponse, held: HeldBytes): Promise<void>;
-  /** For REST. */
+  /** Makes a new call for a REST request. */
   readonly invoke: RestInvoke;
-  /** Ends all connections at once; calls that still run break. */
+  /** Closes all connections at once; calls in progress break. */
   close(): void;
 }
 
-/** @param onFailure told of what no caller is told: why the service could not be reached */
+/** @param onFailure called with connection errors, whose details callers do not see */
 export function createVendorCalls(
   { service, urls }: UpstreamService,
   readMaxBytes: number,
@@ -42,13 +42,13 @@ export function createVendorCalls(
   async function answersHttp1(): Promise<boolean> {
     found ??= speaksHttp1(baseUrl);
     const answer = await found;
-    // Nobody was there: the next call asks again.
+    // The server could not be reached: the next call tries again.
     if (answer === undefined) found = undefined;
     return answer ?? true;
   }
   const transport = async () => guarded((await answersHttp1()) ? connect : grpc);
 
-  /** A connection that fails names addresses: the caller is told only that it did. */
+  /** Connection errors contain addresses, which the caller must not see. */
   function guarded({ unary, stream }: Transport): Transport {
     const hide = (error: unknown) => {
       if (!(error instanceof ConnectError) || !isConnectionError(error.cause)) throw error;
@@ -62,11 +62,11 @@ export function createVendorCalls(
   }
 
   const router = createConnectRouter({ readMaxBytes });
-  callAnew(service.methods, transport)(router);
+  registerNewCalls(service.methods, transport)(router);
   const handlers = new Map(
     router.handlers.map((handler) => [
       handler.method.name,
-      checkMessages(handler, plainMessages(handler.method, readMaxBytes)),
+      checkMessages(handler, forwardedMessageChecks(handler.method, readMaxBytes)),
     ]),
   );
   return {
@@ -77,12 +77,12 @@ export function createVendorCalls(
     async answer(method, request, response, held) {
       const handler = handlers.get(method.name)!;
       try {
-        // What it calls a parsed body is taken as it is.
+        // Connect accepts the iterable as an already parsed body.
         const body = bodyOf(request, response, held) as unknown as JsonValue;
         const asked = universalRequestFromNodeRequest(request, response, body, undefined);
         await universalResponseToNodeResponse(await handler(asked), response);
       } catch {
-        // The caller has gone, or cannot be answered any more.
+        // The caller has gone, or the answer cannot be completed.
         response.destroy();
       }
     },

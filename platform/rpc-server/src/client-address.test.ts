@@ -13,35 +13,35 @@ function client(trusted: string, peer: string, forwardedFor?: string, scheme?: s
 
 describe("the address of a client is", () => {
   test.for([
-    ["its own, whatever it says, where no proxy is trusted", "", "203.0.113.9", "1.1.1.1", "203.0.113.9"],
-    ["its own, whatever it says, with 0 proxies", "0", "203.0.113.9", "1.1.1.1", "203.0.113.9"],
+    ["the peer's, whatever its headers say, if no proxy is trusted", "", "203.0.113.9", "1.1.1.1", "203.0.113.9"],
+    ["the peer's, whatever its headers say, with 0 proxies", "0", "203.0.113.9", "1.1.1.1", "203.0.113.9"],
     [
-      "what the one trusted proxy saw, not what the client said",
+      "the one that the trusted proxy saw, not the one that the client sent",
       "1",
       "10.0.0.1",
       "1.1.1.1, 203.0.113.9",
       "203.0.113.9",
     ],
-    ["what the second of two proxies saw", "2", "10.0.0.1", "1.1.1.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"],
-    ["the furthest that is known, behind fewer proxies", "3", "10.0.0.1", "203.0.113.9", "203.0.113.9"],
+    ["the one that the second of two proxies saw", "2", "10.0.0.1", "1.1.1.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"],
+    ["the furthest known, behind fewer proxies than trusted", "3", "10.0.0.1", "203.0.113.9", "203.0.113.9"],
     [
-      "what comes before trusted networks",
+      "the last one outside of the trusted networks",
       "10.0.0.0/8, fd00::/8",
       "10.1.1.1",
       "1.1.1.1, 203.0.113.9, fd00::2",
       "203.0.113.9",
     ],
-    ["its own, outside of the trusted networks", "10.0.0.0/8", "203.0.113.9", "1.1.1.1", "203.0.113.9"],
-    ["the proxy's, where that says nothing", "1", "10.0.0.1", undefined, "10.0.0.1"],
-    ["the proxy's, where that says what is no address", "1", "10.0.0.1", "1.1.1.1, unknown", "10.0.0.1"],
-    ["without what IPv6 puts around IPv4", "", "::ffff:203.0.113.9", undefined, "203.0.113.9"],
-    ["in one spelling of IPv6", "1", "10.0.0.1", "2001:DB8:0:0::0:1", "2001:db8::1"],
-  ] as const)("%s", ([, trusted, peer, said, address]) => {
-    expect(client(trusted, peer, said).address).toBe(address);
+    ["the peer's, if it is outside of the trusted networks", "10.0.0.0/8", "203.0.113.9", "1.1.1.1", "203.0.113.9"],
+    ["the proxy's, if it sends no X-Forwarded-For", "1", "10.0.0.1", undefined, "10.0.0.1"],
+    ["the proxy's, if it forwards something other than an address", "1", "10.0.0.1", "1.1.1.1, unknown", "10.0.0.1"],
+    ["the IPv4 address in an IPv4-mapped IPv6 address", "", "::ffff:203.0.113.9", undefined, "203.0.113.9"],
+    ["normalized, if it is IPv6", "1", "10.0.0.1", "2001:DB8:0:0::0:1", "2001:db8::1"],
+  ] as const)("%s", ([, trusted, peer, forwardedFor, address]) => {
+    expect(client(trusted, peer, forwardedFor).address).toBe(address);
   });
 });
 
-test("only a trusted proxy can say that it was asked over HTTPS, and only the nearest", () => {
+test("only the nearest trusted proxy can report that the client used HTTPS", () => {
   expect(client("1", "10.0.0.1", "203.0.113.9", "https").isHttps).toBe(true);
   expect(client("1", "10.0.0.1", "203.0.113.9", "https, http").isHttps).toBe(false);
   expect(client("1", "10.0.0.1", "203.0.113.9").isHttps).toBe(false);
@@ -55,7 +55,7 @@ test.for(["10.0.0.0/33", "10.0.0/8", "proxy.example", "1.5", "-1", "100"])(
   },
 );
 
-test("a client is limited by its /64 of IPv6, since it has all of it, and by its address of IPv4", () => {
+test("a client is limited by its IPv6 /64, all of which it controls, or by its IPv4 address", () => {
   expect(networkOf("203.0.113.9")).toBe("203.0.113.9");
   expect(networkOf("2001:db8::1")).toBe("2001:db8:0:0::/64");
   expect(networkOf("2001:db8:1:2:3:4:5:6")).toBe("2001:db8:1:2::/64");
@@ -63,7 +63,7 @@ test("a client is limited by its /64 of IPv6, since it has all of it, and by its
   expect(networkOf("unknown")).toBe("unknown");
 });
 
-test("what is shared out counts a client by its network and by the /24 of IPv4 or /48 of IPv6 around it", () => {
+test("fair shares count a client by its network, and by the IPv4 /24 or IPv6 /48 around it", () => {
   expect(sharersOf("203.0.113.9")).toEqual(["203.0.113.9", "203.0.113.0/24"]);
   expect(sharersOf("2001:db8:1:2:3:4:5:6")).toEqual(["2001:db8:1:2::/64", "2001:db8:1::/48"]);
   expect(sharersOf("::1")).toEqual(["0:0:0:0::/64", "0:0:0::/48"]);

@@ -8,9 +8,9 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import type { ServerOptions } from "./server.ts";
 import { openTestPort } from "./testing/test-port.ts";
 
-/** A connection that asked whether the process is alive. */
+/** A connection over which `/healthz` was requested. */
 interface Asked {
-  /** It was answered; else it was closed unheard. */
+  /** Whether it was answered; otherwise it was closed without an answer. */
   readonly served: boolean;
   readonly socket: net.Socket;
 }
@@ -68,7 +68,7 @@ async function times(n: number, ask: () => Promise<Asked>): Promise<boolean[]> {
 const versions = ["overHttp1", "overHttp2"] as const;
 
 test.each(versions)(
-  "%s one address holds no more connections than it may, and the others are still served",
+  "%s one address holds no more connections than its limit, and other addresses are still served",
   async (version) => {
     const port = await start({ perAddress: 3 });
     expect(await times(5, () => port[version]())).toEqual([true, true, true, false, false]);
@@ -76,54 +76,51 @@ test.each(versions)(
   },
 );
 
-test.each(versions)("%s all addresses together hold no more connections than there may be", async (version) => {
+test.each(versions)("%s all addresses together hold no more connections than the total limit", async (version) => {
   const port = await start({ total: 3, perAddress: 2 });
   expect(await times(2, () => port[version](shopper))).toEqual([true, true]);
   expect(await times(2, () => port[version](another))).toEqual([true, false]);
   expect(await times(1, () => port[version](proxy))).toEqual([false]);
 });
 
-test("a trusted proxy opens as many connections as it likes, since many clients are behind it", async () => {
+test("the limit per address does not apply to a trusted proxy, since many clients are behind it", async () => {
   const port = await start({ perAddress: 2 });
   expect(await times(10, () => port.overHttp1(proxy))).not.toContain(false);
   expect(await times(3, () => port.overHttp1(shopper))).toEqual([true, true, false]);
 });
 
-test("0 is no limit", async () => {
+test("a limit of 0 means unlimited", async () => {
   const port = await start({ total: 0, perAddress: 0 });
   expect(await times(50, () => port.overHttp1())).not.toContain(false);
 });
 
-test("a connection that says nothing takes a place, too", async () => {
+test("a connection that sends nothing counts, too", async () => {
   const port = await start({ perAddress: 1 });
   await once(port.connect(), "connect");
   expect((await port.overHttp1()).served).toBe(false);
 });
 
 test.for<readonly [string, (port: Awaited<ReturnType<typeof start>>) => Promise<unknown>]>([
-  ["that said nothing and left", async ({ connect }) => (await connected(connect())).end()],
-  ["that said nothing and was reset", async ({ connect }) => (await connected(connect())).resetAndDestroy()],
-  ["that left in the middle of the preface", async ({ connect }) => (await said(connect(), "PRI * HT")).end()],
-  ["that sent garbage", async ({ connect }) => once(await said(connect(), "\x00garbage\r\n\r\n"), "close")],
-  [
-    "that sent frames that are none",
-    async ({ connect }) => once(await said(connect(), `${preface}not a frame`), "close"),
-  ],
-  ["of HTTP/1.1 that left", async ({ overHttp1 }) => (await overHttp1()).socket.end()],
+  ["that sent nothing and was closed", async ({ connect }) => (await connected(connect())).end()],
+  ["that sent nothing and was reset", async ({ connect }) => (await connected(connect())).resetAndDestroy()],
+  ["that was closed in the middle of the preface", async ({ connect }) => (await sent(connect(), "PRI * HT")).end()],
+  ["that sent garbage", async ({ connect }) => once(await sent(connect(), "\x00garbage\r\n\r\n"), "close")],
+  ["that sent invalid frames", async ({ connect }) => once(await sent(connect(), `${preface}not a frame`), "close")],
+  ["of HTTP/1.1 that was closed", async ({ overHttp1 }) => (await overHttp1()).socket.end()],
   ["of HTTP/1.1 that was reset", async ({ overHttp1 }) => (await overHttp1()).socket.resetAndDestroy()],
-  ["of HTTP/2 that left", async ({ overHttp2 }) => (await overHttp2()).socket.end()],
+  ["of HTTP/2 that was closed", async ({ overHttp2 }) => (await overHttp2()).socket.end()],
   ["of HTTP/2 that was reset", async ({ overHttp2 }) => (await overHttp2()).socket.resetAndDestroy()],
-])("a connection %s gives its place back, once", async ([, comeAndGo]) => {
+])("a connection %s is uncounted exactly once", async ([, comeAndGo]) => {
   for (const limits of [{ total: 1 }, { perAddress: 1 }]) {
     const port = await start(limits);
     await comeAndGo(port);
-    // The port notices in its own time that somebody has left.
+    // The port notices asynchronously that a client has left.
     await vi.waitFor(async () => expect((await port.overHttp1()).served).toBe(true));
     expect(await times(3, () => port.overHttp1())).toEqual([false, false, false]);
   }
 });
 
-test("what is refused is counted, and told in one line every ten seconds however much it is", async () => {
+test("refused connections are counted, and logged at most once per ten seconds and limit", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   onTestFinished(() => void vi.useRealTimers());
   const metrics = createMetrics(silentLog);
@@ -148,7 +145,7 @@ async function connected(socket: net.Socket): Promise<net.Socket> {
   return socket.resume();
 }
 
-async function said(socket: net.Socket, bytes: string): Promise<net.Socket> {
+async function sent(socket: net.Socket, bytes: string): Promise<net.Socket> {
   socket.write(bytes, "latin1");
   return await connected(socket);
 }

@@ -10,28 +10,29 @@ import {
   onePortServerFactory,
 } from "@shop/http-port";
 import type { FastifyServerFactory } from "fastify";
-import { nodeExchange, type Said, streamExchange } from "./exchange.ts";
-import type { NoteClient } from "./pipeline/client.ts";
+import { type DefaultHeaders, nodeExchange, streamExchange } from "./exchange.ts";
+import type { IdentifyClient } from "./pipeline/client.ts";
 import { carryOut, type Pipeline, type Plan } from "./pipeline/pipeline.ts";
 import { moveTicket } from "./pipeline/stream-tickets.ts";
 import { answerAsBinary, isGrpcWebText } from "./protocols/grpc-web-text.ts";
 import type { RequestHead } from "./protocols/protocol.ts";
 
-/** Where requests enter: before Fastify, or by a hook of it. */
+/** Where requests enter: in the server factory before Fastify, or through a Fastify hook. */
 export interface Edge {
   /**
-   * A port for both versions of HTTP, whose calls are answered without Fastify. By way of its hooks an ordinary call took 87 us of the
-   * processor instead of 71 (median of seven turns each of GetProductByID in Connect's JSON, with and without `origin`; Node 24.21, two
-   * cores). Fastify gets requests for its routes, and those that its hooks have to see: of pages of another origin, and with `expect`.
+   * A port for both versions of HTTP that answers calls without Fastify. Through Fastify's hooks an ordinary call took 87 us of
+   * CPU instead of 71 (median of seven alternating runs of GetProductByID in Connect's JSON, with and without `origin`; Node
+   * 24.21, two cores). Fastify still gets requests for its own routes, and requests that its hooks must see: cross-origin ones
+   * and those with `expect`.
    */
   readonly serverFactory: FastifyServerFactory;
-  /** What is to be done with a request that Fastify has received; undefined if its routes answer it. */
+  /** The plan for a request that Fastify has received; undefined if a Fastify route answers it. */
   planOf(request: AnyRequest, response: AnyResponse): Plan | undefined;
 }
 
 export interface EdgeOptions {
   readonly pipeline: Pipeline;
-  readonly noteClient: NoteClient;
+  readonly identifyClient: IdentifyClient;
   readonly corsOrigins: readonly string[];
   readonly streamTickets?: boolean;
   readonly onePort: OnePortOptions;
@@ -43,16 +44,16 @@ const malformedTarget = new ConnectError(
 );
 const refuseTarget: Plan = { isFinal: true, vary: undefined, answer: (exchange) => exchange.refuse(malformedTarget) };
 
-/** HTTP methods that Fastify routes. By another one nothing is called, unless a rule of google.api.http names it. */
+/** HTTP methods that Fastify routes. Any other method calls something only if a google.api.http rule names it. */
 const routedMethods: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
 
-export function createEdge({ pipeline, noteClient, corsOrigins, streamTickets, onePort }: EdgeOptions): Edge {
-  // Answers to pages of another origin have other headers.
+export function createEdge({ pipeline, identifyClient, corsOrigins, streamTickets, onePort }: EdgeOptions): Edge {
+  // Answers to cross-origin requests carry other headers.
   const varyByOrigin = corsOrigins.length > 0 && !corsOrigins.includes("*");
-  /** Of requests that go on to Fastify. */
+  /** Plans of requests that were passed on to Fastify. */
   const plans = new WeakMap<AnyRequest, Plan | undefined>();
 
-  /** Brings a request into the form that everything after it relies on, and plans it. */
+  /** Normalizes a request into the form that all later stages rely on, and plans it. */
   function enter(request: AnyRequest, response: AnyResponse): Plan | undefined {
     const target = normalizeTarget(request.url ?? "", hostOf(request.headers));
     if (target === undefined) return refuseTarget;
@@ -67,17 +68,17 @@ export function createEdge({ pipeline, noteClient, corsOrigins, streamTickets, o
     });
   }
 
-  function said(noted: Said, vary: string | undefined): Said {
-    if (!varyByOrigin && vary === undefined) return noted;
+  function withVary(headers: DefaultHeaders, vary: string | undefined): DefaultHeaders {
+    if (!varyByOrigin && vary === undefined) return headers;
     const names = [...(varyByOrigin ? ["Origin"] : []), ...(vary === undefined ? [] : [vary])];
-    return { ...noted, vary: names.join(", ") };
+    return { ...headers, vary: names.join(", ") };
   }
 
-  function setNoted(request: AnyRequest, response: AnyResponse): void {
-    for (const [name, value] of Object.entries(noteClient(request))) response.setHeader(name, value);
+  function setDefaultHeaders(request: AnyRequest, response: AnyResponse): void {
+    for (const [name, value] of Object.entries(identifyClient(request))) response.setHeader(name, value);
   }
 
-  /** Answers a stream before Node has made a request of it. */
+  /** Answers an HTTP/2 stream before Node has created request and response objects for it. */
   function answersStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
     const target = normalizeTarget(headers[":path"] ?? "", hostOf(headers));
     if (target === undefined || !isDirect(headers) || isGrpcWebText({ headers })) return false;
@@ -85,8 +86,8 @@ export function createEdge({ pipeline, noteClient, corsOrigins, streamTickets, o
     const head: RequestHead = { method: headers[":method"] ?? "GET", url: target, headers, source: "stream" };
     const plan = pipeline.plan(head);
     if (plan === undefined) return false;
-    const noted = noteClient({ headers, socket: (stream.session?.socket ?? {}) as Socket });
-    carryOut(plan, streamExchange(stream, headers, said(noted, plan.vary)), stream);
+    const defaultHeaders = identifyClient({ headers, socket: (stream.session?.socket ?? {}) as Socket });
+    carryOut(plan, streamExchange(stream, headers, withVary(defaultHeaders, plan.vary)), stream);
     return true;
   }
 
@@ -96,16 +97,16 @@ export function createEdge({ pipeline, noteClient, corsOrigins, streamTickets, o
       const server = open((request, response) => {
         const plan = enter(request, response);
         if (plan !== undefined && skipsFastify(plan, request)) {
-          carryOut(plan, nodeExchange(request, response, said(noteClient(request), plan.vary)), response);
+          carryOut(plan, nodeExchange(request, response, withVary(identifyClient(request), plan.vary)), response);
           return;
         }
         plans.set(request, plan);
-        setNoted(request, response);
+        setDefaultHeaders(request, response);
         handle(request, response as ServerResponse);
       }, fastifyOptions);
 
       function skipsFastify({ isFinal }: Plan, { method = "GET", headers }: AnyRequest): boolean {
-        // A port that closes has Fastify end its connections.
+        // A closing port goes through Fastify, which ends its connections.
         return (isFinal && isDirect(headers) && server.listening) || !routedMethods.has(method);
       }
       return server;
@@ -113,13 +114,13 @@ export function createEdge({ pipeline, noteClient, corsOrigins, streamTickets, o
     planOf(request, response) {
       if (plans.has(request)) return plans.get(request);
       const plan = enter(request, response);
-      setNoted(request, response);
+      setDefaultHeaders(request, response);
       return plan;
     },
   };
 }
 
-/** Hooks of Fastify see what pages of another origin ask; and `expect` is answered before the request is. */
+/** Fastify's hooks must see cross-origin requests (CORS); `expect` is answered before the request is. */
 function isDirect(headers: IncomingHttpHeaders): boolean {
   return headers.origin === undefined && headers.expect === undefined;
 }

@@ -17,70 +17,80 @@ import {
 } from "@shop/http-port";
 import { writeMethodNotAllowed, writeProtocolError } from "./protocols/protocol-error.ts";
 
-/** One request and its answer, the same over either version of HTTP. */
+/** One request and its answer, independent of the version of HTTP. */
 export interface Exchange {
   readonly httpVersion: 1 | 2;
   readonly method: string;
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
-  /** The machine at the other end of the connection. */
+  /** The remote end of the connection. */
   readonly peer: Pick<Socket, "remoteAddress">;
-  /** Stands for the connection; undefined once that is gone. */
+  /** The connection's identity; undefined once it is closed. */
   readonly connection: Connection;
   readonly hasBody: boolean;
   readonly body: Readable;
-  /** Of the request; known once its body has ended. */
+  /** The request's trailers; complete once its body has ended. */
   readonly trailers: http.IncomingHttpHeaders;
-  /** Tells that the exchange has ended or the caller has gone, at once if so already, with the code of RST_STREAM or 0. */
-  onClose(tell: (resetCode: number) => void): void;
-  /** Gives the whole answer. */
+  /**
+   * Calls `listener` when the exchange has ended or the caller has gone (at once if it already has), with the code of RST_STREAM
+   * or 0.
+   */
+  onClose(listener: (resetCode: number) => void): void;
+  /** Sends the whole answer. */
   answer(status: number, headers: http.OutgoingHttpHeaders, body: Buffer, trailers: http.OutgoingHttpHeaders): void;
-  /** Begins an answer; what has come along with the head leaves along with it. The body is written to what is returned. */
+  /**
+   * Begins an answer. Bytes written before the next turn of the event loop are sent together with the head. Returns the stream
+   * for the body.
+   */
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable;
-  /** Ends an answer that was begun. */
+  /** Ends an answer started by `begin`. */
   end(trailers: http.OutgoingHttpHeaders): void;
-  /** Answers with an error in the protocol of the request; nothing happens when the client has gone. */
+  /** Answers with an error in the protocol of the request. Does nothing if the client has gone. */
   refuse(error: ConnectError): void;
-  /** Answers that only these HTTP methods are allowed: by the status alone, as RPC protocols do. */
+  /** Answers 405 with `Allow` and no body, as RPC protocols do. */
   refuseMethod(allowed: readonly string[]): void;
-  /** Breaks the exchange off, over HTTP/2 with a code: all that can be said once the answer has begun. */
+  /** Aborts the exchange, over HTTP/2 with this code: the only way to report a failure once the answer has begun. */
   reset(code: number): void;
-  /** Throws away what is left of the request after its answer. */
+  /** Discards the rest of the request body after the answer. */
   discardBody(): void;
-  /** Headers of every answer, unless the answer has others. */
-  readonly said: Said;
-  /** The HTTP/2 stream itself; undefined where Node has made its own objects of the request. */
+  /** Headers that every answer has unless it sets them itself. */
+  readonly defaultHeaders: DefaultHeaders;
+  /** The HTTP/2 stream itself; undefined if Node has created request and response objects. */
   readonly stream: http2.ServerHttp2Stream | undefined;
-  /** Node's own objects, for what knows nothing else; to be asked before anything is read or answered. */
+  /** Node's request and response, for code that needs them. Call it before reading or answering anything. */
   node(): { readonly request: AnyRequest; readonly response: AnyResponse };
-  /** The same, and `said` is set on the response. */
+  /** The same, with `defaultHeaders` set on the response. */
   asNode(): { readonly request: AnyRequest; readonly response: AnyResponse };
 }
 
-/** Stands for the connection of a request; undefined once that is gone. */
+/** The identity of a request's connection; undefined once it is closed. */
 export function connectionOf(request: AnyRequest): Connection {
   return "stream" in request ? request.stream.session : request.socket;
 }
 
-/** Headers that every answer has, unless it has others of that name. */
-export type Said = Readonly<Record<string, string>>;
+/** Headers that every answer has unless it sets them itself. */
+export type DefaultHeaders = Readonly<Record<string, string>>;
 
-/** @param said besides what is set on the response already */
-export function nodeExchange(request: AnyRequest, response: AnyResponse, said: Said = {}): Exchange {
-  return new NodeExchange(request, response, said);
+/** @param defaultHeaders in addition to headers already set on the response */
+export function nodeExchange(
+  request: AnyRequest,
+  response: AnyResponse,
+  defaultHeaders: DefaultHeaders = {},
+): Exchange {
+  return new NodeExchange(request, response, defaultHeaders);
 }
 
-/** Over HTTP/1.1; and over HTTP/2 by the objects that Node makes to be used as those of HTTP/1.1. */
+/** HTTP/1.1, and HTTP/2 through Node's compatibility API. */
 class NodeExchange implements Exchange {
   readonly #request: AnyRequest;
   readonly #response: http.ServerResponse;
-  readonly said: Said;
+  readonly defaultHeaders: DefaultHeaders;
   readonly stream = undefined;
 
-  constructor(request: AnyRequest, response: AnyResponse, said: Said) {
+  constructor(request: AnyRequest, response: AnyResponse, defaultHeaders: DefaultHeaders) {
     this.#request = request;
     this.#response = response as http.ServerResponse;
-    this.said = said;
+    this.defaultHeaders = defaultHeaders;
   }
 
   get httpVersion() {
@@ -111,9 +121,9 @@ class NodeExchange implements Exchange {
     return this.#request.trailers;
   }
 
-  onClose(tell: (resetCode: number) => void): void {
-    const closed = () => tell("stream" in this.#request ? (this.#request.stream.rstCode ?? 0) : 0);
-    // What breaks on the caller's side ends in 'close'.
+  onClose(listener: (resetCode: number) => void): void {
+    const closed = () => listener("stream" in this.#request ? (this.#request.stream.rstCode ?? 0) : 0);
+    // Errors on the caller's side are followed by 'close'.
     this.#request.on("error", ignore);
     this.#response.on("error", ignore);
     if (this.#response.destroyed) closed();
@@ -127,12 +137,12 @@ class NodeExchange implements Exchange {
       this.end(trailers);
       return;
     }
-    this.#response.writeHead(status, { ...this.said, ...headers });
+    this.#response.writeHead(status, { ...this.defaultHeaders, ...headers });
     endInOnePiece(this.#response, body);
   }
 
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable {
-    this.#say(this.said);
+    this.#say(this.defaultHeaders);
     this.#response.statusCode = status;
     this.#say(headers);
     setImmediate(() => {
@@ -144,7 +154,7 @@ class NodeExchange implements Exchange {
   }
 
   end(trailers: http.OutgoingHttpHeaders): void {
-    // A head that leaves with end() ends an HTTP/2 stream: nothing could follow it.
+    // A head sent by end() ends an HTTP/2 stream, and no trailers could follow.
     if (isSomething(trailers)) {
       this.#response.flushHeaders();
       this.#response.addTrailers(trailers as Record<string, string>);
@@ -153,11 +163,11 @@ class NodeExchange implements Exchange {
   }
 
   refuse(error: ConnectError): void {
-    this.#unlessGone(() => writeProtocolError(this.#request, this.#response, error, this.said));
+    this.#unlessGone(() => writeProtocolError(this.#request, this.#response, error, this.defaultHeaders));
   }
 
   refuseMethod(allowed: readonly string[]): void {
-    this.#unlessGone(() => writeMethodNotAllowed(this.#request, this.#response, allowed, this.said));
+    this.#unlessGone(() => writeMethodNotAllowed(this.#request, this.#response, allowed, this.defaultHeaders));
   }
 
   #unlessGone(write: () => void): void {
@@ -178,7 +188,7 @@ class NodeExchange implements Exchange {
   }
 
   asNode() {
-    this.#say(this.said);
+    this.#say(this.defaultHeaders);
     return this.node();
   }
 
@@ -187,32 +197,32 @@ class NodeExchange implements Exchange {
   }
 }
 
-/** @param said what every answer says in headers, unless it says otherwise */
+/** @param defaultHeaders headers that every answer has unless it sets them itself */
 export function streamExchange(
   stream: http2.ServerHttp2Stream,
   headers: http2.IncomingHttpHeaders,
-  said: Said,
+  defaultHeaders: DefaultHeaders,
 ): Exchange {
-  return new StreamExchange(stream, headers, said);
+  return new StreamExchange(stream, headers, defaultHeaders);
 }
 
-/** Over HTTP/2, on the stream itself. */
+/** HTTP/2, directly on the stream. */
 class StreamExchange implements Exchange {
   readonly httpVersion = 2;
   readonly headers: http2.IncomingHttpHeaders;
   readonly peer: Pick<Socket, "remoteAddress">;
   trailers: http.IncomingHttpHeaders = {};
-  readonly said: Said;
+  readonly defaultHeaders: DefaultHeaders;
   readonly stream: http2.ServerHttp2Stream;
   #trailersToSend: http.OutgoingHttpHeaders = {};
 
-  constructor(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, said: Said) {
+  constructor(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, defaultHeaders: DefaultHeaders) {
     this.stream = stream;
     this.headers = headers;
-    this.said = said;
-    // Read now: a session that has ended has no socket any more.
+    this.defaultHeaders = defaultHeaders;
+    // Read now: an ended session no longer has a socket.
     this.peer = { remoteAddress: stream.session?.socket.remoteAddress };
-    // What breaks ends in 'close'.
+    // Errors are followed by 'close'.
     stream.on("error", ignore);
     if (!stream.endAfterHeaders) {
       stream.on("trailers", (trailers) => {
@@ -237,8 +247,8 @@ class StreamExchange implements Exchange {
     return this.stream;
   }
 
-  onClose(tell: (resetCode: number) => void): void {
-    const closed = () => tell(this.stream.rstCode ?? 0);
+  onClose(listener: (resetCode: number) => void): void {
+    const closed = () => listener(this.stream.rstCode ?? 0);
     if (this.stream.destroyed) closed();
     else this.stream.on("close", closed);
   }
@@ -290,17 +300,17 @@ class StreamExchange implements Exchange {
 
   asNode() {
     const { request, response } = this.node();
-    for (const name in this.said) response.setHeader(name, this.said[name]!);
+    for (const name in this.defaultHeaders) response.setHeader(name, this.defaultHeaders[name]!);
     return { request, response };
   }
 
   #respond(status: number, headers: http.OutgoingHttpHeaders, options: http2.ServerStreamResponseOptions): void {
-    // A caller that has just reset the stream is told nothing.
+    // The caller may have reset the stream.
     if (this.stream.closed || this.stream.destroyed) return;
     if (options.waitForTrailers) {
       this.stream.on("wantTrailers", () => this.stream.sendTrailers(this.#trailersToSend));
     }
-    this.stream.respond({ ...this.said, ...headers, ":status": status }, options);
+    this.stream.respond({ ...this.defaultHeaders, ...headers, ":status": status }, options);
   }
 }
 

@@ -44,14 +44,14 @@ describe.each(["hosted", "forwarded"])(
           }
         }
       }
-      // What is not contained fails the whole run: it is thrown in this process.
+      // An exception that is not contained fails the whole run: it is thrown in this process.
       expect(await metrics.text()).not.toContain('kind="exception"');
       expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
     });
   },
 );
 
-/** Sends the bytes in one packet, and leaves once they have been answered with anything. */
+/** Sends the bytes in one packet, and closes the connection after the first answer. */
 async function attack(port: number, bytes: Buffer): Promise<void> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {}); // 'close' follows.

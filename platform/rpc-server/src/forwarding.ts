@@ -10,26 +10,26 @@ import type { PortMetrics } from "./port-metrics.ts";
 
 /** Calls to services that other processes host: implemented by @shop/proxy. */
 export interface Forwarding {
-  /** Whether the method's service has an upstream, which understands REST if the call came so. */
+  /** Whether the method's service has an upstream, and one that speaks REST if the call is REST. */
   carries(method: DescMethod, isRest: boolean): boolean;
   /** Authorizes the call, then forwards it as bytes. Never rejects. */
   call(method: DescMethod, caller: Exchange): Promise<void>;
-  /** Authorizes the call, then makes a new one: for REST, which upstreams of other vendors do not speak. */
+  /** Authorizes the call, then makes a new one. For REST calls of upstreams of other vendors, which do not speak REST. */
   readonly invoke: RestInvoke;
-  /** Adds to a request what a forwarded one says of its client, before `invoke`. */
+  /** Adds the headers about the client that a forwarded request carries, before `invoke`. */
   addForwardedHeaders(request: AnyRequest): void;
-  /** Ends all connections at once; calls that still run break. */
+  /** Closes all connections at once; calls in progress break. */
   close(): void;
 }
 
-/** What a port hands over to its forwarding. */
+/** What a port provides to its forwarding. */
 export interface ForwardingPort {
-  /** What the port exposes. */
+  /** The services that the port exposes. */
   readonly services: readonly DescService[];
   readonly authorize: Authorize;
   readonly routerOptions: RouterOptions;
   readonly holdBytes: HoldBytes;
-  /** Fires before `close()`: forwarded streams end then. */
+  /** Fires before `close()`; forwarded streams end then. */
   readonly stopping: AbortSignal;
   readonly log: Logger;
   readonly metrics: PortMetrics | undefined;
@@ -37,7 +37,7 @@ export interface ForwardingPort {
 
 export type OpenForwarding = (port: ForwardingPort) => Forwarding;
 
-/** Of a port that hosts all services that it exposes. */
+/** The forwarding of a port that hosts all the services it exposes. */
 export const nothingForwarded: Forwarding = {
   carries: () => false,
   async call(method, caller) {

@@ -7,7 +7,7 @@ import { openTestPort } from "./testing/test-port.ts";
 const rpc = "/shop.common.v1.DeadLetterService";
 const status = (code: number) => ({ code, message: expect.any(String), details: [] });
 
-/** What is answered over HTTP/2: status, Allow and the body, as JSON unless it is empty. */
+/** The answer over HTTP/2: status, Allow and the body, as JSON unless it is empty. */
 async function ask(port: number, method: string, path: string) {
   const session = connect(`http://127.0.0.1:${port}`);
   const stream = session.request({ ":method": method, ":path": path, "content-type": "text/plain" });
@@ -18,7 +18,7 @@ async function ask(port: number, method: string, path: string) {
   return { status: headers[":status"], allow: headers.allow, body: body && JSON.parse(body) };
 }
 
-/** As {@link ask} over HTTP/1.1, by a request that Node would not send. */
+/** As {@link ask} over HTTP/1.1, by a raw request that Node's client would not send. */
 async function askOverHttp1(port: number, request: string) {
   const socket = createConnection(port, "127.0.0.1");
   socket.write(request);
@@ -47,7 +47,7 @@ test.each([
   expect((await ask(port, "OPTIONS", path)).status).toBe(204);
 });
 
-test("the path of an RPC says in Allow by which HTTP methods it is called", async () => {
+test("an RPC path names its HTTP methods in Allow", async () => {
   const { port } = await openTestPort();
   for (const method of ["PUT", "OPTIONS", "QUERY"]) {
     const refused = { status: 405, body: "" };
@@ -57,13 +57,13 @@ test("the path of an RPC says in Allow by which HTTP methods it is called", asyn
   expect(await ask(port, "GET", `${rpc}/RedriveDeadLetter`)).toMatchObject({ status: 405, allow: "POST" });
 });
 
-test("where there is nothing, an unusual HTTP method is answered as any other", async () => {
+test("an unknown path is 404 with an unusual HTTP method, too", async () => {
   const { port } = await openTestPort();
   for (const method of ["GET", "PROPFIND", "QUERY"])
     expect(await ask(port, method, "/nothing")).toEqual({ status: 404, allow: undefined, body: status(5) });
 });
 
-test("an HTTP method that no server knows is 501 in both versions of HTTP, wherever it asks", async () => {
+test("an unknown HTTP method is 501 on every path, in both versions of HTTP", async () => {
   const { port } = await openTestPort();
   for (const method of ["BREW", "get"])
     for (const path of ["/healthz", "/admin/dead-letters", `${rpc}/RedriveDeadLetter`, "/nothing"]) {
@@ -74,7 +74,7 @@ test("an HTTP method that no server knows is 501 in both versions of HTTP, where
     }
 });
 
-test("what Fastify refuses by itself is told as google.rpc.Status", async () => {
+test("a refusal by Fastify itself is a google.rpc.Status", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/nothing`, {
     method: "POST",

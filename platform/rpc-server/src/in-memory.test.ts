@@ -21,7 +21,7 @@ import { createInMemoryTransport } from "./in-memory.ts";
 import { createRouterOptions } from "./pipeline/router-options.ts";
 import { testRules } from "./testing/test-port.ts";
 
-/** What the method does, by the page token that it is called with. */
+/** What the method does, by the page token of the request. */
 const scenarios: Record<string, (context: HandlerContext) => unknown> = {
   answers: () => ({ nextPageToken: "next" }),
   says(context) {
@@ -51,7 +51,8 @@ const routes = (router: ConnectRouter) =>
 
 const called = createRouterOptions(
   testRules(async (_method, header) => {
-    if (header.get("x-asked") === "by a stranger") throw new DomainError("permission_denied", "STRANGER", "who is it?");
+    if (header.get("x-asked") === "by a stranger")
+      throw new DomainError("permission_denied", "STRANGER", "unknown caller");
     return { kind: "service", name: "test" };
   }),
 );
@@ -61,12 +62,12 @@ const asking: Interceptor = (next) => async (request) => {
 };
 const calling = { interceptors: [asking], defaultTimeoutMs: 5_000 };
 const ours = createClient(DeadLetterService, createInMemoryTransport(routes, called, calling));
-const stock = createClient(
+const connects = createClient(
   DeadLetterService,
   createRouterTransport(routes, { router: called, transport: { ...calling, baseUrl: "https://in-memory" } }),
 );
 
-/** Everything that a caller can see of an answer; of headers, those that are ours. */
+/** Everything that a caller can see of an answer; of the headers only our own. */
 async function seenBy(client: typeof ours, pageToken: string, options: CallOptions = {}) {
   const said: string[] = [];
   const note = (headers: Headers) => said.push(...[...headers].filter(([name]) => name.startsWith("x-")).flat());
@@ -84,17 +85,17 @@ test.each([
   ...Object.keys(scenarios).map((name) => [name, {}] as const),
   ["answers", { headers: { "x-asked": "by a stranger" } }] as const,
   ["x".repeat(5_000), {}] as const,
-])("a call that %.7s is seen as by Connect's own transport (%o)", async (pageToken, options) => {
-  expect(await seenBy(ours, pageToken, options)).toEqual(await seenBy(stock, pageToken, options));
+])("a call that %.7s gives its caller the same as Connect's own transport (%o)", async (pageToken, options) => {
+  expect(await seenBy(ours, pageToken, options)).toEqual(await seenBy(connects, pageToken, options));
 });
 
-test("an error comes with its details, and without its cause", async () => {
+test("an error has its details, but not its cause", async () => {
   const error = await ours.listDeadLetters({ pageToken: "refuses" }).catch(ConnectError.from);
   expect(error).toMatchObject({ code: Code.FailedPrecondition, cause: undefined });
   expect((error as ConnectError).findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "NOT_NOW" }]);
 });
 
-test("a method that never ends leaves its caller at the deadline", async () => {
+test("a call of a method that never ends ends at the deadline", async () => {
   const deaf = (router: ConnectRouter) =>
     void router.service(DeadLetterService, { listDeadLetters: () => new Promise<never>(() => {}) });
   const client = createClient(DeadLetterService, createInMemoryTransport(deaf, called, calling));
@@ -102,7 +103,7 @@ test("a method that never ends leaves its caller at the deadline", async () => {
   expect(error).toMatchObject({ code: Code.DeadlineExceeded });
 });
 
-test("a caller that gives up ends the method", async () => {
+test("a caller's abort aborts the method's signal", async () => {
   const ended = vi.fn();
   const waiting = (router: ConnectRouter) =>
     void router.service(DeadLetterService, {
@@ -122,7 +123,7 @@ test("a caller that gives up ends the method", async () => {
   expect(ended).toHaveBeenCalledOnce();
 });
 
-test("a method that is not there is unimplemented", async () => {
+test("an unknown method is unimplemented", async () => {
   const client = createClient(
     DeadLetterService,
     createInMemoryTransport(() => {}, called, calling),
@@ -130,7 +131,7 @@ test("a method that is not there is unimplemented", async () => {
   expect(await client.listDeadLetters({}).catch(ConnectError.from)).toMatchObject({ code: Code.Unimplemented });
 });
 
-test("neither side sees the other's objects", async () => {
+test("caller and method share no objects", async () => {
   const given = create(ListDeadLettersResponseSchema, { deadLetters: [{ deadLetterId: "1" }] });
   const giving = (router: ConnectRouter) =>
     void router.service(DeadLetterService, {

@@ -21,9 +21,9 @@ import type { RouterOptions } from "./pipeline/router-options.ts";
 const baseUrl = "https://in-memory";
 
 /**
- * Calls a service in the same process through authorization and the interceptors, as every call. Unary calls make nothing
- * of what only a wire needs (Connect's own transport in memory makes a request and a response of HTTP), yet messages and
- * errors arrive as over one: encoded and decoded, so that nothing is shared by accident, and without an error's cause.
+ * Calls a service in the same process through the same authorization and interceptors as any call. Unary calls skip the HTTP
+ * request and response that Connect's own in-memory transport creates. Messages and errors are still encoded and decoded, so
+ * that no object is shared, and an error loses its cause.
  */
 export function createInMemoryTransport(
   routes: (router: ConnectRouter) => void,
@@ -47,9 +47,9 @@ export function createInMemoryTransport(
       url: request.url,
       header,
       timeoutMs,
-      onCallerGone(tell) {
-        if (signal.aborted) tell();
-        else signal.addEventListener("abort", tell, { once: true });
+      onCallerGone(gone) {
+        if (signal.aborted) gone();
+        else signal.addEventListener("abort", gone, { once: true });
       },
     });
     try {
@@ -66,8 +66,8 @@ export function createInMemoryTransport(
     } catch (error) {
       const thrown = ConnectError.from(error);
       const metadata = new Headers(thrown.metadata);
-      for (const said of [context.responseHeader, context.responseTrailer])
-        for (const [name, value] of said) metadata.append(name, value);
+      for (const headers of [context.responseHeader, context.responseTrailer])
+        for (const [name, value] of headers) metadata.append(name, value);
       throw errorFromJson(errorToJson(thrown, undefined), metadata, thrown);
     } finally {
       context.end();
@@ -91,7 +91,7 @@ export function createInMemoryTransport(
           contextValues: contextValues ?? createContextValues(),
           message,
         },
-        // Whoever has waited long enough is told so, though the method may go on.
+        // At the deadline the caller gets an error, though the method may continue.
         next: async (request) => await Promise.race([answer(request, withinMs), aborted(request.signal)]),
       });
     },
@@ -101,9 +101,9 @@ export function createInMemoryTransport(
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    const tell = () => reject(signal.reason);
-    if (signal.aborted) tell();
-    else signal.addEventListener("abort", tell, { once: true });
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
   });
 }
 

@@ -10,8 +10,8 @@ export { checkMessages } from "./pipeline/checked-messages.ts";
 export { callerTimeoutMs, forwardingTimeoutMs, isRead, unansweredMessage } from "./pipeline/deadlines.ts";
 export { dependencyLost, errorsInterceptor, isUnavailable, toConnectError } from "./pipeline/errors.ts";
 export { measuringInterceptor } from "./pipeline/measuring.ts";
+export { forwardedMessageChecks } from "./pipeline/message-checks.ts";
 export { watchMessageSizes } from "./pipeline/message-sizes.ts";
-export { plainMessages } from "./pipeline/readable-messages.ts";
 export {
   idempotencyKeyPattern,
   requestIdField,

@@ -2,15 +2,15 @@ import { ConfigError } from "@shop/core";
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "something else listens there",
-  EADDRNOTAVAIL: "that is no address of this machine",
+  EADDRNOTAVAIL: "that is not an address of this machine",
   EAFNOSUPPORT: "this machine does not have that kind of address",
-  EINVAL: "that is no address to listen on",
+  EINVAL: "that is not an address to listen on",
   ENOTFOUND: "there is no such host",
   EAI_AGAIN: "the name of the host can't be resolved",
-  EACCES: "that port needs more rights",
+  EACCES: "that port requires more privileges",
 };
 
-/** What settings that nothing can listen with are refused for: a ConfigError in one line; any other error as it is. */
+/** Turns a failure to listen on an address into a ConfigError of one line; returns any other error unchanged. */
 export function listenFailure(error: unknown, name: string, host: string, port: number): unknown {
   const { code = "" } = error as NodeJS.ErrnoException;
   const reason = reasons[code];

@@ -2,7 +2,7 @@ import { type Logger, rateLimitedLog } from "@shop/core";
 import type { NetworkError } from "@shop/http-port";
 import type { PortMetrics } from "./port-metrics.ts";
 
-/** Counts what breaks on connections and logs some of it: exceptions are bugs of ours, errors are what peers do. */
+/** Counts errors on connections and logs a sample: exceptions are bugs of ours, errors are caused by peers. */
 export function reportNetworkErrors({
   log,
   metrics,

@@ -7,13 +7,13 @@ import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_
 import { expect, onTestFinished, test } from "vitest";
 import { forwarding, openTestPort } from "./testing/test-port.ts";
 
-/** A port in front of a service that is hosted at `url`. */
+/** A port that forwards to the service at `url`. */
 async function openGateway(url: string): Promise<string> {
   const { port } = await openTestPort(forwarding(url));
   return `http://127.0.0.1:${port}`;
 }
 
-/** Takes every request and breaks the connection. */
+/** Accepts every request and breaks its connection. */
 async function openBreaker(): Promise<string> {
   const server = createServer((request) => request.socket.destroy()).listen(0, "127.0.0.1");
   server.on("connection", (socket) => socket.on("error", () => {}));
@@ -26,9 +26,9 @@ const connect = (baseUrl: string) => createConnectTransport({ baseUrl, httpVersi
 const grpc = (baseUrl: string) => createGrpcTransport({ baseUrl });
 
 test.each([
-  ["that nobody can have done", "SERVICE_UNREACHABLE", async () => "http://127.0.0.1:1", [connect, grpc]],
-  ["that may have been done", "DEPENDENCY_UNAVAILABLE", openBreaker, [connect]],
-])("a forwarded call %s says so by its reason, %s, and when to try again", async (_what, reason, open, transports) => {
+  ["that cannot have taken effect", "SERVICE_UNREACHABLE", async () => "http://127.0.0.1:1", [connect, grpc]],
+  ["that may have taken effect", "DEPENDENCY_UNAVAILABLE", openBreaker, [connect]],
+])("a forwarded call %s fails with the reason %s and a retry delay", async (_what, reason, open, transports) => {
   const baseUrl = await openGateway(await open());
   for (const transport of transports) {
     const { redriveDeadLetter } = createClient(DeadLetterService, transport(baseUrl));

@@ -1,13 +1,13 @@
 import type { NetworkError } from "@shop/http-port";
 
-/** What a port counts. */
+/** The metrics of a port. */
 export interface PortMetrics {
-  /** Counts a call that was answered here; `code` is the name of its code, as Connect writes it, or `ok`. */
+  /** Counts an answered call; `code` is Connect's name of its code, or `ok`. */
   called(method: string, code: string, seconds: number): void;
-  /** Counts a connection that was one too many of all, or of those from one address. */
+  /** Counts a connection refused because of the limit of all connections, or of those from one address. */
   connectionRefused(limit: "total" | "address"): void;
-  /** Counts a request that was refused, and an answer that was broken off, for want of room in memory. */
+  /** Counts a request refused, or an answer aborted, because the buffer budget was used up. */
   bytesRefused(what: "request" | "answer"): void;
-  /** Counts what broke on a connection, and what our own code threw while it handled one. */
+  /** Counts an error of a connection, or an exception in our code while handling one. */
   networkError(on: NetworkError["on"], kind: NetworkError["kind"]): void;
 }

@@ -12,7 +12,7 @@ interface Example {
   ): Promise<{ app: { close(): Promise<void> }; url: string }>;
 }
 
-test("the example of the README serves a service to a caller with the token", async () => {
+test("the README's example serves a service to a caller with the token", async () => {
   const { serve } = await readmeExample<Example>("@shop/rpc-server", import.meta.dirname);
   const routes = (router: ConnectRouter) => void router.service(DeadLetterService, { listDeadLetters: () => ({}) });
   const { app, url } = await serve(DeadLetterService, routes);

@@ -36,7 +36,7 @@ const transports = {
 } as const;
 
 test.each(Object.entries(transports))(
-  "a call that is refused before it is read says so in %s, time and again, and reaches nobody",
+  "a call shed before it is read gets the error in %s, every time, and reaches neither authorization nor method",
   async (_protocol, open) => {
     const { url, reached } = await start();
     const client = createClient(DeadLetterService, open(url));
@@ -52,7 +52,7 @@ test.each(Object.entries(transports))(
   },
 );
 
-test("a call that is refused before it is read says so over REST, also to a browser", async () => {
+test("a call shed before it is read gets the error over REST, also cross-origin", async () => {
   const { url, reached } = await start();
   for (let call = 0; call < 3; call++) {
     const answer = await fetch(`${url}/admin/dead-letters/1:redrive`, {
@@ -68,7 +68,7 @@ test("a call that is refused before it is read says so over REST, also to a brow
   expect(reached()).toBe(0);
 });
 
-test("a browser that asks first whether it may call is answered, though the call would be refused", async () => {
+test("a preflight is answered, though the call would be shed", async () => {
   const { url } = await start();
   for (const path of ["/admin/dead-letters/1:redrive", "/shop.common.v1.DeadLetterService/RedriveDeadLetter"]) {
     const answer = await fetch(`${url}${path}`, {
@@ -80,7 +80,7 @@ test("a browser that asks first whether it may call is answered, though the call
   }
 });
 
-test("who asks again at once is not refused thousands of times a second, and may leave before that", async () => {
+test("a refusal is delayed, so that immediate retries are bounded, and the client may leave before it", async () => {
   const { url } = await start();
   const path = `${url}/admin/dead-letters/1:redrive`;
   const askedAt = performance.now();
@@ -96,7 +96,7 @@ test("who asks again at once is not refused thousands of times a second, and may
   });
 });
 
-test("calls that are refused before they are read are counted", async () => {
+test("shed calls are counted", async () => {
   const { url, metrics } = await start();
   for (let call = 0; call < 3; call++) await fetch(`${url}/admin/dead-letters/1:redrive`, { method: "POST" });
   expect(await metrics.text()).toContain(

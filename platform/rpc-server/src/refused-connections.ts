@@ -2,7 +2,7 @@ import { type Logger, rateLimitedLog } from "@shop/core";
 import type { RefusedConnection } from "@shop/http-port";
 import type { PortMetrics } from "./port-metrics.ts";
 
-/** Counts connections that are refused, and logs some of them. */
+/** Counts refused connections, and logs a sample. */
 export function reportRefusedConnections({
   log,
   metrics,

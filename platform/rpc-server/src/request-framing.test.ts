@@ -9,7 +9,7 @@ import { forwarding, openTestPort } from "./testing/test-port.ts";
 
 const list = "/admin/dead-letters";
 const rpc = "/shop.common.v1.DeadLetterService/ListDeadLetters";
-/** Hidden in bodies: no upstream may ever take it for a request. */
+/** Hidden in bodies: no upstream may ever parse it as a request. */
 const smuggled = "DELETE /admin/dead-letters/smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 let upstream: RecordingUpstream;
@@ -22,7 +22,7 @@ beforeEach(async () => {
   ({ port: ownPort } = await openTestPort());
 });
 
-/** Sends bytes over a connection of their own; what came back until the port closed it. */
+/** Sends bytes over a new connection; returns everything received until the port closed it. */
 async function talk(to: number, bytes: string, endsHalfway = false): Promise<string> {
   const socket = net.connect({ port: to, host: "127.0.0.1" }).on("error", () => {});
   onTestFinished(() => void socket.destroy());
@@ -31,13 +31,13 @@ async function talk(to: number, bytes: string, endsHalfway = false): Promise<str
   return await text(socket).catch(() => "");
 }
 
-/** What the port answers by itself, and then closes the connection. */
+/** A request that the port answers itself, and then closes the connection. */
 const last = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 const statuses = (answers: string) =>
   [...answers.matchAll(/HTTP\/1\.1 (\d{3}) [A-Z]/g)].map(([, status]) => Number(status));
 
-/** An honest caller, over the connections that the hostile ones used before: is answered with its own path. */
+/** A legitimate request, over the upstream connections that the attacks used before: gets its own answer. */
 async function askHonestly(): Promise<void> {
   const path = `${list}?page_token=${crypto.randomUUID()}`;
   const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -49,7 +49,7 @@ async function askHonestly(): Promise<void> {
 const withBody = (line: string, headers: string, body = smuggled) =>
   `${line} HTTP/1.1\r\nHost: a\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
 
-describe("a request whose end or meaning another server could see elsewhere is answered once, with an error, and reaches nobody:", () => {
+describe("a request that another server could frame or read differently is answered once, with an error, and never forwarded:", () => {
   const names = [
     ..."content-length transfer-encoding host authorization content-type content-encoding cookie expect connection".split(
       " ",
@@ -65,7 +65,7 @@ describe("a request whose end or meaning another server could see elsewhere is a
     ]),
     ["Connection twice", withBody(`POST ${rpc}`, "Connection: close\r\nConnection: Content-Length\r\n")],
     ["Connection with a quoted name", withBody(`POST ${rpc}`, 'Connection: "content-length"\r\n')],
-    ["the attack that was reported", withBody(`GET ${list}`, "Connection: content-length\r\n")],
+    ["the reported attack", withBody(`GET ${list}`, "Connection: content-length\r\n")],
     ...["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "QUERY"].flatMap((method): [string, string][] => [
       [`${method} with a body`, withBody(`${method} ${list}`, "")],
       [`${method} with chunks`, `${method} ${list} HTTP/1.1\r\nHost: a\r\n${chunked}`],
@@ -91,17 +91,17 @@ describe("a request whose end or meaning another server could see elsewhere is a
     ["a space before the colon", `POST ${rpc} HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc`],
     ["NUL in a header", `GET ${list} HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n`],
     ["chunks that end in LF", `POST ${rpc} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n`],
-    ["a version without headers", `GET ${list}\r\n\r\n`],
-    ["HTTP/2.0 as a version of lines", `GET ${list} HTTP/2.0\r\nHost: a\r\n\r\n`],
+    ["HTTP/0.9", `GET ${list}\r\n\r\n`],
+    ["HTTP/2.0 in a request line", `GET ${list} HTTP/2.0\r\nHost: a\r\n\r\n`],
     ["CONNECT", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"],
     ["an unknown method", `FETCH ${list} HTTP/1.1\r\nHost: a\r\n\r\n`],
     ["no Host", `GET ${list} HTTP/1.1\r\n\r\n`],
     ["two Hosts", `GET ${list} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`],
   ])("%s", async ([, bytes]) => {
     for (const to of [port, ownPort]) {
-      // What follows on the connection is not taken for a request either.
+      // The bytes after it on the connection are not parsed as a request either.
       const answers = await talk(to, `${bytes}GET ${list}?page_token=next HTTP/1.1\r\nHost: a\r\n\r\n`);
-      // No RPC protocol has DELETE: each says so as HTTP does.
+      // No RPC protocol uses DELETE; each answers 405.
       const status = bytes.startsWith(`DELETE ${rpc}`) ? 405 : bytes.startsWith("FETCH") ? 501 : 400;
       expect(statuses(answers), answers).toEqual([status]);
       expect(answers).toMatch(/\r\nconnection: close\r\n/i);
@@ -115,12 +115,12 @@ test.for<readonly [string, string, string]>([
   ["Connect", "Content-Type: application/json\r\nConnect-Protocol-Version: 1\r\n", '{"code":"invalid_argument"'],
   ["gRPC-Web", "Content-Type: application/grpc-web+proto\r\n", "grpc-status: 3"],
   ["REST", "", '{"code":3,'],
-])("the refusal is told in %s", async ([protocol, headers, told]) => {
+])("the refusal is encoded for %s", async ([protocol, headers, expected]) => {
   const path = protocol === "REST" ? list : rpc;
-  expect(await talk(port, withBody(`POST ${path}`, `${headers}Connection: host\r\n`))).toContain(told);
+  expect(await talk(port, withBody(`POST ${path}`, `${headers}Connection: host\r\n`))).toContain(expected);
 });
 
-describe("what is framed beyond doubt is forwarded as it was:", () => {
+describe("an unambiguously framed request is forwarded unchanged:", () => {
   test.for<readonly [string, string, Partial<RecordedRequest>]>([
     ["Content-Length: 0 is no body", `GET ${list} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`, { method: "GET" }],
     [
@@ -151,7 +151,7 @@ describe("what is framed beyond doubt is forwarded as it was:", () => {
   });
 });
 
-test("a connection that asked for an upgrade is closed with the answer: Node loses what came behind it", async () => {
+test("a connection that requested an upgrade is closed with the answer, since Node loses the bytes after it", async () => {
   const upgrade = `GET ${list} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   const answers = await talk(port, `${upgrade}POST ${rpc} HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n`);
   expect(statuses(answers)).toEqual([200]);
@@ -179,7 +179,7 @@ function http2Request(
   return Buffer.concat([head, ...bodies]);
 }
 
-/** Sends frames over a connection of their own; resolves when each of the streams has ended, or the connection has. */
+/** Sends frames over a new connection; resolves when each of the streams has ended, or the connection has. */
 async function sendFrames(to: number, ended: readonly number[], ...frames: readonly Buffer[]): Promise<void> {
   const socket = net.connect({ port: to, host: "127.0.0.1" }).on("error", () => {});
   onTestFinished(() => void socket.destroy());
@@ -217,20 +217,20 @@ describe("over HTTP/2", () => {
     ["two hosts", { ...pseudo("GET", list), host: "b" }, []],
     ["CONNECT", { ":method": "CONNECT", ":authority": "a" }, []],
   ];
-  test.for(refused)("%s reaches nobody", async ([, fields, data]) => {
+  test.for(refused)("%s is never forwarded", async ([, fields, data]) => {
     for (const to of [port, ownPort]) await sendFrames(to, [1], http2Request(1, fields, data, true));
     await askHonestly();
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test.for(["GET", "DELETE"])("an empty DATA frame that ends a %s is no body", async (method) => {
+  test.for(["GET", "DELETE"])("an empty DATA frame that ends a %s is not a body", async (method) => {
     const path = method === "GET" ? list : "/admin/dead-letters/1";
     await sendFrames(port, [1], http2Request(1, pseudo(method, path), ["", ""], true));
     expect(upstream.requests).toMatchObject([{ method, path, body: "" }]);
   });
 });
 
-/** Parts of requests that are right or wrong, and bytes that are neither. */
+/** Valid and invalid parts of requests, and bytes that are neither. */
 const headerLines = fc.constantFrom(
   ...["Content-Length: 0", "Content-Length: 3", `Content-Length: ${smuggled.length}`, "Content-Length: +3"],
   ...["Content-Length: 3, 3", "content-length : 3", "Content-Length: 0x3", "Content-Length: 1000"],
@@ -254,7 +254,7 @@ const message = fc
   .map(({ method, path, version, host, lines, body }) => {
     return `${method} ${path} ${version}\r\n${host}${lines.map((line) => `${line}\r\n`).join("")}\r\n${body}`;
   });
-/** A few bytes changed, anywhere. */
+/** A few bytes changed at random. */
 const spoilt = fc
   .tuple(
     message,
@@ -267,8 +267,8 @@ const spoilt = fc
     }, bytes),
   );
 
-describe("of whatever bytes a caller sends", () => {
-  test("over HTTP/1.1 the upstream sees requests of that caller only, each at most once, as its own parser reads them", {
+describe("whatever bytes a caller sends,", () => {
+  test("over HTTP/1.1 the upstream receives only that caller's requests, each at most once, as its own parser reads them", {
     timeout: 60_000,
   }, async () => {
     await fc.assert(
@@ -296,7 +296,7 @@ describe("of whatever bytes a caller sends", () => {
     );
   });
 
-  test("over HTTP/2 the upstream sees each stream at most once, with its method, path and content", {
+  test("over HTTP/2 the upstream receives each stream at most once, with its method, path and content", {
     timeout: 60_000,
   }, async () => {
     const streams = fc.record({
@@ -342,7 +342,7 @@ describe("of whatever bytes a caller sends", () => {
   const essence = ({ method, path, body }: RecordedRequest) => JSON.stringify([method, path, body]);
 });
 
-describe("an upstream's connection is closed, and no other caller is answered by what came over it, if it sends", () => {
+describe("an upstream's connection is closed, and its bytes never answer another caller, if it sends", () => {
   const stolen = '{"nextPageToken":"of another caller"}';
   const surplus = answerOf(stolen);
   const echo = ({ path }: RecordedRequest) => answerOf(JSON.stringify({ nextPageToken: path }));
@@ -350,7 +350,7 @@ describe("an upstream's connection is closed, and no other caller is answered by
   test.for<readonly [string, (request: RecordedRequest, socket: net.Socket) => string]>([
     ["two answers at once", (request) => echo(request) + surplus],
     ["half of another answer", (request) => echo(request) + surplus.slice(0, 30)],
-    ["bytes behind its answer", (request) => `${echo(request)}\x00garbage`],
+    ["bytes after its answer", (request) => `${echo(request)}\x00garbage`],
     [
       "another answer later",
       (request, socket) => {
@@ -365,15 +365,15 @@ describe("an upstream's connection is closed, and no other caller is answered by
       "a length and chunks",
       () => `HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}${surplus}`,
     ],
-    ["a length that is none", () => `HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n${surplus}`],
+    ["an invalid length", () => `HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n${surplus}`],
     ["lines that end in LF", () => `HTTP/1.1 200 OK\ncontent-length: 2\n\n{}`],
     [
       "a switch of protocols",
       () => `HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n${surplus}`,
     ],
-    ["100 that was not asked for", () => `HTTP/1.1 100 Continue\r\n\r\n${surplus}`],
+    ["an unsolicited 100", () => `HTTP/1.1 100 Continue\r\n\r\n${surplus}`],
     ["interim answers without end", () => "HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\n".repeat(1_000)],
-    ["no HTTP", () => "SSH-2.0-OpenSSH\r\n"],
+    ["something other than HTTP", () => "SSH-2.0-OpenSSH\r\n"],
   ])("%s", async ([, answering]) => {
     upstream.answering = answering;
     const answer = await fetch(`http://127.0.0.1:${port}${list}?page_token=first`);

@@ -19,7 +19,7 @@ const reached = (name: string) => () => {
   throw new ConnectError(`reached ${name}`, Code.FailedPrecondition);
 };
 
-/** Every method says its name, so that an answer tells where a request led. */
+/** Every method fails with its name, so that an answer shows where a request was routed. */
 function routes(router: ConnectRouter): void {
   for (const service of services)
     router.service(
@@ -28,7 +28,7 @@ function routes(router: ConnectRouter): void {
     );
 }
 
-/** Admission refuses this one, authorization that one, each before a byte of the body is read. */
+/** Admission refuses one of these, authorization the other, before any of the body is read. */
 const refused = DeadLetterService.method.redriveDeadLetter;
 const forbidden = DeadLetterService.method.deleteDeadLetter;
 const overloaded = new DomainError("resource_exhausted", "OVERLOADED", `${refused.name} is refused`);
@@ -38,7 +38,7 @@ async function authorize(method: unknown) {
   return { kind: "service", name: "test" } as const;
 }
 
-/** What the upstream of the forwarding ports was asked, as it came. */
+/** The requests that the upstream of the forwarding ports received. */
 const forwarded = new Set<string>();
 const ports: { readonly name: string; readonly port: number; readonly session: http2.ClientHttp2Session }[] = [];
 const servers: RpcServer[] = [];
@@ -76,9 +76,9 @@ beforeAll(async () => {
   const forwards = forwarding(`http://127.0.0.1:${recorded}`, services);
   const shapes: Record<string, Partial<ServerOptions>> = {
     "one process, fast path": {},
-    "one process, fallback": { leanCalls: false },
+    "one process, fallback": { fastPath: false },
     "split, fast path": forwards,
-    "split, fallback": { ...forwards, leanCalls: false },
+    "split, fallback": { ...forwards, fastPath: false },
   };
   for (const [name, options] of Object.entries(shapes)) {
     const port = await open(options);
@@ -118,7 +118,7 @@ const known: readonly Line[] = [
   { method: "GET", path: "/admin/nothing" },
 ];
 
-/** What an answer decides, without what every answer has of its own. */
+/** The status and body of an answer. */
 type Decision = string;
 type Headers = Readonly<Record<string, string>>;
 
@@ -138,7 +138,7 @@ async function askHttp2(session: http2.ClientHttp2Session, line: Line, headers: 
 
 const json: Headers = { "content-type": "application/json", "connect-protocol-version": "1" };
 
-/** What all ports say, over both versions of HTTP where the second can carry the target. */
+/** The answers of all ports, over both versions of HTTP if HTTP/2 can carry the target. */
 async function decisions(line: Line): Promise<ReadonlyMap<string, Decision>> {
   const headers = line.body === undefined ? {} : json;
   const host = (port: number) => ({ ...line, path: line.path.replace("HOST", `127.0.0.1:${port}`) });
@@ -151,7 +151,7 @@ async function decisions(line: Line): Promise<ReadonlyMap<string, Decision>> {
   return new Map(await Promise.all(asked));
 }
 
-/** The one decision of all ports; fails where they differ. */
+/** The common answer of all ports; fails if they differ. */
 async function decisionOn(line: Line): Promise<Decision> {
   const all = await decisions(line);
   const [first] = all.values();
@@ -172,7 +172,7 @@ const escaped = (character: string, upper: boolean) => {
   return `%${upper ? hex.toUpperCase() : hex}`;
 };
 
-/** Ways to write the same target. */
+/** Equivalent spellings of a target. */
 function variantsOf({ path, ...line }: Line): fc.Arbitrary<Line> {
   const characters = [...path].map((character) =>
     unreserved.test(character)
@@ -189,7 +189,7 @@ function variantsOf({ path, ...line }: Line): fc.Arbitrary<Line> {
     .map(([origin, written, query]) => ({ ...line, path: `${origin}${written.join("")}${query}` }));
 }
 
-/** What is refused wherever it stands in a path. */
+/** Segments that are refused anywhere in a path. */
 const refusedSegments = [
   ...["/.", "/..", "/%2e", "/.%2E", "/%2e%2e", "/x/..", "/./x"],
   ...["%2F", "%2f", "/%2e%2e%2f", "%5c", "%5C", "\\"],
@@ -197,7 +197,7 @@ const refusedSegments = [
   ...["#", "#/x", "|", "{", "^", "`", '"', "<"],
 ];
 
-/** Targets that are refused, whatever else is in them. */
+/** Targets with a refused segment. */
 function refusedOf({ path, ...line }: Line): fc.Arbitrary<Line> {
   const slashes = [...path.matchAll(/\//g)].map(({ index }) => index).slice(1);
   return fc
@@ -205,19 +205,19 @@ function refusedOf({ path, ...line }: Line): fc.Arbitrary<Line> {
     .map(([refused, at, query]) => ({ ...line, path: `${path.slice(0, at)}${refused}${path.slice(at)}${query}` }));
 }
 
-test("the known paths lead where they say, and are refused where they say", async () => {
-  const told = new Map(await Promise.all(known.map(async (line) => [line.path, await canonicalOf(line)] as const)));
+test("known paths are routed to their methods, and refused by admission and authorization", async () => {
+  const decided = new Map(await Promise.all(known.map(async (line) => [line.path, await canonicalOf(line)] as const)));
   for (const { path } of rpcs) {
     const [, name] = path.slice(1).split("/");
     const end = name === refused.name ? "is refused" : name === forbidden.name ? "is forbidden" : undefined;
-    expect(told.get(path)).toContain(end === undefined ? `reached ${name}` : `${name} ${end}`);
+    expect(decided.get(path)).toContain(end === undefined ? `reached ${name}` : `${name} ${end}`);
   }
-  expect(told.get("/admin/dead-letters/42:redrive")).toMatch(/^429 /);
-  expect(told.get("/.well-known/jwks.json")).toContain("reached ListTokenKeys");
-  expect(told.get("/healthz")).toMatch(/^200 /);
+  expect(decided.get("/admin/dead-letters/42:redrive")).toMatch(/^429 /);
+  expect(decided.get("/.well-known/jwks.json")).toContain("reached ListTokenKeys");
+  expect(decided.get("/healthz")).toMatch(/^200 /);
 });
 
-test("however a known path is written, every port decides as it does on the path itself", async () => {
+test("every equivalent spelling of a known path gets the same answer as the path itself, on every port", async () => {
   await fc.assert(
     fc.asyncProperty(fc.tuple(...known.map(variantsOf)), async (variants) => {
       forwarded.clear();
@@ -232,14 +232,14 @@ test("however a known path is written, every port decides as it does on the path
   );
 }, 60_000);
 
-test("what no path here needs is refused by every port in the caller's protocol, and nothing of it is forwarded", async () => {
+test("segments that no path needs are refused by every port in the caller's protocol, and never forwarded", async () => {
   await fc.assert(
     fc.asyncProperty(fc.tuple(...known.map(refusedOf)), async (variants) => {
       forwarded.clear();
       await Promise.all(
         variants.map(async (variant) => {
-          const told = variant.body === undefined ? '400 {"code":3,' : '400 {"code":"invalid_argument",';
-          expect(await decisionOn(variant), variant.path).toContain(told);
+          const expected = variant.body === undefined ? '400 {"code":3,' : '400 {"code":"invalid_argument",';
+          expect(await decisionOn(variant), variant.path).toContain(expected);
         }),
       );
       expect([...forwarded]).toEqual([]);
@@ -248,11 +248,11 @@ test("what no path here needs is refused by every port in the caller's protocol,
   );
 }, 60_000);
 
-/** What follows an id belongs to it. */
+/** Anything appended to an id is part of the id. */
 const withoutIds = known.filter(({ path }) => !/\/(42|nothing)$/.test(path));
 
 test.each(["/", "//", ";x", "/x", ":x", "%3F", "%3B", "%00", "%0a", "%25", "%2541", "%C3%A4", "@", ","])(
-  "a known path with %j behind it is another path, to every port",
+  "a known path followed by %j is another path, on every port",
   async (more) => {
     await Promise.all(
       withoutIds.map(async (line) => {
@@ -264,7 +264,7 @@ test.each(["/", "//", ";x", "/x", ":x", "%3F", "%3B", "%00", "%0a", "%25", "%254
 );
 
 test.each(["//", "///", "/;/", "/x/", "/%2541dmin/"])(
-  "a known path behind %j is another path, to every port",
+  "a known path after %j is another path, on every port",
   async (ahead) => {
     await Promise.all(
       withoutIds.map(async (line) => {
@@ -275,7 +275,7 @@ test.each(["//", "///", "/;/", "/x/", "/%2541dmin/"])(
   },
 );
 
-test.each(["\xe4", "\xff", "\xc2\x85"])("bytes outside of ASCII (%j) are refused by every port", async (bytes) => {
+test.each(["\xe4", "\xff", "\xc2\x85"])("non-ASCII bytes (%j) are refused by every port", async (bytes) => {
   for (const { path } of known)
     for (const target of [`${path}${bytes}`, `${path}?x=${bytes}`])
       for (const decision of (await decisions({ method: "GET", path: target })).values())
@@ -296,7 +296,7 @@ test.each([
   expect(await decisionOn({ method, path })).toMatch(/^400 /);
 });
 
-test("an absolute URI without a path is the path /, with its query", async () => {
+test("an absolute URI without a path has the path /", async () => {
   const root = await decisionOn({ method: "GET", path: "/" });
   expect(await decisionOn({ method: "GET", path: "http://HOST" })).toBe(root);
   expect(await decisionOn({ method: "GET", path: "http://HOST?x=1" })).toBe(root);
@@ -314,13 +314,13 @@ describe("normalizeTarget", () => {
     ["/a?b?c/../d", "/a?b?c/../d"],
     ["http://HOST.example:80/a", "/a"],
     ["https://host.example:443/a", "/a"],
-  ])("%s is %s, and stays so", (target, normalized) => {
+  ])("turns %s into %s, idempotently", (target, normalized) => {
     const host = "host.example";
     expect(normalizeTarget(target, host)).toBe(normalized);
     expect(normalizeTarget(normalized, host)).toBe(normalized);
   });
 
-  test("a second call changes nothing", () => {
+  test("is idempotent", () => {
     const parts = fc.constantFrom("/", "%", "2", "5", "4", "1", "e", "F", ".", ":", "?", "#", "a", "http://h", "\xe4");
     fc.assert(
       fc.property(fc.array(parts, { maxLength: 12 }), (text) => {

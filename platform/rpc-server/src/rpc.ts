@@ -12,7 +12,7 @@ import type { OpenForwarding } from "./forwarding.ts";
 import { reportNetworkErrors } from "./network-errors.ts";
 import type { Authorize } from "./pipeline/authorize.ts";
 import { BufferedBytes, createHoldBytes } from "./pipeline/buffered-bytes.ts";
-import { createNoteClient } from "./pipeline/client.ts";
+import { createIdentifyClient } from "./pipeline/client.ts";
 import { createPipeline } from "./pipeline/pipeline.ts";
 import { createRouterOptions, type RouterOptions } from "./pipeline/router-options.ts";
 import { addApiDocs } from "./plugins/api-docs.ts";
@@ -26,45 +26,51 @@ import { reportRefusedConnections } from "./refused-connections.ts";
 import { ensureUsableAuthority } from "./usable-authority.ts";
 
 export interface RpcOptions {
-  /** What the port exposes: methods that are not in these descriptors are not there. */
+  /** The services that the port exposes. Methods missing from these descriptors do not exist on it. */
   readonly services: readonly DescService[];
-  /** How to register a service that this process hosts; undefined for one whose calls are forwarded. */
+  /** Returns the function that registers a hosted service; undefined for one whose calls are forwarded. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
-  /** Decides who may call, before any of the body is read. */
+  /** Authorizes each call before any of the body is read. */
   readonly authorize: Authorize;
   /** Interceptors and limits of every call; those of {@link createRouterOptions} by default. */
   readonly routerOptions?: RouterOptions;
-  /** How calls reach the processes that host their services; absent for a port that hosts all it exposes. */
+  /** Forwards calls to the processes that host their services; absent if the port hosts every service it exposes. */
   readonly forwarding?: OpenForwarding;
-  /** Load shedding: why a call is refused before it is read; undefined when it is admitted. All are by default. */
+  /** Load shedding: the error to refuse a call with before it is read; undefined, the default, to admit it. */
   refusal?(method: DescMethod): DomainError | undefined;
   /** Cached answers to ordinary unary calls of hosted methods. */
   readonly findCachedAnswer?: FindCachedAnswer;
-  /** Whether ordinary unary calls take the fast path, which is the default, or all calls Connect's own handlers. */
-  readonly leanCalls?: boolean;
-  /** How REST names the fields of its answers; "proto" by default. */
+  /** Whether ordinary unary calls take the fast path; otherwise Connect's handlers serve all calls. True by default. */
+  readonly fastPath?: boolean;
+  /** Field names in REST answers; "proto" by default. */
   readonly jsonNames?: "proto" | "lowerCamelCase";
-  /** Whether tickets open streams (pipeline/stream-tickets.ts); not in front of others' services, whose queries are their own. */
+  /**
+   * Whether tickets in the query open streams (pipeline/stream-tickets.ts). Leave it off in front of other vendors' services,
+   * which may use the parameter themselves.
+   */
   readonly streamTickets?: boolean;
 
-  /** A public port finds out which client a request comes from, and its answers have headers for browsers. False by default. */
+  /** A public port determines the client address itself, and adds headers for browsers to its answers. False by default. */
   readonly isPublic?: boolean;
-  /** On a public port: which proxies are believed about the client's address; none by default. */
+  /** On a public port: which proxies are trusted to report the client address; none by default. */
   readonly trustsProxy?: TrustsProxy;
-  /** On another port: whether this credential belongs to a forwarder that is believed about it; none does by default. */
+  /**
+   * On an internal port: whether this credential belongs to a forwarder trusted to report the client address; none is by
+   * default.
+   */
   readonly trustsForwarder?: (credential: string) => boolean;
   /** The origins whose pages may call from a browser; "*" for any, none by default. */
   readonly corsOrigins?: readonly string[];
-  /** Not limited by default. */
+  /** Unlimited by default. */
   readonly connectionLimits?: ConnectionLimits | undefined;
-  /** The budget of the process for bytes that wait in memory; not limited by default. */
+  /** The buffer budget of the process, for unfinished requests and unread answers; unlimited by default. */
   readonly bufferedBytes?: BufferedBytes;
 
-  /** OpenAPI of the port in JSON, for `/openapi.json` and a page at `/docs`; neither by default. */
+  /** The port's OpenAPI document in JSON, for `/openapi.json` and a page at `/docs`; neither by default. */
   readonly openApi?: Uint8Array | undefined;
   /** Whether gRPC server reflection answers; true by default. */
   readonly reflection?: boolean;
-  /** What keeps services from working, in words, for `/readyz` and grpc.health.v1; nothing by default. */
+  /** Lists the reasons why services are not ready, in words, for `/readyz` and grpc.health.v1; none by default. */
   missing?(services: readonly DescService[]): Promise<readonly string[]>;
   /** Fires when the process begins to drain, before the port closes: forwarded streams end then. */
   readonly stopping?: AbortSignal;
@@ -73,20 +79,20 @@ export interface RpcOptions {
   readonly metrics?: PortMetrics | undefined;
 }
 
-/** Calls in a Fastify application. */
+/** RPC and REST calls in a Fastify application. */
 export interface Rpc {
-  /** For `Fastify({ serverFactory })`: HTTP/1.1 and HTTP/2 on one port, and calls that do not pass Fastify. */
+  /** For `Fastify({ serverFactory })`: HTTP/1.1 and HTTP/2 on one port; calls bypass Fastify's routing. */
   readonly serverFactory: FastifyServerFactory;
   /** Calls, CORS, health, reflection and documentation, for the whole application. */
   readonly plugin: FastifyPluginAsync;
-  /** Ends connections to other processes. */
+  /** Closes the connections to other processes. */
   close(): void;
 }
 
 const defaults = {
   refusal: () => undefined,
   findCachedAnswer: () => undefined,
-  leanCalls: true,
+  fastPath: true,
   isPublic: false,
   trustsProxy: () => false,
   trustsForwarder: () => false,
@@ -98,14 +104,14 @@ const defaults = {
   metrics: undefined,
 } satisfies Partial<RpcOptions>;
 
-/** A gateway passes the cancellations of all its callers on over a few connections. */
+/** A gateway forwards the cancellations of all its callers over few connections. */
 const resetsBehindGateway = { burst: 100_000, perSecond: 10_000 };
-/** Of requests to what a port answers for by itself, which are short. */
+/** For requests to the port's own services (health, reflection), which are short. */
 const ownReadMaxBytes = 65_536;
 
 /**
- * Serves services by Connect, gRPC and gRPC-Web (JSON and binary) and REST in a Fastify application. Calls of hosted services are answered
- * here, those of others are forwarded. The application's own routes answer what is no call.
+ * Serves services by Connect, gRPC, gRPC-Web (JSON and binary) and REST in a Fastify application. Calls of hosted services are
+ * answered here, the others are forwarded. Requests that are not calls go to the application's routes.
  */
 export function createRpc(options: RpcOptions): Rpc {
   const { authorize, log = createLogger("error") } = options;
@@ -125,7 +131,7 @@ export function createRpc(options: RpcOptions): Rpc {
   const edge = createEdge({
     ...port,
     pipeline,
-    noteClient: createNoteClient(port),
+    identifyClient: createIdentifyClient(port),
     onePort: {
       holdBytes,
       ...(port.connectionLimits && {
@@ -159,13 +165,13 @@ export function createRpc(options: RpcOptions): Rpc {
   };
   return {
     serverFactory: edge.serverFactory,
-    // For all of the application (https://fastify.dev/docs/latest/Reference/Plugins/#handle-the-scope).
+    // Registers for the whole application (https://fastify.dev/docs/latest/Reference/Plugins/#handle-the-scope).
     plugin: Object.assign(plugin, { [Symbol.for("skip-override")]: true }),
     close: pipeline.close,
   };
 }
 
-/** What every port answers for by itself, whoever asks; a service of the same name goes before. */
+/** The port's own services, for any caller. A hosted service of the same name takes precedence. */
 function ownServices(port: Parameters<typeof healthRoutes>[0] & { readonly reflection: boolean }) {
   const given = new Set(port.services.map(({ typeName }) => typeName));
   const services = [Health, ...(port.reflection ? reflectionServices : [])].filter(

@@ -8,25 +8,25 @@ import { writeProtocolError } from "./protocols/protocol-error.ts";
 import { createRpc, type RpcOptions } from "./rpc.ts";
 
 export interface ServerOptions extends RpcOptions {
-  /** Of the module whose port this is. */
+  /** The module whose port this is. */
   readonly name: string;
   /** 127.0.0.1 by default. */
   readonly host?: string;
-  /** 0, the default, for any free one. */
+  /** 0, the default, for any free port. */
   readonly port?: number;
 }
 
 export interface RpcServer {
   readonly name: string;
   readonly port: number;
-  /** Lets running calls finish. */
+  /** Stops accepting calls; resolves when those in progress have finished. */
   close(): Promise<void>;
 }
 
 /**
  * Opens a port that serves services (see {@link createRpc}) in a Fastify application of its own.
  *
- * @throws ConfigError when nothing can listen there
+ * @throws ConfigError if the address cannot be listened on
  */
 export async function listen(options: ServerOptions): Promise<RpcServer> {
   const { name, host = "127.0.0.1", log } = options;
@@ -36,11 +36,11 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
     takeOver(reply);
     const { statusCode = 500, message = "" } = error;
     if (statusCode >= 500) log?.error({ err: error }, "a request failed");
-    const told =
+    const answer =
       statusCode >= 500
         ? new ConnectError("internal error", Code.Internal)
         : withHttpStatus(new ConnectError(message, Code.InvalidArgument), statusCode);
-    writeProtocolError(request.raw, reply.raw, told);
+    writeProtocolError(request.raw, reply.raw, answer);
   });
   await app.register(rpc.plugin);
   await app.listen({ host, port: options.port ?? 0 }).catch((error) => {

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { openTestPort } from "./testing/test-port.ts";
 
 test.each([1_100_000, 1_500_000, 5_000_000])(
-  "a gRPC call with a message of %d bytes, which is too large, is answered, and over once its sender is done",
+  "a gRPC call with a message of %d bytes, which is too large, is answered, and ends once its sender is done",
   async (bytes) => {
     const { port } = await openTestPort();
     const session = http2.connect(`http://127.0.0.1:${port}`);

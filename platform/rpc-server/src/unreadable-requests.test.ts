@@ -17,17 +17,17 @@ const everyAnswer = {
   "x-frame-options": "DENY",
 };
 
-/** Short enough to wait for. */
+/** Short, so that the test is fast. */
 const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400, refusals: portRefusals };
 
-describe("what is no request is answered once, as all is, and its connection is closed:", () => {
+describe("an unparsable request gets one well-formed answer, and its connection is closed:", () => {
   test.for<readonly [string, string, number, number]>([
     ["garbage", "\x00\x01garbage\r\n\r\n", 400, 3],
     ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, 3],
-    ["a version that is none", "GET /hello HTTP/3.0\r\nHost: a\r\n\r\n", 400, 3],
-    ["a method that Node does not know", "BREW /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501, 12],
-    ["a method in small letters", "get /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501, 12],
-    ["a method that is no token", "G(T /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, 3],
+    ["an invalid version", "GET /hello HTTP/3.0\r\nHost: a\r\n\r\n", 400, 3],
+    ["an unknown method", "BREW /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501, 12],
+    ["a lower-case method", "get /hello HTTP/1.1\r\nHost: a\r\n\r\n", 501, 12],
+    ["a method that is not a token", "G(T /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, 3],
     ["a broken preface", "PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n", 400, 3],
     [
       "a length and chunks",
@@ -37,8 +37,8 @@ describe("what is no request is answered once, as all is, and its connection is 
     ],
     ["no Host", "GET /hello HTTP/1.1\r\n\r\n", 400, 3],
     ["two Hosts", "GET /hello HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400, 3],
-    ["headers that do not end", "GET /hello HTTP/1.1\r\nHost: a\r\n", 408, 4],
-    ["a line that does not end", "GET /hel", 408, 4],
+    ["unfinished headers", "GET /hello HTTP/1.1\r\nHost: a\r\n", 408, 4],
+    ["an unfinished request line", "GET /hel", 408, 4],
     ["large headers", `GET /hello HTTP/1.1\r\nHost: a\r\n${"x: more of it\r\n".repeat(2_000)}\r\n`, 431, 8],
     ["a long path", `GET /${"x".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 431, 8],
   ])("%s", async ([, bytes, status, code]) => {
@@ -54,7 +54,7 @@ describe("what is no request is answered once, as all is, and its connection is 
   });
 });
 
-test("what comes while an answer is under way breaks it off, rather than being answered in the middle of it", async () => {
+test("an unparsable request during another answer aborts that answer, instead of being answered in the middle of it", async () => {
   const app = Fastify({ serverFactory: onePortServerFactory({ refusals: portRefusals }) });
   app.get("/news", (_request, reply) => {
     reply.hijack();
@@ -78,7 +78,7 @@ test("HTTP/1.0 needs no Host", async () => {
   expect(await talk(port, "GET /healthz HTTP/1.0\r\n\r\n")).toMatchObject({ status: 200 });
 });
 
-test("an expectation that is not known is ignored, and the answer says what every one does", async () => {
+test("an unknown expectation is ignored, and the answer has the default headers", async () => {
   const { port } = await openTestPort();
   const request = "GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n";
   expect(await talk(port, request)).toMatchObject({ status: 200, headers: everyAnswer });
@@ -88,7 +88,7 @@ test("an expectation that is not known is ignored, and the answer says what ever
   expect(headers).toMatchObject({ ":status": 200, ...everyAnswer });
 });
 
-/** Everything that comes until the connection is closed, read as one answer. */
+/** Everything received until the connection is closed, parsed as one answer. */
 async function talk(port: number, bytes: string) {
   const socket = net.connect({ port, host: "127.0.0.1" });
   onTestFinished(() => void socket.destroy());

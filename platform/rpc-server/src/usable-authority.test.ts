@@ -4,10 +4,10 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { openTestPort } from "./testing/test-port.ts";
 
 test.each([
-  ["that makes no URL", "HTTP/1.1\r\nHost: a b\r\nConnection: close"],
+  ["that is not valid in a URL", "HTTP/1.1\r\nHost: a b\r\nConnection: close"],
   ["that is empty", "HTTP/1.1\r\nHost: \r\nConnection: close"],
   ["that is absent", "HTTP/1.0"],
-])("a call to a host %s is answered, and nothing is written to the console", async (_, version) => {
+])("a call with a Host %s is answered, and writes nothing to the console", async (_, version) => {
   const console_ = vi.spyOn(console, "error");
   onTestFinished(() => console_.mockRestore());
   const { port } = await openTestPort();

@@ -1,8 +1,8 @@
 import type { AnyRequest } from "@shop/http-port";
 
 /**
- * Gives a request whose host makes no URL, or that names none, another one. Connect's handlers make a URL of each request: where that
- * is impossible they write a line to the console, whatever the log level and however often, and answer nothing.
+ * Replaces a missing authority, or one that is not valid in a URL, by `localhost`. Connect's handlers parse a URL for each
+ * request: if that fails they write a line to the console, whatever the log level, and answer nothing.
  */
 export function ensureUsableAuthority(request: AnyRequest): void {
   const { headers } = request;

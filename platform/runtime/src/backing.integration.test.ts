@@ -4,7 +4,7 @@ import { connectBacking } from "./backing.ts";
 import { platformConfig } from "./platform-config.ts";
 import { serverAt, silentLog } from "./testing/index.ts";
 
-/** A way to a server that can be cut. */
+/** A proxy to a server that can be cut. */
 async function wayTo(url: string) {
   const { address, through } = serverAt(url);
   const sockets = new Set<net.Socket>();
@@ -22,7 +22,7 @@ async function wayTo(url: string) {
   return { url: through((relay.address() as net.AddressInfo).port), cut };
 }
 
-test("where MongoDB and NATS are lost, both are missing", async () => {
+test("if MongoDB and NATS are lost, both are reported missing", async () => {
   const [mongo, nats] = [await wayTo(inject("mongodbUri")), await wayTo(inject("natsUrl"))];
   const settings = platformConfig.parse({
     MONGODB_URI: mongo.url.replace(/replicaSet=\w+/, "directConnection=true"),
@@ -36,7 +36,7 @@ test("where MongoDB and NATS are lost, both are missing", async () => {
   expect(await backing.missing()).toEqual(["MongoDB has no primary"]);
   nats.cut();
   await vi.waitFor(
-    async () => expect(await backing.missing()).toEqual(["NATS is not there", "MongoDB has no primary"]),
+    async () => expect(await backing.missing()).toEqual(["NATS is disconnected", "MongoDB has no primary"]),
     {
       timeout: 10_000,
       interval: 50,

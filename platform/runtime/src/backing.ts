@@ -6,18 +6,21 @@ import type { MongoClient } from "mongodb";
 import type { Metrics } from "./metrics/metrics.ts";
 import type { PlatformConfig } from "./platform-config.ts";
 
-/** The servers that a process's modules share: MongoDB, JetStream, Redis. */
+/** The servers that the modules of a process share: MongoDB, JetStream, Redis. */
 export interface Backing {
   readonly mongo: MongoClient;
   readonly bus: Bus;
   readonly cache: ReturnType<typeof createCache>;
   readonly redis: Redis;
-  /** What is missing to accept work and to get it done; Redis is not: without it things are slower and limits looser. */
+  /**
+   * The dependencies that are missing to accept and finish work, in words. Redis is not one: without it reads are slower and
+   * limits apply per process.
+   */
   missing(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-/** Connects to all of them, waiting for those that are not there yet as long as `signal` allows. */
+/** Connects to all of them, waiting for unavailable ones until `signal` fires. */
 export async function connectBacking(
   settings: PlatformConfig,
   processName: string,
@@ -39,7 +42,7 @@ export async function connectBacking(
     cache,
     async missing() {
       const [ofBus, isWritable] = await Promise.all([
-        bus.isConnected() ? bus.topology.missing() : ["NATS is not there"],
+        bus.isConnected() ? bus.topology.missing() : ["NATS is disconnected"],
         canWrite(mongo),
       ]);
       return [...ofBus, ...(isWritable ? [] : ["MongoDB has no primary"])];

@@ -4,22 +4,20 @@ import type { Logger } from "@shop/core";
 import { AccessRevokedSchema } from "@shop/gen/shop/common/v1/access_revoked_pb";
 import { type Bus, type Follower, startFollower } from "@shop/messaging";
 
-/** A token may be issued, for what was read before, a moment after it was revoked; and clocks differ. */
+/** A token may be issued for an account version read just before its revocation; and clocks differ. */
 const marginMs = 60_000;
 
-/** So long a revocation matters. */
-export const revocationsKeptMs = accessTokenSeconds * 1000 + marginMs;
+/** How long a revocation is needed: until all tokens it applies to have expired. */
+export const revocationsRetentionMs = accessTokenSeconds * 1000 + marginMs;
 
 export const revocationStream = "access-revocations";
 
-/** Makes the stream, which keeps no more than what a process that starts has to know. */
+/** Creates the stream, which retains only the revocations that a starting process needs. */
 export async function ensureRevocations(bus: Bus): Promise<void> {
-  await bus.ensureStream(revocationStream, [AccessRevokedSchema.typeName], revocationsKeptMs);
+  await bus.ensureStream(revocationStream, [AccessRevokedSchema.typeName], revocationsRetentionMs);
 }
 
-/**
- * Adds what is revoked anywhere, from now on and for as long back as it matters; resolves once it has caught up.
- */
+/** Adds all revocations that are still needed, and new ones as they are published; resolves once it has caught up. */
 export async function followRevocations(bus: Bus, revocations: Revocations, log: Logger): Promise<Follower> {
   await ensureRevocations(bus);
   return await startFollower(bus, revocationStream, AccessRevokedSchema, log, (revoked) => {

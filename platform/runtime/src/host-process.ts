@@ -3,24 +3,22 @@ import type { Metrics } from "./metrics/metrics.ts";
 import { serveMetrics } from "./metrics/metrics-server.ts";
 import type { PlatformConfig } from "./platform-config.ts";
 
-/** The port of each module, by its name. */
+/** Port numbers by module name. */
 export type Ports = Readonly<Record<string, number>>;
 
-/** The process that modules run in: alone, or one of several workers. */
+/** The process that modules run in: a single one, or one of several workers. */
 export interface HostProcess {
-  /**
-   * Stands in for secrets that nobody has set: random, another one at each start, and the same in all workers of a process.
-   */
+  /** Replaces secrets that are not configured: random, different at each start, and the same in all workers of a process. */
   readonly generatedSecret: string;
-  /** What every line of its log says besides. */
+  /** Fields of every log line. */
   readonly logFields: Readonly<Record<string, unknown>>;
-  /** Has the metrics scraped at METRICS_PORT; the answer ends that. */
+  /** Exposes the metrics at METRICS_PORT, until `close`. */
   showMetrics(metrics: Metrics, settings: PlatformConfig, log: Logger): Promise<{ close(): Promise<void> }>;
-  /** All is up. */
+  /** Called when everything has started. */
   ready(ports: Ports, log: Logger): void;
 }
 
-/** A process that runs its modules itself. */
+/** A single process, without workers. */
 export function standalone(): HostProcess {
   return {
     generatedSecret: newSecret(),

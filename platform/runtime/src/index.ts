@@ -2,9 +2,9 @@ export type { Audit, AuditPart, Finding, FindingTarget } from "./audit/audit.ts"
 export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
 export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
-export { revocationStream, revocationsKeptMs } from "./follow-revocations.ts";
+export { revocationStream, revocationsRetentionMs } from "./follow-revocations.ts";
 export type { Limits } from "./limits/limits.ts";
-export { tellRateLimit } from "./limits/rate-limit-headers.ts";
+export { setRateLimitHeaders } from "./limits/rate-limit-headers.ts";
 export { createMetrics } from "./metrics/metrics.ts";
 export { platformConfig } from "./platform-config.ts";
 export { createMessageCheck, requestValidator } from "./request-validator.ts";

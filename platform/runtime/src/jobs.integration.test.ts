@@ -3,13 +3,13 @@ import { expect, onTestFinished, test } from "vitest";
 import { startJob } from "./jobs.ts";
 import { openTestDb, silentLog } from "./testing/index.ts";
 
-test("a job that fails in one process runs in another one, though the lease would hold", async () => {
+test("a job that fails in one process runs in another one, before its lease expires", async () => {
   const db = await openTestDb();
   const leaseOf = (holder: string) => createLease(db, "job", holder, 600_000);
   let [failures, runs] = [0, 0];
   const failing = async () => {
     failures++;
-    throw new Error("what it needs is not there");
+    throw new Error("a dependency is missing");
   };
   const job = { name: "job", intervalMs: 100 };
   onTestFinished(startJob({ ...job, lease: leaseOf("cut off"), run: failing }, silentLog));

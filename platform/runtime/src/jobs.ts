@@ -2,10 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { exponentialBackoff, inTrace, type Job, type Logger } from "@shop/core";
 import { isDependencyLost } from "@shop/messaging";
 
-/** A job that fails again and again is tried at least this often. */
+/** The longest delay between attempts of a failing job. */
 const maxBackoffMs = 3_000;
 
-/** Starts a job; the answer stops it and resolves when its last run has ended. A run that fails is logged and tried again. */
+/**
+ * Starts a job. A failed run is logged and retried. Returns a function that stops the job, and resolves when its last run has
+ * ended.
+ */
 export function startJob(job: Job, log: Logger): () => Promise<void> {
   const stop = new AbortController();
   let failures = 0;

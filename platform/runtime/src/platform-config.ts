@@ -3,7 +3,7 @@ import { natsServers } from "@shop/messaging";
 import { MongoClient } from "mongodb";
 import { z } from "zod";
 
-/** The environment that every process reads, whatever it hosts. */
+/** The settings that every process reads, whatever it hosts. */
 export const platformConfig = z.object({
   WORKERS: setting.workers().meta({
     meaning:
@@ -54,8 +54,9 @@ export const platformConfig = z.object({
   REFLECTION: setting.flag(true).meta({
     meaning: "Whether the ports answer gRPC server reflection. The public port describes public methods only.",
   }),
-  LEAN_CALLS: setting.flag(true).meta({
-    meaning: "Whether ordinary unary calls take the fast path past Connect's own handlers. The answers are the same.",
+  FAST_PATH: setting.flag(true).meta({
+    formerName: "LEAN_CALLS",
+    meaning: "Whether ordinary unary calls take the fast path instead of Connect's handlers. The answers are the same.",
   }),
   METRICS_PORT: setting.optionalPort().meta({
     meaning:
@@ -83,7 +84,7 @@ export const platformConfig = z.object({
 });
 export type PlatformConfig = z.output<typeof platformConfig>;
 
-/** As the driver reads it: it connects to nothing before it is asked to. */
+/** Whether the driver can parse it; constructing a client does not connect. */
 function isMongoUri(text: string): boolean {
   try {
     new MongoClient(text);

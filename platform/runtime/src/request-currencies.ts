@@ -5,7 +5,7 @@ import { field as fieldRules, Ignore } from "@shop/gen/buf/validate/validate_pb"
 import { currency } from "@shop/gen/shop/common/v1/currency_pb";
 import { minorUnitDigits } from "@shop/money";
 
-/** The currencies of a message, by the option `(shop.common.v1.currency)` of their fields, that ISO 4217 does not list. */
+/** The violations of currency fields, marked by the option `(shop.common.v1.currency)`, that are not in ISO 4217. */
 export function currencyViolations<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Violation[] {
   return fieldsOf(schema).length === 0 ? [] : [...unlisted(reflect(schema, message), [])];
 }
@@ -28,15 +28,15 @@ function* unlisted(message: ReflectMessage, path: Path): Generator<Violation> {
 
 const known = new WeakMap<DescMessage, readonly DescField[]>();
 
-/** The fields with a currency in themselves or further inside, in messages and lists of them. */
+/** The fields that hold a currency, directly or in a submessage or list. */
 function fieldsOf(schema: DescMessage): readonly DescField[] {
   const before = known.get(schema);
   if (before !== undefined) return before;
-  // A message inside of itself ends here.
+  // Ends the recursion of a message that contains itself.
   known.set(schema, []);
   const fields = schema.fields.filter(
     (field) =>
-      // Not where a method checks a part of its request itself.
+      // Excludes fields that a method checks itself.
       getOption(field, fieldRules).ignore !== Ignore.ALWAYS &&
       (field.fieldKind === "message" || field.fieldKind === "list"
         ? field.message !== undefined && fieldsOf(field.message).length > 0

@@ -6,11 +6,11 @@ import { readSettings } from "./settings.ts";
 import { startModules } from "./start-modules.ts";
 import { StartFailed } from "./workers/kept-worker.ts";
 import { startWorkers } from "./workers/start-workers.ts";
-import { onToldToStop, workerHost } from "./workers/worker.ts";
+import { onStopRequested, workerHost } from "./workers/worker.ts";
 
 /**
- * Runs modules until SIGTERM or SIGINT, then drains them: in this process, or in as many others as WORKERS says. Exits 1,
- * saying why, when they can't start.
+ * Runs modules until SIGTERM or SIGINT, then drains them: in this process, or in WORKERS worker processes. If they can't start,
+ * it prints the reason and exits with 1.
  */
 export async function run(modules: readonly ServiceModule[]): Promise<void> {
   await runProcess(async (environment, signal) => {
@@ -20,16 +20,16 @@ export async function run(modules: readonly ServiceModule[]): Promise<void> {
   });
 }
 
-/** Runs what `start` starts, as {@link run} does. `signal` fires when the process is to end, also before all is up. */
+/** Runs the result of `start` like {@link run}. `signal` fires when the process has to end, also during the start. */
 export async function runProcess(
   start: (environment: NodeJS.ProcessEnv, signal: AbortSignal) => Promise<{ close(): Promise<void> }>,
 ): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort(new Error(signal)));
-  onToldToStop(() => stop.abort(new Error("told to stop")));
+  onStopRequested(() => stop.abort(new Error("stop requested")));
   try {
     const running = await start(process.env, stop.signal);
-    // Node writes what it compiled when it exits (NODE_COMPILE_CACHE): whoever is killed would start from nothing again.
+    // Node writes its compile cache at exit (NODE_COMPILE_CACHE): a process that is killed later would start without it.
     flushCompileCache();
     if (!stop.signal.aborted) {
       await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
@@ -39,7 +39,7 @@ export async function runProcess(
   } catch (error) {
     if (stop.signal.aborted) process.exit(0);
     if (error instanceof StartFailed) process.exit(error.exitCode);
-    console.error(error instanceof ConfigError ? `The configuration is wrong:\n${error.message}` : error);
+    console.error(error instanceof ConfigError ? `The configuration is invalid:\n${error.message}` : error);
     process.exit(1);
   }
 }

@@ -3,7 +3,7 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { expect, test } from "vitest";
 import type { StartedModule } from "./service-module.ts";
 
-test("a module that leaves a method of a service out does not compile", () => {
+test("a module that does not implement a method of a service does not compile", () => {
   const incomplete: StartedModule["routes"] = (router) => {
     // @ts-expect-error Property 'listTokenKeys' is missing.
     router.service(TokenKeyService, {});

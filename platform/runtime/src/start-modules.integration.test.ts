@@ -9,7 +9,7 @@ import { defineModule } from "./service-module.ts";
 import { openTestBus } from "./testing/index.ts";
 import { startTestModule } from "./testing/start-test-module.ts";
 
-test("a module that has started is not started again when its consumers can't be made at once", async () => {
+test("a started module is not started again if its consumers can't be created at once", async () => {
   let starts = 0;
   let isThere = false;
   const durable = newId("test");
@@ -21,13 +21,13 @@ test("a module that has started is not started again when its consumers can't be
     upstreams: () => [],
     async start({ cache }) {
       starts++;
-      // There can't be two of a name in a process.
+      // Two cached reads of one name in a process throw.
       cache.read({ name: "test", encode: () => new Uint8Array(), decode: () => "", freshMs: 1, staleMs: 1 });
       return {
         routes: (router) => router.service(TokenKeyService, { listTokenKeys: () => ({ keys: [] }) }),
         handlers: [
           eventHandler({
-            // As an election of NATS that falls into the start.
+            // Simulates an election of NATS during the start.
             get durable() {
               if (isThere) return durable;
               isThere = true;

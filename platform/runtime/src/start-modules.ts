@@ -26,7 +26,7 @@ import { createLease } from "@shop/mongo";
 import { createTransportTo, forwardTo, type TransportTo, upstreamNotReady } from "@shop/proxy";
 import { BufferedBytes, createFindCachedAnswer, createRouterOptions, listen, type RpcServer } from "@shop/rpc-server";
 import { type Backing, connectBacking } from "./backing.ts";
-import { followRevocations, revocationsKeptMs } from "./follow-revocations.ts";
+import { followRevocations, revocationsRetentionMs } from "./follow-revocations.ts";
 import { type HostProcess, standalone } from "./host-process.ts";
 import { startJob } from "./jobs.ts";
 import { createLimits } from "./limits/limits.ts";
@@ -35,18 +35,19 @@ import { requestValidator } from "./request-validator.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
 import { readSettings } from "./settings.ts";
 
-/** A call that waits for the keys of access tokens has to end in time itself. */
+/** The timeout for fetching token keys: calls that need them have to end in time. */
 const keysTimeoutMs = 2_000;
 
-/** Modules that run in this process. */
+/** The modules that run in this process. */
 export interface RunningModules {
-  /** Stops taking calls, finishes those in hand, then the events in hand, then lets go of the servers. */
+  /** Stops accepting calls, finishes running calls, then running events, then closes the connections to servers. */
   close(): Promise<void>;
 }
 
 /**
- * Starts modules under a given environment: configuration, connections, the modules, their ports, their events and jobs, in
- * this order. Throws a ConfigError when the environment is wrong; rejects when `signal` fires before all is up.
+ * Starts modules: configuration, connections, the modules, their ports, their events and jobs, in this order.
+ *
+ * @throws ConfigError if the environment is invalid; also rejects if `signal` fires before everything has started
  */
 export async function startModules(
   modules: readonly ServiceModule[],
@@ -77,10 +78,10 @@ export async function startModules(
   };
   const upstreams = modules.flatMap((module) => module.upstreams(configOf(module)));
 
-  // Who may call: keys come from whoever hosts the token keys, which needs a transport, which needs the gate: hence the
-  // verifier asks for them only when a token comes.
+  // Token keys are fetched from the service that hosts them, through a transport that itself needs authorization: so the
+  // verifier fetches them when the first token arrives.
   const credentials = createServiceCredentials(serviceKeys);
-  const revocations = createRevocations({ keptMs: revocationsKeptMs });
+  const revocations = createRevocations({ retentionMs: revocationsRetentionMs });
   const fetchKeys = async () => (await tokenKeys.listTokenKeys({}, { timeoutMs: keysTimeoutMs })).keys;
   const verifyAccessToken = createAccessTokenVerifier(fetchKeys, revocations);
   const authorize = createAuthorize({
@@ -107,11 +108,11 @@ export async function startModules(
 
   const stateful = modules.filter((module) => module.start !== undefined);
   const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, metrics, log, signal);
-  // An election of MongoDB or NATS that falls into a start is no reason to die.
+  // An election of MongoDB or NATS during the start is no reason to fail.
   const untilStarted = <Result>(start: () => Promise<Result>) =>
-    untilAnswered(start, "a dependency was lost during the start, trying again", log, signal);
+    untilAnswered(start, "a dependency was lost during the start, retrying", log, signal);
   const stopKeeping = backing && keepTopology(backing.bus, log);
-  // A process without the bus forwards to others, which know.
+  // A process without the bus only forwards to services that check revocations.
   const follower = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
   if (backing !== undefined) {
     for (const module of stateful) {
@@ -139,12 +140,12 @@ export async function startModules(
       if (module !== undefined) return await module.notReady?.();
       return await upstreamNotReady(upstreams.find(({ service: { typeName } }) => typeName === service.typeName));
     });
-    const unfollowed = follower?.isFollowing() === false ? "what is revoked is not heard just now" : undefined;
+    const unfollowed = follower?.isFollowing() === false ? "revocations are not being received" : undefined;
     const all = (await Promise.all([backing?.missing(), ...reasons])).flat().concat(unfollowed);
     return [...new Set(all.filter((reason) => reason !== undefined))];
   }
 
-  // A log of every call is one of whole calls.
+  // At log level debug every call takes the whole path, so that each is logged.
   const declaredAnswers =
     settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.cachedAnswers ?? []);
   const findCachedAnswer = createFindCachedAnswer(declaredAnswers, rules);
@@ -175,7 +176,7 @@ export async function startModules(
         credentialFor: (audience) => credentials.issue(module.name, audience, "forward"),
       }),
       reflection: settings.REFLECTION,
-      leanCalls: settings.LEAN_CALLS,
+      fastPath: settings.FAST_PATH,
       findCachedAnswer,
       routerOptions: isPublic ? createRouterOptions({ ...rules, authorize: authorizePublic }) : routerOptions,
       authorize: isPublic ? authorizePublic : authorize,
@@ -185,7 +186,7 @@ export async function startModules(
       log,
     });
   };
-  // One after the other: where ports are 0, workers share those that they ask for in the same order.
+  // Sequentially: if ports are 0, workers share those that they request in the same order.
   const servers: RpcServer[] = [];
   for (const module of modules) servers.push(await listenFor(module));
   const shownMetrics = metrics && (await host.showMetrics(metrics, settings, log));
@@ -216,7 +217,7 @@ export async function startModules(
   };
 }
 
-/** Starts a module on its own database. Its stream and its durables exist before anything can be published. */
+/** Starts a module on its own database. Its stream and its durable consumers exist before it can publish. */
 async function startOne(
   module: ServiceModule,
   { mongo, bus, cache, redis }: Backing,
@@ -228,9 +229,9 @@ async function startOne(
 ): Promise<StartedModule> {
   const db = mongo.db(module.name);
   const holder = `${hostname()}/${process.pid}`;
-  const { emits } = module;
-  if (emits !== undefined) await untilStarted(() => bus.ensureStream(module.name, [`${emits}.>`]));
-  // What it opens is opened after all that it waits for: one that was started in vain has left nothing behind.
+  const { publishes } = module;
+  if (publishes !== undefined) await untilStarted(() => bus.ensureStream(module.name, [`${publishes}.>`]));
+  // Everything it waits for comes before start(), so that a failed attempt leaves nothing open.
   const lease = (name: string, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs);
   const started = await untilStarted(() =>
     module.start!({
@@ -243,13 +244,13 @@ async function startOne(
       lease,
     }),
   );
-  // One that has started is not started again.
+  // From here on it is not started again.
   const handlers = started.handlers ?? [];
   await untilStarted(() => Promise.all(handlers.map((handler) => ensureConsumer(bus, handler, context.takeoverMs))));
   return withOutboxes(started, lease, context.takeoverMs);
 }
 
-/** The module with the jobs, the gauges and the closing of its outboxes. */
+/** Adds the jobs, gauges and closing of its outboxes to a module. */
 function withOutboxes(started: StartedModule, lease: (name: string) => Lease, takeoverMs: number): StartedModule {
   const { outboxes = [], jobs = [], gauges = [] } = started;
   return {
@@ -257,14 +258,14 @@ function withOutboxes(started: StartedModule, lease: (name: string) => Lease, ta
     jobs: [...jobs, ...outboxes.map((outbox) => outbox.sweeper(lease, takeoverMs))],
     gauges: [...gauges, ...outboxes.map((outbox) => outbox.gauges)],
     async close() {
-      // What the module ends may still publish.
+      // Closing the module may still publish events.
       await started.close?.();
       await Promise.all(outboxes.map((outbox) => outbox.close()));
     },
   };
 }
 
-/** Starts what the bus and the clock start; the answer stops it once what is in hand is done. */
+/** Starts consumers and jobs. Returns a function that stops them, and resolves when running work is done. */
 async function startWork(
   modules: readonly StartedModule[],
   { bus }: Backing,

@@ -21,7 +21,7 @@ const token = {
   expireTime: new Date(Date.now() + 600_000),
 };
 
-/** A collection, and watches of it as two processes would have them. */
+/** A collection, and watches of it in two processes. */
 async function openThings(options: Partial<Parameters<typeof createWatches>[0]> = {}) {
   const db = await openTestDb();
   const things = db.collection<Thing>("things");
@@ -41,7 +41,7 @@ async function openThings(options: Partial<Parameters<typeof createWatches>[0]> 
   return { things, change, makeWatch, watch: makeWatch(), stop };
 }
 
-/** A watcher that reads the thing in each of its turns, and can go away. */
+/** A watcher that reads the document in each turn, and can go away. */
 function watcherOf(
   watch: ReturnType<typeof createWatches>,
   id: string,
@@ -54,7 +54,7 @@ function watcherOf(
   return { turns, next: () => turns.next().then(({ value }) => value), leave: () => gone.abort() };
 }
 
-/** Reads until the thing is `n`. */
+/** Reads until the document's value is `n`. */
 async function until(things: Collection<Thing>, id: string, n: number, next: () => Promise<unknown>): Promise<void> {
   for (;;) {
     await next();
@@ -62,7 +62,7 @@ async function until(things: Collection<Thing>, id: string, n: number, next: () 
   }
 }
 
-/** The change streams that the server holds for a collection. */
+/** The number of open change streams of a collection. */
 async function openStreams(things: Collection<Thing>): Promise<number> {
   const operations = await things.db
     .client!.db("admin")
@@ -76,13 +76,13 @@ async function openStreams(things: Collection<Thing>): Promise<number> {
   ).size;
 }
 
-test("a change wakes who watches the document, in every process, and nobody else", async () => {
-  const { things, change, makeWatch } = await openThings({ quietMs: 60_000 });
+test("a change wakes the watchers of its document in every process, and no others", async () => {
+  const { things, change, makeWatch } = await openThings({ keepAliveMs: 60_000 });
   const processes = [makeWatch(), makeWatch()];
   const watchers = processes.flatMap((watch) => [watcherOf(watch, "a"), watcherOf(watch, "a")]);
   const others = processes.map((watch) => watcherOf(watch, "b"));
   expect(await Promise.all([...watchers, ...others].map(({ next }) => next()))).toEqual(Array(6).fill("opened"));
-  // Once the streams stand each is woken again, to look at what came meanwhile.
+  // Once the streams are open each watcher is woken again, to read changes made meanwhile.
   expect(await Promise.all([...watchers, ...others].map(({ next }) => next()))).toEqual(Array(6).fill("changed"));
 
   const woken: string[] = [];
@@ -100,10 +100,10 @@ test("a change wakes who watches the document, in every process, and nobody else
   await vi.waitFor(() => expect(woken).toEqual(["changed", "changed"]));
 });
 
-test("nothing that happens while the stream is being opened is missed", async () => {
+test("no change during the opening of the stream is missed", async () => {
   const { things, change, watch } = await openThings();
   for (let n = 1; n <= 30; n++) {
-    // The last watcher has gone, so each one opens the stream again.
+    // The last watcher has gone, so each iteration opens the stream again.
     const { next, leave } = watcherOf(watch, "a");
     await next();
     await change("a");
@@ -112,7 +112,7 @@ test("nothing that happens while the stream is being opened is missed", async ()
   }
 });
 
-test("many changes are one turn for who was not there to take them", async () => {
+test("several changes between reads are one turn", async () => {
   let wake = () => {};
   const changes: Changes = {
     subscribe(_id, subscribed) {
@@ -120,35 +120,35 @@ test("many changes are one turn for who was not there to take them", async () =>
       return () => {};
     },
   };
-  const { makeWatch } = await openThings({ quietMs: 50 });
+  const { makeWatch } = await openThings({ keepAliveMs: 50 });
   const { next } = watcherOf(makeWatch(changes), "a");
   expect(await next()).toBe("opened");
   for (let n = 1; n <= 10_000; n++) wake();
-  expect([await next(), await next()]).toEqual(["changed", "quiet"]);
+  expect([await next(), await next()]).toEqual(["changed", "idle"]);
 });
 
-test("who hears nothing for a while is told so", async () => {
-  const { watch } = await openThings({ quietMs: 100 });
+test("a watcher without changes gets keep-alive turns", async () => {
+  const { watch } = await openThings({ keepAliveMs: 100 });
   const { next } = watcherOf(watch, "a");
   expect(await next()).toBe("opened");
   const turns = [await next(), await next(), await next()];
-  expect(turns.slice(1)).toEqual(["quiet", "quiet"]);
+  expect(turns.slice(1)).toEqual(["idle", "idle"]);
 });
 
-test("one stream serves all watchers, and is closed when the last has gone, even one that does not read", async () => {
+test("one stream serves all watchers, and is closed when the last one has gone, even if it does not read", async () => {
   const { things, watch } = await openThings();
   const watchers = Array.from({ length: 5 }, () => watcherOf(watch, "a"));
   for (const { next } of watchers) await next();
   await vi.waitFor(async () => expect(await openStreams(things)).toBe(1), { timeout: 5_000 });
   for (const { leave } of watchers.slice(1)) leave();
-  // They wait for their next turn or hold one: none of them asks for another.
+  // They wait for their next turn or have one: none requests another.
   expect(await openStreams(things)).toBe(1);
   watchers[0]!.leave();
   await vi.waitFor(async () => expect(await openStreams(things)).toBe(0), { timeout: 5_000 });
 });
 
-test("a caller that goes away while it waits is told off at once", async () => {
-  const { watch } = await openThings({ max: 1, quietMs: 60_000 });
+test("a caller that goes away while it waits ends its watch at once", async () => {
+  const { watch } = await openThings({ max: 1, keepAliveMs: 60_000 });
   const { next, leave } = watcherOf(watch, "a");
   await next();
   await next();
@@ -158,7 +158,7 @@ test("a caller that goes away while it waits is told off at once", async () => {
   expect(await watcherOf(watch, "a").next()).toBe("opened");
 });
 
-test("more watches than the limit are refused, until one ends", async () => {
+test("watches beyond the limit are refused, until one ends", async () => {
   const { watch } = await openThings({ max: 2 });
   const [first, second] = [watcherOf(watch, "a"), watcherOf(watch, "b")];
   await Promise.all([first.next(), second.next()]);
@@ -173,22 +173,25 @@ test.each<[string, (n: number) => { caller: Principal; address: string }]>([
     "network of callers without an account",
     (n) => ({ caller: anonymous, address: `2001:db8:0:${n}::${randomInt(1, 9_999)}` }),
   ],
-])("more watches than the limit of one %s are refused, until one ends, and others' are not", async (_what, who) => {
-  const { watch } = await openThings({ maxPerCaller: 2 });
-  const watchAs = (n: number) => {
-    const { caller, address } = who(n);
-    return watcherOf(watch, "a", caller, { [clientAddressHeader]: address });
-  };
-  const [first, second] = [watchAs(1), watchAs(1)];
-  await Promise.all([first.next(), second.next()]);
-  await expect(watchAs(1).next()).rejects.toMatchObject({ kind: "resource_exhausted", reason: "TOO_MANY_WATCHES" });
-  expect(await watchAs(2).next()).toBe("opened");
-  first.leave();
-  expect(await watchAs(1).next()).toBe("opened");
-  await expect(watchAs(1).next()).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
-});
+])(
+  "watches beyond the limit of one %s are refused, until one ends, and those of others are not",
+  async (_what, who) => {
+    const { watch } = await openThings({ maxPerCaller: 2 });
+    const watchAs = (n: number) => {
+      const { caller, address } = who(n);
+      return watcherOf(watch, "a", caller, { [clientAddressHeader]: address });
+    };
+    const [first, second] = [watchAs(1), watchAs(1)];
+    await Promise.all([first.next(), second.next()]);
+    await expect(watchAs(1).next()).rejects.toMatchObject({ kind: "resource_exhausted", reason: "TOO_MANY_WATCHES" });
+    expect(await watchAs(2).next()).toBe("opened");
+    first.leave();
+    expect(await watchAs(1).next()).toBe("opened");
+    await expect(watchAs(1).next()).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
+  },
+);
 
-test("many accounts of one network get no more watches than the network, and another network's account still gets its own", async () => {
+test("many accounts of one network share its limit, and an account of another network still gets its watches", async () => {
   const { watch } = await openThings({ max: 100, maxPerCaller: 10, maxPerNetwork: 20 });
   const watchAs = (userId: string, address: string) =>
     watcherOf(watch, "a", { ...user, userId }, { [clientAddressHeader]: address });
@@ -199,13 +202,13 @@ test("many accounts of one network get no more watches than the network, and ano
   let taken = 0;
   for (let n = 0; n < 5; n++) taken += await opened(`abuser_${n}`, "192.0.2.1", 10);
   expect(taken).toBe(20);
-  // From the other addresses of its /24 it gets as much again, and no more.
+  // The other addresses of its /24 get as many again, and no more.
   for (let n = 5; n < 20; n++) taken += await opened(`abuser_${n}`, `192.0.2.${n}`, 10);
   expect(taken).toBe(40);
   expect(await opened("customer", "198.51.100.1", 10)).toBe(10);
 });
 
-test("when nearly all watches are taken the largest holders get no more, and a customer who has none does", async () => {
+test("when nearly all watches are in use the largest holders get no more, and a customer without one does", async () => {
   const { watch } = await openThings({ max: 100, maxPerCaller: 10 });
   const watchAs = (userId: string, n: number) =>
     watcherOf(watch, "a", { ...user, userId }, { [clientAddressHeader]: `10.${n}.0.1` }).next();
@@ -218,7 +221,7 @@ test("when nearly all watches are taken the largest holders get no more, and a c
   await expect(watchAs("abuser_0", 0)).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
 });
 
-test("a watch ends when the token expires that it was opened with", async () => {
+test("a watch ends when its token expires", async () => {
   const { watch } = await openThings();
   const { next } = watcherOf(watch, "a", {
     ...user,
@@ -230,8 +233,8 @@ test("a watch ends when the token expires that it was opened with", async () => 
 });
 
 test("a watch ends when its token is revoked, and no other does", async () => {
-  const revocations = createRevocations({ keptMs: 600_000 });
-  const { watch, change } = await openThings({ revocations, quietMs: 60_000 });
+  const revocations = createRevocations({ retentionMs: 600_000 });
+  const { watch, change } = await openThings({ revocations, keepAliveMs: 60_000 });
   const ofToken = (sessionId: string) => watcherOf(watch, "a", { ...user, token: { ...token, sessionId } });
   const [one, another] = [ofToken("session_1"), ofToken("session_2")];
   await Promise.all([one.next(), another.next()]);
@@ -252,8 +255,8 @@ async function toItsEnd({ next }: ReturnType<typeof watcherOf>): Promise<never> 
   for (;;) await next();
 }
 
-test("every watch ends when the process drains, and no other begins", async () => {
-  const { things, watch, stop } = await openThings({ quietMs: 60_000 });
+test("all watches end when the process drains, and no new one begins", async () => {
+  const { things, watch, stop } = await openThings({ keepAliveMs: 60_000 });
   const [waiting, busy] = [watcherOf(watch, "a"), watcherOf(watch, "a")];
   await waiting.next();
   await waiting.next();
@@ -266,12 +269,12 @@ test("every watch ends when the process drains, and no other begins", async () =
   await vi.waitFor(async () => expect(await openStreams(things)).toBe(0), { timeout: 5_000 });
 });
 
-test("a stream that breaks is opened again, and what happened meanwhile is seen", async () => {
-  const { things, change, watch } = await openThings({ quietMs: 60_000 });
+test("a broken stream is reopened, and changes made meanwhile are seen", async () => {
+  const { things, change, watch } = await openThings({ keepAliveMs: 60_000 });
   const { next } = watcherOf(watch, "a");
   await next();
   await next();
-  // A dropped collection ends its streams for good: the driver does not resume them.
+  // A dropped collection ends its streams: the driver does not resume them.
   await things.drop();
   await things.insertOne({ _id: "a", n: 5 });
   await until(things, "a", 5, next);
@@ -279,7 +282,7 @@ test("a stream that breaks is opened again, and what happened meanwhile is seen"
   await until(things, "a", 6, next);
 });
 
-test("while the stream can't be opened all are woken, so that their own reads tell what is wrong", async () => {
+test("while the stream can't be opened all watchers are woken, so that their own reads report the error", async () => {
   const client = new MongoClient(inject("mongodbUri").replace(/127\.0\.0\.1:\d+/, "127.0.0.1:1"), {
     serverSelectionTimeoutMS: 100,
   });

@@ -5,49 +5,50 @@ import { clientAddressOf, networkOf, networksPerSite, sharersOf } from "@shop/ht
 import type { Changes } from "@shop/mongo";
 
 /**
- * Why it is a watcher's turn: its watch has begun, its document may have changed since its last turn, or nothing has happened
- * for a while and the caller wants to know that all is well.
+ * Why a watcher gets a turn: its watch has begun, its document may have changed since its last turn, or nothing has happened
+ * for a while and a keep-alive is due.
  */
-export type Turn = "opened" | "changed" | "quiet";
+export type Turn = "opened" | "changed" | "idle";
 
 /**
- * The turns of one watcher, taken as its caller reads. Between two turns it keeps one flag and nothing else, whatever happens
- * to the document and however slowly the caller reads.
+ * The turns of one watcher, taken as its caller reads. Between two turns it keeps only one flag, however often the document
+ * changes and however slowly the caller reads.
  */
 export interface Watch extends AsyncIterable<Turn> {
-  /** Asks for another turn at once: there is more than was read in this one. */
+  /** Requests another turn at once, if more remains than was read in this one. */
   again(): void;
 }
 
 /**
- * Watches a document for the caller of a streaming method. Rejects, in place of a turn, when the caller has gone or its
- * deadline has passed, UNAUTHENTICATED when its token has expired or was revoked, SERVICE_STOPPING when the process drains, and
- * TOO_MANY_WATCHES before the first one, when there are as many as may be, or the caller or its network has its share of them.
- * Whatever ends it, the document is let go of at that moment.
+ * Watches a document for the caller of a streaming method. A turn rejects when the caller has gone or its deadline has passed,
+ * with UNAUTHENTICATED when its token has expired or was revoked, and with SERVICE_STOPPING when the process drains. The first
+ * turn rejects with TOO_MANY_WATCHES if the limit, or the share of the caller or its network, is used up. However it ends, the
+ * subscription ends at that moment.
  */
 export type WatchFor = (id: string, context: WatchContext) => Watch;
 
 type WatchContext = Pick<HandlerContext, "signal" | "values" | "requestHeader">;
 
-/** A stream without news says so this often: longer than that, proxies and clients take it for dead. */
-const defaultQuietMs = 30_000;
+/** The interval of keep-alives: after a longer silence proxies and clients consider a stream dead. */
+const defaultKeepAliveMs = 30_000;
 
 /**
- * The watches of one kind of document in this process: `max` at the same time, `maxPerCaller` of them one caller's and
- * `maxPerNetwork` one network's, whichever accounts it uses; 0 for no limit. Of the last quarter the largest holders get none.
+ * The watches of one kind of document in this process: at most `max`, of which `maxPerCaller` for one caller and
+ * `maxPerNetwork` for one network, whichever accounts it uses; 0 means unlimited. The last quarter is not available to the
+ * largest holders.
  */
 export function createWatches(options: {
   readonly changes: Changes;
   readonly revocations: Pick<Revocations, "whenRevoked">;
   readonly max: number;
   readonly maxPerCaller: number;
-  /** For an address of IPv4 or a /64 of IPv6; a /24 or /48 has {@link networksPerSite} times as many. */
+  /** For an IPv4 address or an IPv6 /64; a /24 or /48 has {@link networksPerSite} times as many. */
   readonly maxPerNetwork: number;
   /** Fires when the process begins to drain. */
   readonly stopping: AbortSignal;
-  readonly quietMs?: number;
+  readonly keepAliveMs?: number;
 }): WatchFor {
-  const { changes, revocations, stopping, quietMs = defaultQuietMs } = options;
+  const { changes, revocations, stopping, keepAliveMs = defaultKeepAliveMs } = options;
   const open = new Set<(reason: unknown) => void>();
   const { max, maxPerCaller, maxPerNetwork } = options;
   const shares = new FairShares(max, [maxPerCaller, maxPerNetwork, maxPerNetwork * networksPerSite]);
@@ -77,7 +78,7 @@ export function createWatches(options: {
       const unwatch = revocations.whenRevoked(caller, () => end(tokenRevoked()));
       const unsubscribe = changes.subscribe(id, again);
       const callerGone = () => end(ConnectError.from(signal.reason));
-      // Not left to the generator alone: one whose caller does not read is never asked to finish.
+      // Not left to the generator: if its caller does not read, it is never asked to finish.
       const end = (reason?: unknown) => {
         if (!open.delete(end)) return;
         shares.release(holders);
@@ -92,9 +93,9 @@ export function createWatches(options: {
       signal.addEventListener("abort", callerGone);
       try {
         for (;;) {
-          if (ended === undefined && pending === undefined) await somethingOrQuiet();
+          if (ended === undefined && pending === undefined) await changedOrIdle();
           if (ended !== undefined) throw ended.reason;
-          const turn = pending ?? "quiet";
+          const turn = pending ?? "idle";
           pending = undefined;
           yield turn;
         }
@@ -103,9 +104,9 @@ export function createWatches(options: {
       }
     }
 
-    async function somethingOrQuiet(): Promise<void> {
+    async function changedOrIdle(): Promise<void> {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, quietMs);
+        const timer = setTimeout(resolve, keepAliveMs);
         wake = () => {
           clearTimeout(timer);
           resolve();
@@ -117,7 +118,7 @@ export function createWatches(options: {
   };
 }
 
-/** Whose watches count together: an account's, or those of a network's callers without one; then those of the networks. */
+/** The holders that a watch counts for: the account, or the network of an anonymous caller; then the networks. */
 function holdersOf(context: WatchContext): readonly string[] {
   const caller = callerOf(context);
   const address = clientAddressOf(context);
@@ -125,13 +126,18 @@ function holdersOf(context: WatchContext): readonly string[] {
 }
 
 function tooManyWatches(): DomainError {
-  return new DomainError("resource_exhausted", "TOO_MANY_WATCHES", "too many are watching just now", {
+  return new DomainError("resource_exhausted", "TOO_MANY_WATCHES", "too many watches are open", {
     retryAfterMs: 5_000,
   });
 }
 
 function serviceStopping(): DomainError {
-  return new DomainError("unavailable", "SERVICE_STOPPING", "this process stops: watch on at another one", {
-    retryAfterMs: 0,
-  });
+  return new DomainError(
+    "unavailable",
+    "SERVICE_STOPPING",
+    "this process is stopping: continue watching at another one",
+    {
+      retryAfterMs: 0,
+    },
+  );
 }

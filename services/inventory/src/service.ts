@@ -46,7 +46,7 @@ export const inventory = defineModule({
   forwardedBy: ["gateway"],
   port: (config) => config.INVENTORY_PORT,
   upstreams: (config) => locate(config, TokenKeyService),
-  emits: "shop.inventory.v1",
+  publishes: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping }) {
     const productCache = createProductCache(cache);
     const stores = await openStores({ db, bus, log, invalidateCache: productCache.moved });

@@ -50,7 +50,7 @@ export const orders = defineModule({
   forwardedBy: ["gateway"],
   port: (config) => config.ORDERS_PORT,
   upstreams: (config) => locate(config, TokenKeyService, InventoryService),
-  emits: "shop.orders.v1",
+  publishes: "shop.orders.v1",
   async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
     const documents = await openOrders(db);
     const outbox = await openOutbox(documents, { label: "orders", bus, log });

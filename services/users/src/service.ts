@@ -48,7 +48,7 @@ export const users = defineModule({
   forwardedBy: ["gateway"],
   port: (config) => config.USERS_PORT,
   upstreams: () => [],
-  emits: "shop.users.v1",
+  publishes: "shop.users.v1",
   async start({ config, db, bus, limits: counters, clock, log, lease, generatedSecret, pageTokens }) {
     if (config.TOKEN_KEYS_SECRET === undefined) {
       log.warn(

@@ -115,7 +115,7 @@ export const ${name} = defineModule({
   forwardedBy: ["gateway"],
   port: (config) => config.${name.toUpperCase()}_PORT,
   upstreams: (config) => locate(config, TokenKeyService),
-  emits: "shop.${name}.v1",
+  publishes: "shop.${name}.v1",
   async start({ db, bus, clock, log }) {
     const documents = await open${Name}(db);
     const outbox = await openOutbox(documents, { label: "${name}", bus, log });

@@ -1,15 +1,15 @@
 import type { DescMessage, DescMethod, DescMethodUnary, Message, MessageShape } from "@bufbuild/protobuf";
 import type { CallRules } from "../pipeline/router-options.ts";
 
-/** How to find answers of a method that are there already. */
+/** Looks up cached answers of a method. */
 export interface CachedAnswers {
   readonly method: DescMethod;
   find(request: Message): Message | undefined;
 }
 
 /**
- * Says that answers of a read that anybody may make can be there without waiting for anything, as in a cache; `find` answers
- * undefined for what has to be made. It is asked with requests that are valid.
+ * Declares that answers of a PUBLIC read may be available synchronously, for example from a cache. `find` gets valid requests
+ * only, and returns undefined if the method has to run.
  */
 export function cachedAnswers<Input extends DescMessage, Output extends DescMessage>(
   method: DescMethodUnary<Input, Output>,
@@ -18,14 +18,17 @@ export function cachedAnswers<Input extends DescMessage, Output extends DescMess
   return { method, find: find as CachedAnswers["find"] };
 }
 
-/** The answer to a request that is there already, if the request is valid; undefined when the whole way has to be gone. */
+/**
+ * The cached answer to a request, if the request is valid and an answer is cached; otherwise undefined, and the method has to
+ * be invoked.
+ */
 export type FindCachedAnswer = (method: DescMethod, request: Message) => Message | undefined;
 
 /**
- * What is found here has passed validation, and is counted; of the other stages, authorization lets everyone call these
- * methods, and the rest has nothing to do for an answer that is there.
+ * Builds the lookup of cached answers. A hit has been validated and is counted as a call. The other stages are skipped: these
+ * methods are PUBLIC, and deadlines, errors and text normalization have nothing to do for a cached answer.
  *
- * @throws Error for a method that not everybody may call, or that is no read
+ * @throws Error for a method that is not a PUBLIC read
  */
 export function createFindCachedAnswer(
   all: readonly CachedAnswers[],
@@ -33,7 +36,7 @@ export function createFindCachedAnswer(
 ): FindCachedAnswer {
   const finders = new Map(all.map(({ method, find }) => [method, find]));
   for (const method of finders.keys())
-    if (!isPublicRead(method)) throw new Error(`${method.name} is no read that anybody may make`);
+    if (!isPublicRead(method)) throw new Error(`${method.name} is not a PUBLIC read`);
   return (method, request) => {
     const find = finders.get(method);
     if (find === undefined || validator.validate(method.input, request).kind !== "valid") return undefined;

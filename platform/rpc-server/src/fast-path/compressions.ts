@@ -1,13 +1,13 @@
 import { type Compression, compressionNegotiate } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 
-/** What requests may be compressed by, and answers are. */
+/** Compressions accepted for requests and used for answers. */
 export const compressions: Compression[] = [compressionGzip, compressionBrotli];
 
-/** Shorter answers are not worth it: Connect's own default. */
+/** Shorter answers are sent uncompressed: Connect's own default. */
 const compressMinBytes = 1024;
 
-/** Bytes of an answer, and what they were compressed to, by the names of compressions. */
+/** Bytes of an answer, and their compressed forms by the name of the compression. */
 export interface Compressible {
   readonly bytes: Uint8Array;
   compressed?: Map<string, Promise<Uint8Array>>;
@@ -15,7 +15,7 @@ export interface Compressible {
 
 type Compressed = readonly [bytes: Uint8Array, name: string | undefined];
 
-/** An answer as the caller takes it, with the name of what compressed it. */
+/** The answer in the caller's preferred encoding, with the name of the compression (undefined for none). */
 export function compressed(
   answer: Compressible,
   accepted: string | string[] | undefined,

@@ -6,22 +6,22 @@ import { answerByConnectHandler } from "../protocols/connect-handlers.ts";
 import { type Compressible, compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
 import { addHeaders } from "./outgoing-headers.ts";
-import { capped, decoded, encoded, toldOf, type UnaryMethod } from "./unary-method.ts";
+import { capped, decoded, encoded, publicError, type UnaryMethod } from "./unary-method.ts";
 
-/** Whether a message is binary, by the types that a unary call of the Connect protocol has. */
+/** Content types of unary Connect calls; true for the binary one. */
 const isBinary: Readonly<Record<string, boolean | undefined>> = {
   "application/json": false,
   "application/json; charset=utf-8": false,
   "application/proto": true,
 };
 
-/** Whether these headers ask for nothing but what is answered here. */
+/** Whether the fast path can answer a request with these headers. */
 export function isUsualConnect(headers: IncomingHttpHeaders, method: UnaryMethod): boolean {
   const { "content-type": type, "content-encoding": encoding, "content-length": length } = headers;
   return (
     isBinary[type ?? ""] !== undefined &&
     (encoding === undefined || encoding === "identity") &&
-    // Of a body of unknown length, or one that waits to be asked for, others know more.
+    // A body of unknown length, or behind `Expect: 100-continue`, is left to the fallback.
     length !== undefined &&
     Number(length) <= method.options.readMaxBytes &&
     headers.expect === undefined &&
@@ -33,12 +33,15 @@ function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTim
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
-/** Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered, or nobody waits; never rejects. */
+/**
+ * Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered or the caller has gone; never
+ * rejects.
+ */
 export async function answerConnect(
   method: UnaryMethod,
   request: IncomingMessage,
   response: ServerResponse,
-  said: OutgoingHttpHeaders,
+  defaultHeaders: OutgoingHttpHeaders,
   held: HeldBytes,
 ): Promise<void> {
   const { headers } = request;
@@ -50,9 +53,9 @@ export async function answerConnect(
     url: `http://${headers.host}${request.url}`,
     header: new NodeHeaders(headers),
     timeoutMs: timeoutOf(headers, method).timeoutMs,
-    onCallerGone(tell) {
-      if (response.closed) tell();
-      else response.once("close", tell);
+    onCallerGone(gone) {
+      if (response.closed) gone();
+      else response.once("close", gone);
     },
   });
   let status = 200;
@@ -65,19 +68,19 @@ export async function answerConnect(
     const input = decoded(method, binary, bytes);
     if (input === undefined) {
       context.end();
-      return await answerByConnectHandler(method.fallback, request, response, bytes, said);
+      return await answerByConnectHandler(method.fallback, request, response, bytes, defaultHeaders);
     }
     body = encoded(method, binary, await method.invoke(context, input));
   } catch (error) {
-    const told = toldOf(error);
-    status = codeToHttpStatus(told.code);
+    const failed = publicError(error);
+    status = codeToHttpStatus(failed.code);
     type = "application/json";
-    // Another service's words are its own: only what it says in the body is passed on.
-    if (!told.isWireError) mergeNonProtocolHeaders(context.responseHeader, told.metadata);
-    body = { bytes: errorToJsonBytes(told, method.options.jsonOptions) };
+    // Of an error received from another service only what its body says is passed on.
+    if (!failed.isWireError) mergeNonProtocolHeaders(context.responseHeader, failed.metadata);
+    body = { bytes: errorToJsonBytes(failed, method.options.jsonOptions) };
   }
   context.end();
-  const head: OutgoingHttpHeaders = { ...said, "content-type": type };
+  const head: OutgoingHttpHeaders = { ...defaultHeaders, "content-type": type };
   const [bytes, encoding] = await compressed(body, headers["accept-encoding"]);
   if (encoding !== undefined) head["content-encoding"] = encoding;
   addHeaders(head, context.responseHeader);
@@ -88,8 +91,8 @@ export async function answerConnect(
 }
 
 /**
- * The whole body, whose length was said ahead; undefined when its sender has gone before its end. Rejects when what has come of it
- * can't be kept until the rest has.
+ * The whole body, whose length is known in advance; undefined if the sender goes away before its end. Rejects if the bytes
+ * received so far exceed the buffer budget.
  */
 function readBody(request: IncomingMessage, length: number, held: HeldBytes): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {

@@ -20,7 +20,7 @@ import { unaryMethods } from "./unary-method.ts";
 
 const path = "/shop.common.v1.DeadLetterService/ListDeadLetters";
 
-/** What the method does, by the page token that it is called with. */
+/** What the method does, by the page token of the request. */
 const scenarios: Record<string, (context: HandlerContext) => unknown> = {
   "": () => ({ nextPageToken: "next" }),
   long: () => ({ nextPageToken: "ä".repeat(2_000) }),
@@ -73,18 +73,18 @@ async function authorize(_method: unknown, header: Headers) {
 
 const routerOptions = createRouterOptions(testRules(authorize));
 
-/** The same port twice: with the fast path, and without. */
+/** The same port twice: with and without the fast path. */
 async function openPorts(): Promise<number[]> {
-  const open = async (leanCalls: boolean) =>
-    await openTestPort({ hosted: () => routes, routerOptions, authorize, leanCalls });
+  const open = async (fastPath: boolean) =>
+    await openTestPort({ hosted: () => routes, routerOptions, authorize, fastPath });
   return [(await open(true)).port, (await open(false)).port];
 }
 
-/** Two ports before the same one, to which they forward: with the fast path, and without. */
+/** Two ports that forward to the same one: with and without the fast path. */
 async function openForwardingPorts(): Promise<number[]> {
   const { port } = await openTestPort({ hosted: () => routes, routerOptions, authorize, isPublic: false });
-  const open = async (leanCalls: boolean) =>
-    await openTestPort({ ...forwarding(`http://127.0.0.1:${port}`), routerOptions, authorize, leanCalls });
+  const open = async (fastPath: boolean) =>
+    await openTestPort({ ...forwarding(`http://127.0.0.1:${port}`), routerOptions, authorize, fastPath });
   return [(await open(true)).port, (await open(false)).port];
 }
 
@@ -128,7 +128,7 @@ async function askGrpc(port: number, headers: http2.OutgoingHttpHeaders, body: U
     ":status": status,
     ...rest
   } = response as http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader;
-  // Of an answer that is not compressed, the one says by what it could have been, and the other nothing.
+  // For an uncompressed answer one of them names the compressions it could have used, the other does not.
   if (bytes[0] === 0 || bytes.byteLength === 0) delete rest["grpc-encoding"];
   return { status, headers: rest, trailers, body: bytes.toString("latin1") };
 }
@@ -142,8 +142,8 @@ const inProto = (pageToken: string, pageSize = 0) =>
 const asked = { "x-asked": "what" };
 
 describe.each([
-  ["the fast path answers as Connect's own handlers do", openPorts],
-  ["forwarding bypasses Fastify as it goes through it", openForwardingPorts],
+  ["the fast path gives the same answer as Connect's own handlers", openPorts],
+  ["a forwarded call gets the same answer with and without Fastify", openForwardingPorts],
 ])("%s", (_way, openBoth) => {
   test.each<[string, http.OutgoingHttpHeaders, Uint8Array]>([
     ...Object.keys(scenarios).flatMap((scenario): [string, http.OutgoingHttpHeaders, Uint8Array][] => [
@@ -153,23 +153,23 @@ describe.each([
     ["with a charset", { "content-type": "application/json; charset=utf-8" }, inJson({})],
     ["a long answer that may be compressed", { ...json, "accept-encoding": "br, gzip" }, inJson({ pageToken: "long" })],
     ["a long error that may be compressed", { ...proto, "accept-encoding": "gzip" }, inProto("long", 1_000)],
-    ["a body that says it is plain", { ...json, "content-encoding": "identity" }, inJson({})],
+    ["an identity-encoded body", { ...json, "content-encoding": "identity" }, inJson({})],
     ["an unknown encoding", { ...json, "content-encoding": "zstd" }, inJson({})],
     ["an empty body", proto, new Uint8Array()],
-    ["no JSON", json, Buffer.from("{")],
+    ["invalid JSON", json, Buffer.from("{")],
     ["an empty body for JSON", json, new Uint8Array()],
     ["an unknown field", json, inJson({ color: "red" })],
     ["a field of another type", json, inJson({ pageSize: "many" })],
-    ["bytes that are no message", proto, Buffer.from([0x0a, 0x7f, 0x01])],
-    ["what the rules forbid", json, inJson({ pageSize: 1_000 })],
-    ["a caller who may not", { ...json, authorization: "Bearer bad" }, inJson({})],
-    ["a caller who may not, whatever the body", { ...json, authorization: "Bearer bad" }, Buffer.from("{")],
+    ["bytes that do not decode", proto, Buffer.from([0x0a, 0x7f, 0x01])],
+    ["a request that violates the schema's rules", json, inJson({ pageSize: 1_000 })],
+    ["an unauthorized caller", { ...json, authorization: "Bearer bad" }, inJson({})],
+    ["an unauthorized caller with an invalid body", { ...json, authorization: "Bearer bad" }, Buffer.from("{")],
     ["a deadline", { ...json, ...asked, "connect-timeout-ms": "5000" }, inJson({ pageToken: "asks" })],
-    ["a deadline that is none", { ...json, "connect-timeout-ms": "soon" }, inJson({})],
-    ["a deadline that is too far", { ...json, "connect-timeout-ms": "9999999999" }, inJson({ pageToken: "deadline" })],
-    ["a text that is no integer", json, inJson({ pageSize: "0x1" })],
-    ["a key that comes twice", json, Buffer.from('{"pageSize": 1, "pageSize": 2}')],
-    ["a text that is no UTF-8", json, Buffer.from([...Buffer.from('{"pageToken": "'), 0xff, ...Buffer.from('"}')])],
+    ["an invalid deadline", { ...json, "connect-timeout-ms": "soon" }, inJson({})],
+    ["a deadline beyond the limit", { ...json, "connect-timeout-ms": "9999999999" }, inJson({ pageToken: "deadline" })],
+    ["a string that is not an integer", json, inJson({ pageSize: "0x1" })],
+    ["a duplicate key", json, Buffer.from('{"pageSize": 1, "pageSize": 2}')],
+    ["a string of invalid UTF-8", json, Buffer.from([...Buffer.from('{"pageToken": "'), 0xff, ...Buffer.from('"}')])],
     ["an unknown content type", { "content-type": "text/plain" }, inJson({})],
     ["chunks", { ...json, "transfer-encoding": "chunked" }, inJson({})],
   ])("over HTTP/1.1: %s", async (_what, headers, body) => {
@@ -190,16 +190,16 @@ describe.each([
       encodeEnvelope(0, inProto("long")),
     ],
     ["a deadline", { ...grpc, ...asked, "grpc-timeout": "5S" }, encodeEnvelope(0, inProto("asks"))],
-    ["a deadline that is none", { ...grpc, "grpc-timeout": "soon" }, encodeEnvelope(0, inProto(""))],
-    ["a deadline that is too far", { ...grpc, "grpc-timeout": "99999999H" }, encodeEnvelope(0, inProto("deadline"))],
+    ["an invalid deadline", { ...grpc, "grpc-timeout": "soon" }, encodeEnvelope(0, inProto(""))],
+    ["a deadline beyond the limit", { ...grpc, "grpc-timeout": "99999999H" }, encodeEnvelope(0, inProto("deadline"))],
     ["no message", grpc, new Uint8Array()],
     ["half a message", grpc, encodeEnvelope(0, inProto("headers")).subarray(0, 8)],
     ["two messages", grpc, Buffer.concat([encodeEnvelope(0, inProto("")), encodeEnvelope(0, inProto(""))])],
-    ["bytes that are no message", grpc, encodeEnvelope(0, Uint8Array.of(0x0a, 0x7f, 1))],
+    ["bytes that do not decode", grpc, encodeEnvelope(0, Uint8Array.of(0x0a, 0x7f, 1))],
     ["a message that claims to be compressed", grpc, encodeEnvelope(1, inProto(""))],
     ["a message that is too large", grpc, encodeEnvelope(0, new Uint8Array(1_100_000))],
-    ["what the rules forbid", grpc, encodeEnvelope(0, inProto("", 1_000))],
-    ["a caller who may not", { ...grpc, authorization: "Bearer bad" }, encodeEnvelope(0, inProto(""))],
+    ["a request that violates the schema's rules", grpc, encodeEnvelope(0, inProto("", 1_000))],
+    ["an unauthorized caller", { ...grpc, authorization: "Bearer bad" }, encodeEnvelope(0, inProto(""))],
     ["an unknown content type", { "content-type": "text/plain" }, encodeEnvelope(0, inProto(""))],
     ["Connect instead", json, inJson({ pageToken: "long" })],
     ["gRPC-Web instead", { "content-type": "application/grpc-web+proto" }, encodeEnvelope(0, inProto("headers"))],
@@ -212,17 +212,17 @@ describe.each([
 });
 
 describe.each([
-  ["the fast path answers", openPorts],
-  ["a port forwards", openForwardingPorts],
-])("%s other requests alike:", (_way, openBoth) => {
+  ["the fast path and Connect's handlers", openPorts],
+  ["forwarding ports with and without the fast path", openForwardingPorts],
+])("%s answer other requests alike:", (_way, openBoth) => {
   const rest = "/admin/dead-letters";
   test.each<[string, string, string, http.OutgoingHttpHeaders]>([
     ["REST", "GET", `${rest}?page_token=headers`, {}],
     ["REST from another origin", "GET", rest, { origin: "https://shop.example" }],
     ["REST that fails", "GET", `${rest}?page_token=refuses`, {}],
-    ["REST that nobody may", "GET", rest, { authorization: "Bearer bad" }],
+    ["REST by an unauthorized caller", "GET", rest, { authorization: "Bearer bad" }],
     ["REST without a body", "HEAD", rest, {}],
-    ["REST by another verb", "DELETE", rest, {}],
+    ["REST with a disallowed HTTP method", "DELETE", rest, {}],
     ["Connect by GET", "GET", `${path}?connect=v1&encoding=json&message=%7B%7D`, {}],
     ["gRPC-Web", "POST", path, { "content-type": "application/grpc-web+proto" }],
     ["no such method", "POST", `${path}s`, json],
@@ -237,7 +237,7 @@ describe.each([
   ["here", openPorts],
   ["where the call is forwarded to", openForwardingPorts],
 ])("%s", (_where, openBoth) => {
-  test("a deadline beyond the limit of an hour is brought within it, in every protocol", async () => {
+  test("a deadline beyond the limit of an hour is capped to it, in every protocol", async () => {
     const web = { "content-type": "application/grpc-web+proto", "grpc-timeout": "99999999H" };
     const far = { ...json, "connect-timeout-ms": "9999999999" };
     for (const port of await openBoth()) {
@@ -256,7 +256,7 @@ describe.each([
     }
   });
 
-  test("a text that is no integer is refused, and told with its field, in every protocol that has JSON", async () => {
+  test("a string that is not an integer is refused with its field, in every protocol that has JSON", async () => {
     for (const port of await openBoth()) {
       for (const text of ["0x1", "1e3", " 1", "", "+1", "01"]) {
         const wrong = inJson({ pageSize: text });
@@ -280,7 +280,7 @@ describe.each([
   });
 });
 
-/** A server that answers by the fast path or not at all. */
+/** A server that answers on the fast path, or with 418. */
 async function listen(waits: (context: HandlerContext) => Promise<object>) {
   const router = createConnectRouter({});
   const register = (to: ConnectRouter) =>
@@ -326,7 +326,7 @@ async function listen(waits: (context: HandlerContext) => Promise<object>) {
   return { http1: ports[0]!, grpc: ports[1]! };
 }
 
-describe("ordinary calls take the fast path, and nothing else does", () => {
+describe("ordinary calls take the fast path, and no other calls do", () => {
   test.each<[string, number, http.OutgoingHttpHeaders]>([
     ["JSON", 200, json],
     ["proto", 200, proto],
@@ -351,55 +351,58 @@ describe("ordinary calls take the fast path, and nothing else does", () => {
   });
 });
 
-describe("a method learns on the fast path", () => {
-  /** Ends with what the signal says, as soon as it says so. */
+describe("the signal of a method on the fast path is aborted", () => {
+  /** Rejects with the signal's reason, as soon as it is aborted. */
   const untilAborted = ({ signal }: HandlerContext) =>
     new Promise<never>((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       if (signal.aborted) reject(signal.reason);
     });
 
-  test("that its time is up, over HTTP/1.1", async () => {
+  test("at the deadline, over HTTP/1.1", async () => {
     const { http1: port } = await listen(untilAborted);
     const answer = await askHttp1(port, { ...json, "connect-timeout-ms": "20" }, inJson({}));
     expect(JSON.parse(answer.body)).toEqual({ code: "deadline_exceeded", message: "the operation timed out" });
   });
 
-  test("that its time is up, in gRPC", async () => {
+  test("at the deadline, in gRPC", async () => {
     const { grpc: port } = await listen(untilAborted);
     const answer = await askGrpc(port, { ...grpc, "grpc-timeout": "20m" }, encodeEnvelope(0, inProto("")));
     expect(answer.trailers).toMatchObject({ "grpc-status": String(Code.DeadlineExceeded) });
   });
 
-  test.each(["before it looks", "while it waits"])("that its caller has gone %s, over HTTP/1.1", async (when) => {
-    const called = Promise.withResolvers<http.ClientRequest>();
-    const heard = Promise.withResolvers<unknown>();
-    const { http1: port } = await listen(async (context) => {
-      if (when === "while it waits") context.signal;
-      (await called.promise).destroy();
-      // The server has noticed once it can say nothing more.
-      if (when === "before it looks") await gone.promise;
-      return await untilAborted(context).catch((reason) => {
-        heard.resolve(reason);
-        return {};
+  test.each(["before it is read", "while the method waits"])(
+    "when the caller goes away %s, over HTTP/1.1",
+    async (when) => {
+      const called = Promise.withResolvers<http.ClientRequest>();
+      const aborted = Promise.withResolvers<unknown>();
+      const { http1: port } = await listen(async (context) => {
+        if (when === "while the method waits") context.signal;
+        (await called.promise).destroy();
+        // The server has noticed when the response is closed.
+        if (when === "before it is read") await gone.promise;
+        return await untilAborted(context).catch((reason) => {
+          aborted.resolve(reason);
+          return {};
+        });
       });
-    });
-    const gone = Promise.withResolvers<void>();
-    const request = http.request({ host: "127.0.0.1", port, path, method: "POST", agent: false, headers: json });
-    request.on("error", () => gone.resolve());
-    request.on("close", () => gone.resolve());
-    request.end("{}");
-    called.resolve(request);
-    expect(await heard.promise).toMatchObject({ code: Code.Canceled });
-  });
+      const gone = Promise.withResolvers<void>();
+      const request = http.request({ host: "127.0.0.1", port, path, method: "POST", agent: false, headers: json });
+      request.on("error", () => gone.resolve());
+      request.on("close", () => gone.resolve());
+      request.end("{}");
+      called.resolve(request);
+      expect(await aborted.promise).toMatchObject({ code: Code.Canceled });
+    },
+  );
 
-  test("that its caller has reset the stream, in gRPC", async () => {
-    const heard = Promise.withResolvers<unknown>();
+  test("when the caller resets the stream, in gRPC", async () => {
+    const aborted = Promise.withResolvers<unknown>();
     const reached = Promise.withResolvers<void>();
     const { grpc: port } = await listen(async (context) => {
       reached.resolve();
       return await untilAborted(context).catch((reason) => {
-        heard.resolve(reason);
+        aborted.resolve(reason);
         return {};
       });
     });
@@ -410,6 +413,6 @@ describe("a method learns on the fast path", () => {
     stream.end(encodeEnvelope(0, inProto("")));
     await reached.promise;
     stream.close(http2.constants.NGHTTP2_CANCEL);
-    expect(await heard.promise).toMatchObject({ code: Code.Canceled });
+    expect(await aborted.promise).toMatchObject({ code: Code.Canceled });
   });
 });

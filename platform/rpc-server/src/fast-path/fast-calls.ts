@@ -4,7 +4,7 @@ import { answerConnect, isUsualConnect } from "./connect.ts";
 import { answerGrpc, isUsualGrpc } from "./grpc.ts";
 import type { UnaryMethods } from "./unary-method.ts";
 
-/** Ordinary unary calls of the Connect protocol over HTTP/1.1. */
+/** Takes ordinary unary calls of the Connect protocol over HTTP/1.1. */
 export function fastConnectCalls(methods: UnaryMethods, hold: HoldCall): Protocol {
   return {
     takes({ method, rest }, { method: httpMethod, headers, source }) {
@@ -15,12 +15,18 @@ export function fastConnectCalls(methods: UnaryMethods, hold: HoldCall): Protoco
     answer(call, exchange) {
       const { request, response } = exchange.node();
       const [incoming, outgoing] = [request as IncomingMessage, response as ServerResponse];
-      return answerConnect(methods.get(call.method)!, incoming, outgoing, exchange.said, hold(call, exchange));
+      return answerConnect(
+        methods.get(call.method)!,
+        incoming,
+        outgoing,
+        exchange.defaultHeaders,
+        hold(call, exchange),
+      );
     },
   };
 }
 
-/** Ordinary unary calls of gRPC, on the HTTP/2 stream itself. */
+/** Takes ordinary unary calls of gRPC, on the HTTP/2 stream itself. */
 export function fastGrpcCalls(methods: UnaryMethods, hold: HoldCall): Protocol {
   return {
     takes({ method, rest }, { method: httpMethod, headers, source }) {
@@ -29,8 +35,8 @@ export function fastGrpcCalls(methods: UnaryMethods, hold: HoldCall): Protocol {
       return unary !== undefined && isUsualGrpc(headers, unary);
     },
     answer(call, exchange) {
-      const { stream, headers, said } = exchange;
-      return answerGrpc(methods.get(call.method)!, stream!, headers, said, hold(call, exchange));
+      const { stream, headers, defaultHeaders } = exchange;
+      return answerGrpc(methods.get(call.method)!, stream!, headers, defaultHeaders, hold(call, exchange));
     },
   };
 }

@@ -14,14 +14,14 @@ import { answerByConnectHandler } from "../protocols/connect-handlers.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";
 import { addHeaders } from "./outgoing-headers.ts";
-import { capped, decoded, encoded, toldOf, type UnaryMethod } from "./unary-method.ts";
+import { capped, decoded, encoded, publicError, type UnaryMethod } from "./unary-method.ts";
 
-/** Before each message: a byte of flags, and its length in four. */
+/** The prefix of each message: one byte of flags, four of length. */
 const envelopeBytes = 5;
 
 const isBinaryGrpc: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
 
-/** Whether these headers ask for nothing but what is answered here. */
+/** Whether the fast path can answer a request with these headers. */
 export function isUsualGrpc(headers: IncomingHttpHeaders, method: UnaryMethod): boolean {
   const encoding = headers["grpc-encoding"];
   return (
@@ -36,12 +36,12 @@ function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
-/** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered, or nobody waits; never rejects. */
+/** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered or the caller has gone; never rejects. */
 export async function answerGrpc(
   method: UnaryMethod,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  said: OutgoingHttpHeaders,
+  defaultHeaders: OutgoingHttpHeaders,
   held: HeldBytes,
 ): Promise<void> {
   const context = createLazyContext({
@@ -51,9 +51,9 @@ export async function answerGrpc(
     url: `http://${headers[":authority"] ?? headers.host}${headers[":path"]}`,
     header: new NodeHeaders(headers),
     timeoutMs: timeoutOf(headers, method).timeoutMs,
-    onCallerGone(tell) {
-      if (stream.closed || stream.destroyed) tell();
-      else stream.once("close", tell);
+    onCallerGone(gone) {
+      if (stream.closed || stream.destroyed) gone();
+      else stream.once("close", gone);
     },
   });
   let message: Uint8Array | undefined;
@@ -68,9 +68,9 @@ export async function answerGrpc(
       context.end();
       const request = guardLike(new Http2ServerRequest(stream, headers, {}, []), stream);
       const response = guardLike(new Http2ServerResponse(stream), stream);
-      // What is left of a message that is too large: until its sender is done the answer is not complete.
+      // Drain the rest of a message that is too large: the answer is not complete until the sender is done.
       if (!stream.readableEnded) discard(stream);
-      await answerByConnectHandler(method.fallback, request, response, bytes, said);
+      await answerByConnectHandler(method.fallback, request, response, bytes, defaultHeaders);
       return;
     }
     const output = encoded(method, true, await method.invoke(context, input));
@@ -81,7 +81,7 @@ export async function answerGrpc(
   context.end();
   if (stream.destroyed || stream.closed) return;
   const head: OutgoingHttpHeaders = {
-    ...said,
+    ...defaultHeaders,
     ":status": 200,
     "content-type": "application/grpc+proto",
   };
@@ -96,28 +96,28 @@ export async function answerGrpc(
 }
 
 /**
- * The body, or as much of it as is needed to see that it is too large; undefined when its sender has gone before its end. Rejects
- * when what has come of it can't be kept until the rest has.
+ * The body, or the part of it that shows it to be too large; undefined if the sender goes away before its end. Rejects if the
+ * bytes received so far exceed the buffer budget.
  */
 function readBody(stream: ServerHttp2Stream, readMaxBytes: number, held: HeldBytes): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let bytes = 0;
-    /** What the message's own prefix says, once it is there. */
-    let said: number | undefined;
+    /** The message length according to its prefix, once the prefix has arrived. */
+    let announced: number | undefined;
     const settle = (body: Buffer | undefined) => {
       held.release();
       resolve(body);
     };
     const onData = (chunk: Buffer) => {
       bytes += chunk.byteLength;
-      if (said === undefined && bytes >= envelopeBytes) {
+      if (announced === undefined && bytes >= envelopeBytes) {
         chunks = [joined([...chunks, chunk])];
-        said = chunks[0]!.readUInt32BE(1);
+        announced = chunks[0]!.readUInt32BE(1);
         chunk = chunks.pop()!;
       }
-      // The last one waits for nothing.
-      const kept = said !== undefined && bytes >= said + envelopeBytes ? chunk : held.keep(chunk);
+      // The last chunk is not buffered: the message is complete.
+      const kept = announced !== undefined && bytes >= announced + envelopeBytes ? chunk : held.keep(chunk);
       if (kept === undefined) {
         stream.off("data", onData).pause();
         held.release();
@@ -125,16 +125,16 @@ function readBody(stream: ServerHttp2Stream, readMaxBytes: number, held: HeldByt
         return;
       }
       chunks.push(kept);
-      if ((said ?? 0) > readMaxBytes || bytes > readMaxBytes + envelopeBytes) {
+      if ((announced ?? 0) > readMaxBytes || bytes > readMaxBytes + envelopeBytes) {
         stream.off("data", onData).pause();
         settle(joined(chunks));
       }
     };
     stream.on("data", onData);
-    // A stream that was reset ends like one that is complete.
+    // A reset stream emits 'end' like a complete one.
     stream.on("end", () => settle(stream.rstCode === constants.NGHTTP2_NO_ERROR ? joined(chunks) : undefined));
     stream.on("close", () => settle(undefined));
-    // Without a body the end may have come while access was checked.
+    // Without a body the stream may have ended during authorization.
     if (stream.readableEnded) settle(nothing);
     else if (stream.destroyed) settle(undefined);
   });
@@ -146,7 +146,7 @@ function joined(chunks: readonly Buffer[]): Buffer {
 
 const nothing = Buffer.alloc(0);
 
-/** As Connect's `encodeEnvelope`, but in memory from Node's pool, which costs less than an array of its own. */
+/** Like Connect's `encodeEnvelope`, but allocates from Node's buffer pool, which is cheaper than a separate array. */
 function enveloped(flags: number, message: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(envelopeBytes + message.byteLength);
   bytes[0] = flags;
@@ -155,7 +155,7 @@ function enveloped(flags: number, message: Uint8Array): Buffer {
   return bytes;
 }
 
-/** The one message of a request; undefined for whatever is not one whole message as it should be. */
+/** The single message of a request; undefined if the bytes are not exactly one valid, uncompressed envelope. */
 function parsed(method: UnaryMethod, bytes: Uint8Array): Message | undefined {
   if (bytes.byteLength < envelopeBytes || bytes[0] !== 0) return undefined;
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);
@@ -163,17 +163,19 @@ function parsed(method: UnaryMethod, bytes: Uint8Array): Message | undefined {
   return decoded(method, true, bytes.subarray(envelopeBytes));
 }
 
-const fine: OutgoingHttpHeaders = { "grpc-status": "0" };
+const ok: OutgoingHttpHeaders = { "grpc-status": "0" };
 
 function trailerOf(context: LazyContext, failure: unknown): OutgoingHttpHeaders {
-  if (failure !== undefined) setTrailerStatus(context.responseTrailer, toldOf(failure));
-  if (context.responseTrailer.isUntouched) return fine;
-  const trailer = { ...fine };
+  if (failure !== undefined) setTrailerStatus(context.responseTrailer, publicError(failure));
+  if (context.responseTrailer.isUntouched) return ok;
+  const trailer = { ...ok };
   addHeaders(trailer, context.responseTrailer);
   return trailer;
 }
 
-/** So much of what nobody wants is read before its sender is cut off, who would otherwise never come to read the answer. */
+/**
+ * How much of an unwanted body is read before the stream is closed. A sender that is cut off earlier may never read the answer.
+ */
 const discardMaxBytes = 1_048_576;
 
 function discard(stream: ServerHttp2Stream): void {

@@ -8,8 +8,8 @@ type AnyResponse = Awaited<ReturnType<AnyFn>>;
 export type UnarySpec = Extract<MethodImplSpec, { kind: "unary" }>;
 
 /**
- * Calls a unary method through its interceptors, as Connect's own handlers do, but makes a signal only when one of them
- * reads it. What they say in headers ends up in the context.
+ * Calls a unary method through its interceptors, as Connect's handlers do, but creates an abort signal only when one of them
+ * reads it. Headers and trailers set by interceptors end up in the context.
  */
 export async function invokeUnary(
   spec: UnarySpec,
@@ -53,10 +53,10 @@ export async function invokeUnary(
   return response.message as Message;
 }
 
-/** The context with what an interceptor has put in place of its parts. */
+/** The context as the method sees it, with the parts that an interceptor replaced. */
 function seenBy(request: Parameters<AnyFn>[0], context: LazyContext): HandlerContext {
   const signal = Object.getOwnPropertyDescriptor(request, "signal");
-  // Still the accessor that we made: nobody has copied the request.
+  // The signal is still our accessor, so no interceptor copied the request.
   if (signal?.get !== undefined && request.header === context.requestHeader) return context;
   return {
     ...context,

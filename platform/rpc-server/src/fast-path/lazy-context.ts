@@ -2,39 +2,39 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { NodeHeaders } from "@shop/http-port";
 
-/** Made once: an error of its own for every call, with its stack, costs more than most calls. */
+/** Shared by all calls: a new error with its stack would cost more than most calls. */
 const callEnded = new ConnectError("the call has ended", Code.Canceled);
 const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 
 const noDeadline = () => undefined;
-/** The longest delay of Node's timers, 25 days: a longer one would be none at all. */
+/** The longest delay of Node's timers, 25 days. A longer one would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** What a call comes from. */
+/** The origin of a call. */
 export interface CallSource {
   readonly method: DescMethod;
   readonly protocolName: string;
   readonly requestMethod: string;
-  /** The path, and whatever comes before it that says something. */
+  /** An absolute URL that ends in the path of the request. */
   readonly url: string;
   readonly header: Headers;
-  /** From now on. */
+  /** Milliseconds from now. */
   readonly timeoutMs: number | undefined;
-  /** Tells once when the caller has gone; at once if that was before. Asked only if the method wants to know. */
-  onCallerGone(tell: () => void): void;
+  /** Calls `gone` once when the caller has gone, at once if it already has. Used only if the method reads the signal. */
+  onCallerGone(gone: () => void): void;
 }
 
-/** A handler context of which only what somebody reads is made. */
+/** A handler context that creates its signal and timer only when they are read. */
 export interface LazyContext extends HandlerContext {
   readonly responseHeader: NodeHeaders;
   readonly responseTrailer: NodeHeaders;
-  /** Ends whatever the method has started under its signal. */
+  /** Aborts the signal, so that work started by the method under it ends. */
   end(): void;
 }
 
 export function createLazyContext(source: CallSource): LazyContext {
   const { method, timeoutMs } = source;
-  // In whole milliseconds, though gRPC knows smaller units: methods take `timeoutMs()` for an integer.
+  // Whole milliseconds, although gRPC has finer units: `timeoutMs()` is expected to be an integer.
   const deadline = timeoutMs === undefined ? undefined : Math.trunc(Date.now() + timeoutMs);
   let controller: AbortController | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -62,8 +62,8 @@ export function createLazyContext(source: CallSource): LazyContext {
     return controller;
   }
 
-  // Not a class: interceptors and methods copy contexts by `...`, which leaves a class's accessors behind. One accessor and no
-  // more: making one for an object costs more than making the headers that nobody may ask for.
+  // Not a class: interceptors and methods copy contexts by `...`, which drops a class's accessors. Only the signal is an
+  // accessor: creating one costs more than creating headers that may never be read.
   return {
     service: method.parent,
     method,

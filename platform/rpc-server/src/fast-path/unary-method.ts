@@ -10,25 +10,25 @@ import type { Compressible } from "./compressions.ts";
 import { invokeUnary, type UnarySpec } from "./invoke-unary.ts";
 import type { LazyContext } from "./lazy-context.ts";
 
-/** What calls pass and what bounds them: of the options of a router, those that say so. */
+/** The subset of router options that the fast path needs. */
 export type CallOptions = Pick<ConnectRouterOptions, "interceptors" | "requestGate" | "jsonOptions"> & {
   readonly readMaxBytes: number;
   readonly maxTimeoutMs?: number;
-  /** How messages of a method are looked at before they are decoded. */
+  /** Checks messages of a method before they are decoded. */
   readonly checkOf?: (method: DescMethod) => MessageCheck;
-  /** How messages of a method are decoded from JSON; throws where they are none. By default as Connect does it. */
+  /** Decodes messages from JSON, and throws for invalid ones. Connect's decoder by default. */
   readonly decodeJson?: (
     message: DescMessage,
     bytes: Uint8Array,
     options: Partial<JsonReadOptions> | undefined,
   ) => Message;
-  /** An answer that is there already, for a request that is valid: it passes no interceptor. */
+  /** The cached answer to a valid request; interceptors do not run for it. */
   readonly findCachedAnswer?: (method: DescMethod, input: Message) => Message | undefined;
 };
 
 const writeMaxBytes = 0xffffffff;
 
-/** A unary method, and the handler that answers what is unusual. */
+/** A unary method, and the fallback handler for calls that the fast path does not take. */
 export interface UnaryMethod {
   readonly desc: DescMethod;
   readonly options: CallOptions;
@@ -36,14 +36,14 @@ export interface UnaryMethod {
   readonly maxTimeoutMs: number;
   readonly fallback: UniversalHandler;
   readonly messages: MethodSerializationLookup<DescMessage, DescMessage>;
-  /** Whether the caller may call; throws when not. To be asked before the request is read. */
+  /** Authorizes the call, and throws if it is refused. Runs before the request is read. */
   admit(context: LazyContext): Promise<void> | void;
   invoke(context: LazyContext, input: Message): Message | Promise<Message>;
 }
 
 export type UnaryMethods = ReadonlyMap<DescMethod, UnaryMethod>;
 
-/** The unary methods among those that the handlers serve. */
+/** The unary methods that the handlers serve. */
 export function unaryMethods(
   handlers: readonly UniversalHandler[],
   specs: ReadonlyMap<DescMethod, MethodImplSpec>,
@@ -72,7 +72,7 @@ export function unaryMethods(
   return methods;
 }
 
-/** The message in these bytes; undefined for what is none, and for what is refused before. */
+/** Decodes a message; undefined if it is invalid or fails the check, in which case the fallback reports the error. */
 export function decoded(
   { desc, options, messages, check }: UnaryMethod,
   isBinary: boolean,
@@ -89,7 +89,7 @@ export function decoded(
   }
 }
 
-/** The bytes of an answer. */
+/** Encodes an answer, once per message and codec. */
 export function encoded({ messages }: UnaryMethod, isBinary: boolean, output: Message): Compressible {
   const codec = messages.getO(isBinary);
   return memoize(output, codec, () => ({ bytes: codec.serialize(output) }));
@@ -97,13 +97,13 @@ export function encoded({ messages }: UnaryMethod, isBinary: boolean, output: Me
 
 type Timeout = { readonly timeoutMs?: number; readonly error?: ConnectError | undefined };
 
-/** A deadline that was parsed, brought within the limit; Connect calls one beyond it an error. */
+/** Caps a parsed timeout; Connect would refuse one beyond the limit. */
 export function capped(timeout: Timeout, maxTimeoutMs: number): Timeout {
   return (timeout.timeoutMs ?? 0) > maxTimeoutMs ? { timeoutMs: maxTimeoutMs } : timeout;
 }
 
-/** What the caller is told: nothing of an error that was not made for it. */
-export function toldOf(error: unknown): ConnectError {
+/** The error that the caller sees. Details of an error that is not a ConnectError are hidden. */
+export function publicError(error: unknown): ConnectError {
   return error instanceof ConnectError
     ? error
     : new ConnectError("internal error", Code.Internal, undefined, undefined, error);

@@ -5,14 +5,14 @@ import type { Exchange } from "../exchange.ts";
 import type { PortMetrics } from "../port-metrics.ts";
 import { toConnectError } from "./errors.ts";
 
-/** A client that retries as soon as it is refused, whatever it is told, would take up the time of the calls that were admitted. */
+/** A refusal is delayed: a client that retries immediately would otherwise take CPU time from the admitted calls. */
 const answerAfterMs = 200;
 
-/** Load shedding: refuses calls before anything of them is read, so that refusing under load is cheap. */
+/** Load shedding: refuses calls before their bodies are read, so that a refusal is cheap under load. */
 export interface Admission {
-  /** The error that a call of the method would be refused with now; undefined when it is admitted. Without side effects. */
+  /** The error that a call of the method is refused with now; undefined if it is admitted. Has no side effects. */
   refusal(method: DescMethod): DomainError | undefined;
-  /** Counts the refusal, and answers a moment later. Nothing else may answer. */
+  /** Counts the refusal, and answers 200 ms later. Nothing else may answer the exchange. */
   refuse(method: DescMethod, refusal: DomainError, exchange: Exchange): void;
 }
 
@@ -20,13 +20,13 @@ export function createAdmission(port: {
   refusal(method: DescMethod): DomainError | undefined;
   readonly metrics: PortMetrics | undefined;
 }): Admission {
-  /** Encoded once for an error that refuses many calls. */
+  /** An error that refuses many calls is encoded once. */
   const encoded = new WeakMap<DomainError, ConnectError>();
 
   return {
     refusal: (method) => port.refusal(method),
     refuse(method, refusal, exchange) {
-      // Kinds of errors are called as Connect calls their codes.
+      // Error kinds have the names of Connect's codes.
       port.metrics?.called(`${method.parent.typeName}/${method.name}`, refusal.kind, 0);
       const error = encoded.get(refusal) ?? toConnectError(refusal, method.parent.file.proto.package);
       encoded.set(refusal, error);

@@ -13,7 +13,7 @@ import { BufferedBytes } from "./buffered-bytes.ts";
 
 const mebibyte = 1_048_576;
 const total = 4 * mebibyte;
-/** What one address may hold. */
+/** The share of one address. */
 const share = mebibyte;
 const bodyBytes = 60_000;
 const [abuser, customer] = ["127.0.0.1", "127.9.9.9"];
@@ -33,7 +33,7 @@ async function openPort(options: Partial<ServerOptions> = {}) {
   return { port, bufferedBytes };
 }
 
-/** A port that forwards to another process with a budget of its own. */
+/** A port that forwards to another process, which has its own budget. */
 async function openForwardingPort() {
   const behind = await openTestPort({ hosted: () => routes, isPublic: false, bufferedBytes: new BufferedBytes(0) });
   return await openPort(forwarding(`http://127.0.0.1:${behind.port}`));
@@ -45,7 +45,7 @@ interface Answer {
   readonly retryAfter: string | undefined;
 }
 
-/** A request of which all but the last byte is sent, and the rest when it is told to. */
+/** A request that is sent except for its last byte, until `finish` is called. */
 interface Unfinished {
   readonly answer: Promise<Answer>;
   finish(): void;
@@ -101,10 +101,10 @@ function enveloped(message: Buffer): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
-/** JSON, or protobuf with an unknown field, that is so long and asks for nothing. */
+/** JSON, or protobuf with an unknown field, of this length; both mean an empty request. */
 const inJson = (bytes: number) => Buffer.from(`{}${" ".repeat(bytes - 2)}`);
 function inProto(bytes: number): Buffer {
-  // Field 999, of variable length, which is written in three bytes.
+  // Field 999, length-delimited, whose length takes three bytes.
   const length = bytes - 5;
   const tag = [0xba, 0x3e, (length & 0x7f) | 0x80, ((length >> 7) & 0x7f) | 0x80, length >> 14];
   return Buffer.concat([Buffer.from(tag), Buffer.alloc(length)]);
@@ -113,12 +113,12 @@ function inProto(bytes: number): Buffer {
 const json = { "content-type": "application/json" };
 const ways: readonly (readonly [string, Open, (bytes: number) => Buffer])[] = [
   ["Connect on the fast path", http1(path, json), inJson],
-  ["Connect by Connect's own handlers", http1(path, { ...json, "transfer-encoding": "chunked" }), inJson],
+  ["Connect by the fallback", http1(path, { ...json, "transfer-encoding": "chunked" }), inJson],
   ["gRPC-Web", http1(path, { "content-type": "application/grpc-web+proto" }), (bytes) => enveloped(inProto(bytes))],
   ["REST", http1("/admin/dead-letters/1:redrive", json), inJson],
   ["gRPC on the fast path", overHttp2({ "content-type": "application/grpc" }), (bytes) => enveloped(inProto(bytes))],
   [
-    "gRPC by Connect's own handlers",
+    "gRPC by the fallback",
     overHttp2({ "content-type": "application/grpc", "grpc-encoding": "gzip" }),
     (bytes) => enveloped(inProto(bytes)),
   ],
@@ -139,11 +139,11 @@ async function abuse(
   for (let n = 0; n < times; n++) {
     const { answer } = await open(port, abuser, bodyOf(bytes));
     void answer.then(
-      (told) => refused.push(told),
+      (answer) => refused.push(answer),
       () => {},
     );
   }
-  // The others are held until they end: as many as fit into the share, which one chunk may still be missing to.
+  // The others stay buffered until they end: as many as fit into the share, less one whose last chunk may be missing.
   await vi.waitFor(() => expect(refused.length).toBeGreaterThanOrEqual(times - Math.floor(share / bytes)), 15_000);
   const unfinished = await open(port, customer, bodyOf(bytes));
   unfinished.finish();
@@ -177,7 +177,7 @@ describe.each(ways.filter(([way]) => /fast path|REST/.test(way)))(
   },
 );
 
-test("who is refused is told the reason and when to try again, and is counted", async () => {
+test("a refused request gets the reason and a retry delay, and is counted", async () => {
   const metrics = createMetrics(silentLog);
   const port = await openPort({ metrics });
   const { refused } = await abuse(port, [ways[0]![1], inJson], [bodyBytes, 24]);
@@ -186,7 +186,7 @@ test("who is refused is told the reason and when to try again, and is counted", 
   expect(await metrics.text()).toContain(`shop_bytes_refused_total{what="request"} ${refused.length}\n`);
 });
 
-test("what a body held is free again when it ends, and when its sender goes away", async () => {
+test("a body's bytes are released when it ends, and when its sender goes away", async () => {
   const { port, bufferedBytes } = await openPort();
   for (const [, open, bodyOf] of ways) {
     const one = await open(port, abuser, bodyOf(bodyBytes));
@@ -213,7 +213,7 @@ describe("unread answers", () => {
     expect((await answer).text.length).toBeGreaterThan(unreadBytes);
   }
 
-  test("of many streams on one connection those beyond its share are reset, and another reader gets its answer", async () => {
+  test("of many streams on one connection those beyond its share are reset, and another client gets its answer", async () => {
     const { port, bufferedBytes } = await openPort();
     const settings = { initialWindowSize: 0 };
     const session = http2.connect(`http://127.0.0.1:${port}`, { settings });
@@ -231,7 +231,7 @@ describe("unread answers", () => {
     await expectCustomerIsAnswered(port);
   });
 
-  test("of many requests sent ahead over HTTP/1.1 the connection is cut off and counted, and another reader gets its answer", async () => {
+  test("a connection with many pipelined HTTP/1.1 requests is closed and counted, and another client gets its answer", async () => {
     const metrics = createMetrics(silentLog);
     const { port, bufferedBytes } = await openPort({ metrics });
     const socket = connect({ port, host: "127.0.0.1" });
@@ -240,7 +240,7 @@ describe("unread answers", () => {
     const cut = new Promise((resolve) => socket.once("close", resolve));
     const head = `POST ${path} HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n`;
     socket.write(`${head}content-length: ${long.length}\r\n\r\n${long}`.repeat(60));
-    // It reads nothing: that it was cut off it learns from what it still sends.
+    // It reads nothing, so it notices the closed connection only when it sends.
     const nudge = setInterval(() => socket.write("\r\n"), 50);
     onTestFinished(() => clearInterval(nudge));
     await cut;

@@ -14,30 +14,30 @@ import type { PortMetrics } from "../port-metrics.ts";
 import { toConnectError } from "./errors.ts";
 
 /**
- * What a chunk takes besides its bytes, rounded up: 200,000 copies of 16 bytes took 719 bytes each of resident memory in Node 24.21,
- * 210 of them on the heap.
+ * Overhead of a chunk, rounded up: 200,000 copies of 16 bytes took 719 bytes each of resident memory in Node 24.21, 210 of them
+ * on the heap.
  */
 const chunkOverheadBytes = 768;
-/** A connection may always hold one body of the usual largest size. */
+/** A connection may always buffer one body of the usual largest size. */
 const leastPerConnection = 2 * 1_048_576;
 
-/** What the bytes belong to. */
+/** The owner of buffered bytes. */
 export interface BytesOwner {
-  /** With the client's address, as the port has noted it. */
+  /** Include the client address header that the port has set. */
   readonly headers: IncomingHttpHeaders;
-  /** What stands for the connection; undefined where one connection carries the calls of many clients. Asked once, when needed. */
+  /** The connection's identity; undefined if one connection carries calls of many clients. Called once, when needed. */
   connection(): object | undefined;
-  /** The package that a refusal speaks for; without one it has no reason. */
+  /** The proto package for the refusal's ErrorInfo; without one the refusal has no reason. */
   readonly domain: string | undefined;
-  /** Of a stream of messages no more than one is ever kept: so much is counted at most. */
+  /** Upper bound of what is counted: of a stream of messages at most one is buffered at a time. */
   readonly maxBytes?: number;
-  /** Told when there was no room: a request was refused, or an answer broken off. */
+  /** Called when the budget is exceeded: a request was refused, or an answer aborted. */
   readonly onRefused?: (what: "request" | "answer") => void;
 }
 
 /**
- * The budget of a process for bytes that wait in memory: of request bodies that have not ended, and of answers that are not
- * read. A connection has an eighth of it at most, a network a quarter, a site as much as {@link networksPerSite} networks.
+ * The budget of a process for bytes buffered in memory: request bodies that have not ended, and answers that the client has not
+ * read. A connection may use an eighth of it, a network a quarter, and a site as much as {@link networksPerSite} networks.
  */
 export class BufferedBytes {
   readonly #shares: FairShares;
@@ -53,7 +53,7 @@ export class BufferedBytes {
     return this.#shares.used;
   }
 
-  /** Nothing is held yet, and nothing has to be released. */
+  /** A new holder, with nothing counted yet; it need not be released until something is. */
   of(owner: BytesOwner): HeldBytes {
     return new Held(this.#shares, owner);
   }
@@ -73,7 +73,7 @@ class Held implements HeldBytes {
   keep(chunk: Buffer): Buffer | undefined {
     const most = this.#owner.maxBytes ?? Number.POSITIVE_INFINITY;
     if (!this.resize(Math.min(this.#bytes + chunk.byteLength + chunkOverheadBytes, most))) return undefined;
-    // A chunk of HTTP/2 is a view of all that was read from the connection at once, and keeps it in memory.
+    // An HTTP/2 chunk is a view of the whole socket read, and would keep all of it in memory.
     const isSmallPart = chunk.byteLength + chunkOverheadBytes < chunk.buffer.byteLength / 2;
     return isSmallPart ? Buffer.from(new Uint8Array(chunk).buffer) : chunk;
   }
@@ -111,7 +111,10 @@ class Held implements HeldBytes {
   }
 }
 
-/** A connection has a share of its own on a public port, unless it is that of a trusted proxy, which carries the calls of many. */
+/**
+ * Creates the byte accounting of a port. On a public port each connection has its own share, except a trusted proxy's, which
+ * carries calls of many clients.
+ */
 export function createHoldBytes({
   bufferedBytes,
   isPublic,

@@ -10,7 +10,7 @@ const rest = "/.well-known/jwks.json";
 const connectGet = `/${TokenKeyService.typeName}/ListTokenKeys?connect=v1&encoding=json&message=%7B%7D`;
 const services = [TokenKeyService, DeadLetterService];
 
-/** A port that answers by itself, or one that forwards to it: the URL of either. */
+/** A port that answers itself, or one that forwards to it: the URL of either. */
 const shapes = {
   "answers itself": async (service: Hosted) => urlOf(await openHost(service, true)),
   forwards: async (service: Hosted) => {
@@ -36,7 +36,7 @@ describe.for(Object.entries(shapes))("a port that %s", ([, open]) => {
     router.service(DeadLetterService, { listDeadLetters: async () => ({}) });
   };
 
-  test("lets caches keep what GET reads for anybody, over REST and over Connect, and no error", async () => {
+  test("makes answers to GET of public reads cacheable, over REST and Connect, but no errors", async () => {
     kid = "1";
     const url = await open(keys);
     for (const path of [rest, connectGet]) {
@@ -50,7 +50,7 @@ describe.for(Object.entries(shapes))("a port that %s", ([, open]) => {
     }
   });
 
-  test("lets nobody keep what is for some, or what is posted", async () => {
+  test("forbids caches to store answers of methods that are not PUBLIC, or of POST", async () => {
     kid = "1";
     const url = await open(keys);
     const forSome = await fetch(`${url}/admin/dead-letters?consumer=some`);
@@ -60,7 +60,7 @@ describe.for(Object.entries(shapes))("a port that %s", ([, open]) => {
       expect([status, headers.get("cache-control")]).toEqual([200, "no-store"]);
   });
 
-  test("says 304 and nothing else to who knows the answer, by GET and by HEAD, until it is another", async () => {
+  test("answers 304 without a body to a matching If-None-Match, for GET and HEAD, until the answer changes", async () => {
     kid = "1";
     const url = await open(keys);
     const first = await fetch(`${url}${rest}`);
@@ -80,7 +80,7 @@ describe.for(Object.entries(shapes))("a port that %s", ([, open]) => {
     expect(changed.headers.get("etag")).not.toBe(etag);
   });
 
-  test("tells caches what an answer depends on: the page's origin, and over Connect what encodings are understood", async () => {
+  test("varies cacheable answers by Origin, and over Connect by Accept-Encoding", async () => {
     kid = "1";
     const url = await open(keys);
     const plain = await fetch(`${url}${connectGet}`, { headers: { "accept-encoding": "identity" } });
@@ -91,7 +91,7 @@ describe.for(Object.entries(shapes))("a port that %s", ([, open]) => {
     expect((await fetch(`${url}${rest}`)).headers.get("vary")).toBe("Origin");
   });
 
-  test("is read by GET with generated clients, and posted to where GET would change something", async () => {
+  test("answers GET of generated clients for reads, and only POST for methods with side effects", async () => {
     kid = "1";
     const url = await open(keys);
     const transport = createConnectTransport({ baseUrl: url, httpVersion: "1.1", useHttpGet: true });
@@ -100,7 +100,7 @@ describe.for(Object.entries(shapes))("a port that %s", ([, open]) => {
       cacheControl = header.get("cache-control");
     };
     const { keys: found } = await createClient(TokenKeyService, transport).listTokenKeys({}, { onHeader });
-    // Nothing else is kept.
+    // No other answer is cacheable.
     expect([found[0]!.kid, cacheControl]).toEqual(["1", forAnybody]);
     const redrive = createClient(DeadLetterService, transport).redriveDeadLetter({ deadLetterId: "1" });
     await expect(redrive).rejects.toMatchObject({ code: Code.Unimplemented });

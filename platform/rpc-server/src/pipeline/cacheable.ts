@@ -1,13 +1,13 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 
-/** In seconds: so long whoever reads over HTTP may keep an answer to anybody, and give it once more while asking again. */
+/** For answers to PUBLIC reads: any cache may reuse them for 1 s, and serve them stale for 5 s while it revalidates. */
 export const publicCaching = { "cache-control": "public, max-age=1, stale-while-revalidate=5" };
 
-/** Whether answers to a method are the same for everybody and change nothing. */
+/** Whether a method's answers are the same for every caller, and calling it changes nothing. */
 export type IsPublicRead = (method: DescMethod) => boolean;
 
-/** Lets caches keep what GET reads for anybody, unless the method itself says how long. Errors are not kept. */
+/** Makes answers to GET of public reads cacheable, unless the method set `cache-control` itself. Errors are not cached. */
 export function cacheableInterceptor(isPublicRead: IsPublicRead): Interceptor {
   return (next) => async (request) => {
     const response = await next(request);

@@ -16,27 +16,27 @@ import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-g
 import { cutText, maxQuotedCharacters, once } from "@shop/rest";
 import { compressions } from "../fast-path/compressions.ts";
 
-/** What messages of a method are refused for. */
-export interface Refusals {
-  /** Of a message, before and after decompression. */
+/** The checks that messages of a method must pass. */
+export interface MessageChecks {
+  /** The largest message, before and after decompression. */
   readonly maxBytes: number;
-  /** Of a deadline: one that is further away is brought this near. */
+  /** The longest deadline; later ones are capped to it. */
   readonly maxTimeoutMs: number;
-  /** Why a message is refused; undefined when it is not. */
+  /** The error that a message is refused with; undefined if it is accepted. */
   of(message: Uint8Array, isBinary: boolean): ConnectError | undefined;
 }
 
 /**
- * Wraps one of Connect's handlers so that messages are looked at before it decodes them, whatever the protocol and the
- * compression. What it repeats of headers is cut before it reads them.
+ * Wraps one of Connect's handlers so that messages are checked before it decodes them, in every protocol and compression.
+ * Header values that its errors echo are truncated before it reads them.
  */
-export function checkMessages(handler: UniversalHandler, refusals: Refusals): UniversalHandler {
+export function checkMessages(handler: UniversalHandler, checks: MessageChecks): UniversalHandler {
   const { protocolNames, service, method, requestPath, supportedContentType, allowedMethods } = handler;
   const checking = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
-    const header = withShortTimeouts(withShortValues(request.header), refusals.maxTimeoutMs);
-    if (request.method === "GET") return await checkedGet(handler, { ...request, header }, refusals);
+    const header = withShortTimeouts(withShortValues(request.header), checks.maxTimeoutMs);
+    if (request.method === "GET") return await checkedGet(handler, { ...request, header }, checks);
     if (!isStream(request.body)) return await handler({ ...request, header });
-    return await handler({ ...request, header, body: checkedBody(header, request.body, refusals) });
+    return await handler({ ...request, header, body: checkedBody(header, request.body, checks) });
   };
   return Object.assign(checking, { protocolNames, service, method, requestPath, supportedContentType, allowedMethods });
 }
@@ -45,7 +45,7 @@ function isStream(body: UniversalServerRequest["body"]): body is AsyncIterable<U
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
-/** Connect's errors repeat these as they came. */
+/** Connect's errors echo these values. */
 const repeatedHeaders = [
   "content-encoding",
   "grpc-encoding",
@@ -69,7 +69,9 @@ const timeouts = [
   { name: "connect-timeout-ms", parse: parseConnectTimeout, unit: "" },
 ];
 
-/** Connect refuses a deadline beyond the limit; a caller who would wait longer may as well wait that long. */
+/**
+ * Connect refuses a deadline beyond the limit; here it is capped, since a caller willing to wait longer can be answered sooner.
+ */
 function withShortTimeouts(header: Headers, maxTimeoutMs: number): Headers {
   const long = timeouts.filter(
     ({ name, parse }) => (parse(header.get(name), maxTimeoutMs).timeoutMs ?? 0) > maxTimeoutMs,
@@ -80,7 +82,11 @@ function withShortTimeouts(header: Headers, maxTimeoutMs: number): Headers {
   return short;
 }
 
-function checkedBody(header: Headers, body: AsyncIterable<Uint8Array>, refusals: Refusals): AsyncIterable<Uint8Array> {
+function checkedBody(
+  header: Headers,
+  body: AsyncIterable<Uint8Array>,
+  checks: MessageChecks,
+): AsyncIterable<Uint8Array> {
   const type = header.get("content-type") ?? "";
   const isBinary = !/^application\/([a-z-]+\+)?json\b/i.test(type);
   const isUnary = /^application\/(json|proto)\b/i.test(type);
@@ -88,21 +94,21 @@ function checkedBody(header: Headers, body: AsyncIterable<Uint8Array>, refusals:
     ? header.get("content-encoding")
     : (header.get("grpc-encoding") ?? header.get("connect-content-encoding"));
   const look = async (bytes: Uint8Array, compression: Compression | undefined): Promise<void> => {
-    const message = compression === undefined ? bytes : await decompressed(bytes, compression, refusals);
-    const refusal = message && refusals.of(message, isBinary);
+    const message = compression === undefined ? bytes : await decompressed(bytes, compression, checks);
+    const refusal = message && checks.of(message, isBinary);
     if (refusal !== undefined) throw refusal;
   };
   const compression = compressions.find(({ name }) => name === encoding);
   return isUnary
-    ? whole(body, refusals, (bytes) => look(bytes, compression))
-    : envelopes(body, refusals, (bytes, isCompressed) => look(bytes, isCompressed ? compression : undefined));
+    ? whole(body, checks, (bytes) => look(bytes, compression))
+    : envelopes(body, checks, (bytes, isCompressed) => look(bytes, isCompressed ? compression : undefined));
 }
 
-/** Undefined for what does not decompress: Connect says why. */
+/** Undefined if the bytes do not decompress: Connect reports that error. */
 async function decompressed(
   bytes: Uint8Array,
   compression: Compression,
-  { maxBytes }: Refusals,
+  { maxBytes }: MessageChecks,
 ): Promise<Uint8Array | undefined> {
   try {
     return await compression.decompress(bytes, maxBytes);
@@ -115,7 +121,7 @@ async function decompressed(
 /** A body that is one message. */
 async function* whole(
   body: AsyncIterable<Uint8Array>,
-  { maxBytes }: Refusals,
+  { maxBytes }: MessageChecks,
   look: (message: Uint8Array) => Promise<void>,
 ): AsyncIterable<Uint8Array> {
   const chunks: Uint8Array[] = [];
@@ -130,13 +136,13 @@ async function* whole(
   yield message;
 }
 
-/** Before each message: a byte of flags, and its length in four. */
+/** The prefix of each message: one byte of flags, four of length. */
 const prefixBytes = 5;
 
-/** A body of messages in envelopes: each passes once it is whole. */
+/** A body of enveloped messages; each is passed on once it is complete. */
 async function* envelopes(
   body: AsyncIterable<Uint8Array>,
-  { maxBytes }: Refusals,
+  { maxBytes }: MessageChecks,
   look: (message: Uint8Array, isCompressed: boolean) => Promise<void>,
 ): AsyncIterable<Uint8Array> {
   let chunks: Uint8Array[] = [];
@@ -145,7 +151,7 @@ async function* envelopes(
   for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.byteLength;
-    // Joined only when that makes something whole: chunks may be as short as a byte.
+    // Chunks are joined only when they complete a prefix or message, since they may be as short as a byte.
     if (size < needed) continue;
     let bytes = Buffer.concat(chunks, size);
     for (needed = prefixBytes; bytes.byteLength >= needed; needed = prefixBytes) {
@@ -159,22 +165,22 @@ async function* envelopes(
     chunks = [bytes];
     size = bytes.byteLength;
   }
-  // Of half an envelope Connect says what is missing.
+  // Connect reports an incomplete envelope.
   if (size > 0) yield Buffer.concat(chunks, size);
 }
 
-/** Connect's GET has its message in the query. */
+/** Checks a Connect GET, whose message is in the query. */
 async function checkedGet(
   handler: UniversalHandler,
   request: UniversalServerRequest,
-  refusals: Refusals,
+  checks: MessageChecks,
 ): Promise<UniversalServerResponse> {
   const url = new URL(request.url);
   const { searchParams: query } = url;
   for (const name of repeatedParameters) if (query.has(name)) query.set(name, cutText(query.get(name)!));
-  const refusal = await refusalOfQuery(query, refusals);
+  const refusal = await refusalOfQuery(query, checks);
   if (refusal === undefined) return await handler({ ...request, url: url.href });
-  // Who may not call at all is told so before; no method has a message that is half a JSON object.
+  // Authorization comes first: call the handler with an invalid message, and replace its INVALID_ARGUMENT by the refusal.
   const response = await handler({
     ...request,
     url: `${url.origin}${url.pathname}?connect=v1&encoding=json&message={`,
@@ -187,17 +193,17 @@ async function checkedGet(
   return { status: codeToHttpStatus(refusal.code), header, body: once(body) };
 }
 
-async function refusalOfQuery(query: URLSearchParams, refusals: Refusals): Promise<ConnectError | undefined> {
+async function refusalOfQuery(query: URLSearchParams, checks: MessageChecks): Promise<ConnectError | undefined> {
   const encoding = query.get("encoding");
   const text = query.get("message") ?? "";
   if (encoding !== "json" && encoding !== "proto") return undefined;
   try {
     const bytes = query.get("base64") === "1" ? base64Decode(text) : Buffer.from(text);
     const compression = compressions.find(({ name }) => name === query.get("compression"));
-    const message = compression === undefined ? bytes : await decompressed(bytes, compression, refusals);
-    return message && refusals.of(message, encoding === "proto");
+    const message = compression === undefined ? bytes : await decompressed(bytes, compression, checks);
+    return message && checks.of(message, encoding === "proto");
   } catch (error) {
-    // What is no base64: Connect says so.
+    // Connect reports invalid base64.
     return error instanceof ConnectError ? error : undefined;
   }
 }

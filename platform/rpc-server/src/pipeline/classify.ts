@@ -6,22 +6,22 @@ import type { RestTarget, Transcoder } from "@shop/rest";
 export interface Call {
   readonly kind: "call";
   readonly method: DescMethod;
-  /** Of a REST route; undefined for an RPC path. */
+  /** The matched REST route; undefined for an RPC path. */
   readonly rest: RestTarget | undefined;
-  /** Whether this process hosts the method; else its calls are forwarded. */
+  /** Whether this process hosts the method; otherwise its calls are forwarded. */
   readonly isHosted: boolean;
 }
 
-/** What the first line of a request asks for. */
+/** The classification of a request line. */
 export type Classified =
   | Call
-  /** A route of the Fastify application: health, reflection, documentation, or whatever else it has. */
+  /** A route of the Fastify application: health, documentation, or one that the application added; or a service of a plugin. */
   | { readonly kind: "fastify" }
-  /** An RPC path of no method. */
+  /** An RPC path that names no method. */
   | { readonly kind: "no_method" }
-  /** An RPC path by an HTTP method that it does not take. */
+  /** An RPC path with an HTTP method that it does not allow. */
   | { readonly kind: "method_not_allowed"; readonly allowed: readonly string[] }
-  /** No REST route fits, or none with this HTTP method. */
+  /** No REST route matches, or none with this HTTP method. */
   | { readonly kind: "no_route"; readonly rest: RestTarget };
 
 export type Classify = (httpMethod: string, url: string) => Classified;
@@ -30,13 +30,13 @@ const rpcPath = /^\/[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\/[A-Za-z_]\w*$/;
 
 const fastifyRoute: Classified = { kind: "fastify" };
 
-/** Finds the method that a request calls, in every protocol, by its first line alone. Pure. */
+/** Finds the method that a request calls, in every protocol, from the request line alone. Pure. */
 export function createClassify(port: {
   readonly services: readonly DescService[];
-  /** Services that Fastify plugins answer. */
+  /** Services that Fastify plugins serve. */
   readonly pluginServices: readonly DescService[];
   readonly transcoder: Pick<Transcoder, "target">;
-  /** Paths of Fastify routes that GET reads. */
+  /** Paths of Fastify routes for GET. */
   readonly pages: ReadonlySet<string>;
   isHosted(method: DescMethod): boolean;
 }): Classify {
@@ -79,7 +79,7 @@ function pathOf(method: DescMethod): string {
 const postOnly = ["POST"];
 const getOrPost = ["GET", "POST"];
 
-/** Connect has GET for unary methods without side effects. */
+/** Connect allows GET for unary methods without side effects. */
 function allowedMethods({ methodKind, idempotency }: DescMethod): readonly string[] {
   const hasGet = methodKind === "unary" && idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   return hasGet ? getOrPost : postOnly;

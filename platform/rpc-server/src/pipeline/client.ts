@@ -10,23 +10,31 @@ import {
 } from "@shop/http-port";
 import { securityHeaders } from "../plugins/security-headers.ts";
 
-/** Writes into the headers of a request, once, which client it comes from; returns the headers that every answer to it has. */
-export type NoteClient = (
+/**
+ * Sets the client address (and, on a public port, the trace) in the request's headers; call it once per request. Returns the
+ * headers that every answer to the request has.
+ */
+export type IdentifyClient = (
   request: Pick<AnyRequest, "headers"> & { readonly socket: Pick<Socket, "remoteAddress"> },
 ) => Readonly<Record<string, string>>;
 
 const nothing = {};
 
-export function createNoteClient(port: {
+/**
+ * On a public port the client is the peer, or the address reported by trusted proxies. On an internal port it is the address in
+ * a request of a trusted forwarder, or else the peer.
+ */
+export function createIdentifyClient(port: {
   readonly isPublic: boolean;
   readonly trustsProxy: TrustsProxy;
   readonly trustsForwarder: (credential: string) => boolean;
-}): NoteClient {
+}): IdentifyClient {
   if (!port.isPublic) {
     return ({ headers, socket }) => {
-      const { [clientAddressHeader]: told, [forwardingCredentialHeader]: credential } = headers;
-      const isTold = credential !== undefined && isIP(String(told)) !== 0 && port.trustsForwarder(String(credential));
-      if (!isTold) headers[clientAddressHeader] = peerOf(socket);
+      const { [clientAddressHeader]: reported, [forwardingCredentialHeader]: credential } = headers;
+      const isTrusted =
+        credential !== undefined && isIP(String(reported)) !== 0 && port.trustsForwarder(String(credential));
+      if (!isTrusted) headers[clientAddressHeader] = peerOf(socket);
       return nothing;
     };
   }

@@ -1,26 +1,26 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
-/** As deep as protobuf-es reads messages. */
+/** The depth to which protobuf-es reads messages. */
 const maxDepth = 100;
 
-/** How the decoder reads what follows the tag of a field that it knows; it does not ask which wire type the tag says. */
+/** How the decoder reads a known field after its tag; it ignores the wire type in the tag. */
 type Part =
   | { readonly kind: "scalar"; readonly wireType: WireType; readonly isPackable: boolean }
   | { readonly kind: "message"; readonly message: () => Parts; readonly isGroup: boolean };
 type Parts = ReadonlyMap<number, Part>;
 
 /**
- * The values of an encoded message (https://protobuf.dev/programming-guides/encoding): fields, known or not, items of packed
- * lists, and what is in messages. Counts hardly further than `max`; of a message that does not decode, as far as the decoder
- * would read.
+ * Counts the values of an encoded message (https://protobuf.dev/programming-guides/encoding): fields, known or unknown, items
+ * of packed lists, and the contents of submessages. Stops soon after `max`. Counts an invalid message as far as the decoder
+ * would read it.
  */
 export function countBinary(message: DescMessage, bytes: Uint8Array, max: number): number {
   const counter = new Counter(bytes, max);
   try {
     counter.message(partsOf(message), bytes.byteLength, 1);
   } catch {
-    // The decoder stops at the same place, and says why.
+    // The decoder fails at the same place, and reports the error.
   }
   return counter.values;
 }
@@ -35,7 +35,7 @@ class Counter {
     this.#max = max;
   }
 
-  /** Reads what protobuf-es would, byte by byte: a message that is longer than its parent says ends where it says itself. */
+  /** Reads the same bytes as protobuf-es: a submessage that overruns its parent ends where its own length says. */
   message(parts: Parts, end: number, depth: number, isGroup = false): void {
     const reader = this.#reader;
     if (depth > maxDepth) throw new Error("too deep");
@@ -46,7 +46,7 @@ class Counter {
       const part = parts.get(number);
       if (part === undefined) {
         const { byteLength } = reader.skip(wireType, number, maxDepth - depth);
-        // As many as it could hold.
+        // The most fields that the skipped group could hold.
         if (wireType === WireType.StartGroup) this.values += byteLength / 2;
       } else if (part.kind === "scalar") this.#scalar(part, wireType);
       else if (part.isGroup) this.message(part.message(), reader.len, depth + 1, true);

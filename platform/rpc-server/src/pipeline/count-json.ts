@@ -1,11 +1,12 @@
-/** How deep arrays and objects may nest: as deep as protobuf-es reads messages. */
+/** The deepest nesting of arrays and objects: the depth to which protobuf-es reads messages. */
 const maxDepth = 100;
 
 /**
- * The values of a JSON text, as its commas and opening brackets tell; Infinity where they nest deeper than 100 levels, or where
- * too many digits come in a row. Counts no further than `maxValues`. What is no JSON is counted as far as it looks like it.
+ * Counts the values of a JSON text by its commas and opening brackets. Returns Infinity if they nest deeper than 100 levels, or
+ * if there are more than `maxDigits` digits in a row. Stops soon after `maxValues`. Invalid JSON is counted as far as it
+ * resembles JSON.
  *
- * @param inTexts whether commas inside of texts count, too
+ * @param inTexts whether commas inside of strings count, too
  */
 export function countJson(
   bytes: Uint8Array,

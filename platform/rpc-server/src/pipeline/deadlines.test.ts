@@ -4,7 +4,8 @@ import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_
 import { afterEach, expect, test, vi } from "vitest";
 import { createLazyContext } from "../fast-path/lazy-context.ts";
 
-// Calls share a timer: here it is to be of the clock that a test stops, not of one that another file's calls have started.
+// Calls share a timer: load a fresh module, so that its timer belongs to this test's fake clock and was not started by another
+// file.
 vi.resetModules();
 const { callerTimeoutMs, deadlineInterceptor } = await import("./deadlines.ts");
 const { errorsInterceptor } = await import("./errors.ts");
@@ -13,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Methods that wait for a database that hangs. */
+/** Methods that never answer, like those that wait for a hanging database. */
 const hanging = createClient(
   DeadLetterService,
   createRouterTransport(
@@ -26,7 +27,7 @@ const hanging = createClient(
   ),
 );
 
-test("a read that waits for a hanging database ends within 5 s, a write within 6 s, and only the write may have been done", async () => {
+test("a read that waits for a hanging database ends within 5 s, a write within 6 s, and only the write may have taken effect", async () => {
   vi.useFakeTimers();
   const [read, write] = [hanging.listDeadLetters({}), hanging.redriveDeadLetter({ deadLetterId: "1" })].map((call) =>
     call.then(
@@ -45,12 +46,12 @@ test("a read that waits for a hanging database ends within 5 s, a write within 6
   });
 });
 
-test("a call ends at its caller's deadline where that is sooner", async () => {
+test("a call ends at its caller's deadline if that is sooner", async () => {
   const error = await hanging.listDeadLetters({}, { timeoutMs: 100 }).catch((reason) => ConnectError.from(reason));
   expect(error).toMatchObject({ code: Code.DeadlineExceeded });
 });
 
-test("a deadline that is further away than any timer does not end the call at once", async () => {
+test("a deadline beyond the range of timers does not end the call at once", async () => {
   vi.useFakeTimers();
   const context = createLazyContext({
     method: DeadLetterService.method.listDeadLetters,

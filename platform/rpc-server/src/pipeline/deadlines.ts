@@ -6,9 +6,9 @@ import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protoco
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import { dependencyLost } from "./errors.ts";
 
-/** How long a unary method may take where it is implemented, in milliseconds, whatever deadline the caller sets. */
+/** The longest duration of a unary method in the process that hosts it, in milliseconds, whatever the caller's deadline. */
 const maxDurationMs = { read: 4_000, write: 5_000 };
-/** The process that forwards a call waits this much longer: the one that implements the method knows more about the failure. */
+/** A forwarding process waits this much longer, because the hosting process has the more specific error. */
 const hopMs = 300;
 
 /** Whether a method changes nothing, as its `idempotency_level` says. */
@@ -16,12 +16,12 @@ export function isRead(method: DescMethod): boolean {
   return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
 }
 
-/** How long a process that forwards a unary call waits for its answer, in milliseconds. */
+/** How long a forwarding process waits for the answer to a unary call, in milliseconds. */
 export function forwardingTimeoutMs(method: DescMethod): number {
   return maxDurationOf(method) + hopMs;
 }
 
-/** The deadline in a request's headers, in milliseconds from its arrival; undefined without one, or with one that is refused later. */
+/** The timeout in a request's headers, in milliseconds from its arrival; undefined if absent, or invalid and refused later. */
 export function callerTimeoutMs(headers: IncomingHttpHeaders): number | undefined {
   const { "grpc-timeout": ofGrpc, "connect-timeout-ms": ofConnect } = headers;
   if (ofGrpc !== undefined) return parseGrpcTimeout(String(ofGrpc), Number.MAX_SAFE_INTEGER).timeoutMs;
@@ -29,7 +29,7 @@ export function callerTimeoutMs(headers: IncomingHttpHeaders): number | undefine
   return undefined;
 }
 
-/** What a caller is told about a call that has no answer although the service was reached. */
+/** The error message for a call that reached the service and was not answered in time. */
 export function unansweredMessage(method: DescMethod): string {
   return isRead(method)
     ? "the service did not answer in time"
@@ -37,14 +37,14 @@ export function unansweredMessage(method: DescMethod): string {
 }
 
 /**
- * Ends a unary call at its caller's deadline, or with DEPENDENCY_UNAVAILABLE when it takes longer than any call may: a database that
- * hangs rather than fails must not make its callers wait. The method itself goes on; so a write may still be done.
+ * Ends a unary call at its caller's deadline, or with DEPENDENCY_UNAVAILABLE once it exceeds the longest duration of any call:
+ * a hanging database must not make callers wait. The method continues to run, so a write may still take effect.
  */
 export function deadlineInterceptor(): Interceptor {
   return (next) => (request) => {
     if (request.stream) return next(request);
     const { method, header } = request;
-    // To read the signal makes one: only where there is a deadline to watch.
+    // Reading the signal creates it: only if there is a deadline to watch.
     const signal = header.has("connect-timeout-ms") || header.has("grpc-timeout") ? request.signal : undefined;
     return new Promise((resolve, reject) => {
       const end = () => reject(signal!.reason);
@@ -71,12 +71,12 @@ export function deadlineInterceptor(): Interceptor {
 }
 
 /**
- * Calls that may all take equally long: the one that began first is late first, so one timer serves them all. A timer for each call
- * costs more than the rest of its deadline.
+ * Tracks calls with the same longest duration. The call that began first is due first, so one timer, always set for the oldest
+ * call, serves them all. A timer per call would cost more than the rest of its deadline.
  */
 class RunningCalls {
   readonly #maxMs: number;
-  /** In the order in which they began. */
+  /** In the order of their start. */
   readonly #calls = new Set<RunningCall>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -84,7 +84,7 @@ class RunningCalls {
     this.#maxMs = maxMs;
   }
 
-  /** @param late called once, when the call has taken too long and has not ended */
+  /** @param late called once, if the call exceeds its longest duration */
   begin(late: () => void): RunningCall {
     const call = { until: performance.now() + this.#maxMs, late };
     this.#calls.add(call);

@@ -6,7 +6,7 @@ import { boundedError, cutText, maxViolations } from "@shop/rest";
 
 type OutgoingDetail = Extract<ConnectError["details"][number], { desc: unknown }>;
 
-/** Whether an error means that a database, a bus or another service is unreachable, rather than that the work is wrong. */
+/** Whether an error means that a database, a bus or another service is unreachable, rather than that the request failed. */
 export type IsDependencyLost = (error: unknown) => boolean;
 
 const codes: Record<ErrorKind, Code> = {
@@ -23,31 +23,31 @@ const codes: Record<ErrorKind, Code> = {
 };
 
 /**
- * What the caller of a failed method gets, whatever the handler threw. `domain` names who says so (ErrorInfo.domain).
- * Anything that was not thrown for the caller is hidden behind `internal`; the cause stays on the error for the log.
+ * Maps any error thrown by a handler to the one its caller gets. `domain` is the ErrorInfo domain. An error that was not thrown
+ * for the caller becomes `internal`; its cause stays on the error for the log.
  */
 export function toConnectError(
   error: unknown,
   domain: string,
   isDependencyLost: IsDependencyLost = isUnavailable,
 ): ConnectError {
-  return boundedError(told(error, domain, isDependencyLost));
+  return boundedError(connectErrorOf(error, domain, isDependencyLost));
 }
 
-function told(error: unknown, domain: string, isDependencyLost: IsDependencyLost): ConnectError {
+function connectErrorOf(error: unknown, domain: string, isDependencyLost: IsDependencyLost): ConnectError {
   if (error instanceof DomainError) return fromDomainError(error, domain);
   if (error instanceof ConnectError) return withBadRequest(error, domain);
   if (isDependencyLost(error)) return fromDomainError(dependencyLost("try again in a moment", error), domain);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
-/** What Node says of a socket that is gone; drivers let it through at times. */
+/** Error codes of Node for a closed socket; drivers let some of them through. */
 const socketCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ERR_STREAM_DESTROYED"]);
 
-/** Whether an error says that another service, or a socket, is unavailable just now. */
+/** Whether an error means that another service, or a socket, is currently unavailable. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof DomainError) return error.kind === "unavailable";
-  // Connect calls a connection that broke aborted or internal.
+  // Connect reports a broken connection as aborted or internal.
   if (error instanceof ConnectError)
     return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || isSocketError(error.cause);
   return isSocketError(error);
@@ -57,12 +57,12 @@ function isSocketError(error: unknown): boolean {
   return error instanceof Error && "code" in error && socketCodes.has(String(error.code));
 }
 
-/** A part was lost during the call: what was asked may have been done. */
+/** A dependency was lost during the call: the request may or may not have taken effect. */
 export function dependencyLost(message: string, cause?: unknown): DomainError {
   return new DomainError("unavailable", "DEPENDENCY_UNAVAILABLE", message, { cause, retryAfterMs: 1_000 });
 }
 
-/** Turns what a handler throws into what its caller gets. The innermost interceptor but one: validation runs inside. */
+/** Maps a handler's errors to those its caller gets. Deadlines, idempotency keys, text and validation run inside of it. */
 export function errorsInterceptor(isDependencyLost?: IsDependencyLost): Interceptor {
   return (next) => async (request) => {
     try {
@@ -78,7 +78,7 @@ export function errorsInterceptor(isDependencyLost?: IsDependencyLost): Intercep
   };
 }
 
-// A stream fails while it is read, long after `next` has returned.
+// A stream fails while it is read, after `next` has returned.
 async function* mapStreamErrors<Message>(
   messages: AsyncIterable<Message>,
   domain: string,
@@ -99,7 +99,7 @@ function fromDomainError(error: DomainError, domain: string): ConnectError {
   return new ConnectError(
     error.message,
     codes[error.kind],
-    // For those who speak HTTP rather than google.rpc.
+    // For clients that read HTTP headers rather than google.rpc details.
     retryAfterMs === undefined ? undefined : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) },
     [
       { desc: ErrorInfoSchema, value: { reason: error.reason, domain, metadata: { ...metadata } } },
@@ -123,8 +123,8 @@ function fromDomainError(error: DomainError, domain: string): ConnectError {
 }
 
 /**
- * What callers know from every Google-style API, in place of protovalidate's own type; and a reason for every request that
- * could not be read as what the schema says.
+ * Replaces protovalidate's error detail by google.rpc.BadRequest, and gives every request that could not be decoded or
+ * validated a reason.
  */
 function withBadRequest(error: ConnectError, domain: string): ConnectError {
   if (error.code !== Code.InvalidArgument || error.findDetails(ErrorInfoSchema).length > 0) return error;
@@ -138,7 +138,7 @@ function withBadRequest(error: ConnectError, domain: string): ConnectError {
     description: violation.message,
     reason: violation.ruleId,
   }));
-  // Protovalidate's own message also has the names of rules, which say nothing to a person.
+  // Protovalidate's own message includes rule ids, which mean nothing to a user.
   const [{ field, description }] = violations as [FieldViolation];
   const more = violations.length - 1;
   const message = [
@@ -148,7 +148,7 @@ function withBadRequest(error: ConnectError, domain: string): ConnectError {
   return new ConnectError(message, error.code, undefined, [info, badRequest(violations)], error);
 }
 
-/** Only details that are still to be encoded can be sent; those that came over a wire are another service's words. */
+/** Only details that are not yet encoded can be sent; encoded ones were received from another service. */
 function outgoing(details: ConnectError["details"]): OutgoingDetail[] {
   return details.filter((detail): detail is OutgoingDetail => "desc" in detail);
 }

@@ -15,8 +15,8 @@ import { toConnectError } from "./errors.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 /**
- * Calls methods for the REST transcoder straight away, through the same gate and interceptors as every other protocol but
- * without encoding their messages once more.
+ * Invokes methods for the REST transcoder directly, through the same authorization and interceptors as every other protocol,
+ * without encoding their messages a second time.
  */
 export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, options: RouterOptions): RestInvoke {
   return async (method, call) => {
@@ -29,9 +29,9 @@ export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, op
       url: `http://rest/${method.parent.typeName}/${method.name}`,
       header: call.header,
       timeoutMs: call.timeoutMs,
-      onCallerGone(tell) {
-        if (call.signal.aborted) tell();
-        else call.signal.addEventListener("abort", tell);
+      onCallerGone(gone) {
+        if (call.signal.aborted) gone();
+        else call.signal.addEventListener("abort", gone);
       },
     });
     if (spec.kind !== "unary") {
@@ -47,9 +47,13 @@ export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, op
     try {
       await options.requestGate?.(context);
       const message = await invokeUnary(spec, context, await decoded(method, call), options.interceptors);
-      return { header: said(context.responseHeader), trailer: said(context.responseTrailer), message };
+      return {
+        header: unlessUntouched(context.responseHeader),
+        trailer: unlessUntouched(context.responseTrailer),
+        message,
+      };
     } catch (error) {
-      // As over Connect, what a method tells in headers is told with an error, too.
+      // As over Connect, headers that a method has set are sent with its error, too.
       if (error instanceof ConnectError)
         for (const [name, value] of context.responseHeader) error.metadata.set(name, value);
       throw error;
@@ -59,7 +63,7 @@ export function callMethods(methods: ReadonlyMap<DescMethod, MethodImplSpec>, op
   };
 }
 
-function said(headers: NodeHeaders): Headers | undefined {
+function unlessUntouched(headers: NodeHeaders): Headers | undefined {
   return headers.isUntouched ? undefined : headers;
 }
 
@@ -71,7 +75,7 @@ async function decoded(method: DescMethod, { message }: RestCall): Promise<Messa
   }
 }
 
-/** What the routes would register with a router. */
+/** Collects the methods that the routes register. */
 export function collectMethods(routes: readonly ((router: ConnectRouter) => void)[]): Map<DescMethod, MethodImplSpec> {
   const methods = new Map<DescMethod, MethodImplSpec>();
   const collector: ConnectRouter = {

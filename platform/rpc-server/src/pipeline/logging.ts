@@ -2,11 +2,14 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { callerTraceparentHeader, DomainError, inTrace, type Logger, traceparentHeader } from "@shop/core";
 import { whenEnded } from "./when-ended.ts";
 
-/** Codes that mean that we failed, not that the caller asked for something wrong. */
+/** Codes of failures of the service, rather than of the request. */
 const ourFault = new Set([Code.Internal, Code.Unknown, Code.DataLoss, Code.Unimplemented]);
 const environmentsFault = new Set([Code.Unavailable, Code.DeadlineExceeded]);
 
-/** The outermost interceptor: starts or continues the trace, and writes one line per call (debug when all is well). */
+/**
+ * The outermost interceptor: starts or continues the trace, and logs one line per call, at level debug unless the service or a
+ * dependency failed.
+ */
 export function loggingInterceptor(log: Logger): Interceptor {
   return (next) => (request) => {
     const work = async () => {
@@ -26,7 +29,7 @@ function writeLine(log: Logger, method: string, durationMs: number, error: unkno
   }
   const { code, rawMessage, cause } = ConnectError.from(error);
   const failed = { ...line, code: Code[code], err: cause ?? rawMessage };
-  // A watch that ends with its process ends as it should.
+  // Watches end with this error when their process stops.
   const isStopping = cause instanceof DomainError && cause.reason === "SERVICE_STOPPING";
   if (ourFault.has(code)) log.error(failed, "call failed");
   else if (environmentsFault.has(code) && !isStopping) log.warn(failed, "call failed");

@@ -24,7 +24,7 @@ const badRequests = fc.record({
   ),
 });
 
-/** What a request says at most, as its decoder sees it: every field, item and pair. */
+/** An upper bound of a request's values as its decoder sees them: every field, item and pair. */
 function valuesIn(value: unknown): number {
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return 1;
   return Object.entries(value)
@@ -32,7 +32,7 @@ function valuesIn(value: unknown): number {
     .reduce((sum, [, part]) => sum + valuesIn(part), 1);
 }
 
-test("no message has fewer values than are counted, in JSON and in binary", () => {
+test("the count of values never exceeds those in the message, in JSON and in binary", () => {
   fc.assert(
     fc.property(badRequests, (init) => {
       const message = create(BadRequestSchema, init);
@@ -46,7 +46,7 @@ test("no message has fewer values than are counted, in JSON and in binary", () =
   );
 });
 
-test("what is in a text is no value, unless it lists the paths of a mask", () => {
+test("the contents of a string are not values, unless it lists the paths of a mask", () => {
   const text = json(JSON.stringify({ dead_letter_id: '\\",[{'.repeat(1_000) }));
   expect(countJson(text, { ...all, inTexts: false })).toBe(1);
   expect(countJson(text, { ...all, inTexts: true })).toBe(1_001);
@@ -86,14 +86,14 @@ test("a list of empty messages, a map and messages that overrun their parents ar
   expect(countBinary(EventBatchSchema, empty, 1e9)).toBe(3_000);
   const entries = times(2_000, (to) => to.tag(3, WireType.LengthDelimited).bytes(new Uint8Array()));
   expect(countBinary(ErrorInfoSchema, entries, 1e9)).toBe(2_000);
-  // To the decoder a known field is what the schema says, whatever wire type its tag says: what an honest reader would take for
-  // one long text is a thousand fields.
+  // The decoder reads a known field by its schema, whatever the wire type in its tag: bytes that look like one long string are
+  // a thousand fields.
   const inside = times(1_000, (to) => to.tag(1, WireType.LengthDelimited).string(""));
   const disguised = written((to) => to.tag(1, WireType.Bit64).uint32(inside.byteLength).raw(inside));
   expect(countBinary(BadRequestSchema, disguised, 1e9)).toBeGreaterThan(1_000);
 });
 
-test("of bytes that are no message, what the decoder would read is counted", () => {
+test("of bytes that do not decode, those that the decoder would read are counted", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       expect(countBinary(BadRequestSchema, bytes, 1e9)).toBeLessThanOrEqual(bytes.byteLength + 1);
@@ -122,6 +122,6 @@ test.each([
   ["levels", "[".repeat(2_000)],
   ["digits", `{"deadLetterId":${"9".repeat(2_000)}}`],
   ["digits in a text", `{"deadLetterId":"${"9".repeat(2_000)}"}`],
-])("too many %s are seen before a text is parsed", (_kind, text) => {
+])("too many %s are refused before a text is parsed", (_kind, text) => {
   expect(check.problem(json(text), false)).toBe("the request nests too deep, or has more than 1015 digits in a row");
 });

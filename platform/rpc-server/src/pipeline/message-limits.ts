@@ -4,9 +4,9 @@ import { countBinary } from "./count-binary.ts";
 import { countJson } from "./count-json.ts";
 import { type Lengths, sizesOf } from "./size-rules.ts";
 
-/** Callers of another version may send more than this one knows. */
+/** Allowance for fields of newer schema versions. */
 const spareValues = 1_000;
-/** For a schema that sets no bound: others' services, whose gateway we are. */
+/** For a schema without bounds, such as those of other vendors' services behind our gateway. */
 const defaultMaxValues = 100_000;
 
 const maxMaskPaths = 100;
@@ -15,8 +15,8 @@ const maxMaskCharacters = 20_000;
 const checks = new WeakMap<DescMessage, MessageCheck>();
 
 /**
- * Checks messages by what the sizes that their schema allows add up to: what is larger would be refused by the schema's rules,
- * once it had been decoded and validated. A message with fewer bytes than it may have values is not looked at.
+ * Limits the number of values in a message to the sum of the sizes that its schema allows: a larger message would fail
+ * validation anyway, after it had been decoded. A message with fewer bytes than the limit of values is not scanned.
  */
 export function messageCheck({ input }: DescMethod): MessageCheck {
   const check = checks.get(input) ?? createCheck(input);
@@ -26,10 +26,10 @@ export function messageCheck({ input }: DescMethod): MessageCheck {
 
 function createCheck(message: DescMessage): MessageCheck {
   const { values, characters, hasMask } = largest(message, new Set());
-  // A mask is one text in JSON, whose commas are those of a list.
+  // In JSON a mask is one string, whose commas separate paths.
   const most = spareValues + values + (hasMask ? characters : 0);
   const maxValues = Number.isFinite(most) ? most : defaultMaxValues;
-  // An integer in a text is converted before its field's rules are asked, in more than linear time.
+  // An integer in a string is parsed before its field's rules are checked, in more than linear time.
   const maxDigits = spareValues + characters;
   const tooMany = `the request has more than ${maxValues} values`;
   return {
@@ -44,11 +44,11 @@ function createCheck(message: DescMessage): MessageCheck {
   };
 }
 
-/** The largest message that the schema allows; Infinity where it sets no bound. */
+/** The size of the largest message that the schema allows; Infinity if unbounded. */
 interface Largest {
-  /** Fields, items, pairs, and what JSON has brackets for. */
+  /** Fields, items, map entries, and the brackets of JSON. */
   readonly values: number;
-  /** Of all texts. */
+  /** Of all strings. */
   readonly characters: number;
   readonly hasMask: boolean;
 }
@@ -78,7 +78,7 @@ function largestField(field: DescField, above: ReadonlySet<DescMessage>): Larges
   const keyCharacters = field.fieldKind === "map" ? largestScalar(field.mapKey, key).characters : 0;
   return {
     values: 3 + maxCount * (one.values + 3),
-    // Nothing, however often, is nothing.
+    // Infinity times 0 would be NaN.
     characters: one.characters + keyCharacters === 0 ? 0 : maxCount * (one.characters + keyCharacters),
     hasMask: one.hasMask,
   };

@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-/** gRPC, gRPC-Web and Connect's streams say how long each message is before it comes. */
+/** gRPC, gRPC-Web and Connect's streams prefix each message with its length. */
 const enveloped = /^application\/(grpc(-web)?|connect)($|[+;])/i;
 const prefixBytes = 5;
 
 /**
- * Looks at the lengths of messages as they pass, without decoding them. `tooLarge` is called for the first that is longer than
- * `maxBytes`, ahead of it. Undefined for a content type that says no lengths.
+ * Watches the length prefixes of messages as they pass, without decoding them. Calls `tooLarge` once a prefix exceeds
+ * `maxBytes`, before that message. Undefined for a content type without prefixes.
  */
 export function watchMessageSizes(
   contentType: string | undefined,
@@ -34,7 +34,7 @@ export function watchMessageSizes(
   };
 }
 
-/** Whether the body of one message, framed or not, says ahead that it is longer than the message may be. */
+/** Whether Content-Length shows a body of one message, enveloped or not, to be too large. */
 export function isTooLong({ "content-length": length }: IncomingHttpHeaders, maxBytes: number): boolean {
   return length !== undefined && Number(length) > maxBytes + prefixBytes;
 }

@@ -20,43 +20,43 @@ import { checkMessages } from "./checked-messages.ts";
 import { type Call, createClassify } from "./classify.ts";
 import { toConnectError } from "./errors.ts";
 import { callMethods, collectMethods } from "./invoke.ts";
+import { hostedMessageChecks } from "./message-checks.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
-import { readableMessages } from "./readable-messages.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 export interface PipelineOptions extends ForwardingPort {
-  /** A public port says to caches which answers vary by compression. */
+  /** A public port adds `vary` for compression to cacheable answers. */
   readonly isPublic: boolean;
-  /** How to register a service that is hosted in this process; calls of the others are forwarded. */
+  /** Returns the function that registers a hosted service; undefined for one whose calls are forwarded. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
-  /** How calls of services reach the processes that host them; absent for a port that hosts all it exposes. */
+  /** Forwards calls to the processes that host their services; absent if the port hosts every service it exposes. */
   readonly forwarding?: OpenForwarding;
-  /** Why a call of a hosted method is refused before it is read; undefined when it is not. */
+  /** The error to refuse a call with before it is read; undefined to admit it. */
   refusal(method: DescMethod): DomainError | undefined;
-  /** How REST names the fields of its answers; "proto" if absent. */
+  /** Field names in REST answers; "proto" by default. */
   readonly jsonNames?: "proto" | "lowerCamelCase";
-  /** Whether ordinary unary calls take the fast path, or all calls Connect's own handlers. */
-  readonly leanCalls: boolean;
+  /** Whether ordinary unary calls take the fast path; otherwise Connect's handlers serve all calls. */
+  readonly fastPath: boolean;
   /** Cached answers to ordinary unary calls. */
   readonly findCachedAnswer: FindCachedAnswer;
-  /** Services that Fastify plugins answer. */
+  /** Services that Fastify plugins serve. */
   readonly pluginServices: readonly DescService[];
-  /** Paths of Fastify routes that GET reads; may grow until the first request. */
+  /** Paths of Fastify routes for GET; may grow until the first request. */
   readonly pages: ReadonlySet<string>;
 }
 
-/** What is done with one request; its exchange may be made later, when other headers of its answer are known. */
+/** The plan for one request. Its exchange may be created later, when further headers of the answer are known. */
 export interface Plan {
-  /** False for what is no call: then hooks and routes of the Fastify application come first. */
+  /** False if the request is not a call: then hooks and routes of the Fastify application come first. */
   readonly isFinal: boolean;
-  /** Headers besides `exchange.said` by which caches tell answers to this request apart. */
+  /** Request headers that the answer depends on, in addition to those in `exchange.defaultHeaders`. */
   readonly vary: string | undefined;
   /** Answers the request. Never rejects. */
   answer(exchange: Exchange): Promise<void> | void;
 }
 
-/** Carries a plan out. What its code throws ends the guarded stream or response, and nothing else. */
+/** Executes a plan. An exception in it ends the guarded stream or response, and nothing else. */
 export function carryOut(plan: Plan, exchange: Exchange, guarded: EventEmitter): void {
   const answered = plan.answer(exchange);
   if (answered !== undefined) containRejection(guarded, answered);
@@ -66,16 +66,17 @@ const noCall = { isFinal: false, vary: undefined };
 
 export interface Pipeline {
   /**
-   * What is to be done with a request; undefined when it is for a route of Fastify, and for a stream that has to become a request
-   * first. Pure: nothing is read, counted or answered yet.
+   * Plans a request; undefined if a Fastify route answers it, or if a stream has to become a Node request first. Pure: nothing
+   * is read, counted or answered yet.
    */
   plan(head: RequestHead): Plan | undefined;
   close(): void;
 }
 
 /**
- * The one path of a request: classify, authorize, admit, decode, validate, invoke, encode. The first line tells which method is called;
- * refusals that need nothing else come first; then the first protocol that takes the call does the rest (protocols/protocol.ts).
+ * The path of every request: classify, authorize, admit, decode, validate, invoke, encode. The request line determines the
+ * method; refusals that need nothing else come first; then the first protocol that takes the call does the rest
+ * (protocols/protocol.ts).
  */
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { services, isPublic, routerOptions, holdBytes } = options;
@@ -83,7 +84,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const isHosted = (method: DescMethod) => options.hosted(method.parent) !== undefined;
   const forwarding = options.forwarding?.(options) ?? nothingForwarded;
   const hold: HoldCall = ({ method }, { headers, connection }) =>
-    // Of a stream one message is read at a time.
+    // Of a stream one message is buffered at a time.
     holdBytes(
       headers,
       connection,
@@ -91,7 +92,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       method.methodKind === "unary" ? undefined : readMaxBytes,
     );
 
-  // Services of one module share its routes.
+  // Services of one module share a register function.
   const routes = [...new Set(services.map((service) => options.hosted(service)))].filter((one) => one !== undefined);
   const methods = collectMethods(routes);
   const invokeHosted = callMethods(methods, routerOptions);
@@ -114,11 +115,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     decodeJson,
   });
   const protocols: readonly Protocol[] = [
-    ...(options.leanCalls ? [fastConnectCalls(unary, hold), fastGrpcCalls(unary, hold)] : []),
+    ...(options.fastPath ? [fastConnectCalls(unary, hold), fastGrpcCalls(unary, hold)] : []),
     forwardedCalls(forwarding),
     restCalls({
       transcoder,
-      findCachedAnswer: options.leanCalls ? options.findCachedAnswer : () => undefined,
+      findCachedAnswer: options.fastPath ? options.findCachedAnswer : () => undefined,
       forwarding,
       hold,
     }),
@@ -130,7 +131,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const isUnary = method.methodKind === "unary";
     const refusal = admission.refusal(method);
     const isRefused = refusal !== undefined || (isUnary && isTooLong(head.headers, readMaxBytes));
-    // Refusals and streaming calls need a request, which Node makes of the stream.
+    // Refusals and streaming calls need Node's request object.
     if (head.source === "stream" && (isRefused || !isUnary)) return undefined;
     const vary = varyOf(call, head.method);
     const planned = (answer: Plan["answer"]): Plan => ({ isFinal: true, vary, answer });
@@ -140,13 +141,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return protocol && planned((exchange) => protocol.answer(call, exchange));
   }
 
-  /** Connect compresses as the client likes; REST is not compressed. */
+  /** Connect's answers may be compressed; REST's are not. */
   function varyOf({ method, rest }: Call, httpMethod: string): string | undefined {
     const isCached = isPublic && httpMethod === "GET" && rest === undefined && routerOptions.isPublicRead?.(method);
     return isCached ? "Accept-Encoding" : undefined;
   }
 
-  /** A caller without access is told so, whatever the body. */
+  /** Authorization is checked first, so that a caller without access learns only that. */
   async function refuseTooLong(method: DescMethod, exchange: Exchange): Promise<void> {
     try {
       await options.authorize(method, new NodeHeaders(exchange.headers));
@@ -177,7 +178,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
             answer(exchange) {
               const { request, response } = exchange.node();
               const held = holdBytes(exchange.headers, exchange.connection, undefined, undefined);
-              return handleNodeRequest(transcoder, request, response, exchange.said, classified.rest, held);
+              return handleNodeRequest(transcoder, request, response, exchange.defaultHeaders, classified.rest, held);
             },
           };
       }
@@ -186,7 +187,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   };
 }
 
-/** Connect's handlers of what is hosted here, as far as this port exposes it. */
+/** Connect's handlers of the hosted methods that this port exposes. */
 function handlersOf(
   services: readonly DescService[],
   routes: readonly ((router: ConnectRouter) => void)[],
@@ -197,5 +198,5 @@ function handlersOf(
   for (const register of routes) register(router);
   return router.handlers
     .filter(({ method }) => exposed.has(method))
-    .map((handler) => checkMessages(handler, readableMessages(handler.method, routerOptions)));
+    .map((handler) => checkMessages(handler, hostedMessageChecks(handler.method, routerOptions)));
 }

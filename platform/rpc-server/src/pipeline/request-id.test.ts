@@ -8,7 +8,7 @@ import { idempotencyInterceptor, idempotencyKeyPattern } from "./request-id.ts";
 const library = testService("library.v1.LibraryService");
 const [createShelf, getShelf] = [library.method.createShelf, library.method.getShelf] as DescMethodUnary[];
 
-/** The request that the method sees. */
+/** The request that the method receives. */
 async function seenBy(method: DescMethodUnary, fields: object, key: string | undefined) {
   let seen: unknown;
   const see = (request: Message) => {
@@ -29,7 +29,7 @@ const named = async (key: string | undefined, requestId = "") =>
 
 const longest = "k".repeat(128);
 
-test("the header Idempotency-Key names a request as its field does", async () => {
+test("the Idempotency-Key header sets the request's request_id", async () => {
   expect(await named("one")).toBe("one");
   expect(await named(undefined, "one")).toBe("one");
   expect(await named("one", "one")).toBe("one");
@@ -37,22 +37,22 @@ test("the header Idempotency-Key names a request as its field does", async () =>
   await expect(named("one", "two")).rejects.toThrow("name different requests");
 });
 
-test("a key in quotes, as the draft has it, is the bare key", async () => {
+test("a quoted key, as in the draft, equals the bare key", async () => {
   expect(await named('"one"')).toBe("one");
   expect(await named('"one"', "one")).toBe("one");
   expect(await named(String.raw`"a\"b\\c"`)).toBe(String.raw`a"b\c`);
   expect(await named(`"${longest}"`)).toBe(longest);
 });
 
-describe("what is no key is refused", () => {
+describe("an invalid key is refused", () => {
   test.each([
     ["a blank", "o n e"],
     ["a blank in quotes", '"o n e"'],
     ["several", "one, two"],
     ["nothing in quotes", '""'],
-    ["a quote that stays open", '"one'],
-    ["a quote that was not opened", '"on"e"'],
-    ["an escape of something else", String.raw`"o\ne"`],
+    ["an unclosed quote", '"one'],
+    ["a quote in the middle", '"on"e"'],
+    ["an invalid escape", String.raw`"o\ne"`],
     ["parameters", '"one";v=1'],
     ["too many characters", `${longest}k`],
     ["too many characters in quotes", `"${longest}k"`],
@@ -63,6 +63,6 @@ describe("what is no key is refused", () => {
   });
 });
 
-test("methods whose requests have no names ignore it, whatever it says", async () => {
+test("methods without a request_id ignore the header, even if it is invalid", async () => {
   expect((await seenBy(getShelf!, { name: "shelves/1" }, "o n e")).name).toBe("shelves/1");
 });

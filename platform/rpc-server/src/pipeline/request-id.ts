@@ -3,17 +3,17 @@ import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Interceptor } from "@connectrpc/connect";
 import { DomainError, invalidFields } from "@shop/core";
 
-/** A draft of the IETF (draft-ietf-httpapi-idempotency-key-header) that payment and shop APIs follow. */
+/** The header of an IETF draft (draft-ietf-httpapi-idempotency-key-header) that payment and shop APIs use. */
 const idempotencyKeyHeader = "idempotency-key";
-/** The header as a regular expression: a bare key, or the string in quotes that the draft prescribes (RFC 8941, 3.3.3). */
+/** Pattern of the header: a bare key, or the quoted string that the draft prescribes (RFC 8941, 3.3.3). */
 export const idempotencyKeyPattern = '^([!#-~][!-~]{0,127}|"([!#-\\[\\]-~]|\\\\["\\\\]){1,128}")$';
 const format = new RegExp(idempotencyKeyPattern);
 
 /**
- * Honours the header Idempotency-Key for every unary method whose request has a field `request_id` (AIP-155): the key becomes the
- * value of the field. The method itself stores it with its effect, under a unique index. All other methods ignore the header.
+ * Applies the Idempotency-Key header to every unary method whose request has a field `request_id` (AIP-155): the key becomes
+ * the value of the field. The method itself stores it with its effect, under a unique index. Other methods ignore the header.
  *
- * Throws INVALID_ARGUMENT for what is no key, and REQUEST_IDS_DIFFER for a key that is not the value that the field has.
+ * @throws INVALID_ARGUMENT for an invalid key, and REQUEST_IDS_DIFFER if the field has another value
  */
 export function idempotencyInterceptor(): Interceptor {
   return (next) => (request) => {
@@ -32,7 +32,7 @@ export function idempotencyInterceptor(): Interceptor {
 
 const fields = new WeakMap<DescMethod, (DescField & { fieldKind: "scalar" }) | false>();
 
-/** The field that names a request of the method; undefined where requests have no names. */
+/** The method's `request_id` field; undefined if it has none. */
 export function requestIdField(method: DescMethod): (DescField & { fieldKind: "scalar" }) | undefined {
   const known = fields.get(method);
   if (known !== undefined) return known || undefined;
@@ -42,7 +42,7 @@ export function requestIdField(method: DescMethod): (DescField & { fieldKind: "s
   return found || undefined;
 }
 
-/** The key that the header carries, the same with quotes and without; undefined when there is none. */
+/** The key in the header, without its quotes; undefined if there is none. */
 function keyIn(header: Headers): string | undefined {
   const text = header.get(idempotencyKeyHeader)?.trim() ?? "";
   if (text === "") return undefined;
@@ -54,12 +54,12 @@ function keyIn(header: Headers): string | undefined {
   return text.startsWith('"') ? text.slice(1, -1).replace(/\\(.)/g, "$1") : text;
 }
 
-/** What a request may be stored under: releases before keys could be quoted took the quotes for a part of the key. */
+/** The keys under which a request may be stored: older releases stored the quotes as part of the key. */
 export function storedRequestIds(requestId: string): readonly string[] {
   return [requestId, JSON.stringify(requestId)];
 }
 
-/** Another request was made under the name. */
+/** The error if another request was made under the same request id. */
 export function requestIdReused(requestId: string): DomainError {
   return new DomainError("invalid_argument", "REQUEST_ID_REUSED", "another request was made under that request_id", {
     metadata: { request_id: requestId },
@@ -67,9 +67,9 @@ export function requestIdReused(requestId: string): DomainError {
   });
 }
 
-/** The same request is being made, and a majority of the database may not keep its effect yet. */
+/** The error while the same request is in progress, and its effect may not be replicated to a majority yet. A retry is safe. */
 export function requestUnsettled(): DomainError {
-  return new DomainError("unavailable", "REQUEST_UNSETTLED", "the same request is being made just now", {
+  return new DomainError("unavailable", "REQUEST_UNSETTLED", "the same request is in progress", {
     retryAfterMs: 500,
   });
 }

@@ -5,16 +5,16 @@ import type { Interceptor } from "@connectrpc/connect";
 import { field as fieldRules, Ignore } from "@shop/gen/buf/validate/validate_pb";
 import { Text, text } from "@shop/gen/shop/common/v1/text_pb";
 
-/** Zero width space, word joiner, byte order mark. Joiners and marks of Persian, Indic scripts and emoji are not among them. */
+/** Zero width space, word joiner, byte order mark. Not the joiners and marks that Persian, Indic scripts and emoji need. */
 const stripped = /[\u200b\u2060\ufeff]/g;
-/** U+2800 is the pattern of Braille without a dot. */
+/** U+2800 is the Braille pattern without dots. */
 const visible = /[^\s\p{Default_Ignorable_Code_Point}\u2800]/u;
-/** Text that is in its form already, as most is. */
+/** Text that is already normalized, as most is. */
 const plain = /^[!-~]+(?: [!-~]+)*$/;
-/** More marks on a letter than any script writes (UAX 15, 13). To sort them for NFC would take time that grows with their square. */
+/** More marks on a letter than any script uses (UAX 15, 13). Sorting them for NFC takes time quadratic in their number. */
 const stackedMarks = /\p{M}{31}/u;
 
-/** C0, DEL and C1, line and paragraph separators, and what turns the direction of the text after it (CVE-2021-42574). */
+/** C0, DEL and C1, line and paragraph separators, and bidirectional controls (CVE-2021-42574). */
 const notInLine = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 const notInLines = /(?!\r\n)(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
 
@@ -33,7 +33,7 @@ const tooManyMarks = "must not have more than 30 marks on one letter";
 
 type ListValue = Iterable<unknown> & { set(index: number, value: unknown): unknown };
 
-/** A text of a message that is kept, by the option `(shop.common.v1.text)` of its field. */
+/** A text field that is stored, by the option `(shop.common.v1.text)`. */
 interface KeptText {
   readonly value: string;
   readonly kind: Text;
@@ -42,9 +42,8 @@ interface KeptText {
 }
 
 /**
- * Brings all text that is kept into one form, in every protocol, before the rules of the schema are checked: NFC, without blanks
- * around it, without invisible characters that have no meaning; on one line each run of blanks, of whatever kind, is one space. A
- * text of which nothing is visible becomes empty.
+ * Normalizes all stored text, in every protocol, before validation: NFC, trimmed, without invisible characters that have no
+ * meaning; in one-line texts each run of white space becomes one space. A text without a visible character becomes empty.
  */
 export function textInterceptor(): Interceptor {
   return (next) => (request) => {
@@ -76,37 +75,37 @@ function normalizeTexts<Desc extends DescMessage>(schema: Desc, message: Message
 function normalizeText(value: string, kind: Text): string {
   const kept = value.replace(stripped, "");
   if (!visible.test(kept)) return "";
-  // It is refused.
+  // Validation refuses it.
   if (stackedMarks.test(kept)) return kept;
   const text = kept.normalize("NFC").trim();
   return kind === Text.LINE ? text.replace(/[\t\p{Zs}]+/gu, " ") : text;
 }
 
-/** What the kept texts of a message must not contain: to be asked of one that is sound otherwise, so of bounded size. */
+/** The violations of stored texts. Call it for a message that passed the other rules, so that its size is bounded. */
 export function textViolations<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Violation[] {
   if (fieldsOf(schema).length === 0) return [];
   const violations: Violation[] = [];
   for (const { value, kind, path } of keptTexts(reflect(schema, message), [], isChecked)) {
     const { refused, words } = rules[kind]!;
-    // A lone surrogate has no form in UTF-8.
+    // A lone surrogate cannot be encoded in UTF-8.
     if (refused.test(value) || !value.isWellFormed()) violations.push(new Violation(words, "text", path, [], false));
     else if (stackedMarks.test(value)) violations.push(new Violation(tooManyMarks, "text", path, [], false));
   }
   return violations;
 }
 
-/** Not where a method checks a part of its request itself. */
+/** Excludes fields that a method checks itself. */
 function isChecked(field: DescField): boolean {
   return getOption(field, fieldRules).ignore !== Ignore.ALWAYS;
 }
 
 const known = new WeakMap<DescMessage, readonly DescField[]>();
 
-/** The fields with text that is kept, in themselves or further inside. */
+/** The fields that hold stored text, directly or in a submessage. */
 function fieldsOf(schema: DescMessage): readonly DescField[] {
   const before = known.get(schema);
   if (before !== undefined) return before;
-  // A message inside of itself ends here.
+  // Ends the recursion of a message that contains itself.
   known.set(schema, []);
   const fields = schema.fields.filter(
     (field) => getOption(field, text) !== Text.UNSPECIFIED || (field.message && fieldsOf(field.message).length > 0),

@@ -13,15 +13,18 @@ test.for([
   ["Connect", (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
   ["gRPC", (baseUrl: string) => createGrpcTransport({ baseUrl })],
   ["gRPC-Web", (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
-] as const)("who sends what does not match a pattern reads in words what is expected, over %s", async ([, open]) => {
-  const { port } = await openTestPort();
-  const client = createClient(DeadLetterService, open(`http://127.0.0.1:${port}`));
-  const error = ConnectError.from(await client.getDeadLetter({ deadLetterId: "one" }).catch((thrown) => thrown));
-  expect(error.rawMessage).toBe(message);
-  expect(error.findDetails(BadRequestSchema)).toMatchObject([{ fieldViolations: [violation] }]);
-});
+] as const)(
+  "a value that does not match its pattern is refused with a description of the pattern, over %s",
+  async ([, open]) => {
+    const { port } = await openTestPort();
+    const client = createClient(DeadLetterService, open(`http://127.0.0.1:${port}`));
+    const error = ConnectError.from(await client.getDeadLetter({ deadLetterId: "one" }).catch((thrown) => thrown));
+    expect(error.rawMessage).toBe(message);
+    expect(error.findDetails(BadRequestSchema)).toMatchObject([{ fieldViolations: [violation] }]);
+  },
+);
 
-test("and over REST", async () => {
+test("a value that does not match its pattern is refused with a description of the pattern, over REST", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/admin/dead-letters/one`);
   expect(answer.status).toBe(400);
@@ -33,7 +36,7 @@ test("and over REST", async () => {
   });
 });
 
-test("other rules, and their messages, stay", async () => {
+test("other rules keep protovalidate's messages", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/admin/dead-letters?page_size=101&consumer=%20`);
   expect(await answer.json()).toMatchObject({

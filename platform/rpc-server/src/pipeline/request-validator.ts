@@ -22,18 +22,18 @@ import { measure } from "./size-rules.ts";
 const untilFirst = createValidator({ regexMatch: matchesPattern, failFast: true });
 const thorough = createValidator({ regexMatch: matchesPattern });
 
-/** A rule besides those of protovalidate: the violations that a message has of it. */
+/** A rule in addition to protovalidate's: returns the violations of a message. */
 export type MessageRule = (schema: DescMessage, message: Message) => readonly Violation[];
 
-/** Of a larger message not every mistake is looked for, which would take as long as its caller likes. */
+/** Larger messages are not searched for every violation, which could take unbounded time. */
 const thoroughUpTo = { values: 512, length: 16_384 };
 
 /**
- * Checks requests by the rules in the schema, and stops at 20 violations. Of a large message they are the fields that are larger
- * than they may be, which are not looked into, or else the first one. Of a text that does not match its pattern protovalidate shows the pattern; here the caller reads what the schema says
- * about it in words.
+ * Validates requests by the rules in the schema, and reports at most 20 violations. For a large message it reports the fields
+ * that exceed their size, without looking into them, or else the first violation. Where protovalidate would show a pattern, the
+ * message is the schema's description of it.
  *
- * @param rules of one's own, checked in a message that keeps all rules of protovalidate
+ * @param rules additional rules, checked once a message passes protovalidate
  */
 export function createRequestValidator(rules: readonly MessageRule[]): Validator {
   return {
@@ -42,7 +42,9 @@ export function createRequestValidator(rules: readonly MessageRule[]): Validator
         const result = untilFirst.validate(schema, message);
         if (result.kind === "valid") return invalidOtherwise(rules, schema, message) ?? result;
         if (result.kind !== "invalid") return result;
-        const violations = allViolations(schema, message, result.violations).slice(0, maxViolations).map(toldOf);
+        const violations = allViolations(schema, message, result.violations)
+          .slice(0, maxViolations)
+          .map(reportedViolation);
         return { ...result, violations, error: new ValidationError(violations) };
       }),
   };
@@ -70,7 +72,7 @@ function allViolations<Desc extends DescMessage>(
   return violations.length > 0 ? violations : first;
 }
 
-function toldOf(violation: Violation): Violation {
+function reportedViolation(violation: Violation): Violation {
   const { message, ruleId, field, rule, forKey } = violation;
   const path = field.some(isLongKey) ? field.map(withShortKey) : field;
   return new Violation(inWords(violation) ?? message, ruleId, path, rule, forKey);
@@ -93,8 +95,8 @@ function inWords(violation: Violation): string | undefined {
 }
 
 /**
- * The rules of the schema that a message breaks, by the paths of its own fields: for a part of a request that may be wrong without
- * the whole being refused (buf.validate's IGNORE_ALWAYS).
+ * The violations of a message, with paths relative to it: for a part of a request that may be invalid without the request being
+ * refused (buf.validate's IGNORE_ALWAYS).
  */
 export function createMessageCheck<Desc extends DescMessage>(
   validator: Validator,

@@ -26,26 +26,26 @@ export type RouterOptions = Pick<
 > & {
   readonly interceptors: Interceptor[];
   readonly readMaxBytes: number;
-  /** Absent where nothing is hosted. */
+  /** Absent if nothing is hosted. */
   readonly isPublicRead?: IsPublicRead;
 };
 
-/** What calls are checked by and told to. */
+/** The rules that calls are authorized, validated and reported by. */
 export interface CallRules {
   readonly authorize: Authorize;
-  /** Whose answers any cache may keep; none by default. */
+  /** Methods whose answers any cache may store; none by default. */
   readonly isPublicRead?: IsPublicRead;
-  /** Checks every request, decoded; by protovalidate's rules by default. */
+  /** Validates every decoded request; protovalidate's rules by default. */
   readonly validator?: Validator;
-  /** Errors of methods that are told as UNAVAILABLE and may pass; none by default. */
+  /** Errors that are reported as UNAVAILABLE, since a retry may succeed; none by default. */
   readonly isDependencyLost?: IsDependencyLost;
   readonly log: Logger;
   readonly metrics: PortMetrics | undefined;
 }
 
 /**
- * What every call passes, in every protocol and in memory, in this order: authorization, before the body is read,
- * then log and trace, metrics where they are kept, what caches may keep, errors, deadlines, names of requests, text, validation, the method.
+ * The stages of every call, in every protocol and in memory, in this order: authorization, before the body is read, then log
+ * and trace, metrics if they are collected, cacheability, errors, deadlines, idempotency keys, text, validation, the method.
  */
 export function createRouterOptions(rules: CallRules): RouterOptions {
   const { authorize, isPublicRead = () => false, validator = protovalidate, log, metrics } = rules;

@@ -7,17 +7,17 @@ const fixed = String.raw`(?:\{\d{1,3}\})`;
 const variable = String.raw`(?:[*+?]|\{\d{1,3},(?:\d{1,3})?\})`;
 
 /**
- * Patterns that mean the same to RE2 and to JavaScript, and of which JavaScript's engine makes no more work than RE2: a row of
- * characters and classes from the text's beginning to its end, where one at most may come more or less often. So there is nothing
- * that two neighbours could share out between them in many ways.
+ * Patterns with the same meaning in RE2 and JavaScript that JavaScript's engine also matches in linear time: an anchored
+ * sequence of characters and classes of which at most one repeats a variable number of times. So the engine has no ambiguity to
+ * backtrack over.
  */
 const linear = new RegExp(`^\\^(?:${item}${fixed}?)*(?:${item}${variable}(?:${item}${fixed}?)*)?\\$$`);
 
 const tests = new Map<string, (text: string) => boolean>();
 
 /**
- * Whether a text matches a pattern of the schema, in RE2's syntax and in time linear in the text. RE2 in JavaScript costs twenty
- * times what the engine's own expressions do, which is why those match what they safely can.
+ * Whether a text matches a pattern of the schema, in RE2's syntax and in time linear in the text. RE2 in JavaScript costs
+ * twenty times as much as the engine's own expressions, so those match the patterns for which they are safe.
  */
 export function matchesPattern(pattern: string, text: string): boolean {
   let test = tests.get(pattern);
@@ -29,7 +29,7 @@ export function matchesPattern(pattern: string, text: string): boolean {
 }
 
 function natively(pattern: string): (text: string) => boolean {
-  // By code points, as RE2 reads texts.
+  // RE2 matches code points.
   const expression = new RegExp(pattern, "u");
   return (text) => expression.test(text);
 }
@@ -42,8 +42,8 @@ function byRe2(pattern: string): (text: string) => boolean {
 const part = new RegExp(`(${item})(?:\\{(\\d{1,3})(,)?(\\d{1,3})?\\}|([*+?]))?`, "y");
 
 /**
- * The most characters that a text which matches a pattern can have: known of rows of characters and classes from the text's
- * beginning to its end, Infinity for every other pattern.
+ * The most characters that a matching text can have; Infinity for patterns other than an anchored sequence of characters and
+ * classes.
  */
 export function longestMatch(pattern: string): number {
   if (!linear.test(pattern)) return Number.POSITIVE_INFINITY;

@@ -12,22 +12,22 @@ import { type FieldRules, field as fieldRules, Ignore } from "@shop/gen/buf/vali
 import { maxViolations } from "@shop/rest";
 import { longestMatch } from "./schema-regexp.ts";
 
-/** How large the schema lets a field be; Infinity where it does not say. */
+/** The sizes that the schema allows for a field; Infinity if unbounded. */
 export interface Sizes {
-  /** Items of a list, pairs of a map. */
+  /** Items of a list, entries of a map. */
   readonly maxCount: number;
-  /** Of a text or bytes, of each item of a list, of each value of a map. */
+  /** Of a string or bytes, of each item of a list, of each value of a map. */
   readonly value: Lengths;
   /** Of each key of a map. */
   readonly key: Lengths;
-  /** The schema leaves this field to its method (IGNORE_ALWAYS). */
+  /** The schema leaves validation of this field to its method (IGNORE_ALWAYS). */
   readonly isIgnored: boolean;
 }
 
 export interface Lengths {
   readonly maxCharacters: number;
   readonly maxBytes: number;
-  /** That a text which matches its pattern can have. */
+  /** The longest text that matches the field's pattern. */
   readonly maxMatch: number;
 }
 
@@ -80,24 +80,24 @@ function lengths(rules: FieldRules | undefined): Lengths {
   };
 }
 
-/** A rule that is not written is 0. */
+/** An absent rule is 0. */
 function limit(rule: bigint): number {
   return rule === 0n ? Number.POSITIVE_INFINITY : Number(rule);
 }
 
-/** What is larger in a message than the schema lets it be. */
+/** The parts of a message that exceed the schema's sizes. */
 export interface Measured {
-  /** Of those fields, 20 at most. */
+  /** At most 20. */
   readonly violations: readonly Violation[];
-  /** Fields, items and pairs; Infinity if a list or a map has too many, since what is in it is not counted. */
+  /** Fields, items and entries; Infinity if a list or map is too long, since its contents are not counted. */
   readonly values: number;
-  /** UTF-16 units of all texts, and bytes. */
+  /** UTF-16 units of all strings, plus bytes. */
   readonly length: number;
 }
 
 /**
- * Measures the fields of a message. What is in those that are too large is not looked at: the cost is that of a message as
- * large as the schema allows.
+ * Measures the fields of a message. The contents of fields that are too large are skipped, so the cost is bounded by that of
+ * the largest valid message.
  */
 export function measure(schema: DescMessage, message: Message): Measured {
   const tape = new Tape();
@@ -172,13 +172,13 @@ class Tape implements Measured {
       this.length += value.length;
       if (isLonger(value, maxCharacters))
         this.#violate(path, `must be at most ${maxCharacters} characters`, "string.max_len", isKey);
-      // No character has less than a byte.
+      // A character has at least one byte.
       else if (value.length > maxBytes || (maxBytes < 3 * value.length && Buffer.byteLength(value) > maxBytes))
         this.#violate(path, `must be at most ${maxBytes} bytes`, "string.max_bytes", isKey);
     }
   }
 
-  /** In the words of protovalidate, which says the same of what is looked at. */
+  /** In protovalidate's words, which reports the same violations in messages that it validates in full. */
   #violate(path: PathBuilder, words: string, rule: string, isKey = false): void {
     if (!this.#isFull) this.violations.push(new Violation(words, rule, path.toPath(), [], isKey));
   }
@@ -188,7 +188,7 @@ class Tape implements Measured {
   }
 }
 
-/** Whether a text has more characters (code points): counted only where its units do not decide it. */
+/** Whether a text has more characters (code points). They are counted only if the number of UTF-16 units does not decide it. */
 function isLonger(text: string, maxCharacters: number): boolean {
   if (text.length <= maxCharacters) return false;
   if (text.length > 2 * maxCharacters) return true;

@@ -16,11 +16,11 @@ test.each([
   [`${path}?access_ticket=abc&after_version=1`, `${path}?after_version=1`],
   [`${path}?after_version=1&access_ticket=abc`, `${path}?after_version=1`],
   [`${path}?a=1&access_ticket=abc&b=2`, `${path}?a=1&b=2`],
-])("a ticket in the query of %s goes where access is decided", (url, left) => {
+])("a ticket in the query of %s moves to the authorization header", (url, left) => {
   expect(moved(url)).toMatchObject({ url: left, found: { path, ticket: "abc" } });
 });
 
-test("an access token goes before a ticket, which leaves the query nevertheless", () => {
+test("an access token takes precedence over a ticket, which is removed from the query nevertheless", () => {
   expect(moved(`${path}?access_ticket=abc`, "Bearer token")).toEqual({
     url: path,
     found: undefined,
@@ -34,11 +34,11 @@ test.each([
   ["ticket   /orders/2:watch   abc", path],
   ["Ticket /orders/2:watch abc", `${path}?after=access_ticket`],
   ["Ticket /orders/2:watch abc", `${path}?xaccess_ticket=other`],
-])("a header %j counts for the path that is asked for: %s", (authorization, url) => {
+])("a ticket header %j is only valid for the path of the request: %s", (authorization, url) => {
   expect(moved(url, authorization)).toMatchObject({ url, found: { path, ticket: "abc" } });
 });
 
-test("another name, another HTTP method and other schemes carry no ticket", () => {
+test("other parameters, other HTTP methods and other schemes carry no ticket", () => {
   for (const url of [path, `${path}?ticket=abc`, `${path}?my_access_ticket=abc`])
     expect(moved(url)).toMatchObject({ url, found: undefined });
   expect(moved(`${path}?access_ticket=abc`, undefined, "POST")).toMatchObject({ found: undefined });

@@ -1,15 +1,15 @@
 import type { AnyRequest } from "@shop/http-port";
 
-/** Of the query, where a ticket comes from a browser's EventSource. */
+/** The query parameter in which a browser's EventSource sends a ticket. */
 const parameter = "access_ticket";
 const ticketInQuery = new RegExp(`(?<=[?&])${parameter}=([^&]*)(&|$)`);
 
-/** `Ticket <path> <ticket>`: between the parts of the platform, and nowhere else. */
+/** `Ticket <path> <ticket>`: used internally, between gateway and services. */
 const ticketScheme = /^ticket(?: .*)? (\S+)$/i;
 
 /**
- * Puts a ticket that opens a stream where access is decided, together with the path that the request really has. The query loses it
- * before anything reads or logs it. Of what a caller says in a header of this form only the ticket counts.
+ * Moves a stream ticket from the query to the authorization header, together with the path of the request, before anything
+ * reads or logs the query. If a caller sends a header of this form itself, only its ticket counts; the path is replaced.
  */
 export function moveTicket(request: AnyRequest): void {
   const url = request.url ?? "/";
@@ -25,7 +25,7 @@ export function moveTicket(request: AnyRequest): void {
   request.headers.authorization = `Ticket ${path} ${ticket}`;
 }
 
-/** What {@link moveTicket} has found: the ticket, and the path that it has to be for. */
+/** The ticket that {@link moveTicket} found, and the path that it must be valid for. */
 export function ticketIn(header: Headers): { readonly path: string; readonly ticket: string } | undefined {
   const [, path, ticket] = /^Ticket (\S+) (\S+)$/.exec(header.get("authorization") ?? "") ?? [];
   return path === undefined || ticket === undefined ? undefined : { path, ticket };

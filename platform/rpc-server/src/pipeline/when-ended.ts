@@ -4,7 +4,7 @@ type Next = Parameters<Interceptor>[0];
 type Request = Parameters<Next>[0];
 type Response = Awaited<ReturnType<Next>>;
 
-/** Makes a call and tells when its answer has ended, a stream's too, and with which error if it failed. */
+/** Makes a call, and calls `ended` when its answer (also a stream) has ended, with the error if it failed. */
 export async function whenEnded(next: Next, request: Request, ended: (error?: unknown) => void): Promise<Response> {
   try {
     const response = await next(request);
@@ -17,7 +17,7 @@ export async function whenEnded(next: Next, request: Request, ended: (error?: un
   }
 }
 
-// A stream fails while it is read, long after `next` has returned.
+// A stream fails while it is read, after `next` has returned.
 async function* untilEnd<Message>(
   messages: AsyncIterable<Message>,
   ended: (error?: unknown) => void,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { openTestPort } from "../testing/test-port.ts";
-import { alwaysSaid } from "./security-headers.ts";
+import { alwaysSent } from "./security-headers.ts";
 
 const openApi = Buffer.from('{"openapi":"3.1.1"}');
 
@@ -9,17 +9,17 @@ async function ask(path: string, headers: Record<string, string> = {}, options =
   return await fetch(`http://127.0.0.1:${port}${path}`, { headers });
 }
 
-test("the description is what was given, in JSON, under the headers of every other answer", async () => {
+test("/openapi.json is the given document as JSON, with the default headers", async () => {
   const answer = await ask("/openapi.json");
   expect([answer.status, await answer.text()]).toEqual([200, String(openApi)]);
   expect(Object.fromEntries(answer.headers)).toMatchObject({
-    ...alwaysSaid,
+    ...alwaysSent,
     "cache-control": "no-cache",
     "content-type": "application/json",
   });
 });
 
-test("what a browser has already is not sent again, and what has changed is", async () => {
+test("an unchanged document is answered with 304, and a changed one is sent", async () => {
   const etag = (await ask("/openapi.json")).headers.get("etag")!;
   for (const [known, status] of [
     [etag, 304],
@@ -35,7 +35,7 @@ test("what a browser has already is not sent again, and what has changed is", as
   expect(changed.status).toBe(200);
 });
 
-test("the page, and all that it loads, comes from here, and its policy lets it load nothing else", async () => {
+test("the page loads everything from this port, and its policy forbids anything else", async () => {
   const page = await ask("/docs");
   expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
   const html = await page.text();
@@ -45,7 +45,7 @@ test("the page, and all that it loads, comes from here, and its policy lets it l
     const answer = await ask(path);
     expect([path, answer.status]).toEqual([path, 200]);
     const { "content-security-policy": policy, ...headers } = Object.fromEntries(answer.headers);
-    const { "content-security-policy": _, "cache-control": __, ...elsewhere } = alwaysSaid;
+    const { "content-security-policy": _, "cache-control": __, ...elsewhere } = alwaysSent;
     expect(headers).toMatchObject(elsewhere);
     expect(policy!.split("; ").toSorted()).toEqual([
       "base-uri 'none'",
@@ -60,14 +60,14 @@ test("the page, and all that it loads, comes from here, and its policy lets it l
   }
 });
 
-test("a port that is not described has neither", async () => {
+test("a port without an OpenAPI document has neither path", async () => {
   for (const path of ["/openapi.json", "/docs", "/docs/page.js"]) {
     const { port } = await openTestPort({ openApi: undefined });
     expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(404);
   }
 });
 
-test("a browser that asks for / is led to the page, and no other client is", async () => {
+test("a browser that requests / is redirected to the page, and no other client is", async () => {
   const { port } = await openTestPort({ openApi });
   const ask = async (accept: string) => {
     const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept }, redirect: "manual" });
@@ -80,7 +80,7 @@ test("a browser that asks for / is led to the page, and no other client is", asy
   expect(await followed.text()).toContain("<!doctype html>");
 });
 
-test("a port that does not describe itself leads no browser anywhere", async () => {
+test("a port without an OpenAPI document does not redirect browsers", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { accept: "text/html" }, redirect: "manual" });
   expect(answer.status).toBe(404);

@@ -12,7 +12,7 @@ interface Page {
   readonly content: Uint8Array;
 }
 
-/** What a browser may do on the pages of the documentation: run what comes from here, and call what is here. */
+/** Content security policy of the documentation pages: run scripts of this origin, and call this origin. */
 const pagePolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -26,12 +26,11 @@ const pagePolicy = [
 ].join("; ");
 
 /**
- * Serves a description of the port, `GET /openapi.json`, and a page to read it and to try it out, `GET /docs`. Everything comes
- * from files that are read once, and is kept by browsers as long as it does not change. A browser that asks for `/` is led to
- * the page; for anything else there is nothing at `/`.
+ * Serves the port's OpenAPI document at `GET /openapi.json`, and Swagger UI for it at `GET /docs`. Files are read once;
+ * browsers revalidate them by ETag. A browser that requests `/` is redirected to the page; other clients get 404.
  */
 export function addApiDocs(app: FastifyInstance, openApi: Uint8Array): void {
-  // No route: for other clients it is a path like any other that is not there.
+  // A hook, not a route: for other clients `/` does not exist.
   app.addHook("onRequest", async (request, reply) => {
     const isPage = /^(GET|HEAD)$/.test(request.method) && /\btext\/html\b/i.test(request.headers.accept ?? "");
     if (isPage && /^\/(\?|$)/.test(request.url)) return reply.redirect("/docs", 302);
@@ -50,7 +49,7 @@ function serve(app: FastifyInstance, { path, contentType, content }: Page, heade
   });
 }
 
-/** Swagger UI, out of the package that Fastify keeps it in, and what starts it. */
+/** Swagger UI, from the package that Fastify bundles it in, and our script that starts it. */
 function pages(): Page[] {
   const own = join(import.meta.dirname, "api-docs");
   const swaggerUi = join(dirname(require.resolve("@fastify/swagger-ui")), "static");

@@ -4,11 +4,11 @@ import { nodeExchange } from "../exchange.ts";
 import { carryOut } from "../pipeline/pipeline.ts";
 
 /**
- * Answers calls in a Fastify application, ahead of its routes; what is no call is left to them. With the {@link Edge}'s serverFactory
- * only requests come here that other hooks have to see first, such as those of pages of another origin.
+ * Answers calls in a Fastify application before its routes; other requests are left to them. With the {@link Edge}'s
+ * serverFactory only requests that other hooks must see first get here, such as cross-origin ones.
  */
 export function addCalls(app: FastifyInstance, edge: Edge): void {
-  // Before the body is read: one that is given up halfway costs its connection, and the calls that share it.
+  // In onRequest, before the body is read: aborting a body halfway would close the connection and break other calls on it.
   app.addHook("onRequest", (request, reply, next) => {
     const plan = edge.planOf(request.raw, reply.raw);
     if (plan === undefined) return next();
@@ -18,7 +18,7 @@ export function addCalls(app: FastifyInstance, edge: Edge): void {
   });
 }
 
-/** From here on the answer is not Fastify's; headers that its hooks have set stay. */
+/** Takes the answer out of Fastify's hands; headers that its hooks have set are kept. */
 export function takeOver(reply: FastifyReply): void {
   for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
   reply.hijack();

@@ -24,8 +24,8 @@ const exposedHeaders = [
 const preflightSeconds = 2 * 60 * 60;
 
 /**
- * Lets pages of these origins call from a browser, in every protocol, also with the cookie that holds a refresh token ("*": of
- * any origin, without it). None: nothing is said.
+ * Lets pages of these origins call from a browser, in every protocol, also with the cookie of the refresh token ("*": any
+ * origin, without the cookie). Without origins no CORS header is sent.
  */
 export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
@@ -39,7 +39,7 @@ export async function allowOrigins(app: FastifyInstance, origins: readonly strin
     maxAge: preflightSeconds,
   };
   await app.register(cors, {
-    // An OPTIONS that no browser sent to ask first is a request like any other.
+    // An OPTIONS that is not a preflight is an ordinary request.
     delegator: ({ headers }, decide) =>
       decide(null, { ...options, preflight: "origin" in headers && "access-control-request-method" in headers }),
   });

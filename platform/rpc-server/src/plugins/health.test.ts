@@ -3,7 +3,7 @@ import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
 import { expect, test } from "vitest";
 import { openTestPort } from "../testing/test-port.ts";
 
-test("/readyz names everything that keeps the services of its port from their work", async () => {
+test("/readyz lists all reasons why the services of its port are not ready", async () => {
   const { port } = await openTestPort({
     missing: async (services) => [
       "MongoDB has no primary",
@@ -24,7 +24,7 @@ test("/readyz names everything that keeps the services of its port from their wo
   });
 });
 
-test("/readyz is 200 where nothing is missing", async () => {
+test("/readyz is 200 if nothing is missing", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
   expect([answer.status, await answer.json()]).toEqual([200, { status: "ready" }]);

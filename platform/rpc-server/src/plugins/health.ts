@@ -5,17 +5,17 @@ import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@sho
 import type { FastifyInstance } from "fastify";
 
 export interface HealthOptions {
-  /** What the port answers for. */
+  /** The services whose health the port reports. */
   readonly services: readonly DescService[];
-  /** What keeps these services from doing their work, as a person would say it; nothing when they can. */
+  /** The reasons, in words, why these services are not ready; empty if they are. */
   missing(services: readonly DescService[]): Promise<readonly string[]>;
   /** Fires when the process begins to drain. */
   readonly stopping: AbortSignal;
 }
 
 /**
- * `GET /healthz`: the process answers. `GET /readyz`: 200 when everything behind this port could do its work, else 503
- * with all that is missing.
+ * `GET /healthz`: 200 while the process answers. `GET /readyz`: 200 if all services behind the port are ready, else 503 with
+ * everything that is missing.
  */
 export function addHealth(app: FastifyInstance, { services, missing }: HealthOptions): void {
   app.get("/healthz", async () => ({ status: "ok" }));
@@ -26,45 +26,45 @@ export function addHealth(app: FastifyInstance, { services, missing }: HealthOpt
   });
 }
 
-/** How often a status that somebody watches is looked at; what was found then also answers the checks until the next look. */
-const lookEveryMs = 1_000;
-/** More on one port are refused. */
+/** How often a watched status is checked, in milliseconds; the result is reused by other checks until then. */
+const checkIntervalMs = 1_000;
+/** Further watches on one port are refused. */
 const maxWatches = 100;
 
 /**
- * grpc.health.v1: SERVING when a service could do its work; of the service "" when `/readyz` says so. Watch says each change
- * within a second, until the process drains.
+ * grpc.health.v1: SERVING if a service is ready; for the service "" if `/readyz` is 200. Watch reports each change within a
+ * second, until the process drains.
  */
 export function healthRoutes({ services, missing, stopping }: HealthOptions): (router: ConnectRouter) => void {
   const byName = new Map([["", services], ...services.map((service) => [service.typeName, [service]] as const)]);
-  const looks = new Map<string, { readonly at: number; readonly status: Promise<ServingStatus> }>();
+  const checks = new Map<string, { readonly at: number; readonly status: Promise<ServingStatus> }>();
   let watches = 0;
 
-  /** Undefined for a service that nobody knows here. */
+  /** Undefined for an unknown service. */
   async function statusOf(name: string): Promise<ServingStatus | undefined> {
     const asked = byName.get(name);
     if (asked === undefined) return undefined;
     const now = performance.now();
-    const known = looks.get(name);
-    if (known !== undefined && now - known.at < lookEveryMs) return await known.status;
+    const known = checks.get(name);
+    if (known !== undefined && now - known.at < checkIntervalMs) return await known.status;
     const status = missing(asked).then(
       (reasons) => (reasons.length === 0 && !stopping.aborted ? ServingStatus.SERVING : ServingStatus.NOT_SERVING),
       () => ServingStatus.NOT_SERVING,
     );
-    looks.set(name, { at: now, status });
+    checks.set(name, { at: now, status });
     return await status;
   }
 
   async function* watch(name: string, signal: AbortSignal) {
-    let told: ServingStatus | undefined;
+    let reported: ServingStatus | undefined;
     while (!signal.aborted) {
       const status = (await statusOf(name)) ?? ServingStatus.SERVICE_UNKNOWN;
-      if (status !== told) yield { status };
-      told = status;
-      // Rejects when it is aborted, and the loop ends.
-      await delay(lookEveryMs, undefined, { signal }).catch(() => {});
+      if (status !== reported) yield { status };
+      reported = status;
+      // Rejects on abort, and the loop ends.
+      await delay(checkIntervalMs, undefined, { signal }).catch(() => {});
     }
-    if (stopping.aborted && told !== ServingStatus.NOT_SERVING) yield { status: ServingStatus.NOT_SERVING };
+    if (stopping.aborted && reported !== ServingStatus.NOT_SERVING) yield { status: ServingStatus.NOT_SERVING };
   }
 
   return (router) =>

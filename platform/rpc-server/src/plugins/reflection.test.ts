@@ -10,7 +10,7 @@ import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_
 import { expect, test } from "vitest";
 import { reflectionRoutes } from "./reflection.ts";
 
-/** As a public port shows a service of which a method is INTERNAL. */
+/** As a public port exposes a service with an INTERNAL method. */
 const shown: DescService = {
   ...DeadLetterService,
   methods: DeadLetterService.methods.filter(({ name }) => name !== "RedriveDeadLetter"),
@@ -33,21 +33,21 @@ async function filesWith(services: readonly DescService[], name: string) {
   return value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
 }
 
-test("a file comes with all that it imports", async () => {
+test("a file is sent with all its imports", async () => {
   const files = await filesWith([DeadLetterService], DeadLetterService.typeName);
   const names = new Set(files.map(({ name }) => name));
   expect(names.size).toBe(files.length);
   for (const { dependency } of files) for (const name of dependency) expect(names).toContain(name);
 });
 
-test("the details that errors carry are told, though no method names them", async () => {
+test("the types of error details are included, though no method refers to them", async () => {
   for (const name of ["ErrorInfo", "BadRequest", "RetryInfo"]) {
     const [file] = await filesWith([DeadLetterService], `google.rpc.${name}`);
     expect(file!.messageType.map((type) => type.name)).toContain(name);
   }
 });
 
-test("a method that is not shown is not told of, nor are types that only it uses", async () => {
+test("a hidden method is not disclosed, nor are types that only it uses", async () => {
   const [whole] = await filesWith([DeadLetterService], DeadLetterService.typeName);
   const [part] = await filesWith([shown], DeadLetterService.typeName);
   const methods = (file: typeof part) => file!.service.flatMap(({ method }) => method.map(({ name }) => name));
@@ -63,12 +63,12 @@ test("a method that is not shown is not told of, nor are types that only it uses
     });
 });
 
-test("a service of the same files that the port does not answer for is not told of", async () => {
+test("a service in the same files that the port does not expose is not disclosed", async () => {
   const other: DescService = { ...DeadLetterService, methods: [] };
   expect(await ask([other], symbol(DeadLetterService.typeName))).toMatchObject({ case: "errorResponse" });
 });
 
-test("extensions are found by their number", async () => {
+test("extensions are found by number", async () => {
   const numbers = await ask([shown], { case: "allExtensionNumbersOfType", value: "google.protobuf.MethodOptions" });
   const { extensionNumber } = numbers.value as { extensionNumber: number[] };
   expect(extensionNumber).toContain(72295728);

@@ -18,10 +18,10 @@ import {
 import { cutText } from "@shop/rest";
 import { usedTypes } from "./used-types.ts";
 
-/** What a port that answers reflection answers for besides. */
+/** The services of reflection itself. */
 export const reflectionServices: readonly DescService[] = [ServerReflection, ServerReflectionV1Alpha];
 
-/** Both versions have the same messages but for their names. */
+/** Both versions have the same messages under different names. */
 type Answer =
   | { readonly case: "listServicesResponse"; readonly value: { readonly service: { readonly name: string }[] } }
   | { readonly case: "fileDescriptorResponse"; readonly value: { readonly fileDescriptorProto: Uint8Array[] } }
@@ -33,17 +33,17 @@ type Answer =
 type Question = ServerReflectionRequest["messageRequest"] | ServerReflectionRequestV1Alpha["messageRequest"];
 
 /**
- * Tells callers what these services are (grpc.reflection v1 and v1alpha): exactly them. What else their files declare, methods
- * that were taken out of a service and types that only those use, is not told.
+ * gRPC server reflection (v1 and v1alpha) for exactly these services. Methods that were removed from a service, and types that
+ * only those use, are not disclosed.
  */
 export function reflectionRoutes(services: readonly DescService[]): (router: ConnectRouter) => void {
   const schema = new ShownSchema(services);
   async function* serverReflectionInfo<Request extends ServerReflectionRequest | ServerReflectionRequestV1Alpha>(
     requests: AsyncIterable<Request>,
   ) {
-    const told = new Set<DescFile>();
+    const sent = new Set<DescFile>();
     for await (const request of requests) {
-      const messageResponse = answer(schema, request.messageRequest, told);
+      const messageResponse = answer(schema, request.messageRequest, sent);
       yield { validHost: request.host, originalRequest: request, messageResponse };
     }
   }
@@ -53,19 +53,19 @@ export function reflectionRoutes(services: readonly DescService[]): (router: Con
   };
 }
 
-/** @param told files that the caller has already */
-function answer(schema: ShownSchema, question: Question, told: Set<DescFile>): Answer {
+/** @param sent files that the caller already has */
+function answer(schema: ShownSchema, question: Question, sent: Set<DescFile>): Answer {
   switch (question.case) {
     case "listServices":
       return { case: "listServicesResponse", value: { service: schema.serviceNames.map((name) => ({ name })) } };
     case "fileByFilename":
-      return files(schema, schema.fileNamed(question.value), told, `file ${question.value}`);
+      return files(schema, schema.fileNamed(question.value), sent, `file ${question.value}`);
     case "fileContainingSymbol":
-      return files(schema, schema.fileOf(question.value), told, `symbol ${question.value}`);
+      return files(schema, schema.fileOf(question.value), sent, `symbol ${question.value}`);
     case "fileContainingExtension": {
       const { containingType, extensionNumber } = question.value;
       const extension = schema.extensionsOf(containingType).find(({ number }) => number === extensionNumber);
-      return files(schema, extension?.file, told, `extension ${extensionNumber} of ${containingType}`);
+      return files(schema, extension?.file, sent, `extension ${extensionNumber} of ${containingType}`);
     }
     case "allExtensionNumbersOfType": {
       if (schema.fileOf(question.value) === undefined) return notFound(`type ${question.value}`);
@@ -77,14 +77,14 @@ function answer(schema: ShownSchema, question: Question, told: Set<DescFile>): A
   }
 }
 
-/** A file with all that it imports, less what the caller has: some ask for each import, some never do. */
-function files(schema: ShownSchema, file: DescFile | undefined, told: Set<DescFile>, what: string): Answer {
+/** A file with its imports, except files already sent: some clients request each import, others never do. */
+function files(schema: ShownSchema, file: DescFile | undefined, sent: Set<DescFile>, what: string): Answer {
   if (file === undefined) return notFound(what);
   const fileDescriptorProto: Uint8Array[] = [];
   const add = (next: DescFile) => {
-    told.add(next);
+    sent.add(next);
     fileDescriptorProto.push(schema.bytesOf(next));
-    for (const dependency of next.dependencies) if (!told.has(dependency)) add(dependency);
+    for (const dependency of next.dependencies) if (!sent.has(dependency)) add(dependency);
   };
   add(file);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
@@ -98,7 +98,7 @@ function failure(errorCode: Code, errorMessage: string): Answer {
   return { case: "errorResponse", value: { errorCode, errorMessage } };
 }
 
-/** The files of services, without what is not shown. */
+/** The files of services, without the hidden methods and types. */
 class ShownSchema {
   readonly serviceNames: readonly string[];
   readonly #files = new Map<string, DescFile>();
@@ -112,7 +112,7 @@ class ShownSchema {
     this.serviceNames = services.map(({ typeName }) => typeName).toSorted();
     this.#shownMethods = new Set(services.flatMap(({ methods }) => methods));
     for (const { file } of services) this.#addFile(file);
-    // No method names the types of error details, and without them a caller's tool shows bytes.
+    // No method refers to the types of error details; without them a client's tool shows bytes.
     this.#addFile(file_google_rpc_error_details);
     this.#hiddenTypes = this.#findHiddenTypes();
     for (const file of this.#files.values()) this.#index(file);
@@ -146,7 +146,7 @@ class ShownSchema {
     return service.methods.filter((method) => this.#shownMethods.has(method));
   }
 
-  /** Messages and enums of the top level that nothing but hidden methods leads to. */
+  /** Top-level messages and enums that only hidden methods use. */
   #findHiddenTypes(): ReadonlySet<string> {
     const everything = [...this.#files.values()];
     const methods = everything.flatMap((file) => file.services.flatMap((service) => service.methods));
@@ -173,7 +173,7 @@ class ShownSchema {
     }
   }
 
-  /** @param typeName possibly of a type inside another */
+  /** @param typeName may be of a nested type */
   #isHidden(typeName: string): boolean {
     return [...this.#hiddenTypes].some((hidden) => typeName === hidden || typeName.startsWith(`${hidden}.`));
   }
@@ -186,7 +186,7 @@ class ShownSchema {
       [...file.messages, ...file.enums].every(isShown);
     if (isWhole) return file.proto;
     const proto = clone(FileDescriptorProtoSchema, file.proto);
-    // Comments are told by position, and positions change.
+    // Source info refers to descriptors by index, and indexes change.
     delete proto.sourceCodeInfo;
     proto.messageType = proto.messageType.filter((_, index) => isShown(file.messages[index]!));
     proto.enumType = proto.enumType.filter((_, index) => isShown(file.enums[index]!));

@@ -1,5 +1,5 @@
-/** Answers are data for programs: nothing to sniff, render, frame, keep or tell others about. */
-export const alwaysSaid = {
+/** Answers are data for programs: browsers should not sniff, render, frame or store them, or send them as referrer. */
+export const alwaysSent = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cross-origin-resource-policy": "same-origin",
@@ -8,10 +8,10 @@ export const alwaysSaid = {
   "x-frame-options": "DENY",
 };
 
-/** Over HTTPS only: browsers ignore it elsewhere, and who ends TLS in front of us has decided that there is HTTPS. */
-const saidOverHttps = { ...alwaysSaid, "strict-transport-security": "max-age=31536000" };
+/** HSTS over HTTPS only: browsers ignore it otherwise, and the operator of the TLS proxy chose HTTPS. */
+const sentOverHttps = { ...alwaysSent, "strict-transport-security": "max-age=31536000" };
 
-/** What every answer of a public port has, whoever writes the rest of it. What a handler says itself goes before. */
+/** Default headers of every answer of a public port; a handler's own headers take precedence. */
 export function securityHeaders(isHttps: boolean): Readonly<Record<string, string>> {
-  return isHttps ? saidOverHttps : alwaysSaid;
+  return isHttps ? sentOverHttps : alwaysSent;
 }

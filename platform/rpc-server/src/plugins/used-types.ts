@@ -1,8 +1,8 @@
 import type { DescEnum, DescMessage } from "@bufbuild/protobuf";
 
 /**
- * The names of the messages and enums of the top level that these messages are or lead to by their fields. What is declared
- * inside a message goes with it.
+ * The names of top-level messages and enums that these messages are or refer to, transitively. A nested type counts as its
+ * outermost message.
  */
 export function usedTypes(messages: Iterable<DescMessage>): Set<string> {
   const seen = new Set<DescMessage>();

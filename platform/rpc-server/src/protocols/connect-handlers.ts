@@ -7,7 +7,7 @@ import { bodyOf } from "@shop/http-port";
 import { ensureUsableAuthority } from "../usable-authority.ts";
 import type { HoldCall, Protocol } from "./protocol.ts";
 
-/** Connect, gRPC and gRPC-Web by Connect's own handlers: every call of a hosted method. */
+/** The fallback: Connect, gRPC and gRPC-Web by Connect's own handlers. Takes every RPC call of a hosted method. */
 export function connectHandlers(handlers: readonly UniversalHandler[], hold: HoldCall): Protocol {
   const byMethod = new Map<DescMethod, UniversalHandler>(handlers.map((handler) => [handler.method, handler]));
   return {
@@ -21,15 +21,15 @@ export function connectHandlers(handlers: readonly UniversalHandler[], hold: Hol
   };
 }
 
-/** Has Connect's own handler answer a request whose body was read already. Never rejects. */
+/** Answers a request whose body has already been read through Connect's own handler. Never rejects. */
 export async function answerByConnectHandler(
   handler: UniversalHandler,
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
   bytes: Uint8Array,
-  said: OutgoingHttpHeaders,
+  defaultHeaders: OutgoingHttpHeaders,
 ): Promise<void> {
-  for (const name in said) response.setHeader(name, said[name]!);
+  for (const name in defaultHeaders) response.setHeader(name, defaultHeaders[name]!);
   const body = (async function* () {
     if (bytes.byteLength > 0) yield bytes;
   })();
@@ -43,11 +43,11 @@ async function handle(
   body: unknown,
 ): Promise<void> {
   try {
-    // What Connect calls a parsed body is taken as it is.
+    // Connect accepts the iterable as an already parsed body.
     const asked = universalRequestFromNodeRequest(request, response, body as JsonValue, undefined);
     await universalResponseToNodeResponse(await handler(asked), response);
   } catch {
-    // The client has gone, or cannot be answered any more.
+    // The client has gone, or the answer cannot be completed.
     response.destroy();
   }
 }

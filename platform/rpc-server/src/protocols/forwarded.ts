@@ -2,8 +2,8 @@ import type { Forwarding } from "../forwarding.ts";
 import type { Protocol } from "./protocol.ts";
 
 /**
- * Forwards calls of methods that another process hosts, in the protocol that they came in. Not taken: REST that the upstream does not
- * speak, and on a bare HTTP/2 stream all but unary calls.
+ * Forwards calls of methods that another process hosts, in the protocol that the caller used. Does not take REST if the
+ * upstream does not speak it, and of bare HTTP/2 streams takes only unary calls.
  */
 export function forwardedCalls(forwarding: Forwarding): Protocol {
   return {

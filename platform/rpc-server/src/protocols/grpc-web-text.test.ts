@@ -27,8 +27,8 @@ const routes = (router: ConnectRouter) =>
 const ports = {
   "in one process": async () => (await openTestPort({ hosted: () => routes })).port,
   "in one process, without the fast path": async () =>
-    (await openTestPort({ hosted: () => routes, leanCalls: false })).port,
-  "where it is forwarded": async () => {
+    (await openTestPort({ hosted: () => routes, fastPath: false })).port,
+  forwarded: async () => {
     const { port } = await openTestPort({ hosted: () => routes, isPublic: false });
     return (await openTestPort(forwarding(`http://127.0.0.1:${port}`))).port;
   },
@@ -37,11 +37,11 @@ const ports = {
 interface Answer {
   readonly status: unknown;
   readonly headers: Readonly<Record<string, unknown>>;
-  /** As it came. */
+  /** As received. */
   readonly body: string;
 }
 
-/** Sends a body in these pieces, each of them written apart. */
+/** Sends a body in these pieces, each in its own write. */
 async function ask1(port: number, pieces: readonly string[], headers: http.OutgoingHttpHeaders = text, to = path) {
   const request = http.request({ host: "127.0.0.1", port, method: "POST", path: to, headers, agent: false });
   for (const piece of pieces) await new Promise((resolve) => request.write(piece, resolve));
@@ -71,7 +71,7 @@ function requestOf(pageToken: string): Buffer {
 
 /** The messages of an answer, and its trailers as text. */
 function framesOf({ body }: Answer): { messages: Buffer[]; trailers: string } {
-  // Every piece is padded on its own.
+  // Every piece has its own padding.
   let bytes = Buffer.concat((body.match(/.{4}/g) ?? []).map((quad) => Buffer.from(quad, "base64")));
   const messages: Buffer[] = [];
   while (bytes.byteLength > 0) {
@@ -91,7 +91,7 @@ function tokenIn(answer: Answer): string {
 
 describe.each(Object.entries(ports))("%s", (_where, open) => {
   describe.each(Object.entries(asks))("over %s", (_version, ask) => {
-    test("a call in text is answered in text", async () => {
+    test("a call in text mode is answered in text mode", async () => {
       const port = await open();
       for (const type of [
         "application/grpc-web-text",
@@ -105,7 +105,7 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
       }
     });
 
-    test("an answer whose messages are JSON is called text as well", async () => {
+    test("an answer with JSON messages has a text content type as well", async () => {
       const port = await open();
       const body = Buffer.from(encodeEnvelope(0, Buffer.from('{"pageToken": "one"}'))).toString("base64");
       const answer = await ask(port, [body], { "content-type": "application/grpc-web-text+json" });
@@ -115,7 +115,7 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
       expect(trailers).toMatch(/^grpc-status: 0\r\n/);
     });
 
-    test("wherever the text is cut, and whichever pieces are padded", async () => {
+    test("the text may be split anywhere, and any piece may be padded", async () => {
       const port = await open();
       const bytes = requestOf("some token");
       const whole = bytes.toString("base64");
@@ -130,7 +130,7 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
       for (const pieces of cuts) expect(tokenIn(await ask(port, pieces))).toBe("after some token");
     });
 
-    test("an error is told as in binary mode, and so is what is no base64 and no message", async () => {
+    test("errors are the same as in binary mode, also for invalid base64 and invalid messages", async () => {
       const port = await open();
       const statusOf = async (...pieces: string[]) => {
         const answer = await ask(port, pieces);
@@ -145,7 +145,7 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
       expect(await statusOf()).not.toBe(0);
     });
 
-    test("Accept decides about the answer alone", async () => {
+    test("Accept decides the mode of the answer only", async () => {
       const port = await open();
       const whole = requestOf("one");
       const binary = await ask(port, [whole.toString("base64")], { ...text, accept: "application/grpc-web+proto" });
@@ -154,7 +154,7 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
         expect(tokenIn(await ask(port, [whole.toString("base64")], { ...text, accept }))).toBe("after one");
     });
 
-    test("each message of a stream is there at once", async () => {
+    test("each message of a stream is sent at once", async () => {
       const port = await open();
       const message = toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema, {}));
       const body = Buffer.from(encodeEnvelope(0, message)).toString("base64");
@@ -166,7 +166,7 @@ describe.each(Object.entries(ports))("%s", (_where, open) => {
   });
 });
 
-/** What comes of a stream that does not end. */
+/** The first piece of a stream that does not end. */
 async function firstPiece(port: number, body: string, to: string): Promise<string> {
   const request = http.request({ host: "127.0.0.1", port, method: "POST", path: to, headers: text, agent: false });
   request.end(body);

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { AnyRequest, AnyResponse } from "@shop/http-port";
 
-/** gRPC-Web whose bytes are base64, for browsers' XMLHttpRequest (grpc/doc/PROTOCOL-WEB.md). */
+/** gRPC-Web in base64, for browsers' XMLHttpRequest (grpc/doc/PROTOCOL-WEB.md). */
 const textType = /^application\/grpc-web-text(\+\w+)?(?=\s*(?:;|$))/i;
 const textAccepted = /(?:^|,)\s*application\/grpc-web-text(?:\+\w+)?\s*(?:[;,]|$)/i;
 const binaryAccepted = /(?:^|,)\s*application\/grpc-web(?:\+\w+)?\s*(?:[;,]|$)/i;
@@ -12,9 +12,8 @@ export function isGrpcWebText({ headers }: Pick<AnyRequest, "headers">): boolean
 }
 
 /**
- * Lets a request in text mode be answered as one in binary mode, by the handlers of that mode: its body is decoded before it is read, and
- * the answer is encoded as it is written. To be called before anything is read or answered. An answer that is no gRPC-Web stays as it
- * is.
+ * Converts a request in text mode to binary mode for the handlers of that mode: decodes its body as it is read, and encodes the
+ * answer as it is written. Call it before anything is read or answered. An answer that is not gRPC-Web is left unchanged.
  */
 export function answerAsBinary(request: AnyRequest, response: AnyResponse): void {
   const { headers } = request;
@@ -27,7 +26,7 @@ export function answerAsBinary(request: AnyRequest, response: AnyResponse): void
       .map((type) => binary(type.trim()))
       .join(", ");
   if (headers["content-length"] !== undefined && headers["content-length"] !== "0") {
-    // How much it decodes to is only known at its end.
+    // The decoded length is only known at the end.
     delete headers["content-length"];
     if (request.httpVersionMajor === 1) headers["transfer-encoding"] = "chunked";
   }
@@ -35,7 +34,7 @@ export function answerAsBinary(request: AnyRequest, response: AnyResponse): void
   if (textAccepted.test(accept) || !binaryAccepted.test(accept)) encodeAnswer(response as ServerResponse);
 }
 
-/** Node gives each chunk that has come to `push`, in either version of HTTP. */
+/** Node passes each received chunk to `push`, in both versions of HTTP. */
 function decodeBody(request: AnyRequest): void {
   const push = request.push.bind(request);
   const decoder = new Base64Decoder();
@@ -47,15 +46,15 @@ function decodeBody(request: AnyRequest): void {
   };
 }
 
-/** The beginning of an envelope, which is refused where nothing follows. */
+/** An incomplete envelope, which the handlers refuse. */
 const halfEnvelope = Buffer.of(0);
 const nothing = Buffer.alloc(0);
 const padded = /^[A-Za-z0-9+/]*={0,2}$/;
 const lastQuad = /^(?:[A-Za-z0-9+/]{2,3})?$/;
 
 /**
- * Decodes base64 in chunks: each may be padded on its own, and may end within four characters that belong together. Of what is no base64
- * nothing more is decoded, and the bytes end within an envelope.
+ * Decodes base64 in chunks. Each chunk may have its own padding, and may end in the middle of a group of four characters. After
+ * invalid base64 nothing more is decoded, and the output ends inside an envelope, so that the handlers refuse it.
  */
 class Base64Decoder {
   readonly #envelopes = new EnvelopeCounter();
@@ -73,7 +72,7 @@ class Base64Decoder {
     return this.#count(Buffer.concat(pieces.map((piece) => Buffer.from(piece, "base64"))));
   }
 
-  /** What is left at the end, whose padding may be missing. */
+  /** The rest at the end; its padding may be missing. */
   end(): Buffer {
     if (this.#isBroken) return nothing;
     return lastQuad.test(this.#rest) ? this.#count(Buffer.from(this.#rest, "base64")) : this.#break();
@@ -90,10 +89,10 @@ class Base64Decoder {
   }
 }
 
-/** Before each message: a byte of flags, and its length in four. */
+/** The prefix of each message: one byte of flags, four of length. */
 const prefixBytes = 5;
 
-/** Tells whether bytes end where an envelope does. */
+/** Tracks whether the bytes so far end on an envelope boundary. */
 class EnvelopeCounter {
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixSeen = 0;
@@ -117,7 +116,7 @@ class EnvelopeCounter {
   }
 }
 
-/** Each piece that is written is padded on its own, so that none waits for the next. */
+/** Each written chunk is padded separately, so that none waits for the next. */
 function encodeAnswer(response: ServerResponse): void {
   const { writeHead, setHeader, write, end } = response;
   let isText = false;
@@ -137,7 +136,7 @@ function encodeAnswer(response: ServerResponse): void {
   }
 
   response.setHeader = (name: string, value: number | string | readonly string[]) =>
-    // How long the answer becomes is not known yet.
+    // The encoded length is not known yet.
     name.toLowerCase() === "content-length"
       ? response
       : setHeader.call(response, name, toText(name, value as OutgoingHttpHeader));
@@ -154,7 +153,7 @@ function encodeAnswer(response: ServerResponse): void {
     if (!isText || chunk === undefined || chunk === null || isFunction(chunk)) {
       return (end as (...all: unknown[]) => ServerResponse).apply(response, given);
     }
-    // In two: the end of an HTTP/2 response would write its chunk by what was put in the place of `write`.
+    // Two calls: `end(chunk)` of an HTTP/2 response would call our replaced `write`.
     response.write(chunk as Uint8Array, encoding as BufferEncoding);
     return (end as (callback?: () => void) => ServerResponse).call(response, given.find(isFunction));
   }) as ServerResponse["end"];

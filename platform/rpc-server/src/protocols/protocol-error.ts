@@ -21,50 +21,49 @@ import {
 import { boundedError, errorResponse } from "@shop/rest";
 
 /**
- * Answers a request that reached no handler with an error in the caller's own protocol: gRPC and gRPC-Web as
- * trailers only, Connect as unary JSON or end of stream, everything else as google.rpc.Status JSON. Headers set on the
- * response before are kept. What is left of the request's body is read and thrown away. The response must not have
- * been started.
+ * Answers a request that reached no handler with an error in the caller's protocol: gRPC and gRPC-Web as trailers-only, Connect
+ * as unary JSON or end of stream, everything else as google.rpc.Status JSON. Headers already set on the response are kept. The
+ * rest of the request body is discarded. The response must not have been started.
  *
- * @param said what every answer says in headers, unless the error says otherwise; with `connection: close`, over HTTP/1.1, the
- * connection ends once what is left of the request is read
+ * @param defaultHeaders headers that the answer has unless the error sets them; with `connection: close`, over HTTP/1.1, the
+ * connection is closed once the rest of the request has been read
  */
 export function writeProtocolError(
   request: AnyRequest,
   response: AnyResponse,
   error: ConnectError,
-  said: http.OutgoingHttpHeaders = {},
+  defaultHeaders: http.OutgoingHttpHeaders = {},
 ): void {
-  write(request, response, encode(request, error), said);
+  write(request, response, encode(request, error), defaultHeaders);
 }
 
-/** Whether a request is a call by one of the RPC protocols, by what it says and by its path; else it is REST. */
+/** Whether a request uses an RPC protocol, by its headers and path; otherwise it is REST. */
 export function isRpc(request: AnyRequest): boolean {
   return formOf(request, request.headers["content-type"] ?? "") !== "rest";
 }
 
 /**
- * Answers a call by another HTTP method than its RPC path takes, as RPC protocols do: by HTTP's status alone. Else as
+ * Answers an RPC path with a disallowed HTTP method as RPC protocols do: by HTTP status 405 alone. Otherwise as
  * writeProtocolError.
  */
 export function writeMethodNotAllowed(
   request: AnyRequest,
   response: AnyResponse,
   allowed: readonly string[],
-  said: http.OutgoingHttpHeaders = {},
+  defaultHeaders: http.OutgoingHttpHeaders = {},
 ): void {
-  write(request, response, { status: 405, headers: { allow: allowed.join(", ") }, body: nothing }, said);
+  write(request, response, { status: 405, headers: { allow: allowed.join(", ") }, body: nothing }, defaultHeaders);
 }
 
 function write(
   request: AnyRequest,
   response: AnyResponse,
   { status, headers, body }: Encoded,
-  said: http.OutgoingHttpHeaders,
+  defaultHeaders: http.OutgoingHttpHeaders,
 ): void {
-  const head = { ...said, ...headers, "content-length": body.byteLength };
+  const head = { ...defaultHeaders, ...headers, "content-length": body.byteLength };
   if ("stream" in response) endOverHttp2(response, status, head, body);
-  else if (said.connection === "close" || isLongOverHttp1(request)) {
+  else if (defaultHeaders.connection === "close" || isLongOverHttp1(request)) {
     response.writeHead(status, { ...head, connection: "close" });
     containRejection(response, endAfterRequest(request, response, body));
     return;
@@ -75,7 +74,7 @@ function write(
   discardBody(request, response);
 }
 
-/** A head that leaves with `end()` ends the stream: gRPC's trailers only. */
+/** A head sent by `end()` ends the stream: gRPC's trailers-only. */
 function endOverHttp2(
   response: http2.Http2ServerResponse,
   status: number,
@@ -88,14 +87,17 @@ function endOverHttp2(
   else response.end(body);
 }
 
-/** HTTP/1.1 has no way to stop a sender but to close its connection; what is left of a short body is no reason to. */
+/** HTTP/1.1 can stop a sender only by closing its connection, which is not justified for the rest of a short body. */
 function isLongOverHttp1(request: AnyRequest): boolean {
   if (request.readableEnded || request.destroyed) return false;
   const { "content-length": length, "transfer-encoding": transfer } = request.headers;
   return transfer !== undefined || Number(length ?? 0) > discardMaxBytes;
 }
 
-/** Says that the connection ends here, and ends it once the sender is done; one that reuses it would see a reset. */
+/**
+ * Announces that the connection closes, and closes it once the sender is done; earlier, a client that reuses it would see a
+ * reset.
+ */
 async function endAfterRequest(request: AnyRequest, response: http.ServerResponse, body: Uint8Array): Promise<void> {
   response.flushHeaders();
   if (body.byteLength > 0) response.write(body);
@@ -111,10 +113,10 @@ interface Encoded {
 
 const nothing = new Uint8Array(0);
 
-/** How an error is told; the first two under the content type of the request. */
+/** Encodings of an error; the first two keep the content type of the request. */
 type Form = "grpc" | "connect stream" | "connect unary" | "rest";
 
-/** One error may answer many, at a time when there is none to spare. */
+/** One error may answer many requests while the process is overloaded. */
 const encodings = new WeakMap<ConnectError, Map<Form, Encoded>>();
 
 function encode(request: AnyRequest, error: ConnectError): Encoded {
@@ -130,7 +132,7 @@ function encode(request: AnyRequest, error: ConnectError): Encoded {
 function formOf(request: AnyRequest, contentType: string): Form {
   if (/^application\/grpc/i.test(contentType)) return "grpc";
   if (/^application\/connect\+/i.test(contentType)) return "connect stream";
-  // Connect's header is optional and its JSON is plain JSON; what remains then is the path, `/package.Service/Method`.
+  // Connect's header is optional and its JSON is plain JSON, so the path `/package.Service/Method` decides.
   if (request.headers["connect-protocol-version"] !== undefined) return "connect unary";
   if (/^application\/proto\b/i.test(contentType)) return "connect unary";
   return /^\/[a-z_]\w*(\.[a-z_]\w*)+\/[a-z_]\w*(\?|$)/i.test(request.url ?? "") ? "connect unary" : "rest";
@@ -149,7 +151,7 @@ function encodeAs(form: Form, error: ConnectError): Encoded {
     }
     case "connect unary": {
       const headers = { "content-type": "application/json" };
-      // Connect's status for a path that nobody answers; 501 is for methods that are there.
+      // Connect's status for an unknown path is 404; 501 is for methods that exist.
       const status = error.code === Code.Unimplemented ? 404 : codeToHttpStatus(error.code);
       return { status, headers, body: errorToJsonBytes(error, undefined) };
     }
@@ -158,7 +160,7 @@ function encodeAs(form: Form, error: ConnectError): Encoded {
   }
 }
 
-/** gRPC's own rule (PROTOCOL-HTTP2, "Percent-Encoded"); encodeURIComponent would encode what peers don't decode. */
+/** gRPC's own rule (PROTOCOL-HTTP2, "Percent-Encoded"); encodeURIComponent would encode characters that peers don't decode. */
 function percentEncode(message: string): string {
   return message.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]/gu, encodeURIComponent);
 }

@@ -6,7 +6,7 @@ import type { Forwarding } from "../forwarding.ts";
 import { publicCaching } from "../pipeline/cacheable.ts";
 import type { HoldCall, Protocol } from "./protocol.ts";
 
-/** REST by google.api.http, of methods that are hosted here or whose upstream does not speak it. */
+/** REST by google.api.http, for methods that are hosted here or whose upstream does not speak REST. */
 export function restCalls(port: {
   readonly transcoder: Transcoder;
   readonly findCachedAnswer: FindCachedAnswer;
@@ -15,10 +15,10 @@ export function restCalls(port: {
 }): Protocol {
   const { transcoder, findCachedAnswer, forwarding, hold } = port;
 
-  /** A cached answer, to a request that its first line decides. */
+  /** A cached answer to a request without a body, whose message is complete in the request line. */
   function cachedAnswer(request: AnyRequest, { match, message }: RestTarget): Message | undefined {
     if (message === undefined || match.kind !== "match" || hasBody(request)) return undefined;
-    // Whether its deadline is one is checked by the transcoder.
+    // The transcoder validates deadlines.
     return "connect-timeout-ms" in request.headers ? undefined : findCachedAnswer(match.route.method, message);
   }
 
@@ -30,11 +30,18 @@ export function restCalls(port: {
       const cached = call.isHosted ? cachedAnswer(request, rest) : undefined;
       if (cached !== undefined) {
         const result = { message: cached, header: undefined, trailer: undefined };
-        answerNodeRequest(transcoder, request, response, { ...exchange.said, ...publicCaching }, rest, result);
+        answerNodeRequest(
+          transcoder,
+          request,
+          response,
+          { ...exchange.defaultHeaders, ...publicCaching },
+          rest,
+          result,
+        );
         return;
       }
       if (!call.isHosted) forwarding.addForwardedHeaders(request);
-      await handleNodeRequest(transcoder, request, response, exchange.said, rest, hold(call, exchange));
+      await handleNodeRequest(transcoder, request, response, exchange.defaultHeaders, rest, hold(call, exchange));
     },
   };
 }

@@ -1,7 +1,7 @@
 import * as http2 from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 
-/** A request as its bytes were, without anybody's interpretation but RFC 9112's strictest one. */
+/** A request parsed by the strictest reading of RFC 9112. */
 export interface RecordedRequest {
   readonly method: string;
   readonly path: string;
@@ -11,14 +11,14 @@ export interface RecordedRequest {
 
 export interface ReadRequests {
   readonly requests: readonly RecordedRequest[];
-  /** What is left behind the last whole request: the beginning of another, or no HTTP. */
+  /** The bytes after the last whole request: an incomplete one, or not HTTP. */
   readonly rest: string;
 }
 
 const requestLine = /^([A-Z]+) (\S+) HTTP\/1\.[01]$/;
 const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
 
-/** Reads the requests of a connection one after the other, until one is not whole or not framed beyond doubt. */
+/** Reads the requests of a connection in order, until one is incomplete or ambiguously framed. */
 export function readRequests(bytes: string): ReadRequests {
   const requests: RecordedRequest[] = [];
   let rest = bytes;
@@ -31,7 +31,7 @@ export function readRequests(bytes: string): ReadRequests {
 }
 
 function readRequest(bytes: string): { readonly request: RecordedRequest; readonly rest: string } | undefined {
-  // Empty lines ahead of a request are ignored (RFC 9112 2.2).
+  // Empty lines before a request are ignored (RFC 9112 2.2).
   const start = /^(\r\n)*/.exec(bytes)![0].length;
   const end = bytes.indexOf("\r\n\r\n", start);
   if (end === -1) return undefined;
@@ -70,16 +70,16 @@ function readChunks(bytes: string) {
   }
 }
 
-/** What the upstream answers to one request over HTTP/1.1, in latin1; `{"path":…}` under 200 if nothing else is said. */
+/** The raw HTTP/1.1 answer to a request, in latin1; 200 with `{"nextPageToken": path}` by default. */
 export type Answering = (request: RecordedRequest, socket: Socket) => string;
 
-/** An upstream that reads HTTP/1.1 by itself and HTTP/2 by nghttp2, keeps every request, and echoes its path. */
+/** An upstream that parses HTTP/1.1 itself and HTTP/2 by nghttp2, records every request, and echoes its path. */
 export class RecordingUpstream {
-  /** Of both versions, in the order of arrival. */
+  /** Requests of both versions, in order of arrival. */
   readonly requests: RecordedRequest[] = [];
-  /** What came over HTTP/1.1 and was no whole request, by connection. */
+  /** Bytes of HTTP/1.1 connections that did not form a whole request. */
   readonly strayBytes: string[] = [];
-  /** Connections over HTTP/1.1 that were closed, by either side. */
+  /** HTTP/1.1 connections closed by either side. */
   closed = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -145,7 +145,7 @@ export class RecordingUpstream {
   }
 }
 
-/** An answer of HTTP/1.1 that is what it says. */
+/** A well-formed HTTP/1.1 answer. */
 export function answerOf(body: string, status = "200 OK"): string {
   return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 }

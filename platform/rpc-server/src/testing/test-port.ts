@@ -9,12 +9,12 @@ import type { Authorize } from "../pipeline/authorize.ts";
 import { type CallRules, createRouterOptions } from "../pipeline/router-options.ts";
 import { listen, type RpcServer, type ServerOptions } from "../server.ts";
 
-/** The rules that a service's port has, for callers that `authorize` lets pass. */
+/** The rules of a service's port, with this authorization. */
 export function testRules(authorize: Authorize, metrics?: CallRules["metrics"]) {
   return { authorize, isPublicRead, validator: requestValidator, log: silentLog, metrics } satisfies CallRules;
 }
 
-/** What makes a port forward all calls of these services to the port at a URL. */
+/** Options for a port that forwards all calls of these services to the port at a URL. */
 export function forwarding(url: string, services: readonly DescService[] = [DeadLetterService]) {
   return {
     hosted: () => undefined,
@@ -25,7 +25,7 @@ export function forwarding(url: string, services: readonly DescService[] = [Dead
   } satisfies Partial<ServerOptions>;
 }
 
-/** A public port that anybody may call, for a service whose methods are not implemented; closed when the test ends. */
+/** A public port without authorization, for a service whose methods are not implemented; closed when the test ends. */
 export async function openTestPort(options: Partial<ServerOptions> = {}): Promise<RpcServer> {
   const authorize = async () => ({ kind: "service", name: "test" }) as const;
   const server = await listen({

@@ -3,11 +3,12 @@ import { type Audit, type Finding, maxFindings, restedPart } from "./audit.ts";
 import type { AuditReports } from "./audit-reports.ts";
 
 const maxLogged = 20;
-/** How often the job looks whether an audit is due. */
-const lookMs = 30_000;
+/** How often the job checks whether an audit is due. */
+const checkIntervalMs = 30_000;
 
 /**
- * Audits by the clock: once per interval over all replicas, by whoever holds the lease. The report is kept, and logged as an error if anything broke.
+ * The periodic audit: once per interval over all replicas, by the holder of the lease. The report is stored, and logged as an
+ * error if an invariant is violated.
  */
 export function auditJob<Place>(on: {
   readonly audit: Audit<Place>;
@@ -36,7 +37,7 @@ export function auditJob<Place>(on: {
       }
       for (const [what, count] of Object.entries(part.checked)) checked[what] = (checked[what] ?? 0) + count;
       place = part.next;
-      // Somebody else audits, or this process stops: then nothing is reported.
+      // Another process audits, or this one stops: report nothing.
       if (signal.aborted || !(await lease.acquire())) return;
     } while (place !== undefined);
     await reports.keep({ startTime, endTime: clock(), checked, counts, findings });
@@ -48,5 +49,5 @@ export function auditJob<Place>(on: {
       );
   }
 
-  return { name: `audit-${audit.name}`, intervalMs: Math.min(intervalMs, lookMs), lease, run };
+  return { name: `audit-${audit.name}`, intervalMs: Math.min(intervalMs, checkIntervalMs), lease, run };
 }

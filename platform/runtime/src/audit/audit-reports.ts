@@ -2,15 +2,15 @@ import type { GaugeSource } from "@shop/core";
 import type { Db } from "mongodb";
 import type { Finding } from "./audit.ts";
 
-/** What a complete audit found. */
+/** The report of a complete audit. */
 export interface AuditReport {
   readonly startTime: Date;
   readonly endTime: Date;
-  /** How much was checked, by what it is. */
+  /** The number of checked items, by kind. */
   readonly checked: Readonly<Record<string, number>>;
-  /** How many findings there were, by invariant; 0 where it holds. */
+  /** The number of findings by invariant; 0 if it holds. */
   readonly counts: Readonly<Record<string, number>>;
-  /** The first thousand. */
+  /** The first 1,000 findings. */
   readonly findings: readonly Finding[];
 }
 
@@ -20,7 +20,7 @@ export interface AuditReports {
   last(): Promise<AuditReport | undefined>;
 }
 
-/** In the collection `audits`. */
+/** Stores reports in the collection `audits`. */
 export function createAuditReports(db: Db, name: string): AuditReports {
   const reports = db.collection<AuditReport & { _id: string }>("audits");
   return {
@@ -35,7 +35,7 @@ export function createAuditReports(db: Db, name: string): AuditReports {
 
 const findings = {
   name: "shop_audit_findings",
-  help: "Places where the last audit found this invariant broken",
+  help: "Violations of this invariant found by the last audit",
   labelNames: ["service", "invariant"],
 };
 const endTime = {
@@ -44,7 +44,7 @@ const endTime = {
   labelNames: ["service"],
 };
 
-/** What the last audit of a service found. */
+/** Measures the findings of a service's last audit. */
 export function auditGauges(service: string, reports: Pick<AuditReports, "last">): GaugeSource {
   return {
     dependency: "mongodb",

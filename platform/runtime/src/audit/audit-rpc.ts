@@ -8,10 +8,10 @@ import {
 } from "@shop/gen/shop/common/v1/audit_pb";
 import { type Audit, auditFor, type Finding } from "./audit.ts";
 
-/** Well within the time that a gateway waits for an answer to begin. */
+/** Well within the time that a gateway waits for an answer. */
 const answerWithinMs = 2_000;
 
-/** A part of an audit as an answer, from the token that the part before ended with. Safe to retry. */
+/** Answers with a part of an audit, starting at the token of the previous part. Safe to retry. */
 export async function answerAudit<Place>(
   on: { readonly audit: Audit<Place>; readonly pageTokens: PageTokens },
   pageToken: string,
@@ -30,15 +30,18 @@ export async function answerAudit<Place>(
   };
 }
 
-/** What mends a finding. */
+/** The repair of a finding. */
 export interface Remedy {
   /** What it does, in the infinitive, for people. */
   readonly action: string;
-  /** Safe to repeat, and to do while others write. */
+  /** Safe to repeat, and to run concurrently with writers. */
   apply(): Promise<void>;
 }
 
-/** Repairs what is broken among `targets`, or tells what it would do. What is sound again stays as it is. Safe to retry. */
+/**
+ * Repairs the violations among `targets`, or reports what it would do. Targets without a violation are unchanged. Safe to
+ * retry.
+ */
 export async function repairFindings(
   on: { readonly audit: Pick<Audit, "invariants" | "find">; remedyFor(finding: Finding): Remedy | undefined },
   targets: readonly RepairTarget[],

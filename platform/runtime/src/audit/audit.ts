@@ -1,43 +1,43 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A place where the data break an invariant. */
+/** A violation of an invariant in the data. */
 export interface Finding {
   readonly invariant: string;
-  /** The id of what breaks it. */
+  /** The id of the document that violates it. */
   readonly subject: string;
   readonly message: string;
   readonly facts: Readonly<Record<string, string>>;
-  /** Whether a remedy is known. */
+  /** Whether it can be repaired. */
   readonly repairable: boolean;
 }
 
-/** What a finding is about. */
+/** The subject of a finding. */
 export type FindingTarget = Pick<Finding, "invariant" | "subject">;
 
-/** A part of an audit, small enough to hold up nobody. */
+/** A part of an audit, small enough not to delay other work. */
 export interface AuditPart<Place> {
   readonly findings: readonly Finding[];
-  /** How much was checked, by what it is. */
+  /** The number of checked items, by kind. */
   readonly checked: Readonly<Record<string, number>>;
-  /** Where the next part begins; undefined when this was the last. */
+  /** Where the next part begins; undefined after the last one. */
   readonly next: Place | undefined;
 }
 
-/** Invariants over live data. Places are plain JSON, so that somebody else can go on. */
+/** An audit of invariants over live data. Places are plain JSON, so that another process can continue. */
 export interface Audit<Place = unknown> {
   readonly name: string;
-  /** All that it can find. */
+  /** All invariants that it checks. */
   readonly invariants: readonly string[];
-  /** Checks a part, from the beginning when no place is given. What is on its way is no finding. */
+  /** Checks a part, from the beginning without a place. Changes in progress are not findings. */
   part(place: Place | undefined): Promise<AuditPart<Place>>;
-  /** Checks one invariant of one subject again; undefined when it holds. */
+  /** Checks one invariant of one subject again; undefined if it holds. */
   find(target: FindingTarget): Promise<Finding | undefined>;
 }
 
-/** So many findings end a part early, and are kept of an audit; more are only counted. */
+/** A part ends early at this number of findings, and an audit keeps as many; further ones are only counted. */
 export const maxFindings = 1_000;
 
-/** A part, and before the next one a rest of the same length: live traffic has the database to itself half of the time at least. */
+/** Runs a part, then pauses for the same length, so that live traffic has the database to itself at least half of the time. */
 export async function restedPart<Place>(
   audit: Audit<Place>,
   place: Place | undefined,
@@ -49,7 +49,7 @@ export async function restedPart<Place>(
   return part;
 }
 
-/** Parts and their rests, for at most `budgetMs` and the part that runs then. */
+/** Runs parts and pauses for at most `budgetMs`, plus the part that runs then. */
 export async function auditFor<Place>(
   audit: Audit<Place>,
   from: Place | undefined,

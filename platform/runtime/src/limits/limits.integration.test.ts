@@ -9,7 +9,7 @@ async function openLimiter(name: string, points: number, seconds = 60): Promise<
   return (await openTestLimits("test")).limiter({ name, points, seconds });
 }
 
-/** A connection that stands, to a Redis that takes commands and answers none. */
+/** An established connection to a Redis that accepts commands and answers none. */
 async function frozenRedis(): Promise<Redis> {
   const answers: Socket[] = [];
   const { address, through } = serverAt(inject("redisUrl"));
@@ -31,7 +31,7 @@ async function frozenRedis(): Promise<Redis> {
   return redis;
 }
 
-test("of many takers at once, in several processes, as many are let through as the limit says", async () => {
+test("of many concurrent calls in several processes exactly the limit is allowed", async () => {
   const name = newId("limit");
   const replicas = await Promise.all([openLimiter(name, 10), openLimiter(name, 10), openLimiter(name, 10)]);
   const takers = Array.from({ length: 60 }, (_, n) => replicas[n % 3]!.take("key"));
@@ -41,7 +41,7 @@ test("of many takers at once, in several processes, as many are let through as t
   expect(await replicas[0]!.take("another key")).toMatchObject({ isAllowed: true, left: 9 });
 });
 
-test("what was taken counts for as long as it was told, and can be given back or forgotten", async () => {
+test("points are counted for the given time, and can be returned or reset", async () => {
   const limiter = await openLimiter(newId("limit"), 2);
   const first = await limiter.take("key");
   expect(first).toMatchObject({ isAllowed: true, count: 1, left: 1 });
@@ -59,7 +59,7 @@ test("what was taken counts for as long as it was told, and can be given back or
 test.for<readonly [string, () => Promise<Redis>]>([
   ["gone", async () => openTestRedis("redis://127.0.0.1:1")],
   ["frozen", frozenRedis],
-])("with Redis %s the limit holds in each process, and nobody waits for long", async ([, open]) => {
+])("with Redis %s the limit applies in each process, and no call waits for long", async ([, open]) => {
   const limiter = createLimits(await open(), "test").limiter({ name: newId("limit"), points: 3, seconds: 60 });
   const began = performance.now();
   const outcomes: boolean[] = [];

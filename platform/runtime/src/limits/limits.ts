@@ -1,41 +1,41 @@
 import { commandTimeoutMs, type Redis } from "@shop/cache";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, RLWrapperTimeouts } from "rate-limiter-flexible";
 
-/** What became of an attempt to take one. */
+/** The result of taking one point. */
 export interface Taken {
-  /** Whether it was one of those that may be taken. */
+  /** Whether it was within the limit. */
   readonly isAllowed: boolean;
-  /** How many were taken, this one included. */
+  /** Points taken, including this one. */
   readonly count: number;
-  /** How many may still be taken. */
+  /** Points left. */
   readonly left: number;
-  /** Until all can be taken again, in milliseconds. */
+  /** Milliseconds until all points are available again. */
   readonly resetMs: number;
 }
 
 /**
- * Counts by key, for all processes together: in Redis, and while that is gone or frozen in this process alone. It never fails,
- * and never lets everybody through.
+ * Counts points by key: in Redis for all processes together, or in this process alone while Redis is unavailable or frozen. It
+ * never fails, and never lifts the limit.
  */
 export interface Limiter {
   readonly points: number;
   readonly seconds: number;
-  /** Takes one of `points`. `seconds` is how long all of them are counted when this is the first. */
+  /** Takes one of `points`. `seconds` is how long points are counted if this is the first one. */
   take(key: string, seconds?: number): Promise<Taken>;
-  /** How many were taken. */
+  /** The number of points taken. */
   count(key: string): Promise<number>;
   giveBack(key: string): Promise<void>;
-  /** None can be taken for so long. */
+  /** Refuses all points for this time. */
   bar(key: string, seconds: number): Promise<void>;
   forget(key: string): Promise<void>;
 }
 
 export interface LimiterOptions {
-  /** Of its own among the limiters of a module. */
+  /** Unique among the limiters of a module. */
   readonly name: string;
-  /** How many can be taken of each key; if absent as many as there are, and they are only counted. */
+  /** The limit per key; if absent points are only counted. */
   readonly points?: number;
-  /** For so long what was taken counts, from the first one on. */
+  /** How long points are counted, from the first one on. */
   readonly seconds: number;
 }
 
@@ -45,7 +45,7 @@ export interface Limits {
 
 const unlimited = 1_000_000_000;
 
-/** @param module whose limits they are */
+/** @param module the module that the limits belong to */
 export function createLimits(client: Redis, module: string): Limits {
   return {
     limiter({ name, points = unlimited, seconds }) {

@@ -1,8 +1,8 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Limiter, Taken } from "./limits.ts";
 
-/** Tells the caller what is left of a limit, on whatever answer follows (IETF draft-ietf-httpapi-ratelimit-headers-10). */
-export function tellRateLimit(
+/** Sets the rate limit headers on the answer, whether it succeeds or fails (IETF draft-ietf-httpapi-ratelimit-headers-10). */
+export function setRateLimitHeaders(
   { responseHeader }: Pick<HandlerContext, "responseHeader">,
   name: string,
   { points, seconds }: Pick<Limiter, "points" | "seconds">,

@@ -9,9 +9,9 @@ export interface MetricsServer {
 }
 
 /**
- * Serves `GET /metrics`, and nothing else, on a port of its own: what it tells is not for the public.
+ * Serves `GET /metrics`, and nothing else, on its own port: metrics are not for the public.
  *
- * @param metrics may count what breaks on this port, too
+ * @param metrics may also count the errors of this port
  */
 export async function serveMetrics(
   metrics: Scrape & Partial<Pick<Metrics, "networkError">>,
@@ -29,7 +29,7 @@ export async function serveMetrics(
     metrics.text().then(
       (text) => response.writeHead(200, { "content-type": metrics.contentType }).end(text),
       (error) => {
-        log.error({ err: error }, "the metrics can't be told");
+        log.error({ err: error }, "the metrics can't be read");
         response.writeHead(500).end();
       },
     );

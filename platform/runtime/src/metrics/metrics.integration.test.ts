@@ -53,7 +53,7 @@ const things: GaugeSource = {
   ],
 };
 
-test("an outbox tells how many events wait, and for how long the oldest has", async () => {
+test("an outbox reports the number of pending events and the age of the oldest", async () => {
   const { collection, event, upkeep } = await openOutbox();
   const metrics = createMetrics(silentLog);
   metrics.add(outboxGauges("test", upkeep));
@@ -71,7 +71,7 @@ test("an outbox tells how many events wait, and for how long the oldest has", as
   expect(text).toContain('shop_dependency_up{dependency="mongodb"} 1');
 });
 
-test("while a dependency is down, or hangs, its gauges are absent, the others are there, and the answer comes in time", async () => {
+test("while a dependency is down or hangs its gauges are absent, the others are present, and the answer is in time", async () => {
   const bus = await openTestBus();
   for (const down of [
     busGauges(absentBus(bus), []),
@@ -89,7 +89,7 @@ test("while a dependency is down, or hangs, its gauges are absent, the others ar
   }
 });
 
-test("a gauge that can't be read any more is taken away, not kept", async () => {
+test("a gauge that can no longer be read is removed", async () => {
   let isThere = true;
   const metrics = createMetrics(silentLog, { keepMs: 0 });
   metrics.add({ ...things, read: async () => (isThere ? await things.read() : Promise.reject(new Error("gone"))) });
@@ -98,7 +98,7 @@ test("a gauge that can't be read any more is taken away, not kept", async () => 
   expect(await scrape(metrics)).not.toContain("shop_things{");
 });
 
-test("however often it is scraped, a dependency is asked once in a while", async () => {
+test("a dependency is read at most once per interval, however often metrics are scraped", async () => {
   let asked = 0;
   const metrics = createMetrics(silentLog);
   metrics.add({
@@ -138,7 +138,7 @@ test("calls are counted and timed by method and code", async () => {
   expect(text).toContain(`shop_rpc_duration_seconds_count{method="${method}",code="not_found"} 1`);
 });
 
-test("a process tells of its consumers and what they gave up, on a port of its own", async () => {
+test("a process reports its consumers and their dead letters, on a separate port", async () => {
   const durable = newId("test");
   const stuckOutbox: Pick<OutboxUpkeep, "lag"> = { lag: async () => ({ pending: 2, since: undefined }) };
   const freePort = await new Promise<number>((resolve) => {

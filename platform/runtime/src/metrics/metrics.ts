@@ -12,67 +12,68 @@ import {
   Registry,
 } from "prom-client";
 
-/** What is scraped. */
+/** Metrics that can be scraped. */
 export interface Scrape {
   readonly contentType: string;
-  /** Everything in Prometheus' text format, within two seconds. Never rejects. */
+  /** All metrics in Prometheus' text format, within two seconds. Never rejects. */
   text(): Promise<string>;
 }
 
-/** Everything that a process measures, as one can tell another. */
+/** The metrics of a process in a form that can be sent to another one. */
 export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** The metrics of one process. */
 export interface Metrics extends Scrape, PortMetrics, CacheMetrics {
   add(source: GaugeSource): void;
-  /** What `text` tells. */
+  /** The values in `text`. */
   values(): Promise<MetricValues>;
 }
 
-/** Scraping more often than this, by however many, reads nothing anew. */
+/** Gauges are read from their sources at most once in this time, however often they are scraped. */
 const defaultKeepMs = 5_000;
-/** What a source has not said by then counts as not known. */
+/** A source that does not answer within this time counts as unavailable. */
 const readTimeoutMs = 1_500;
-/** In seconds: from what a cached read takes to the longest that a caller usually waits. */
+/** In seconds, from the duration of a cached read to the longest that a caller usually waits. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** @param keepMs how long gauges read from dependencies are reused, in milliseconds */
 export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const durations = new Histogram({
     name: "shop_rpc_duration_seconds",
-    help: "How long the calls took that this process answered",
+    help: "Duration of the calls that this process answered",
     labelNames: ["method", "code"],
     buckets: durationBuckets,
     registers: [registry],
   });
   const refusedConnections = new Counter({
     name: "shop_connections_refused_total",
-    help: "Connections to the public port that were one too many: of all, or of those from one address",
+    help: "Connections to the public port refused because of a limit: of all, or of those from one address",
     labelNames: ["limit"],
     registers: [registry],
   });
   const refusedBytes = new Counter({
     name: "shop_bytes_refused_total",
-    help: "Requests refused, and answers broken off, because more of them would have waited in memory than may",
+    help: "Requests refused, and answers aborted, because the budget of buffered bytes was used up",
     labelNames: ["what"],
     registers: [registry],
   });
   const networkErrors = new Counter({
     name: "shop_network_errors_total",
-    help: "Errors of connections, sessions, streams and requests, and exceptions of our own that were contained in one of them",
+    help: "Errors of connections, sessions, streams and requests, and contained exceptions of our own code",
     labelNames: ["on", "kind"],
     registers: [registry],
   });
   const cacheReads = new Counter({
     name: "shop_cache_reads_total",
-    help: "Answers read through the cache, by where they came from",
+    help: "Answers of cached reads, by source",
     labelNames: ["read", "source"],
     registers: [registry],
   });
   const up = new Gauge({
     name: "shop_dependency_up",
-    help: "1 if all that is measured in this dependency could be read; if 0, its gauges are absent",
+    help: "1 if the gauges of this dependency could be read; if 0, they are absent",
     labelNames: ["dependency"],
     registers: [registry],
   });
@@ -109,7 +110,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     }
   }
 
-  async function readLately(): Promise<void> {
+  async function readIfStale(): Promise<void> {
     if (last === undefined || performance.now() - last.at > keepMs) last = { at: performance.now(), read: readAll() };
     await last.read;
   }
@@ -123,27 +124,27 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     add: (source) => void sources.push(source),
     contentType: registry.contentType,
     async text() {
-      await readLately();
+      await readIfStale();
       return await registry.metrics();
     },
     async values() {
-      await readLately();
+      await readIfStale();
       return await registry.getMetricsAsJSON();
     },
   };
 }
 
-/** The metrics of several processes that look like one from outside: each value says, as `worker`, whose it is. */
+/** The metrics of the workers that form one process to the outside: each value has its worker in the label `worker`. */
 export function metricsOfWorkers(
   workers: readonly { readonly number: number; metrics(): Promise<MetricValues | undefined> }[],
 ): Scrape {
   return {
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
     async text() {
-      const told = await Promise.all(
+      const values = await Promise.all(
         workers.map(async (worker) => labelled((await worker.metrics()) ?? [], String(worker.number))),
       );
-      return await AggregatorRegistry.aggregate(told).metrics();
+      return await AggregatorRegistry.aggregate(values).metrics();
     },
   };
 }
@@ -151,7 +152,7 @@ export function metricsOfWorkers(
 function labelled(metrics: MetricValues, worker: string): MetricValues {
   return metrics.map((metric) => ({
     ...metric,
-    // Each value is the only one of its labels: none is added up, and none left out.
+    // Each value has unique labels, so that "sum" adds nothing up and drops nothing.
     aggregator: "sum",
     values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, worker } })),
   }));

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 
-/** As Node's cluster hands a connection to a worker, and as the worker says that it has it. */
+/** The message by which Node's cluster hands a connection to a worker, and its acknowledgement. */
 interface HandOver {
   readonly act?: string;
   readonly seq?: number;
@@ -8,8 +8,8 @@ interface HandOver {
 }
 
 /**
- * Closes the connections that a worker was just being handed when it died. Node keeps its own end of them open until the
- * worker says that it has them, so that their clients would wait for ever.
+ * Closes connections that were being handed to a worker when it died. Node keeps its end of them open until the worker
+ * acknowledges them, so that their clients would wait for ever.
  */
 export function closeHandedOver(worker: ChildProcess): void {
   const underWay = new Map<number, { close(): void }>();

@@ -5,21 +5,21 @@ import type { MetricValues } from "../metrics/metrics.ts";
 import { closeHandedOver } from "./handed-over.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
-/** One of several processes with the same modules. What dies is started again. */
+/** A worker process, restarted when it dies. */
 export interface KeptWorker {
   readonly number: number;
   /**
-   * Resolves when it is ready for the first time. Rejects with a StartFailed when it ends by itself before: trying again would
-   * end the same.
+   * Resolves when it is ready for the first time. Rejects with a StartFailed if it exits before: a retry would fail the same
+   * way.
    */
   start(): Promise<Ports>;
-  /** Its metrics now; undefined when it does not tell them within two seconds, or does not run. */
+  /** Its metrics; undefined if it does not answer within two seconds, or does not run. */
   metrics(): Promise<MetricValues | undefined>;
-  /** Lets it drain, and resolves when it has ended. */
+  /** Drains it, and resolves when it has exited. */
   stop(): Promise<void>;
 }
 
-/** A worker could not start, and has said why. */
+/** A worker could not start, and has reported the reason. */
 export class StartFailed extends Error {
   readonly exitCode: number;
 
@@ -31,10 +31,10 @@ export class StartFailed extends Error {
 
 const metricsTimeoutMs = 2_000;
 
-/** Keeps one worker: a process that runs what this one runs, with its number. */
+/** Keeps one worker running: a process with the same program as this one, and a number. */
 export function keepWorker(number: number, generatedSecret: string, log: Logger): KeptWorker {
   const firstReady = Promise.withResolvers<Ports>();
-  firstReady.promise.catch(() => {}); // Whoever stops meanwhile no longer waits for it.
+  firstReady.promise.catch(() => {}); // After stop() nothing awaits it.
   const stopped = Promise.withResolvers<void>();
   let worker: Worker | undefined;
   let isStopping = false;
@@ -60,12 +60,12 @@ export function keepWorker(number: number, generatedSecret: string, log: Logger)
     spawned.once("exit", (code: number | null, signal: string | null) =>
       ended(spawned, code, signal ?? `code ${code}`, performance.now() - startedAt, isReady),
     );
-    // It could not be spawned.
+    // The process could not be spawned.
     spawned.once("error", (error) => ended(spawned, null, error.message, 0, false));
   }
 
   function send(message: ToWorker): void {
-    // A channel that is closed belongs to a worker that has ended, or is about to.
+    // A closed channel belongs to a worker that has exited, or is about to.
     worker?.send(message, () => {});
   }
 
@@ -84,7 +84,7 @@ export function keepWorker(number: number, generatedSecret: string, log: Logger)
       return;
     }
     const waitMs = restartDelay.afterDeath(isReady, afterMs);
-    log.error({ ...facts, restart_ms: waitMs }, "a worker died, starting it again");
+    log.error({ ...facts, restart_ms: waitMs }, "a worker died, restarting it");
     retry = setTimeout(spawn, waitMs);
   }
 
@@ -104,7 +104,7 @@ export function keepWorker(number: number, generatedSecret: string, log: Logger)
           clearTimeout(timer);
           asked = undefined;
         });
-        send({ kind: "tell_metrics" });
+        send({ kind: "read_metrics" });
       }
       return await asked.promise;
     },

@@ -1,15 +1,15 @@
 import type { Ports } from "../host-process.ts";
 import type { MetricValues } from "../metrics/metrics.ts";
 
-/** What a worker is told by the process that started it. */
+/** Messages to a worker. */
 export type ToWorker =
-  /** Comes first. */
+  /** The first message. */
   | { readonly kind: "start"; readonly number: number; readonly generatedSecret: string }
-  | { readonly kind: "tell_metrics" }
-  /** Drain, and end. */
+  | { readonly kind: "read_metrics" }
+  /** Drain, and exit. */
   | { readonly kind: "stop" };
 
-/** What a worker tells it. */
+/** Messages from a worker. */
 export type FromWorker =
   | { readonly kind: "ready"; readonly ports: Ports }
   | { readonly kind: "metrics"; readonly values: MetricValues };

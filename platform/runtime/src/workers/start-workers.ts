@@ -6,14 +6,13 @@ import type { PlatformConfig } from "../platform-config.ts";
 import { type KeptWorker, keepWorker } from "./kept-worker.ts";
 
 /**
- * Runs what this process would run in `WORKERS` processes instead, which share its ports: this one hands each of them
- * connections in turn. Rejects with a StartFailed when one can't start, and when `signal` fires before all are ready; none is
- * left then.
+ * Runs this program in `WORKERS` worker processes, which share its ports: this process distributes connections to them in turn.
+ * Rejects with a StartFailed if one can't start, or if `signal` fires before all are ready; then none is left running.
  */
 export async function startWorkers(settings: PlatformConfig, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
   const log = createLogger(settings.LOG_LEVEL);
   const generatedSecret = newSecret();
-  // Not every value of a metric is a number that JSON knows.
+  // Metric values may be NaN or Infinity, which JSON can't represent.
   cluster.setupPrimary({ serialization: "advanced" });
   const workers = Array.from({ length: settings.WORKERS }, (_, index) => keepWorker(index + 1, generatedSecret, log));
   const stop = async () => void (await Promise.all(workers.map((worker) => worker.stop())));
@@ -38,7 +37,7 @@ export async function startWorkers(settings: PlatformConfig, signal: AbortSignal
   }
 }
 
-/** The first alone: it makes what is there only once, such as indexes and streams, and says what is wrong only once. */
+/** The first one alone: it creates shared resources, such as indexes and streams, and reports errors only once. */
 async function startAll([first, ...others]: readonly KeptWorker[]) {
   const ports = await first!.start();
   await Promise.all(others.map((worker) => worker.start()));

@@ -18,7 +18,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { platformConfig } from "../platform-config.ts";
 
 const program = join(import.meta.dirname, "testing/two-ports.ts");
-/** Processes start slowly where others are busy. */
+/** Processes start slowly on a busy machine. */
 const soon = { timeout: 15_000, interval: 20 };
 
 interface Line {
@@ -33,14 +33,14 @@ interface Program {
   readonly exited: Promise<number | null>;
   errors(): string;
   lines(msg: string): Line[];
-  /** Of the process that runs as this worker now. */
+  /** The pid of the current process of this worker. */
   pidOf(worker: number): number;
 }
 
 function start(variables: Readonly<Record<string, string>>): Program {
   const child = spawn(process.execPath, [program], {
     stdio: ["ignore", "pipe", "pipe"],
-    // A group of its own, as a terminal would give it.
+    // A separate process group, as in a terminal.
     detached: true,
     env: {
       PATH: process.env.PATH,
@@ -77,7 +77,7 @@ async function untilReady(started: Program) {
   return started.lines("ready")[0]!.ports!;
 }
 
-/** Over a connection of its own; answers for which pages the port is. */
+/** Requests over a new connection; returns the allowed origin, which identifies the port. */
 async function ask(port: number): Promise<string | null> {
   const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
     headers: { connection: "close", origin: "http://a.example" },
@@ -88,7 +88,7 @@ async function ask(port: number): Promise<string | null> {
   return response.headers.get("access-control-allow-origin");
 }
 
-/** Opens a connection that stays. Answers whether it was let in. */
+/** Opens a connection that stays open. Returns whether it was admitted. */
 async function hold(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   onTestFinished(() => void socket.destroy());
@@ -132,7 +132,7 @@ async function freePort(): Promise<{ readonly port: number; release(): Promise<v
   return { port: (server.address() as { port: number }).port, release };
 }
 
-test("workers share each port, also one that was any free one, and are ready once", async () => {
+test("workers share each port, also a dynamically assigned one, and are reported ready once", async () => {
   const { port: metricsPort, release } = await freePort();
   await release();
   const started = start({ METRICS_PORT: String(metricsPort) });
@@ -143,7 +143,7 @@ test("workers share each port, also one that was any free one, and are ready onc
     expect(await askHttp2(a)).toBe(200);
   }
 
-  // Each worker holds eight connections to a port: sixteen are more than one alone would.
+  // Each worker admits eight connections to a port: sixteen are more than one worker would.
   let refused = 0;
   for (let held = 0; held < 16; ) {
     if (await hold(a)) held++;
@@ -175,26 +175,26 @@ test("workers share each port, also one that was any free one, and are ready onc
   expect(started.errors()).toBe("");
 }, 30_000);
 
-test("a worker that is killed is replaced, and nobody who connects meanwhile waits for it", async () => {
+test("a killed worker is replaced, and no client that connects meanwhile waits for it", async () => {
   const started = start({});
   const { a } = await untilReady(started);
   const pid = started.pidOf(1);
-  // It is handed a connection, and never says that it has it.
+  // It is handed a connection, and never acknowledges it.
   process.kill(pid, "SIGSTOP");
   const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask(a)));
   await vi.waitFor(async () => expect(await ask(a)).toBe("http://a.example"), soon);
   process.kill(pid, "SIGKILL");
   const answers = await asked;
   expect(answers.filter(({ status }) => status === "fulfilled").length).toBeGreaterThanOrEqual(3);
-  // The one that it had is closed, not left to wait until the client gives up.
+  // The connection it was handed is closed, instead of waiting until the client times out.
   for (const answer of answers) if (answer.status === "rejected") expect(answer.reason.name).not.toBe("TimeoutError");
   while (started.pidOf(1) === pid) expect(await ask(a)).toBe("http://a.example");
-  expect(started.lines("a worker died, starting it again")).toMatchObject([{ worker: 1, pid, how: "SIGKILL" }]);
+  expect(started.lines("a worker died, restarting it")).toMatchObject([{ worker: 1, pid, how: "SIGKILL" }]);
   started.process.kill("SIGTERM");
   expect(await started.exited).toBe(0);
 }, 30_000);
 
-test("a worker that is told to end drains, and is replaced", async () => {
+test("a worker that gets SIGTERM drains, and is replaced", async () => {
   const started = start({});
   const { a } = await untilReady(started);
   const pid = started.pidOf(2);
@@ -204,7 +204,7 @@ test("a worker that is told to end drains, and is replaced", async () => {
   expect(started.lines("drained")).toMatchObject([{ worker: 2 }]);
 }, 30_000);
 
-test("bytes that break a connection in its first packet end no worker", async () => {
+test("bytes that break a connection in its first packet do not end a worker", async () => {
   const started = start({});
   const { a, b } = await untilReady(started);
   const request = headerBlock({ ":method": "GET", ":path": "/healthz", ":scheme": "http", ":authority": "a" });
@@ -214,10 +214,10 @@ test("bytes that break a connection in its first packet end no worker", async ()
     opening(frame("headers", endHeaders, 1, expecting), reset(1, 8)),
     opening(frame("headers", endHeaders, 1, expecting), frame("data", 0, 0, Buffer.from("x"))),
   ];
-  // Each worker gets each of them: they take turns.
+  // Each worker gets each of them, since they take turns.
   for (const packet of packets) for (const port of [a, b, a, b]) await sendUntilClosed(port, packet);
   for (let time = 0; time < 4; time++) expect(await ask(a)).toBe("http://a.example");
-  expect(started.lines("a worker died, starting it again")).toEqual([]);
+  expect(started.lines("a worker died, restarting it")).toEqual([]);
   expect(started.lines("a worker is ready")).toHaveLength(2);
 }, 30_000);
 
@@ -230,15 +230,15 @@ test("workers end when the process that started them is killed", async () => {
   await vi.waitFor(() => expect(pids.some(isAlive)).toBe(false), soon);
 }, 30_000);
 
-test("a wrong setting is told once, and ends the whole", async () => {
+test("an invalid setting is reported once, and ends all processes", async () => {
   const started = start({ A_PORT: "http", LOG_LEVEL: "loud", WORKERS: "3" });
   expect(await started.exited).toBe(1);
-  expect(started.errors().match(/The configuration is wrong/g)).toHaveLength(1);
+  expect(started.errors().match(/The configuration is invalid/g)).toHaveLength(1);
   expect(started.errors()).toContain("A_PORT (TCP port)");
   expect(started.errors()).toContain("LOG_LEVEL (debug, info, warn or error)");
 }, 30_000);
 
-test("what keeps one worker from starting at all is told once, and ends the whole", async () => {
+test("an error that keeps a worker from starting is reported once, and ends all processes", async () => {
   const { port, release } = await freePort();
   onTestFinished(release);
   const started = start({ B_PORT: String(port) });

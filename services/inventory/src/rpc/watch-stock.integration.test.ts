@@ -36,7 +36,7 @@ async function openWatching() {
         maxPerCaller: 100,
         maxPerNetwork: 0,
         stopping: stop.signal,
-        quietMs: 60_000,
+        keepAliveMs: 60_000,
       }),
     });
     /** Watches a product, and skips heartbeats. */

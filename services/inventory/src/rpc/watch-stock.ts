@@ -38,7 +38,7 @@ export function watchStock(on: {
     }
 
     for await (const turn of watch) {
-      const news = turn === "quiet" ? [] : await readNews();
+      const news = turn === "idle" ? [] : await readNews();
       if (news.length === 0 && turn !== "changed") yield {};
       for (const balance of news) {
         known = balance;

@@ -19,7 +19,7 @@ async function openWatching() {
   const opened = await openTestOrders();
   const stop = new AbortController();
 
-  function replica({ quietMs = 60_000 } = {}) {
+  function replica({ keepAliveMs = 60_000 } = {}) {
     const changes = followTransitions(opened.documents, silentLog);
     const watch = watchOrder({
       orders: opened.orders,
@@ -30,7 +30,7 @@ async function openWatching() {
         maxPerCaller: 100,
         maxPerNetwork: 0,
         stopping: stop.signal,
-        quietMs,
+        keepAliveMs,
       }),
     });
     /** Watches an order, and skips heartbeats. */
@@ -147,7 +147,7 @@ test("a watch without new transitions sends a heartbeat at once and after each q
       maxPerCaller: 1,
       maxPerNetwork: 0,
       stopping: stopping.signal,
-      quietMs: 100,
+      keepAliveMs: 100,
     }),
   });
   const request = create(WatchOrderRequestSchema, { orderId, afterVersion: 1 });

@@ -18,7 +18,7 @@ export function watchOrder(on: {
     const order = await readOrder(on, orderId, caller);
     let sent = afterVersion;
     for await (const turn of on.watch(orderId, context)) {
-      const transitions = turn === "quiet" ? [] : await on.orders.findTransitions(orderId);
+      const transitions = turn === "idle" ? [] : await on.orders.findTransitions(orderId);
       const news = sent === 0 ? transitions.slice(-1) : transitions.slice(sent);
       if (news.length === 0 && turn !== "changed") yield {};
       let version = transitions.length - news.length;

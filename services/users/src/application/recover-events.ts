@@ -1,6 +1,6 @@
 import type { Clock } from "@shop/core";
 import type { Outbox, PendingEvent } from "@shop/messaging";
-import { revocationsKeptMs } from "@shop/runtime";
+import { revocationsRetentionMs } from "@shop/runtime";
 import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { sessionEndedEvent, userDeletedEvent } from "../adapters/proto/events.ts";
@@ -19,7 +19,7 @@ interface On {
 
 /** Publishes again the revocations of access tokens that may not have expired yet. Idempotent: the events keep their ids. */
 export async function recoverRevocations(on: On, signal: AbortSignal): Promise<void> {
-  const since = new Date(on.clock().getTime() - revocationsKeptMs);
+  const since = new Date(on.clock().getTime() - revocationsRetentionMs);
   await publishAll(on, on.users.revokedSince(since), signal);
   await publishAll(on, endings(on.sessions.endedSince(since)), signal);
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { HandlerContext } from "@connectrpc/connect";
 import { clientAddressOf, networkOf } from "@shop/http-port";
-import { type Limits, tellRateLimit } from "@shop/runtime";
+import { type Limits, setRateLimitHeaders } from "@shop/runtime";
 import { tooManyFailures, tooManySignIns } from "../domain/errors.ts";
 import { waitSeconds } from "../domain/slow-down.ts";
 import { usernameKey } from "../domain/user.ts";
@@ -46,7 +46,7 @@ export function createSignInLimits(
   /** @param pair the account and the network, for a sign-in */
   async function countClient(context: Context, pair?: string): Promise<void> {
     const taken = await clients.take(networkOf(clientAddressOf(context)));
-    tellRateLimit(context, "client", clients, taken);
+    setRateLimitHeaders(context, "client", clients, taken);
     if (taken.isAllowed) return;
     const isReserved = pair !== undefined && (await known.count(pair)) > 0 && (await reserved.take(pair)).isAllowed;
     if (!isReserved) throw tooManySignIns(taken.resetMs);

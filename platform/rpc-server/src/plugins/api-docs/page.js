@@ -1,4 +1,4 @@
-// Whoever is answered an access token (RFC 6749, 5.1) is signed in on this page, until it is closed.
+// Signs the page in with the access token that a call returns (RFC 6749, 5.1), until the page is closed.
 const signIn = (response) => {
   const { access_token: token, token_type: type } = response.body ?? response.obj ?? {};
   if (token !== undefined && type === "Bearer") ui.preauthorizeApiKey("accessToken", token);
@@ -12,7 +12,7 @@ const ui = SwaggerUIBundle({
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
-  // It would ask a server on the internet.
+  // The validator is a server on the internet.
   validatorUrl: null,
   responseInterceptor: signIn,
 });

@@ -1,4 +1,4 @@
-// A program of two modules that need no server: each port lets pages of one origin in, and no more than eight connections.
+// A program of two modules without dependencies: each port allows pages of one origin, and at most eight connections.
 
 import { setting } from "@shop/core";
 import { z } from "zod";

@@ -9,17 +9,20 @@ import {
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { cutText, explainJson, invalidRequest, isStrict, parseJsonBody } from "@shop/rest";
-import type { Refusals } from "./checked-messages.ts";
+import type { MessageChecks } from "./checked-messages.ts";
 import { toConnectError } from "./errors.ts";
 import { messageCheck } from "./message-limits.ts";
 import type { RouterOptions } from "./router-options.ts";
 
-/** Of a service whose limit is not known: as long as a timer of Node can be. */
+/** The limit of a service whose own is unknown: the longest timer of Node. */
 const anyTimeoutMs = 2 ** 31 - 1;
 
-/** Refuses messages of a method that have too many values, and JSON that JavaScript would read more into than it says. */
-export function plainMessages(method: DescMethod, readMaxBytes: number): Refusals {
-  const refusalOf = countableMessages(method);
+/**
+ * For forwarded methods: refuses messages with too many values, and JSON that JavaScript would parse differently from what it
+ * says (duplicate keys, large numbers).
+ */
+export function forwardedMessageChecks(method: DescMethod, readMaxBytes: number): MessageChecks {
+  const refusalOf = valueLimit(method);
   return {
     maxBytes: readMaxBytes,
     maxTimeoutMs: anyTimeoutMs,
@@ -29,7 +32,7 @@ export function plainMessages(method: DescMethod, readMaxBytes: number): Refusal
   };
 }
 
-function countableMessages(method: DescMethod): Refusals["of"] {
+function valueLimit(method: DescMethod): MessageChecks["of"] {
   const { problem } = messageCheck(method);
   return (message, isBinary) => {
     const description = problem(message, isBinary);
@@ -38,25 +41,25 @@ function countableMessages(method: DescMethod): Refusals["of"] {
 }
 
 /**
- * Refuses messages of a method that have too many values, and those that do not decode: with the fields at fault, and under the
- * same reason as over REST. Connect says no more than what is wrong with JSON, and answers `internal` to bytes that are no
- * message, as if we had failed.
+ * For hosted methods: refuses messages with too many values, and those that do not decode, with the violating fields and the
+ * same reason as REST. Connect would only say what is wrong with JSON, and answer `internal` to invalid binary, as if the
+ * service had failed.
  */
-export function readableMessages(
+export function hostedMessageChecks(
   method: DescMethod,
   {
     readMaxBytes,
     maxTimeoutMs = anyTimeoutMs,
     jsonOptions,
   }: Pick<RouterOptions, "readMaxBytes" | "maxTimeoutMs" | "jsonOptions">,
-): Refusals {
-  const countOut = countableMessages(method);
+): MessageChecks {
+  const tooManyValues = valueLimit(method);
   const domain = method.parent.file.proto.package;
   return {
     maxBytes: readMaxBytes,
     maxTimeoutMs,
     of(message, isBinary) {
-      const refusal = countOut(message, isBinary) ?? undecodable(method, message, isBinary, jsonOptions);
+      const refusal = tooManyValues(message, isBinary) ?? undecodable(method, message, isBinary, jsonOptions);
       return refusal && toConnectError(refusal, domain);
     },
   };
