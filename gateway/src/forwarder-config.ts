@@ -27,9 +27,9 @@ export const forwarderConfig = z
     REFLECTION: setting.flag(true).describe("whether gRPC reflection is served: true or false"),
     LOG_LEVEL: setting.logLevel(),
   })
-  .refine((config) => whatIsWrong(config) === undefined, {
+  .refine((config) => problemOf(config) === undefined, {
     path: ["SERVICES"],
-    error: ({ input }) => whatIsWrong(input as ServicesOfSet),
+    error: ({ input }) => problemOf(input as ServicesOfSet),
     // Checked even if other variables are invalid.
     when: ({ value }) => {
       const { DESCRIPTOR_SET, SERVICES } = value as Partial<ServicesOfSet>;
@@ -42,7 +42,7 @@ interface ServicesOfSet {
   readonly SERVICES: readonly string[];
 }
 
-function whatIsWrong({ DESCRIPTOR_SET, SERVICES }: ServicesOfSet): string | undefined {
+function problemOf({ DESCRIPTOR_SET, SERVICES }: ServicesOfSet): string | undefined {
   try {
     checkRestRoutes(servicesOf(DESCRIPTOR_SET, SERVICES));
     return undefined;

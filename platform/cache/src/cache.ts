@@ -119,13 +119,14 @@ interface Invalidator {
   all(): void;
 }
 
-/** @param memoryBytes the estimated memory that answers may take in the process */
 /**
  * Creates a cache. An entry in memory is usable while the process has received all changes since it was loaded
  * (`channel.covers`), or else for half a second. A miss starts a flight: it looks in Redis, and loads from the origin if Redis
  * has no entry that is recent enough. Other callers of the key join the flight. An invalidation during a flight sets its
  * `floor`: the flight's callers still get its result, but it is only cached if it is not older than the floor, and callers that
  * joined after the invalidation load again.
+ *
+ * @param memoryBytes the estimated memory that answers may take in the process
  */
 export function createCache(options: {
   readonly redis: Redis;

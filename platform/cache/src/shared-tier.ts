@@ -79,7 +79,7 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
   // A server that restarts from a snapshot restores entries that were invalidated since: each run has its own keys.
   let run: string | undefined;
   let suspendedUntil = 0;
-  const isThere = () => run !== undefined && Date.now() >= suspendedUntil;
+  const isAvailable = () => run !== undefined && Date.now() >= suspendedUntil;
 
   // Invalidations that Redis has not confirmed: it may hold older entries.
   const pendingByRead = new Map<
@@ -146,7 +146,7 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     const waitUntil = Date.now() + loadLeaseMs;
     for (let attempt = 0; ; attempt++) {
       const pending = pendingByRead.get(read);
-      if (!isThere() || pending?.epoch !== undefined) return undefined;
+      if (!isAvailable() || pending?.epoch !== undefined) return undefined;
       // Read now: the mark may be confirmed before this reply, which is older, arrives.
       const floor = pending?.marks.get(key)?.revision ?? unrevised;
       // In this order, so that a process that gets the lease sees what its last holder stored.
@@ -222,7 +222,7 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     );
 
   function release(read: string, key: string): void {
-    if (isThere()) void inTime(client.del(leaseKey(read, key)));
+    if (isAvailable()) void inTime(client.del(leaseKey(read, key)));
   }
 
   return {
@@ -232,7 +232,7 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     flush,
     release,
     async fill(read, key, { value, revision, ageMs }, { epoch }, ttlMs) {
-      if (!isThere()) return;
+      if (!isAvailable()) return;
       const time = Buffer.alloc(8);
       time.writeDoubleBE(Date.now() - ageMs);
       const entry = Buffer.concat([revisionBytes(revision), epoch, time, value]);

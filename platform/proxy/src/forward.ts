@@ -117,8 +117,8 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
 /**
  * One forwarded request and its answer. The steps are: read a unary request (up to 64 KiB) ahead; then attempt one replica
  * after the other until one answers; then deliver the answer. A replica that cannot be connected to is skipped; one that broke
- * before answering allows one retry, if it certainly did nothing, or if a reused connection broke and the method is safe, and the request is still buffered.
- * Once an answer has begun, an error can only reset the exchange.
+ * before answering allows one retry while the request is buffered, if it certainly did nothing, or if a reused connection broke
+ * and the method is safe. Once an answer has begun, an error can only reset the exchange.
  *
  * `#over` ends every step: it is set when the answer was delivered, when the exchange was refused or reset, and when the caller
  * has gone. Five events race for it: the caller closing, the deadline, the stop signal, an oversized message, and the upstream.

@@ -131,7 +131,7 @@ class NodeExchange implements Exchange {
   }
 
   answer(status: number, headers: http.OutgoingHttpHeaders, body: Buffer, trailers: http.OutgoingHttpHeaders): void {
-    if (this.httpVersion === 2 || isSomething(trailers)) {
+    if (this.httpVersion === 2 || isNotEmpty(trailers)) {
       const writable = this.begin(status, headers);
       if (body.byteLength > 0) writable.write(body);
       this.end(trailers);
@@ -142,9 +142,9 @@ class NodeExchange implements Exchange {
   }
 
   begin(status: number, headers: http.OutgoingHttpHeaders): Writable {
-    this.#say(this.defaultHeaders);
+    this.#setHeaders(this.defaultHeaders);
     this.#response.statusCode = status;
-    this.#say(headers);
+    this.#setHeaders(headers);
     setImmediate(() => {
       contain(this.#response, () => {
         if (!this.#response.headersSent && !this.#response.destroyed) this.#response.flushHeaders();
@@ -155,7 +155,7 @@ class NodeExchange implements Exchange {
 
   end(trailers: http.OutgoingHttpHeaders): void {
     // A head sent by end() ends an HTTP/2 stream, and no trailers could follow.
-    if (isSomething(trailers)) {
+    if (isNotEmpty(trailers)) {
       this.#response.flushHeaders();
       this.#response.addTrailers(trailers as Record<string, string>);
     }
@@ -188,11 +188,11 @@ class NodeExchange implements Exchange {
   }
 
   asNode() {
-    this.#say(this.defaultHeaders);
+    this.#setHeaders(this.defaultHeaders);
     return this.node();
   }
 
-  #say(headers: http.OutgoingHttpHeaders): void {
+  #setHeaders(headers: http.OutgoingHttpHeaders): void {
     for (const name in headers) this.#response.setHeader(name, headers[name]!);
   }
 }
@@ -254,7 +254,7 @@ class StreamExchange implements Exchange {
   }
 
   answer(status: number, headers: http.OutgoingHttpHeaders, body: Buffer, trailers: http.OutgoingHttpHeaders): void {
-    const waitForTrailers = isSomething(trailers);
+    const waitForTrailers = isNotEmpty(trailers);
     const endStream = body.byteLength === 0 && !waitForTrailers;
     this.#respond(status, headers, { endStream, waitForTrailers });
     if (endStream) return;
@@ -314,7 +314,7 @@ class StreamExchange implements Exchange {
   }
 }
 
-function isSomething(trailers: http.OutgoingHttpHeaders): boolean {
+function isNotEmpty(trailers: http.OutgoingHttpHeaders): boolean {
   for (const _ in trailers) return true;
   return false;
 }

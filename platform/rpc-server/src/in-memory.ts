@@ -54,12 +54,12 @@ export function createInMemoryTransport(
     });
     try {
       await called.requestGate?.(context);
-      const message = await invokeUnary(spec, context, crossed(method.input, request.message), called.interceptors);
+      const message = await invokeUnary(spec, context, copied(method.input, request.message), called.interceptors);
       return {
         stream: false,
         service,
         method,
-        message: crossed(method.output, message as MessageShape<Output>),
+        message: copied(method.output, message as MessageShape<Output>),
         header: context.responseHeader,
         trailer: context.responseTrailer,
       };
@@ -107,6 +107,6 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function crossed<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>): MessageShape<Schema> {
+function copied<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>): MessageShape<Schema> {
   return fromBinary(schema, toBinary(schema, message));
 }

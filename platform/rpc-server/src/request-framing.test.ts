@@ -255,7 +255,7 @@ const message = fc
     return `${method} ${path} ${version}\r\n${host}${lines.map((line) => `${line}\r\n`).join("")}\r\n${body}`;
   });
 /** A few bytes changed at random. */
-const spoilt = fc
+const corrupted = fc
   .tuple(
     message,
     fc.array(fc.tuple(fc.nat(), fc.constantFrom("\r", "\n", "\0", " ", ":", ",", "0", "\xff")), { maxLength: 2 }),
@@ -272,7 +272,7 @@ describe("whatever bytes a caller sends,", () => {
     timeout: 60_000,
   }, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.oneof(message, spoilt), { minLength: 1, maxLength: 3 }), async (messages) => {
+      fc.asyncProperty(fc.array(fc.oneof(message, corrupted), { minLength: 1, maxLength: 3 }), async (messages) => {
         upstream.requests.length = 0;
         const bytes = messages.join("") + last;
         const meant = readRequests(bytes);

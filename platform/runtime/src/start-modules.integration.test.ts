@@ -11,7 +11,7 @@ import { startTestModule } from "./testing/start-test-module.ts";
 
 test("a started module is not started again if its consumers can't be created at once", async () => {
   let starts = 0;
-  let isThere = false;
+  let isAvailable = false;
   const durable = newId("test");
   const module = defineModule({
     name: newId("start"),
@@ -29,8 +29,8 @@ test("a started module is not started again if its consumers can't be created at
           eventHandler({
             // Simulates an election of NATS during the start.
             get durable() {
-              if (isThere) return durable;
-              isThere = true;
+              if (isAvailable) return durable;
+              isAvailable = true;
               throw new errors.TimeoutError();
             },
             stream: "test-start",
@@ -45,5 +45,5 @@ test("a started module is not started again if its consumers can't be created at
   const bus = await openTestBus();
   onTestFinished(async () => void (await bus.manager.streams.delete("test-start")));
   await startTestModule(module);
-  expect({ starts, isThere }).toEqual({ starts: 1, isThere: true });
+  expect({ starts, isAvailable }).toEqual({ starts: 1, isAvailable: true });
 });

@@ -122,7 +122,7 @@ async function pull(
       const handedBack = await Promise.race([
         stopped,
         messages.closed(),
-        lost(lease, done.signal),
+        leaseLost(lease, done.signal),
         worker.handsBack().then(() => true),
       ]);
       done.abort();
@@ -140,7 +140,7 @@ async function pull(
 }
 
 /** Resolves when another process holds the lease; renews it until then. */
-async function lost(lease: Lease | undefined, signal: AbortSignal): Promise<void> {
+async function leaseLost(lease: Lease | undefined, signal: AbortSignal): Promise<void> {
   if (lease === undefined) return await new Promise(() => {});
   do {
     await delay(leaseCheckMs, undefined, { signal }).catch(() => {});

@@ -17,12 +17,12 @@ import { createOutboxUpkeep } from "./upkeep.ts";
 const stream = "test-outbox";
 const aWhileAgo = () => new Date(Date.now() - 60_000);
 
-async function openOutbox({ isBusThere = true } = {}) {
+async function openOutbox({ isConnected = true } = {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream(stream, [MoneySchema.typeName]);
   const collection = db.collection<WithOutbox>("things");
   await ensureOutboxIndex(collection);
-  const outbox = createOutbox(collection, isBusThere ? bus : absentBus(bus), silentLog);
+  const outbox = createOutbox(collection, isConnected ? bus : absentBus(bus), silentLog);
   /** Commits a document with an event in it, as a store does. */
   async function commit(time: Date) {
     const _id = newId("thing");
@@ -68,7 +68,7 @@ test("a document without events is not written again", async () => {
 });
 
 test("an event that can't be published stays in the outbox, and relaying does not fail the writer", async () => {
-  const { outbox, commit, left } = await openOutbox({ isBusThere: false });
+  const { outbox, commit, left } = await openOutbox({ isConnected: false });
   const { _id, event } = await commit(new Date());
   await outbox.relay(_id, [event]);
   await outbox.close();

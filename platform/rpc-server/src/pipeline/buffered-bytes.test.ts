@@ -151,7 +151,7 @@ async function abuse(
 }
 
 describe.each(ways)("unfinished bodies: %s", (_way, open, bodyOf) => {
-  test("one address holds its share of the budget, is refused more, and another one's call is answered", async () => {
+  test("one address gets its share of the budget and no more, and another address's call is answered", async () => {
     const port = await openPort();
     const { refused, most, customers } = await abuse(port, [open, bodyOf], [bodyBytes, 24]);
     for (const { text, status } of refused) {
@@ -167,7 +167,7 @@ describe.each(ways)("unfinished bodies: %s", (_way, open, bodyOf) => {
 describe.each(ways.filter(([way]) => /fast path|REST/.test(way)))(
   "unfinished bodies, forwarded: %s",
   (_way, open, bodyOf) => {
-    test("one address holds its share of the budget, is refused more, and another one's call is answered", async () => {
+    test("one address gets its share of the budget and no more, and another address's call is answered", async () => {
       const port = await openForwardingPort();
       const { refused, most, customers } = await abuse(port, [open, bodyOf], [bodyBytes, 24]);
       expect(refused[0]!.text).toMatch(/BUFFERS_FULL|too many bytes|too%20many%20bytes/);

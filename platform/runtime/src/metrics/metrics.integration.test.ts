@@ -90,11 +90,11 @@ test("while a dependency is down or hangs its gauges are absent, the others are 
 });
 
 test("a gauge that can no longer be read is removed", async () => {
-  let isThere = true;
+  let isAvailable = true;
   const metrics = createMetrics(silentLog, { keepMs: 0 });
-  metrics.add({ ...things, read: async () => (isThere ? await things.read() : Promise.reject(new Error("gone"))) });
+  metrics.add({ ...things, read: async () => (isAvailable ? await things.read() : Promise.reject(new Error("gone"))) });
   expect(await scrape(metrics)).toContain('shop_things{kind="a"} 3');
-  isThere = false;
+  isAvailable = false;
   expect(await scrape(metrics)).not.toContain("shop_things{");
 });
 
@@ -114,14 +114,14 @@ test("a dependency is read at most once per interval, however often metrics are 
 
 test("calls are counted and timed by method and code", async () => {
   const metrics = createMetrics(silentLog);
-  let isThere = true;
+  let isAvailable = true;
   const keys = createClient(
     TokenKeyService,
     createRouterTransport(
       (router) =>
         router.service(TokenKeyService, {
           listTokenKeys() {
-            if (isThere) return {};
+            if (isAvailable) return {};
             throw new ConnectError("gone", Code.NotFound);
           },
         }),
@@ -130,7 +130,7 @@ test("calls are counted and timed by method and code", async () => {
   );
   await keys.listTokenKeys({});
   await keys.listTokenKeys({});
-  isThere = false;
+  isAvailable = false;
   await keys.listTokenKeys({}).catch(() => {});
   const text = await scrape(metrics);
   const method = "shop.common.v1.TokenKeyService/ListTokenKeys";

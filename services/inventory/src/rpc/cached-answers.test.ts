@@ -127,5 +127,5 @@ test("only a PUBLIC method without side effects can have cached answers", () => 
         [cachedAnswers(one as unknown as typeof method, answer)],
         testRules(async () => ({})),
       ),
-    ).toThrow(`${one.name} is no read that anybody may make`);
+    ).toThrow(`${one.name} is not a PUBLIC read`);
 });
