@@ -130,17 +130,13 @@ interface VariableSchema {
   readonly description?: string;
   readonly range?: string;
   readonly meaning?: string;
-  readonly formerName?: string;
 }
 
 /** @throws Error naming a variable without a unit or a meaning */
 function variablesOf(schema: SettingsSchema): Variable[] {
   const properties = schema.toJSONSchema({ io: "input" }).properties as Record<string, VariableSchema>;
-  return Object.entries(properties).map(
-    ([name, { default: value = "", description: unit, range, meaning, formerName }]) => {
-      if (!unit || !meaning) throw new Error(`${name} has no ${unit ? "meaning" : "unit"}: add it to its schema`);
-      const alias = formerName === undefined ? "" : ` The former name \`${formerName}\` still works.`;
-      return { name, defaultValue: String(value), unit, ...(range && { range }), meaning: `${meaning}${alias}` };
-    },
-  );
+  return Object.entries(properties).map(([name, { default: value = "", description: unit, range, meaning }]) => {
+    if (!unit || !meaning) throw new Error(`${name} has no ${unit ? "meaning" : "unit"}: add it to its schema`);
+    return { name, defaultValue: String(value), unit, ...(range && { range }), meaning };
+  });
 }

@@ -56,7 +56,9 @@ export const platformConfig = z.object({
   }),
   FAST_PATH: setting.flag(true).meta({
     formerName: "LEAN_CALLS",
-    meaning: "Whether ordinary unary calls take the fast path instead of Connect's handlers. The answers are the same.",
+    meaning:
+      "Whether ordinary unary calls take the fast path instead of Connect's handlers. The answers are the same. The former name " +
+      "`LEAN_CALLS` still works.",
   }),
   METRICS_PORT: setting.optionalPort().meta({
     meaning:
