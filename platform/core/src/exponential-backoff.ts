@@ -1,4 +1,7 @@
-/** Doubles from the first delay with each attempt that failed in a row, up to the longest. `failures` is 1 after the first. */
+/**
+ * The delay in milliseconds after this many consecutive failures (1 after the first): `firstMs`, doubled with each failure, at
+ * most `longestMs`.
+ */
 export function exponentialBackoff(
   failures: number,
   { firstMs, longestMs }: { readonly firstMs: number; readonly longestMs: number },

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RestartDelay } from "./restart-delay.ts";
 
-test("a process that dies before it is ready waits twice as long after each death in a row, up to 5 s", () => {
+test("the restart delay doubles with each consecutive death before readiness, up to 5 s", () => {
   const delay = new RestartDelay();
   const waits = Array.from({ length: 7 }, () => delay.afterDeath(false, 1_000));
   expect(waits).toEqual([200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
@@ -9,7 +9,7 @@ test("a process that dies before it is ready waits twice as long after each deat
   expect(delay.afterDeath(false, 1_000)).toBe(200);
 });
 
-test("a process that was ready is started again at once, but twice a second at most", () => {
+test("a process that was ready is restarted at once, but at most twice a second", () => {
   const delay = new RestartDelay();
   expect(delay.afterDeath(true, 499.5)).toBe(1);
   expect(delay.afterDeath(true, 100)).toBe(400);

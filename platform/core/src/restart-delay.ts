@@ -4,8 +4,9 @@ const backoff = { firstMs: 200, longestMs: 5_000 };
 const shortestLifeMs = 500;
 
 /**
- * When a supervised process that died is started again. After it was ready: at once, but not within 0.5 s of its last start. Before that,
- * another start may well end the same: after 0.2 s, twice as long after each such death in a row, and after 5 s at most.
+ * The restart policy of a supervised process. If it died after it was ready, it is restarted at once, but not within 0.5 s of
+ * its last start. If it died before, a restart may well fail the same way: the delay is 0.2 s, doubled after each consecutive
+ * such death, at most 5 s.
  */
 export class RestartDelay {
   #deathsBeforeReady = 0;
