@@ -88,6 +88,6 @@ test("a consumer that the topology does not list is an error at the start", () =
     stream: "users",
   });
   expect(() => consumerOf("users", { typeName: "shop.orders.v1.OrderPlaced" })).toThrow(
-    "services/topology does not say that users consumes shop.orders.v1.OrderPlaced",
+    "services/topology does not list shop.orders.v1.OrderPlaced in what users consumes",
   );
 });
