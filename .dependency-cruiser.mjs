@@ -1,13 +1,13 @@
 /**
- * Who may import whom (docs/architecture.md). Every rule here is proven red by a planted violation in
- * tests/architecture/import-rules.test.ts. Imports of types count as much as any other.
+ * The permitted imports (docs/architecture.md). tests/architecture/import-rules.test.ts plants a violation of every rule. Imports of
+ * types count like any other.
  */
 
 /** Files that run only under vitest. */
 const testFile = "(\\.test\\.ts|/testing\\.ts)$|/testing/|/testdata/|^services/[^/]+/contract/";
 
-/** What a package shows to the others: the targets of its package.json "exports". */
-const doors = [
+/** The public entries of packages: the targets of their package.json "exports". */
+const packageEntries = [
   "^gen/src/",
   "^client/src/index\\.ts$",
   "^platform/[^/]+/src/index\\.ts$",
@@ -22,7 +22,7 @@ const doors = [
   "^tools/src/(infra/index|packages/pack-packages|service-keys|shop-accounts)\\.ts$",
 ];
 
-/** The files of a service, by the layers that DESIGN section 2 names; tests stand beside what they test. */
+/** The files of a service, by layer; tests are beside the tested file. */
 const layer = [
   "^services/[^/]+/src/((rpc|events|jobs|application|domain|adapters/[^/]+)/|(main|service|config)\\.ts$)",
   testFile,
@@ -48,26 +48,26 @@ const drivers = "node_modules/(mongodb|bson|redis|@redis|ioredis|@nats-io)/";
 const forbidden = [
   {
     name: "no-cycles",
-    comment: "Of two modules that import each other neither can be understood, tested or moved alone.",
+    comment: "Modules that import each other can't be understood, tested or moved separately.",
     from: {},
     to: { circular: true },
   },
   {
     name: "everything-resolves",
-    comment: "An import that leads nowhere escapes every other rule.",
+    comment: "An unresolved import escapes every other rule.",
     from: {},
     to: { couldNotResolve: true },
   },
   {
     name: "gen-imports-nothing-of-ours",
-    comment: "gen/ is what the schema says and nothing else; everything may build on it.",
+    comment: "gen/ contains only what the schema defines; all other code may depend on it.",
     from: { path: "^gen/" },
     to: { path: "^(client|platform|services|gateway|web|tools|tests|bench)/" },
   },
   {
     name: "client-runs-anywhere",
     comment:
-      "The client is for browsers, Node and whatever else has fetch: it needs the contracts and Connect, and no more.",
+      "The client is for browsers, Node and every other runtime with fetch: it needs only the contracts and Connect.",
     from: { path: "^client/", pathNot: testFile },
     to: {
       pathNot: ["^client/", "^gen/", "node_modules/@connectrpc/connect(-web)?/", "node_modules/@bufbuild/protobuf/"],
@@ -75,19 +75,19 @@ const forbidden = [
   },
   {
     name: "product-imports-no-client",
-    comment: "The client calls the shop from outside; parts of the shop meet through platform/.",
+    comment: "The client calls the shop from outside; services use platform/.",
     from: { path: "^(gen|platform|services|gateway)/" },
     to: { path: "^client/" },
   },
   {
     name: "platform-imports-no-business",
-    comment: "platform/ is plumbing that would serve any business: it can't know the one that uses it.",
+    comment: "platform/ works for any business: it can't depend on this one.",
     from: { path: "^platform/" },
     to: { path: "^(services|gateway|web)/" },
   },
   {
     name: "platform-knows-common-messages-only",
-    comment: "A message of users, inventory or orders in platform/ would be a shop noun in the plumbing.",
+    comment: "A message of users, inventory or orders in platform/ would be business code in it.",
     from: { path: "^platform/" },
     to: { path: "^gen/src/shop/", pathNot: "^gen/src/shop/common/" },
   },
@@ -103,19 +103,19 @@ const forbidden = [
   {
     name: "contracts-of-the-edge-are-public",
     comment:
-      "What serves and forwards calls works for any service: of the generated code it may use what Google, Buf and gRPC define, and the shop's annotations of methods and fields.",
+      "The packages that serve and forward calls work for any service: of the generated code they may use that of Google, Buf and gRPC, and the shop's annotations of methods and fields.",
     from: { path: "^platform/(http-port|rest|rpc-server|proxy)/", pathNot: testFile },
     to: { path: "^gen/src/shop/", pathNot: "^gen/src/shop/common/v1/(text|pattern_message|resumption)_pb\\.ts$" },
   },
   {
     name: "rest-knows-no-framework",
-    comment: "The transcoder serves whatever speaks node:http or node:http2, so it can't depend on Fastify.",
+    comment: "The transcoder serves any node:http or node:http2 server, so it can't depend on Fastify.",
     from: { path: "^platform/rest/" },
     to: { path: "node_modules/(@fastify/|@connectrpc/connect-fastify/|fastify/)" },
   },
   {
     name: "edge-knows-no-store",
-    comment: "What serves and forwards calls runs in a process without a database, a cache or a bus.",
+    comment: "The packages that serve and forward calls work in a process without a database, a cache or a bus.",
     from: { path: "^platform/(core|http-port|rest|rpc-server|proxy|openapi|auth)/", pathNot: testFile },
     to: { path: drivers },
   },
@@ -128,14 +128,13 @@ const forbidden = [
   {
     name: "service-imports-no-service",
     comment:
-      "Services meet over the wire and the bus only, or they could not run apart. all-in-one hosts them side by side.",
+      "Services communicate by calls and events only, so that they can run separately. all-in-one hosts them in one process.",
     from: { path: "^services/([^/]+)/", pathNot: "^services/all-in-one/" },
     to: { path: "^services/", pathNot: "^services/($1|topology)/" },
   },
   {
     name: "topology-is-data",
-    comment:
-      "What runs the services, and each of them, reads the list of services: it can load none of them, nor anything that runs.",
+    comment: "The starter and every service read the list of services, so it can't load a service or code that runs.",
     from: { path: "^services/topology/" },
     to: { path: ["^(client|gateway|web|tools)/", "^services/(?!topology/)", drivers] },
   },
@@ -146,15 +145,14 @@ const forbidden = [
     to: { path: "^gateway/" },
   },
   {
-    name: "packages-through-their-doors",
-    comment:
-      "A path into another package's insides goes around its exports. The architecture tests look inside by trade.",
+    name: "packages-through-their-exports",
+    comment: "A path to an internal file of another package bypasses its exports. The architecture tests are exempt.",
     from: { path: "^(services/[^/]+|platform/[^/]+|[^/]+)/", pathNot: "^tests/architecture/" },
-    to: { path: "^(gen|client|platform|services|gateway|tools)/", pathNot: ["^$1/", ...doors] },
+    to: { path: "^(gen|client|platform|services|gateway|tools)/", pathNot: ["^$1/", ...packageEntries] },
   },
   {
     name: "source-imports-no-test",
-    comment: "What runs in production can't need what only tests bring along.",
+    comment: "Production code can't depend on test code.",
     from: { path: "^(gen|client|platform|services|gateway|web|tools|bench)/", pathNot: testFile },
     to: { path: ["^tests/", testFile, "node_modules/(vitest|@vitest)/"], pathNot: "node_modules/.*/testing/" },
   },
@@ -166,28 +164,28 @@ const forbidden = [
   },
   {
     name: "infra-knows-no-shop",
-    comment: "tools/infra starts MongoDB, Redis and NATS for anybody; what runs on them is not its business.",
+    comment: "tools/infra starts MongoDB, Redis and NATS, independent of the processes that use them.",
     from: { path: "^tools/src/infra/" },
     to: { path: "^(services|gateway|platform|gen)/" },
   },
   {
     name: "service-files-have-a-layer",
     comment:
-      "A file beside the layers is under none of their rules. A service has its root (main, service, config), entry points (rpc, events, jobs), application, domain and adapters.",
+      "A file outside of the layers is subject to none of their rules. A service has a root (main, service, config), entry points (rpc, events, jobs), application, domain and adapters.",
     from: {},
     to: { path: "^services/(?!topology/)[^/]+/src/", pathNot: layer },
   },
   {
     name: "domain-imports-only-domain",
     comment:
-      "Rules are pure functions on readonly data. Of the platform they may use errors, money and ids: tests/architecture/domain-imports.test.ts checks the names.",
+      "Domain code is pure functions on readonly data. Of the platform they may use errors, money and ids: tests/architecture/domain-imports.test.ts checks the names.",
     from: { path: "^services/([^/]+)/src/domain/", pathNot: testFile },
     to: { pathNot: ["^services/$1/src/domain/", "^platform/(core|money)/src/index\\.ts$"] },
   },
   {
     name: "adapters-apart",
     comment:
-      "Documents, messages and other services change for different reasons: they meet in an entry point or in the application, as domain values.",
+      "Documents, messages and other services change for different reasons: entry points and the application combine them, as domain values.",
     from: { path: "^services/([^/]+)/src/adapters/([^/]+)/", pathNot: testFile },
     to: { path: "^services/$1/src/adapters/", pathNot: "^services/$1/src/adapters/$2/" },
   },
@@ -200,7 +198,7 @@ const forbidden = [
   {
     name: "adapters-are-handed-over",
     comment:
-      "Entry points and the application name the type of what stores, hashes or calls, and are handed one by the composition root. Only conversions to and from messages and headers are functions that they import.",
+      "Entry points and the application import only the types of stores, hashes and clients; the composition root injects the instances. They may import functions that convert messages and headers.",
     from: { path: "^services/([^/]+)/src/(rpc|events|jobs|application)/", pathNot: testFile },
     to: {
       path: "^services/$1/src/adapters/",
@@ -211,27 +209,27 @@ const forbidden = [
   {
     name: "storage-and-domain-know-no-proto",
     comment:
-      "Message shapes stay out of documents, secrets and rules, so that the schema can change without them: adapters/proto and adapters/clients translate.",
+      "Documents, secrets and domain code do not use message types, so that the schema can change independently: adapters/proto and adapters/clients convert.",
     from: { path: "^services/[^/]+/src/(domain|adapters/(?!(proto|clients)/)[^/]+)/", pathNot: testFile },
     to: { path: ["^gen/", "node_modules/@bufbuild/"] },
   },
   {
     name: "application-imports-no-entry-point",
     comment:
-      "Entry points share what is in the application: what it needs of one of them belongs in it, or in domain/.",
+      "Entry points share code of the application: code that it needs of one of them belongs in application/ or domain/.",
     from: { path: "^services/([^/]+)/src/application/", pathNot: testFile },
     to: { path: "^services/$1/src/(rpc|events|jobs)/" },
   },
   {
     name: "entry-points-apart",
-    comment: "What two entry points share moves down into application/ or domain/, never sideways.",
+    comment: "Code that two entry points share belongs in application/ or domain/.",
     from: { path: "^services/([^/]+)/src/(rpc|events|jobs)/", pathNot: testFile },
     to: { path: "^services/$1/src/(rpc|events|jobs)/" },
   },
   {
     name: "layers-import-no-root",
     comment:
-      "An entry point or a use case is handed exactly what it uses; it can't reach for the entry file, the composition root or the environment.",
+      "Entry points and use cases get their dependencies by injection; they can't import the entry file, the composition root or the configuration.",
     from: { path: "^services/([^/]+)/src/(rpc|events|jobs|application)/", pathNot: testFile },
     to: { path: "^services/$1/src/(main|service|config)\\.ts$" },
   },
@@ -244,7 +242,7 @@ const forbidden = [
   {
     name: "drivers-in-platform-and-adapters-only",
     comment:
-      "Anything else that talks to the database, the cache or the bus goes around outbox, leases, deadlines and versions.",
+      "Any other code that accesses the database, the cache or the bus bypasses outbox, leases, deadlines and versions.",
     from: {
       path: "^(gen|services|gateway|web|bench)/",
       pathNot: ["^services/[^/]+/src/adapters/mongo/", "^bench/src/insert-floor\\.ts$", testFile],

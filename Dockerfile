@@ -1,5 +1,5 @@
-# One image for every process of the shop: the command says which. Node runs the TypeScript sources as they stand. It builds on
-# Docker 20.10 and Buildah 1.28 as well: `--start-interval` of its health check, which these refuse, is in compose.yaml.
+# One image for every process of the shop, which the command selects. Node runs the TypeScript sources directly. It builds on
+# Docker 20.10 and Buildah 1.28 too: `--start-interval` of its health check, which they refuse, is in compose.yaml.
 FROM node:24-slim AS dependencies
 WORKDIR /shop
 COPY package.json package-lock.json ./
@@ -23,7 +23,7 @@ COPY services/topology/package.json services/topology/
 COPY services/users/package.json services/users/
 COPY gateway/package.json gateway/
 # end of generated
-# Without the root's own packages: tools, and a Node that the image has already.
+# Without the root's own packages: tools, and Node, which the image already has.
 RUN npm ci --omit=dev --workspace=@shop/all-in-one --include-workspace-root=false --no-audit --no-fund
 
 FROM node:24-slim

@@ -1,4 +1,4 @@
-// Prints `<passed> <failed>` from vitest's JSON report and its exit status. What can't be told apart from a failure is one:
+// Prints `<passed> <failed>` from vitest's JSON report and its exit status. These count as failures:
 // no report, no test, a file that did not load, a test that was skipped, an error outside of any test.
 import { readFileSync } from "node:fs";
 
@@ -8,7 +8,7 @@ function readReport() {
   try {
     return JSON.parse(readFileSync(reportFile, "utf8"));
   } catch {
-    console.error("there is no test report");
+    console.error("the test report is missing");
     return { testResults: [] };
   }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shops end to end over REST: registers, signs in, finds a product, orders two of it and waits until inventory has decided.
-# Usage: examples/shop.sh [URL of a running shop; that in SHOP, or on the default port, if absent]
+# Usage: examples/shop.sh [URL of a running shop; default: $SHOP, or the default port]
 set -euo pipefail
 
 SHOP=${1:-${SHOP:-http://127.0.0.1:8080}}

@@ -77,7 +77,7 @@ const planted: readonly Planted[] = [
     files: { "platform/core/src/a.ts": 'export type { OrderPlaced } from "@shop/gen/shop/orders/v1/events_pb";' },
   },
   {
-    rule: "packages-through-their-doors",
+    rule: "packages-through-their-exports",
     when: "the platform imports an internal file of http-port",
     files: {
       "platform/http-port/src/close-stream.ts": "export const closeStream = 1;",
@@ -151,7 +151,7 @@ const planted: readonly Planted[] = [
     files: { "services/orders/src/rpc/a.ts": 'export { gateway } from "@shop/gateway";' },
   },
   {
-    rule: "packages-through-their-doors",
+    rule: "packages-through-their-exports",
     when: "a service imports an internal file of the platform",
     files: {
       "platform/mongo/src/lease.ts": "export const lease = {};",
@@ -159,7 +159,7 @@ const planted: readonly Planted[] = [
     },
   },
   {
-    rule: "packages-through-their-doors",
+    rule: "packages-through-their-exports",
     when: "all-in-one imports an internal file of a service",
     files: {
       "services/orders/src/application/admission.ts": "export const admission = {};",

@@ -25,9 +25,9 @@ The methods of the public port. Each answers in Connect, gRPC and gRPC-Web at \`
 route. A running shop describes parameters, bodies, answers and errors at \`/docs\`, and in OpenAPI 3.1 at \`/openapi.json\`; the
 reasons of errors are in [errors.md](errors.md).
 
-The access rule is the one that the contract declares. A signed-in user reaches their own account, sessions and orders only; the
+The access rules are those of the contracts. A signed-in user can access only their own account, sessions and orders. The
 READMEs of ${readmes()}
-say where administrators reach those of others, and which methods other services alone may call.
+describe the access of administrators to those of others, and the methods that only other services may call.
 ${services.map(sectionOf).join("")}
 ## Without a method
 
@@ -36,7 +36,7 @@ ${services.map(sectionOf).join("")}
 | \`GET /openapi.json\` | anyone | This API in OpenAPI 3.1. |
 | \`GET /docs\` | anyone | A page to read and try it. |
 | \`GET /healthz\` | anyone | 200 while the process answers. |
-| \`GET /readyz\` | anyone | 200 while an order could be placed, else 503 with what is missing. |
+| \`GET /readyz\` | anyone | 200 while an order could be placed, else 503 with the missing dependencies. |
 `;
 }
 

@@ -55,10 +55,10 @@ export function configurationPage(): string {
 
 Every variable has a default or is optional: \`npm start\` needs none. Variables come from the environment, or from a file \`.env\` in
 the root of the repository ([.env.example](../.env.example) lists them all); the environment wins. An empty variable counts as
-absent. A value that is not valid is reported before anything starts, all of them at once. A variable that several services read is
+absent. Invalid values are all reported at once, before anything starts. A variable that several services read is
 listed with each of them.
 
-The forwarder, which serves services of other vendors, has [settings of its own](../gateway/README.md#in-front-of-your-own-services).
+The forwarder, for other vendors' services, has [its own settings](../gateway/README.md#in-front-of-your-own-services).
 
 ## Ports
 
