@@ -7,7 +7,7 @@ const folder = join(repositoryRoot, "docs/decisions");
 const files = readdirSync(folder);
 const sections = ["Context", "Alternatives", "Decision", "Consequences"];
 
-/** What a decision record lacks of the common form; empty if nothing. */
+/** Deviations of a decision record from the common form. */
 function mistakesIn(file: string, text: string): string[] {
   const [title = "", ...parts] = text.split(/^## /m);
   const [, heading, lines] = /^# (\d{4}) \S.*\n\n((?:(?:- | {2}).+\n)+)\n$/.exec(title) ?? [];

@@ -39,14 +39,14 @@ export function compileNotes(file: string): DescService {
 
 export interface NativeGrpcService {
   readonly port: number;
-  /** How many calls of GetNote have come. */
+  /** The number of received calls of GetNote. */
   asked(): number;
-  /** How many of its streams their callers have left. */
+  /** The number of its streams that callers have cancelled. */
   left(): number;
   stop(): void;
 }
 
-/** A native gRPC server, by authors that know neither Connect nor REST. */
+/** A native gRPC server, without Connect and REST. */
 export async function startNativeGrpcService(service: DescService): Promise<NativeGrpcService> {
   let asked = 0;
   let left = 0;
@@ -103,7 +103,7 @@ function missing(name: string) {
   return { code: status.NOT_FOUND, details: message, metadata };
 }
 
-/** Messages as JSON: of all of protobuf's libraries it takes only what encodes them. */
+/** Messages are JSON objects; only protobuf's encoding is used. */
 function definitionOf(service: DescService) {
   return Object.fromEntries(service.methods.map((method) => [method.localName, methodOf(method)]));
 }

@@ -38,7 +38,7 @@ service ${One}Service {
   }
 }
 
-// What a user has created.
+// A ${one} of a user.
 message ${One} {
   // Its id.
   string ${one}_id = 1;

@@ -198,7 +198,7 @@ export function userDeleted(on: {
 
 const domain = ({ one, One, name }: NewService) => `import { newId } from "@shop/core";
 
-/** What a user has created. */
+/** A ${one} of a user. */
 export interface ${One} {
   readonly ${one}Id: string;
   readonly userId: string;
