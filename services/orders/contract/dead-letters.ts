@@ -83,11 +83,11 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           as: "admin",
           says: "shows the event",
-          request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+          request: async (world) => ({ deadLetterId: (await world.newDeadLetter("no-such-consumer")).deadLetterId }),
           answers: (_, { deadLetterId }) => ({
             deadLetter: {
               deadLetterId: deadLetterId!,
-              consumer: "nobody-knows",
+              consumer: "no-such-consumer",
               reason: "Error: planted",
               eventId: expect.any(String),
               eventType: "shop.inventory.v1.StockReserved",
@@ -149,7 +149,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           as: "admin",
           says: "refuses an event that its consumer no longer consumes",
-          request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+          request: async (world) => ({ deadLetterId: (await world.newDeadLetter("no-such-consumer")).deadLetterId }),
           refuses: { code: "FailedPrecondition", reason: "DEAD_LETTER_UNHEARD" },
         },
         {
@@ -208,7 +208,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
         {
           as: "admin",
           says: "deletes it",
-          request: async (world) => ({ deadLetterId: (await world.newDeadLetter("nobody-knows")).deadLetterId }),
+          request: async (world) => ({ deadLetterId: (await world.newDeadLetter("no-such-consumer")).deadLetterId }),
           answers: () => ({}),
         },
         {

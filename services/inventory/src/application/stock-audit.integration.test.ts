@@ -283,7 +283,7 @@ test("an audit under live traffic finds nothing", async () => {
   const world = await openAudit();
   const productIds = await Promise.all(Array.from({ length: 8 }, () => world.addProduct(1_000)));
   let isOver = false;
-  const shopper = async (turn: number) => {
+  const customer = async (turn: number) => {
     for (let index = turn; !isOver; index++) {
       const productId = productIds[index % productIds.length]!;
       const orderId = await world.order(productId, 1 + (index % 3));
@@ -292,12 +292,12 @@ test("an audit under live traffic finds nothing", async () => {
       else await world.adjusted(productId, 5);
     }
   };
-  const shoppers = Array.from({ length: 6 }, (_, turn) => shopper(turn));
+  const customers = Array.from({ length: 6 }, (_, turn) => customer(turn));
   try {
     for (let round = 0; round < 8; round++) expect(await world.findings()).toEqual([]);
   } finally {
     isOver = true;
-    await Promise.all(shoppers);
+    await Promise.all(customers);
   }
   await world.published();
   world.later();

@@ -1,4 +1,4 @@
-/** Letters that Unicode does not decompose, by the base letters they compare as: those with a stroke, hook, tail or descender, and ligatures. */
+/** By base letter, letters that Unicode does not decompose: those with a stroke, hook, tail or descender, and ligatures. */
 const variants: Readonly<Record<string, string>> = {
   a: "ᶏⱥꞛꟁ",
   b: "ƀƃɓᵬᶀꞗ",

@@ -227,8 +227,8 @@ test("undeleting and archiving invalidate the cache with a newer version than an
   await update(product, archived, "state");
   await remove(product);
   await undelete(product);
-  const told = changed.mock.calls.flat().map(({ productId, version }) => ({ productId, version }));
-  expect(told).toEqual([1, 2, 3, 4].map((version) => ({ productId: product.productId, version })));
+  const revisions = changed.mock.calls.flat().map(({ productId, version }) => ({ productId, version }));
+  expect(revisions).toEqual([1, 2, 3, 4].map((version) => ({ productId: product.productId, version })));
 });
 
 test("BatchGetProducts returns products in the requested order, without those that are not sold", async () => {

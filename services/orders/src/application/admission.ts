@@ -38,7 +38,7 @@ export interface Admission {
 }
 
 /**
- * Three limits, checked in this order:
+ * Three limits:
  *
  * 1. The backlog: all orders are refused while more than `maxBacklog` undecided orders are overdue, wherever they are delayed: in an
  *    outbox, on the bus, in inventory, or in a consumer here. Up to `maxBacklog` stuck orders change nothing.
@@ -140,7 +140,7 @@ export function createAdmission(on: {
         if (!isActive) return;
         const wasBehind = isBehind;
         const since = await on.orders.pendingSince(on.maxBacklog);
-        // Goes on while orders are undecided: otherwise the first order after a pause would be refused for an outdated measurement.
+        // Stays active while orders are undecided: otherwise the first order after a pause would be refused for an outdated measurement.
         isActive = since !== undefined;
         const waitedMs = since === undefined ? 0 : on.clock().getTime() - since.getTime();
         isBehind = waitedMs > overdueMs;

@@ -35,7 +35,7 @@ interface Waiting {
  * A concurrency limiter with a queue: keeps as many orders undecided as are decided within `targetMs`. Its only input is the age of the
  * oldest undecided order. Orders are decided in turn, so orders older than that are decided and younger ones are not, which gives the
  * rate of decisions; by Little's law, rate times target is the limit. Times are milliseconds of a monotonic clock. An order weighs as
- * much as it has lines, because deciding a line has a fixed cost.
+ * much as it has lines, because the cost of deciding it grows with its lines.
  */
 export class ConcurrencyLimiter {
   #mostUndecided = limitWhileUnknown;

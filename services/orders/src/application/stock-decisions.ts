@@ -46,25 +46,25 @@ export function createStockDecisions(on: {
   function decisionsOf(status: OrderTransition["status"], reason: string, decided: readonly Decided[]) {
     const transition = { status, time: on.clock(), actor: "inventory", reason, traceId: currentTraceId() ?? "" };
     const byPublished = Map.groupBy(decided, ({ orderId, placedEventId: id }) => id === placedEventId(orderId));
-    return [...byPublished].map(([isPublished, some]) => ({
-      orderIds: [...new Set(some.map(({ orderId }) => orderId))],
+    return [...byPublished].map(([isPublished, group]) => ({
+      orderIds: [...new Set(group.map(({ orderId }) => orderId))],
       transition,
       publishedTypes: isPublished ? [placedType] : [],
     }));
   }
 
-  async function follow(wanted: ReturnType<typeof decisionsOf>): Promise<void> {
+  async function applyAll(wanted: ReturnType<typeof decisionsOf>): Promise<void> {
     if (wanted.length === 0) return;
     await Promise.all(
       (await decisions.insert(wanted)).map(async (decision) => {
         const changed = await decisions.apply(decision);
         const orders = recent.take(decision.orderIds);
-        finishSoon(decision, changed === decision.orderIds.length ? orders : undefined);
+        finishInBackground(decision, changed === decision.orderIds.length ? orders : undefined);
       }),
     );
   }
 
-  function finishSoon(decision: Decision, changed: readonly Order[] | undefined): void {
+  function finishInBackground(decision: Decision, changed: readonly Order[] | undefined): void {
     const finished = finish(decision, changed)
       .catch((error) => {
         const level = isDependencyLost(error) ? "debug" : "error";
@@ -83,9 +83,9 @@ export function createStockDecisions(on: {
   }
 
   return {
-    confirm: (decided) => follow(decisionsOf("confirmed", "", decided)),
+    confirm: (decided) => applyAll(decisionsOf("confirmed", "", decided)),
     reject: (refusals) =>
-      follow(
+      applyAll(
         [...Map.groupBy(refusals, ({ reason }) => reason)].flatMap(([reason, refused]) =>
           decisionsOf("rejected", reason, refused),
         ),

@@ -15,7 +15,7 @@ import { productsUnknown, totalChanged } from "../domain/errors.ts";
 import { asAccepted, type IdempotencyKey, type Order, placedVersion, sumByProduct, totalOf } from "../domain/order.ts";
 
 /**
- * Places an order at the catalogue's prices. After the response the order reaches a final status or shipment, whatever process dies.
+ * Places an order at the catalogue's prices. After the response the order is confirmed, rejected or cancelled, whatever process dies.
  * Safe to retry with an idempotency key, which the order itself claims by a unique index.
  */
 export function createOrder(on: {

@@ -25,7 +25,7 @@ import { setRoles } from "./set-roles.ts";
 
 type Caller = { userId?: string; sessionId?: string; refreshToken?: string };
 
-const nobody = contextOf({ kind: "anonymous" });
+const anonymous = contextOf({ kind: "anonymous" });
 const lastAdmin = expect.objectContaining({ kind: "failed_precondition", reason: "LAST_ADMIN" });
 const { ADMIN, CUSTOMER } = Role;
 
@@ -34,21 +34,22 @@ async function openAccountCalls() {
   const userId = (caller: Caller) => ({ userId: caller.userId! });
   const calls = {
     refresh: async (caller: Caller) =>
-      await refreshToken(on)(create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }), nobody),
+      await refreshToken(on)(create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }), anonymous),
     changePassword: async (caller: Caller, oldPassword: string, newPassword: string) =>
       await changePassword(on)(create(ChangePasswordRequestSchema, { oldPassword, newPassword }), userContext(caller)),
     deleteAccount: async (caller: Caller, password = "correct horse") =>
       await deleteAccount(on)(create(DeleteAccountRequestSchema, { password }), userContext(caller)),
     setRoles: async (caller: Caller, ...roles: Role[]) =>
-      await setRoles(on)(create(SetRolesRequestSchema, { ...userId(caller), roles }), nobody),
-    disable: async (caller: Caller) => await disableUser(on)(create(DisableUserRequestSchema, userId(caller)), nobody),
-    enable: async (caller: Caller) => await enableUser(on)(create(EnableUserRequestSchema, userId(caller)), nobody),
+      await setRoles(on)(create(SetRolesRequestSchema, { ...userId(caller), roles }), anonymous),
+    disable: async (caller: Caller) =>
+      await disableUser(on)(create(DisableUserRequestSchema, userId(caller)), anonymous),
+    enable: async (caller: Caller) => await enableUser(on)(create(EnableUserRequestSchema, userId(caller)), anonymous),
     resetPassword: async (username: string, newPassword: string) =>
-      await resetPassword(on)(create(ResetPasswordRequestSchema, { username, newPassword }), nobody),
+      await resetPassword(on)(create(ResetPasswordRequestSchema, { username, newPassword }), anonymous),
     list: async (usernamePrefix: string, pageSize = 0, pageToken = "") =>
       await listUsers({ ...on, pageTokens: createPageTokens(() => ["a secret"]) })(
         create(ListUsersRequestSchema, { usernamePrefix, pageSize, pageToken }),
-        nobody,
+        anonymous,
       ),
   };
   return { ...on, ...calls };

@@ -25,7 +25,7 @@ import { refreshToken } from "./refresh-token.ts";
 import { setRoles } from "./set-roles.ts";
 import { signOutEverywhere } from "./sign-out-everywhere.ts";
 
-const nobody = contextOf({ kind: "anonymous" });
+const anonymous = contextOf({ kind: "anonymous" });
 const admin = userContext({ userId: "user_admin" });
 
 const nameOf = (kind?: SecurityEventKind) => Object.entries(SecurityEventKind).find(([, value]) => value === kind)?.[0];
@@ -35,7 +35,7 @@ async function openEvents() {
   const list = async (userId = "", pageSize = 100, pageToken = "") =>
     await listSecurityEvents({ ...on, pageTokens: createPageTokens(() => ["a secret"]) })(
       create(ListSecurityEventsRequestSchema, { userId, pageSize, pageToken }),
-      nobody,
+      anonymous,
     );
   /** Oldest first, each with the name of its kind. */
   const recorded = async (userId?: string) =>
@@ -49,7 +49,7 @@ test("every security event of an account is recorded with its actor", async () =
   const userId = caller.userId!;
   await signIn(username, "wrong horse").catch(() => {});
   const refresh = async () =>
-    await refreshToken(on)(create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }), nobody);
+    await refreshToken(on)(create(RefreshTokenRequestSchema, { refreshToken: caller.refreshToken! }), anonymous);
   await refresh();
   advance(60_000);
   await refresh().catch(() => {});

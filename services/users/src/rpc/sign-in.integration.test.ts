@@ -13,7 +13,7 @@ import { register } from "./register.ts";
 const asked = vi.spyOn(Worker.prototype, "postMessage");
 const hashCount = () => asked.mock.calls.filter(([request]) => "password" in request).length;
 
-const nobody = contextOf({ kind: "anonymous" });
+const anonymous = contextOf({ kind: "anonymous" });
 
 test("one of 50 concurrent registrations of a name, in any case, succeeds", async () => {
   const on = await openTestUsers();
@@ -21,7 +21,7 @@ test("one of 50 concurrent registrations of a name, in any case, succeeds", asyn
     [..."somename"].map((letter, at) => (index & (1 << at) ? letter.toUpperCase() : letter)).join("");
   const results = await Promise.allSettled(
     Array.from({ length: 50 }, (_, index) =>
-      register(on)(create(RegisterRequestSchema, { username: spell(index), password: "correct horse" }), nobody),
+      register(on)(create(RegisterRequestSchema, { username: spell(index), password: "correct horse" }), anonymous),
     ),
   );
   expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -35,7 +35,7 @@ test("requests with one idempotency key register one account, also concurrently,
   const on = await openTestUsers();
   const registering = register(on);
   const named = async (requestId: string, username = "some.name", password = "correct horse") =>
-    (await registering(create(RegisterRequestSchema, { username, password, requestId }), nobody)).userId;
+    (await registering(create(RegisterRequestSchema, { username, password, requestId }), anonymous)).userId;
   const ids = await Promise.all(Array.from({ length: 8 }, () => named("one")));
   expect(new Set(ids).size).toBe(1);
   expect(await named("one", "SOME.name")).toBe(ids[0]);
@@ -52,8 +52,12 @@ test("requests with one idempotency key register one account, also concurrently,
 test("guessing passwords through an idempotency key is slowed down like signing in", async () => {
   const on = await openTestUsers();
   const named = async (password: string) =>
-    (await register(on)(create(RegisterRequestSchema, { username: "some.name", password, requestId: "one" }), nobody))
-      .userId;
+    (
+      await register(on)(
+        create(RegisterRequestSchema, { username: "some.name", password, requestId: "one" }),
+        anonymous,
+      )
+    ).userId;
   await named("correct horse");
   const reasons: string[] = [];
   for (let attempt = 0; attempt < 7; attempt++)
@@ -149,8 +153,8 @@ test("a hash is replaced once, at the next sign-in, after the cost was raised", 
   await expect(signIn("wrong horse")).rejects.toThrow();
   expect(await hash()).toBe(old);
   await signIn("correct horse");
-  const anew = await hash();
-  expect(anew).toContain("m=9000,t=2,p=1");
+  const rehashed = await hash();
+  expect(rehashed).toContain("m=9000,t=2,p=1");
   await signIn("correct horse");
-  expect(await hash()).toBe(anew);
+  expect(await hash()).toBe(rehashed);
 });

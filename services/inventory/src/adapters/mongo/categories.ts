@@ -32,7 +32,7 @@ export function createCategories(products: Collection<ProductDocument>): Categor
 const migration = "one-spelling-per-category";
 
 /**
- * Migrates products of earlier releases, which told categories apart by case and form: the most used spelling wins. Runs once, so that a
+ * Migrates products of earlier releases, which distinguished categories by case and form: the most used spelling wins. Runs once, so that a
  * spelling that is changed later stays. Safe to repeat, and in several replicas at once.
  */
 export async function mergeCategorySpellings(db: Db, products: Collection<ProductDocument>): Promise<void> {

@@ -10,7 +10,10 @@ import { createStockAuditStore } from "./stock-audit-store.ts";
 import { createStockHistory } from "./stock-history.ts";
 import { openVocabulary } from "./vocabulary.ts";
 
-/** Opens the service's stores with their indexes, and runs migrations. `invalidateCache` is called with moved products before their events are published. */
+/**
+ * Opens the service's stores with their indexes, and runs migrations. `invalidateCache` is called with moved products before their events
+ * are published.
+ */
 export async function openStores({
   db,
   bus,
