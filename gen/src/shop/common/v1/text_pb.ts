@@ -16,8 +16,8 @@ export const file_shop_common_v1_text: GenFile = /*@__PURE__*/
 
 /**
  * The normalization of a text that people write. For both kinds, meaningless invisible characters (U+200B, U+2060, U+FEFF) and
- * surrounding blanks are removed, and the text is stored in NFC; control characters, bidirectional overrides and isolates (U+202A to
- * U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
+ * surrounding blanks are removed, and the text is stored in NFC; control characters, bidirectional controls (U+202A to U+202E,
+ * U+2066 to U+2069) and more than 30 marks on a letter are refused.
  *
  * @generated from enum shop.common.v1.Text
  */
@@ -46,8 +46,8 @@ export const Text = {
 
 /**
  * The normalization of a text that people write. For both kinds, meaningless invisible characters (U+200B, U+2060, U+FEFF) and
- * surrounding blanks are removed, and the text is stored in NFC; control characters, bidirectional overrides and isolates (U+202A to
- * U+202E, U+2066 to U+2069) and more than 30 marks on a letter are refused.
+ * surrounding blanks are removed, and the text is stored in NFC; control characters, bidirectional controls (U+202A to U+202E,
+ * U+2066 to U+2069) and more than 30 marks on a letter are refused.
  *
  * @generated from enum shop.common.v1.Text
  */

@@ -461,7 +461,7 @@ export const ListOrderEventsRequestSchema: GenMessage<ListOrderEventsRequest> = 
  */
 export type ListOrderEventsResponse = Message<"shop.orders.v1.ListOrderEventsResponse"> & {
   /**
-   * All transitions of the order, oldest first; at most five.
+   * All transitions of the order, oldest first; there are only a few.
    *
    * @generated from field: repeated shop.orders.v1.OrderEvent events = 1;
    */
