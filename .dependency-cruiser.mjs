@@ -191,19 +191,33 @@ const forbidden = [
   },
   {
     name: "adapters-import-nothing-above",
-    comment: "The application uses them and the composition root builds them: nothing imports upward.",
+    comment:
+      "They implement the ports of the application, and the composition root builds them: nothing else of what is above.",
     from: { path: "^services/([^/]+)/src/adapters/", pathNot: testFile },
-    to: { path: "^services/$1/src/((rpc|events|jobs|application)/|(main|service|config)\\.ts$)" },
+    to: {
+      path: "^services/$1/src/((rpc|events|jobs|application)/|(main|service|config)\\.ts$)",
+      pathNot: "^services/$1/src/application/ports/",
+    },
   },
   {
     name: "adapters-are-handed-over",
     comment:
-      "Entry points and the application import only the types of stores, hashes and clients; the composition root injects the instances. They may import functions that convert messages and headers.",
-    from: { path: "^services/([^/]+)/src/(rpc|events|jobs|application)/", pathNot: testFile },
+      "Entry points and the application say in application/ports what they need of a database, a hash or another service, and the composition root injects it. Of the adapters they import only the conversions to and from messages and headers.",
+    from: {
+      path: "^services/([^/]+)/src/(rpc|events|jobs|application)/",
+      pathNot: [testFile, "^services/[^/]+/src/application/ports/"],
+    },
     to: {
       path: "^services/$1/src/adapters/",
       pathNot: "^services/$1/src/adapters/(proto|http)/",
-      dependencyTypesNot: ["type-only"],
+    },
+  },
+  {
+    name: "ports-know-the-domain-only",
+    comment: "A port says what is needed in the words of the domain, so that whatever implements it can be replaced.",
+    from: { path: "^services/([^/]+)/src/application/ports/" },
+    to: {
+      pathNot: ["^services/$1/src/(domain|application/ports)/", "^platform/(core|money|messaging)/src/index\\.ts$"],
     },
   },
   {

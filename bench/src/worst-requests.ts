@@ -22,7 +22,7 @@ export interface WorstRequest {
 }
 
 /** The path of a method's procedure. */
-export function pathOf(method: DescMethod): string {
+function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 

@@ -350,16 +350,32 @@ const planted: readonly Planted[] = [
     },
   },
   {
-    rule: "adapters-are-handed-over",
-    when: "an RPC imports more than the type of a store",
+    rule: "ports-know-the-domain-only",
+    when: "a port names a document of the database",
     files: {
-      "services/orders/src/adapters/mongo/order-store.ts": "export const openOrders = {};",
-      "services/orders/src/rpc/a.ts": 'export { openOrders } from "../adapters/mongo/order-store.ts";',
+      "services/orders/src/adapters/mongo/order-store.ts": "export type OrderDocument = object;",
+      "services/orders/src/application/ports/a.ts":
+        'export type { OrderDocument } from "../../adapters/mongo/order-store.ts";',
+    },
+  },
+  {
+    rule: "ports-know-the-domain-only",
+    when: "a port names a message",
+    files: {
+      "services/orders/src/application/ports/a.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
     },
   },
   {
     rule: "adapters-are-handed-over",
-    when: "a use case imports more than the type of a client",
+    when: "an RPC imports the type of a document",
+    files: {
+      "services/orders/src/adapters/mongo/order-store.ts": "export type OrderDocument = object;",
+      "services/orders/src/rpc/a.ts": 'export type { OrderDocument } from "../adapters/mongo/order-store.ts";',
+    },
+  },
+  {
+    rule: "adapters-are-handed-over",
+    when: "a use case imports a client",
     files: {
       "services/orders/src/adapters/clients/catalogue.ts": "export const createCatalogue = {};",
       "services/orders/src/application/a.ts": 'export { createCatalogue } from "../adapters/clients/catalogue.ts";',
@@ -367,7 +383,7 @@ const planted: readonly Planted[] = [
   },
   {
     rule: "adapters-are-handed-over",
-    when: "a use case imports more than the type of a password hash",
+    when: "a use case imports a password hash",
     files: {
       "services/users/src/adapters/crypto/passwords.ts": "export const createPasswords = {};",
       "services/users/src/application/a.ts": 'export { createPasswords } from "../adapters/crypto/passwords.ts";',
@@ -462,9 +478,11 @@ const allowed: Files = {
     'export * from "./config.ts"; export * from "./rpc/create-order.ts"; export * from "./adapters/clients/catalogue.ts";',
   "services/orders/src/main.ts": 'export * from "./service.ts";',
   "services/orders/src/rpc/create-order.ts":
-    'import type { OrderStore } from "../adapters/mongo/order-store.ts"; export * from "../domain/order.ts"; export * from "../application/change-order.ts"; export * from "../adapters/proto/order.ts"; export * from "../adapters/http/cookie.ts"; export type A = OrderStore;',
+    'import type { OrderStore } from "../application/ports/order-store.ts"; export * from "../domain/order.ts"; export * from "../application/change-order.ts"; export * from "../adapters/proto/order.ts"; export * from "../adapters/http/cookie.ts"; export type A = OrderStore;',
   "services/orders/src/application/change-order.ts":
-    'export type { OrderStore } from "../adapters/mongo/order-store.ts"; export * from "../adapters/proto/order.ts"; export * from "../domain/order.ts";',
+    'export type { OrderStore } from "./ports/order-store.ts"; export * from "../adapters/proto/order.ts"; export * from "../domain/order.ts";',
+  "services/orders/src/application/ports/order-store.ts":
+    'import type { DomainError } from "@shop/core"; export * from "../../domain/order.ts"; export type OrderStore = DomainError;',
   "services/orders/src/adapters/http/cookie.ts": 'export { createHash } from "node:crypto";',
   "services/orders/src/testing/open-test-orders.ts":
     'export { silentLog } from "@shop/runtime/testing"; export * from "../adapters/mongo/order-store.ts";',
@@ -472,7 +490,7 @@ const allowed: Files = {
   "services/orders/src/domain/errors.ts": "export const orderNotFound = {};",
   "services/orders/src/domain/order.test.ts": 'import { expect } from "vitest"; expect;',
   "services/orders/src/adapters/mongo/order-store.ts":
-    'export { MongoClient } from "mongodb"; export * from "../../domain/order.ts";',
+    'export { MongoClient } from "mongodb"; export * from "../../domain/order.ts"; export type { OrderStore } from "../../application/ports/order-store.ts";',
   "services/orders/src/adapters/proto/order.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
   "services/orders/src/adapters/clients/catalogue.ts": 'export * from "../../domain/errors.ts";',
   "services/orders/src/rpc/orders.integration.test.ts":

@@ -17,6 +17,7 @@ export function sourceFiles(service: NewService): Readonly<Record<string, string
     "src/events/user-deleted.integration.test.ts": userDeletedTest(service),
     [`src/domain/${one}.ts`]: domain(service),
     [`src/domain/${one}.test.ts`]: domainTest(service),
+    [`src/application/ports/${one}-store.ts`]: storePort(service),
     [`src/adapters/mongo/${one}-store.ts`]: store(service),
     [`src/adapters/proto/${one}.ts`]: message(service),
     "src/adapters/proto/events.ts": events(service),
@@ -143,7 +144,7 @@ import { userIdOf } from "@shop/auth";
 import type { Clock } from "@shop/core";
 import type { Create${One}Request, ${One}Service } from "@shop/gen/shop/${name}/v1/${one}_service_pb";
 import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
-import type { ${One}Store } from "../adapters/mongo/${one}-store.ts";
+import type { ${One}Store } from "../application/ports/${one}-store.ts";
 import { createdEvent } from "../adapters/proto/events.ts";
 import { to${One}Message } from "../adapters/proto/${one}.ts";
 import { new${One}, type ${One} } from "../domain/${one}.ts";
@@ -184,7 +185,7 @@ const userDeleted = ({
   One,
   one,
 }: NewService) => `import type { UserDeleted } from "@shop/gen/shop/users/v1/events_pb";
-import type { ${One}Store } from "../adapters/mongo/${one}-store.ts";
+import type { ${One}Store } from "../application/ports/${one}-store.ts";
 
 /** Deletes the ${name} of deleted accounts. Idempotent. */
 export function userDeleted(on: {
@@ -223,25 +224,10 @@ test("two ${name} of a user have different ids", () => {
 });
 `;
 
-const store = ({
-  name,
-  one,
-  One,
-  Name,
-}: NewService) => `import type { Outbox, PendingEvent, WithOutbox } from "@shop/messaging";
-import { isDuplicateKey } from "@shop/mongo";
-import type { Collection, Db } from "mongodb";
+const storePort = ({ name, one, One }: NewService) => `import type { PendingEvent } from "@shop/messaging";
 import type { ${One} } from "../../domain/${one}.ts";
 
-/** A stored ${one}, with its unpublished events. */
-export interface ${One}Document extends WithOutbox {
-  readonly user_id: string;
-  readonly name: string;
-  readonly create_time: Date;
-  /** The id of the request that created it, unique per user. */
-  readonly request_id?: string;
-}
-
+/** The ${name} of all users. */
 export interface ${One}Store {
   /** Commits a new ${one} together with its events; does nothing when its request was made before. */
   insert(
@@ -253,6 +239,22 @@ export interface ${One}Store {
   findByRequest(userId: string, requestId: string): Promise<${One} | undefined>;
   /** Deletes the ${name} of these users. */
   removeOf(userIds: readonly string[]): Promise<void>;
+}
+`;
+
+const store = ({ name, one, One, Name }: NewService) => `import type { Outbox, WithOutbox } from "@shop/messaging";
+import { isDuplicateKey } from "@shop/mongo";
+import type { Collection, Db } from "mongodb";
+import type { ${One}Store } from "../../application/ports/${one}-store.ts";
+import type { ${One} } from "../../domain/${one}.ts";
+
+/** A stored ${one}, with its unpublished events. */
+export interface ${One}Document extends WithOutbox {
+  readonly user_id: string;
+  readonly name: string;
+  readonly create_time: Date;
+  /** The id of the request that created it, unique per user. */
+  readonly request_id?: string;
 }
 
 /** The collection, with its indexes. */

@@ -1,8 +1,8 @@
 import { type Clock, retryOnConflict } from "@shop/core";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { decisionEvents } from "../adapters/proto/events.ts";
 import { type Decision, decide, splitIntoEntries, type WaitingOrder } from "../domain/ledger.ts";
+import type { LedgerStore } from "./ports/ledger-store.ts";
+import type { ProductStore } from "./ports/product-store.ts";
 
 export interface Decided {
   /** Decided by an earlier entry, whose event the caller may have missed. */

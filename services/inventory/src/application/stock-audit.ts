@@ -1,7 +1,6 @@
 import { type Clock, retryOnConflict } from "@shop/core";
 import type { OutboxUpkeep } from "@shop/messaging";
 import type { Audit, AuditPart, FindingTarget } from "@shop/runtime";
-import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import type { Balance } from "../domain/product.ts";
 import {
   checkBalance,
@@ -14,6 +13,7 @@ import {
   walkOn,
   walkStart,
 } from "../domain/stock-audit.ts";
+import type { StockAuditStore } from "./ports/stock-audit-store.ts";
 
 /** Projections and events have this long to follow the ledger before they count as missing. */
 const graceMs = 60_000;

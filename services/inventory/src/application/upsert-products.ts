@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, DomainError, newId } from "@shop/core";
-import type { Categories } from "../adapters/mongo/categories.ts";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { ProductChange, ProductStore } from "../adapters/mongo/product-store.ts";
 import { foldText } from "../domain/fold-text.ts";
 import { newProduct, type ProductDetails } from "../domain/product.ts";
+import type { Categories } from "./ports/categories.ts";
+import type { LedgerStore } from "./ports/ledger-store.ts";
+import type { ProductChange, ProductStore } from "./ports/product-store.ts";
 import type { ProductCache } from "./product-cache.ts";
 
 /** A product as a row of an import describes it. */

@@ -1,8 +1,8 @@
 import type { Clock } from "@shop/core";
 import type { OrderCancelled, OrderReturned, OrderShipped } from "@shop/gen/shop/orders/v1/events_pb";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { closingEvent } from "../adapters/proto/events.ts";
+import type { LedgerStore } from "../application/ports/ledger-store.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import { type Closing, close, type Decision, type EntryPlan, splitIntoEntries, voidOrders } from "../domain/ledger.ts";
 
 /**

@@ -3,10 +3,10 @@ import { actorOf, callerOf } from "@shop/auth";
 import { type Clock, retryOnConflict } from "@shop/core";
 import type { AdjustStockRequest, InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { requestIdReused } from "@shop/rpc-server";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { adjustedEvent } from "../adapters/proto/events.ts";
 import { toStockMessage } from "../adapters/proto/stock.ts";
+import type { LedgerStore } from "../application/ports/ledger-store.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import { productNotFound, stockOutOfBounds } from "../domain/errors.ts";
 import { adjust } from "../domain/ledger.ts";
 

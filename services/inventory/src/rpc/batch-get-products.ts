@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";
 import { fieldsToRead, keepFields } from "../adapters/proto/read-mask.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 
 /** Reads active products from the database, not the cache, since orders are priced by it. Safe to retry. */
 export function batchGetProducts(on: {

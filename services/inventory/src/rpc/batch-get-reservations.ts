@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
 import { toReservationMessage } from "../adapters/proto/reservation.ts";
+import type { StockAuditStore } from "../application/ports/stock-audit-store.ts";
 
 /** Reads the decisions and closings of orders from the ledger. Safe to retry. */
 export function batchGetReservations(on: {

@@ -3,11 +3,11 @@ import { actorOf, callerOf } from "@shop/auth";
 import { type Clock, DomainError, invalidFields, newId } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
-import type { Categories } from "../adapters/mongo/categories.ts";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { idempotencyKeyOf } from "../adapters/proto/idempotency-key.ts";
 import { missingDetails, toDetails, toProductMessage } from "../adapters/proto/product.ts";
+import type { Categories } from "../application/ports/categories.ts";
+import type { LedgerStore } from "../application/ports/ledger-store.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import type { ProductCache } from "../application/product-cache.ts";
 import { type IdempotencyKey, newProduct, type Product, type ProductDetails } from "../domain/product.ts";
 

@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { Clock } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import type { ProductCache } from "../application/product-cache.ts";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { etagOf, versionOf } from "../domain/product.ts";

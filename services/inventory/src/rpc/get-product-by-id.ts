@@ -1,6 +1,6 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import type { ProductCache } from "../application/product-cache.ts";
 import { productNotFound } from "../domain/errors.ts";
 

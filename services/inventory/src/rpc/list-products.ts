@@ -1,9 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { InventoryService, ListProductsRequest } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { ProductSearch } from "../adapters/mongo/product-search.ts";
 import { listingKey, toListing } from "../adapters/proto/listing.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";
+import type { ProductSearch } from "../application/ports/product-search.ts";
 import type { ProductCache } from "../application/product-cache.ts";
 import type { ListingPosition } from "../domain/listing.ts";
 

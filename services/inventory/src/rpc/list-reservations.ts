@@ -1,7 +1,7 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { PageTokens } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
+import type { StockAuditStore } from "../application/ports/stock-audit-store.ts";
 
 /** An entry has up to 1,000 orders. */
 const entriesPerPage = 5;

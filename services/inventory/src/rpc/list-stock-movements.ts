@@ -1,9 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { defaultPageSize, type PageTokens } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toMovementMessage } from "../adapters/proto/stock.ts";
+import type { LedgerStore } from "../application/ports/ledger-store.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import { productNotFound } from "../domain/errors.ts";
 
 /** Lists the movements of one product, newest first, even if it is deleted. Safe to retry. */

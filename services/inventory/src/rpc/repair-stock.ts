@@ -4,8 +4,8 @@ import type { Logger } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { OutboxUpkeep } from "@shop/messaging";
 import { type Finding, type Remedy, repairFindings } from "@shop/runtime";
-import type { LedgerStore } from "../adapters/mongo/ledger-store.ts";
-import type { StockAuditStore } from "../adapters/mongo/stock-audit-store.ts";
+import type { LedgerStore } from "../application/ports/ledger-store.ts";
+import type { StockAuditStore } from "../application/ports/stock-audit-store.ts";
 import type { StockAudit } from "../application/stock-audit.ts";
 
 /** Repairs what follows from the ledger: balances and unpublished events. Never changes the ledger itself. Safe to retry. */

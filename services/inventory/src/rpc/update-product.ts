@@ -1,10 +1,10 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { type Clock, invalidFields, retryOnConflict } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { Categories } from "../adapters/mongo/categories.ts";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
 import { toProductMessage } from "../adapters/proto/product.ts";
 import { applyChanges } from "../adapters/proto/product-changes.ts";
+import type { Categories } from "../application/ports/categories.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
 import type { ProductCache } from "../application/product-cache.ts";
 import { productChanged, productNotFound } from "../domain/errors.ts";
 import { foldText } from "../domain/fold-text.ts";

@@ -1,9 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { WatchFor } from "@shop/runtime";
-import type { ProductStore } from "../adapters/mongo/product-store.ts";
-import type { StockHistory } from "../adapters/mongo/stock-history.ts";
 import { toStockMessage } from "../adapters/proto/stock.ts";
+import type { ProductStore } from "../application/ports/product-store.ts";
+import type { StockHistory } from "../application/ports/stock-history.ts";
 import { productNotFound, stockHistoryTooLong } from "../domain/errors.ts";
 import type { Balance } from "../domain/product.ts";
 

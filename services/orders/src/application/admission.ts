@@ -1,8 +1,8 @@
 import { type Clock, type DomainError, FairShares, type Job, type Logger } from "@shop/core";
 import { networksPerSite, sharersOf } from "@shop/http-port";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { orderShareExceeded, ordersOverloaded } from "../domain/errors.ts";
 import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
+import type { OrderStore } from "./ports/order-store.ts";
 
 const measureIntervalMs = 100;
 /** An undecided order of this age counts as overdue. An order queues no longer than this, either. */

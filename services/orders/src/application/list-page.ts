@@ -1,8 +1,8 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import { OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage, toStatus } from "../adapters/proto/order.ts";
+import type { OrderStore } from "./ports/order-store.ts";
 
 /** The filters that both listings share; an empty `userId` means all users. */
 interface OrderQuery {

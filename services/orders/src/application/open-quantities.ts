@@ -1,7 +1,7 @@
 import { oneAtATime, retryOnConflict } from "@shop/core";
-import type { InsertOutcome, OpenQuantity, OrderStore } from "../adapters/mongo/order-store.ts";
 import { accountBusy, openUnitsExceeded } from "../domain/errors.ts";
 import { type OrderItem, unitsByProduct } from "../domain/order.ts";
+import type { InsertOutcome, OpenQuantity, OrderStore } from "./ports/order-store.ts";
 
 /** Units in orders of one account that are open: neither final nor shipped. 0 for no limit. */
 export interface OpenQuantityLimits {

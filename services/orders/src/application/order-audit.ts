@@ -1,9 +1,6 @@
 import type { Clock } from "@shop/core";
 import type { OutboxUpkeep, StuckDocument } from "@shop/messaging";
 import type { Audit, AuditPart, FindingTarget } from "@shop/runtime";
-import type { Reservations } from "../adapters/clients/reservations.ts";
-import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
-import type { OrderAuditStore } from "../adapters/mongo/order-audit-store.ts";
 import {
   type AuditedOrder,
   checkOrder,
@@ -12,6 +9,9 @@ import {
   type OrderFinding,
   orderInvariants,
 } from "../domain/order-audit.ts";
+import type { DecisionStore } from "./ports/decision-store.ts";
+import type { OrderAuditStore } from "./ports/order-audit-store.ts";
+import type { Reservations } from "./ports/reservations.ts";
 
 /** Inventory and the outbox have this long to follow a change before it is audited. */
 const graceMs = 60_000;

@@ -1,7 +1,7 @@
 import { isAdmin, type Principal } from "@shop/auth";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { orderNotFound } from "../domain/errors.ts";
 import type { Order } from "../domain/order.ts";
+import type { OrderStore } from "./ports/order-store.ts";
 
 /** Reads an order for its owner or an administrator. Throws ORDER_NOT_FOUND, also for another user's order. */
 export async function readOrder(

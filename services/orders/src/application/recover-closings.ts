@@ -1,10 +1,10 @@
 import type { Clock, Logger } from "@shop/core";
 import type { Outbox } from "@shop/messaging";
-import type { Reservations } from "../adapters/clients/reservations.ts";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { closedEvent } from "../adapters/proto/events.ts";
 import type { Order } from "../domain/order.ts";
 import { type MissingStep, missingStep, type Reservation } from "../domain/order-audit.ts";
+import type { OrderStore } from "./ports/order-store.ts";
+import type { Reservations } from "./ports/reservations.ts";
 
 /** The stream's retention: an older event would have been lost without the loss of the stream, too. */
 const retentionMs = 7 * 24 * 60 * 60 * 1000;

@@ -1,9 +1,9 @@
 import { type Clock, currentTraceId, type Logger } from "@shop/core";
 import { batched, isDependencyLost, type Outbox } from "@shop/messaging";
-import type { Decision, DecisionStore } from "../adapters/mongo/decision-store.ts";
-import type { RecentOrders } from "../adapters/mongo/recent-orders.ts";
 import { placedEventId, placedType, transitionEvent } from "../adapters/proto/events.ts";
 import type { Order, OrderTransition } from "../domain/order.ts";
+import type { Decision, DecisionStore } from "./ports/decision-store.ts";
+import type { RecentOrders } from "./ports/recent-orders.ts";
 
 /** An order that inventory has decided. */
 interface Decided {

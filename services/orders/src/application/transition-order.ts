@@ -1,8 +1,8 @@
 import { type Clock, currentTraceId, retryOnConflict } from "@shop/core";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { transitionEvent } from "../adapters/proto/events.ts";
 import { orderBusy, orderNotFound } from "../domain/errors.ts";
 import type { Order, OrderStatus } from "../domain/order.ts";
+import type { OrderStore } from "./ports/order-store.ts";
 
 export interface Intent {
   readonly status: OrderStatus;

@@ -1,5 +1,5 @@
 import type { UserDeleted } from "@shop/gen/shop/users/v1/events_pb";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
 
 /** Removes deleted accounts' ids from their orders. Idempotent. */
 export function userDeleted(on: { readonly orders: OrderStore }): (events: readonly UserDeleted[]) => Promise<void> {

@@ -1,5 +1,5 @@
 import { type Clock, DomainError, type Job, type Logger } from "@shop/core";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
 import { cancelUndecided } from "../application/transition-order.ts";
 
 const intervalMs = 5_000;

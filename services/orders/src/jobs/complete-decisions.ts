@@ -1,5 +1,5 @@
 import type { Job, Logger } from "@shop/core";
-import type { DecisionStore } from "../adapters/mongo/decision-store.ts";
+import type { DecisionStore } from "../application/ports/decision-store.ts";
 import type { StockDecisions } from "../application/stock-decisions.ts";
 
 const intervalMs = 1_000;

@@ -1,6 +1,6 @@
 import type { Clock, Job, Logger } from "@shop/core";
-import type { Reservations, StockDecision } from "../adapters/clients/reservations.ts";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
+import type { Reservations, StockDecision } from "../application/ports/reservations.ts";
 import type { StockDecisions } from "../application/stock-decisions.ts";
 
 /** An order that is undecided after this time is probably waiting for the bus: NATS takes 4 to 9 seconds to elect a new leader. */

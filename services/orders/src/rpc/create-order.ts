@@ -4,13 +4,13 @@ import { type Clock, currentTraceId, newId } from "@shop/core";
 import type { CreateOrderRequest, OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { clientAddressOf } from "@shop/http-port";
 import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
-import type { Catalogue } from "../adapters/clients/catalogue.ts";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { placedEvent } from "../adapters/proto/events.ts";
 import { hasSameContent, idempotencyKeyOf } from "../adapters/proto/idempotency-key.ts";
 import { toOrderMessage } from "../adapters/proto/order.ts";
 import type { Admission } from "../application/admission.ts";
 import type { OpenQuantities } from "../application/open-quantities.ts";
+import type { Catalogue } from "../application/ports/catalogue.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
 import { productsUnknown, totalChanged } from "../domain/errors.ts";
 import { asAccepted, type IdempotencyKey, type Order, placedVersion, sumByProduct, totalOf } from "../domain/order.ts";
 

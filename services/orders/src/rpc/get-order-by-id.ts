@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { callerOf } from "@shop/auth";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderMessage } from "../adapters/proto/order.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
 import { readOrder } from "../application/read-order.ts";
 
 /** Reads an order. Safe to retry. */

@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import type { PageTokens } from "@shop/core";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { listPage } from "../application/list-page.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
 
 /** Lists all users' orders, newest first, for administrators. Safe to retry. */
 export function listOrders(on: {

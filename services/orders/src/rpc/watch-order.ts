@@ -2,8 +2,8 @@ import type { MethodImpl } from "@connectrpc/connect";
 import { callerOf } from "@shop/auth";
 import type { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import type { WatchFor } from "@shop/runtime";
-import type { OrderStore } from "../adapters/mongo/order-store.ts";
 import { toOrderEvent, toOrderMessage } from "../adapters/proto/order.ts";
+import type { OrderStore } from "../application/ports/order-store.ts";
 import { readOrder } from "../application/read-order.ts";
 import { afterTransition, isFinal } from "../domain/order.ts";
 

@@ -1,8 +1,8 @@
 import type { Clock } from "@shop/core";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { accessRevokedEvent } from "../adapters/proto/events.ts";
 import type { User } from "../domain/user.ts";
 import { changeUser } from "./change-user.ts";
+import type { UserStore } from "./ports/user-store.ts";
 
 /**
  * Changes an account and revokes its access tokens, so that the change takes effect in all services. `decide` returns undefined when

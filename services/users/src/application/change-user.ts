@@ -1,8 +1,8 @@
 import { retryOnConflict } from "@shop/core";
 import type { PendingEvent } from "@shop/messaging";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { userBusy, userNotFound } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";
+import type { UserStore } from "./ports/user-store.ts";
 
 /** The changed account, and the events to commit with it. */
 export interface UserChange {

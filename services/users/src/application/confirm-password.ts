@@ -1,9 +1,9 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { clientAddressOf } from "@shop/http-port";
-import type { Passwords } from "../adapters/crypto/passwords.ts";
 import { wrongPassword } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";
 import { sessionIdOf } from "./caller-session.ts";
+import type { Passwords } from "./ports/passwords.ts";
 import type { SecurityLog } from "./security-log.ts";
 import type { SignInLimits } from "./sign-in-limits.ts";
 

@@ -1,10 +1,10 @@
 import type { Clock } from "@shop/core";
 import type { Outbox, PendingEvent } from "@shop/messaging";
 import { revocationsRetentionMs } from "@shop/runtime";
-import type { SessionStore } from "../adapters/mongo/session-store.ts";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { sessionEndedEvent, userDeletedEvent } from "../adapters/proto/events.ts";
 import { deletionEventDelayMs } from "../domain/user.ts";
+import type { SessionStore } from "./ports/session-store.ts";
+import type { UserStore } from "./ports/user-store.ts";
 
 /** The stream's retention: an older event would have been lost without the loss of the stream, too. */
 const deletionsKeptMs = 7 * 24 * 60 * 60 * 1000;

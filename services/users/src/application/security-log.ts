@@ -1,6 +1,6 @@
 import { type Clock, type Logger, newId } from "@shop/core";
-import type { SecurityEventStore } from "../adapters/mongo/security-event-store.ts";
 import type { SecurityEvent, SecurityEventKind } from "../domain/security-event.ts";
+import type { SecurityEventStore } from "./ports/security-event-store.ts";
 
 /** `actor` defaults to the user, or to "anonymous" without one. */
 type NewSecurityEvent = Pick<SecurityEvent, "kind" | "userId"> &

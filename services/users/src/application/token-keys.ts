@@ -1,9 +1,9 @@
 import type { SigningKey } from "@shop/auth";
 import type { Clock, Logger } from "@shop/core";
 import { exportJWK, generateKeyPair } from "jose";
-import type { Sealer } from "../adapters/crypto/sealing.ts";
-import type { TokenKeyStore } from "../adapters/mongo/token-key-store.ts";
 import { type KeyRotation, nextSignTime, retiredKeys, signingKeyAt, type TokenKey } from "../domain/token-key.ts";
+import type { Sealer } from "./ports/sealing.ts";
+import type { TokenKeyStore } from "./ports/token-key-store.ts";
 
 /** Keys are read again after this time at the earliest, so that unauthenticated calls of ListTokenKeys cost no database reads. */
 const freshMs = 1_000;

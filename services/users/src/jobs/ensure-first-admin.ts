@@ -1,7 +1,7 @@
 import { type Clock, DomainError, type Logger, newId } from "@shop/core";
-import type { Passwords } from "../adapters/crypto/passwords.ts";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { checkNewPassword } from "../application/password-rules.ts";
+import type { Passwords } from "../application/ports/passwords.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 import { newUser } from "../domain/user.ts";
 
 /** Creates the first administrator from the settings unless there is one. Of concurrent replicas one succeeds, by the unique username. */

@@ -2,9 +2,9 @@ import type { MethodImpl } from "@connectrpc/connect";
 import { actorOf, callerOf } from "@shop/auth";
 import type { Clock } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { changeUser } from "../application/change-user.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 import type { SecurityLog } from "../application/security-log.ts";
 import { withChanges } from "../domain/user.ts";
 

@@ -1,9 +1,9 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { callerOf } from "@shop/auth";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { mayActFor } from "../application/may-act-for.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 import { userNotFound } from "../domain/errors.ts";
 
 /** Reads an account. Another user's is NOT_FOUND, except for administrators. Safe to retry. */

@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { SecurityEventStore } from "../adapters/mongo/security-event-store.ts";
 import { toSecurityEventMessage } from "../adapters/proto/security-event.ts";
+import type { SecurityEventStore } from "../application/ports/security-event-store.ts";
 
 /** Lists security events, newest first. Safe to retry. */
 export function listSecurityEvents(on: {

@@ -2,10 +2,10 @@ import type { MethodImpl } from "@connectrpc/connect";
 import { userIdOf } from "@shop/auth";
 import { type Clock, cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { SessionStore } from "../adapters/mongo/session-store.ts";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toSessionMessage } from "../adapters/proto/session.ts";
 import { sessionIdOf } from "../application/caller-session.ts";
+import type { SessionStore } from "../application/ports/session-store.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 import { userNotFound } from "../domain/errors.ts";
 
 /** Lists the caller's live sessions, newest first. Safe to retry. */

@@ -1,8 +1,8 @@
 import type { MethodImpl } from "@connectrpc/connect";
 import { cutPage, defaultPageSize, type PageTokens } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 
 /** Lists accounts by name. Safe to retry. */
 export function listUsers(on: {

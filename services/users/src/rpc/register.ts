@@ -4,9 +4,9 @@ import type { RegisterRequest, UserService } from "@shop/gen/shop/users/v1/user_
 import { clientAddressOf } from "@shop/http-port";
 import { requestIdReused, requestUnsettled } from "@shop/rpc-server";
 import { processNames } from "@shop/topology";
-import type { Passwords } from "../adapters/crypto/passwords.ts";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { checkNewPassword } from "../application/password-rules.ts";
+import type { Passwords } from "../application/ports/passwords.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 import type { SignInLimits } from "../application/sign-in-limits.ts";
 import { isReservedName } from "../domain/reserved-names.ts";
 import { newUser, usernameKey } from "../domain/user.ts";

@@ -3,9 +3,9 @@ import { userIdOf } from "@shop/auth";
 import type { Clock } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
 import { dropCookie } from "../adapters/http/refresh-cookie.ts";
-import type { SessionStore } from "../adapters/mongo/session-store.ts";
 import { sessionEndedEvent } from "../adapters/proto/events.ts";
 import { sessionIdOf } from "../application/caller-session.ts";
+import type { SessionStore } from "../application/ports/session-store.ts";
 import { sessionNotFound } from "../domain/errors.ts";
 
 /** Ends one of the caller's sessions. A retry after success is UNAUTHENTICATED or SESSION_NOT_FOUND. */

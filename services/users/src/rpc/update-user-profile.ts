@@ -2,10 +2,10 @@ import type { MethodImpl } from "@connectrpc/connect";
 import { userIdOf } from "@shop/auth";
 import { type Clock, invalidFields } from "@shop/core";
 import type { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
-import type { UserStore } from "../adapters/mongo/user-store.ts";
 import { profileChanges } from "../adapters/proto/profile-changes.ts";
 import { toUserProfile } from "../adapters/proto/user-profile.ts";
 import { changeUser } from "../application/change-user.ts";
+import type { UserStore } from "../application/ports/user-store.ts";
 import { userChanged, userNotFound } from "../domain/errors.ts";
 import { etagOf, withChanges } from "../domain/user.ts";
 

@@ -1,13 +1,8 @@
 import type { Collection, Db } from "mongodb";
+import type { Categories } from "../../application/ports/categories.ts";
 import { foldText } from "../../domain/fold-text.ts";
 import { categoryTerm } from "../../domain/search-terms.ts";
 import type { ProductDocument } from "./product-document.ts";
-
-/** Categories that differ only in case or form (see `foldText`) are one category, with one spelling. */
-export interface Categories {
-  /** Returns the spelling to store: that of the oldest active product of the category, or else the first one in `categories`. */
-  spellingsOf(categories: readonly string[]): Promise<(category: string) => string>;
-}
 
 export function createCategories(products: Collection<ProductDocument>): Categories {
   async function spellingOf(category: string): Promise<string> {

@@ -1,14 +1,7 @@
 import type { Collection } from "mongodb";
+import type { StockHistory } from "../../application/ports/stock-history.ts";
 import type { Balance } from "../../domain/product.ts";
 import { type LedgerEntryDocument, moveKey } from "./ledger-store.ts";
-
-/** A product's past balances, computed from the ledger. */
-export interface StockHistory {
-  /** The balances after each movement that follows `from`, in order, at most `limit`. */
-  balancesAfter(productId: string, from: Balance, limit: number): Promise<Balance[]>;
-  /** The balance right after movement `sequence`, which must not be after `now`. Reads all movements in between. */
-  balanceAt(productId: string, now: Balance, sequence: number): Promise<Balance>;
-}
 
 /** Movements per query. */
 const pageSize = 1_000;

@@ -1,21 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@connectrpc/connect";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import type { Money } from "@shop/money";
 import DataLoader from "dataloader";
+import type { Catalogue, Offer } from "../../application/ports/catalogue.ts";
 import { catalogueUnavailable } from "../../domain/errors.ts";
 import { callInventory } from "./call-inventory.ts";
-
-/** A product's current name and price. */
-export interface Offer {
-  readonly name: string;
-  readonly price: Money;
-}
-
-export interface Catalogue {
-  /** Offers by product id; products that are not in the catalogue are missing. Throws CATALOGUE_UNAVAILABLE. */
-  offers(productIds: readonly string[]): Promise<ReadonlyMap<string, Offer>>;
-}
 
 /** Leaves the rest of the caller's deadline for storing the order. */
 const timeoutMs = 3_000;

@@ -1,17 +1,9 @@
 import { createBatcher, firstIdAt, newId } from "@shop/core";
-import type { OutboxLag, StuckDocument } from "@shop/messaging";
+import type { OutboxLag } from "@shop/messaging";
 import type { Collection, Db, Filter } from "mongodb";
-import { asAccepted, type Order, type OrderTransition } from "../../domain/order.ts";
+import type { Decision, DecisionStore } from "../../application/ports/decision-store.ts";
+import { asAccepted } from "../../domain/order.ts";
 import { fromDocument, type OrderDocument, toTransitionDocument } from "./order-document.ts";
-
-/** One transition of many orders, decided by inventory. */
-export interface Decision {
-  readonly decisionId: string;
-  readonly orderIds: readonly string[];
-  readonly transition: OrderTransition;
-  /** Event types that are known to be published for all of these orders, so they are removed from the outboxes. */
-  readonly publishedTypes: readonly string[];
-}
 
 /**
  * A decision until its events are published: one outbox entry for all of its orders, because an entry in each order would cost a
@@ -23,24 +15,6 @@ export interface DecisionDocument {
   order_ids: string[];
   move: OrderDocument["history"][number];
   published_types: string[];
-}
-
-/** Decisions from their commit until the events of their orders are published. */
-export interface DecisionStore {
-  /** Commits decisions, before the first of their orders changes. */
-  insert(decisions: readonly Omit<Decision, "decisionId">[]): Promise<readonly Decision[]>;
-  /** Applies a decision to those of its orders that are still pending, and returns how many were. Safe to repeat. */
-  apply(decision: Decision): Promise<number>;
-  /** The orders that a decision changed, in the decision's order and as they were before it, even if they have changed since. */
-  findApplied(decision: Decision): Promise<Order[]>;
-  /** Deletes a decision, once the events of its orders are published. */
-  remove(decisionId: string): Promise<void>;
-  find(decisionId: string): Promise<Decision | undefined>;
-  /** Decisions older than `before`, oldest first. */
-  listUnfinished(before: Date, limit: number): Promise<Decision[]>;
-  /** The same decisions in the form that outbox audits report: one event for each order. */
-  stuck(before: Date, limit: number): Promise<StuckDocument[]>;
-  lag(): Promise<OutboxLag>;
 }
 
 const maxRemovedTogether = 256;

@@ -1,15 +1,7 @@
 import type { Collection, Filter } from "mongodb";
+import type { OrderAuditStore } from "../../application/ports/order-audit-store.ts";
 import type { AuditedOrder } from "../../domain/order-audit.ts";
 import { fromDocument, type OrderDocument } from "./order-document.ts";
-
-/** The audit's reads of orders, each by an index. */
-export interface OrderAuditStore {
-  /** Sorted by id, from the first after `after`. */
-  list(after: string | undefined, limit: number): Promise<AuditedOrder[]>;
-  findByIds(orderIds: readonly string[]): Promise<AuditedOrder[]>;
-  /** The ids for which no order exists. */
-  unknown(orderIds: readonly string[]): Promise<string[]>;
-}
 
 export function createOrderAuditStore(orders: Collection<OrderDocument>): OrderAuditStore {
   async function read(filter: Filter<OrderDocument>, limit: number): Promise<AuditedOrder[]> {

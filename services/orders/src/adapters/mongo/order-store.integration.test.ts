@@ -1,8 +1,8 @@
 import { newId } from "@shop/core";
 import { watchPlans } from "@shop/runtime/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
+import type { OrderFilter } from "../../application/ports/order-store.ts";
 import { openTestOrders } from "../../testing/open-test-orders.ts";
-import type { OrderFilter } from "./order-store.ts";
 
 const day = 24 * 60 * 60 * 1000;
 const firstDay = Date.UTC(2026, 0, 1);

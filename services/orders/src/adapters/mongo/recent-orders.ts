@@ -1,15 +1,9 @@
+import type { RecentOrders } from "../../application/ports/recent-orders.ts";
 import type { Order } from "../../domain/order.ts";
 
 const maxOrders = 10_000;
 /** Long compared with the usual time to a decision, and the longest that a deleted account's id stays in an event. */
 const maxAgeMs = 10_000;
-
-/** Undecided orders that this process placed, so that publishing their decision does not read them from the database. */
-export interface RecentOrders {
-  add(order: Order): void;
-  /** Removes the orders and returns them in the order of the ids; undefined when any of them is missing. */
-  take(orderIds: readonly string[]): Order[] | undefined;
-}
 
 /** A cache of orders as they were placed, bounded in number and age. A change that leaves an order pending must remove it. */
 export function createRecentOrders(now: () => number = () => performance.now()): RecentOrders {

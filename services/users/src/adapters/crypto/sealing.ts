@@ -1,16 +1,9 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import type { Sealer } from "../../application/ports/sealing.ts";
 
 const algorithm = "aes-256-gcm";
 const nonceBytes = 12;
 const tagBytes = 16;
-
-/** Encrypts secrets for storing them in a database. */
-export interface Sealer {
-  /** `name` is authenticated, so the secret opens under no other name. */
-  seal(name: string, secret: string): Uint8Array;
-  /** Undefined when the secret was sealed with another key or name, or was changed. */
-  open(name: string, sealed: Uint8Array): string | undefined;
-}
 
 /** AES-256-GCM with a key derived from `secret` by HKDF. All sealers of one secret can open each other's results. */
 export function createSealer(secret: string): Sealer {

@@ -1,6 +1,7 @@
 import { createGroupCommit } from "@shop/mongo";
 import type { Db } from "mongodb";
-import type { SecurityEvent, SecurityEventKind } from "../../domain/security-event.ts";
+import type { SecurityEventStore } from "../../application/ports/security-event-store.ts";
+import type { SecurityEventKind } from "../../domain/security-event.ts";
 
 interface SecurityEventDocument {
   _id: string;
@@ -11,18 +12,6 @@ interface SecurityEventDocument {
   detail: string;
   time: Date;
   expire_time: Date;
-}
-
-export interface SecurityEventFilter {
-  readonly userId: string | undefined;
-  /** An event id: only events after it in the listing. */
-  readonly after: string | undefined;
-}
-
-export interface SecurityEventStore {
-  insert(event: SecurityEvent, expireTime: Date): Promise<void>;
-  /** Newest first. */
-  list(filter: SecurityEventFilter, limit: number): Promise<SecurityEvent[]>;
 }
 
 /** Opens the collection and creates its indexes; MongoDB deletes events at their `expire_time`. */

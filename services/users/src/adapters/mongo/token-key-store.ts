@@ -1,6 +1,6 @@
 import { isDuplicateKey } from "@shop/mongo";
 import { Binary, type Db } from "mongodb";
-import type { TokenKey } from "../../domain/token-key.ts";
+import type { TokenKeyStore } from "../../application/ports/token-key-store.ts";
 
 interface TokenKeyDocument {
   /** The `kid` of tokens. */
@@ -10,19 +10,6 @@ interface TokenKeyDocument {
   x: string;
   sealed: Binary;
   sign_time: Date;
-}
-
-/** A key with its sealed private part. */
-export interface SealedTokenKey extends TokenKey {
-  readonly sealed: Uint8Array;
-}
-
-export interface TokenKeyStore {
-  /** Oldest first. */
-  list(): Promise<SealedTokenKey[]>;
-  /** False when a key of that generation exists. */
-  insert(key: SealedTokenKey): Promise<boolean>;
-  remove(kids: readonly string[]): Promise<void>;
 }
 
 /** Opens the collection and creates its index. */
