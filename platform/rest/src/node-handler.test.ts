@@ -12,6 +12,8 @@ import { createTranscoder, type RestCall } from "./transcoder.ts";
 const library = testService("library.v1.LibraryService");
 let aborted: (() => void) | undefined;
 let unreadable: ((error: unknown) => void) | undefined;
+/** Called when a call waits for its caller to go, or has begun to read its body. */
+let arrived: (() => void) | undefined;
 
 /** Echoes the request, refuses without reading, or waits for the caller to go away. */
 const transcoder = createTranscoder({
@@ -20,7 +22,9 @@ const transcoder = createTranscoder({
   async invoke(method, call: RestCall) {
     if (call.header.has("x-refuse")) throw new ConnectError("no", Code.PermissionDenied);
     if (call.header.has("x-wait")) {
-      await new Promise((resolve) => call.signal.addEventListener("abort", resolve));
+      const gone = new Promise((resolve) => call.signal.addEventListener("abort", resolve));
+      arrived?.();
+      await gone;
     }
     const header = new Headers({ "x-seen": call.header.get("x-sent") ?? "" });
     // Forwarded to an HTTP/2 client this would throw outside of any handler.
@@ -37,6 +41,7 @@ const transcoder = createTranscoder({
     }
     const message = call.message();
     message.catch((error: unknown) => unreadable?.(error));
+    arrived?.();
     const request = (await message) as unknown as { name?: string; shelf?: object };
     const output = create(method.output, { name: request.name, shelf: request.shelf } as never);
     return { header, trailer, message: output };
@@ -204,20 +209,26 @@ it.each([
     new Promise((resolve) => {
       unreadable = resolve;
     });
+  const arrival = () =>
+    new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
 
-  const first = failure();
+  const [first, firstArrival] = [failure(), arrival()];
   const request = http.request(`${url.http1}/v1/raw`, { method: "POST", headers });
   request.on("error", () => undefined).write("half");
-  setTimeout(() => request.destroy(), 50);
+  await firstArrival;
+  request.destroy();
   expect(await first).toMatchObject({ code: Code.Canceled });
 
-  const second = failure();
+  const [second, secondArrival] = [failure(), arrival()];
   const socket = connect((servers.http2.address() as AddressInfo).port, "127.0.0.1");
   const own = http2.connect(url.http2, { createConnection: () => socket }).on("error", () => undefined);
   const stream = own.request({ ":method": "POST", ":path": "/v1/raw", ...headers });
   stream.on("error", () => undefined).write("half");
   // Not stream.close(): Node's client ends the body properly before it resets the stream.
-  setTimeout(() => socket.destroy(), 50);
+  await secondArrival;
+  socket.destroy();
   expect(await second).toMatchObject({ code: Code.Canceled });
 
   expect((await overHttp1("GET", "/v1/shelves/1", {})).status).toBe(200);
