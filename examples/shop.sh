@@ -6,7 +6,7 @@ set -euo pipefail
 SHOP=${1:-${SHOP:-http://127.0.0.1:8080}}
 NAME=shopper-$RANDOM$RANDOM
 call() { curl --silent --show-error --fail-with-body -H 'content-type: application/json' "$@"; }
-field() { node -p "JSON.parse(fs.readFileSync(0)).$1"; }
+field() { node -p "JSON.parse(fs.readFileSync(0)).$1" 2>/dev/null; }
 
 ACCOUNT='{"username": "'$NAME'", "password": "correct horse battery"}'
 call "$SHOP/register" -d "$ACCOUNT" | field user_id

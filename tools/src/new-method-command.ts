@@ -12,7 +12,9 @@ import {
   implementationTest,
   type NewMethod,
 } from "./new-method/method-files.ts";
+import { contractWithRoute } from "./new-method/taken-routes.ts";
 import { repositoryRoot } from "./repository-root.ts";
+import { isReservedWord } from "./reserved-words.ts";
 import { showHelp } from "./show-help.ts";
 import { orExit, StartError } from "./start-error.ts";
 
@@ -50,12 +52,15 @@ console.log("npm run generate after each change of the contracts; npm run check 
 
 /** @throws StartError when the arguments name no service, or a method that can't be added to it */
 function readMethod([folder = "", name = "", verb = "", path = "", callers = "admins", ...rest]: readonly string[]) {
-  const isSound =
-    /^[A-Z][A-Za-z0-9]+$/.test(name) &&
-    /^(GET|POST)$/.test(verb) &&
-    /^(\/([a-z][\w-]*|\{[a-z_]+\}))+(:[a-zA-Z]+)?$/.test(path) &&
-    /^(anybody|accounts|admins)$/.test(callers);
-  if (!isSound || rest.length > 0) throw new StartError(usage);
+  const refuse = (reason: string) => new StartError(`${reason}; usage:\n${usage}`);
+  if (folder === "" || rest.length > 0) throw new StartError(usage);
+  if (!/^[A-Z][A-Za-z0-9]+$/.test(name)) throw refuse(`"${name}" is no name of a method, such as CountProducts`);
+  if (!/^(GET|POST)$/.test(verb)) throw refuse(`"${verb}" is neither GET nor POST`);
+  if (!/^(\/([a-z][\w-]*|\{[a-z_]+\}))+(:[a-zA-Z]+)?$/.test(path))
+    throw refuse(`"${path}" is no path, such as /products/{product_id} or /products:count`);
+  if (!/^(anybody|accounts|admins)$/.test(callers)) throw refuse(`"${callers}" is none of anybody, accounts, admins`);
+  const taken = contractWithRoute(verb, path);
+  if (taken !== undefined) throw new StartError(`${taken} has the route ${verb} ${path} already`);
   const [proto] = globSync(`proto/shop/${folder}/v1/*_service.proto`);
   if (proto === undefined) throw new StartError(`proto/shop/${folder}/v1 has no service; usage:\n${usage}`);
   const text = readFileSync(proto, "utf8");
@@ -75,6 +80,7 @@ function readMethod([folder = "", name = "", verb = "", path = "", callers = "ad
     path,
     callers: callers as Callers,
   };
+  if (isReservedWord(functionName(method))) throw new StartError(`${name} would be a function with a reserved name`);
   const file = `services/${folder}/src/rpc/${fileName(method)}.ts`;
   if (existsSync(file))
     throw new StartError(`${file} exists already, without ${functionName(method)} in the contracts`);
@@ -101,6 +107,9 @@ function change(file: string, edit: (text: string) => string): void {
 async function run(command: string, ...rest: readonly string[]): Promise<void> {
   await outputOf(command, ...rest).catch((error: Error) => {
     console.error(error.message);
+    console.error(
+      `\nIncomplete. Undo with: git checkout -- ${service} proto gen docs && git clean -fd ${service}/src/rpc`,
+    );
     process.exit(1);
   });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { outputOf } from "./check-run.ts";
 import { type NewService, readNewService } from "./new-service/names.ts";
@@ -55,7 +55,10 @@ function addTo(file: string, before: string, line: string): void {
 
 /** Links a workspace as `npm install` does. */
 function link({ name }: NewService): void {
-  symlinkSync(join("../../services", name), join(repositoryRoot, "node_modules/@shop", name));
+  const path = join(repositoryRoot, "node_modules/@shop", name);
+  // A link to nowhere is left of a service that was undone.
+  rmSync(path, { force: true });
+  symlinkSync(join("../../services", name), path);
 }
 
 async function lock(): Promise<void> {

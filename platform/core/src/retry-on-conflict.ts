@@ -3,7 +3,7 @@ const attempts = 5;
 /**
  * Repeats a compare-and-set until it succeeds. `attempt` reads, decides and writes; it returns undefined if another write came
  * first, and is then called again at once, to decide on the current state. With `busy` it is called at most five times, then
- * the error of `busy` is thrown; without it there is no limit, for conflicts of which one writer always succeeds.
+ * the error of `busy` is thrown; without it, it retries without limit: only for conflicts in which another writer always succeeded.
  */
 export async function retryOnConflict<Result>(
   attempt: () => Promise<Result | undefined>,

@@ -221,3 +221,8 @@ test("an unknown reason, and an example of an unknown method, are errors", () =>
     /Secret/,
   );
 });
+
+test("two methods with one route are refused, since one would take the other's place", () => {
+  const services = reachableServices([service], true);
+  expect(() => describeShelf({ services: [...services, ...services] })).toThrow("is a route of another method already");
+});

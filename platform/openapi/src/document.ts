@@ -52,6 +52,8 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
     const parameters = described.parameters.map((parameter, index) => ({ ...parameter, name: names[index]! }));
     const item = paths.get(path) ?? {};
     paths.set(path, item);
+    if (route.httpMethod.toLowerCase() in item)
+      throw new Error(`google.api.http: ${route.httpMethod} ${path} of ${name} is a route of another method already`);
     const nth = (operationIds.get(name) ?? 0) + 1;
     operationIds.set(name, nth);
     const operationId = `${method.parent.name}_${method.name}${nth === 1 ? "" : `_${nth}`}`;

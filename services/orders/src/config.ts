@@ -32,7 +32,7 @@ export const ordersConfig = z.object({
   }),
   ORDER_WATCHES_AT_ONCE: setting.integer(1_000, 0, 100_000, "watches").meta({
     meaning:
-      "Watches of orders in a process. One more is refused with TOO_MANY_WATCHES, and of the last quarter the largest holders get none; " +
+      "Watches of orders in a process. One more is refused with TOO_MANY_WATCHES, and once three quarters are in use the largest holders get no more; " +
       "0 means no limit.",
   }),
   ORDER_WATCHES_PER_CALLER: setting.integer(100, 0, 100_000, "watches").meta({

@@ -17,7 +17,7 @@ const [userNotFound, roleNotFound, alreadyInitialized, notYetInitialized] = [11,
 /**
  * Starts MongoDB as a replica set of all `names` (of one, transactions and majority writes work too) with a primary and the
  * accounts. It never listens without authentication, not even the first time on data that has no users yet: the
- * starter needs none, since it authenticates with the members' key. So the next start completes an interrupted one.
+ * starter authenticates with the members' key instead of as a user, so the next start completes an interrupted one.
  */
 export async function startMongodb(
   source: ServerSource,

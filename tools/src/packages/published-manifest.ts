@@ -47,6 +47,8 @@ export function publishedManifest(
     files: [compiledFolder, ...Object.values(exports).filter((file) => !isSource(file))],
     dependencies: Object.fromEntries(
       Object.entries(dependencies).map(([dependency, version]) => {
+        // Types of two copies of Connect differ, and its packages only fit each other at the same version.
+        if (dependency.startsWith("@connectrpc/")) return [dependency, version];
         if (!dependency.startsWith("@shop/")) return [dependency, `^${version}`];
         if (published.has(dependency)) return [dependency, root.version];
         throw new Error(`${name} needs ${dependency}, which is not published (it has no "publishConfig")`);

@@ -74,7 +74,7 @@ export interface Pipeline {
 }
 
 /**
- * The path of every request: classify, authorize, admit, decode, validate, invoke, encode. The request line determines the
+ * The path of every request: classify, admit, authorize, decode, validate, invoke, encode. The request line determines the
  * method; refusals that need nothing else come first; then the first protocol that takes the call does the rest
  * (protocols/protocol.ts).
  */

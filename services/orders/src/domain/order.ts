@@ -75,7 +75,7 @@ export function isTransition(from: OrderStatus, to: OrderStatus): boolean {
 const platformStatuses: readonly OrderStatus[] = ["pending", "confirmed", "rejected"];
 
 /**
- * Whether the order has yet to change to status `to`, for a request by a person. Throws ORDER_MOVE_REFUSED when the table does not allow
+ * True if a user's request has to change the status to `to`; false if the order has that status already. Throws ORDER_MOVE_REFUSED when the table does not allow
  * that transition, or only the platform may make it.
  */
 export function needsTransition(order: Order, to: OrderStatus): boolean {

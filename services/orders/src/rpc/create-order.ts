@@ -51,7 +51,7 @@ export function createOrder(on: {
 
     // A concurrent request with the same key was first.
     const first = await repeated(userId, request);
-    // The primary's index has that order, but a majority does not have it yet and may lose it.
+    // The primary has that order, but no majority has acknowledged it, so it may be rolled back.
     if (first === undefined) throw requestUnsettled();
     return first;
   }

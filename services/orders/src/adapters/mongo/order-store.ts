@@ -162,7 +162,7 @@ export function createOrderStore(
       const owned = { $in: [...userIds] };
       await orders.updateMany(
         { user_id: owned },
-        // The idempotency keys go too: a deleted account repeats no request.
+        // Also removes the idempotency keys, which a deleted account no longer needs.
         { $set: { user_id: "", "history.$[own].actor": "" }, $unset: { request: true, place: true } },
         { arrayFilters: [{ "own.actor": owned }] },
       );
