@@ -8,7 +8,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 
-// Types of the files in a service's contract/ folder: for each method its callers, its REST route, cases and examples. The
+// Types of the files in a service's contract/ folder: for each method its access rule, its REST route, cases and examples. The
 // end-to-end tests run all of them in every protocol (e2e/method-table.ts), and gen/openapi.json shows the examples.
 
 /**
@@ -68,8 +68,8 @@ export interface ContractExample {
 
 /** The guarantees of a method. */
 export interface MethodContract<World> {
-  /** Its permitted callers: written by hand, so that the access rule of the schema is checked against it. */
-  readonly callers: "anybody" | "accounts" | "admins" | "platform";
+  /** Its access rule: written by hand, so that the schema's is checked against it. */
+  readonly access: "PUBLIC" | "AUTHENTICATED" | "ADMIN" | "INTERNAL";
   /**
    * Its REST request, by hand as well, to check the annotations. Takes the request as JSON with the names of the proto
    * file.

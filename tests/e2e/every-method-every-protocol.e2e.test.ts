@@ -10,11 +10,11 @@ import { serviceHeaders } from "../setup/service-credentials.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols, restError } from "./clients.ts";
 import { snakeCased } from "./json-names.ts";
 import {
+  accessRules,
   authorizationErrors,
   type Caller,
   type ExpectedError,
   invalidRequests,
-  mayCall,
   type Row,
   rows,
   titleOf,
@@ -105,7 +105,7 @@ const ports = [
   })),
 ].filter(({ offers }) => methods.some(offers));
 
-test("every method of every service has its rows, its callers, its REST route and a port", () => {
+test("every method of every service has its rows, its access rule, its REST route and a port", () => {
   expect(services.length).toBeGreaterThanOrEqual(4);
   for (const method of methods) {
     const name = nameOf(method);
@@ -118,7 +118,7 @@ test("every method of every service has its rows, its callers, its REST route an
         `${name} has no row`,
       )
       .toBe(true);
-    expect.soft(mayCall, "its callers").toHaveProperty([name]);
+    expect.soft(accessRules, "its access rule").toHaveProperty([name]);
     expect.soft(invalidRequests, "an invalid request").toHaveProperty([name]);
     expect.soft(restCalls, "its REST route").toHaveProperty([name]);
     expect.soft(ownUrls, "its own port").toHaveProperty([method.parent.typeName]);
@@ -155,7 +155,7 @@ describe.for(ports)("on $says", ({ url, offers }) => {
     test.for(methods.filter(offers).map((method) => [nameOf(method), method] as const))(
       "%s admits its permitted callers only, and decides that before it validates the request",
       async ([name, method]) => {
-        const refusals = authorizationErrors[mayCall[name]!]!;
+        const refusals = authorizationErrors[accessRules[name]!]!;
         for (const caller of ["anonymous", "forger", "owner", "customer", "admin"] as const) {
           const request = invalidRequests[name]!;
           const outcome = await client.call({ method, request, headers: await headersOf(caller) });

@@ -10,25 +10,25 @@ export interface Row extends Case<World> {
   readonly method: AnyMethod;
 }
 
-/** The permitted callers of each method. */
-export const mayCall = byMethod(({ callers }) => callers);
+/** The access rule of each method. */
+export const accessRules = byMethod(({ access }) => access);
 
 /** The error of authorization for each caller; other callers are admitted. */
 export const authorizationErrors: Readonly<
-  Record<MethodContract<World>["callers"], Partial<Record<Caller, ExpectedError>>>
+  Record<MethodContract<World>["access"], Partial<Record<Caller, ExpectedError>>>
 > = {
-  anybody: {},
-  accounts: {
+  PUBLIC: {},
+  AUTHENTICATED: {
     anonymous: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
     forger: { code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" },
   },
-  admins: {
+  ADMIN: {
     anonymous: { code: "Unauthenticated", reason: "ACCESS_TOKEN_MISSING" },
     forger: { code: "Unauthenticated", reason: "ACCESS_TOKEN_INVALID" },
     owner: { code: "PermissionDenied", reason: "ADMIN_REQUIRED" },
     customer: { code: "PermissionDenied", reason: "ADMIN_REQUIRED" },
   },
-  platform: {
+  INTERNAL: {
     anonymous: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
     forger: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },
     owner: { code: "PermissionDenied", reason: "INTERNAL_ONLY" },

@@ -3,7 +3,7 @@ import { type AnyMethod, nameOf } from "./clients.ts";
 import { story } from "./contracts.ts";
 import { eventually } from "./eventually.ts";
 import { ExampleMatcher } from "./example-matcher.ts";
-import { mayCall, rows, titleOf } from "./method-table.ts";
+import { accessRules, rows, titleOf } from "./method-table.ts";
 import { exampleRequest, type Operation, readOpenApi } from "./openapi.ts";
 import { plantDeadLetter } from "./plant-dead-letter.ts";
 import { isInternal, methods } from "./schema.ts";
@@ -29,8 +29,8 @@ describe("what /openapi.json describes", () => {
   test.for(openMethods.map((method) => [nameOf(method), method] as const))(
     "states the access rule of %s",
     ([name, method]) => {
-      const security = { anybody: [], accounts: [{ accessToken: [] }], admins: [{ accessToken: ["admin"] }] };
-      expect(operationOf(idOf(method)).security).toEqual(security[mayCall[name] as keyof typeof security]);
+      const security = { PUBLIC: [], AUTHENTICATED: [{ accessToken: [] }], ADMIN: [{ accessToken: ["admin"] }] };
+      expect(operationOf(idOf(method)).security).toEqual(security[accessRules[name] as keyof typeof security]);
     },
   );
 

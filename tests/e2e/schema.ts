@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { ownerOf } from "@shop/topology";
 import { type AnyMethod, nameOf } from "./clients.ts";
-import { mayCall } from "./method-table.ts";
+import { accessRules } from "./method-table.ts";
 import { shop } from "./shopping.ts";
 
 /** Every service of the schema. */
@@ -17,7 +17,7 @@ export const methods = services
   .flatMap((service) => service.methods)
   .filter((method): method is AnyMethod => method.methodKind === "unary" || method.methodKind === "server_streaming");
 
-export const isInternal = (method: AnyMethod) => mayCall[nameOf(method)] === "platform";
+export const isInternal = (method: AnyMethod) => accessRules[nameOf(method)] === "INTERNAL";
 
 /** The URL of the process that hosts a service, in either topology. */
 export const ownUrls: Readonly<Record<string, string>> = Object.fromEntries(

@@ -45,9 +45,9 @@ let byMethod: string[];
 beforeAll(() => {
   copy = copyRepository();
   run("npm", "run", "new-service", name);
-  run("npm", "run", "new-method", "--", name, "CountWishlists", "GET", "/wishlists:count", "anybody");
+  run("npm", "run", "new-method", "--", name, "CountWishlists", "GET", "/wishlists:count", "PUBLIC");
   byService = changes();
-  run("npm", "run", "new-method", "--", "inventory", "CountProducts", "GET", "/products:count", "admins");
+  run("npm", "run", "new-method", "--", "inventory", "CountProducts", "GET", "/products:count", "ADMIN");
   byMethod = changes().filter((change) => !byService.includes(change));
 });
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
@@ -91,7 +91,7 @@ test("their own tests, and those that compare services, contracts and documents,
   expect(passed("--project=unit", "--project=integration", `services/${name}`)).toHaveLength(5);
   expect(passed("--project=unit", "services/inventory/src/rpc/count-products")).toHaveLength(1);
   const compared = passed("--project=architecture", "topology", "contracts", "environment");
-  expect(compared).toContainEqual(expect.stringMatching(/WishlistService.+ declares who may call it$/));
+  expect(compared).toContainEqual(expect.stringMatching(/WishlistService.+ declares an access rule$/));
 });
 
 test.each(["e2e-all-in-one", "e2e-split"])("they answer in every protocol through the gateway of %s", (project) => {

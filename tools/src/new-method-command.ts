@@ -1,11 +1,11 @@
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { outputOf } from "./check-run.ts";
 import {
+  type AccessRule,
   addToContract,
   addToProto,
   addToReadme,
   addToService,
-  type Callers,
   fileName,
   functionName,
   implementation,
@@ -20,8 +20,8 @@ import { orExit, StartError } from "./start-error.ts";
 
 // `npm run new-method`: writes the files of a method, which then answers in every protocol. Its implementation is left to
 // write.
-const usage = `npm run new-method -- <service> <Method> <GET|POST> <path> [anybody|accounts|admins]
-  such as: npm run new-method -- inventory CountProducts GET /products:count admins`;
+const usage = `npm run new-method -- <service> <Method> <GET|POST> <path> [PUBLIC|AUTHENTICATED|ADMIN]
+  such as: npm run new-method -- inventory CountProducts GET /products:count ADMIN`;
 const args = process.argv.slice(2);
 showHelp(args, usage);
 process.chdir(repositoryRoot);
@@ -51,14 +51,15 @@ for (const file of touched) console.log(`  ${file}`);
 console.log("npm run generate after each change of the contracts; npm run check says what is missing.");
 
 /** @throws StartError when the arguments name no service, or a method that can't be added to it */
-function readMethod([folder = "", name = "", verb = "", path = "", callers = "admins", ...rest]: readonly string[]) {
+function readMethod([folder = "", name = "", verb = "", path = "", access = "ADMIN", ...rest]: readonly string[]) {
   const refuse = (reason: string) => new StartError(`${reason}; usage:\n${usage}`);
   if (folder === "" || rest.length > 0) throw new StartError(usage);
   if (!/^[A-Z][A-Za-z0-9]+$/.test(name)) throw refuse(`"${name}" is no name of a method, such as CountProducts`);
   if (!/^(GET|POST)$/.test(verb)) throw refuse(`"${verb}" is neither GET nor POST`);
   if (!/^(\/([a-z][\w-]*|\{[a-z_]+\}))+(:[a-zA-Z]+)?$/.test(path))
     throw refuse(`"${path}" is no path, such as /products/{product_id} or /products:count`);
-  if (!/^(anybody|accounts|admins)$/.test(callers)) throw refuse(`"${callers}" is none of anybody, accounts, admins`);
+  if (!/^(PUBLIC|AUTHENTICATED|ADMIN)$/.test(access))
+    throw refuse(`"${access}" is none of PUBLIC, AUTHENTICATED, ADMIN`);
   const taken = contractWithRoute(verb, path);
   if (taken !== undefined) throw new StartError(`${taken} has the route ${verb} ${path} already`);
   const [proto] = globSync(`proto/shop/${folder}/v1/*_service.proto`);
@@ -78,7 +79,7 @@ function readMethod([folder = "", name = "", verb = "", path = "", callers = "ad
     name,
     verb: verb as NewMethod["verb"],
     path,
-    callers: callers as Callers,
+    access: access as AccessRule,
   };
   if (isReservedWord(functionName(method))) throw new StartError(`${name} would be a function with a reserved name`);
   const file = `services/${folder}/src/rpc/${fileName(method)}.ts`;

@@ -31,7 +31,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
   service: InventoryService,
   methods: {
     createProduct: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ product, ...query }) => ({
         verb: "POST",
         path: "/products",
@@ -206,7 +206,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     listProducts: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: (query) => ({ verb: "GET", path: "/products", query }),
       invalid: { pageSize: -1 },
       cases: [
@@ -351,7 +351,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     getProductByID: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: ({ product_id }) => ({
         verb: "GET",
         path: `/products/${product_id}`,
@@ -433,7 +433,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     updateProduct: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ product }) => {
         const { product_id, ...body } = product as JsonObject;
         return { verb: "PATCH", path: `/products/${product_id}`, body, answers: "product" };
@@ -523,7 +523,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     deleteProduct: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ product_id, ...query }) => ({
         verb: "DELETE",
         path: `/products/${product_id}`,
@@ -588,7 +588,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     adjustStock: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ product_id, ...body }) => ({
         verb: "POST",
         path: `/products/${product_id}:adjustStock`,
@@ -677,7 +677,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     listStockMovements: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ product_id, ...query }) => ({
         verb: "GET",
         path: `/products/${product_id}/movements`,
@@ -747,7 +747,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     watchStock: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: ({ product_id, ...query }) => ({
         verb: "GET",
         path: `/products/${product_id}:watchStock`,
@@ -801,7 +801,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     undeleteProduct: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ product_id, ...body }) => ({
         verb: "POST",
         path: `/products/${product_id}:undelete`,
@@ -898,7 +898,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     batchGetProducts: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: (query) => ({
         verb: "GET",
         path: "/products:batchGet",
@@ -998,7 +998,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     batchGetReservations: {
-      callers: "platform",
+      access: "INTERNAL",
       rest: (query) => ({
         verb: "GET",
         path: "/reservations:batchGet",
@@ -1024,7 +1024,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [],
     },
     decideOrders: {
-      callers: "platform",
+      access: "INTERNAL",
       rest: (body) => ({ verb: "POST", path: "/reservations:decide", body }),
       invalid: {},
       cases: [
@@ -1052,7 +1052,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [],
     },
     listReservations: {
-      callers: "platform",
+      access: "INTERNAL",
       rest: (query) => ({ verb: "GET", path: "/reservations", query }),
       invalid: { pageToken: "none" },
       cases: [
@@ -1072,7 +1072,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       examples: [],
     },
     auditStock: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (query) => ({ verb: "GET", path: "/admin/stock:audit", query }),
       invalid: { pageToken: "none" },
       cases: [
@@ -1104,7 +1104,7 @@ export const contract: ServiceContract<typeof InventoryService, World> = {
       ],
     },
     repairStock: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (body) => ({ verb: "POST", path: "/admin/stock:repair", body }),
       invalid: {},
       cases: [

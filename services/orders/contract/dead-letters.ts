@@ -17,7 +17,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
   service: DeadLetterService,
   methods: {
     listDeadLetters: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (query) => ({ verb: "GET", path: "/admin/dead-letters", query }),
       invalid: { pageSize: -1 },
       cases: [
@@ -72,7 +72,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       ],
     },
     getDeadLetter: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ dead_letter_id }) => ({
         verb: "GET",
         path: `/admin/dead-letters/${dead_letter_id}`,
@@ -130,7 +130,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       ],
     },
     redriveDeadLetter: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ dead_letter_id, ...body }) => ({
         verb: "POST",
         path: `/admin/dead-letters/${dead_letter_id}:redrive`,
@@ -198,7 +198,7 @@ export const contract: ServiceContract<typeof DeadLetterService, World> = {
       ],
     },
     deleteDeadLetter: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ dead_letter_id }) => ({
         verb: "DELETE",
         path: `/admin/dead-letters/${dead_letter_id}`,

@@ -25,7 +25,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
   service: OrderService,
   methods: {
     createOrder: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (body) => ({ verb: "POST", path: "/orders", body, answers: "order" }),
       invalid: { items: [] },
       cases: [
@@ -233,7 +233,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     getOrderByID: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ order_id }) => ({
         verb: "GET",
         path: `/orders/${order_id}`,
@@ -362,7 +362,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     updateOrderStatus: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ order_id, ...body }) => ({
         verb: "PATCH",
         path: `/orders/${order_id}`,
@@ -482,7 +482,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     cancelOrder: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ order_id, ...body }) => ({
         verb: "POST",
         path: `/orders/${order_id}:cancel`,
@@ -591,7 +591,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     listOrderEvents: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ order_id }) => ({
         verb: "GET",
         path: `/orders/${order_id}/events`,
@@ -663,7 +663,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     watchOrder: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ order_id, ...query }) => ({
         verb: "GET",
         path: `/orders/${order_id}:watch`,
@@ -754,7 +754,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     getOrdersByUser: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (query) => ({ verb: "GET", path: "/orders", query }),
       invalid: { pageSize: -1 },
       cases: [
@@ -827,7 +827,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     listOrders: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (query) => ({ verb: "GET", path: "/admin/orders", query }),
       invalid: { pageSize: -1 },
       cases: [
@@ -893,7 +893,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     auditOrders: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (query) => ({ verb: "GET", path: "/admin/orders:audit", query }),
       invalid: { pageToken: "none" },
       cases: [
@@ -924,7 +924,7 @@ export const contract: ServiceContract<typeof OrderService, World> = {
       ],
     },
     repairOrders: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (body) => ({ verb: "POST", path: "/admin/orders:repair", body }),
       invalid: {},
       cases: [

@@ -23,7 +23,7 @@ export const contract: ServiceContract<typeof TokenKeyService, World> = {
   service: TokenKeyService,
   methods: {
     listTokenKeys: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: () => ({ verb: "GET", path: "/.well-known/jwks.json" }),
       invalid: {},
       cases: [

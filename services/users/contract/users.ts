@@ -58,7 +58,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
   service: UserService,
   methods: {
     register: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: (body) => ({ verb: "POST", path: "/register", body }),
       invalid: { username: "?" },
       cases: [
@@ -130,7 +130,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     authenticate: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: (body) => ({ verb: "POST", path: "/authenticate", body }),
       invalid: {},
       cases: [
@@ -259,7 +259,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     refreshToken: {
-      callers: "anybody",
+      access: "PUBLIC",
       rest: (body) => ({ verb: "POST", path: "/sessions:refresh", body }),
       invalid: { refreshToken: "r".repeat(257) },
       cases: [
@@ -329,7 +329,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     createStreamTicket: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (body) => ({
         verb: "POST",
         path: "/sessions:createStreamTicket",
@@ -373,7 +373,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     signOut: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (body) => ({ verb: "POST", path: "/sessions:signOut", body }),
       invalid: { sessionId: "none" },
       cases: [
@@ -426,7 +426,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     signOutEverywhere: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ user_id, ...body }) => ({
         verb: "POST",
         path: `/profile/${user_id}:signOutEverywhere`,
@@ -461,7 +461,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     listSessions: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (query) => ({ verb: "GET", path: "/sessions", query }),
       invalid: { pageSize: -1 },
       cases: [
@@ -515,7 +515,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     getUserProfile: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ user_id }) => ({
         verb: "GET",
         path: `/profile/${user_id}`,
@@ -573,7 +573,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     updateUserProfile: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: ({ profile }) => {
         const { user_id, ...body } = profile as JsonObject;
         return { verb: "PATCH", path: `/profile/${user_id}`, body, answers: "profile" };
@@ -669,7 +669,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     changePassword: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (body) => ({ verb: "POST", path: "/profile:changePassword", body }),
       invalid: {},
       cases: [
@@ -733,7 +733,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     deleteAccount: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (body) => ({ verb: "POST", path: "/profile:delete", body }),
       invalid: {},
       cases: [
@@ -770,7 +770,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     listUsers: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (query) => ({ verb: "GET", path: "/admin/users", query }),
       invalid: { pageSize: -1 },
       cases: [
@@ -816,7 +816,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     setRoles: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ user_id, ...body }) => ({
         verb: "POST",
         path: `/admin/users/${user_id}:setRoles`,
@@ -896,7 +896,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     disableUser: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ user_id, ...body }) => ({
         verb: "POST",
         path: `/admin/users/${user_id}:disable`,
@@ -947,7 +947,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     enableUser: {
-      callers: "admins",
+      access: "ADMIN",
       rest: ({ user_id, ...body }) => ({
         verb: "POST",
         path: `/admin/users/${user_id}:enable`,
@@ -992,7 +992,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       ],
     },
     resetPassword: {
-      callers: "platform",
+      access: "INTERNAL",
       rest: (body) => ({
         verb: "POST",
         path: "/admin/users:resetPassword",
@@ -1020,7 +1020,7 @@ export const contract: ServiceContract<typeof UserService, World> = {
       examples: [],
     },
     listSecurityEvents: {
-      callers: "admins",
+      access: "ADMIN",
       rest: (query) => ({ verb: "GET", path: "/admin/security-events", query }),
       invalid: { pageSize: -1 },
       cases: [

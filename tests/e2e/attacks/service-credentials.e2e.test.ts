@@ -12,7 +12,7 @@ import { credentialsOf, privateKeysIn, serviceHeaders } from "../../setup/servic
 import { runningProcesses } from "../../setup/shop.ts";
 import { type AnyMethod, nameOf, type Outcome, type ProtocolClient, protocols } from "../clients.ts";
 import { eventually } from "../eventually.ts";
-import { authorizationErrors, invalidRequests, mayCall } from "../method-table.ts";
+import { accessRules, authorizationErrors, invalidRequests } from "../method-table.ts";
 import { methods, ownUrls } from "../schema.ts";
 import { password, shop, signInAdmin, unique } from "../shopping.ts";
 
@@ -67,7 +67,7 @@ const servicesThatMayCall: Readonly<Record<string, readonly KeyOwner[]>> = {
 test.for(keyOwners)("%s calls the methods that name it, and no other restricted method", async (owner) => {
   for (const method of methods) {
     const name = nameOf(method);
-    const refusal = authorizationErrors[mayCall[name]!]!.anonymous;
+    const refusal = authorizationErrors[accessRules[name]!]!.anonymous;
     if (refusal === undefined) continue;
     const audience = moduleAt[ownUrls[method.parent.typeName]!]!;
     const refused = refusalOf(await call(method, serviceHeaders(shop.dataDir, owner, audience)));

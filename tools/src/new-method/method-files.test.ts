@@ -21,7 +21,7 @@ const share: NewMethod = {
   name: "ShareOrder",
   verb: "POST",
   path: "/orders/{order_id}:share",
-  callers: "accounts",
+  access: "AUTHENTICATED",
 };
 const read = (file: string) => readFileSync(join(repositoryRoot, file), "utf8");
 /** The lines of the edited text that the file does not have. */

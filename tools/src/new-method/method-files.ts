@@ -13,21 +13,18 @@ export interface NewMethod {
   readonly verb: "GET" | "POST";
   /** `/products/{product_id}:count` */
   readonly path: string;
-  readonly callers: Callers;
+  readonly access: AccessRule;
 }
 
-export type Callers = "anybody" | "accounts" | "admins";
+export type AccessRule = "PUBLIC" | "AUTHENTICATED" | "ADMIN";
 
-/** Each file's words for the permitted callers. */
-const words: Readonly<Record<Callers, { readonly access: string; readonly row: string; readonly as: string }>> = {
-  anybody: { access: "ACCESS_PUBLIC", row: "anybody", as: "anonymous" },
-  accounts: { access: "ACCESS_AUTHENTICATED", row: "the signed-in user", as: "customer" },
-  admins: { access: "ACCESS_ADMIN", row: "an administrator", as: "admin" },
-};
-const exampleCaller: Readonly<Record<Callers, string | undefined>> = {
-  anybody: undefined,
-  accounts: "shopper",
-  admins: "admin",
+/** Words for the permitted callers: in the README, in a case of the contract, and in an example (undefined for an anonymous one). */
+const words: Readonly<
+  Record<AccessRule, { readonly row: string; readonly as: string; readonly exampleAs: string | undefined }>
+> = {
+  PUBLIC: { row: "anybody", as: "anonymous", exampleAs: undefined },
+  AUTHENTICATED: { row: "the signed-in user", as: "customer", exampleAs: "shopper" },
+  ADMIN: { row: "an administrator", as: "admin", exampleAs: "admin" },
 };
 
 /** The name of the function: `countProducts`. */
@@ -46,13 +43,13 @@ function variablesOf({ path }: NewMethod): readonly string[] {
 
 /** The proto file with the method at the end of its service, and its messages at the end of the file. */
 export function addToProto(proto: string, method: NewMethod): string {
-  const { service, name, verb, path, callers } = method;
+  const { service, name, verb, path, access } = method;
   const reads = verb === "GET" ? "    option idempotency_level = NO_SIDE_EFFECTS;\n" : "";
   const rule = verb === "GET" ? `{get: "${path}"}` : `{\n      post: "${path}"\n      body: "*"\n    }`;
   const rpc = `
   // ${name}: describe its effect, its errors, and whether it is safe to repeat.
   rpc ${name}(${name}Request) returns (${name}Response) {
-    option (shop.common.v1.access) = ${words[callers].access};
+    option (shop.common.v1.access) = ACCESS_${access};
 ${reads}    option (google.api.http) = ${rule};
   }
 `;
@@ -78,7 +75,7 @@ message ${name}Response {}
 
 /** The contract with the guarantee of the method: that it answers. `step` is the position of its example in the sequence. */
 export function addToContract(contract: string, method: NewMethod, step: number): string {
-  const { verb, path, callers } = method;
+  const { verb, path, access } = method;
   const variables = variablesOf(method);
   const given = variables.map((variable) => `${camelCase(variable)}: "any"`).join(", ");
   const named = variables.map((variable) => `${variable}: "any"`).join(", ");
@@ -89,12 +86,13 @@ export function addToContract(contract: string, method: NewMethod, step: number)
   const rest = verb === "GET" ? "query" : "body";
   const taken = variables.length === 0 ? rest : `{ ${variables.join(", ")}, ...${rest} }`;
   const template = variables.length === 0 ? `"${path}"` : `\`${path.replaceAll("{", "${")}\``;
-  const as = exampleCaller[callers] === undefined ? "" : `as: "${exampleCaller[callers]}", `;
+  const { exampleAs } = words[access];
+  const as = exampleAs === undefined ? "" : `as: "${exampleAs}", `;
   const entry = `    ${functionName(method)}: {
-      callers: "${callers}",
+      access: "${access}",
       rest: (${taken}) => ({ verb: "${verb}", path: ${template}, ${rest} }),
       invalid: { ${invalid} },
-      cases: [{ as: "${words[callers].as}", says: "answers", request: () => ({ ${given} }), answers: () => ({}) }],
+      cases: [{ as: "${words[access].as}", says: "answers", request: () => ({ ${given} }), answers: () => ({}) }],
       examples: [{ step: ${step}, name: "answers", summary: "Describe the request", ${as}request: { ${named} }, answer: {} }],
     },
 `;
@@ -115,11 +113,11 @@ export function addToService(root: string, method: NewMethod): string {
 
 /** The README of the service, with the method below the last one of its table. */
 export function addToReadme(readme: string, method: NewMethod): string {
-  const { service, name, verb, path, callers } = method;
+  const { service, name, verb, path, access } = method;
   const rows = [...readme.matchAll(/^\| method \| REST \| who \|\n(?:\|.*\n)+/gm)][0]?.[0];
   if (rows === undefined) throw new Error(`services/${method.folder}/README.md has no table "| method | REST | who |"`);
   const prefix = rows.includes(`\`${service}.`) ? `${service}.` : "";
-  return readme.replace(rows, `${rows}| \`${prefix}${name}\` | \`${verb} ${path}\` | ${words[callers].row} |\n`);
+  return readme.replace(rows, `${rows}| \`${prefix}${name}\` | \`${verb} ${path}\` | ${words[access].row} |\n`);
 }
 
 /** The file of the method. */

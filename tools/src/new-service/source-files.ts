@@ -426,7 +426,7 @@ export const contract: ServiceContract<typeof ${One}Service, World> = {
   service: ${One}Service,
   methods: {
     create${One}: {
-      callers: "accounts",
+      access: "AUTHENTICATED",
       rest: (body) => ({ verb: "POST", path: "/${name}", body, answers: "${one}" }),
       invalid: {},
       cases: [
