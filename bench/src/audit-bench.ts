@@ -50,7 +50,7 @@ export async function benchAudit(settings: BenchSettings): Promise<string> {
   });
 }
 
-/** One audit, its parts without rests between them. */
+/** One audit: AuditStock part by part, each of which rests as long as it worked before it answers. */
 async function auditOnce(shopping: Shopping, token: string, goesOn = () => true): Promise<Audit> {
   const startedAt = performance.now();
   const checked: Record<string, number> = {};
@@ -100,7 +100,7 @@ function describe(
   return [
     `A shop in one process with ${productCount} products and ${orderCount} orders. An audit of its stock checks ${checked.join(", ")}, in`,
     `${alone.parts} parts over AuditStock: ${alone.seconds.toFixed(1)} s without other load, ${alone.findings} findings. Then ${ordersPerSecond} orders of one line a second, in turns of ${seconds} s,`,
-    "without audits and with consecutive audits without rests (the shop's own rests as long as it works).",
+    "without audits and with consecutive audits; AuditStock rests after each part for as long as the part took.",
     "",
     ...table(
       ["", "orders/s to the end", "answer p50 ms", "p99 ms", "of each turn", "not 200", "p99 to calm"],
