@@ -25,6 +25,8 @@ import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls, services } from "./schema.ts";
 import { addProduct, anonymous, decided, password, placeOrder, shop, signInAdmin, signUp, unique } from "./shopping.ts";
 
+// Takes one to two minutes: over 2,000 cases, each a call of its own with what it needs, one after the other.
+
 const forgedToken = [
   "eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ",
   "eyJzdWIiOiJ1c2VyXzEiLCJyb2xlcyI6WyJhZG1pbiJdfQ",

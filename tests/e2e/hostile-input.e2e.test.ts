@@ -13,7 +13,7 @@ import { queryString, restCalls } from "./rest-routes.ts";
 import { isInternal, methods, ownUrls } from "./schema.ts";
 import { anonymous, password, shop, signInAdmin, unique } from "./shopping.ts";
 
-// Takes about a minute: thousands of requests to every method, some of which hash a password.
+// Takes one to two minutes: thousands of requests to every method, some of which hash a password.
 
 /** The client address of this file's wrong passwords, so that they slow down no other test. */
 const elsewhere = { "x-forwarded-for": "198.51.100.66" };

@@ -10,6 +10,7 @@ import { freeShopPorts, noServers, startFakeShop } from "./testing/fake-shop.ts"
 import { temporaryFolder } from "./testing/temporary-folder.ts";
 import { waitUntil } from "./wait.ts";
 
+// Takes about a minute: most tests start `npm start` itself, with a service that stands for the shop.
 vi.setConfig({ testTimeout: 40_000 });
 
 test("one command starts the servers and the services, prints calls to copy, and a Ctrl-C leaves no process", async () => {
