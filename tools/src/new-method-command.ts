@@ -12,11 +12,11 @@ import {
   implementationTest,
   type NewMethod,
 } from "./new-method/method-files.ts";
-import { contractWithRoute } from "./new-method/taken-routes.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { isReservedWord } from "./reserved-words.ts";
 import { showHelp } from "./show-help.ts";
 import { orExit, StartError } from "./start-error.ts";
+import { methodWithRoute } from "./taken-routes.ts";
 
 // `npm run new-method`: writes the files of a method, which then answers in every protocol. Its implementation is left to
 // write.
@@ -60,8 +60,8 @@ function readMethod([folder = "", name = "", verb = "", path = "", access = "ADM
     throw refuse(`"${path}" is no path, such as /products/{product_id} or /products:count`);
   if (!/^(PUBLIC|AUTHENTICATED|ADMIN)$/.test(access))
     throw refuse(`"${access}" is none of PUBLIC, AUTHENTICATED, ADMIN`);
-  const taken = contractWithRoute(verb, path);
-  if (taken !== undefined) throw new StartError(`${taken} has the route ${verb} ${path} already`);
+  const taken = methodWithRoute(verb, path);
+  if (taken !== undefined) throw new StartError(`${verb} ${path} is already the route of ${taken}`);
   const [proto] = globSync(`proto/shop/${folder}/v1/*_service.proto`);
   if (proto === undefined) throw new StartError(`proto/shop/${folder}/v1 has no service; usage:\n${usage}`);
   const text = readFileSync(proto, "utf8");
@@ -108,9 +108,7 @@ function change(file: string, edit: (text: string) => string): void {
 async function run(command: string, ...rest: readonly string[]): Promise<void> {
   await outputOf(command, ...rest).catch((error: Error) => {
     console.error(error.message);
-    console.error(
-      `\nIncomplete. Undo with: git checkout -- ${service} proto gen docs && git clean -fd ${service}/src/rpc`,
-    );
+    console.error(`\nThe method is incomplete. These files have been written or changed:\n  ${touched.join("\n  ")}`);
     process.exit(1);
   });
 }

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { defaultPorts, metricsOffset, processNames } from "@shop/topology";
-import { contractWithRoute } from "../new-method/taken-routes.ts";
 import { repositoryRoot } from "../repository-root.ts";
 import { isReservedWord } from "../reserved-words.ts";
+import { methodWithRoute } from "../taken-routes.ts";
 
 /** The spellings of a new service's name. */
 export interface NewService {
@@ -32,8 +32,8 @@ export function readNewService(name: string): NewService {
   for (const folder of [`services/${name}`, `proto/shop/${name}`, `node_modules/@shop/${name}`]) {
     if (existsSync(join(repositoryRoot, folder))) throw new Error(`${folder} exists already`);
   }
-  const route = contractWithRoute("POST", `/${name}`);
-  if (route !== undefined) throw new Error(`${route} has the route POST /${name} already`);
+  const other = methodWithRoute("POST", `/${name}`);
+  if (other !== undefined) throw new Error(`POST /${name} is already the route of ${other}`);
   const one = name.endsWith("ies") ? `${name.slice(0, -3)}y` : name.slice(0, -1);
   if (isReservedWord(name) || isReservedWord(one)) throw new Error(`"${name}" or "${one}" is a reserved word`);
   return {
