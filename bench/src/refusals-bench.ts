@@ -2,10 +2,7 @@ import { once } from "node:events";
 import * as http2 from "node:http2";
 import { type DescMethod, getOption } from "@bufbuild/protobuf";
 import { Access, access } from "@shop/gen/shop/common/v1/access_pb";
-import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
-import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { UserService } from "@shop/gen/shop/users/v1/user_service_pb";
+import { allServices } from "@shop/topology/contracts";
 import { type LoadResult, load, type Request } from "./load.ts";
 import { processorTimeMs } from "./processor-time.ts";
 import type { BenchSettings } from "./settings.ts";
@@ -24,8 +21,7 @@ const refusalsPerSecond = 50;
 /** After which a stream that sends nothing was not refused. */
 const streamMs = 3_000;
 
-const services = [UserService, InventoryService, OrderService, DeadLetterService];
-const methods: readonly DescMethod[] = services
+const methods: readonly DescMethod[] = allServices
   .flatMap((service): readonly DescMethod[] => service.methods)
   .filter((method) => getOption(method, access) !== Access.INTERNAL);
 
