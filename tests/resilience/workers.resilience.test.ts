@@ -165,7 +165,7 @@ test("with calls at any worker, orders are exact, tokens are valid, and lists co
   const scraped = await (await fetch(metricsUrl)).text();
   for (const worker of [1, 2]) {
     const method = "shop.orders.v1.OrderService/CreateOrder";
-    const line = `shop_rpc_duration_seconds_count{method="${method}",code="ok",worker="${worker}"} `;
+    const line = `shop_rpc_duration_seconds_count{port="public",method="${method}",code="ok",worker="${worker}"} `;
     const count = Number(scraped.slice(scraped.indexOf(line) + line.length).split("\n", 1)[0]);
     expect(scraped).toContain(line);
     expect(count).toBeGreaterThan(5);

@@ -12,6 +12,14 @@ export interface GaugeDefinition {
   readonly labelNames: readonly string[];
 }
 
+/** A histogram without labels; the unit is the last part of the name. */
+export interface HistogramDefinition {
+  readonly name: string;
+  readonly help: string;
+  /** The upper bounds of its buckets, ascending. */
+  readonly buckets: readonly number[];
+}
+
 /** Gauges that are read together, from one dependency. */
 export interface GaugeSource {
   readonly dependency: "mongodb" | "nats" | "redis";

@@ -4,7 +4,7 @@ export { ConfigError, type ConfigSchema, isBaseUrl, readConfig, setting } from "
 export { DomainError, type ErrorKind, type FieldViolation, invalidFields } from "./errors.ts";
 export { exponentialBackoff } from "./exponential-backoff.ts";
 export { FairShares } from "./fair-shares.ts";
-export type { GaugeDefinition, GaugeSource, Reading } from "./gauges.ts";
+export type { GaugeDefinition, GaugeSource, HistogramDefinition, Reading } from "./gauges.ts";
 export { firstIdAt, newId, newSecret } from "./ids.ts";
 export type { Job, Lease } from "./job.ts";
 export { createLogger, type Logger } from "./log.ts";

@@ -97,7 +97,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         return;
       }
       const isUnary = method.methodKind === "unary";
-      await forwarder.forward(exchange, upstream, {
+      const code = await forwarder.forward(exchange, upstream, {
         isUnary,
         held,
         ...(isUnary && { waitLimits: waitLimitsFor(performance.now() - arrivedAt) }),
@@ -116,6 +116,8 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         ...(!isUnary && { stop: port.stopping }),
         ...(vendorCalls && { maxMessageBytes: port.routerOptions.readMaxBytes }),
       });
+      const seconds = (performance.now() - arrivedAt) / 1000;
+      if (isUnary) port.metrics?.called(`${method.parent.typeName}/${method.name}`, code, seconds);
 
       function waitLimitsFor(spentMs: number): WaitLimits {
         const callerMs = callerTimeoutMs(headers);

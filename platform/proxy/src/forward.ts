@@ -2,8 +2,10 @@ import type { OutgoingHttpHeaders } from "node:http";
 import { constants } from "node:http2";
 import type { Readable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { endToEnd, type HeldBytes, readShort, type ShortBody } from "@shop/http-port";
 import { type Exchange, watchMessageSizes } from "@shop/rpc-server";
+import { type AnswerCode, codeOfAnswer } from "./answer-code.ts";
 import { NotConnected } from "./http2-sessions.ts";
 import { requestHead } from "./request-head.ts";
 import { type Replica, Upstream, type UpstreamOptions } from "./upstream.ts";
@@ -77,10 +79,10 @@ export interface Forwarder<Name extends string> {
   readonly upstreams: Readonly<Record<Name, Upstream>>;
   /**
    * Forwards one request to the upstream and its answer back, byte by byte, over the same version of HTTP. Resolves when the
-   * exchange has ended, and never rejects: if no replica answers, the caller gets `unavailable` in its own protocol. Headers
-   * already set on the response are kept unless the upstream sets them, too.
+   * exchange has ended, with its code, and never rejects: if no replica answers, the caller gets `unavailable` in its own
+   * protocol. Headers already set on the response are kept unless the upstream sets them, too.
    */
-  forward(exchange: Exchange, upstream: Upstream, options?: ForwardOptions): Promise<void>;
+  forward(exchange: Exchange, upstream: Upstream, options?: ForwardOptions): Promise<AnswerCode>;
   /** Closes all connections to the upstreams at once; close the server first. */
   close(): void;
 }
@@ -105,8 +107,9 @@ export function createForwarder<Name extends string>(options: ForwarderOptions<N
       const breakOff = () => call.breakOff();
       stop.addEventListener("abort", breakOff);
       if (stop.aborted) breakOff();
-      await call.run(upstream);
+      const code = await call.run(upstream);
       stop.removeEventListener("abort", breakOff);
+      return code;
     },
     close() {
       for (const upstream of Object.values<Upstream>(upstreams)) upstream.close();
@@ -141,6 +144,8 @@ class ForwardedCall {
   #answer: Answer | undefined;
   /** Whether the exchange has ended, or the caller has gone. */
   #over = false;
+  /** How it ended; a caller that goes away sets none. */
+  #code: AnswerCode = "canceled";
 
   constructor(
     exchange: Exchange,
@@ -170,9 +175,10 @@ class ForwardedCall {
     this.#errorOf = errorOf;
   }
 
-  async run(upstream: Upstream): Promise<void> {
+  async run(upstream: Upstream): Promise<AnswerCode> {
     try {
       await this.#run(upstream);
+      return this.#code;
     } finally {
       clearTimeout(this.#deadline);
       this.#held?.release();
@@ -303,8 +309,10 @@ class ForwardedCall {
 
   /** Sends a complete answer. */
   #sendWhole(answer: Answer, headers: OutgoingHttpHeaders, body: Buffer): void {
-    this.#exchange.answer(answer.status, headers, body, endToEnd(answer.trailers()));
+    const trailers = endToEnd(answer.trailers());
+    this.#exchange.answer(answer.status, headers, body, trailers);
     this.#over = true;
+    this.#code = codeOfAnswer(answer.status, headers, body, trailers);
   }
 
   /** Streams an answer. */
@@ -319,7 +327,9 @@ class ForwardedCall {
       answer.body.once("end", () => {
         if (answer.resetCode() !== 0) return broke();
         this.#over = true;
-        this.#exchange.end(endToEnd(answer.trailers()));
+        const trailers = endToEnd(answer.trailers());
+        this.#exchange.end(trailers);
+        this.#code = codeOfAnswer(answer.status, headers, read[0], trailers);
         resolve();
       });
     });
@@ -344,11 +354,13 @@ class ForwardedCall {
 
   #refuse(error: ConnectError): void {
     this.#over = true;
+    this.#code = codeToString(error.code);
     this.#exchange.refuse(error);
   }
 
   #reset(code: number): void {
     this.#over = true;
+    this.#code = "unavailable";
     this.#exchange.reset(code || constants.NGHTTP2_INTERNAL_ERROR);
   }
 }

@@ -100,6 +100,6 @@ test("shed calls are counted", async () => {
   const { url, metrics } = await start();
   for (let call = 0; call < 3; call++) await fetch(`${url}/admin/dead-letters/1:redrive`, { method: "POST" });
   expect(await metrics.text()).toContain(
-    'shop_rpc_duration_seconds_count{method="shop.common.v1.DeadLetterService/RedriveDeadLetter",code="resource_exhausted"} 3',
+    'shop_rpc_duration_seconds_count{port="internal",method="shop.common.v1.DeadLetterService/RedriveDeadLetter",code="resource_exhausted"} 3',
   );
 });

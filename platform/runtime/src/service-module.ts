@@ -2,7 +2,17 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Revocations } from "@shop/auth";
 import type { Cache } from "@shop/cache";
-import type { Clock, ConfigSchema, DomainError, GaugeSource, Job, Lease, Logger, PageTokens } from "@shop/core";
+import type {
+  Clock,
+  ConfigSchema,
+  DomainError,
+  GaugeSource,
+  HistogramDefinition,
+  Job,
+  Lease,
+  Logger,
+  PageTokens,
+} from "@shop/core";
 import type { ConnectionLimits, TrustsProxy } from "@shop/http-port";
 import type { Bus, EventHandler, OutboxWork } from "@shop/messaging";
 import type { TransportTo, UpstreamService } from "@shop/proxy";
@@ -50,6 +60,8 @@ export interface ModuleContext<Config> {
   /** Counters shared by all processes, for rate limits. */
   readonly limits: Limits;
   readonly log: Logger;
+  /** Creates a histogram of the process, and returns the function that adds a value; it does nothing if metrics are off. */
+  readonly histogram: (definition: HistogramDefinition) => (value: number) => void;
   readonly clock: Clock;
   readonly pageTokens: PageTokens;
   /** Random, different at each start, and the same in all workers of a process: replaces a secret that is not configured. */

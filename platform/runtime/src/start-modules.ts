@@ -93,6 +93,7 @@ export async function startModules(
   });
   const authorizePublic = createAuthorize({ verifyAccessToken, verifyCredential: undefined });
   const rules = { isPublicRead, validator: requestValidator, isDependencyLost, log, metrics };
+  const publicRules = { ...rules, metrics: metrics?.publicPort };
   const routerOptions = createRouterOptions({ ...rules, authorize });
   const transportFrom = (caller: ServiceModule): TransportTo =>
     createTransportTo({
@@ -119,6 +120,7 @@ export async function startModules(
       const context = {
         config: configOf(module),
         log: log.child({ module: module.name }),
+        histogram: metrics?.histogram ?? (() => () => {}),
         generatedSecret: host.generatedSecret,
         pageTokens: createPageTokens(() =>
           settings.SERVICE_KEY_FILES === undefined
@@ -149,6 +151,7 @@ export async function startModules(
   const declaredAnswers =
     settings.LOG_LEVEL === "debug" ? [] : [...started.values()].flatMap((module) => module.cachedAnswers ?? []);
   const findCachedAnswer = createFindCachedAnswer(declaredAnswers, rules);
+  const findPublicAnswer = createFindCachedAnswer(declaredAnswers, publicRules);
   const bufferedBytes = new BufferedBytes(settings.BUFFERED_MIB * 1_048_576);
   const listenFor = async (module: ServiceModule) => {
     const isPublic = module.isPublic ?? false;
@@ -170,15 +173,15 @@ export async function startModules(
       corsOrigins: module.corsOrigins?.(configOf(module)) ?? [],
       hosted: (service) => hosted(service)?.routes,
       refusal: (method) => hosted(method.parent)?.refusal?.(method),
-      metrics,
+      metrics: isPublic ? metrics?.publicPort : metrics,
       forwarding: forwardTo({
         upstreams,
         credentialFor: (audience) => credentials.issue(module.name, audience, "forward"),
       }),
       reflection: settings.REFLECTION,
       fastPath: settings.FAST_PATH,
-      findCachedAnswer,
-      routerOptions: isPublic ? createRouterOptions({ ...rules, authorize: authorizePublic }) : routerOptions,
+      findCachedAnswer: isPublic ? findPublicAnswer : findCachedAnswer,
+      routerOptions: isPublic ? createRouterOptions({ ...publicRules, authorize: authorizePublic }) : routerOptions,
       authorize: isPublic ? authorizePublic : authorize,
       streamTickets: true,
       missing,
@@ -223,7 +226,15 @@ async function startOne(
   { mongo, bus, cache, redis }: Backing,
   context: Pick<
     Parameters<NonNullable<ServiceModule["start"]>>[0],
-    "config" | "log" | "generatedSecret" | "pageTokens" | "revocations" | "stopping" | "takeoverMs" | "transportTo"
+    | "config"
+    | "log"
+    | "histogram"
+    | "generatedSecret"
+    | "pageTokens"
+    | "revocations"
+    | "stopping"
+    | "takeoverMs"
+    | "transportTo"
   >,
   untilStarted: <Result>(start: () => Promise<Result>) => Promise<Result>,
 ): Promise<StartedModule> {

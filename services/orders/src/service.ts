@@ -43,6 +43,12 @@ import { watchOrder } from "./rpc/watch-order.ts";
 /** Events, and so orders, of one bulk write. */
 const maxBatch = 1_024;
 
+const decisionTime = {
+  name: "shop_order_decision_seconds",
+  help: "Time from placing an order to its decision, or to its cancellation because it was not decided in time",
+  buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
+};
+
 export const orders = defineModule({
   name: "orders",
   config: ordersConfig,
@@ -51,7 +57,20 @@ export const orders = defineModule({
   port: (config) => config.ORDERS_PORT,
   upstreams: (config) => locate(config, TokenKeyService, InventoryService),
   publishes: "shop.orders.v1",
-  async start({ config, db, bus, clock, log, lease, pageTokens, revocations, stopping, takeoverMs, transportTo }) {
+  async start({
+    config,
+    db,
+    bus,
+    clock,
+    log,
+    histogram,
+    lease,
+    pageTokens,
+    revocations,
+    stopping,
+    takeoverMs,
+    transportTo,
+  }) {
     const documents = await openOrders(db);
     const outbox = await openOutbox(documents, { label: "orders", bus, log });
     const decisions = createDecisionStore(openDecisions(db), documents);
@@ -80,7 +99,15 @@ export const orders = defineModule({
     const inventory = createClient(InventoryService, transportTo(InventoryService));
     const catalogue = createCatalogue(inventory);
     const reservations = createReservations(inventory);
-    const stockDecisions = createStockDecisions({ decisions, recent, publish: outbox.publishNow, clock, log });
+    const decidedAfter = histogram(decisionTime);
+    const stockDecisions = createStockDecisions({
+      decisions,
+      recent,
+      publish: outbox.publishNow,
+      decidedAfter,
+      clock,
+      log,
+    });
     const decisionDeadlineMs = config.ORDER_DECISION_SECONDS * 1000;
     const audit = createOrderAudit({
       store: createOrderAuditStore(documents),
@@ -163,6 +190,7 @@ export const orders = defineModule({
             clock,
             log,
             decisionDeadlineMs,
+            decidedAfter,
           }),
           lease: lease("cancel-undecided-orders"),
         },

@@ -134,8 +134,18 @@ test("calls are counted and timed by method and code", async () => {
   await keys.listTokenKeys({}).catch(() => {});
   const text = await scrape(metrics);
   const method = "shop.common.v1.TokenKeyService/ListTokenKeys";
-  expect(text).toContain(`shop_rpc_duration_seconds_count{method="${method}",code="ok"} 2`);
-  expect(text).toContain(`shop_rpc_duration_seconds_count{method="${method}",code="not_found"} 1`);
+  const count = "shop_rpc_duration_seconds_count";
+  expect(text).toContain(`${count}{port="internal",method="${method}",code="ok"} 2`);
+  expect(text).toContain(`${count}{port="internal",method="${method}",code="not_found"} 1`);
+});
+
+test("calls at the public port are counted apart from the others", async () => {
+  const metrics = createMetrics(silentLog);
+  metrics.publicPort.called("a.Service/Call", "ok", 0.02);
+  metrics.called("a.Service/Call", "ok", 0.01);
+  const text = await scrape(metrics);
+  for (const port of ["public", "internal"])
+    expect(text).toContain(`shop_rpc_duration_seconds_count{port="${port}",method="a.Service/Call",code="ok"} 1`);
 });
 
 test("a process reports its consumers and their dead letters, on a separate port", async () => {

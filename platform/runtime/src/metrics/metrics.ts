@@ -1,5 +1,5 @@
 import type { CacheMetrics } from "@shop/cache";
-import type { GaugeDefinition, GaugeSource, Logger, Reading } from "@shop/core";
+import type { GaugeDefinition, GaugeSource, HistogramDefinition, Logger, Reading } from "@shop/core";
 import type { PortMetrics } from "@shop/rpc-server";
 import {
   AggregatorRegistry,
@@ -24,6 +24,10 @@ export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[
 
 /** The metrics of one process. */
 export interface Metrics extends Scrape, PortMetrics, CacheMetrics {
+  /** The metrics of the public port, whose calls have the label `port="public"`; all others have `port="internal"`. */
+  readonly publicPort: PortMetrics;
+  /** Creates a histogram without labels, and returns the function that adds a value to it. */
+  histogram(definition: HistogramDefinition): (value: number) => void;
   add(source: GaugeSource): void;
   /** The values in `text`. */
   values(): Promise<MetricValues>;
@@ -43,7 +47,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
   const durations = new Histogram({
     name: "shop_rpc_duration_seconds",
     help: "Duration of the calls that this process answered",
-    labelNames: ["method", "code"],
+    labelNames: ["port", "method", "code"],
     buckets: durationBuckets,
     registers: [registry],
   });
@@ -115,11 +119,20 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     await last.read;
   }
 
-  return {
-    called: (method, code, seconds) => durations.observe({ method, code }, seconds),
+  const portMetrics = (port: "public" | "internal"): PortMetrics => ({
+    called: (method, code, seconds) => durations.observe({ port, method, code }, seconds),
     connectionRefused: (limit) => refusedConnections.inc({ limit }),
     bytesRefused: (what) => refusedBytes.inc({ what }),
     networkError: (on, kind) => networkErrors.inc({ on, kind }),
+  });
+
+  return {
+    ...portMetrics("internal"),
+    publicPort: portMetrics("public"),
+    histogram({ name, help, buckets }) {
+      const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [registry] });
+      return (value) => histogram.observe(value);
+    },
     cacheRead: (read, source) => cacheReads.inc({ read, source }),
     add: (source) => void sources.push(source),
     contentType: registry.contentType,

@@ -37,6 +37,8 @@ export function createStockDecisions(on: {
   readonly decisions: Pick<DecisionStore, "insert" | "apply" | "findApplied" | "remove">;
   readonly recent: Pick<RecentOrders, "take">;
   readonly publish: Outbox["publishNow"];
+  /** Measures the time from placing an order to its decision. */
+  readonly decidedAfter: (seconds: number) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }): StockDecisions {
@@ -78,6 +80,7 @@ export function createStockDecisions(on: {
   async function finish(decision: Decision, changed?: readonly Order[]): Promise<void> {
     // Otherwise some were not pending: cancelled, or changed by another process, perhaps by this decision while this process hung.
     const orders = changed ?? (await decisions.findApplied(decision));
+    for (const { createTime } of orders) on.decidedAfter(secondsBetween(createTime, decision.transition.time));
     await publish(batched(orders.map((order) => transitionEvent(order, decision.transition))));
     await decisions.remove(decision.decisionId);
   }
@@ -98,4 +101,9 @@ export function createStockDecisions(on: {
       await Promise.all(finishing);
     },
   };
+}
+
+/** For the metric of the time to a decision, also by the job that cancels undecided orders. */
+export function secondsBetween(from: Date, to: Date): number {
+  return (to.getTime() - from.getTime()) / 1_000;
 }

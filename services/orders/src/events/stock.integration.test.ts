@@ -74,6 +74,22 @@ test("an order whose stock is reserved ten times is confirmed once", async () =>
   expect(await stateOf(another)).toEqual({ status: "confirmed", transitions: ["pending", "confirmed"] });
 });
 
+test("the time from placing an order to its decision is measured, whichever process placed it", async () => {
+  const decidedAfter = vi.fn();
+  const { place, decisionsWith, publishedConfirmed, recent } = await openHandlers();
+  const [known, foreign] = [await place(new Date(Date.now() - 3_000)), await place(new Date(Date.now() - 8_000))];
+  recent.take([foreign.orderId]);
+  const stockDecisions = decisionsWith({ decidedAfter });
+  for (const { orderId } of [known, foreign])
+    await stockReserved({ stockDecisions })([create(StockReservedSchema, { orderId })]);
+  await publishedConfirmed(2);
+  const seconds = decidedAfter.mock.calls.flat().toSorted((a, b) => a - b);
+  expect(seconds).toHaveLength(2);
+  expect(seconds[0]).toBeGreaterThanOrEqual(3);
+  expect(seconds[0]).toBeLessThan(8);
+  expect(seconds[1]).toBeGreaterThanOrEqual(8);
+});
+
 test("OrderPlaced leaves the outbox when inventory's event names it, which proves that it was published", async () => {
   const { documents, place, reserved, reservedByCall } = await openHandlers();
   const [byEvent, byCall] = [await place(), await place()];

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { newId } from "@shop/core";
 import { CancelOrderRequestSchema } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { contextOf, silentLog } from "@shop/runtime/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { OrderStatus } from "../domain/order.ts";
 import { cancelUndecidedOrders } from "../jobs/cancel-undecided-orders.ts";
 import { openTestOrders } from "../testing/open-test-orders.ts";
@@ -69,11 +69,18 @@ test("orders that are pending beyond the deadline are cancelled, and no others",
   const { orders, clock, place, moveTo } = await openCancelling();
   const [overdue, confirmed, fresh] = [await place(new Date(0)), await place(new Date(0)), await place()];
   await moveTo(confirmed.orderId, "confirmed");
-  await cancelUndecidedOrders({ orders, clock, log: silentLog, decisionDeadlineMs: 60_000 }).run(
-    new AbortController().signal,
-  );
+  const decidedAfter = vi.fn();
+  await cancelUndecidedOrders({
+    orders,
+    clock,
+    log: silentLog,
+    decisionDeadlineMs: 60_000,
+    decidedAfter,
+  }).run(new AbortController().signal);
   const statuses = await Promise.all(
     [overdue, confirmed, fresh].map(async ({ orderId }) => (await orders.findById(orderId))?.status),
   );
   expect(statuses).toEqual(["cancelled", "confirmed", "pending"]);
+  // The metric counts the cancelled one as decided late.
+  expect(decidedAfter.mock.calls).toEqual([[expect.closeTo(Date.now() / 1_000, -2)]]);
 });

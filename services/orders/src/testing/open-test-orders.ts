@@ -19,6 +19,7 @@ export async function openTestOrders() {
   const recent = createRecentOrders();
   const orders = createOrderStore(documents, outbox, recent);
   const clock = () => new Date();
+  const decidedAfter = (_seconds: number) => {};
 
   /** Places an order as CreateOrder does. */
   async function place(createTime = new Date()): Promise<Order> {
@@ -53,6 +54,14 @@ export async function openTestOrders() {
     decisions,
     decisionDocuments,
     recent,
-    stockDecisions: createStockDecisions({ decisions, recent, publish: outbox.publishNow, clock, log: silentLog }),
+    decidedAfter,
+    stockDecisions: createStockDecisions({
+      decisions,
+      recent,
+      publish: outbox.publishNow,
+      decidedAfter,
+      clock,
+      log: silentLog,
+    }),
   };
 }
