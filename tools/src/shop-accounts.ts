@@ -11,9 +11,13 @@ const streamsOf = (name: ServiceName) => [
   ...new Set([name, ...consumedBy(name).map(({ stream }) => stream), deadLetters, revocationStream]),
 ];
 
+/** The subject of the notices about changes of a service's documents, between the processes that host it. */
+const changesOf = (name: ServiceName) => `changes.${name}`;
+
 function publishRights(name: ServiceName): string[] {
   return [
     `shop.${name}.v1.>`,
+    changesOf(name),
     ...(services[name].alsoPublishes ?? []),
     api("INFO"),
     ...streamsOf(name).flatMap((stream) => [api(`STREAM.CREATE.${stream}`), api(`STREAM.INFO.${stream}`)]),
@@ -69,7 +73,7 @@ function accountOf(name: string, hosted: readonly ServiceName[]): Account {
       channels: ["cache:changes", "cache:changes:beats:*"],
       commands: [...connectionCommands, ...cacheCommands, ...limitCommands],
     },
-    nats: { publish: [...new Set(rights)] },
+    nats: { publish: [...new Set(rights)], subscribe: hosted.map(changesOf) },
   };
 }
 

@@ -1,3 +1,4 @@
+export { createBatchedRead } from "./batched-read.ts";
 export { createBatcher } from "./batcher.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { ConfigError, type ConfigSchema, isBaseUrl, readConfig, setting } from "./config.ts";

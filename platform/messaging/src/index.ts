@@ -1,4 +1,5 @@
 export { type Bus, connectBus } from "./bus/bus.ts";
+export { type ChangeNotices, type NoticeListener, openChangeNotices } from "./bus/change-notices.ts";
 export { type EventHandler, ensureConsumer, eventHandler, startConsumer } from "./bus/consumer.ts";
 export { deadLetterStream, ensureDeadLetters } from "./bus/dead-letters.ts";
 export { type Follower, startFollower } from "./bus/follower.ts";

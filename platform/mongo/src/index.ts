@@ -1,4 +1,3 @@
-export { type Changes, createChanges } from "./changes.ts";
 export { canWrite, connectMongo } from "./connect.ts";
 export { isDuplicateKey } from "./duplicate-key.ts";
 export { createGroupCommit } from "./group-commit.ts";

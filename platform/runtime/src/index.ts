@@ -2,6 +2,7 @@ export type { Audit, AuditPart, Finding, FindingTarget } from "./audit/audit.ts"
 export { auditJob } from "./audit/audit-job.ts";
 export { auditGauges, createAuditReports } from "./audit/audit-reports.ts";
 export { answerAudit, type Remedy, repairFindings } from "./audit/audit-rpc.ts";
+export { createChanges } from "./changes.ts";
 export { revocationStream, revocationsRetentionMs } from "./follow-revocations.ts";
 export type { Limits } from "./limits/limits.ts";
 export { setRateLimitHeaders } from "./limits/rate-limit-headers.ts";

@@ -2,7 +2,7 @@ import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { actorOf, callerOf, type Revocations, tokenExpired, tokenRevoked } from "@shop/auth";
 import { DomainError, FairShares } from "@shop/core";
 import { clientAddressOf, networkOf, networksPerSite, sharersOf } from "@shop/http-port";
-import type { Changes } from "@shop/mongo";
+import type { Changes } from "./changes.ts";
 
 /**
  * Why a watcher gets a turn: its watch has begun, its document may have changed since its last turn, or nothing has happened
@@ -15,6 +15,8 @@ export type Turn = "opened" | "changed" | "idle";
  * changes and however slowly the caller reads.
  */
 export interface Watch extends AsyncIterable<Turn> {
+  /** The version of the document in the last read, as in {@link Changes}. To be set after each read. */
+  version: number | undefined;
   /** Requests another turn at once, if more remains than was read in this one. */
   again(): void;
 }
@@ -76,7 +78,7 @@ export function createWatches(options: {
       const expiry =
         expireTime && setTimeout(() => end(tokenExpired()), Math.max(0, expireTime.getTime() - Date.now()));
       const unwatch = revocations.whenRevoked(caller, () => end(tokenRevoked()));
-      const unsubscribe = changes.subscribe(id, again);
+      const unsubscribe = changes.subscribe(id, { version: () => watch.version, wake: again });
       const callerGone = () => end(ConnectError.from(signal.reason));
       // Not left to the generator: if its caller does not read, it is never asked to finish.
       const end = (reason?: unknown) => {
@@ -114,7 +116,8 @@ export function createWatches(options: {
       });
     }
 
-    return { [Symbol.asyncIterator]: turns, again };
+    const watch: Watch = { [Symbol.asyncIterator]: turns, version: undefined, again };
+    return watch;
   };
 }
 

@@ -6,13 +6,12 @@ import {
   OrderReturnedSchema,
   OrderShippedSchema,
 } from "@shop/gen/shop/orders/v1/events_pb";
-import { eventHandler } from "@shop/messaging";
+import { eventHandler, openChangeNotices } from "@shop/messaging";
 import { cachedAnswers } from "@shop/rpc-server";
-import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
+import { auditGauges, auditJob, createAuditReports, createChanges, createWatches, defineModule } from "@shop/runtime";
 import { consumerOf } from "@shop/topology";
 import { locate } from "@shop/topology/settings";
 import { openStores } from "./adapters/mongo/open-stores.ts";
-import { followProducts } from "./adapters/mongo/product-changes.ts";
 import { createDecideOrders } from "./application/decide-orders.ts";
 import { createProductCache } from "./application/product-cache.ts";
 import { createStockAudit } from "./application/stock-audit.ts";
@@ -49,10 +48,18 @@ export const inventory = defineModule({
   publishes: "shop.inventory.v1",
   async start({ config, db, bus, cache, clock, log, lease, pageTokens, revocations, stopping }) {
     const productCache = createProductCache(cache);
-    const stores = await openStores({ db, bus, log, invalidateCache: productCache.moved });
-    const { products, categories, search, productDocuments, ledger, history, outbox, auditStore } = stores;
+    const stores = await openStores({
+      db,
+      bus,
+      log,
+      invalidateCache: productCache.moved,
+      announce: (productIds) => notices.announce(productIds),
+    });
+    // Not earlier: a failed attempt to start leaves nothing open.
+    const notices = openChangeNotices(bus, "inventory");
+    const { products, categories, search, ledger, history, outbox, auditStore } = stores;
     const watch = createWatches({
-      changes: followProducts(productDocuments, log),
+      changes: createChanges({ notices, versionsOf: products.sequencesOf, log }),
       revocations,
       max: config.STOCK_WATCHES_AT_ONCE,
       maxPerCaller: config.STOCK_WATCHES_PER_CALLER,
@@ -135,6 +142,7 @@ export const inventory = defineModule({
         }),
       ],
       gauges: [auditGauges("inventory", reports)],
+      close: async () => notices.close(),
     };
   },
 });

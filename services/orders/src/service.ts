@@ -5,8 +5,15 @@ import { StockRejectedSchema, StockReservedSchema } from "@shop/gen/shop/invento
 import { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { UserDeletedSchema } from "@shop/gen/shop/users/v1/events_pb";
-import { createStreamRecovery, deadLetterService, eventHandler, openOutbox, outboxGauges } from "@shop/messaging";
-import { auditGauges, auditJob, createAuditReports, createWatches, defineModule } from "@shop/runtime";
+import {
+  createStreamRecovery,
+  deadLetterService,
+  eventHandler,
+  openChangeNotices,
+  openOutbox,
+  outboxGauges,
+} from "@shop/messaging";
+import { auditGauges, auditJob, createAuditReports, createChanges, createWatches, defineModule } from "@shop/runtime";
 import { consumerOf } from "@shop/topology";
 import { allContracts } from "@shop/topology/contracts";
 import { locate } from "@shop/topology/settings";
@@ -14,7 +21,6 @@ import { createCatalogue } from "./adapters/clients/catalogue.ts";
 import { createReservations } from "./adapters/clients/reservations.ts";
 import { createDecisionStore, openDecisions } from "./adapters/mongo/decision-store.ts";
 import { createOrderAuditStore } from "./adapters/mongo/order-audit-store.ts";
-import { followTransitions } from "./adapters/mongo/order-changes.ts";
 import { createOrderStore, openOrders } from "./adapters/mongo/order-store.ts";
 import { createRecentOrders } from "./adapters/mongo/recent-orders.ts";
 import { createAdmission } from "./application/admission.ts";
@@ -73,11 +79,12 @@ export const orders = defineModule({
   }) {
     const documents = await openOrders(db);
     const outbox = await openOutbox(documents, { label: "orders", bus, log });
-    const decisions = createDecisionStore(openDecisions(db), documents);
+    const notices = openChangeNotices(bus, "orders");
+    const decisions = createDecisionStore(openDecisions(db), documents, notices.announce);
     const recent = createRecentOrders();
-    const store = createOrderStore(documents, outbox, recent);
+    const store = createOrderStore(documents, outbox, recent, notices.announce);
     const watch = createWatches({
-      changes: followTransitions(documents, log),
+      changes: createChanges({ notices, versionsOf: store.versionsOf, log }),
       revocations,
       max: config.ORDER_WATCHES_AT_ONCE,
       maxPerCaller: config.ORDER_WATCHES_PER_CALLER,
@@ -203,10 +210,16 @@ export const orders = defineModule({
           log,
         }),
       ],
-      outboxes: [outbox.work()],
+      outboxes: [
+        // The writer of an unpublished event may not have announced its change either.
+        outbox.work({ before: async (left) => notices.announce(left.map(({ _id }) => _id)) }),
+      ],
       gauges: [outboxGauges("orders-decisions", decisions), auditGauges("orders", reports)],
       refusal: (method) => (method === OrderService.method.createOrder ? admission.refusal() : undefined),
-      close: () => stockDecisions.close(),
+      async close() {
+        await stockDecisions.close();
+        notices.close();
+      },
     };
   },
 });

@@ -14,8 +14,10 @@ export interface Account {
     readonly commands: readonly string[];
   };
   readonly nats: {
-    /** Subjects that it publishes to. It subscribes to its own inbox only: `inboxOf`. */
+    /** Subjects that it publishes to. */
     readonly publish: readonly string[];
+    /** Subjects that it subscribes to, besides its own inbox: `inboxOf`. */
+    readonly subscribe: readonly string[];
   };
 }
 

@@ -86,7 +86,7 @@ const account: Account = {
   name: "keeper",
   mongodb: { databases: ["test"] },
   redis: { keys: ["cache:*"], channels: [], commands: ["get"] },
-  nats: { publish: [] },
+  nats: { publish: [], subscribe: [] },
 };
 
 /** The state of an older version: servers without authentication, and files that every user may read. */

@@ -12,7 +12,7 @@ export function natsAuthorization(accounts: readonly Account[], credentials: Cre
   });
   const users = [
     user(operator, [">"], [">"]),
-    ...accounts.map(({ name, nats }) => user(name, nats.publish, [`${inboxOf(name)}.>`])),
+    ...accounts.map(({ name, nats }) => user(name, nats.publish, [`${inboxOf(name)}.>`, ...nats.subscribe])),
   ];
   return JSON.stringify({ users });
 }

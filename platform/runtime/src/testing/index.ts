@@ -133,6 +133,18 @@ export function absentBus(bus: Bus): Bus {
   return { ...bus, isConnected: () => false, publish: () => Promise.reject(new Error("NATS is disconnected")) };
 }
 
+/** A connection to the bus on which messages vanish without notice while `loses` returns true. */
+export async function openLossyBus(loses: () => boolean): Promise<Bus> {
+  const bus = await openTestBus();
+  const connection = Object.create(bus.connection, {
+    publish: {
+      value: (...message: Parameters<typeof bus.connection.publish>) =>
+        loses() ? undefined : bus.connection.publish(...message),
+    },
+  });
+  return { ...bus, connection };
+}
+
 /** The handler context of a call by this caller. */
 export function contextOf(
   caller: Principal,

@@ -6,10 +6,10 @@ import {
   WatchStockRequestSchema,
   type WatchStockResponse,
 } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { createWatches } from "@shop/runtime";
-import { contextOf, nothingRevoked, silentLog } from "@shop/runtime/testing";
+import { type Bus, openChangeNotices } from "@shop/messaging";
+import { createChanges, createWatches } from "@shop/runtime";
+import { contextOf, nothingRevoked, openTestBus, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { followProducts } from "../adapters/mongo/product-changes.ts";
 import { createStockHistory } from "../adapters/mongo/stock-history.ts";
 import { openTestInventory } from "../testing/open-test-inventory.ts";
 import { adjustStock } from "./adjust-stock.ts";
@@ -18,19 +18,28 @@ import { watchStock } from "./watch-stock.ts";
 const admin = contextOf({ kind: "user", userId: "user_admin", roles: ["admin"] });
 
 async function openWatching() {
-  const opened = await openTestInventory();
+  const name = newId("service");
+  const openNotices = (bus: Bus) => {
+    const notices = openChangeNotices(bus, name);
+    onTestFinished(notices.close);
+    return notices;
+  };
+  // Changes are made by a process without watches.
+  const { announce } = openNotices(await openTestBus());
+  const opened = await openTestInventory(undefined, announce);
+  const bus = await openTestBus();
   const history = createStockHistory(opened.ledgerDocuments);
   const reads = vi.spyOn(history, "balancesAfter");
   const stop = new AbortController();
   const adjust = adjustStock(opened);
 
   function replica() {
-    const changes = followProducts(opened.productDocuments, silentLog);
+    const notices = openNotices(bus);
     const watch = watchStock({
       products: opened.products,
       history,
       watch: createWatches({
-        changes,
+        changes: createChanges({ notices, versionsOf: opened.products.sequencesOf, log: silentLog }),
         revocations: nothingRevoked,
         max: 100,
         maxPerCaller: 100,
@@ -71,6 +80,7 @@ async function openWatching() {
     await opened.ledgerDocuments.insertMany(entries);
     const update = { $inc: { "balance.sequence": 1, "balance.on_hand": 1 } };
     await opened.productDocuments.bulkWrite(entries.map(() => ({ updateOne: { filter: { _id: productId }, update } })));
+    announce([productId]);
   }
   return { ...opened, reads, replica, receive, flood, stop };
 }

@@ -1,4 +1,5 @@
 import type { MethodImpl } from "@connectrpc/connect";
+import { createBatchedRead } from "@shop/core";
 import type { InventoryService } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
 import type { WatchFor } from "@shop/runtime";
 import { toStockMessage } from "../adapters/proto/stock.ts";
@@ -9,6 +10,8 @@ import type { Balance } from "../domain/product.ts";
 
 /** Movements read in one turn, and kept in memory while the caller reads them. */
 const pageSize = 100;
+/** Products whose balances are read in one query. */
+const maxProducts = 500;
 /** A watch can resume this many movements back: a past balance is the current one minus all movements since. */
 const maxBehind = 10_000;
 
@@ -18,14 +21,20 @@ export function watchStock(on: {
   readonly history: StockHistory;
   readonly watch: WatchFor;
 }): MethodImpl<typeof InventoryService.method.watchStock> {
+  // An order moves several products, and all watches of a popular one read at the same time.
+  const balanceOf = createBatchedRead({
+    maxKeys: maxProducts,
+    read: (productIds: readonly string[]) => on.products.balancesOf(productIds, "catalogue"),
+  });
   return async function* ({ productId, afterSequence }, context) {
     const watch = on.watch(productId, context);
     /** The last balance that the caller has. */
     let known: Balance | undefined;
 
     async function readNews(): Promise<readonly Balance[]> {
-      const now = (await on.products.balancesOf([productId], "catalogue")).get(productId);
+      const now = await balanceOf(productId);
       if (now === undefined) throw productNotFound(productId);
+      watch.version = now.sequence;
       if (known === undefined) {
         if (afterSequence === 0) return [now];
         if (now.sequence < afterSequence) return [];

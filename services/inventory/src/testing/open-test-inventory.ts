@@ -1,5 +1,6 @@
 import type { Cache } from "@shop/cache";
 import { newId } from "@shop/core";
+import type { ChangeNotices } from "@shop/messaging";
 import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { openStores } from "../adapters/mongo/open-stores.ts";
 import { createDecideOrders } from "../application/decide-orders.ts";
@@ -17,11 +18,11 @@ const noCache: Cache = {
 };
 
 /** Inventory's stores on their own database; without a cache, unless one is given. */
-export async function openTestInventory(cache = noCache) {
+export async function openTestInventory(cache = noCache, announce: ChangeNotices["announce"] = () => {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("inventory", ["shop.inventory.v1.>"]);
   const productCache = createProductCache(cache);
-  const stores = await openStores({ db, bus, log: silentLog, invalidateCache: productCache.moved });
+  const stores = await openStores({ db, bus, log: silentLog, invalidateCache: productCache.moved, announce });
   const { products, ledger, ledgerDocuments } = stores;
   const clock = () => new Date();
 

@@ -16,7 +16,9 @@ test("UserDeleted, also when repeated, removes the account's id from its orders 
   expect(await orders.findById(order.orderId)).toEqual({ ...rest, userId: "" });
   expect(JSON.stringify(await documents.findOne({ _id: order.orderId }))).not.toContain(order.userId);
   expect(await orders.findById(another.orderId)).toEqual(another);
-  expect((await orders.findTransitions(another.orderId)).map(({ actor }) => actor)).toEqual([another.userId]);
+  expect((await orders.findTransitions([another.orderId])).get(another.orderId)!.map(({ actor }) => actor)).toEqual([
+    another.userId,
+  ]);
 });
 
 test("two accounts with the same idempotency key can both be deleted", async () => {

@@ -34,7 +34,7 @@ test("an owner can cancel an order until it is shipped, and repeating that chang
   for (const { userId, orderId } of [pending, confirmed]) {
     const response = await cancelAs(userId, orderId, "changed my mind");
     expect(await cancelAs(userId, orderId)).toEqual(response);
-    expect((await orders.findTransitions(orderId)).at(-1)).toMatchObject({
+    expect((await orders.findTransitions([orderId])).get(orderId)!.at(-1)).toMatchObject({
       status: "cancelled",
       actor: userId,
       reason: "changed my mind",

@@ -12,7 +12,7 @@ export function listOrderEvents(on: {
   return async ({ orderId }, context) => {
     const caller = callerOf(context);
     await readOrder(on, orderId, caller);
-    const transitions = await on.orders.findTransitions(orderId);
+    const transitions = (await on.orders.findTransitions([orderId])).get(orderId) ?? [];
     return { events: transitions.map((transition, index) => toOrderEvent(transition, index + 1, caller)) };
   };
 }

@@ -5,10 +5,10 @@ import {
   WatchOrderRequestSchema,
   type WatchOrderResponse,
 } from "@shop/gen/shop/orders/v1/order_service_pb";
-import { createWatches } from "@shop/runtime";
-import { contextOf, nothingRevoked, silentLog } from "@shop/runtime/testing";
+import { type Bus, openChangeNotices } from "@shop/messaging";
+import { createChanges, createWatches } from "@shop/runtime";
+import { contextOf, nothingRevoked, openTestBus, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test } from "vitest";
-import { followTransitions } from "../adapters/mongo/order-changes.ts";
 import type { Order, OrderStatus } from "../domain/order.ts";
 import { openTestOrders } from "../testing/open-test-orders.ts";
 import { watchOrder } from "./watch-order.ts";
@@ -16,15 +16,24 @@ import { watchOrder } from "./watch-order.ts";
 const { PENDING, CONFIRMED, SHIPPED, DELIVERED, RETURNED, CANCELLED, REJECTED } = StatusOnTheWire;
 
 async function openWatching() {
-  const opened = await openTestOrders();
+  const name = newId("service");
+  const openNotices = (bus: Bus) => {
+    const notices = openChangeNotices(bus, name);
+    onTestFinished(notices.close);
+    return notices;
+  };
+  // Changes are made by a process without watches.
+  const opened = await openTestOrders(openNotices(await openTestBus()).announce);
+  const { versionsOf } = opened.orders;
   const stop = new AbortController();
+  const bus = await openTestBus();
+  const follow = () => createChanges({ notices: openNotices(bus), versionsOf, log: silentLog });
 
   function replica({ keepAliveMs = 60_000 } = {}) {
-    const changes = followTransitions(opened.documents, silentLog);
     const watch = watchOrder({
       orders: opened.orders,
       watch: createWatches({
-        changes,
+        changes: follow(),
         revocations: nothingRevoked,
         max: 100,
         maxPerCaller: 100,
@@ -53,7 +62,7 @@ async function openWatching() {
       );
     }
   }
-  return { ...opened, replica, transition, stop };
+  return { ...opened, replica, follow, transition, stop };
 }
 
 const versionAndStatus = ({ order, event }: WatchOrderResponse) => {
@@ -134,14 +143,13 @@ test("a client that reconnects after every response receives each transition onc
 });
 
 test("a watch without new transitions sends a heartbeat at once and after each quiet period", async () => {
-  const { orders, documents, place } = await openWatching();
+  const { orders, follow, place } = await openWatching();
   const { userId, orderId } = await place();
-  const changes = followTransitions(documents, silentLog);
   const stopping = new AbortController();
   const watch = watchOrder({
     orders,
     watch: createWatches({
-      changes,
+      changes: follow(),
       revocations: nothingRevoked,
       max: 1,
       maxPerCaller: 1,

@@ -1,5 +1,5 @@
 import { newId } from "@shop/core";
-import { openOutbox, type PendingEvent } from "@shop/messaging";
+import { type ChangeNotices, openOutbox, type PendingEvent } from "@shop/messaging";
 import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { createDecisionStore, openDecisions } from "../adapters/mongo/decision-store.ts";
 import { createOrderStore, openOrders } from "../adapters/mongo/order-store.ts";
@@ -9,15 +9,15 @@ import { createStockDecisions } from "../application/stock-decisions.ts";
 import type { Order } from "../domain/order.ts";
 
 /** The order store on its own database, with a clock, a bus and a `repeat` that records events. */
-export async function openTestOrders() {
+export async function openTestOrders(announce: ChangeNotices["announce"] = () => {}) {
   const [db, bus] = [await openTestDb(), await openTestBus()];
   await bus.ensureStream("orders", ["shop.orders.v1.>"]);
   const documents = await openOrders(db);
   const outbox = await openOutbox(documents, { label: "orders", bus, log: silentLog });
   const decisionDocuments = openDecisions(db);
-  const decisions = createDecisionStore(decisionDocuments, documents);
+  const decisions = createDecisionStore(decisionDocuments, documents, announce);
   const recent = createRecentOrders();
-  const orders = createOrderStore(documents, outbox, recent);
+  const orders = createOrderStore(documents, outbox, recent, announce);
   const clock = () => new Date();
   const decidedAfter = (_seconds: number) => {};
 

@@ -79,9 +79,9 @@ export function createLedgerStore(on: {
   readonly vocabulary: Pick<Vocabulary, "learn">;
   readonly outbox: Outbox;
   /** Called after a projection, and awaited before the events are published, so that a consumer never reads an older balance. */
-  invalidateCache(changed: readonly ProductRevision[]): Promise<void>;
+  moved(products: readonly ProductRevision[]): Promise<void>;
 }): LedgerStore {
-  const { client, ledger, products, vocabulary, outbox, invalidateCache } = on;
+  const { client, ledger, products, vocabulary, outbox } = on;
 
   /**
    * Applies moves, one for each product, to the balances whose sequence is the one before, and returns the number of those. One command
@@ -126,7 +126,7 @@ export function createLedgerStore(on: {
       await project(moves);
       behind = moves.map((move) => move.product_id);
     }
-    await invalidateCache([...changed.values()]);
+    await on.moved([...changed.values()]);
   }
 
   /** A product's orders in entries of earlier releases, which lack `served`: those with a line of it, and all orders that were closed. */
@@ -161,7 +161,7 @@ export function createLedgerStore(on: {
       const productIds = document.moves.map((move) => move.product_id);
       const moved = document.moves.map(({ product_id, sequence }) => ({ productId: product_id, version: 0, sequence }));
       const projected = await project(document.moves);
-      const upToDate = projected === productIds.length ? invalidateCache(moved) : catchUp(productIds);
+      const upToDate = projected === productIds.length ? on.moved(moved) : catchUp(productIds);
       // The next entry does not wait for this.
       void upToDate.then(
         () => outbox.relay(document._id, document.outbox),

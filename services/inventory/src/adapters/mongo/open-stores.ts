@@ -1,4 +1,4 @@
-import { openOutbox } from "@shop/messaging";
+import { type ChangeNotices, openOutbox } from "@shop/messaging";
 import type { ModuleContext } from "@shop/runtime";
 import type { ProductRevision } from "../../domain/product.ts";
 import { createCategories, mergeCategorySpellings } from "./categories.ts";
@@ -12,15 +12,17 @@ import { openVocabulary } from "./vocabulary.ts";
 
 /**
  * Opens the service's stores with their indexes, and runs migrations. `invalidateCache` is called with moved products before their events
- * are published.
+ * are published, and `announce` with those and deleted ones.
  */
 export async function openStores({
   db,
   bus,
   log,
   invalidateCache,
+  announce,
 }: Pick<ModuleContext<unknown>, "db" | "bus" | "log"> & {
   readonly invalidateCache: (products: readonly ProductRevision[]) => Promise<void>;
+  readonly announce: ChangeNotices["announce"];
 }) {
   const vocabulary = await openVocabulary(db);
   const productDocuments = await openProducts(db, vocabulary, log);
@@ -28,14 +30,18 @@ export async function openStores({
   await mergeCategorySpellings(db, productDocuments);
   const ledgerDocuments = await openLedger(db);
   const outbox = await openOutbox(ledgerDocuments, { label: "inventory", bus, log });
-  const products = createProductStore(productDocuments, vocabulary);
+  const products = createProductStore(productDocuments, vocabulary, announce);
   const ledger = createLedgerStore({
     client: db.client,
     ledger: ledgerDocuments,
     products: productDocuments,
     vocabulary,
     outbox,
-    invalidateCache,
+    moved(products) {
+      const invalidated = invalidateCache(products);
+      announce(products.map(({ productId }) => productId));
+      return invalidated;
+    },
   });
   return {
     products,

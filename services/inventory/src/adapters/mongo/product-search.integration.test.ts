@@ -403,7 +403,7 @@ test("typing errors are corrected from the moment a product is added, changed or
   expect(await names({ query: "drianer" })).toEqual([]);
   await db.collection("words").deleteMany({});
   const vocabulary = await openVocabulary(db);
-  await createProductStore(productDocuments, vocabulary).restore(added.productId, new Date());
+  await createProductStore(productDocuments, vocabulary, () => {}).restore(added.productId, new Date());
   expect(await names({ query: "drianer" })).toEqual(["Drainer"]);
 });
 

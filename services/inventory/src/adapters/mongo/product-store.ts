@@ -1,4 +1,5 @@
 import type { Logger } from "@shop/core";
+import type { ChangeNotices } from "@shop/messaging";
 import type { Collection, Db, Filter } from "mongodb";
 import type { ProductStore } from "../../application/ports/product-store.ts";
 import { skuTaken } from "../../domain/errors.ts";
@@ -120,6 +121,7 @@ function literals(fields: object): Record<string, unknown> {
 export function createProductStore(
   products: Collection<ProductDocument>,
   vocabulary: Pick<Vocabulary, "learn">,
+  announce: ChangeNotices["announce"],
 ): ProductStore {
   return {
     async findById(productId) {
@@ -193,6 +195,7 @@ export function createProductStore(
         ],
         { returnDocument: "after", projection: { version: 1 } },
       );
+      if (document !== null) announce([productId]);
       return document?.version;
     },
     async restore(productId, now) {
@@ -220,6 +223,13 @@ export function createProductStore(
           throw error;
         }
       }
+    },
+    async sequencesOf(productIds) {
+      const documents = await products
+        .find({ _id: { $in: [...productIds] }, ...among.catalogue })
+        .project<{ _id: string; balance: { sequence: number } }>({ "balance.sequence": 1 })
+        .toArray();
+      return new Map(documents.map(({ _id, balance }) => [_id, balance.sequence]));
     },
     async balancesOf(productIds, which) {
       const documents = await products

@@ -16,11 +16,20 @@ export function createStockHistory(ledger: Collection<LedgerEntryDocument>): Sto
     return entries.flatMap(({ moves }) => moves).sort((a, b) => a.sequence - b.sequence);
   }
 
+  /** Reads in progress, for all that want the same movements. They exist and never change, so it does not matter when a read began. */
+  const reading = new Map<string, ReturnType<typeof movesAfter>>();
+  function movesOnce(productId: string, sequence: number, limit: number) {
+    const key = `${moveKey(productId, sequence)}+${limit}`;
+    const moves = reading.get(key) ?? movesAfter(productId, sequence, limit).finally(() => reading.delete(key));
+    reading.set(key, moves);
+    return moves;
+  }
+
   return {
     async balancesAfter(productId, from, limit) {
       const balances: Balance[] = [];
       let { onHand, reserved } = from;
-      for (const move of await movesAfter(productId, from.sequence, limit)) {
+      for (const move of await movesOnce(productId, from.sequence, limit)) {
         onHand += move.on_hand_delta;
         reserved += move.reserved_delta;
         balances.push({ onHand, reserved, sequence: move.sequence });

@@ -18,6 +18,8 @@ export interface ProductStore {
   remove(productId: string, version: number | undefined, now: Date): Promise<number | undefined>;
   /** Undeletes a product; undefined when it is not deleted. Throws SKU_TAKEN. */
   restore(productId: string, now: Date): Promise<Product | undefined>;
+  /** The sequence of the last movement of each of these products that is active or archived. */
+  sequencesOf(productIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** `sold`: active products, for reserving. `catalogue`: archived ones, too. `all`: deleted ones, too, for closing reservations. */
   balancesOf(productIds: readonly string[], among: "sold" | "catalogue" | "all"): Promise<Balances>;
 }

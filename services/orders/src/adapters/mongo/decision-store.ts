@@ -1,5 +1,5 @@
 import { createBatcher, firstIdAt, newId } from "@shop/core";
-import type { OutboxLag } from "@shop/messaging";
+import type { ChangeNotices, OutboxLag } from "@shop/messaging";
 import type { Collection, Db, Filter } from "mongodb";
 import type { Decision, DecisionStore } from "../../application/ports/decision-store.ts";
 import { asAccepted } from "../../domain/order.ts";
@@ -29,6 +29,7 @@ export function openDecisions(db: Db): Collection<DecisionDocument> {
 export function createDecisionStore(
   decisions: Collection<DecisionDocument>,
   orders: Collection<OrderDocument>,
+  announce: ChangeNotices["announce"],
 ): DecisionStore {
   const remove = createBatcher<string>({
     maxItems: maxRemovedTogether,
@@ -56,6 +57,8 @@ export function createDecisionStore(
           ...(publishedTypes.length === 0 ? {} : { $pull: { outbox: { type: { $in: [...publishedTypes] } } } }),
         },
       );
+      // Also without a match: an earlier attempt may have died before it announced its change.
+      announce(orderIds);
       return matchedCount;
     },
     async findApplied({ orderIds, transition }) {

@@ -1,5 +1,5 @@
 import { firstIdAt } from "@shop/core";
-import type { Outbox, PendingEvent } from "@shop/messaging";
+import type { ChangeNotices, Outbox, PendingEvent } from "@shop/messaging";
 import { createGroupCommit, isDuplicateKey } from "@shop/mongo";
 import { storedRequestIds } from "@shop/rpc-server";
 import type { Collection, Db, Filter, UpdateFilter } from "mongodb";
@@ -40,6 +40,7 @@ export function createOrderStore(
   orders: Collection<OrderDocument>,
   outbox: Outbox,
   recent: Pick<RecentOrders, "add">,
+  announce: ChangeNotices["announce"],
 ): OrderStore {
   const insert = createGroupCommit(orders);
   return {
@@ -107,9 +108,24 @@ export function createOrderStore(
       const document = await orders.findOne({ _id: orderId });
       return document === null ? undefined : fromDocument(document);
     },
-    async findTransitions(orderId) {
-      const document = await orders.findOne({ _id: orderId }, { projection: { history: 1 } });
-      return (document?.history ?? []).map(({ trace_id, ...transition }) => ({ ...transition, traceId: trace_id }));
+    async findTransitions(orderIds) {
+      const documents = await orders
+        .find({ _id: { $in: [...orderIds] } })
+        .project<Pick<OrderDocument, "_id" | "history">>({ history: 1 })
+        .toArray();
+      return new Map(
+        documents.map(({ _id, history }) => [
+          _id,
+          history.map(({ trace_id, ...transition }) => ({ ...transition, traceId: trace_id })),
+        ]),
+      );
+    },
+    async versionsOf(orderIds) {
+      const documents = await orders
+        .find({ _id: { $in: [...orderIds] } })
+        .project<Pick<OrderDocument, "_id" | "version">>({ version: 1 })
+        .toArray();
+      return new Map(documents.map(({ _id, version }) => [_id, version]));
     },
     async list(filter, limit) {
       const documents = await orders.find(toQuery(filter)).sort({ _id: -1 }).limit(limit).toArray();
@@ -155,6 +171,7 @@ export function createOrderStore(
         { returnDocument: "after" },
       );
       if (document === null) return undefined;
+      announce([read.orderId]);
       void outbox.relay(read.orderId, events);
       return fromDocument(document);
     },

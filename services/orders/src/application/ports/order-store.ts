@@ -35,8 +35,9 @@ export interface OrderStore {
   /** The order that a user placed with this idempotency key. */
   findByRequest(userId: string, requestId: string): Promise<{ order: Order; hash: string } | undefined>;
   findById(orderId: string): Promise<Order | undefined>;
-  /** The order's history, oldest first. */
-  findTransitions(orderId: string): Promise<OrderTransition[]>;
+  /** The orders' histories, oldest first. */
+  findTransitions(orderIds: readonly string[]): Promise<ReadonlyMap<string, OrderTransition[]>>;
+  versionsOf(orderIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Newest first. */
   list(filter: OrderFilter, limit: number): Promise<Order[]>;
   /** Pending orders that were placed before `placedBefore`, oldest first. */

@@ -2,16 +2,10 @@ import { randomInt } from "node:crypto";
 import { Code } from "@connectrpc/connect";
 import { anonymous, createRevocations, type Principal } from "@shop/auth";
 import { clientAddressHeader } from "@shop/http-port";
-import { type Changes, createChanges } from "@shop/mongo";
-import { type Collection, MongoClient } from "mongodb";
-import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { contextOf, nothingRevoked, openTestDb, silentLog } from "./testing/index.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { Changes, Subscriber } from "./changes.ts";
+import { contextOf, nothingRevoked } from "./testing/index.ts";
 import { createWatches } from "./watches.ts";
-
-interface Thing {
-  _id: string;
-  n: number;
-}
 
 const user = { kind: "user", userId: "user_1", roles: [] } as const;
 const token = {
@@ -21,24 +15,34 @@ const token = {
   expireTime: new Date(Date.now() + 600_000),
 };
 
-/** A collection, and watches of it in two processes. */
-async function openThings(options: Partial<Parameters<typeof createWatches>[0]> = {}) {
-  const db = await openTestDb();
-  const things = db.collection<Thing>("things");
-  await things.insertMany(["a", "b"].map((_id) => ({ _id, n: 0 })));
+/** Watches of documents that change when the test says so. */
+function openWatches(options: Partial<Parameters<typeof createWatches>[0]> = {}) {
+  const subscribers = new Map<Subscriber, string>();
+  const changes: Changes = {
+    subscribe(id, subscriber) {
+      subscribers.set(subscriber, id);
+      return () => void subscribers.delete(subscriber);
+    },
+  };
   const stop = new AbortController();
-  const makeWatch = (changes = createChanges(things, { operationType: "update" }, silentLog)) =>
-    createWatches({
-      changes,
-      revocations: nothingRevoked,
-      max: 10,
-      maxPerCaller: 10,
-      maxPerNetwork: 0,
-      stopping: stop.signal,
-      ...options,
-    });
-  const change = (_id: string) => things.updateOne({ _id }, { $inc: { n: 1 } });
-  return { things, change, makeWatch, watch: makeWatch(), stop };
+  const watch = createWatches({
+    changes,
+    revocations: nothingRevoked,
+    max: 10,
+    maxPerCaller: 10,
+    maxPerNetwork: 0,
+    stopping: stop.signal,
+    keepAliveMs: 60_000,
+    ...options,
+  });
+  return {
+    watch,
+    stop,
+    change(changed: string) {
+      for (const [subscriber, id] of subscribers) if (id === changed) subscriber.wake();
+    },
+    subscribed: () => [...subscribers.values()],
+  };
 }
 
 /** A watcher that reads the document in each turn, and can go away. */
@@ -54,103 +58,53 @@ function watcherOf(
   return { turns, next: () => turns.next().then(({ value }) => value), leave: () => gone.abort() };
 }
 
-/** Reads until the document's value is `n`. */
-async function until(things: Collection<Thing>, id: string, n: number, next: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    await next();
-    if ((await things.findOne({ _id: id }))!.n >= n) return;
-  }
-}
-
-/** The number of open change streams of a collection. */
-async function openStreams(things: Collection<Thing>): Promise<number> {
-  const operations = await things.db
-    .client!.db("admin")
-    .aggregate([{ $currentOp: { idleCursors: true } }, { $match: { ns: things.namespace } }], {
-      readConcern: { level: "local" },
-    })
-    .toArray();
-  const cursors = operations.map(({ cursor }) => cursor).filter((cursor) => cursor !== undefined);
-  return new Set(
-    cursors.filter((cursor) => JSON.stringify(cursor).includes("$changeStream")).map((c) => `${c.cursorId}`),
-  ).size;
-}
-
-test("a change wakes the watchers of its document in every process, and no others", async () => {
-  const { things, change, makeWatch } = await openThings({ keepAliveMs: 60_000 });
-  const processes = [makeWatch(), makeWatch()];
-  const watchers = processes.flatMap((watch) => [watcherOf(watch, "a"), watcherOf(watch, "a")]);
-  const others = processes.map((watch) => watcherOf(watch, "b"));
-  expect(await Promise.all([...watchers, ...others].map(({ next }) => next()))).toEqual(Array(6).fill("opened"));
-  // Once the streams are open each watcher is woken again, to read changes made meanwhile.
-  expect(await Promise.all([...watchers, ...others].map(({ next }) => next()))).toEqual(Array(6).fill("changed"));
-
-  const woken: string[] = [];
-  for (const { next } of others)
-    void next()
-      .then((turn) => woken.push(String(turn)))
-      .catch(() => {});
-  for (let n = 1; n <= 20; n++) {
-    const turns = watchers.map(({ next }) => until(things, "a", n, next));
-    await change("a");
-    await Promise.all(turns);
-  }
-  expect(woken).toEqual([]);
-  await change("b");
-  await vi.waitFor(() => expect(woken).toEqual(["changed", "changed"]));
-});
-
-test("no change during the opening of the stream is missed", async () => {
-  const { things, change, watch } = await openThings();
-  for (let n = 1; n <= 30; n++) {
-    // The last watcher has gone, so each iteration opens the stream again.
-    const { next, leave } = watcherOf(watch, "a");
-    await next();
-    await change("a");
-    await until(things, "a", n, next);
-    leave();
-  }
-});
-
 test("several changes between reads are one turn", async () => {
-  let wake = () => {};
-  const changes: Changes = {
-    subscribe(_id, subscribed) {
-      wake = subscribed;
-      return () => {};
-    },
-  };
-  const { makeWatch } = await openThings({ keepAliveMs: 50 });
-  const { next } = watcherOf(makeWatch(changes), "a");
+  const { watch, change } = openWatches({ keepAliveMs: 50 });
+  const { next } = watcherOf(watch, "a");
   expect(await next()).toBe("opened");
-  for (let n = 1; n <= 10_000; n++) wake();
+  for (let n = 1; n <= 10_000; n++) change("a");
   expect([await next(), await next()]).toEqual(["changed", "idle"]);
 });
 
-test("a watcher without changes gets keep-alive turns", async () => {
-  const { watch } = await openThings({ keepAliveMs: 100 });
-  const { next } = watcherOf(watch, "a");
-  expect(await next()).toBe("opened");
-  const turns = [await next(), await next(), await next()];
-  expect(turns.slice(1)).toEqual(["idle", "idle"]);
+test("a change wakes the watchers of its document, and no others", async () => {
+  const { watch, change } = openWatches();
+  const [one, two, other] = [watcherOf(watch, "a"), watcherOf(watch, "a"), watcherOf(watch, "b")];
+  for (const { next } of [one, two, other]) await next();
+  const woken: string[] = [];
+  void other.next().then((turn) => woken.push(String(turn)));
+  for (let n = 1; n <= 20; n++) {
+    const turns = Promise.all([one.next(), two.next()]);
+    change("a");
+    expect(await turns).toEqual(["changed", "changed"]);
+  }
+  expect(woken).toEqual([]);
+  change("b");
+  await vi.waitFor(() => expect(woken).toEqual(["changed"]));
 });
 
-test("one stream serves all watchers, and is closed when the last one has gone, even if it does not read", async () => {
-  const { things, watch } = await openThings();
-  const watchers = Array.from({ length: 5 }, () => watcherOf(watch, "a"));
-  for (const { next } of watchers) await next();
-  await vi.waitFor(async () => expect(await openStreams(things)).toBe(1), { timeout: 5_000 });
-  for (const { leave } of watchers.slice(1)) leave();
-  // They wait for their next turn or have one: none requests another.
-  expect(await openStreams(things)).toBe(1);
-  watchers[0]!.leave();
-  await vi.waitFor(async () => expect(await openStreams(things)).toBe(0), { timeout: 5_000 });
+test("a watcher without changes gets keep-alive turns", async () => {
+  const { watch } = openWatches({ keepAliveMs: 20 });
+  const { next } = watcherOf(watch, "a");
+  expect([await next(), await next(), await next()]).toEqual(["opened", "idle", "idle"]);
+});
+
+test("a watch is subscribed until its caller has gone, even if it does not read", async () => {
+  const { watch, change, subscribed } = openWatches();
+  const [waiting, busy] = [watcherOf(watch, "a"), watcherOf(watch, "b")];
+  for (const { next } of [waiting, busy]) await next();
+  const ended = expect(waiting.next()).rejects.toMatchObject({ code: Code.Canceled });
+  change("b");
+  expect(subscribed()).toEqual(["a", "b"]);
+  busy.leave();
+  expect(subscribed()).toEqual(["a"]);
+  waiting.leave();
+  await ended;
+  expect(subscribed()).toEqual([]);
 });
 
 test("a caller that goes away while it waits ends its watch at once", async () => {
-  const { watch } = await openThings({ max: 1, keepAliveMs: 60_000 });
+  const { watch } = openWatches({ max: 1 });
   const { next, leave } = watcherOf(watch, "a");
-  await next();
   await next();
   const waiting = next();
   leave();
@@ -159,7 +113,7 @@ test("a caller that goes away while it waits ends its watch at once", async () =
 });
 
 test("watches beyond the limit are refused, until one ends", async () => {
-  const { watch } = await openThings({ max: 2 });
+  const { watch } = openWatches({ max: 2 });
   const [first, second] = [watcherOf(watch, "a"), watcherOf(watch, "b")];
   await Promise.all([first.next(), second.next()]);
   await expect(watcherOf(watch, "a").next()).rejects.toMatchObject({ reason: "TOO_MANY_WATCHES" });
@@ -176,7 +130,7 @@ test.each<[string, (n: number) => { caller: Principal; address: string }]>([
 ])(
   "watches beyond the limit of one %s are refused, until one ends, and those of others are not",
   async (_what, who) => {
-    const { watch } = await openThings({ maxPerCaller: 2 });
+    const { watch } = openWatches({ maxPerCaller: 2 });
     const watchAs = (n: number) => {
       const { caller, address } = who(n);
       return watcherOf(watch, "a", caller, { [clientAddressHeader]: address });
@@ -192,7 +146,7 @@ test.each<[string, (n: number) => { caller: Principal; address: string }]>([
 );
 
 test("many accounts of one network share its limit, and an account of another network still gets its watches", async () => {
-  const { watch } = await openThings({ max: 100, maxPerCaller: 10, maxPerNetwork: 20 });
+  const { watch } = openWatches({ max: 100, maxPerCaller: 10, maxPerNetwork: 20 });
   const watchAs = (userId: string, address: string) =>
     watcherOf(watch, "a", { ...user, userId }, { [clientAddressHeader]: address });
   const opened = async (userId: string, address: string, times: number) => {
@@ -209,7 +163,7 @@ test("many accounts of one network share its limit, and an account of another ne
 });
 
 test("when nearly all watches are in use the largest holders get no more, and a customer without one does", async () => {
-  const { watch } = await openThings({ max: 100, maxPerCaller: 10 });
+  const { watch } = openWatches({ max: 100, maxPerCaller: 10 });
   const watchAs = (userId: string, n: number) =>
     watcherOf(watch, "a", { ...user, userId }, { [clientAddressHeader]: `10.${n}.0.1` }).next();
   const attempts = Array.from({ length: 10 }, (_, n) => Array.from({ length: 20 }, () => watchAs(`abuser_${n}`, n)));
@@ -222,19 +176,18 @@ test("when nearly all watches are in use the largest holders get no more, and a 
 });
 
 test("a watch ends when its token expires", async () => {
-  const { watch } = await openThings();
+  const { watch } = openWatches();
   const { next } = watcherOf(watch, "a", {
     ...user,
     token: { ...token, expireTime: new Date(Date.now() + 200) },
   });
-  await next();
   await next();
   await expect(next()).rejects.toMatchObject({ kind: "unauthenticated", reason: "ACCESS_TOKEN_INVALID" });
 });
 
 test("a watch ends when its token is revoked, and no other does", async () => {
   const revocations = createRevocations({ retentionMs: 600_000 });
-  const { watch, change } = await openThings({ revocations, keepAliveMs: 60_000 });
+  const { watch, change } = openWatches({ revocations });
   const ofToken = (sessionId: string) => watcherOf(watch, "a", { ...user, token: { ...token, sessionId } });
   const [one, another] = [ofToken("session_1"), ofToken("session_2")];
   await Promise.all([one.next(), another.next()]);
@@ -244,7 +197,7 @@ test("a watch ends when its token is revoked, and no other does", async () => {
   });
   revocations.add({ userId: "user_1", sessionId: "session_1", version: 0, time: new Date() });
   await isOver;
-  await change("a");
+  change("a");
   expect(await another.next()).toBe("changed");
   const isOverToo = expect(toItsEnd(another)).rejects.toMatchObject({ reason: "ACCESS_TOKEN_INVALID" });
   revocations.add({ userId: "user_1", sessionId: "", version: 2, time: new Date() });
@@ -256,9 +209,8 @@ async function toItsEnd({ next }: ReturnType<typeof watcherOf>): Promise<never> 
 }
 
 test("all watches end when the process drains, and no new one begins", async () => {
-  const { things, watch, stop } = await openThings({ keepAliveMs: 60_000 });
+  const { watch, stop, subscribed } = openWatches();
   const [waiting, busy] = [watcherOf(watch, "a"), watcherOf(watch, "a")];
-  await waiting.next();
   await waiting.next();
   await busy.next();
   const ended = expect(waiting.next()).rejects.toMatchObject({ kind: "unavailable", reason: "SERVICE_STOPPING" });
@@ -266,30 +218,5 @@ test("all watches end when the process drains, and no new one begins", async () 
   await ended;
   for (const late of [busy, watcherOf(watch, "a")])
     await expect(late.next()).rejects.toMatchObject({ reason: "SERVICE_STOPPING" });
-  await vi.waitFor(async () => expect(await openStreams(things)).toBe(0), { timeout: 5_000 });
-});
-
-test("a broken stream is reopened, and changes made meanwhile are seen", async () => {
-  const { things, change, watch } = await openThings({ keepAliveMs: 60_000 });
-  const { next } = watcherOf(watch, "a");
-  await next();
-  await next();
-  // A dropped collection ends its streams: the driver does not resume them.
-  await things.drop();
-  await things.insertOne({ _id: "a", n: 5 });
-  await until(things, "a", 5, next);
-  await change("a");
-  await until(things, "a", 6, next);
-});
-
-test("while the stream can't be opened all watchers are woken, so that their own reads report the error", async () => {
-  const client = new MongoClient(inject("mongodbUri").replace(/127\.0\.0\.1:\d+/, "127.0.0.1:1"), {
-    serverSelectionTimeoutMS: 100,
-  });
-  onTestFinished(() => client.close());
-  const changes: Changes = createChanges(client.db("none").collection<Thing>("things"), {}, silentLog);
-  const wake = vi.fn();
-  const end = changes.subscribe("a", wake);
-  await vi.waitFor(() => expect(wake).toHaveBeenCalledTimes(2), { timeout: 5_000 });
-  end();
+  expect(subscribed()).toEqual([]);
 });
