@@ -1,25 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, mkdirSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ConnectRouter, createClient } from "@connectrpc/connect";
-import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
-import { signAccessToken } from "@shop/auth";
-import { newId } from "@shop/core";
-import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import { InventoryService, type Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
-import { choosePorts, type Infra, startInfra } from "@shop/tools/infra";
-import { shopAccounts } from "@shop/tools/shop-accounts";
+import type { Client } from "@connectrpc/connect";
+import type { InventoryService, Product } from "@shop/gen/shop/inventory/v1/inventory_service_pb";
+import type { Infra } from "@shop/tools/infra";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { eventually } from "../e2e/eventually.ts";
-import { ownEnvironment } from "../setup/own-environment.ts";
 import { redisAddress } from "../setup/redis-address.ts";
+import { startInventoryReplicas } from "./inventory-replicas.ts";
 import { openLink } from "./link.ts";
 
 /** The cache's guarantee: every replica shows a change within this time of its answer. */
@@ -28,100 +18,27 @@ const seenWithinMs = 1_000;
 const pageStockWithinMs = 2_000 + seenWithinMs;
 const productCount = 4;
 
-const root = join(import.meta.dirname, "../..");
 const dataDir = await mkdtemp(join(tmpdir(), "shop-cache-"));
-/** Signs the administrator's token in place of users, which does not run here. */
-const tokenKey = {
-  ...(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }) as Record<"kty" | "crv" | "x" | "d", string>),
-  kid: "test",
-};
-const administrator = { userId: newId("user"), roles: ["admin"], sessionId: newId("session"), version: 1 };
-const adminToken = await signAccessToken(tokenKey, administrator, new Date());
-let tokenKeysUrl: string;
 const cleanUp: (() => unknown)[] = [() => rm(dataDir, { recursive: true, force: true })];
 let servers: Infra;
-let replicas: ReturnType<typeof clientOf>[];
-
-/** Serves the public key, as users does; returns the URL. */
-async function serveTokenKeys(): Promise<string> {
-  const { d: _private, ...publicKey } = tokenKey;
-  const routes = (router: ConnectRouter) =>
-    router.service(TokenKeyService, { listTokenKeys: () => ({ keys: [{ ...publicKey, alg: "EdDSA", use: "sig" }] }) });
-  const server = createServer(connectNodeAdapter({ routes })).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  cleanUp.unshift(() => void server.close().closeAllConnections());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+let replicas: readonly Client<typeof InventoryService>[];
 
 beforeAll(async () => {
-  tokenKeysUrl = await serveTokenKeys();
-  const names = ["a", "b"];
-  const ports = await choosePorts(
-    join(dataDir, "service-ports.json"),
-    Object.fromEntries(names.map((name) => [name, 1])),
-  );
-  servers = await startInfra({
-    dataDir,
-    accounts: shopAccounts,
-    env: ownEnvironment(),
-    avoidPorts: Object.values(ports).flat(),
+  const started = await startInventoryReplicas(dataDir, async ({ MONGODB_URI }) => {
+    // Its database reads arrive late, and may be stale by then.
+    const link = await openLink(Number(new URL(MONGODB_URI).port));
+    link.suffer({ kind: "slow", delayMs: 1, jitterMs: 120, bytesPerSecond: 50_000_000 });
+    cleanUp.unshift(() => link.close());
+    return { MONGODB_URI: MONGODB_URI.replace(/@.*$/, `@127.0.0.1:${link.port}/?directConnection=true`) };
   });
-  cleanUp.unshift(() => servers.stop());
-  // Their database reads arrive late, and may be stale by then.
-  const { MONGODB_URI } = servers.environmentOf("inventory");
-  const links = await Promise.all(names.map(() => openLink(Number(new URL(MONGODB_URI).port))));
-  for (const link of links) link.suffer({ kind: "slow", delayMs: 1, jitterMs: 120, bytesPerSecond: 50_000_000 });
-  cleanUp.unshift(() => Promise.all(links.map((link) => link.close())));
-  const uris = links.map((link) => MONGODB_URI.replace(/@.*$/, `@127.0.0.1:${link.port}/?directConnection=true`));
-  replicas = names.map((name, n) => {
-    const port = ports[name]![0]!;
-    const child = spawnReplica(name, port, uris[n]!);
-    cleanUp.unshift(async () => {
-      child.kill("SIGKILL");
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    });
-    return clientOf(port);
-  });
-  await Promise.all(replicas.map((replica) => eventually(() => replica.listProducts({}), { timeoutMs: 30_000 })));
+  cleanUp.unshift(() => started.stop());
+  servers = started.servers;
+  replicas = started.replicas.map(({ client }) => client);
 }, 90_000);
 
 afterAll(async () => {
   for (const one of cleanUp) await one();
 }, 60_000);
-
-function spawnReplica(name: string, port: number, mongodbUri: string): ChildProcess {
-  mkdirSync(join(dataDir, "logs"), { recursive: true });
-  const output = openSync(join(dataDir, "logs", `${name}.log`), "a");
-  const child = spawn(process.execPath, [join(root, "services/inventory/src/main.ts")], {
-    cwd: root,
-    env: {
-      ...ownEnvironment(),
-      ...servers.environmentOf("inventory"),
-      MONGODB_URI: mongodbUri,
-      USERS_URL: tokenKeysUrl,
-      INVENTORY_PORT: String(port),
-    },
-    stdio: ["ignore", output, output],
-  });
-  closeSync(output);
-  return child;
-}
-
-function clientOf(port: number) {
-  return createClient(
-    InventoryService,
-    createConnectTransport({
-      baseUrl: `http://127.0.0.1:${port}`,
-      httpVersion: "1.1",
-      interceptors: [
-        (next) => async (request) => {
-          request.header.set("authorization", `Bearer ${adminToken}`);
-          return await next(request);
-        },
-      ],
-    }),
-  );
-}
 
 /** The known history of one growing value: the values that were certain, and since when. */
 class Known {
