@@ -16,6 +16,11 @@ export const gatewayConfig = z.object({
       "The proxies in front of the gateway whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted: their number, or their networks. " +
       "None by default: the client is the peer of the connection.",
   }),
+  CONTINUE_CALLER_TRACES: setting.flag(false).meta({
+    meaning:
+      "Whether callers of the public port choose the trace of a call, and whether it is sampled, by `traceparent` and `tracestate`. For " +
+      "shops whose callers are all trusted. Otherwise a call begins a new trace that is linked to the caller's.",
+  }),
   CONNECTIONS_AT_ONCE: setting.integer(10_000, 0, 1_000_000, "connections").meta({
     meaning:
       "The most open connections of a process. Further ones are closed before anything on them is read; 0 means no limit.",

@@ -12,6 +12,7 @@ export const gateway = defineModule({
   isPublic: true,
   corsOrigins: (config) => config.CORS_ORIGINS,
   trustsProxy: (config) => config.TRUSTED_PROXIES,
+  continuesCallerTraces: (config) => config.CONTINUE_CALLER_TRACES,
   connectionLimits: (config) => ({ total: config.CONNECTIONS_AT_ONCE, perAddress: config.CONNECTIONS_PER_ADDRESS }),
   openApi: (config) => (config.API_DOCS ? new URL(import.meta.resolve("@shop/gen/openapi.json")) : undefined),
   port: (config) => config.GATEWAY_PORT,

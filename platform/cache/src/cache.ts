@@ -264,6 +264,7 @@ export function createCache(options: {
     reads.set(name, invalidator);
 
     const flush = createBatcher<void>({
+      name: `invalidate together ${name}`,
       maxItems: Number.POSITIVE_INFINITY,
       maxInFlight: 1,
       async work() {

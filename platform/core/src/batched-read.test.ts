@@ -6,6 +6,7 @@ function openValues(maxKeys = 10) {
   const reads: { readonly keys: readonly string[]; done(error?: Error): void }[] = [];
   let version = 0;
   const read = createBatchedRead<string, string>({
+    name: "test",
     maxKeys,
     read(keys) {
       const read = ++version;

@@ -6,10 +6,13 @@ import { createBatcher } from "./batcher.ts";
  * return, and rejects with its error. At most two reads are in progress.
  */
 export function createBatchedRead<Key, Value>(options: {
+  /** Names the span of a joint read. */
+  readonly name: string;
   readonly maxKeys: number;
   read(keys: readonly Key[]): Promise<ReadonlyMap<Key, Value>>;
 }): (key: Key) => Promise<Value | undefined> {
   const request = createBatcher<{ readonly key: Key; value?: Value | undefined }>({
+    name: options.name,
     maxItems: options.maxKeys,
     maxInFlight: 2,
     async work(requests) {

@@ -5,6 +5,7 @@ import { createBatcher } from "./batcher.ts";
 function openWork(maxItems: number, maxInFlight: number) {
   const batches: { readonly items: readonly number[]; done(failed?: ReadonlyMap<number, unknown>): void }[] = [];
   const add = createBatcher<number>({
+    name: "test",
     maxItems,
     maxInFlight,
     work: (items) => new Promise((done) => batches.push({ items, done: (failed = new Map()) => done(failed) })),

@@ -1,5 +1,8 @@
+import { currentTrace, inJointTrace, type Trace } from "./trace.ts";
+
 interface Waiting<Item> {
   readonly item: Item;
+  readonly trace: Trace | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -7,9 +10,12 @@ interface Waiting<Item> {
 /**
  * Batches calls that arrive together. Items of one turn of the event loop form a batch; while `maxInFlight` batches are in
  * progress, further items queue for the next one. No item waits for a batch to fill: without load a batch is one item. `work`
- * returns the errors of failed items by their index; if it rejects, all items failed.
+ * returns the errors of failed items by their index; if it rejects, all items failed. It runs in a trace of its own that is linked
+ * to those of the items, or in that of the only item.
  */
 export function createBatcher<Item>(options: {
+  /** Names the span of a batch. */
+  readonly name: string;
   readonly maxItems: number;
   readonly maxInFlight: number;
   work(items: readonly Item[]): Promise<ReadonlyMap<number, unknown>>;
@@ -22,7 +28,9 @@ export function createBatcher<Item>(options: {
     const batch = waiting.splice(0, options.maxItems);
     inFlight++;
     try {
-      const working = options.work(batch.map(({ item }) => item));
+      const items = batch.map(({ item }) => item);
+      const traces = batch.map(({ trace }) => trace);
+      const working = inJointTrace(options.name, {}, traces, () => options.work(items));
       void workOnNext();
       const failed = await working;
       for (const [index, { resolve, reject }] of batch.entries()) {
@@ -39,7 +47,7 @@ export function createBatcher<Item>(options: {
 
   return (item) =>
     new Promise((resolve, reject) => {
-      waiting.push({ item, resolve, reject });
+      waiting.push({ item, trace: currentTrace(), resolve, reject });
       // Items of the same turn of the event loop belong to the same batch.
       if (waiting.length === 1) setImmediate(() => void workOnNext());
     });

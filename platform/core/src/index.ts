@@ -1,3 +1,4 @@
+export { SpanKind, type SpanOptions, SpanStatusCode } from "@opentelemetry/api";
 export { createBatchedRead } from "./batched-read.ts";
 export { createBatcher } from "./batcher.ts";
 export { type Clock, systemClock } from "./clock.ts";
@@ -15,10 +16,25 @@ export { rateLimitedLog } from "./rate-limited-log.ts";
 export { RestartDelay } from "./restart-delay.ts";
 export { retryOnConflict } from "./retry-on-conflict.ts";
 export {
-  beginTrace,
   callerTraceparentHeader,
+  currentTrace,
   currentTraceId,
-  currentTraceparent,
+  inJointTrace,
+  inNewTrace,
+  inSpan,
   inTrace,
+  inTraceOf,
+  linkTo,
+  receiveTrace,
+  recordedTraceOf,
+  recordsTraces,
+  recordTraces,
+  startServerSpan,
+  startSpan,
+  Trace,
+  type TraceFields,
+  traceAbout,
+  traceOf,
   traceparentHeader,
+  tracestateHeader,
 } from "./trace.ts";

@@ -1,11 +1,11 @@
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
-import { callerTraceId, currentTraceId } from "./trace.ts";
+import { currentTrace } from "./trace.ts";
 
 export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "child">;
 
 /**
- * A logger of JSON lines on standard output. Every line has `fields`, the id of the current trace, and that of an external
- * caller. A reader that stalls or goes away blocks nothing: unread lines are lost when the process exits.
+ * A logger of JSON lines on standard output. Every line has `fields`, the ids of the current trace and span, and the trace
+ * id of an external caller. A reader that stalls or goes away blocks nothing: unread lines are lost when the process exits.
  */
 export function createLogger(level: string, fields: Readonly<Record<string, unknown>> = {}): Logger {
   if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
@@ -16,10 +16,13 @@ export function createLogger(level: string, fields: Readonly<Record<string, unkn
       formatters: { level: (level) => ({ level }) },
       timestamp: stdTimeFunctions.isoTime,
       mixin: () => {
-        const traceId = currentTraceId();
-        if (traceId === undefined) return {};
-        const callers = callerTraceId();
-        return { trace_id: traceId, ...(callers !== undefined && { caller_trace_id: callers }) };
+        const trace = currentTrace();
+        if (trace === undefined) return {};
+        return {
+          trace_id: trace.id,
+          ...(trace.span && { span_id: trace.span.spanContext().spanId }),
+          ...(trace.callerId !== undefined && { caller_trace_id: trace.callerId }),
+        };
       },
       redact: ["password", "access_token", "accessToken", "refresh_token", "refreshToken"].flatMap((secret) => [
         secret,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "@shop/core";
+import { type Logger, recordsTraces } from "@shop/core";
 import { MongoClient } from "mongodb";
+import { recordCommandSpans } from "./command-spans.ts";
 
 /** How long a command waits for a primary before it fails as unavailable. */
 const serverSelectionTimeoutMs = 5_000;
@@ -29,7 +30,9 @@ export async function connectMongo(
     readConcern: { level: "majority" },
     readPreference: "primary",
     ignoreUndefined: true,
+    monitorCommands: recordsTraces(),
   });
+  if (recordsTraces()) recordCommandSpans(client);
   for (;;) {
     try {
       await client.connect();

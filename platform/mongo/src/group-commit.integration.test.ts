@@ -51,7 +51,8 @@ test("when the answer is lost each insert gets its result from the database, and
   const [stored, lost] = [thing(), thing()];
   const losing = new Proxy(things, {
     get: (target, name) => {
-      if (name !== "insertMany") return Reflect.get(target, name).bind(target);
+      const value = Reflect.get(target, name);
+      if (name !== "insertMany") return typeof value === "function" ? value.bind(target) : value;
       return async () => {
         await target.insertOne(stored);
         throw new MongoNetworkError("connection reset");

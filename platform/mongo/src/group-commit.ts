@@ -10,6 +10,7 @@ export function createGroupCommit<Stored extends Document & { _id: string }>(
   collection: Collection<Stored>,
 ): (document: Stored) => Promise<void> {
   return createBatcher({
+    name: `insert together ${collection.collectionName}`,
     maxItems: 256,
     maxInFlight: 1,
     async work(documents: readonly Stored[]) {

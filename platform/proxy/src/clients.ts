@@ -2,9 +2,18 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { currentTraceparent, traceparentHeader } from "@shop/core";
+import { currentTrace, inTrace, traceparentHeader, tracestateHeader } from "@shop/core";
 import { internalCredentialHeader } from "@shop/http-port";
-import { createInMemoryTransport, isRead, isUnavailable, type RouterOptions } from "@shop/rpc-server";
+import {
+  codeOf,
+  createInMemoryTransport,
+  endClientSpan,
+  isRead,
+  isUnavailable,
+  type RouterOptions,
+  startClientSpan,
+  whenEnded,
+} from "@shop/rpc-server";
 import { OutlierDetection } from "./outlier-detection.ts";
 
 /** The default deadline of calls to other services. */
@@ -72,9 +81,12 @@ export function createTransportTo(options: TransportOptions): TransportTo {
 function callerInterceptor(credential: () => string): Interceptor {
   return (next) => async (request) => {
     request.header.set(internalCredentialHeader, credential());
-    const traceparent = currentTraceparent();
-    if (traceparent !== undefined) request.header.set(traceparentHeader, traceparent);
-    return await next(request);
+    const span = startClientSpan(request.method);
+    const trace = span ?? currentTrace();
+    if (trace !== undefined) request.header.set(traceparentHeader, trace.traceparent);
+    if (trace?.tracestate !== undefined) request.header.set(tracestateHeader, trace.tracestate);
+    if (span === undefined) return await next(request);
+    return await inTrace(span, () => whenEnded(next, request, (error) => endClientSpan(span, codeOf(error))));
   };
 }
 

@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { DomainError } from "@shop/core";
+import { currentTrace, DomainError, traceparentHeader } from "@shop/core";
 import {
   clientAddressHeader,
   createListenerGuard,
@@ -11,11 +11,14 @@ import {
 import {
   callerTimeoutMs,
   dependencyLost,
+  endClientSpan,
   type Forwarding,
   type ForwardingPort,
   forwardingTimeoutMs,
   type OpenForwarding,
   reportNetworkErrors,
+  setOutcome,
+  startClientSpan,
   toConnectError,
   unansweredMessage,
 } from "@shop/rpc-server";
@@ -97,6 +100,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         return;
       }
       const isUnary = method.methodKind === "unary";
+      const span = startClientSpan(method);
       const code = await forwarder.forward(exchange, upstream, {
         isUnary,
         held,
@@ -107,17 +111,20 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
           const message = failure === "unreachable" ? unreachableMessage : unansweredMessage(method);
           return new ConnectError(message, Code.Unavailable);
         },
-        ...(credentialFor && {
-          setRequestHeaders: {
+        setRequestHeaders: {
+          ...(span && { [traceparentHeader]: span.traceparent }),
+          ...(credentialFor && {
             [clientAddressHeader]: String(headers[clientAddressHeader]),
             [forwardingCredentialHeader]: credentialFor(names.get(method.parent.typeName)!),
-          },
-        }),
+          }),
+        },
         ...(!isUnary && { stop: port.stopping }),
         ...(vendorCalls && { maxMessageBytes: port.routerOptions.readMaxBytes }),
       });
       const seconds = (performance.now() - arrivedAt) / 1000;
       if (isUnary) port.metrics?.called(`${method.parent.typeName}/${method.name}`, code, seconds);
+      if (span !== undefined) endClientSpan(span, code);
+      setOutcome(currentTrace(), code);
 
       function waitLimitsFor(spentMs: number): WaitLimits {
         const callerMs = callerTimeoutMs(headers);

@@ -36,6 +36,8 @@ export interface Exchange {
    * or 0.
    */
   onClose(listener: (resetCode: number) => void): void;
+  /** The HTTP status and gRPC status that were sent; undefined for those that were not. */
+  readonly sent: { readonly status: number | undefined; readonly grpcStatus: string | undefined };
   /** Sends the whole answer. */
   answer(status: number, headers: http.OutgoingHttpHeaders, body: Buffer, trailers: http.OutgoingHttpHeaders): void;
   /**
@@ -119,6 +121,12 @@ class NodeExchange implements Exchange {
   }
   get trailers() {
     return this.#request.trailers;
+  }
+
+  get sent() {
+    const { headersSent, statusCode } = this.#response;
+    if ("stream" in this.#request) return sentOn(this.#request.stream);
+    return { status: headersSent ? statusCode : undefined, grpcStatus: undefined };
   }
 
   onClose(listener: (resetCode: number) => void): void {
@@ -247,6 +255,10 @@ class StreamExchange implements Exchange {
     return this.stream;
   }
 
+  get sent() {
+    return sentOn(this.stream);
+  }
+
   onClose(listener: (resetCode: number) => void): void {
     const closed = () => listener(this.stream.rstCode ?? 0);
     if (this.stream.destroyed) closed();
@@ -312,6 +324,16 @@ class StreamExchange implements Exchange {
     }
     this.stream.respond({ ...this.defaultHeaders, ...headers, ":status": status }, options);
   }
+}
+
+function sentOn({ sentHeaders, sentTrailers }: http2.ServerHttp2Stream): Exchange["sent"] {
+  // An answer of trailers only has its status in the head.
+  const grpcStatus = sentTrailers?.["grpc-status"] ?? sentHeaders?.["grpc-status"];
+  const status = sentHeaders?.[":status"];
+  return {
+    status: status === undefined ? undefined : Number(status),
+    grpcStatus: grpcStatus === undefined ? undefined : String(grpcStatus),
+  };
 }
 
 function isNotEmpty(trailers: http.OutgoingHttpHeaders): boolean {

@@ -23,6 +23,8 @@ export { textViolations } from "./pipeline/request-text.ts";
 export { createMessageCheck, createRequestValidator } from "./pipeline/request-validator.ts";
 export { createRouterOptions, type RouterOptions } from "./pipeline/router-options.ts";
 export { ticketIn } from "./pipeline/stream-tickets.ts";
+export { type CallerTraces, codeOf, endClientSpan, setOutcome, startClientSpan } from "./pipeline/tracing.ts";
+export { whenEnded } from "./pipeline/when-ended.ts";
 export type { PortMetrics } from "./port-metrics.ts";
 export { portRefusals } from "./port-refusals.ts";
 export { createRpc, type Rpc, type RpcOptions } from "./rpc.ts";

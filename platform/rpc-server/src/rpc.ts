@@ -15,6 +15,7 @@ import { BufferedBytes, createHoldBytes } from "./pipeline/buffered-bytes.ts";
 import { createIdentifyClient } from "./pipeline/client.ts";
 import { createPipeline } from "./pipeline/pipeline.ts";
 import { createRouterOptions, type RouterOptions } from "./pipeline/router-options.ts";
+import type { CallerTraces } from "./pipeline/tracing.ts";
 import { addApiDocs } from "./plugins/api-docs.ts";
 import { addCalls } from "./plugins/calls.ts";
 import { allowOrigins } from "./plugins/cors.ts";
@@ -52,6 +53,11 @@ export interface RpcOptions {
 
   /** A public port determines the client address itself, and adds headers for browsers to its answers. False by default. */
   readonly isPublic?: boolean;
+  /**
+   * Whether callers choose the trace of a call and whether it is sampled. By default a public port begins a new trace that is
+   * linked to the caller's, and an internal port continues it.
+   */
+  readonly callerTraces?: CallerTraces;
   /** On a public port: which proxies are trusted to report the client address; none by default. */
   readonly trustsProxy?: TrustsProxy;
   /**
@@ -119,6 +125,7 @@ export function createRpc(options: RpcOptions): Rpc {
     ...defaults,
     bufferedBytes: new BufferedBytes(0),
     stopping: new AbortController().signal,
+    callerTraces: options.isPublic ? ("linked" as const) : ("continued" as const),
     routerOptions: options.routerOptions ?? createRouterOptions({ authorize, log, metrics: options.metrics }),
     ...options,
     log,

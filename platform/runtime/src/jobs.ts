@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { exponentialBackoff, inTrace, type Job, type Logger } from "@shop/core";
+import { exponentialBackoff, inNewTrace, type Job, type Logger } from "@shop/core";
 import { isDependencyLost } from "@shop/messaging";
 
 /** The longest delay between attempts of a failing job. */
@@ -15,7 +15,7 @@ export function startJob(job: Job, log: Logger): () => Promise<void> {
   const ended = (async () => {
     while (!stop.signal.aborted) {
       try {
-        await inTrace(undefined, async () => {
+        await inNewTrace(`job ${job.name}`, {}, async () => {
           if (job.lease === undefined || (await job.lease.acquire())) await job.run(stop.signal);
         });
         failures = 0;

@@ -68,6 +68,43 @@ export const platformConfig = z.object({
   METRICS_HOST: setting.host("127.0.0.1").meta({
     meaning: "The address that `/metrics` listens on. Metrics are not for the public.",
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .string()
+    .refine(isHttpUrl, "is not of the form http://host:port")
+    .optional()
+    .describe("URL")
+    .meta({
+      meaning:
+        "The receiver of traces by OTLP over HTTP, in JSON, such as `http://collector:4318`; nothing is recorded without it. The other " +
+        "`OTEL_EXPORTER_OTLP_*` variables of OpenTelemetry (headers, timeout, compression, certificates) apply, too.",
+    }),
+  OTEL_TRACES_SAMPLER: z
+    .enum(["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"], {
+      error: ({ input }) => `"${input}" is not one of the samplers that follow the decision of the caller`,
+    })
+    .default("parentbased_always_on")
+    .describe("parentbased_always_on, parentbased_always_off or parentbased_traceidratio")
+    .meta({
+      meaning:
+        "Which of the traces that begin in a process are sampled. The decision is made once, at the public port, and followed everywhere.",
+    }),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .refine((text) => /^(0(\.\d+)?|1(\.0+)?)$/.test(text), {
+      error: ({ input }) => `"${input}" is not a number from 0 to 1`,
+    })
+    .transform(Number)
+    .prefault("1")
+    .describe("share, 0 to 1")
+    .meta({ meaning: "The share of traces that `parentbased_traceidratio` samples." }),
+  OTEL_SERVICE_NAME: setting.optionalText().describe("name").meta({
+    meaning: "The name of the process in traces; by default that of its module, or `all-in-one`.",
+  }),
+  TRACES_REQUESTED_PER_MINUTE: setting.integer(60, 0, 1_000_000, "traces").meta({
+    meaning:
+      "The most calls per minute, in a process with a public port, that are sampled in addition because their `traceparent` has the " +
+      "sampled flag. 0 ignores the flag.",
+  }),
   SERVICE_KEY_FILES: z
     .string()
     .transform((list) => list.split(",").map((path) => path.trim()))
@@ -85,6 +122,10 @@ export const platformConfig = z.object({
     .meta({ meaning: "The public keys of all services. Set it together with `SERVICE_KEY_FILES`, or set neither." }),
 });
 export type PlatformConfig = z.output<typeof platformConfig>;
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:\/\/[^/]/.test(text);
+}
 
 /** Whether the driver can parse it; constructing a client does not connect. */
 function isMongoUri(text: string): boolean {

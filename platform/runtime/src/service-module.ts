@@ -35,6 +35,8 @@ export interface ServiceModule<Config = unknown> {
   corsOrigins?(config: Config): readonly string[];
   /** For a public port: the proxies that are trusted to report the client address. None if absent. */
   trustsProxy?(config: Config): TrustsProxy;
+  /** For a public port: whether callers choose the trace of a call and whether it is sampled. They do not if absent. */
+  continuesCallerTraces?(config: Config): boolean;
   /** For an internal port: the services that are trusted to report the client address. None if absent. */
   readonly forwardedBy?: readonly string[];
   /** The connection limits of its port. Unlimited if absent, as for internal ports, whose callers keep few. */

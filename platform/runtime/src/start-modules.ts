@@ -34,6 +34,7 @@ import { createMetrics } from "./metrics/metrics.ts";
 import { requestValidator } from "./request-validator.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
 import { readSettings } from "./settings.ts";
+import { startTracing } from "./tracing/start-tracing.ts";
 
 /** The timeout for fetching token keys: calls that need them have to end in time. */
 const keysTimeoutMs = 2_000;
@@ -59,6 +60,7 @@ export async function startModules(
   const processName = modules.length === 1 ? modules[0]!.name : "all-in-one";
   const log = createLogger(settings.LOG_LEVEL, host.logFields);
   const metrics = settings.METRICS_PORT === undefined ? undefined : createMetrics(log);
+  const tracing = await startTracing(settings, { name: processName, instance: `${hostname()}/${process.pid}` });
   const takeoverMs = settings.TAKEOVER_SECONDS * 1_000;
   const serviceKeys = openServiceKeys(
     modules.map(({ name }) => name),
@@ -163,6 +165,7 @@ export async function startModules(
       services: reachableServices(module.exposes ?? module.implements, isPublic),
       isPublic,
       trustsProxy: module.trustsProxy?.(configOf(module)) ?? (() => false),
+      callerTraces: !isPublic || module.continuesCallerTraces?.(configOf(module)) ? "continued" : "linked",
       connectionLimits: module.connectionLimits?.(configOf(module)),
       bufferedBytes,
       trustsForwarder(credential) {
@@ -215,6 +218,7 @@ export async function startModules(
       await shownMetrics?.close();
       await backing?.close();
       serviceKeys.close();
+      await tracing?.close();
       log.info("drained");
     },
   };

@@ -2,11 +2,22 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { AckPolicy, type JsMsg } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import { exponentialBackoff, inTrace, type Lease, type Logger } from "@shop/core";
+import {
+  exponentialBackoff,
+  inJointTrace,
+  inSpan,
+  inTrace,
+  type Lease,
+  type Logger,
+  linkTo,
+  recordedTraceOf,
+  traceOf,
+} from "@shop/core";
 import { isDependencyLost } from "../dependency-lost.ts";
 import type { Bus } from "./bus.ts";
 import { isRedrivenForAnother, sendToDeadLetters } from "./dead-letters.ts";
-import { asOneEvent, type Event, eventsOf } from "./event-batch.ts";
+import { aggregateIdOf, asOneEvent, type Event, eventsOf } from "./event-batch.ts";
+import { processSpan } from "./spans.ts";
 
 /** The most unacknowledged messages over all replicas: bounds the memory of a slow consumer. */
 const maxAckPending = 2_048;
@@ -277,7 +288,7 @@ class BatchWorker {
       try {
         const messages = events.map(({ payload }) => fromBinary(this.#handler.event, payload));
         const ids = events.map(({ id }) => id);
-        return await inTrace(events[0]?.traceparent, () => this.#handler.handle(messages, ids));
+        return await this.#inTraceOf(events, () => this.#handler.handle(messages, ids));
       } catch (error) {
         if (!isDependencyLost(error)) throw error;
         if (this.#stopping.signal.aborted) throw new HandedBack();
@@ -293,6 +304,24 @@ class BatchWorker {
         );
       }
     }
+  }
+
+  /** A single event's trace continues. A batch has a trace of its own, in which work about an event's aggregate is the event's. */
+  async #inTraceOf(events: readonly Event[], work: () => Promise<void>): Promise<void> {
+    const { event, durable } = this.#handler;
+    const name = `process ${event.typeName}`;
+    const traces = events.map(recordedTraceOf);
+    const [only] = events.length === 1 ? events : [];
+    if (only === undefined) {
+      const options = traces.some((trace) => trace !== undefined)
+        ? processSpan(event.typeName, durable, events.length, undefined)
+        : {};
+      return await inJointTrace(name, options, traces, work, (index) => aggregateIdOf(events[index]!));
+    }
+    const [trace] = traces;
+    if (trace === undefined) return await inTrace(traceOf(only), work);
+    const options = { ...processSpan(event.typeName, durable, 1, only.id), links: [linkTo(trace)] };
+    await inSpan(name, options, work, trace);
   }
 
   /** Counts a failure; a hopeless event becomes a dead letter. Returns the delay before a retry in milliseconds; 0 for none. */

@@ -1,8 +1,8 @@
 import type { JsMsg, MsgRequest, StoredMsg } from "@nats-io/jetstream";
-import { DomainError, traceparentHeader } from "@shop/core";
+import { DomainError, type TraceFields } from "@shop/core";
 import type { Bus } from "./bus.ts";
 import { apiErrorCode } from "./bus-errors.ts";
-import type { Event } from "./event-batch.ts";
+import { type Event, traceFieldsOf, traceHeaders } from "./event-batch.ts";
 
 /** The stream of events that could not be handled, with the reason. */
 export const deadLetterStream = "dead-letters";
@@ -20,7 +20,7 @@ const header = {
 const noConsumer = 10014;
 
 /** An event that a consumer could not handle. */
-export interface DeadLetter {
+export interface DeadLetter extends TraceFields {
   /** Its position in the dead letter stream, from 1. */
   readonly sequence: number;
   readonly consumer: string;
@@ -33,7 +33,6 @@ export interface DeadLetter {
   readonly redrives: number;
   readonly time: Date;
   readonly payload: Uint8Array;
-  readonly traceparent: string | undefined;
 }
 
 /** Creates the dead letter stream if it is missing. */
@@ -57,7 +56,7 @@ export async function sendToDeadLetters(
       [header.eventId]: headers?.get(header.eventId) || event.id,
       [header.subject]: event.type,
       [header.redrives]: headers?.get(header.redrives) || "0",
-      ...(event.traceparent === undefined ? {} : { [traceparentHeader]: event.traceparent }),
+      ...traceHeaders(event),
     },
     payload: event.payload,
   });
@@ -101,7 +100,7 @@ export async function findDeadLetter(bus: Bus, sequence: number): Promise<DeadLe
  * @throws DEAD_LETTER_UNHEARD if the consumer no longer consumes the event
  */
 export async function redriveDeadLetter(bus: Bus, letter: DeadLetter): Promise<void> {
-  const { sequence, consumer, eventId, type, redrives, payload, traceparent } = letter;
+  const { sequence, consumer, eventId, type, redrives, payload } = letter;
   if (!(await isConsumed(bus, letter))) {
     throw new DomainError("failed_precondition", "DEAD_LETTER_UNHEARD", `${consumer} no longer consumes ${type}`, {
       metadata: { consumer, event_type: type },
@@ -114,7 +113,7 @@ export async function redriveDeadLetter(bus: Bus, letter: DeadLetter): Promise<v
       [header.consumer]: consumer,
       [header.eventId]: eventId,
       [header.redrives]: String(redrives + 1),
-      ...(traceparent === undefined ? {} : { [traceparentHeader]: traceparent }),
+      ...traceHeaders(letter),
     },
     payload,
   });
@@ -155,7 +154,7 @@ function toDeadLetter({ seq, subject, header: headers, time, data }: StoredMsg):
     redrives: Number(headers.get(header.redrives) || 0),
     time,
     payload: data,
-    traceparent: headers.get(traceparentHeader) || undefined,
+    ...traceFieldsOf(headers),
   };
 }
 

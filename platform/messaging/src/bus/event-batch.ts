@@ -1,18 +1,26 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { JsMsg } from "@nats-io/jetstream";
-import { createBatcher, traceparentHeader } from "@shop/core";
+import {
+  createBatcher,
+  inSpan,
+  recordedTraceOf,
+  type Trace,
+  type TraceFields,
+  traceparentHeader,
+  tracestateHeader,
+} from "@shop/core";
 import { EventBatchSchema } from "@shop/gen/shop/common/v1/event_batch_pb";
+import { sendSpan } from "./spans.ts";
 
 /** An event to be published: its type is the subject, and its id identifies duplicates. */
-export interface Event {
+export interface Event extends TraceFields {
   /** `<service>/<type>/<aggregate id>/<version>/<n>`; two events never share one. */
   readonly id: string;
   /** The full name of the message, such as `shop.orders.v1.OrderPlaced`. */
   readonly type: string;
   /** The message, encoded. */
   readonly payload: Uint8Array;
-  readonly traceparent?: string | undefined;
 }
 
 /** A message that the bus stores. */
@@ -40,6 +48,7 @@ export function createBatchPublisher(
   const publishers = new Map<string, (event: Event) => Promise<void>>();
   const publisherOf = (type: string) =>
     createBatcher<Event>({
+      name: `publish together ${type}`,
       maxItems: maxEvents,
       maxInFlight,
       async work(events) {
@@ -50,25 +59,36 @@ export function createBatchPublisher(
   return (event) => {
     const publish = publishers.get(event.type) ?? publisherOf(event.type);
     publishers.set(event.type, publish);
-    return publish(event);
+    const trace = recordedTraceOf(event);
+    if (trace === undefined) return publish(event);
+    // The event continues the trace from the span of its publication.
+    const send = (span: Trace | undefined) =>
+      publish({ ...event, traceparent: span?.traceparent, tracestate: span?.tracestate });
+    return inSpan(`send ${event.type}`, sendSpan(event), send, trace);
   };
+}
+
+/** The aggregate that an event is about, by the event's id. */
+export function aggregateIdOf({ id }: Event): string {
+  return id.split("/")[2] ?? id;
 }
 
 /** The events of a message, in order. Throws if it claims to be a batch and is not. */
 export function eventsOf(message: JsMsg): Event[] {
   if (message.headers?.get(contentTypeHeader) !== batchType) return [asOneEvent(message)];
-  return fromBinary(EventBatchSchema, message.data).events.map(({ id, payload, traceparent }) => ({
+  return fromBinary(EventBatchSchema, message.data).events.map(({ id, payload, traceparent, tracestate }) => ({
     id,
     type: message.subject,
     payload,
     traceparent: traceparent || undefined,
+    tracestate: tracestate || undefined,
   }));
 }
 
 /** A message of one event, or an undecodable one. */
 export function asOneEvent({ subject, data, headers, info, seq }: JsMsg): Event {
   const id = headers?.get("Nats-Msg-Id") || `${info.stream}/${seq}`;
-  return { id, type: subject, payload: data, traceparent: headers?.get(traceparentHeader) || undefined };
+  return { id, type: subject, payload: data, ...traceFieldsOf(headers) };
 }
 
 /** Splits events of one type into as few messages as possible. */
@@ -95,12 +115,31 @@ export function batchMessage(id: string, payload: Uint8Array): BusMessage {
 export function toMessage(events: readonly Event[]): BusMessage {
   const [first, ...others] = events as [Event, ...Event[]];
   if (others.length === 0) {
-    const headers = first.traceparent === undefined ? {} : { [traceparentHeader]: first.traceparent };
-    return { id: first.id, headers, payload: first.payload };
+    return { id: first.id, headers: traceHeaders(first), payload: first.payload };
   }
   const hash = createHash("sha256");
   for (const { id } of events) hash.update(id).update("\n");
-  const batch = events.map(({ id, payload, traceparent = "" }) => ({ id, payload, traceparent }));
+  const batch = events.map(({ id, payload, traceparent = "", tracestate = "" }) => ({
+    id,
+    payload,
+    traceparent,
+    tracestate,
+  }));
   const payload = toBinary(EventBatchSchema, create(EventBatchSchema, { events: batch }));
   return batchMessage(`batch/${hash.digest("base64url")}`, payload);
+}
+
+/** The headers of a message that continue a trace. */
+export function traceHeaders({ traceparent, tracestate }: TraceFields): Record<string, string> {
+  return {
+    ...(traceparent !== undefined && { [traceparentHeader]: traceparent }),
+    ...(tracestate !== undefined && { [tracestateHeader]: tracestate }),
+  };
+}
+
+export function traceFieldsOf(headers: JsMsg["headers"]): TraceFields {
+  return {
+    traceparent: headers?.get(traceparentHeader) || undefined,
+    tracestate: headers?.get(tracestateHeader) || undefined,
+  };
 }

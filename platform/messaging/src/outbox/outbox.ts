@@ -1,6 +1,7 @@
-import type { Job, Lease, Logger } from "@shop/core";
+import { inSpan, type Job, type Lease, type Logger } from "@shop/core";
 import type { Collection, WriteConcernSettings } from "mongodb";
 import type { Bus } from "../bus/bus.ts";
+import { sendSpan } from "../bus/spans.ts";
 import { isDependencyLost } from "../dependency-lost.ts";
 import { type PendingEvent, toBatch, toEvent, type WithOutbox } from "./pending-event.ts";
 
@@ -91,7 +92,8 @@ export function createOutbox<Document extends WithOutbox>(
     await Promise.all(
       events.map((event) => {
         const batch = toBatch(event);
-        return batch === undefined ? bus.publish(toEvent(event)) : bus.send(event.type, batch);
+        if (batch === undefined) return bus.publish(toEvent(event));
+        return inSpan(`send ${event.type}`, sendSpan(event), () => bus.send(event.type, batch));
       }),
     );
   }

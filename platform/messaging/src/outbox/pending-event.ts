@@ -1,16 +1,15 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { currentTraceparent } from "@shop/core";
+import { type TraceFields, traceAbout } from "@shop/core";
 import { Binary } from "mongodb";
 import { type BusMessage, batchMessage, type Event, inParts, toMessage } from "../bus/event-batch.ts";
 
 /** An event in the outbox of the document that it is about: one write commits both. */
-export interface PendingEvent {
+export interface PendingEvent extends TraceFields {
   readonly id: string;
   readonly type: string;
   readonly payload: Binary;
   /** The number of events, if this is a batch of one type. */
   readonly batch?: number;
-  readonly traceparent?: string;
   readonly time: Date;
 }
 
@@ -34,18 +33,21 @@ export function eventIdOf(schema: DescMessage, { service, aggregateId, version, 
   return `${service}/${schema.name}/${aggregateId}/${version}/${n}`;
 }
 
-/** An event about a version of an aggregate, ready to be committed with it. */
+/**
+ * An event about a version of an aggregate, ready to be committed with it. It continues the trace of the current work, or, in a
+ * batch of events, that of the event about the same aggregate.
+ */
 export function pendingEvent<Schema extends DescMessage>(
   schema: Schema,
   message: MessageInitShape<Schema>,
   about: EventKey & { readonly time: Date },
 ): PendingEvent {
-  const traceparent = currentTraceparent();
+  const trace = traceAbout(about.aggregateId);
   return {
     id: eventIdOf(schema, about),
     type: schema.typeName,
     payload: new Binary(toBinary(schema, create(schema, message))),
-    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(trace && { traceparent: trace.traceparent, ...(trace.tracestate && { tracestate: trace.tracestate }) }),
     time: about.time,
   };
 }
@@ -68,5 +70,6 @@ export function toBatch({ batch, id, payload }: PendingEvent): BusMessage | unde
 }
 
 export function toEvent(pending: PendingEvent): Event {
-  return { id: pending.id, type: pending.type, payload: pending.payload.buffer, traceparent: pending.traceparent };
+  const { id, type, payload, traceparent, tracestate } = pending;
+  return { id, type, payload: payload.buffer, traceparent, tracestate };
 }

@@ -1,5 +1,4 @@
 import { isIP, type Socket } from "node:net";
-import { beginTrace } from "@shop/core";
 import {
   type AnyRequest,
   clientAddressHeader,
@@ -11,8 +10,8 @@ import {
 import { securityHeaders } from "../plugins/security-headers.ts";
 
 /**
- * Sets the client address (and, on a public port, the trace) in the request's headers; call it once per request. Returns the
- * headers that every answer to the request has.
+ * Sets the client address in the request's headers; call it once per request. Returns the headers that every answer to the
+ * request has.
  */
 export type IdentifyClient = (
   request: Pick<AnyRequest, "headers"> & { readonly socket: Pick<Socket, "remoteAddress"> },
@@ -40,7 +39,6 @@ export function createIdentifyClient(port: {
   }
   return (request) => {
     const { address, isHttps } = clientOf(request, port.trustsProxy);
-    beginTrace(request.headers);
     request.headers[clientAddressHeader] = address;
     return securityHeaders(isHttps);
   };

@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { callerTraceparentHeader, DomainError, inTrace, type Logger, traceparentHeader } from "@shop/core";
+import { currentTrace, DomainError, inTraceOf, type Logger } from "@shop/core";
+import { codeOf, setOutcome } from "./tracing.ts";
 import { whenEnded } from "./when-ended.ts";
 
 /** Codes of failures of the service, rather than of the request. */
@@ -7,17 +8,21 @@ const ourFault = new Set([Code.Internal, Code.Unknown, Code.DataLoss, Code.Unimp
 const environmentsFault = new Set([Code.Unavailable, Code.DeadlineExceeded]);
 
 /**
- * The outermost interceptor: starts or continues the trace, and logs one line per call, at level debug unless the service or a
- * dependency failed.
+ * The outermost interceptor: continues the trace or starts one, sets the outcome on the call's span, and logs one line per call,
+ * at level debug unless the service or a dependency failed.
  */
 export function loggingInterceptor(log: Logger): Interceptor {
   return (next) => (request) => {
     const work = async () => {
       const startedAt = performance.now();
       const method = `${request.service.typeName}/${request.method.name}`;
-      return await whenEnded(next, request, (error) => writeLine(log, method, performance.now() - startedAt, error));
+      const trace = currentTrace();
+      return await whenEnded(next, request, (error) => {
+        setOutcome(trace, codeOf(error));
+        writeLine(log, method, performance.now() - startedAt, error);
+      });
     };
-    return inTrace(request.header.get(traceparentHeader), work, request.header.get(callerTraceparentHeader));
+    return inTraceOf(request.header, work);
   };
 }
 

@@ -24,10 +24,12 @@ import { hostedMessageChecks } from "./message-checks.ts";
 import { messageCheck } from "./message-limits.ts";
 import { isTooLong } from "./message-sizes.ts";
 import type { RouterOptions } from "./router-options.ts";
+import { type CallerTraces, tracedCalls } from "./tracing.ts";
 
 export interface PipelineOptions extends ForwardingPort {
   /** A public port adds `vary` for compression to cacheable answers. */
   readonly isPublic: boolean;
+  readonly callerTraces: CallerTraces;
   /** Returns the function that registers a hosted service; undefined for one whose calls are forwarded. */
   hosted(service: DescService): ((router: ConnectRouter) => void) | undefined;
   /** Forwards calls to the processes that host their services; absent if the port hosts every service it exposes. */
@@ -107,6 +109,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   });
   const classify = createClassify({ ...options, transcoder, isHosted });
   const admission = createAdmission(options);
+  const traced = tracedCalls(options.callerTraces);
   const handlers = handlersOf(services, routes, routerOptions);
   const unary = unaryMethods(handlers, methods, {
     ...routerOptions,
@@ -134,7 +137,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     // Refusals and streaming calls need Node's request object.
     if (head.source === "stream" && (isRefused || !isUnary)) return undefined;
     const vary = varyOf(call, head.method);
-    const planned = (answer: Plan["answer"]): Plan => ({ isFinal: true, vary, answer });
+    const planned = (answer: Plan["answer"]): Plan => ({ isFinal: true, vary, answer: traced(call, answer) });
     if (refusal !== undefined) return planned((exchange) => admission.refuse(method, refusal, exchange));
     if (isRefused) return planned((exchange) => refuseTooLong(method, exchange));
     const protocol = protocols.find((one) => one.takes(call, head));

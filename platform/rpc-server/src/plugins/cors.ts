@@ -1,6 +1,6 @@
 import { cors as connectCors } from "@connectrpc/connect";
 import cors from "@fastify/cors";
-import { traceparentHeader } from "@shop/core";
+import { traceparentHeader, tracestateHeader } from "@shop/core";
 import type { FastifyInstance } from "fastify";
 
 const methods = [...connectCors.allowedMethods, "PATCH", "PUT", "DELETE"];
@@ -12,6 +12,7 @@ const allowedHeaders = [
   "If-None-Match",
   "Last-Event-ID",
   traceparentHeader,
+  tracestateHeader,
 ];
 const exposedHeaders = [
   ...connectCors.exposedHeaders,

@@ -23,6 +23,7 @@ export function watchStock(on: {
 }): MethodImpl<typeof InventoryService.method.watchStock> {
   // An order moves several products, and all watches of a popular one read at the same time.
   const balanceOf = createBatchedRead({
+    name: "read together balances",
     maxKeys: maxProducts,
     read: (productIds: readonly string[]) => on.products.balancesOf(productIds, "catalogue"),
   });

@@ -17,7 +17,11 @@ export function watchOrder(on: {
   readonly watch: WatchFor;
 }): MethodImpl<typeof OrderService.method.watchOrder> {
   // A batch of events wakes the watches of many orders at once.
-  const transitionsOf = createBatchedRead({ maxKeys: maxOrders, read: on.orders.findTransitions });
+  const transitionsOf = createBatchedRead({
+    name: "read together transitions",
+    maxKeys: maxOrders,
+    read: on.orders.findTransitions,
+  });
   return async function* ({ orderId, afterVersion }, context) {
     // Owner and items never change, so each turn reads the transitions only.
     const caller = callerOf(context);

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/common/v1/event_batch.proto.
  */
 export const file_shop_common_v1_event_batch: GenFile = /*@__PURE__*/
-  fileDesc("CiBzaG9wL2NvbW1vbi92MS9ldmVudF9iYXRjaC5wcm90bxIOc2hvcC5jb21tb24udjEiOgoKRXZlbnRCYXRjaBIsCgZldmVudHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5CYXRjaGVkRXZlbnQiQAoMQmF0Y2hlZEV2ZW50EgoKAmlkGAEgASgJEg8KB3BheWxvYWQYAiABKAwSEwoLdHJhY2VwYXJlbnQYAyABKAliBnByb3RvMw");
+  fileDesc("CiBzaG9wL2NvbW1vbi92MS9ldmVudF9iYXRjaC5wcm90bxIOc2hvcC5jb21tb24udjEiOgoKRXZlbnRCYXRjaBIsCgZldmVudHMYASADKAsyHC5zaG9wLmNvbW1vbi52MS5CYXRjaGVkRXZlbnQiVAoMQmF0Y2hlZEV2ZW50EgoKAmlkGAEgASgJEg8KB3BheWxvYWQYAiABKAwSEwoLdHJhY2VwYXJlbnQYAyABKAkSEgoKdHJhY2VzdGF0ZRgEIAEoCWIGcHJvdG8z");
 
 /**
  * Events of one type that were published together in one message. Its header Content-Type is
@@ -60,6 +60,13 @@ export type BatchedEvent = Message<"shop.common.v1.BatchedEvent"> & {
    * @generated from field: string traceparent = 3;
    */
   traceparent: string;
+
+  /**
+   * The `tracestate` of that trace, if any.
+   *
+   * @generated from field: string tracestate = 4;
+   */
+  tracestate: string;
 };
 
 /**

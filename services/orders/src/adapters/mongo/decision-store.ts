@@ -32,6 +32,7 @@ export function createDecisionStore(
   announce: ChangeNotices["announce"],
 ): DecisionStore {
   const remove = createBatcher<string>({
+    name: "remove together decisions",
     maxItems: maxRemovedTogether,
     maxInFlight: 1,
     async work(ids) {
