@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -48,6 +50,14 @@ const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] =
   },
 });
 
+/** Tests of Prometheus' rules, in the project `monitoring` and in files of that name, need its executables. */
+const hasPrometheus = ["promtool", "prometheus"].every((name) => isOnPath(name));
+if (!hasPrometheus) console.warn("tests of alerts are not run: Debian's package prometheus is not installed");
+
+function isOnPath(name: string): boolean {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, name)));
+}
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -71,6 +81,14 @@ export default defineConfig({
       {
         extends: true,
         test: { name: "architecture", include: ["tests/architecture/**/*.test.ts"], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: "monitoring",
+          include: hasPrometheus ? ["tests/monitoring/**/*.test.ts"] : [],
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,

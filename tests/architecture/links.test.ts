@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../tools/src/repository-root.ts";
+import { anchorsOf } from "./anchors.ts";
 
 const documents = globSync("**/*.md", {
   cwd: repositoryRoot,
@@ -9,21 +10,6 @@ const documents = globSync("**/*.md", {
 }).sort();
 
 const read = (file: string) => readFileSync(join(repositoryRoot, file), "utf8");
-
-/** The anchors that GitHub gives to headings. */
-function anchorsOf(text: string): Set<string> {
-  const headings = [...text.replaceAll(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.+)$/gm)].map(
-    ([, heading]) => heading!,
-  );
-  return new Set(
-    headings.map((heading) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N}\- _]/gu, "")
-        .replaceAll(" ", "-"),
-    ),
-  );
-}
 
 /** Links to files or headings that do not exist. */
 function brokenLinks(document: string, text: string): string[] {

@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { apiPage } from "./api-page.ts";
+import { grafanaDashboard } from "./monitoring/grafana-dashboard.ts";
+import { prometheusConfig } from "./monitoring/prometheus-config.ts";
+import { prometheusRules } from "./monitoring/prometheus-rules.ts";
 import { configurationPage, environmentExample } from "./settings-documents.ts";
 import { topologyDocuments } from "./topology-documents.ts";
 
@@ -14,6 +17,9 @@ export async function generateDocuments(): Promise<ReadonlyMap<string, string>> 
       ["docs/configuration.md", configurationPage()],
       [".env.example", environmentExample()],
       ["docs/api.md", await apiPage(scratch)],
+      ["deploy/prometheus/rules.yaml", prometheusRules()],
+      ["deploy/prometheus/prometheus.yaml", prometheusConfig()],
+      ["deploy/grafana/shop.json", grafanaDashboard()],
     ]);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
