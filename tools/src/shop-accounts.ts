@@ -54,7 +54,7 @@ function deadLetterRights(): string[] {
 
 const cacheCommands = ["get", "mget", "getrange", "set", "del", "eval", "evalsha", "multi", "exec", "publish"];
 const limitCommands = ["incrby", "pttl", "expire"];
-const connectionCommands = ["hello", "ping", "info", "subscribe", "unsubscribe", "client|setinfo", "client|setname"];
+const connectionCommands = ["hello", "ping", "info", "subscribe", "unsubscribe"];
 
 function accountOf(name: string, hosted: readonly ServiceName[]): Account {
   const rights = hosted.flatMap((service) => [

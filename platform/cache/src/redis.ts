@@ -43,6 +43,8 @@ export function connectRedis(url: string, log: Logger) {
   const client = createClient({
     ...server,
     disableOfflineQueue: true,
+    // An account would need the right to CLIENT SETINFO, which Redis knows since 7.2 only.
+    disableClientInfo: true,
     // Callers have their own timers; the client's timeout would create a signal per command, and last five seconds.
     commandOptions: { timeout: 0 },
     // Bounds the queue for a frozen Redis.

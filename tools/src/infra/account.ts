@@ -10,7 +10,7 @@ export interface Account {
     readonly keys: readonly string[];
     /** Patterns of channels. */
     readonly channels: readonly string[];
-    /** Commands, in lower case; a subcommand as `client|setinfo`. */
+    /** Commands, in lower case. */
     readonly commands: readonly string[];
   };
   readonly nats: {

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { type Account, operator } from "./account.ts";
 import type { Credentials } from "./credentials.ts";
 import { natsAuthorization } from "./nats-authorization.ts";
 import { redisUsers } from "./redis-users.ts";
+import { composeFile } from "./resolve-server.ts";
 
 /**
  * The environment of `docker compose`: the variables that compose.yaml interpolates. The client needs all
@@ -11,7 +13,13 @@ export function dockerEnvironment(
   { env, accounts, credentials }: { env: NodeJS.ProcessEnv; accounts: readonly Account[]; credentials: Credentials },
   ports: NodeJS.ProcessEnv,
 ): NodeJS.ProcessEnv {
-  return { ...env, ...composeVariables(accounts, credentials), ...ports };
+  return { ...unusedVariables(), ...env, ...composeVariables(accounts, credentials), ...ports };
+}
+
+/** Compose requires the variables of all services, even of those that it does not start. */
+function unusedVariables(): NodeJS.ProcessEnv {
+  const compose = readFileSync(composeFile, "utf8");
+  return Object.fromEntries([...compose.matchAll(/\$\{(\w+):\?/g)].map(([, name]) => [name, "unused"]));
 }
 
 /** The variables of compose.yaml with the servers' accounts and credentials. */

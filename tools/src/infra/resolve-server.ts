@@ -109,7 +109,8 @@ export function dockerProbe(env: NodeJS.ProcessEnv): ResolveOptions["docker"] {
   };
 }
 
-const composeFile = join(repositoryRoot, "compose.yaml");
+/** The path of compose.yaml. */
+export const composeFile = join(repositoryRoot, "compose.yaml");
 
 function composeArguments(kind: ServerKind, dataDir: string): string[] {
   const project = `shop-${createHash("sha256").update(dataDir).digest("hex").slice(0, 8)}`;
