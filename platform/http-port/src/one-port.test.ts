@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import cors from "@fastify/cors";
 import Fastify, { type FastifyInstance } from "fastify";
 import { afterEach, expect, test } from "vitest";
-import { type OnePortOptions, onePortServerFactory, portOf } from "./one-port.ts";
+import { type OnePortOptions, type OnePortServer, onePortServerFactory, portOf } from "./one-port.ts";
 import { endHeaders, endStream, frame, frameTypes, headerBlock, opening, readFrames } from "./testing/http2-frames.ts";
 
 const cleanUp: (() => unknown)[] = [];
@@ -162,6 +162,21 @@ test("close() lets running requests of both versions complete", async () => {
   await expect.poll(slowRequests, { interval: 5 }).toBe(2);
   await app.close();
   expect(await Promise.all(running)).toEqual(['"slow"', '"slow"']);
+});
+
+test("announceClose() ends connections of both versions with their requests, and new ones are served", async () => {
+  const { app, port, slowRequests } = await start();
+  const agent = new http.Agent({ keepAlive: true });
+  cleanUp.push(() => agent.destroy());
+  const session = connect2(port);
+  const running = [get1(port, "/slow", agent), get2(session, "/slow")] as const;
+  await expect.poll(slowRequests, { interval: 5 }).toBe(2);
+  (app.server as OnePortServer).announceClose();
+  await once(session, "goaway");
+  const [over1, over2] = await Promise.all(running);
+  expect([over1.headers.connection, await text(over1), over2.body]).toEqual(["close", '"slow"', '"slow"']);
+  expect((await get1(port, "/hello", agent)).resume().headers.connection).toBe("close");
+  expect(await get2(connect2(port), "/hello")).toMatchObject({ status: 200 });
 });
 
 test("close() ends a request after the grace period", async () => {

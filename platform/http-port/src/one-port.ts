@@ -116,6 +116,7 @@ export class OnePortServer extends http.Server {
   readonly #answers: UnreadAnswers;
   readonly #requests = new UnfinishedRequests();
   #closing = false;
+  #announcedClose = false;
 
   constructor(options: OnePortOptions, handler: http.RequestListener) {
     const settled = { ...defaults, ...options };
@@ -140,6 +141,7 @@ export class OnePortServer extends http.Server {
     const framed = guarded(requireFraming(handler, settled.refusals.refuse));
     const unreadable = unreadableRequests(settled.refusals.unreadable);
     const http1Handler = unreadable.requireOneHost((request, response) => {
+      if (this.#announcedClose) response.shouldKeepAlive = false;
       answers.addRequest(request.socket, request.headers, response);
       framed(request, response);
     });
@@ -174,6 +176,19 @@ export class OnePortServer extends http.Server {
       guard("connection", socket);
       contain(socket, () => this.#accept(socket));
     });
+  }
+
+  /**
+   * Tells clients that the port is about to close, so that none sends a request on a connection just as it is closed: each answer
+   * over HTTP/1.1 has `connection: close`, and each HTTP/2 session gets a GOAWAY. All requests are still served, and those of new
+   * connections, too.
+   */
+  announceClose(): void {
+    this.#announcedClose = true;
+    this.#answers.closeConnections();
+    // GOAWAY with the last served stream. (RFC 9113 6.8 recommends an earlier one that still admits all streams, but after that
+    // Node reads nothing more from a session without streams, and never learns that it has ended.)
+    for (const session of this.#sessions) session.close();
   }
 
   override close(callback?: (error?: Error) => void): this {
@@ -303,9 +318,7 @@ export class OnePortServer extends http.Server {
   #drain(): void {
     this.#closing = true;
     for (const socket of this.#sniffing) socket.destroy();
-    // GOAWAY with the last served stream. (RFC 9113 6.8 recommends an earlier one that still admits all streams, but after that
-    // Node reads nothing more from a session without streams, and never learns that it has ended.)
-    for (const session of this.#sessions) session.close();
+    this.announceClose();
     // A keep-alive connection that was busy during close() becomes idle later, and Node does not check again.
     const sweep = setInterval(() => this.closeIdleConnections(), 20);
     const giveUp = setTimeout(() => this.closeAllConnections(), this.#options.closeGraceMs);

@@ -50,6 +50,11 @@ export class UnreadAnswers {
     on.headers = headers;
   }
 
+  /** HTTP/1.1: answers that have not begun will close their connections. */
+  closeConnections(): void {
+    for (const { last } of this.#on.values()) if (last?.headersSent === false) last.shouldKeepAlive = false;
+  }
+
   forget(answer: Socket | ServerHttp2Stream): void {
     this.#on.get(answer)?.held?.release();
     this.#on.delete(answer);

@@ -5,6 +5,7 @@ import * as net from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { type OnePortOptions, OnePortServer, portOf } from "@shop/http-port";
 import { type Exchange, nodeExchange, streamExchange } from "@shop/rpc-server";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -687,6 +688,58 @@ test.each([ofStream, ofUnary])(
   },
 );
 
+test.each(kinds)("on %s, for %s, a replica that announces its end is not called again", async (version, _, isUnary) => {
+  const servers = await Promise.all(["a", "b"].map((name) => serve((_request, response) => response.end(name))));
+  const { send } = await gateway(servers.map(urlOf), {}, { isUnary });
+  const ask = async () => (await send(version, { method: "POST", body: "{}" })).body;
+  expect(new Set([await ask(), await ask()])).toEqual(new Set(["a", "b"]));
+  servers[0]!.announceClose();
+  // One of them learns of it.
+  await ask();
+  await ask();
+  expect(await Promise.all([ask(), ask(), ask()])).toEqual(["b", "b", "b"]);
+});
+
+test.each(kinds)("on %s, for %s, no call fails while replicas are replaced one by one", async (version, _, isUnary) => {
+  const start = () => serve((_request, response) => response.end("done"), { closeGraceMs: 10_000 });
+  const servers = [await start(), await start()];
+  const { port, connect } = await gateway(servers.map(urlOf), { idleMs: 50, leavingMs: 1_000 }, { isUnary });
+  const agent = new http.Agent({ keepAlive: true });
+  cleanUp.push(() => agent.destroy());
+  const session = connect();
+  const statuses = new Set<unknown>();
+  const over = new AbortController();
+  const asking = Array.from({ length: 8 }, async () => {
+    while (!over.signal.aborted) {
+      const call = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
+      const { status, body } = await (version === "HTTP/1.1" ? open1(port, agent, call) : open2(session, call));
+      statuses.add(status);
+      body.resume();
+      await once(body, "end");
+    }
+  });
+  for (let replaced = 0; replaced < 4; replaced++) {
+    const leaving = servers[replaced % 2]!;
+    const address = leaving.address() as net.AddressInfo;
+    leaving.announceClose();
+    await vi.waitFor(async () => expect(await promisify(leaving.getConnections).call(leaving)).toBe(0), 5_000);
+    await new Promise((closed) => leaving.close(closed));
+    servers[replaced % 2] = await serve((_request, response) => response.end("done"), {}, address.port);
+  }
+  over.abort();
+  await Promise.all(asking);
+  expect([...statuses]).toEqual([200]);
+});
+
+test("a connection that was idle for too long is not used again", async () => {
+  const connections = vi.fn();
+  const server = await serve((_request, response) => response.end("there"));
+  server.on("connection", connections);
+  const { send } = await gateway([urlOf(server)], { idleMs: 0 });
+  for (let call = 0; call < 3; call++) await send("HTTP/1.1", {});
+  expect(connections).toHaveBeenCalledTimes(3);
+});
+
 test("streams beyond the limit of one connection use further connections", async () => {
   const sessions = new Set<unknown>();
   const server = http2.createServer({ settings: { maxConcurrentStreams: 2 } }, (request, response) => {
@@ -822,9 +875,9 @@ function streamOf(request: http.IncomingMessage): http2.ServerHttp2Stream | unde
   return (request as unknown as Partial<http2.Http2ServerRequest>).stream;
 }
 
-async function serve(handler: Handler, options: OnePortOptions = {}): Promise<http.Server> {
+async function serve(handler: Handler, options: OnePortOptions = {}, port = 0): Promise<OnePortServer> {
   const server = new OnePortServer({ closeGraceMs: 100, ...options }, handler);
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  await new Promise<void>((listening) => server.listen(port, "127.0.0.1", listening));
   cleanUp.push(() => new Promise((closed) => server.close(closed)));
   return server;
 }

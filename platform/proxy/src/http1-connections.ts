@@ -6,6 +6,8 @@ import { NotConnected } from "./http2-sessions.ts";
 /** All times are in milliseconds. */
 export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
+  /** The time after which an idle connection is not used again. */
+  readonly idleMs: number;
   /** The time within which an answer must begin. */
   readonly answerTimeoutMs: number;
   readonly guard: ListenerGuard;
@@ -22,8 +24,6 @@ export interface Http1Connection {
   close(): void;
 }
 
-/** The time after which an idle connection is closed. */
-const idleMs = 60_000;
 const maxIdle = 256;
 
 /**
@@ -34,7 +34,7 @@ const maxIdle = 256;
 export class Http1Connections {
   readonly #origin: string;
   readonly #options: ConnectionOptions;
-  readonly #idle: Client[] = [];
+  readonly #idle: { readonly client: Client; readonly since: number }[] = [];
   readonly #open = new Set<Client>();
 
   /** @param origin `http://host:port` */
@@ -45,8 +45,10 @@ export class Http1Connections {
 
   /** Rejects with {@link NotConnected} if no connection can be made. */
   async take(): Promise<Http1Connection> {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return this.#lend(idle, true);
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (performance.now() - idle.since < this.#options.idleMs) return this.#lend(idle.client, true);
+      void idle.client.destroy();
+    }
     return this.#lend(this.#clientOf(await this.#connect()), false);
   }
 
@@ -63,7 +65,7 @@ export class Http1Connections {
       release: () => {
         setImmediate(() => {
           if (!this.#open.has(client)) return;
-          if (this.#idle.length < maxIdle) this.#idle.push(client);
+          if (this.#idle.length < maxIdle) this.#idle.push({ client, since: performance.now() });
           else void client.destroy();
         });
       },
@@ -85,12 +87,14 @@ export class Http1Connections {
       pipelining: 1,
       headersTimeout: this.#options.answerTimeoutMs,
       bodyTimeout: 0,
-      keepAliveTimeout: idleMs,
+      keepAliveTimeout: this.#options.idleMs || 1,
+      // Otherwise the upstream's own limit counts.
+      keepAliveMaxTimeout: this.#options.idleMs || 1,
     });
     this.#open.add(client);
     client.once("disconnect", () => {
       this.#open.delete(client);
-      const index = this.#idle.indexOf(client);
+      const index = this.#idle.findIndex((idle) => idle.client === client);
       if (index !== -1) this.#idle.splice(index, 1);
       void client.destroy();
     });

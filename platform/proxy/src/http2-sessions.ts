@@ -9,6 +9,8 @@ export interface SessionOptions {
   readonly pingTimeoutMs: number;
   readonly maxSessions: number;
   readonly guard: ListenerGuard;
+  /** Called when the peer announces that it will close (GOAWAY without an error). */
+  readonly onLeaving: () => void;
 }
 
 /** No connection could be made, so nothing was sent. */
@@ -65,6 +67,9 @@ export class Http2Sessions {
     const retire = () => this.#ready.delete(session);
     this.#ready.add(session);
     connection.once("goaway", retire).once("close", retire);
+    connection.once("goaway", (code) => {
+      if (code === http2.constants.NGHTTP2_NO_ERROR) this.#options.onLeaving();
+    });
   }
 }
 

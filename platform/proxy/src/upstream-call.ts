@@ -89,6 +89,8 @@ export async function callHttp1(
       body = new Readable({ read: () => controller.resume() }).on("error", () => {});
       replica.guard("response", body);
       const headers = headersOf(controller.rawHeaders);
+      // With an error it may be this request that the replica does not want to read to its end.
+      if (headers.connection === "close" && status < 400) replica.leaving();
       resolve({ status, headers, body, headersOnly: false, trailers: () => trailers, resetCode: () => 0 });
     },
     onResponseData(controller, chunk) {

@@ -9,6 +9,14 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs?: number;
   /** The time for which a replica that refused a connection is tried last. */
   readonly avoidMs?: number;
+  /** The time for which a replica is tried last that announced to close its port: then it has probably been replaced. */
+  readonly leavingMs?: number;
+  /**
+   * HTTP/1.1: the time after which an idle connection is not used again: less than a replica still serves once it has announced to
+   * close (DRAIN_SECONDS). From then on each of its answers closes the connection, so that in the end it closes none on which a
+   * request may be under way.
+   */
+  readonly idleMs?: number;
   /** HTTP/1.1: the time without traffic after which a connection whose answer has not begun is closed. */
   readonly answerTimeoutMs?: number;
   /** HTTP/2: how often a connection with open streams gets a PING; one without streams for that time is closed. */
@@ -24,6 +32,8 @@ export interface UpstreamOptions {
 const defaults: Required<UpstreamOptions> = {
   connectTimeoutMs: 2_000,
   avoidMs: 1_000,
+  leavingMs: 5_000,
+  idleMs: 1_000,
   answerTimeoutMs: 15_000,
   pingIntervalMs: 20_000,
   pingTimeoutMs: 10_000,
@@ -42,12 +52,12 @@ export class Upstream {
     this.#replicas = urls.map((url) => new Replica(url, { ...defaults, ...options }));
   }
 
-  /** All replicas in round-robin order; detection, and those that recently refused a connection, come last. */
+  /** All replicas in round-robin order, except that avoided ones come last: first those that are avoided for the shortest time. */
   inTurn(): readonly Replica[] {
     if (this.#replicas.length === 1) return this.#replicas;
     const first = this.#next++ % this.#replicas.length;
     const turn = [...this.#replicas.slice(first), ...this.#replicas.slice(0, first)];
-    return turn.sort((a, b) => Number(a.avoided) - Number(b.avoided));
+    return turn.sort((a, b) => a.avoidedUntil - b.avoidedUntil);
   }
 
   /** Closes all connections at once; calls in progress break. */
@@ -65,6 +75,7 @@ export class Replica {
   readonly guard: ListenerGuard;
   readonly detection = new OutlierDetection();
   readonly #avoidMs: number;
+  readonly #leavingMs: number;
   #avoidUntil = 0;
 
   constructor(url: string, options: Required<UpstreamOptions>) {
@@ -72,18 +83,26 @@ export class Replica {
     if (protocol !== "http:" || pathname !== "/") throw new Error(`not of the form http://host:port: ${url}`);
     this.authority = host;
     this.http1 = new Http1Connections(origin, options);
-    this.http2 = new Http2Sessions(origin, options);
+    this.http2 = new Http2Sessions(origin, { ...options, onLeaving: () => this.leaving() });
     this.guard = options.guard;
     this.#avoidMs = options.avoidMs;
+    this.#leavingMs = options.leavingMs;
   }
 
-  get avoided(): boolean {
-    return performance.now() < this.#avoidUntil || this.detection.isOutlier;
+  /** When it will no longer be avoided, as performance.now(); 0 if it is not. */
+  get avoidedUntil(): number {
+    if (this.detection.isOutlier) return Number.MAX_VALUE;
+    return performance.now() < this.#avoidUntil ? this.#avoidUntil : 0;
   }
 
   /** Marks the replica after a refused connection. */
   avoid(): void {
     this.#avoidUntil = performance.now() + this.#avoidMs;
+  }
+
+  /** Marks the replica once it has announced to close its port. */
+  leaving(): void {
+    this.#avoidUntil = performance.now() + this.#leavingMs;
   }
 
   close(): void {

@@ -106,8 +106,7 @@ export function createEdge({ pipeline, identifyClient, corsOrigins, streamTicket
       }, fastifyOptions);
 
       function skipsFastify({ isFinal }: Plan, { method = "GET", headers }: AnyRequest): boolean {
-        // A closing port goes through Fastify, which ends its connections.
-        return (isFinal && isDirect(headers) && server.listening) || !routedMethods.has(method);
+        return (isFinal && isDirect(headers)) || !routedMethods.has(method);
       }
       return server;
     },

@@ -72,7 +72,7 @@ beforeAll(async () => {
   });
   await once(recorder.listen(0, "127.0.0.1"), "listening");
   const recorded = portOf(recorder);
-  servers.push({ name: "recorder", port: recorded, close: async () => void recorder.close() });
+  servers.push({ name: "recorder", port: recorded, announceClose() {}, close: async () => void recorder.close() });
   const forwards = forwarding(`http://127.0.0.1:${recorded}`, services);
   const shapes: Record<string, Partial<ServerOptions>> = {
     "one process, fast path": {},

@@ -3,7 +3,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { createLogger, type DomainError, type Logger } from "@shop/core";
 import { Health } from "@shop/gen/grpc/health/v1/health_pb";
-import { bodyOf, type ConnectionLimits, limitConnections, type TrustsProxy } from "@shop/http-port";
+import { bodyOf, type ConnectionLimits, limitConnections, OnePortServer, type TrustsProxy } from "@shop/http-port";
 import type { FastifyPluginAsync, FastifyServerFactory } from "fastify";
 import { createEdge } from "./edge.ts";
 import { connectionOf } from "./exchange.ts";
@@ -91,6 +91,11 @@ export interface Rpc {
   readonly serverFactory: FastifyServerFactory;
   /** Calls, CORS, health, reflection and documentation, for the whole application. */
   readonly plugin: FastifyPluginAsync;
+  /**
+   * Call it some time before the application closes: `/readyz` and grpc.health.v1 report from now on that the port is not ready,
+   * and clients learn that their connections are about to be closed. All calls are still served.
+   */
+  announceClose(): void;
   /** Closes the connections to other processes. */
   close(): void;
 }
@@ -132,7 +137,10 @@ export function createRpc(options: RpcOptions): Rpc {
   };
   const { isPublic } = port;
   const holdBytes = createHoldBytes(port);
-  const own = ownServices(port);
+  let isClosing = false;
+  let server: unknown;
+  const health = { ...port, isClosing: () => isClosing };
+  const own = ownServices(health);
   const pages = new Set<string>();
   const pipeline = createPipeline({ ...port, holdBytes, pluginServices: own.services, pages });
   const edge = createEdge({
@@ -155,7 +163,8 @@ export function createRpc(options: RpcOptions): Rpc {
       if (method === "GET") pages.add(url);
     });
     await allowOrigins(app, port.corsOrigins);
-    addHealth(app, port);
+    server = app.server;
+    addHealth(app, health);
     if (port.openApi !== undefined) addApiDocs(app, port.openApi);
     addCalls(app, edge);
     await app.register(async (scope) => {
@@ -174,6 +183,10 @@ export function createRpc(options: RpcOptions): Rpc {
     serverFactory: edge.serverFactory,
     // Registers for the whole application (https://fastify.dev/docs/latest/Reference/Plugins/#handle-the-scope).
     plugin: Object.assign(plugin, { [Symbol.for("skip-override")]: true }),
+    announceClose() {
+      isClosing = true;
+      if (server instanceof OnePortServer) server.announceClose();
+    },
     close: pipeline.close,
   };
 }

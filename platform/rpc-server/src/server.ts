@@ -5,7 +5,7 @@ import Fastify, { type FastifyError } from "fastify";
 import { listenFailure } from "./listen-failure.ts";
 import { takeOver } from "./plugins/calls.ts";
 import { writeProtocolError } from "./protocols/protocol-error.ts";
-import { createRpc, type RpcOptions } from "./rpc.ts";
+import { createRpc, type Rpc, type RpcOptions } from "./rpc.ts";
 
 export interface ServerOptions extends RpcOptions {
   /** The module whose port this is. */
@@ -19,6 +19,8 @@ export interface ServerOptions extends RpcOptions {
 export interface RpcServer {
   readonly name: string;
   readonly port: number;
+  /** See {@link Rpc.announceClose}. */
+  announceClose: Rpc["announceClose"];
   /** Stops accepting calls; resolves when those in progress have finished. */
   close(): Promise<void>;
 }
@@ -31,7 +33,12 @@ export interface RpcServer {
 export async function listen(options: ServerOptions): Promise<RpcServer> {
   const { name, host = "127.0.0.1", log } = options;
   const rpc = createRpc(options);
-  const app = Fastify({ serverFactory: rpc.serverFactory, routerOptions: { maxParamLength: 16_384 } });
+  const app = Fastify({
+    serverFactory: rpc.serverFactory,
+    routerOptions: { maxParamLength: 16_384 },
+    // A request that arrives while the port closes is served like any other.
+    return503OnClosing: false,
+  });
   app.setErrorHandler((error: Partial<FastifyError>, request, reply) => {
     takeOver(reply);
     const { statusCode = 500, message = "" } = error;
@@ -51,6 +58,7 @@ export async function listen(options: ServerOptions): Promise<RpcServer> {
   return {
     name,
     port,
+    announceClose: rpc.announceClose,
     async close() {
       await app.close();
       rpc.close();

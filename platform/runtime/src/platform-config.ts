@@ -45,6 +45,11 @@ export const platformConfig = z.object({
   TAKEOVER_SECONDS: setting.integer(5, 1, 300, "seconds").meta({
     meaning: "Lease TTL and ack wait: after that time another process takes over the jobs and events of one that died.",
   }),
+  DRAIN_SECONDS: setting.integer(0, 0, 300, "seconds").meta({
+    meaning:
+      "How long a process that was told to stop still serves, while its `/readyz` is 503, before it closes its ports: longer than load " +
+      "balancers and gateways take to notice. With replicas at least 2, as in compose.yaml; 0 closes at once.",
+  }),
   LISTEN_HOST: setting.host("127.0.0.1").meta({
     meaning: "The address that the ports listen on; `0.0.0.0` or `::` for every address of the machine.",
   }),

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { errors } from "@nats-io/transport-node";
 import { newId } from "@shop/core";
 import { CustomHttpPatternSchema } from "@shop/gen/google/api/http_pb";
@@ -47,3 +49,35 @@ test("a started module is not started again if its consumers can't be created at
   await startTestModule(module);
   expect({ starts, isAvailable }).toEqual({ starts: 1, isAvailable: true });
 });
+
+test("a process that is told to stop serves for DRAIN_SECONDS, while it is not ready, and then closes its port", async () => {
+  const port = await freePort();
+  const module = defineModule({
+    name: newId("drain"),
+    config: z.object({}),
+    implements: [TokenKeyService],
+    port: () => port,
+    upstreams: () => [],
+    start: async () => ({
+      routes: (router) => router.service(TokenKeyService, { listTokenKeys: () => ({ keys: [] }) }),
+    }),
+  });
+  const running = await startTestModule(module, { DRAIN_SECONDS: "1" });
+  const answers = () =>
+    Promise.all(
+      ["readyz", "healthz"].map((path) => fetch(`http://127.0.0.1:${port}/${path}`).then(({ status }) => status)),
+    );
+  expect(await answers()).toEqual([200, 200]);
+  const closed = running.close();
+  expect(await answers()).toEqual([503, 200]);
+  await closed;
+  await expect(answers()).rejects.toThrow();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import {
@@ -41,7 +42,7 @@ const keysTimeoutMs = 2_000;
 
 /** The modules that run in this process. */
 export interface RunningModules {
-  /** Stops accepting calls, finishes running calls, then running events, then closes the connections to servers. */
+  /** Reports not ready for DRAIN_SECONDS, then stops accepting calls, finishes running calls, then running events, then closes the connections to servers. */
   close(): Promise<void>;
 }
 
@@ -209,6 +210,8 @@ export async function startModules(
   return {
     async close() {
       log.info("draining");
+      for (const server of servers) server.announceClose();
+      await delay(settings.DRAIN_SECONDS * 1_000);
       stopping.abort();
       await Promise.all(servers.map((server) => server.close()));
       await stopWork();

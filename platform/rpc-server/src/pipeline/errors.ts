@@ -41,8 +41,11 @@ function connectErrorOf(error: unknown, domain: string, isDependencyLost: IsDepe
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
-/** Error codes of Node for a closed socket; drivers let some of them through. */
-const socketCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ERR_STREAM_DESTROYED"]);
+/** Error codes of Node for a closed socket, or an address that is not there; drivers let some of them through. */
+const socketCodes = new Set([
+  ...["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ERR_STREAM_DESTROYED"],
+  ...["EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"],
+]);
 
 /** Whether an error means that another service, or a socket, is currently unavailable. */
 export function isUnavailable(error: unknown): boolean {

@@ -24,6 +24,24 @@ test("/readyz lists all reasons why the services of its port are not ready", asy
   });
 });
 
+test("a port that is about to close is not ready, and serves calls until it closes", async () => {
+  const server = await openTestPort();
+  server.announceClose();
+  const [ready, call] = await Promise.all([
+    fetch(`http://127.0.0.1:${server.port}/readyz`),
+    fetch(`http://127.0.0.1:${server.port}/grpc.health.v1.Health/Check`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    }),
+  ]);
+  expect([ready.status, await ready.json()]).toEqual([
+    503,
+    { status: "not ready", missing: ["the process is stopping"] },
+  ]);
+  expect([call.status, await call.json()]).toEqual([200, { status: "NOT_SERVING" }]);
+});
+
 test("/readyz is 200 if nothing is missing", async () => {
   const { port } = await openTestPort();
   const answer = await fetch(`http://127.0.0.1:${port}/readyz`);

@@ -9,7 +9,9 @@ export interface HealthOptions {
   readonly services: readonly DescService[];
   /** The reasons, in words, why these services are not ready; empty if they are. */
   missing(services: readonly DescService[]): Promise<readonly string[]>;
-  /** Fires when the process begins to drain. */
+  /** Whether the port is about to close. */
+  isClosing(): boolean;
+  /** Fires when the port closes. */
   readonly stopping: AbortSignal;
 }
 
@@ -17,10 +19,10 @@ export interface HealthOptions {
  * `GET /healthz`: 200 while the process answers. `GET /readyz`: 200 if all services behind the port are ready, else 503 with
  * everything that is missing.
  */
-export function addHealth(app: FastifyInstance, { services, missing }: HealthOptions): void {
+export function addHealth(app: FastifyInstance, { services, missing, isClosing }: HealthOptions): void {
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
-    const reasons = await missing(services);
+    const reasons = isClosing() ? ["the process is stopping"] : await missing(services);
     if (reasons.length === 0) return { status: "ready" };
     return reply.code(503).send({ status: "not ready", missing: reasons });
   });
@@ -35,7 +37,12 @@ const maxWatches = 100;
  * grpc.health.v1: SERVING if a service is ready; for the service "" if `/readyz` is 200. Watch reports each change within a
  * second, until the process drains.
  */
-export function healthRoutes({ services, missing, stopping }: HealthOptions): (router: ConnectRouter) => void {
+export function healthRoutes({
+  services,
+  missing,
+  isClosing,
+  stopping,
+}: HealthOptions): (router: ConnectRouter) => void {
   const byName = new Map([["", services], ...services.map((service) => [service.typeName, [service]] as const)]);
   const checks = new Map<string, { readonly at: number; readonly status: Promise<ServingStatus> }>();
   let watches = 0;
@@ -48,7 +55,7 @@ export function healthRoutes({ services, missing, stopping }: HealthOptions): (r
     const known = checks.get(name);
     if (known !== undefined && now - known.at < checkIntervalMs) return await known.status;
     const status = missing(asked).then(
-      (reasons) => (reasons.length === 0 && !stopping.aborted ? ServingStatus.SERVING : ServingStatus.NOT_SERVING),
+      (reasons) => (reasons.length === 0 && !isClosing() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING),
       () => ServingStatus.NOT_SERVING,
     );
     checks.set(name, { at: now, status });
