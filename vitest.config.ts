@@ -3,6 +3,14 @@ import { delimiter, join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
+/** Tests of Prometheus' rules, in the project `monitoring` and in files of that name, need its executables. */
+const hasPrometheus = ["promtool", "prometheus"].every((name) => isOnPath(name));
+if (!hasPrometheus) console.warn("tests of alerts are not run: Debian's package prometheus is not installed");
+
+function isOnPath(name: string): boolean {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, name)));
+}
+
 /** Files in the order of their paths, except that files that kill processes come last in their project. */
 class ResilienceLast extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -40,7 +48,11 @@ const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] =
   test: {
     name,
     include: ["tests/e2e/**/*.e2e.test.ts"],
-    exclude: [...configDefaults.exclude, ...exclude],
+    exclude: [
+      ...configDefaults.exclude,
+      ...exclude,
+      ...(hasPrometheus ? [] : ["tests/e2e/monitoring.resilience.e2e.test.ts"]),
+    ],
     globalSetup: ["tests/setup/shop.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
@@ -49,14 +61,6 @@ const endToEnd = (name: string, groupOrder: number, exclude: readonly string[] =
     sequence: { groupOrder },
   },
 });
-
-/** Tests of Prometheus' rules, in the project `monitoring` and in files of that name, need its executables. */
-const hasPrometheus = ["promtool", "prometheus"].every((name) => isOnPath(name));
-if (!hasPrometheus) console.warn("tests of alerts are not run: Debian's package prometheus is not installed");
-
-function isOnPath(name: string): boolean {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, name)));
-}
 
 export default defineConfig({
   test: {

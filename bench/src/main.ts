@@ -15,6 +15,7 @@ import { generateLoad } from "./load.ts";
 import { benchMutants } from "./mutants-bench.ts";
 import { benchOrders } from "./orders-bench.ts";
 import { benchOverload } from "./overload-bench.ts";
+import { writePlots } from "./plots.ts";
 import { benchReads } from "./reads-bench.ts";
 import { benchRefusals } from "./refusals-bench.ts";
 import { startReport } from "./report.ts";
@@ -69,6 +70,7 @@ const part = parts[positionals[0] ?? ""];
 const chosen: readonly string[] = positionals.length === 0 ? usual : positionals;
 
 if (part !== undefined) await part();
+else if (positionals[0] === "plots") writePlots();
 else if (chosen.every((name): name is keyof typeof benches => name in benches)) {
   const settings = {
     runs: Number(values.runs),
@@ -95,6 +97,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
       "npm run bench -- storm [--minutes 1]\n" +
       "npm run bench -- mutants [--seed 1]\n" +
       "npm run bench -- fuzz [--seed 1] [--minutes 60]\n" +
+      "npm run bench -- plots\n" +
       "each with --record to write the result to bench/results/, and --note '...' to add a note to it",
   );
   process.exitCode = 1;
