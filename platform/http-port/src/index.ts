@@ -27,6 +27,19 @@ export {
   type ListenerGuard,
   type NetworkError,
 } from "./listener-guard.ts";
+export {
+  type AnswerHead,
+  type Frame,
+  FrameReader,
+  FrameWriter,
+  frameType,
+  type HelloHead,
+  MuxProtocolError,
+  muxPreface,
+  type RequestHead as MuxRequestHead,
+  type ResetHead,
+} from "./mux/frames.ts";
+export { type MuxCall, muxMaxBodyBytes } from "./mux/mux-server-connection.ts";
 export { NodeHeaders } from "./node-headers.ts";
 export { type OnePortOptions, OnePortServer, onePortServerFactory, portOf } from "./one-port.ts";
 export type { Refusals } from "./refusals.ts";

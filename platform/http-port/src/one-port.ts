@@ -4,6 +4,8 @@ import type { AddressInfo, Socket } from "node:net";
 import type { FastifyServerFactory } from "fastify";
 import type { HoldBytes } from "./held-bytes.ts";
 import { contain, createListenerGuard, type ListenerGuard, type NetworkError } from "./listener-guard.ts";
+import { muxPreface } from "./mux/frames.ts";
+import { type MuxCall, MuxServerConnection } from "./mux/mux-server-connection.ts";
 import { plainRefusals, type Refusals } from "./refusals.ts";
 import { requireFraming, requireStreamFraming } from "./request-framing.ts";
 import { recheckMs, UnfinishedRequests, UnreadAnswers } from "./slow-peers.ts";
@@ -54,6 +56,10 @@ export interface OnePortOptions {
   readonly refusals?: Refusals;
   /** HTTP/2: may answer a stream and return true, before Node creates its compatibility objects. */
   readonly answersStream?: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => boolean;
+  /** Answers calls of other processes of the platform on multiplexed connections, which are refused if absent. */
+  readonly answersMux?: ((call: MuxCall) => Promise<void> | void) | undefined;
+  /** The processes that share the port. */
+  readonly workers?: number;
 }
 
 const defaults = {
@@ -74,6 +80,8 @@ const defaults = {
   onNetworkError: () => {},
   refusals: plainRefusals,
   answersStream: () => false,
+  answersMux: undefined,
+  workers: 1,
 };
 
 /** How often Node checks for late HTTP/1.1 requests, and this port for the rest. */
@@ -113,6 +121,7 @@ export class OnePortServer extends http.Server {
   readonly #sniffing = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   readonly #http2Sockets = new Set<Socket>();
+  readonly #muxes = new Map<Socket, MuxServerConnection>();
   readonly #answers: UnreadAnswers;
   readonly #requests = new UnfinishedRequests();
   #closing = false;
@@ -189,6 +198,7 @@ export class OnePortServer extends http.Server {
     // GOAWAY with the last served stream. (RFC 9113 6.8 recommends an earlier one that still admits all streams, but after that
     // Node reads nothing more from a session without streams, and never learns that it has ended.)
     for (const session of this.#sessions) session.close();
+    for (const mux of this.#muxes.values()) mux.drain();
   }
 
   override close(callback?: (error?: Error) => void): this {
@@ -202,6 +212,7 @@ export class OnePortServer extends http.Server {
     for (const socket of this.#sniffing) socket.destroy();
     // Sockets, not sessions: a closed session waits for its peer to close the socket, and destroying it again does nothing.
     for (const socket of this.#http2Sockets) socket.destroy();
+    for (const socket of this.#muxes.keys()) socket.destroy();
   }
 
   #accept(socket: Socket): void {
@@ -211,7 +222,9 @@ export class OnePortServer extends http.Server {
       return;
     }
     this.#sniffing.add(socket);
-    sniff(socket, this.#options.sniffTimeoutMs, (version) => {
+    const { sniffTimeoutMs, answersMux } = this.#options;
+    const prefaces = { http2: http2Preface, ...(answersMux && { mux: muxPreface }) };
+    sniff(socket, sniffTimeoutMs, prefaces, (version) => {
       this.#sniffing.delete(socket);
       if (version === "http1") {
         this.#answers.watch(socket);
@@ -219,7 +232,24 @@ export class OnePortServer extends http.Server {
         this.#http1.call(this, socket);
       }
       if (version === "http2") this.#acceptHttp2(socket);
+      if (version === "mux") this.#acceptMux(socket, answersMux!);
     });
+  }
+
+  #acceptMux(socket: Socket, answers: (call: MuxCall) => Promise<void> | void): void {
+    const { maxHeaderBytes, onNetworkError, sessionCheckMs, workers } = this.#options;
+    socket.allowHalfOpen = false;
+    const onException = (error: unknown) => onNetworkError({ on: "request", kind: "exception", error });
+    const mux = new MuxServerConnection(socket, { answers, onException, maxHeaderBytes, workers });
+    this.#muxes.set(socket, mux);
+    this.#answers.watch(socket);
+    const check = setInterval(() => mux.drainIfUnused(), sessionCheckMs);
+    socket.once("close", () => {
+      clearInterval(check);
+      this.#muxes.delete(socket);
+      this.#answers.forget(socket);
+    });
+    if (this.#announcedClose) mux.drain();
   }
 
   #acceptHttp2(socket: Socket): void {
@@ -334,14 +364,21 @@ export function portOf(server: http.Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+type Version = "http1" | "http2" | "mux";
 
 /**
- * Peeks at the first bytes of a connection and puts them back. Calls `decided` exactly once: as soon as a byte differs from
- * HTTP/2's preface (`http1`), when the preface is complete (`http2`), or when the socket is closed before, by the peer or by
- * the timeout (`undefined`).
+ * Peeks at the first bytes of a connection and puts them back. Calls `decided` exactly once: when a preface is complete, with its
+ * version; as soon as the bytes differ from every preface, with `http1`; or with undefined when the socket is closed before, by
+ * the peer or by the timeout.
  */
-function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "http2" | undefined) => void): void {
+function sniff(
+  socket: Socket,
+  timeoutMs: number,
+  prefaces: Readonly<Partial<Record<Version, Buffer>>>,
+  decided: (version: Version | undefined) => void,
+): void {
   let seen: Buffer = Buffer.alloc(0);
   // After a busy period Node runs timers before it reads what has arrived meanwhile: wait for one more read.
   let late: NodeJS.Immediate | undefined;
@@ -353,17 +390,16 @@ function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "
     const chunk: Buffer | null = socket.read();
     if (chunk === null) return;
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
-    const compared = Math.min(seen.length, preface.length);
-    const matches = seen.compare(preface, 0, compared, 0, compared) === 0;
-    if (matches && seen.length < preface.length) return;
+    const version = versionOf(seen, prefaces);
+    if (version === undefined) return;
     socket.unshift(seen);
-    settle(matches ? "http2" : "http1");
+    settle(version);
   }
   function onGone(): void {
     socket.destroy();
     settle(undefined);
   }
-  function settle(version: "http1" | "http2" | undefined): void {
+  function settle(version: Version | undefined): void {
     clearTimeout(deadline);
     clearImmediate(late);
     socket.off("readable", onReadable).off("end", onGone).off("close", onGone);
@@ -373,6 +409,16 @@ function sniff(socket: Socket, timeoutMs: number, decided: (version: "http1" | "
 
   // A reset while sniffing is no error: 'close' follows.
   socket.on("readable", onReadable).on("end", onGone).on("close", onGone).on("error", ignore);
+}
+
+/** The version that the bytes announce; undefined while they are the beginning of a preface. */
+function versionOf(seen: Buffer, prefaces: Readonly<Partial<Record<Version, Buffer>>>): Version | undefined {
+  for (const [version, preface] of Object.entries(prefaces) as [Version, Buffer][]) {
+    const compared = Math.min(seen.length, preface.length);
+    if (seen.compare(preface, 0, compared, 0, compared) !== 0) continue;
+    return seen.length < preface.length ? undefined : version;
+  }
+  return "http1";
 }
 
 function ignore(): void {}

@@ -1,9 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { currentTrace, inTrace, traceparentHeader, tracestateHeader } from "@shop/core";
-import { internalCredentialHeader } from "@shop/http-port";
+import { createListenerGuard, internalCredentialHeader } from "@shop/http-port";
 import {
   codeOf,
   createInMemoryTransport,
@@ -14,10 +13,13 @@ import {
   startClientSpan,
   whenEnded,
 } from "@shop/rpc-server";
+import { MuxLinks } from "./mux-links.ts";
+import { createMuxTransport } from "./mux-transport.ts";
 import { OutlierDetection } from "./outlier-detection.ts";
 
 /** The default deadline of calls to other services. */
 const defaultTimeoutMs = 5_000;
+const connectTimeoutMs = 2_000;
 /** A read unanswered for this time is sent to a second replica as well. */
 const hedgeAfterMs = 500;
 
@@ -41,8 +43,8 @@ export interface TransportOptions {
 }
 
 /**
- * Transports to services: in memory to those hosted here, otherwise over HTTP/1.1 to the upstream's replicas. Calls carry the
- * caller's credential and trace.
+ * Transports to services: in memory to those hosted here, otherwise to the upstream's replicas, on multiplexed connections or over
+ * HTTP/1.1. Calls carry the caller's credential and trace.
  */
 export function createTransportTo(options: TransportOptions): TransportTo {
   const made = new Map<string, Transport>();
@@ -56,10 +58,17 @@ export function createTransportTo(options: TransportOptions): TransportTo {
     const upstream = options.upstreams.find((candidate) => candidate.service.typeName === service.typeName);
     if (upstream === undefined) throw new Error(`no upstream is configured for ${service.typeName}`);
     const interceptors = [callerInterceptor(() => options.credentialFor(upstream.name))];
+    const guard = createListenerGuard(() => {});
     return acrossReplicas(
-      upstream.urls.map((baseUrl) =>
-        createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true, interceptors, defaultTimeoutMs }),
-      ),
+      upstream.urls.map((baseUrl) => {
+        const over = { baseUrl, httpVersion: "1.1", useBinaryFormat: true, defaultTimeoutMs } as const;
+        return createMuxTransport(new MuxLinks(baseUrl, { connectTimeoutMs, guard }), {
+          interceptors,
+          defaultTimeoutMs,
+          unaryOverHttp: createConnectTransport(over),
+          streamsOverHttp: createConnectTransport({ ...over, interceptors }),
+        });
+      }),
     );
   }
 
@@ -109,25 +118,36 @@ function acrossReplicas(transports: readonly Transport[]): Transport {
   return {
     async unary(method, signal, ...rest) {
       const [first, next] = inTurn();
+      const ask = ({ transport, detection }: Replica, until = signal) =>
+        detection.track(transport.unary(method, until, ...rest));
+      if (!isRead(method)) return await ask(first);
       const done = new AbortController();
       const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
-      const ask = ({ transport, detection }: Replica) => detection.track(transport.unary(method, either, ...rest));
-      const answer = ask(first);
-      if (!isRead(method)) return await answer;
+      const answer = ask(first, either);
       try {
-        const late = delay(hedgeAfterMs, "late" as const, { signal: done.signal });
-        const soon = await Promise.race([answer, late]);
-        if (soon !== "late") return soon;
-        return await Promise.any(first === next ? [answer] : [answer, ask(next)]);
+        const soon = await within(hedgeAfterMs, answer);
+        if (soon !== undefined) return soon;
+        return await Promise.any(first === next ? [answer] : [answer, ask(next, either)]);
       } catch (error) {
         if (error instanceof AggregateError) throw error.errors[0];
         const timeIsUp = ConnectError.from(error).code === Code.DeadlineExceeded;
         if (timeIsUp || !isUnavailable(error)) throw error;
-        return await ask(next);
+        return await ask(next, either);
       } finally {
-        done.abort();
+        done.abort(callEnded);
       }
     },
     stream: (...call) => inTurn()[0].transport.stream(...call),
   };
+}
+
+/** Shared: the reason that `abort()` makes costs more than the rest of a call. */
+const callEnded = new ConnectError("the call has ended", Code.Canceled);
+
+/** Settles like `answer`, or resolves with undefined after a time. */
+function within<Answer>(ms: number, answer: Promise<Answer>): Promise<Answer | undefined> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => resolve(undefined), ms);
+    answer.then(resolve, reject).finally(() => clearTimeout(late));
+  });
 }

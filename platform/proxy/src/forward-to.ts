@@ -11,6 +11,7 @@ import {
 import {
   callerTimeoutMs,
   dependencyLost,
+  type Exchange,
   endClientSpan,
   type Forwarding,
   type ForwardingPort,
@@ -103,6 +104,7 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
       const span = startClientSpan(method);
       const code = await forwarder.forward(exchange, upstream, {
         isUnary,
+        mayMultiplex: isUnary && vendorCalls === undefined && isMultiplexed(method, exchange),
         held,
         ...(isUnary && { waitLimits: waitLimitsFor(performance.now() - arrivedAt) }),
         errorOf(failure) {
@@ -147,4 +149,17 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
       for (const calls of vendors.values()) calls.close();
     },
   };
+}
+
+const multiplexedTypes: ReadonlySet<string> = new Set([
+  "application/json",
+  "application/proto",
+  "application/grpc",
+  "application/grpc+proto",
+]);
+
+/** Whether upstreams take this call on a multiplexed connection: REST, and the usual form of unary Connect and gRPC calls. */
+function isMultiplexed({ parent, name }: DescMethod, { method, path, headers }: Exchange): boolean {
+  if (!path.startsWith(`/${parent.typeName}/${name}`)) return true;
+  return method === "POST" && multiplexedTypes.has(headers["content-type"] ?? "") && !("content-encoding" in headers);
 }

@@ -13,6 +13,8 @@ import {
   type Answer,
   callHttp1,
   callHttp2,
+  callMux,
+  Declined,
   type RequestHead,
   UpstreamBroke,
   type UpstreamCall,
@@ -41,6 +43,8 @@ export interface ForwardOptions {
    * unless it is long: the request once it has been read in full, and the answer likewise.
    */
   readonly isUnary?: boolean;
+  /** Whether the upstream may get the call on a multiplexed connection, if all of it is short. */
+  readonly mayMultiplex?: boolean;
   /** The time limits of a unary call, counted from when its request has been read. Unlimited if absent. */
   readonly waitLimits?: WaitLimits;
   /** Headers to set on the forwarded request, replacing the caller's of the same (lower-case) names. */
@@ -131,6 +135,7 @@ class ForwardedCall {
   readonly #exchange: Exchange;
   readonly #head: RequestHead;
   readonly #isUnary: boolean;
+  readonly #mayMultiplex: boolean;
   readonly #body: RequestBody;
   readonly #held: HeldBytes | undefined;
   readonly #onFailure: (failure: ForwardFailure) => void;
@@ -153,6 +158,7 @@ class ForwardedCall {
     onFailure: (failure: ForwardFailure) => void,
     {
       isUnary = false,
+      mayMultiplex = false,
       waitLimits,
       maxMessageBytes,
       held,
@@ -162,6 +168,7 @@ class ForwardedCall {
     this.#exchange = exchange;
     this.#head = head;
     this.#isUnary = isUnary;
+    this.#mayMultiplex = mayMultiplex;
     this.#waitLimits = waitLimits;
     const inspect =
       maxMessageBytes === undefined
@@ -280,8 +287,19 @@ class ForwardedCall {
   }
 
   async #attempt(replica: Replica): Promise<void> {
+    const link = this.#mayMultiplex && this.#body.length !== undefined ? replica.mux.take() : undefined;
+    if (link !== undefined) {
+      try {
+        return await this.#complete(replica, callMux(link, this.#head, replica));
+      } catch (error) {
+        if (!(error instanceof Declined) || this.#over) throw error;
+      }
+    }
     const open = this.#exchange.httpVersion === 2 ? callHttp2 : callHttp1;
-    const call = await open(replica, this.#head, this.#body.length);
+    await this.#complete(replica, await open(replica, this.#head, this.#body.length));
+  }
+
+  async #complete(replica: Replica, call: UpstreamCall): Promise<void> {
     if (this.#over) return call.cancel(constants.NGHTTP2_CANCEL);
     this.#call = call;
     this.#body.sendTo(call);
@@ -297,12 +315,17 @@ class ForwardedCall {
   }
 
   async #deliver(answer: Answer): Promise<void> {
+    const { body } = answer;
     const headers = endToEnd(answer.headers);
     if (answer.headersOnly) return this.#sendWhole(answer, headers, nothing);
-    if (!this.#isUnary) return await this.#stream(answer, headers, []);
-    const { state, chunks } = await readShort(answer.body, shortMaxBytes, this.#held);
+    if (Buffer.isBuffer(body)) {
+      if (!this.#over) this.#sendWhole(answer, headers, body);
+      return;
+    }
+    if (!this.#isUnary) return await this.#stream(answer, body, headers, []);
+    const { state, chunks } = await readShort(body, shortMaxBytes, this.#held);
     if (this.#over) return;
-    if (state === "long" || state === "full") return await this.#stream(answer, headers, chunks);
+    if (state === "long" || state === "full") return await this.#stream(answer, body, headers, chunks);
     if (state === "broken") throw brokenOff();
     this.#sendWhole(answer, headers, joined(chunks));
   }
@@ -316,15 +339,15 @@ class ForwardedCall {
   }
 
   /** Streams an answer. */
-  #stream(answer: Answer, headers: OutgoingHttpHeaders, read: readonly Buffer[]): Promise<void> {
+  #stream(answer: Answer, body: Readable, headers: OutgoingHttpHeaders, read: readonly Buffer[]): Promise<void> {
     const writable = this.#exchange.begin(answer.status, headers);
     for (const chunk of read) writable.write(chunk);
-    if (this.#waitLimits !== undefined) this.#streamed = watchStall(answer.body);
-    answer.body.pipe(writable, { end: false });
+    if (this.#waitLimits !== undefined) this.#streamed = watchStall(body);
+    body.pipe(writable, { end: false });
     return new Promise((resolve, reject) => {
       const broke = () => reject(brokenOff());
-      answer.body.once("error", broke).once("close", broke);
-      answer.body.once("end", () => {
+      body.once("error", broke).once("close", broke);
+      body.once("end", () => {
         if (answer.resetCode() !== 0) return broke();
         this.#over = true;
         const trailers = endToEnd(answer.trailers());

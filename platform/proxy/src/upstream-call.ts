@@ -3,6 +3,7 @@ import * as http2 from "node:http2";
 import { PassThrough, Readable, type Writable } from "node:stream";
 import { closeStream } from "@shop/http-port";
 import { type Dispatcher, errors } from "undici";
+import type { MuxLink, MuxOutcome } from "./mux-link.ts";
 import type { Replica } from "./upstream.ts";
 
 /** The head of a request, without hop-by-hop fields, `host` and the body's length; over HTTP/2 with pseudo-headers. */
@@ -28,11 +29,12 @@ export interface UpstreamCall {
   cancel(code: number): void;
 }
 
-/** The beginning of an answer; its body is still to be read. */
+/** The beginning of an answer, whose body is still to be read; or all of it. */
 export interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
-  readonly body: Readable;
+  /** The whole body, or what it is read from. */
+  readonly body: Buffer | Readable;
   /** HTTP/2: the header frame ended the stream, as gRPC's trailers-only answers do. */
   readonly headersOnly: boolean;
   /** Known once the body has ended. */
@@ -54,6 +56,42 @@ export class UpstreamBroke extends Error {
     super(message, { cause });
     this.retry = retry;
   }
+}
+
+/** The upstream did nothing, and expects the request over HTTP. */
+export class Declined extends Error {
+  override readonly name = "Declined";
+}
+
+/** Starts a request on a multiplexed connection. Its answer rejects with {@link Declined} if it has to be sent over HTTP. */
+export function callMux(link: MuxLink, { method, path, headers }: RequestHead, { authority }: Replica): UpstreamCall {
+  const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
+  answer.catch(() => {});
+  let cancel = (_code: number) => {};
+  const ended = (outcome: MuxOutcome) => {
+    if (outcome.kind === "declined") reject(new Declined(`${authority} declined the call`));
+    else if (outcome.kind === "broken")
+      reject(new UpstreamBroke(`${authority} broke off the call`, "if safe", outcome.cause));
+    else {
+      const { trailers, ...head } = outcome.answer;
+      resolve({ ...head, headersOnly: false, trailers: () => trailers, resetCode: () => 0 });
+    }
+  };
+  return {
+    body: undefined,
+    answer,
+    send(body) {
+      cancel = link.call({ method, path, headers: withoutPseudoHeaders(headers) }, body, ended);
+    },
+    end() {},
+    cancel: (code) => cancel(code),
+  };
+}
+
+function withoutPseudoHeaders(headers: http.OutgoingHttpHeaders): http.IncomingHttpHeaders {
+  const kept: http.OutgoingHttpHeaders = {};
+  for (const name in headers) if (!name.startsWith(":")) kept[name] = headers[name];
+  return kept as http.IncomingHttpHeaders;
 }
 
 /**

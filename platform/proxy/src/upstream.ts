@@ -1,6 +1,7 @@
 import { createListenerGuard, type ListenerGuard } from "@shop/http-port";
 import { Http1Connections } from "./http1-connections.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
+import { MuxLinks } from "./mux-links.ts";
 import { OutlierDetection } from "./outlier-detection.ts";
 
 /** Settings of the connections to an upstream. All times are in milliseconds. */
@@ -66,10 +67,11 @@ export class Upstream {
   }
 }
 
-/** One process of an upstream, with its HTTP/1.1 connections and its HTTP/2 sessions. */
+/** One process of an upstream, with its multiplexed connections, HTTP/1.1 connections and HTTP/2 sessions. */
 export class Replica {
   /** `host:port` */
   readonly authority: string;
+  readonly mux: MuxLinks;
   readonly http1: Http1Connections;
   readonly http2: Http2Sessions;
   readonly guard: ListenerGuard;
@@ -82,6 +84,7 @@ export class Replica {
     const { protocol, host, origin, pathname } = new URL(url);
     if (protocol !== "http:" || pathname !== "/") throw new Error(`not of the form http://host:port: ${url}`);
     this.authority = host;
+    this.mux = new MuxLinks(origin, options);
     this.http1 = new Http1Connections(origin, options);
     this.http2 = new Http2Sessions(origin, { ...options, onLeaving: () => this.leaving() });
     this.guard = options.guard;
@@ -106,6 +109,7 @@ export class Replica {
   }
 
   close(): void {
+    this.mux.close();
     this.http1.close();
     this.http2.close();
   }

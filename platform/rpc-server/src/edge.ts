@@ -5,6 +5,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type AnyRequest,
   type AnyResponse,
+  type MuxCall,
   normalizeTarget,
   type OnePortOptions,
   onePortServerFactory,
@@ -35,6 +36,8 @@ export interface EdgeOptions {
   readonly identifyClient: IdentifyClient;
   readonly corsOrigins: readonly string[];
   readonly streamTickets?: boolean;
+  /** Whether other processes of the platform may call over multiplexed connections. */
+  readonly mux: boolean;
   readonly onePort: OnePortOptions;
 }
 
@@ -47,7 +50,7 @@ const refuseTarget: Plan = { isFinal: true, vary: undefined, answer: (exchange) 
 /** HTTP methods that Fastify routes. Any other method calls something only if a google.api.http rule names it. */
 const routedMethods: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
 
-export function createEdge({ pipeline, identifyClient, corsOrigins, streamTickets, onePort }: EdgeOptions): Edge {
+export function createEdge({ pipeline, identifyClient, corsOrigins, streamTickets, mux, onePort }: EdgeOptions): Edge {
   // Answers to cross-origin requests carry other headers.
   const varyByOrigin = corsOrigins.length > 0 && !corsOrigins.includes("*");
   /** Plans of requests that were passed on to Fastify. */
@@ -91,7 +94,16 @@ export function createEdge({ pipeline, identifyClient, corsOrigins, streamTicket
     return true;
   }
 
-  const open = onePortServerFactory({ ...onePort, answersStream });
+  function answersMux(call: MuxCall): Promise<void> | void {
+    const target = normalizeTarget(call.path, hostOf(call.headers));
+    // Over HTTP it is refused in the request's protocol.
+    if (target === undefined) return call.decline();
+    call.path = target;
+    identifyClient(call);
+    return pipeline.answerMux(call);
+  }
+
+  const open = onePortServerFactory({ ...onePort, answersStream, ...(mux && { answersMux }) });
   return {
     serverFactory(handle, fastifyOptions) {
       const server = open((request, response) => {

@@ -76,6 +76,8 @@ export interface RpcOptions {
   readonly openApi?: Uint8Array | undefined;
   /** Whether gRPC server reflection answers; true by default. */
   readonly reflection?: boolean;
+  /** The processes that share the port; 1 by default. */
+  readonly workers?: number;
   /** Lists the reasons why services are not ready, in words, for `/readyz` and grpc.health.v1; none by default. */
   missing?(services: readonly DescService[]): Promise<readonly string[]>;
   /** Fires when the process begins to drain, before the port closes: forwarded streams end then. */
@@ -111,6 +113,7 @@ const defaults = {
   connectionLimits: undefined,
   openApi: undefined,
   reflection: true,
+  workers: 1,
   missing: async () => [],
   metrics: undefined,
 } satisfies Partial<RpcOptions>;
@@ -147,8 +150,10 @@ export function createRpc(options: RpcOptions): Rpc {
     ...port,
     pipeline,
     identifyClient: createIdentifyClient(port),
+    mux: !isPublic && port.fastPath,
     onePort: {
       holdBytes,
+      workers: port.workers,
       ...(port.connectionLimits && {
         admits: limitConnections(port.connectionLimits, port.trustsProxy, reportRefusedConnections(port)),
       }),

@@ -184,6 +184,7 @@ export async function startModules(
       }),
       reflection: settings.REFLECTION,
       fastPath: settings.FAST_PATH,
+      workers: settings.WORKERS,
       findCachedAnswer: isPublic ? findPublicAnswer : findCachedAnswer,
       routerOptions: isPublic ? createRouterOptions({ ...publicRules, authorize: authorizePublic }) : routerOptions,
       authorize: isPublic ? authorizePublic : authorize,

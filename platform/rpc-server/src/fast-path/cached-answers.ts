@@ -1,4 +1,6 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { DescMessage, DescMethod, DescMethodUnary, Message, MessageShape } from "@bufbuild/protobuf";
+import type { RestTarget } from "@shop/rest";
 import type { CallRules } from "../pipeline/router-options.ts";
 
 /** Looks up cached answers of a method. */
@@ -46,4 +48,15 @@ export function createFindCachedAnswer(
       metrics?.called(`${method.parent.typeName}/${method.name}`, "ok", (performance.now() - startedAt) / 1000);
     return answer;
   };
+}
+
+/** The cached answer to a REST request without a body, whose message is complete in the request line. */
+export function cachedRestAnswer(
+  find: FindCachedAnswer,
+  headers: IncomingHttpHeaders,
+  { match, message }: RestTarget,
+): Message | undefined {
+  if (message === undefined || match.kind !== "match") return undefined;
+  // The transcoder validates deadlines.
+  return "connect-timeout-ms" in headers ? undefined : find(match.route.method, message);
 }

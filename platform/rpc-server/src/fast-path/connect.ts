@@ -33,6 +33,73 @@ function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTim
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
+/** A unary call of the Connect protocol, wherever it comes from. */
+export interface ConnectCall {
+  readonly headers: IncomingHttpHeaders;
+  /** The path of the request. */
+  readonly path: string;
+  /** The whole body; undefined if the sender goes away before its end. Rejects if it exceeds the buffer budget. */
+  readBody(): Promise<Buffer | undefined> | Buffer;
+  /** Calls `gone` once when the caller has gone, at once if it already has. */
+  onCallerGone(gone: () => void): void;
+}
+
+export interface ConnectAnswer {
+  readonly status: number;
+  /** With the length of the body. */
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Uint8Array;
+}
+
+/** The outcome of a call: its answer, the bytes of a message that does not decode, or neither because the caller has gone. */
+export type ConnectOutcome =
+  | { readonly answer: ConnectAnswer }
+  | { readonly undecoded: Buffer }
+  | { readonly isGone: true };
+
+/** Authorizes, decodes, invokes and encodes. Never rejects. */
+export async function runConnect(method: UnaryMethod, call: ConnectCall): Promise<ConnectOutcome> {
+  const { headers } = call;
+  const binary = isBinary[headers["content-type"]!]!;
+  const context = createLazyContext({
+    method: method.desc,
+    protocolName: "connect",
+    requestMethod: "POST",
+    url: `http://${headers.host}${call.path}`,
+    header: new NodeHeaders(headers),
+    timeoutMs: timeoutOf(headers, method).timeoutMs,
+    onCallerGone: (gone) => call.onCallerGone(gone),
+  });
+  let status = 200;
+  let content: Compressible;
+  let type = binary ? "application/proto" : "application/json";
+  try {
+    await method.admit(context);
+    const bytes = await call.readBody();
+    const input = bytes && decoded(method, binary, bytes);
+    if (input === undefined) {
+      context.end();
+      return bytes === undefined ? { isGone: true } : { undecoded: bytes };
+    }
+    content = encoded(method, binary, await method.invoke(context, input));
+  } catch (error) {
+    const failed = publicError(error);
+    status = codeToHttpStatus(failed.code);
+    type = "application/json";
+    // Of an error received from another service only what its body says is passed on.
+    if (!failed.isWireError) mergeNonProtocolHeaders(context.responseHeader, failed.metadata);
+    content = { bytes: errorToJsonBytes(failed, method.options.jsonOptions) };
+  }
+  context.end();
+  const head: OutgoingHttpHeaders = { "content-type": type };
+  const [body, encoding] = await compressed(content, headers["accept-encoding"]);
+  if (encoding !== undefined) head["content-encoding"] = encoding;
+  addHeaders(head, context.responseHeader);
+  addHeaders(head, context.responseTrailer, "trailer-");
+  head["content-length"] = body.byteLength;
+  return { answer: { status, headers: head, body } };
+}
+
 /**
  * Answers a unary call of the Connect protocol over HTTP/1.1. Resolves when it is answered or the caller has gone; never
  * rejects.
@@ -44,50 +111,22 @@ export async function answerConnect(
   defaultHeaders: OutgoingHttpHeaders,
   held: HeldBytes,
 ): Promise<void> {
-  const { headers } = request;
-  const binary = isBinary[headers["content-type"]!]!;
-  const context = createLazyContext({
-    method: method.desc,
-    protocolName: "connect",
-    requestMethod: "POST",
-    url: `http://${headers.host}${request.url}`,
-    header: new NodeHeaders(headers),
-    timeoutMs: timeoutOf(headers, method).timeoutMs,
+  const outcome = await runConnect(method, {
+    headers: request.headers,
+    path: request.url!,
+    readBody: () => readBody(request, Number(request.headers["content-length"]), held),
     onCallerGone(gone) {
       if (response.closed) gone();
       else response.once("close", gone);
     },
   });
-  let status = 200;
-  let body: Compressible;
-  let type = binary ? "application/proto" : "application/json";
-  try {
-    await method.admit(context);
-    const bytes = await readBody(request, Number(headers["content-length"]), held);
-    if (bytes === undefined) return context.end();
-    const input = decoded(method, binary, bytes);
-    if (input === undefined) {
-      context.end();
-      return await answerByConnectHandler(method.fallback, request, response, bytes, defaultHeaders);
-    }
-    body = encoded(method, binary, await method.invoke(context, input));
-  } catch (error) {
-    const failed = publicError(error);
-    status = codeToHttpStatus(failed.code);
-    type = "application/json";
-    // Of an error received from another service only what its body says is passed on.
-    if (!failed.isWireError) mergeNonProtocolHeaders(context.responseHeader, failed.metadata);
-    body = { bytes: errorToJsonBytes(failed, method.options.jsonOptions) };
+  if ("undecoded" in outcome) {
+    await answerByConnectHandler(method.fallback, request, response, outcome.undecoded, defaultHeaders);
+  } else if ("answer" in outcome) {
+    const { status, headers, body } = outcome.answer;
+    response.writeHead(status, { ...defaultHeaders, ...headers });
+    endInOnePiece(response, body);
   }
-  context.end();
-  const head: OutgoingHttpHeaders = { ...defaultHeaders, "content-type": type };
-  const [bytes, encoding] = await compressed(body, headers["accept-encoding"]);
-  if (encoding !== undefined) head["content-encoding"] = encoding;
-  addHeaders(head, context.responseHeader);
-  addHeaders(head, context.responseTrailer, "trailer-");
-  head["content-length"] = bytes.byteLength;
-  response.writeHead(status, head);
-  endInOnePiece(response, bytes);
 }
 
 /**

@@ -8,12 +8,13 @@ import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { DomainError } from "@shop/core";
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { DeadLetterService, ListDeadLettersRequestSchema } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { nodeExchange, streamExchange } from "../exchange.ts";
 import { BufferedBytes, createHoldBytes } from "../pipeline/buffered-bytes.ts";
 import { collectMethods } from "../pipeline/invoke.ts";
 import { createRouterOptions } from "../pipeline/router-options.ts";
 import type { HoldCall } from "../protocols/protocol.ts";
+import { openTap, type Tap } from "../testing/tap.ts";
 import { forwarding, openTestPort, testRules } from "../testing/test-port.ts";
 import { fastConnectCalls, fastGrpcCalls } from "./fast-calls.ts";
 import { unaryMethods } from "./unary-method.ts";
@@ -88,6 +89,37 @@ async function openForwardingPorts(): Promise<number[]> {
   return [(await open(true)).port, (await open(false)).port];
 }
 
+/**
+ * Two ports that forward to the same one, and where the first one's upstream has been reached: on a multiplexed connection, and
+ * over HTTP, since a port without the fast path takes no other.
+ */
+async function openMultiplexingPorts(): Promise<number[]> {
+  return (await openMultiplexing()).ports;
+}
+
+async function openMultiplexing() {
+  const internal = { hosted: () => routes, routerOptions, authorize, isPublic: false };
+  const open = async (fastPath: boolean) => {
+    const tap = await openTap((await openTestPort({ ...internal, fastPath })).port);
+    const to = forwarding(`http://127.0.0.1:${tap.port}`);
+    return { tap, ...(await openTestPort({ ...to, routerOptions, authorize })) };
+  };
+  const [multiplexing, other] = [await open(true), await open(false)];
+  await vi.waitFor(async () =>
+    expect(await isMultiplexed(multiplexing, () => askHttp1(multiplexing.port, json, inJson({})))).toBe(true),
+  );
+  return {
+    ports: [multiplexing.port, other.port],
+    isMultiplexed: (ask: () => Promise<unknown>) => isMultiplexed(multiplexing, ask),
+  };
+}
+
+async function isMultiplexed({ tap }: { readonly tap: Tap }, ask: () => Promise<unknown>): Promise<boolean> {
+  const before = [tap.multiplexedBytes, tap.httpBytes];
+  await ask();
+  return tap.multiplexedBytes > before[0]! && tap.httpBytes === before[1];
+}
+
 interface Answer {
   readonly status: number | undefined;
   readonly headers: http.IncomingHttpHeaders;
@@ -144,6 +176,7 @@ const asked = { "x-asked": "what" };
 describe.each([
   ["the fast path gives the same answer as Connect's own handlers", openPorts],
   ["a forwarded call gets the same answer with and without Fastify", openForwardingPorts],
+  ["a forwarded call gets the same answer on a multiplexed connection and over HTTP", openMultiplexingPorts],
 ])("%s", (_way, openBoth) => {
   test.each<[string, http.OutgoingHttpHeaders, Uint8Array]>([
     ...Object.keys(scenarios).flatMap((scenario): [string, http.OutgoingHttpHeaders, Uint8Array][] => [
@@ -214,6 +247,7 @@ describe.each([
 describe.each([
   ["the fast path and Connect's handlers", openPorts],
   ["forwarding ports with and without the fast path", openForwardingPorts],
+  ["forwarding ports with and without multiplexed connections", openMultiplexingPorts],
 ])("%s answer other requests alike:", (_way, openBoth) => {
   const rest = "/admin/dead-letters";
   test.each<[string, string, string, http.OutgoingHttpHeaders]>([
@@ -236,6 +270,7 @@ describe.each([
 describe.each([
   ["here", openPorts],
   ["where the call is forwarded to", openForwardingPorts],
+  ["where the call is multiplexed to", openMultiplexingPorts],
 ])("%s", (_where, openBoth) => {
   test("a deadline beyond the limit of an hour is capped to it, in every protocol", async () => {
     const web = { "content-type": "application/grpc-web+proto", "grpc-timeout": "99999999H" };
@@ -278,6 +313,29 @@ describe.each([
       }
     }
   });
+});
+
+test("REST and the usual unary calls of Connect and gRPC are multiplexed, of HTTP/1.1 and HTTP/2 alike, and others are not", async () => {
+  const { ports, isMultiplexed } = await openMultiplexing();
+  const port = ports[0]!;
+  const rest = (method: string) => askHttp1(port, {}, new Uint8Array(), { method, path: "/admin/dead-letters" });
+  const connectGet = { method: "GET", path: `${path}?connect=v1&encoding=json&message=%7B%7D` };
+  const asks: Record<string, () => Promise<unknown>> = {
+    json: () => askHttp1(port, json, inJson({})),
+    "an error": () => askHttp1(port, json, inJson({ pageToken: "refuses" })),
+    proto: () => askHttp1(port, proto, inProto("")),
+    grpc: () => askGrpc(port, grpc, encodeEnvelope(0, inProto(""))),
+    "json over HTTP/2": () => askGrpc(port, json, inJson({})),
+    rest: () => rest("GET"),
+    head: () => rest("HEAD"),
+    "a body that does not decode": () => askHttp1(port, json, Buffer.from("{")),
+    compressed: () => askHttp1(port, { ...json, "content-encoding": "gzip" }, gzipSync(inJson({}))),
+    "connect by GET": () => askHttp1(port, {}, new Uint8Array(), connectGet),
+    "a long body": () => askHttp1(port, json, inJson({ pageToken: "x".repeat(70_000) })),
+  };
+  const multiplexed: string[] = [];
+  for (const [name, ask] of Object.entries(asks)) if (await isMultiplexed(ask)) multiplexed.push(name);
+  expect(multiplexed).toEqual(["json", "an error", "proto", "grpc", "json over HTTP/2", "rest", "head"]);
 });
 
 /** A server that answers on the fast path, or with 418. */

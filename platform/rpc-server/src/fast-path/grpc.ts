@@ -36,6 +36,69 @@ function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
+/** A unary gRPC call, wherever it comes from. */
+export interface GrpcCall {
+  readonly headers: IncomingHttpHeaders;
+  /** The path of the request. */
+  readonly path: string;
+  /**
+   * The body, or the part of it that shows it to be too large; undefined if the sender goes away before its end. Rejects if it
+   * exceeds the buffer budget.
+   */
+  readBody(): Promise<Uint8Array | undefined> | Uint8Array;
+  /** Calls `gone` once when the caller has gone, at once if it already has. */
+  onCallerGone(gone: () => void): void;
+}
+
+export interface GrpcAnswer {
+  readonly headers: OutgoingHttpHeaders;
+  /** The enveloped message; empty for an error. */
+  readonly body: Uint8Array;
+  readonly trailers: OutgoingHttpHeaders;
+}
+
+/** The outcome of a call: its answer, the bytes of a message that does not decode, or neither because the caller has gone. */
+export type GrpcOutcome =
+  | { readonly answer: GrpcAnswer }
+  | { readonly undecoded: Uint8Array }
+  | { readonly isGone: true };
+
+/** Authorizes, decodes, invokes and encodes. Never rejects. */
+export async function runGrpc(method: UnaryMethod, call: GrpcCall): Promise<GrpcOutcome> {
+  const { headers } = call;
+  const context = createLazyContext({
+    method: method.desc,
+    protocolName: "grpc",
+    requestMethod: "POST",
+    url: `http://${headers[":authority"] ?? headers.host}${call.path}`,
+    header: new NodeHeaders(headers),
+    timeoutMs: timeoutOf(headers, method).timeoutMs,
+    onCallerGone: (gone) => call.onCallerGone(gone),
+  });
+  let message: Uint8Array | undefined;
+  let encoding: string | undefined;
+  let failure: unknown;
+  try {
+    await method.admit(context);
+    const bytes = await call.readBody();
+    const input = bytes && parsed(method, bytes);
+    if (input === undefined) {
+      context.end();
+      return bytes === undefined ? { isGone: true } : { undecoded: bytes };
+    }
+    const output = encoded(method, true, await method.invoke(context, input));
+    [message, encoding] = await compressed(output, headers["grpc-accept-encoding"]);
+  } catch (error) {
+    failure = error;
+  }
+  context.end();
+  const head: OutgoingHttpHeaders = { "content-type": "application/grpc+proto" };
+  if (encoding !== undefined) head["grpc-encoding"] = encoding;
+  addHeaders(head, context.responseHeader);
+  const body = message === undefined ? nothing : enveloped(encoding === undefined ? 0 : compressedFlag, message);
+  return { answer: { headers: head, body, trailers: trailerOf(context, failure) } };
+}
+
 /** Answers a unary gRPC call on its HTTP/2 stream. Resolves when it is answered or the caller has gone; never rejects. */
 export async function answerGrpc(
   method: UnaryMethod,
@@ -44,54 +107,29 @@ export async function answerGrpc(
   defaultHeaders: OutgoingHttpHeaders,
   held: HeldBytes,
 ): Promise<void> {
-  const context = createLazyContext({
-    method: method.desc,
-    protocolName: "grpc",
-    requestMethod: "POST",
-    url: `http://${headers[":authority"] ?? headers.host}${headers[":path"]}`,
-    header: new NodeHeaders(headers),
-    timeoutMs: timeoutOf(headers, method).timeoutMs,
+  const outcome = await runGrpc(method, {
+    headers,
+    path: String(headers[":path"]),
+    readBody: () => readBody(stream, method.options.readMaxBytes, held),
     onCallerGone(gone) {
       if (stream.closed || stream.destroyed) gone();
       else stream.once("close", gone);
     },
   });
-  let message: Uint8Array | undefined;
-  let encoding: string | undefined;
-  let failure: unknown;
-  try {
-    await method.admit(context);
-    const bytes = await readBody(stream, method.options.readMaxBytes, held);
-    if (bytes === undefined) return context.end();
-    const input = parsed(method, bytes);
-    if (input === undefined) {
-      context.end();
-      const request = guardLike(new Http2ServerRequest(stream, headers, {}, []), stream);
-      const response = guardLike(new Http2ServerResponse(stream), stream);
-      // Drain the rest of a message that is too large: the answer is not complete until the sender is done.
-      if (!stream.readableEnded) discard(stream);
-      await answerByConnectHandler(method.fallback, request, response, bytes, defaultHeaders);
-      return;
-    }
-    const output = encoded(method, true, await method.invoke(context, input));
-    [message, encoding] = await compressed(output, headers["grpc-accept-encoding"]);
-  } catch (error) {
-    failure = error;
+  if ("undecoded" in outcome) {
+    const request = guardLike(new Http2ServerRequest(stream, headers, {}, []), stream);
+    const response = guardLike(new Http2ServerResponse(stream), stream);
+    // Drain the rest of a message that is too large: the answer is not complete until the sender is done.
+    if (!stream.readableEnded) discard(stream);
+    await answerByConnectHandler(method.fallback, request, response, outcome.undecoded, defaultHeaders);
+    return;
   }
-  context.end();
-  if (stream.destroyed || stream.closed) return;
-  const head: OutgoingHttpHeaders = {
-    ...defaultHeaders,
-    ":status": 200,
-    "content-type": "application/grpc+proto",
-  };
-  if (encoding !== undefined) head["grpc-encoding"] = encoding;
-  addHeaders(head, context.responseHeader);
-  const trailer = trailerOf(context, failure);
-  stream.respond(head, { waitForTrailers: true });
-  stream.once("wantTrailers", () => stream.sendTrailers(trailer));
-  if (message === undefined) stream.end();
-  else stream.end(enveloped(encoding === undefined ? 0 : compressedFlag, message));
+  if (!("answer" in outcome) || stream.destroyed || stream.closed) return;
+  const { headers: head, body, trailers } = outcome.answer;
+  stream.respond({ ...defaultHeaders, ":status": 200, ...head }, { waitForTrailers: true });
+  stream.once("wantTrailers", () => stream.sendTrailers(trailers));
+  if (body.byteLength === 0) stream.end();
+  else stream.end(body);
   if (!stream.readableEnded) discard(stream);
 }
 

@@ -13,7 +13,7 @@ export interface Admission {
   /** The error that a call of the method is refused with now; undefined if it is admitted. Has no side effects. */
   refusal(method: DescMethod): DomainError | undefined;
   /** Counts the refusal, and answers 200 ms later. Nothing else may answer the exchange. */
-  refuse(method: DescMethod, refusal: DomainError, exchange: Exchange): void;
+  refuse(method: DescMethod, refusal: DomainError, exchange: Pick<Exchange, "refuse">): void;
 }
 
 export function createAdmission(port: {

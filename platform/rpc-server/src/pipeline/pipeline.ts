@@ -9,6 +9,7 @@ import type { Exchange } from "../exchange.ts";
 import type { FindCachedAnswer } from "../fast-path/cached-answers.ts";
 import { compressions } from "../fast-path/compressions.ts";
 import { fastConnectCalls, fastGrpcCalls } from "../fast-path/fast-calls.ts";
+import { type AnswerMux, muxCalls } from "../fast-path/mux-calls.ts";
 import { unaryMethods } from "../fast-path/unary-method.ts";
 import { type ForwardingPort, nothingForwarded, type OpenForwarding } from "../forwarding.ts";
 import { connectHandlers } from "../protocols/connect-handlers.ts";
@@ -72,6 +73,7 @@ export interface Pipeline {
    * is read, counted or answered yet.
    */
   plan(head: RequestHead): Plan | undefined;
+  readonly answerMux: AnswerMux;
   close(): void;
 }
 
@@ -117,15 +119,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     checkOf: messageCheck,
     decodeJson,
   });
+  const findCachedAnswer = options.fastPath ? options.findCachedAnswer : () => undefined;
   const protocols: readonly Protocol[] = [
     ...(options.fastPath ? [fastConnectCalls(unary, hold), fastGrpcCalls(unary, hold)] : []),
     forwardedCalls(forwarding),
-    restCalls({
-      transcoder,
-      findCachedAnswer: options.fastPath ? options.findCachedAnswer : () => undefined,
-      forwarding,
-      hold,
-    }),
+    restCalls({ transcoder, findCachedAnswer, forwarding, hold }),
     connectHandlers(handlers, hold),
   ];
 
@@ -186,6 +184,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           };
       }
     },
+    answerMux: muxCalls({ classify, admission, unary, transcoder, findCachedAnswer }),
     close: () => forwarding.close(),
   };
 }

@@ -34,7 +34,7 @@ export function writeProtocolError(
   error: ConnectError,
   defaultHeaders: http.OutgoingHttpHeaders = {},
 ): void {
-  write(request, response, encode(request, error), defaultHeaders);
+  write(request, response, encodeProtocolError(request, error), defaultHeaders);
 }
 
 /** Whether a request uses an RPC protocol, by its headers and path; otherwise it is REST. */
@@ -58,7 +58,7 @@ export function writeMethodNotAllowed(
 function write(
   request: AnyRequest,
   response: AnyResponse,
-  { status, headers, body }: Encoded,
+  { status, headers, body }: EncodedError,
   defaultHeaders: http.OutgoingHttpHeaders,
 ): void {
   const head = { ...defaultHeaders, ...headers, "content-length": body.byteLength };
@@ -105,9 +105,12 @@ async function endAfterRequest(request: AnyRequest, response: http.ServerRespons
   response.end();
 }
 
-interface Encoded {
+/** The parts of a request that decide how its errors are encoded. */
+type ErrorTarget = Pick<AnyRequest, "headers" | "url">;
+
+export interface EncodedError {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: http.OutgoingHttpHeaders;
   readonly body: Uint8Array;
 }
 
@@ -117,19 +120,20 @@ const nothing = new Uint8Array(0);
 type Form = "grpc" | "connect stream" | "connect unary" | "rest";
 
 /** One error may answer many requests while the process is overloaded. */
-const encodings = new WeakMap<ConnectError, Map<Form, Encoded>>();
+const encodings = new WeakMap<ConnectError, Map<Form, EncodedError>>();
 
-function encode(request: AnyRequest, error: ConnectError): Encoded {
+/** Encodes an error in the protocol of a request. */
+export function encodeProtocolError(request: ErrorTarget, error: ConnectError): EncodedError {
   const contentType = request.headers["content-type"] ?? "";
   const form = formOf(request, contentType);
-  const known = encodings.get(error) ?? new Map<Form, Encoded>();
+  const known = encodings.get(error) ?? new Map<Form, EncodedError>();
   const encoded = known.get(form) ?? encodeAs(form, boundedError(error));
   encodings.set(error, known.set(form, encoded));
   if (form === "connect unary" || form === "rest") return encoded;
   return { ...encoded, headers: { ...encoded.headers, "content-type": contentType } };
 }
 
-function formOf(request: AnyRequest, contentType: string): Form {
+function formOf(request: ErrorTarget, contentType: string): Form {
   if (/^application\/grpc/i.test(contentType)) return "grpc";
   if (/^application\/connect\+/i.test(contentType)) return "connect stream";
   // Connect's header is optional and its JSON is plain JSON, so the path `/package.Service/Method` decides.
@@ -138,7 +142,7 @@ function formOf(request: AnyRequest, contentType: string): Form {
   return /^\/[a-z_]\w*(\.[a-z_]\w*)+\/[a-z_]\w*(\?|$)/i.test(request.url ?? "") ? "connect unary" : "rest";
 }
 
-function encodeAs(form: Form, error: ConnectError): Encoded {
+function encodeAs(form: Form, error: ConnectError): EncodedError {
   switch (form) {
     case "grpc": {
       const trailers = setTrailerStatus(new Headers(), error);

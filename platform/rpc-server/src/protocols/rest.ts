@@ -1,7 +1,6 @@
-import type { Message } from "@bufbuild/protobuf";
-import { type AnyRequest, hasBody } from "@shop/http-port";
-import { answerNodeRequest, handleNodeRequest, type RestTarget, type Transcoder } from "@shop/rest";
-import type { FindCachedAnswer } from "../fast-path/cached-answers.ts";
+import { hasBody } from "@shop/http-port";
+import { answerNodeRequest, handleNodeRequest, type Transcoder } from "@shop/rest";
+import { cachedRestAnswer, type FindCachedAnswer } from "../fast-path/cached-answers.ts";
 import type { Forwarding } from "../forwarding.ts";
 import { publicCaching } from "../pipeline/cacheable.ts";
 import type { HoldCall, Protocol } from "./protocol.ts";
@@ -15,19 +14,13 @@ export function restCalls(port: {
 }): Protocol {
   const { transcoder, findCachedAnswer, forwarding, hold } = port;
 
-  /** A cached answer to a request without a body, whose message is complete in the request line. */
-  function cachedAnswer(request: AnyRequest, { match, message }: RestTarget): Message | undefined {
-    if (message === undefined || match.kind !== "match" || hasBody(request)) return undefined;
-    // The transcoder validates deadlines.
-    return "connect-timeout-ms" in request.headers ? undefined : findCachedAnswer(match.route.method, message);
-  }
-
   return {
     takes: ({ rest }, { source }) => rest !== undefined && source !== "stream",
     async answer(call, exchange) {
       const rest = call.rest!;
       const { request, response } = exchange.node();
-      const cached = call.isHosted ? cachedAnswer(request, rest) : undefined;
+      const isLookedUp = call.isHosted && !hasBody(request);
+      const cached = isLookedUp ? cachedRestAnswer(findCachedAnswer, request.headers, rest) : undefined;
       if (cached !== undefined) {
         const result = { message: cached, header: undefined, trailer: undefined };
         answerNodeRequest(
