@@ -19,7 +19,7 @@ const packageEntries = [
   "^services/[^/]+/(src/(config|service)|contract/[^/]+)\\.ts$",
   "^services/topology/src/(index|contracts|settings)\\.ts$",
   "^gateway/src/(config|gateway)\\.ts$",
-  "^tools/src/(infra/index|monitoring/index|packages/pack-packages|service-keys|shop-accounts)\\.ts$",
+  "^tools/src/(infra/index|monitoring/index|packages/pack-packages|service-keys|shop-accounts|traces/serve-traces)\\.ts$",
 ];
 
 /** The files of a service, by layer; tests are beside the tested file. */

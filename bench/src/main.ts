@@ -22,6 +22,7 @@ import { startReport } from "./report.ts";
 import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
 import { benchStorm } from "./storm-bench.ts";
+import { benchTraces } from "./traces-bench.ts";
 
 const benches = {
   start: benchStart,
@@ -34,6 +35,7 @@ const benches = {
   refusals: benchRefusals,
   "fair-shares": benchFairShares,
   audit: benchAudit,
+  traces: benchTraces,
   chaos: benchChaos,
   storm: benchStorm,
   mutants: benchMutants,
@@ -90,7 +92,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [traces] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links]\n" +

@@ -1,4 +1,3 @@
-import { createServer, type Server } from "node:net";
 import { fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
@@ -8,42 +7,15 @@ import { file_shop_orders_v1_events, type OrderConfirmedSchema } from "@shop/gen
 import { type Order, OrderStatus } from "@shop/gen/shop/orders/v1/order_service_pb";
 import { natsServers } from "@shop/messaging";
 import { expect, test } from "vitest";
-import { operatorUrls, runningProcesses } from "../setup/shop.ts";
+import { operatorUrls } from "../setup/shop.ts";
 import { eventually } from "./eventually.ts";
 import { type Account, addProduct, decided, placeOrder, shop, signInAdmin, signUp, statusName } from "./shopping.ts";
+import { withholdNats } from "./withhold-nats.ts";
 
 const backTimeoutMs = 60_000;
-const natsOf = () => runningProcesses(shop.dataDir).find(({ name }) => name === "nats");
 
 /** Every event of an order has these fields. */
 type OrderEvent = MessageShape<typeof OrderConfirmedSchema> & { readonly reason?: string };
-
-/** Kills NATS and occupies its port, so that it can't restart; call the result to release it. */
-async function withholdNats(): Promise<() => Promise<void>> {
-  const port = natsOf()!.ports[0]!;
-  const server = await eventually(
-    async () => {
-      const running = natsOf();
-      if (running !== undefined) {
-        try {
-          process.kill(running.pid, "SIGKILL");
-        } catch {
-          // It has died meanwhile.
-        }
-      }
-      return await listen(port);
-    },
-    { timeoutMs: backTimeoutMs, everyMs: 5 },
-  );
-  return async () => void (await new Promise((resolve) => server.close(resolve)));
-}
-
-function listen(port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.once("error", reject).listen(port, "127.0.0.1", () => resolve(server));
-  });
-}
 
 /** The events of some orders that a new consumer gets: type and content of each, without duplicates. */
 async function eventsOf(orderIds: readonly string[]) {

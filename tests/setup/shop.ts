@@ -40,6 +40,8 @@ export interface RunningShop extends ServiceUrls {
   readonly metricsUrls: readonly string[];
   /** A free port: CORS permits pages of `http://localhost` with this port, as it does those of web.example. */
   readonly pagePort: number;
+  /** Where the processes send traces. A call is sampled if it asks for that, and no other work is. */
+  readonly tracesPort: number;
   readonly dataDir: string;
   readonly admin: { readonly username: string; readonly password: string };
 }
@@ -128,10 +130,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const variables = Object.keys(defaultPorts);
   const chosen = await choosePorts(
     join(dataDir, "test-ports.json"),
-    Object.fromEntries([...variables, "page"].map((name) => [name, 1])),
+    Object.fromEntries([...variables, "page", "traces"].map((name) => [name, 1])),
   );
   const ports = Object.fromEntries(variables.map((name) => [name, String(chosen[name]![0])]));
   const pagePort = chosen.page![0]!;
+  const tracesPort = chosen.traces![0]!;
   const metricsPort = await chooseMetricsPort();
   const metricsPorts = topology === "split" ? metricsOffsets.map((offset) => metricsPort + offset) : [metricsPort];
   const shop: RunningShop = {
@@ -142,6 +145,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     ) as ServiceUrls),
     metricsUrls: metricsPorts.map((port) => `http://127.0.0.1:${port}/metrics`),
     pagePort,
+    tracesPort,
     dataDir,
     admin: { username: "the.admin", password: randomBytes(12).toString("base64url") },
   };
@@ -161,6 +165,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
         ADMIN_USERNAME: shop.admin.username,
         ADMIN_PASSWORD: shop.admin.password,
         CORS_ORIGINS: `http://web.example,http://localhost:${pagePort}`,
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${tracesPort}`,
+        OTEL_TRACES_SAMPLER: "parentbased_always_off",
+        TRACES_REQUESTED_PER_MINUTE: "1000000",
         // Debug logs must not contain secrets either.
         LOG_LEVEL: "debug",
         // Tests choose their client address where it matters.

@@ -19,6 +19,8 @@ export interface Settings {
   readonly sources: readonly string[];
   /** Show all logs of the services, not only warnings and errors. */
   readonly verbose: boolean;
+  /** Record all traces, and show them on a page of this machine. */
+  readonly traces: boolean;
   readonly ports: ServicePorts;
   readonly listenHost: string;
   /** `listenHost` for URLs on this machine: 127.0.0.1 for a wildcard address. */
@@ -41,7 +43,7 @@ const lengths = {
 };
 
 /** The usage of `npm start`. */
-export const usage = "npm start -- [--split] [--watch] [--verbose]";
+export const usage = "npm start -- [--split] [--watch] [--verbose] [--traces]";
 
 /**
  * Reads the flags and the environment; an empty variable counts as absent.
@@ -104,10 +106,10 @@ function reachableHost(listenHost: string): string {
   return isIPv6(listenHost) ? `[${listenHost}]` : listenHost;
 }
 
-function readFlags(args: readonly string[]): Pick<Settings, "split" | "watch" | "verbose"> {
+function readFlags(args: readonly string[]): Pick<Settings, "split" | "watch" | "verbose" | "traces"> {
   const flag = { type: "boolean", default: false } as const;
   try {
-    return parseArgs({ args: [...args], options: { split: flag, watch: flag, verbose: flag } }).values;
+    return parseArgs({ args: [...args], options: { split: flag, watch: flag, verbose: flag, traces: flag } }).values;
   } catch (error) {
     throw new StartError(`${(error as Error).message.split(". ")[0]}; usage: ${usage}`);
   }

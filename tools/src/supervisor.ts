@@ -5,7 +5,7 @@ import { claim } from "./claim.ts";
 import { counted } from "./counted.ts";
 import { examples } from "./examples.ts";
 import { untilGatewayReady } from "./gateway-ready.ts";
-import { isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
+import { choosePorts, isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
 import { findOnPath } from "./infra/run-command.ts";
 import { readableLine } from "./log-lines.ts";
 import { openDataDir } from "./private-folder.ts";
@@ -125,6 +125,8 @@ async function start(settings: Settings, services: readonly Service[], context: 
   };
   if (env[retiredSecret]) print(`${retiredSecret} is no longer used: services have keys of their own, in DATA_DIR`);
   ensureServiceKeys(dataDir);
+  const traces = settings.traces ? await startTraces(dataDir, running) : undefined;
+  const serviceSettings = traces ? { ...settings, env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: traces.url } } : settings;
   const supervised = services.map((service) =>
     superviseProcess(
       {
@@ -132,7 +134,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
         command: process.execPath,
         args: [resolve(repositoryRoot, service.script)],
         cwd: repositoryRoot,
-        env: serviceEnvironment(service, settings, infra, secrets),
+        env: serviceEnvironment(service, serviceSettings, infra, secrets),
         ports: service.ports,
         addresses: service.ports.map((port) => ({ port, host: settings.host.replace(/^\[|\]$/g, "") })),
         logFile: join(dataDir, "logs", `${service.name}.log`),
@@ -160,8 +162,17 @@ async function start(settings: Settings, services: readonly Service[], context: 
     generated: settings.adminPassword === undefined,
   }).catch((error: Error) => `unknown (${error.message})`);
   signal.throwIfAborted();
-  printSummary(settings, gatewayUrl, [...infra.processes, ...supervised], admin, print);
+  printSummary(settings, gatewayUrl, [...infra.processes, ...supervised], admin, traces?.url, print);
   madeUp?.wasShown();
+}
+
+/** Receives the traces of all processes and shows them, on a port that stays the same for a data folder. */
+async function startTraces(dataDir: string, running: Running): Promise<{ readonly url: string }> {
+  const { serveTraces } = await import("./traces/serve-traces.ts");
+  const { traces } = await choosePorts(join(dataDir, "traces-port.json"), { traces: 1 });
+  const server = await serveTraces(traces![0]!);
+  running.add(server.close);
+  return server;
 }
 
 async function refuseTakenPorts({ ports, listenHost }: Settings): Promise<void> {
@@ -247,6 +258,7 @@ function printSummary(
   gatewayUrl: string,
   processes: readonly SupervisedProcess[],
   admin: string,
+  tracesUrl: string | undefined,
   print: Print,
 ): void {
   const names = Object.entries(settings.ports).map(([variable, port]) => {
@@ -263,6 +275,7 @@ function printSummary(
   print(`  admin      ${admin}`);
   print(`  data       ${settings.dataDir} (logs in logs/)`);
   if (settings.apiDocs) print(`  docs       ${gatewayUrl}/docs`);
+  if (tracesUrl !== undefined) print(`  traces     ${tracesUrl}`);
   print("");
   const grpcurl = findOnPath("grpcurl", settings.env.PATH) !== undefined;
   const isDefault = new URL(gatewayUrl).host === `127.0.0.1:${defaultPorts.GATEWAY_PORT}`;

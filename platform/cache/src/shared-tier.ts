@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { currentTrace, SpanKind, startSpan, type Trace } from "@shop/core";
 import { RESP_TYPES } from "redis";
 import { commandTimeoutMs, type Redis } from "./redis.ts";
 import { isOlder, type Revision, union, unrevised } from "./revision.ts";
@@ -98,27 +99,32 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
 
   async function readRunId(): Promise<void> {
     run = undefined;
-    const info = await inTime(client.info("server"));
+    const info = await inTime("INFO", client.info("server"));
     run = /^run_id:(\w+)/m.exec(info ?? "")?.[1];
     if (run === undefined) return;
     for (const read of pendingByRead.keys()) await flush(read);
   }
 
   // Gives up on a command after the timeout, because a frozen Redis accepts commands and answers none.
-  async function inTime<Result>(command: Promise<Result>): Promise<Result | undefined> {
+  async function inTime<Result>(name: string, command: Promise<Result>): Promise<Result | undefined> {
+    const span = startCommandSpan(name);
+    let failure: unknown;
     let isOver = false;
     const { promise: timeout, resolve } = Promise.withResolvers<undefined>();
     const giveUp = () => {
       if (!isOver) suspendedUntil = Date.now() + suspensionMs;
+      failure = timedOut;
       resolve(undefined);
     };
     // If this process froze, the answer waits in the socket, which is read after timers.
     const timer = setTimeout(() => setImmediate(giveUp), commandTimeoutMs);
     try {
       return await Promise.race([command, timeout]);
-    } catch {
+    } catch (error) {
+      failure = error;
       return undefined;
     } finally {
+      span?.end(failure);
       isOver = true;
       clearTimeout(timer);
     }
@@ -128,9 +134,10 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     if (known !== null) return known;
     const key = epochKey(read);
     await inTime(
+      "SET",
       client.set(key, randomBytes(epochLength), { condition: "NX", expiration: { type: "PX", value: epochTtlMs } }),
     );
-    return ((await inTime(binary.get(key))) as Buffer | null | undefined) ?? undefined;
+    return ((await inTime("GET", binary.get(key))) as Buffer | null | undefined) ?? undefined;
   }
 
   function toEntry(bytes: Buffer | null, epoch: Buffer, floor: Revision): SharedEntry | undefined {
@@ -151,8 +158,8 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
       const floor = pending?.marks.get(key)?.revision ?? unrevised;
       // In this order, so that a process that gets the lease sees what its last holder stored.
       const [lease, replies] = await Promise.all([
-        attempt > 0 && inTime(client.set(leaseKey(read, key), "", loadLease)),
-        inTime(binary.mGet([entryKey(read, key), epochKey(read)])) as Promise<(Buffer | null)[] | undefined>,
+        attempt > 0 && inTime("SET", client.set(leaseKey(read, key), "", loadLease)),
+        inTime("MGET", binary.mGet([entryKey(read, key), epochKey(read)])) as Promise<(Buffer | null)[] | undefined>,
       ]);
       if (replies === undefined) return undefined;
       const leads = lease === "OK";
@@ -186,9 +193,11 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     if (pending === undefined || run === undefined) return;
     const marks = [...pending.marks].filter(([, { isSent }]) => !isSent);
     await Promise.all([
-      pending.epoch?.isSent === false && send(newEpoch(read), [pending.epoch], () => (pending.epoch = undefined)),
+      pending.epoch?.isSent === false &&
+        send("MULTI", newEpoch(read), [pending.epoch], () => (pending.epoch = undefined)),
       marks.length > 0 &&
         send(
+          "EVALSHA",
           setMarks(read, marks),
           marks.map(([, mark]) => mark),
           () => {
@@ -198,12 +207,17 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     ]);
   }
 
-  async function send(command: Promise<unknown>, sent: { isSent: boolean }[], confirmed: () => void): Promise<void> {
+  async function send(
+    name: string,
+    command: Promise<unknown>,
+    sent: { isSent: boolean }[],
+    confirmed: () => void,
+  ): Promise<void> {
     for (const one of sent) one.isSent = true;
     const settled = command.then(confirmed, () => {
       for (const one of sent) one.isSent = false;
     });
-    await inTime(settled);
+    await inTime(name, settled);
   }
 
   const newEpoch = (read: string) =>
@@ -222,7 +236,7 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
     );
 
   function release(read: string, key: string): void {
-    if (isAvailable()) void inTime(client.del(leaseKey(read, key)));
+    if (isAvailable()) void inTime("DEL", client.del(leaseKey(read, key)));
   }
 
   return {
@@ -236,10 +250,19 @@ export function createSharedTier(client: Redis, channel: string): SharedTier & {
       const time = Buffer.alloc(8);
       time.writeDoubleBE(Date.now() - ageMs);
       const entry = Buffer.concat([revisionBytes(revision), epoch, time, value]);
-      await inTime(client.setIfNewer([entryKey(read, key)], [entry], ttlMs));
+      await inTime("EVALSHA", client.setIfNewer([entryKey(read, key)], [entry], ttlMs));
       release(read, key);
     },
   };
+}
+
+const timedOut = Object.assign(new Error("no answer in time"), { code: "timeout" });
+
+/** Starts the span of a command, if spans of the current trace are recorded. */
+function startCommandSpan(name: string): Trace | undefined {
+  if (!currentTrace()?.isRecorded) return undefined;
+  const attributes = { "db.system.name": "redis", "db.operation.name": name };
+  return startSpan(name, { kind: SpanKind.CLIENT, attributes });
 }
 
 function revisionBytes([first, second]: Revision): Buffer {

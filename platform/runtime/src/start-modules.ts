@@ -60,8 +60,9 @@ export async function startModules(
   const { platform: settings, of: configOf } = readSettings(modules, environment);
   const processName = modules.length === 1 ? modules[0]!.name : "all-in-one";
   const log = createLogger(settings.LOG_LEVEL, host.logFields);
-  const metrics = settings.METRICS_PORT === undefined ? undefined : createMetrics(log);
   const tracing = await startTracing(settings, { name: processName, instance: `${hostname()}/${process.pid}` });
+  const metrics =
+    settings.METRICS_PORT === undefined ? undefined : createMetrics(log, { exemplars: tracing !== undefined });
   const takeoverMs = settings.TAKEOVER_SECONDS * 1_000;
   const serviceKeys = openServiceKeys(
     modules.map(({ name }) => name),

@@ -25,6 +25,8 @@ export interface MuxCall {
   readonly socket: Socket;
   /** Whether the call has ended, or its caller has gone. */
   readonly isOver: boolean;
+  /** The HTTP status and gRPC status of the answer; undefined before it, and if the call was declined. */
+  readonly sent: { readonly status: number | undefined; readonly grpcStatus: string | undefined };
   /** Calls `listener` when the call has ended or its caller has gone, with an error code of HTTP/2, or 0. */
   onClose(listener: (resetCode: number) => void): void;
   answer(status: number, headers: OutgoingHttpHeaders, body: Uint8Array, trailers: OutgoingHttpHeaders): void;
@@ -160,6 +162,8 @@ export class MuxServerConnection {
 type Ending = (typeof frameType)["answer" | "decline" | "reset"];
 type Finish = (type?: Ending, head?: object, body?: Uint8Array) => void;
 
+const nothingSent = { status: undefined, grpcStatus: undefined };
+
 class ServerCall implements MuxCall {
   readonly method: string;
   path: string;
@@ -167,6 +171,7 @@ class ServerCall implements MuxCall {
   readonly body: Buffer;
   readonly socket: Socket;
   readonly #finish: Finish;
+  #sent: MuxCall["sent"] = nothingSent;
   #listeners: ((resetCode: number) => void)[] | undefined;
   /** Why the call has ended. */
   #endCode: number | undefined;
@@ -188,6 +193,10 @@ class ServerCall implements MuxCall {
     this.#finish = finish;
   }
 
+  get sent(): MuxCall["sent"] {
+    return this.#sent;
+  }
+
   get isOver(): boolean {
     return this.#endCode !== undefined;
   }
@@ -206,6 +215,7 @@ class ServerCall implements MuxCall {
       head = { status, headers, trailers };
       break;
     }
+    this.#sent = { status, grpcStatus: trailers["grpc-status"]?.toString() };
     this.end(0, frameType.answer, head, body);
   }
 

@@ -4,6 +4,7 @@ import type { RestTarget, Transcoder } from "@shop/rest";
 import type { Admission } from "../pipeline/admission.ts";
 import { publicCaching } from "../pipeline/cacheable.ts";
 import type { Call, Classify } from "../pipeline/classify.ts";
+import type { tracedCalls } from "../pipeline/tracing.ts";
 import { encodeProtocolError } from "../protocols/protocol-error.ts";
 import { cachedRestAnswer, type FindCachedAnswer } from "./cached-answers.ts";
 import { isUsualConnect, runConnect } from "./connect.ts";
@@ -23,12 +24,13 @@ const callerGone = new ConnectError("the caller has gone", Code.Canceled);
  */
 export function muxCalls(port: {
   readonly classify: Classify;
+  readonly traced: ReturnType<typeof tracedCalls>;
   readonly admission: Admission;
   readonly unary: UnaryMethods;
   readonly transcoder: Transcoder;
   readonly findCachedAnswer: FindCachedAnswer;
 }): AnswerMux {
-  const { classify, admission, unary, transcoder } = port;
+  const { classify, traced, admission, unary, transcoder } = port;
 
   return (call) => {
     const { headers, body } = call;
@@ -40,6 +42,11 @@ export function muxCalls(port: {
     delete headers["content-length"];
     if (body.byteLength > 0 || call.method === "POST") headers["content-length"] = String(body.byteLength);
 
+    return traced(called, (call: MuxCall) => answer(called, call))(call);
+  };
+
+  function answer(called: Call, call: MuxCall): Promise<void> | void {
+    const { headers } = call;
     const refusal = admission.refusal(called.method);
     if (refusal !== undefined) {
       admission.refuse(called.method, refusal, {
@@ -52,7 +59,7 @@ export function muxCalls(port: {
       return;
     }
     return called.rest === undefined ? answerRpc(called, call) : answerRest(called, called.rest, call);
-  };
+  }
 
   async function answerRpc({ method }: Call, call: MuxCall): Promise<void> {
     const { headers, path } = call;

@@ -184,7 +184,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           };
       }
     },
-    answerMux: muxCalls({ classify, admission, unary, transcoder, findCachedAnswer }),
+    answerMux: muxCalls({ classify, traced, admission, unary, transcoder, findCachedAnswer }),
     close: () => forwarding.close(),
   };
 }

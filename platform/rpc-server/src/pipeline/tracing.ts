@@ -14,8 +14,10 @@ import {
 import type { Exchange } from "../exchange.ts";
 import type { Call } from "./classify.ts";
 
+/** What is read of a call, in HTTP (an `Exchange`) or on a multiplexed connection, which has no version of HTTP. */
+type Traceable = Pick<Exchange, "headers" | "method" | "sent" | "onClose"> & { readonly httpVersion?: 1 | 2 };
 /** Answers a call; never rejects. */
-type Answer = (exchange: Exchange) => Promise<void> | void;
+type Answer<Received> = (received: Received) => Promise<void> | void;
 
 /** How a port treats the trace context of its callers: see receiveTrace in @shop/core. */
 export type CallerTraces = "continued" | "linked";
@@ -24,7 +26,9 @@ export type CallerTraces = "continued" | "linked";
  * Records a server span for each sampled call, in every protocol, hosted or forwarded, answered or refused: from the end of its
  * head to the end of its answer. Other calls pass unchanged.
  */
-export function tracedCalls(callers: CallerTraces): (call: Call, answer: Answer) => Answer {
+export function tracedCalls(
+  callers: CallerTraces,
+): <Received extends Traceable>(call: Call, answer: Answer<Received>) => Answer<Received> {
   return (call, answer) => (exchange) => {
     const received = receiveTrace(exchange.headers, callers);
     if (received === undefined) return answer(exchange);
@@ -40,13 +44,15 @@ function nameOf({ parent, name }: DescMethod): string {
   return `${parent.typeName}/${name}`;
 }
 
-function attributesOf({ method, rest }: Call, { headers, method: httpMethod, httpVersion }: Exchange) {
+function attributesOf({ method, rest }: Call, { headers, method: httpMethod, httpVersion }: Traceable) {
   const route = rest?.match.kind === "match" ? rest.match.route.path : undefined;
   return {
     "rpc.system.name": systemOf(headers["content-type"], route !== undefined),
     "rpc.method": nameOf(method),
-    "network.protocol.name": "http",
-    "network.protocol.version": httpVersion === 2 ? "2" : "1.1",
+    ...(httpVersion !== undefined && {
+      "network.protocol.name": "http",
+      "network.protocol.version": httpVersion === 2 ? "2" : "1.1",
+    }),
     ...(route !== undefined && { "http.request.method": httpMethod, "http.route": route }),
   };
 }
@@ -56,8 +62,13 @@ function systemOf(contentType: string | undefined, isRest: boolean): string {
   return contentType?.startsWith("application/grpc") ? "grpc" : "connectrpc";
 }
 
-function endServerSpan(trace: Trace, exchange: Exchange, resetCode: number): void {
-  const { status, grpcStatus } = exchange.sent;
+function endServerSpan(
+  trace: Trace,
+  { sent: { status, grpcStatus }, httpVersion }: Traceable,
+  resetCode: number,
+): void {
+  // A declined call comes again over HTTP, and its span is recorded there.
+  if (httpVersion === undefined && status === undefined && resetCode === 0) return;
   if (status === undefined || resetCode !== 0) {
     trace.span?.setAttribute("error.type", "connection_closed");
   } else {

@@ -1,5 +1,12 @@
 import type { CacheMetrics } from "@shop/cache";
-import type { GaugeDefinition, GaugeSource, HistogramDefinition, Logger, Reading } from "@shop/core";
+import {
+  currentTrace,
+  type GaugeDefinition,
+  type GaugeSource,
+  type HistogramDefinition,
+  type Logger,
+  type Reading,
+} from "@shop/core";
 import type { PortMetrics } from "@shop/rpc-server";
 import {
   AggregatorRegistry,
@@ -10,6 +17,7 @@ import {
   type MetricObjectWithValues,
   type MetricValue,
   Registry,
+  type RegistryContentType,
 } from "prom-client";
 
 /** Metrics that can be scraped. */
@@ -40,9 +48,13 @@ const readTimeoutMs = 1_500;
 /** In seconds, from the duration of a cached read to the longest that a caller usually waits. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** @param keepMs how long gauges read from dependencies are reused, in milliseconds */
-export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Metrics {
-  const registry = new Registry();
+/**
+ * @param keepMs how long gauges read from dependencies are reused, in milliseconds
+ * @param exemplars whether durations of calls name the trace of a sampled one, which needs the format OpenMetrics
+ */
+export function createMetrics(log: Logger, { keepMs = defaultKeepMs, exemplars = false } = {}): Metrics {
+  const registry: Registry<RegistryContentType> = new Registry();
+  if (exemplars) registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   collectDefaultMetrics({ register: registry });
   const durations = new Histogram({
     name: "shop_rpc_duration_seconds",
@@ -50,6 +62,7 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     labelNames: ["port", "method", "code"],
     buckets: durationBuckets,
     registers: [registry],
+    enableExemplars: exemplars,
   });
   const refusedConnections = new Counter({
     name: "shop_connections_refused_total",
@@ -119,8 +132,17 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs } = {}): Met
     await last.read;
   }
 
+  function observeWithTrace(labels: Record<"port" | "method" | "code", string>, value: number): void {
+    const context = currentTrace()?.span?.spanContext();
+    const exemplarLabels: object = context === undefined ? {} : { trace_id: context.traceId, span_id: context.spanId };
+    durations.observe({ labels, value, exemplarLabels });
+  }
+
   const portMetrics = (port: "public" | "internal"): PortMetrics => ({
-    called: (method, code, seconds) => durations.observe({ port, method, code }, seconds),
+    called(method, code, seconds) {
+      if (exemplars) observeWithTrace({ port, method, code }, seconds);
+      else durations.observe({ port, method, code }, seconds);
+    },
     connectionRefused: (limit) => refusedConnections.inc({ limit }),
     bytesRefused: (what) => refusedBytes.inc({ what }),
     networkError: (on, kind) => networkErrors.inc({ on, kind }),
