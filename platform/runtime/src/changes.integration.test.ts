@@ -9,8 +9,8 @@ interface Thing {
   version: number;
 }
 
-const beatMs = 50;
-const pollMs = 100;
+const beatMs = 200;
+const pollMs = 300;
 
 /** A service whose processes change and follow the things of one collection. Nothing is compared without a reason. */
 async function openThings() {

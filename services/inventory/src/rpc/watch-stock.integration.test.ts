@@ -25,7 +25,12 @@ async function openWatching() {
     return notices;
   };
   // Changes are made by a process without watches.
-  const { announce } = openNotices(await openTestBus());
+  const others = openNotices(await openTestBus());
+  const announced: string[] = [];
+  const announce = (productIds: readonly string[]) => {
+    announced.push(...productIds);
+    others.announce(productIds);
+  };
   const opened = await openTestInventory(undefined, announce);
   const bus = await openTestBus();
   const history = createStockHistory(opened.ledgerDocuments);
@@ -82,7 +87,7 @@ async function openWatching() {
     await opened.productDocuments.bulkWrite(entries.map(() => ({ updateOne: { filter: { _id: productId }, update } })));
     announce([productId]);
   }
-  return { ...opened, reads, replica, receive, flood, stop };
+  return { ...opened, announced, reads, replica, receive, flood, stop };
 }
 
 async function take(stocks: AsyncGenerator<Stock>, count: number): Promise<Stock[]> {
@@ -168,7 +173,7 @@ test("a watch that would resume too far back is refused with STOCK_HISTORY_TOO_L
 });
 
 test("a watch of a product that is not in the catalogue is refused, and ends when its product is deleted", async () => {
-  const { addProduct, replica, products } = await openWatching();
+  const { addProduct, announced, replica, products } = await openWatching();
   const watch = replica();
   await expect(watch(newId("product")).next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
   const productId = await addProduct(1);
@@ -176,6 +181,7 @@ test("a watch of a product that is not in the catalogue is refused, and ends whe
   await stocks.next();
   const ended = expect(stocks.next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
   await products.remove(productId, undefined, new Date());
+  expect(announced).toEqual([productId]);
   await ended;
   await expect(watch(productId).next()).rejects.toMatchObject({ reason: "PRODUCT_NOT_FOUND" });
 });

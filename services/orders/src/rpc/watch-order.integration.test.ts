@@ -109,6 +109,22 @@ test.each([
   expect(await all(replica()(order))).toEqual([[2, onTheWire]]);
 });
 
+test("decisions of inventory are announced when they can be read, also by a repetition that changes nothing", async () => {
+  const seen: Promise<[string, OrderStatus]>[] = [];
+  const opened = await openTestOrders((orderIds) => {
+    for (const id of orderIds) seen.push(opened.orders.findById(id).then((order) => [id, order!.status]));
+  });
+  const [one, other] = [await opened.place(), await opened.place()];
+  await opened.stockDecisions.confirm([one]);
+  await opened.stockDecisions.reject([{ ...other, reason: "sold out" }]);
+  await opened.stockDecisions.confirm([other]);
+  expect(await Promise.all(seen)).toEqual([
+    [one.orderId, "confirmed"],
+    [other.orderId, "rejected"],
+    [other.orderId, "rejected"],
+  ]);
+});
+
 test("a watch resumes after any version with exactly the remaining transitions", async () => {
   const { place, transition, replica } = await openWatching();
   const order = await place();
