@@ -23,6 +23,8 @@ import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
 import { benchStorm } from "./storm-bench.ts";
 import { benchTraces } from "./traces-bench.ts";
+import { watchInPart } from "./watch-load.ts";
+import { benchWatches } from "./watches-bench.ts";
 
 const benches = {
   start: benchStart,
@@ -36,6 +38,7 @@ const benches = {
   "fair-shares": benchFairShares,
   audit: benchAudit,
   traces: benchTraces,
+  watches: benchWatches,
   chaos: benchChaos,
   storm: benchStorm,
   mutants: benchMutants,
@@ -50,6 +53,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   hashes: compareHashes,
   platform: servePlatform,
   "grpc-js": serveGrpcJs,
+  watchers: watchInPart,
 };
 
 const { positionals, values } = parseArgs({
@@ -92,7 +96,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [traces] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [traces] [watches] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links]\n" +

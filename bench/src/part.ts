@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 /** Runs a part of the bench (see main.ts) in a child process, and sends it its task. */
 export function startPart(
-  name: "floor" | "load" | "inserts" | "hashes" | "platform" | "grpc-js",
+  name: "floor" | "load" | "inserts" | "hashes" | "platform" | "grpc-js" | "watchers",
   task: unknown,
 ): ChildProcess {
   const child = fork(join(import.meta.dirname, "main.ts"), [name], { serialization: "advanced" });
@@ -20,10 +20,18 @@ export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
   });
 }
 
-/** Sends a part's result; the part then ends. */
-export async function runPart<Answer>(name: Parameters<typeof startPart>[0], task: unknown): Promise<Answer> {
+/** The result of a part, which then ends. With `reached` the part sends another message before it, at a point of its own. */
+export async function runPart<Answer>(
+  name: Parameters<typeof startPart>[0],
+  task: unknown,
+  reached?: () => void,
+): Promise<Answer> {
   const child = startPart(name, task);
   try {
+    if (reached !== undefined) {
+      await answerOf(child);
+      reached();
+    }
     return await answerOf<Answer>(child);
   } finally {
     child.kill();
