@@ -263,6 +263,12 @@ const forbidden = [
     },
     to: { path: drivers },
   },
+  {
+    name: "tracing-is-loaded-on-demand",
+    comment: "A process without tracing must not pay for OpenTelemetry's SDK in memory and start time.",
+    from: { path: "^(platform|services|gateway)/", pathNot: testFile },
+    to: { path: "node_modules/@opentelemetry/(?!api/)", dependencyTypesNot: ["dynamic-import"] },
+  },
 ];
 
 export default {

@@ -429,6 +429,11 @@ const planted: readonly Planted[] = [
     },
   },
   {
+    rule: "tracing-is-loaded-on-demand",
+    when: "the runtime imports the SDK for traces at its start",
+    files: { "platform/runtime/src/a.ts": 'export { TracerProvider } from "@opentelemetry/sdk-trace";' },
+  },
+  {
     rule: "drivers-in-platform-and-adapters-only",
     when: "a client of another service imports the database driver",
     files: { "services/orders/src/adapters/clients/a.ts": 'export { MongoClient } from "mongodb";' },

@@ -31,6 +31,7 @@ const libraries = [
   "mongodb",
   "redis",
   "@nats-io/transport-node",
+  "@opentelemetry/sdk-trace",
   "fastify",
   "vitest",
   "@bufbuild/protobuf",

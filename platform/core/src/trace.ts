@@ -336,6 +336,7 @@ function newTraceId(): string {
   return randomUUID().replaceAll("-", "");
 }
 
+/** Of work without a span, so its span id identifies nothing, and needs no further randomness. */
 function newTraceparent(id: string): string {
-  return `00-${id}-${newTraceId().slice(16)}-00`;
+  return `00-${id}-${id.slice(16)}-00`;
 }

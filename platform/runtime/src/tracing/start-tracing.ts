@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { recordTraces } from "@shop/core";
 import type { PlatformConfig } from "../platform-config.ts";
 import { createBudget } from "./budget.ts";
@@ -6,12 +7,14 @@ import { createBudget } from "./budget.ts";
 const maxQueuedSpans = 8_192;
 /** How often waiting spans are exported, in milliseconds. */
 const exportIntervalMs = 1_000;
+/** How long the end of the process waits for the last export, in milliseconds: a receiver that is down is retried for longer. */
+const closeTimeoutMs = 2_000;
 /** A batch of events has a link for each of its events. */
 const maxLinks = 1_024;
 
 /** Recording of spans, until `close`. */
 export interface Tracing {
-  /** Exports what was recorded. Never rejects. */
+  /** Exports what was recorded, for two seconds at most. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -61,7 +64,7 @@ export async function startTracing(
   return {
     async close() {
       recordTraces(undefined);
-      await provider.shutdown().catch(() => {});
+      await Promise.race([provider.shutdown().catch(() => {}), delay(closeTimeoutMs, undefined, { ref: false })]);
     },
   };
 }
