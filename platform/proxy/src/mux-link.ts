@@ -60,8 +60,8 @@ export class MuxLink {
   constructor(socket: Socket, silentMs: number, reader: FrameReader, early: readonly Frame[]) {
     this.#socket = socket;
     this.#silentMs = silentMs;
-    this.#writer = new FrameWriter((bytes) => {
-      if (!socket.destroyed) socket.write(bytes);
+    this.#writer = new FrameWriter((bytes, written) => {
+      if (!socket.destroyed) socket.write(bytes, written);
     });
     socket.on("data", (chunk: Buffer) => {
       this.#heardAt = performance.now();

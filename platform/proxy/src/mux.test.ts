@@ -55,6 +55,15 @@ test("concurrent calls on one connection each get their own answer, with its hea
   });
 });
 
+test("answers of any length arrive whole, among others", async () => {
+  const lengths = [0, 1, 65_000, 65_536, 300_000, 5_000_000];
+  const { origin } = await serve((call) => call.answer(200, {}, Buffer.alloc(Number(String(call.body)), "x"), {}));
+  const link = await openLink(origin);
+  const outcomes = await Promise.all([...lengths, ...lengths].map((length) => ask(link, String(length))));
+  const answered = outcomes.map((outcome) => outcome.kind === "answered" && String(outcome.answer.body));
+  expect(answered).toEqual([...lengths, ...lengths].map((length) => "x".repeat(length)));
+});
+
 test("frames are read whole, however the bytes of a connection are divided", () => {
   const sent: Buffer[] = [];
   fc.assert(
@@ -64,7 +73,10 @@ test("frames are read whole, however the bytes of a connection are divided", () 
       (frames, cuts) => {
         sent.length = 0;
         vi.useFakeTimers({ toFake: ["setImmediate"] });
-        const writer = new FrameWriter((bytes) => void sent.push(bytes));
+        const writer = new FrameWriter((bytes, written) => {
+          sent.push(Buffer.from(bytes));
+          written();
+        });
         for (const [id, text, body] of frames) writer.send(frameType.answer, id, { text }, body);
         vi.runAllTimers();
         vi.useRealTimers();

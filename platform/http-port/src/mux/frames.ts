@@ -66,27 +66,12 @@ export class MuxProtocolError extends Error {
 const prefixBytes = 13;
 const nothing = Buffer.alloc(0);
 
-/** One frame: prefix, head in JSON, body. */
-function encodeFrame(type: FrameType, id: number, head: object | undefined, body: Uint8Array): Buffer {
-  const text = head === undefined ? "" : JSON.stringify(head);
-  const headBytes = Buffer.byteLength(text);
-  const frame = Buffer.allocUnsafe(prefixBytes + headBytes + body.byteLength);
-  frame.writeUInt32BE(headBytes + body.byteLength, 0);
-  frame[4] = type;
-  frame.writeUInt32BE(id, 5);
-  frame.writeUInt32BE(headBytes, 9);
-  frame.write(text, prefixBytes);
-  frame.set(body, prefixBytes + headBytes);
-  return frame;
-}
-
-/** Reads frames from the bytes of a connection. */
+/** Reads frames from the bytes of a connection. Only frames whose bytes arrive in several pieces are copied. */
 export class FrameReader {
   readonly #limits: FrameLimits;
-  #chunks: Buffer[] = [];
+  /** The pieces of a frame that is not complete, and the bytes in them. */
+  #pieces: Buffer[] = [];
   #bytes = 0;
-  /** The bytes needed before anything can be read. */
-  #needed = prefixBytes;
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;
@@ -94,24 +79,46 @@ export class FrameReader {
 
   /** Returns the frames that are complete. Throws {@link MuxProtocolError}. */
   read(chunk: Buffer): readonly Frame[] {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.byteLength;
-    if (this.#bytes < this.#needed) return [];
-    const data = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
     const frames: Frame[] = [];
     let at = 0;
-    for (;;) {
-      this.#needed = prefixBytes;
-      if (data.byteLength - at < this.#needed) break;
-      this.#needed += data.readUInt32BE(at);
-      if (this.#needed > prefixBytes + this.#limits.maxBytes) throw new MuxProtocolError("a frame is too long");
-      if (data.byteLength - at < this.#needed) break;
-      frames.push(this.#decode(data.subarray(at, at + this.#needed)));
-      at += this.#needed;
+    if (this.#bytes > 0) {
+      at = this.#fill(chunk, at, prefixBytes);
+      if (this.#bytes < prefixBytes) return frames;
+      const length = this.#lengthAt(this.#first(), 0);
+      at = this.#fill(chunk, at, length);
+      if (this.#bytes < length) return frames;
+      frames.push(this.#decode(Buffer.concat(this.#pieces)));
+      this.#pieces = [];
+      this.#bytes = 0;
     }
-    this.#chunks = at === data.byteLength ? [] : [data.subarray(at)];
-    this.#bytes = data.byteLength - at;
+    while (chunk.byteLength - at >= prefixBytes) {
+      const end = at + this.#lengthAt(chunk, at);
+      if (end > chunk.byteLength) break;
+      frames.push(this.#decode(chunk.subarray(at, end)));
+      at = end;
+    }
+    this.#fill(chunk, at, Number.POSITIVE_INFINITY);
     return frames;
+  }
+
+  /** Adds bytes of the chunk until the incomplete frame has `wanted`; returns where the rest of the chunk begins. */
+  #fill(chunk: Buffer, at: number, wanted: number): number {
+    const end = Math.min(chunk.byteLength, at + Math.max(0, wanted - this.#bytes));
+    if (end > at) this.#pieces.push(chunk.subarray(at, end));
+    this.#bytes += end - at;
+    return end;
+  }
+
+  /** The piece that has the whole prefix. */
+  #first(): Buffer {
+    if (this.#pieces[0]!.byteLength < prefixBytes) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0]!;
+  }
+
+  #lengthAt(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32BE(at);
+    if (length > this.#limits.maxBytes) throw new MuxProtocolError("a frame is too long");
+    return prefixBytes + length;
   }
 
   #decode(frame: Buffer): Frame {
@@ -138,24 +145,56 @@ function parseHead(text: string): unknown {
   }
 }
 
-/** Writes frames: those of one turn of the event loop together, which is what makes them cheap. */
-export class FrameWriter {
-  readonly #write: (bytes: Buffer) => void;
-  #frames: Buffer[] = [];
+/** The frames of one turn of the event loop share a buffer of this size; a longer frame gets one of its own. */
+const bufferBytes = 65_536;
+const maxFreeBuffers = 4;
 
-  constructor(write: (bytes: Buffer) => void) {
+/**
+ * Writes frames: those of one turn of the event loop together, which is what makes them cheap. Buffers are used again once they
+ * have been written, since the garbage of large ones costs more than the writing.
+ */
+export class FrameWriter {
+  readonly #write: (bytes: Buffer, written: () => void) => void;
+  readonly #free: Buffer[] = [];
+  #buffer: Buffer | undefined;
+  #bytes = 0;
+
+  /** @param write writes to the connection; `written` may be called at any later time, or never */
+  constructor(write: (bytes: Buffer, written: () => void) => void) {
     this.#write = write;
   }
 
   send(type: FrameType, id = 0, head?: object, body: Uint8Array = nothing): void {
-    if (this.#frames.length === 0) setImmediate(this.#flush);
-    this.#frames.push(encodeFrame(type, id, head, body));
+    const text = head === undefined ? "" : JSON.stringify(head);
+    const headBytes = Buffer.byteLength(text);
+    const length = prefixBytes + headBytes + body.byteLength;
+    if (this.#bytes + length > bufferBytes) this.#flush();
+    const buffer = this.#buffer ?? this.#take(length);
+    const at = this.#bytes;
+    buffer.writeUInt32BE(headBytes + body.byteLength, at);
+    buffer[at + 4] = type;
+    buffer.writeUInt32BE(id, at + 5);
+    buffer.writeUInt32BE(headBytes, at + 9);
+    buffer.write(text, at + prefixBytes);
+    buffer.set(body, at + prefixBytes + headBytes);
+    this.#bytes += length;
+  }
+
+  #take(length: number): Buffer {
+    setImmediate(this.#flush);
+    this.#buffer = length > bufferBytes ? Buffer.allocUnsafeSlow(length) : this.#free.pop();
+    this.#buffer ??= Buffer.allocUnsafeSlow(bufferBytes);
+    return this.#buffer;
   }
 
   #flush = (): void => {
-    const frames = this.#frames;
-    this.#frames = [];
-    this.#write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+    const [buffer, bytes] = [this.#buffer, this.#bytes];
+    if (buffer === undefined) return;
+    this.#buffer = undefined;
+    this.#bytes = 0;
+    this.#write(buffer.subarray(0, bytes), () => {
+      if (buffer.byteLength === bufferBytes && this.#free.length < maxFreeBuffers) this.#free.push(buffer);
+    });
   };
 }
 

@@ -74,7 +74,7 @@ export class MuxServerConnection {
     this.#options = options;
     const maxHeadBytes = 2 * options.maxHeaderBytes;
     this.#reader = new FrameReader({ maxHeadBytes, maxBytes: maxHeadBytes + muxMaxBodyBytes });
-    this.#writer = new FrameWriter((bytes) => this.#write(bytes));
+    this.#writer = new FrameWriter((bytes, written) => this.#write(bytes, written));
     let unread = muxPreface.byteLength;
     socket.on("data", (chunk: Buffer) => {
       const skipped = Math.min(unread, chunk.byteLength);
@@ -102,9 +102,9 @@ export class MuxServerConnection {
     this.#wasUsed = false;
   }
 
-  #write(bytes: Buffer): void {
+  #write(bytes: Buffer, written: () => void): void {
     if (this.#socket.destroyed) return;
-    this.#socket.write(bytes);
+    this.#socket.write(bytes, written);
     if (this.#socket.writableLength > maxUnreadBytes) this.#socket.pause();
   }
 
