@@ -1,8 +1,10 @@
 import { create, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { DomainError, newId } from "@shop/core";
+import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { DomainError, newId, recordTraces, type TraceFields } from "@shop/core";
 import { ErrorInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
 import { openTestBus, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test } from "vitest";
+import { pendingEvent } from "../outbox/pending-event.ts";
 import { type EventHandler, ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
 import { deadLetterStream, ensureDeadLetters } from "./dead-letters.ts";
 
@@ -26,8 +28,9 @@ async function openConsumer(
   await ensureDeadLetters(bus);
   await ensureConsumer(bus, handler);
   onTestFinished(async () => void (await bus.manager.streams.delete(stream)));
-  const publish = (reason: string, id = newId("event")) =>
+  const publish = (reason: string, id = newId("event"), trace: TraceFields = {}) =>
     bus.publish({
+      ...trace,
       id,
       type: ErrorInfoSchema.typeName,
       payload: toBinary(ErrorInfoSchema, create(ErrorInfoSchema, { reason })),
@@ -211,3 +214,37 @@ test("of consumers that share a lease only its holder consumes, and the next one
     )
     .toEqual(["next"]);
 }, 30_000);
+
+test("a batch has a trace of its own with a link for each sampled event, and an event that follows from one stays in its trace", async () => {
+  const exporter = new InMemorySpanExporter();
+  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
+  recordTraces({ tracer: provider.getTracer("test"), samplesNew: () => false, grantsRequest: () => false });
+  onTestFinished(() => recordTraces(undefined));
+  const following: string[] = [];
+  const { publish, start, unacknowledged } = await openConsumer(async (reasons) => {
+    for (const aggregateId of reasons) {
+      const about = { service: "test", aggregateId, version: 2, time: new Date() };
+      following.push(pendingEvent(ErrorInfoSchema, {}, about).traceparent!.slice(3, 35));
+    }
+  });
+  const traceIds = ["a", "b", "c"].map((digit) => digit.repeat(32));
+  const [first, second, unsampled] = traceIds.map((traceId, index) => ({
+    traceparent: `00-${traceId}-${"d".repeat(16)}-0${index < 2 ? 1 : 0}`,
+    tracestate: "vendor=1",
+  }));
+  await publish("one", "test/Placed/one/1/0", first);
+  await publish("two", "test/Placed/two/1/0", second);
+  await publish("three", "test/Placed/three/1/0", unsampled);
+  await start();
+  await expect.poll(unacknowledged).toBe(0);
+
+  const name = `process ${ErrorInfoSchema.typeName}`;
+  const processed = exporter.getFinishedSpans().filter((span) => span.name === name);
+  const batch = processed.find(({ parentSpanContext }) => parentSpanContext === undefined)!;
+  const sent = exporter.getFinishedSpans().filter((span) => span.name === `send ${ErrorInfoSchema.typeName}`);
+  expect(batch.attributes["messaging.batch.message_count"]).toBe(3);
+  expect(batch.links.map(({ context }) => context.spanId)).toEqual(sent.map((span) => span.spanContext().spanId));
+  expect(batch.links.map(({ context }) => context.traceId)).toEqual(traceIds.slice(0, 2));
+  expect(batch.links.map(({ context }) => context.traceState?.serialize())).toEqual(["vendor=1", "vendor=1"]);
+  expect(following).toEqual([...traceIds.slice(0, 2), batch.spanContext().traceId]);
+});

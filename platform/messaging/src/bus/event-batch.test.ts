@@ -8,6 +8,7 @@ const eventOf = (n: number, bytes = 3): Event => ({
   type: "test.v1.Created",
   payload: new Uint8Array(bytes).fill(n),
   traceparent: n % 2 === 0 ? `00-${"a".repeat(32)}-${"b".repeat(16)}-01` : undefined,
+  tracestate: n % 2 === 0 ? "vendor=1" : undefined,
 });
 
 async function publish(events: readonly Event[]) {
