@@ -19,6 +19,7 @@ import { writePlots } from "./plots.ts";
 import { benchReads } from "./reads-bench.ts";
 import { benchRefusals } from "./refusals-bench.ts";
 import { startReport } from "./report.ts";
+import { benchShapes } from "./shapes-bench.ts";
 import { benchSignIns } from "./sign-in-bench.ts";
 import { benchStart } from "./start-bench.ts";
 import { benchStorm } from "./storm-bench.ts";
@@ -37,6 +38,7 @@ const benches = {
   refusals: benchRefusals,
   "fair-shares": benchFairShares,
   audit: benchAudit,
+  shapes: benchShapes,
   traces: benchTraces,
   watches: benchWatches,
   chaos: benchChaos,

@@ -15,6 +15,7 @@ export const admin = { username: "admin", password: "bench-bench-bench" };
 export interface Shop {
   /** Of the gateway. */
   readonly url: string;
+  readonly dataDir: string;
   /** From the command to the first 200 of `/readyz`. */
   readonly readyMs: number;
   pidOf(process: string): number;
@@ -103,6 +104,7 @@ export async function startShop(
 
   return {
     url,
+    dataDir,
     readyMs,
     pidOf: (name) => processOf(name).pid,
     findPid: (name) => find(name)?.pid,

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { goProgram } from "@shop/tools/infra";
 import { afterAll, expect, test } from "vitest";
 
-// Takes about a minute for each of the three: 2,718 cases, some of which wait for a deadline.
+// Takes about a minute for each of the four: 2,718 cases, some of which wait for a deadline.
 
 /** Pinned, with the contract in proto/: another version has other cases. */
 const program = "connectrpc.com/conformance/cmd/connectconformance@v1.0.7";
@@ -26,6 +26,7 @@ if (runner instanceof Error && !mustRun) console.log(`the conformance suite is s
 test.skipIf(runner instanceof Error && !mustRun).for([
   ["through the forwarder", "gateway"],
   ["on a port of the platform", "direct"],
+  ["on a multiplexed connection between two ports of the platform", "multiplexed"],
   ["on a port of the platform by Connect's own handlers", "fallback"],
 ] as const)("the Connect conformance suite passes %s", { timeout: 580_000 }, async ([, how]) => {
   if (runner instanceof Error) throw runner;

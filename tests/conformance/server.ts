@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createLogger } from "@shop/core";
+import { forwardTo } from "@shop/proxy";
 import { listen } from "@shop/rpc-server";
 import { conformance } from "./conformance-service.ts";
 import {
@@ -18,31 +19,50 @@ import {
 
 // The server under test. The suite's runner starts it, sends a request on standard input and reads the response on standard
 // output. The service is on a port of the platform; `fallback` disables its fast path. With `gateway` the response names
-// the port of a forwarder in front of it.
+// the port of a forwarder in front of it, which calls it over HTTP; with `multiplexed` that of a port of the platform in front of
+// it, which carries unary calls on a multiplexed connection.
 
 const [how, descriptorSet] = process.argv.slice(2);
 const { messageReceiveLimit } = fromBinary(ServerCompatRequestSchema, readFileSync(process.stdin.fd).subarray(4));
 const service = await startService();
 const forwarder = how === "gateway" ? startForwarder(service.port) : undefined;
 process.once("SIGTERM", stop);
-const port = forwarder === undefined ? service.port : await portOf(forwarder);
+const port = await publicPort();
 writeDelimited(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host: "127.0.0.1", port })));
+
+async function publicPort(): Promise<number> {
+  if (forwarder !== undefined) return await portOf(forwarder);
+  return how === "multiplexed" ? (await startPortBefore(service.port)).port : service.port;
+}
 
 async function startService() {
   return await listen({
+    ...common(),
+    hosted: () => (router) => router.service(ConformanceService, conformance),
+    reflection: true,
+    fastPath: how !== "fallback",
+  });
+}
+
+/** A port that forwards to the service of the platform on another port. */
+async function startPortBefore(servicePort: number) {
+  const urls = [`http://127.0.0.1:${servicePort}`];
+  const upstreams = [{ name: "conformance", service: ConformanceService, urls }];
+  return await listen({ ...common(), hosted: () => undefined, forwarding: forwardTo({ upstreams }) });
+}
+
+function common() {
+  return {
     name: "conformance",
     services: [ConformanceService],
-    hosted: () => (router) => router.service(ConformanceService, conformance),
     routerOptions: {
       interceptors: [],
       readMaxBytes: messageReceiveLimit || 0xffffffff,
       jsonOptions: { registry: createRegistry(file_connectrpc_conformance_v1_service) },
     },
     authorize: async () => ({ kind: "anonymous" }),
-    reflection: true,
-    fastPath: how !== "fallback",
     log: createLogger("silent"),
-  });
+  };
 }
 
 /** The forwarder, started as a user would. */
