@@ -33,6 +33,7 @@ export {
   FrameReader,
   FrameWriter,
   frameType,
+  type GoAwayHead,
   type HelloHead,
   MuxProtocolError,
   muxPreface,

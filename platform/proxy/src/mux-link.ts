@@ -6,6 +6,7 @@ import {
   FrameReader,
   FrameWriter,
   frameType,
+  type GoAwayHead,
   type HelloHead,
   type ListenerGuard,
   MuxProtocolError,
@@ -20,6 +21,8 @@ export interface MuxLinkOptions {
   readonly guard: ListenerGuard;
   /** A link without any traffic for this time, while calls wait, is closed; it pings three times as often. 3,000 by default. */
   readonly silentMs?: number;
+  /** Called when the server announces that it will close its port. */
+  readonly onLeaving?: () => void;
 }
 
 /** The whole answer to a call. */
@@ -48,6 +51,7 @@ const maxUnsentBytes = 1_048_576;
 export class MuxLink {
   readonly #socket: Socket;
   readonly #silentMs: number;
+  readonly #onLeaving: () => void;
   readonly #writer: FrameWriter;
   readonly #calls = new Map<number, (outcome: MuxOutcome) => void>();
   #nextId = 1;
@@ -57,9 +61,15 @@ export class MuxLink {
   #onClose = () => {};
 
   /** @param socket one on which the server has sent its `hello` */
-  constructor(socket: Socket, silentMs: number, reader: FrameReader, early: readonly Frame[]) {
+  constructor(
+    socket: Socket,
+    { silentMs = defaultSilentMs, onLeaving = () => {} }: MuxLinkOptions,
+    reader: FrameReader,
+    early: readonly Frame[],
+  ) {
     this.#socket = socket;
     this.#silentMs = silentMs;
+    this.#onLeaving = onLeaving;
     this.#writer = new FrameWriter((bytes, written) => {
       if (!socket.destroyed) socket.write(bytes, written);
     });
@@ -120,6 +130,7 @@ export class MuxLink {
         this.#end(id, { kind: "broken", cause: new Error("the upstream reset the call") });
         break;
       case frameType.goAway:
+        if ((head as GoAwayHead).isLeaving) this.#onLeaving();
         this.#refuse();
         if (this.#calls.size === 0) this.#socket.end();
         break;
@@ -188,9 +199,10 @@ export class NoMux extends Error {
  */
 export function openMuxLink(
   origin: string,
-  { connectTimeoutMs, guard, silentMs = defaultSilentMs }: MuxLinkOptions,
+  options: MuxLinkOptions,
 ): Promise<{ readonly link: MuxLink; readonly workers: number }> {
   const { hostname, port } = new URL(origin);
+  const { connectTimeoutMs, guard } = options;
   return new Promise((resolve, reject) => {
     const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), noDelay: true });
     guard("connection", socket);
@@ -224,7 +236,7 @@ export function openMuxLink(
         if (hello === undefined) return;
         if (hello.type !== frameType.hello) throw new MuxProtocolError("the server did not say hello");
         settle();
-        const link = new MuxLink(socket, silentMs, reader, early);
+        const link = new MuxLink(socket, options, reader, early);
         resolve({ link, workers: (hello.head as HelloHead).workers });
       } catch (error) {
         fail(true, error);

@@ -173,7 +173,8 @@ test("calls end in the server when the connection is lost, and break in the clie
 test("a port that closes answers the calls that have begun, declines later ones, and then closes the connection", async () => {
   const calls: MuxCall[] = [];
   const { server, origin } = await serve((call) => void calls.push(call));
-  const link = await openLink(origin);
+  const onLeaving = vi.fn();
+  const { link } = await openMuxLink(origin, { ...options, onLeaving });
   const first = ask(link, "first");
   await vi.waitFor(() => expect(calls).toHaveLength(1));
   server.close();
@@ -181,11 +182,20 @@ test("a port that closes answers the calls that have begun, declines later ones,
   const second = ask(link);
   expect(await second).toEqual({ kind: "declined" });
   expect(link.isOpen).toBe(false);
+  expect(onLeaving).toHaveBeenCalledOnce();
   const closed = once(server, "close");
   echo(calls[0]!);
   expect(await first).toMatchObject({ kind: "answered" });
   await closed;
   expect(calls).toHaveLength(1);
+});
+
+test("a connection without calls is closed after a while, which says nothing of the port", async () => {
+  const { origin } = await serve(echo, { sessionCheckMs: 20 });
+  const onLeaving = vi.fn();
+  const { link } = await openMuxLink(origin, { ...options, onLeaving });
+  await vi.waitFor(() => expect(link.isOpen).toBe(false));
+  expect(onLeaving).not.toHaveBeenCalled();
 });
 
 test("an exception or rejection in a call resets that call alone, and is reported", async () => {

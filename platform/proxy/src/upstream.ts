@@ -84,7 +84,7 @@ export class Replica {
     const { protocol, host, origin, pathname } = new URL(url);
     if (protocol !== "http:" || pathname !== "/") throw new Error(`not of the form http://host:port: ${url}`);
     this.authority = host;
-    this.mux = new MuxLinks(origin, options);
+    this.mux = new MuxLinks(origin, { ...options, onLeaving: () => this.leaving() });
     this.http1 = new Http1Connections(origin, options);
     this.http2 = new Http2Sessions(origin, { ...options, onLeaving: () => this.leaving() });
     this.guard = options.guard;

@@ -17,7 +17,10 @@ export const frameType = {
   cancel: 4,
   /** From the server {@link ResetHead}: the call broke off without an answer. */
   reset: 5,
-  /** From the server: no further calls; those that have begun will be answered. The client closes the connection after them. */
+  /**
+   * From the server {@link GoAwayHead}: no further calls; those that have begun will be answered. The client closes the connection
+   * after them.
+   */
   goAway: 6,
   ping: 7,
   pong: 8,
@@ -41,6 +44,11 @@ export interface AnswerHead {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   readonly trailers?: OutgoingHttpHeaders;
+}
+
+export interface GoAwayHead {
+  /** Whether the server is about to close its port; otherwise the connection is only not needed. */
+  readonly isLeaving: boolean;
 }
 
 export interface ResetHead {

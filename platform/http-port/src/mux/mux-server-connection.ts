@@ -7,6 +7,7 @@ import {
   FrameReader,
   FrameWriter,
   frameType,
+  type GoAwayHead,
   type HelloHead,
   MuxProtocolError,
   muxPreface,
@@ -89,16 +90,20 @@ export class MuxServerConnection {
     this.#writer.send(frameType.hello, 0, { workers: options.workers } satisfies HelloHead);
   }
 
-  /** Announces that no further calls are taken. The client closes the connection once the current ones are answered. */
-  drain(): void {
+  /**
+   * Announces that no further calls are taken. The client closes the connection once the current ones are answered.
+   *
+   * @param isLeaving whether the port is about to close
+   */
+  drain(isLeaving = true): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#writer.send(frameType.goAway);
+    this.#writer.send(frameType.goAway, 0, { isLeaving } satisfies GoAwayHead);
   }
 
   /** Drains the connection if there was no call since the last check. */
   drainIfUnused(): void {
-    if (!this.#wasUsed && this.#calls.size === 0) this.drain();
+    if (!this.#wasUsed && this.#calls.size === 0) this.drain(false);
     this.#wasUsed = false;
   }
 
