@@ -25,6 +25,15 @@ COPY gateway/package.json gateway/
 # end of generated
 # Without the root's own packages: tools, and Node, which the image already has.
 RUN npm ci --omit=dev --workspace=@shop/all-in-one --include-workspace-root=false --no-audit --no-fund
+# The bill of materials, without its only random and dated fields, so that two builds are equal. (With --omit=dev npm 11 would leave
+# out most direct dependencies of workspaces.)
+RUN npm pkg delete devDependencies optionalDependencies \
+  && npm sbom --sbom-format=cyclonedx > sbom.full.json \
+  && node -e 'const { serialNumber, metadata: { timestamp, ...metadata }, ...sbom } = JSON.parse(fs.readFileSync("sbom.full.json")); fs.writeFileSync("sbom.json", JSON.stringify({ ...sbom, metadata }))'
+# Without documents, tests, types and source maps of packages; licences stay.
+RUN find node_modules -type f \( -iname "*.md" -o -name "*.map" -o -name "*.d.ts" -o -name "*.d.mts" -o -name "*.d.cts" \) -delete \
+  && find node_modules -type d \( -name test -o -name tests -o -name __tests__ -o -name "example*" -o -name "benchmark*" \) \
+    -prune -exec rm -rf {} +
 
 FROM node:24-slim
 ENV NODE_ENV=production
@@ -32,6 +41,7 @@ ENV LISTEN_HOST=0.0.0.0
 ENV READY_URL=http://127.0.0.1:8080/readyz
 WORKDIR /shop
 COPY --from=dependencies /shop/node_modules node_modules
+COPY --from=dependencies /shop/sbom.json ./
 COPY package.json LICENSE ./
 COPY gen gen
 COPY platform platform

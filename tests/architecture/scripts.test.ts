@@ -14,6 +14,7 @@ const names = [
     "new-service",
     "test:packages",
     "test:stubs",
+    "test:containers",
     "test:new-service",
     "pack",
     "set-version",

@@ -83,7 +83,12 @@ export async function runChaos(settings: RunSettings): Promise<RunResult> {
   }
 }
 
-async function stockUp(admin: Account, recorder: Recorder, { products, stock }: RunSettings): Promise<void> {
+/** Adds products, and records them. */
+export async function stockUp(
+  admin: Account,
+  recorder: Recorder,
+  { products, stock }: Pick<RunSettings, "products" | "stock">,
+): Promise<void> {
   for (let index = 0; index < products; index++) {
     const { product } = await admin.inventory.createProduct({
       product: { name: `Thing ${index}`, category: "Things", price: { currencyCode: "EUR", minorUnits: 995n }, stock },
@@ -124,7 +129,8 @@ async function shopUnderFaults(
   }
 }
 
-async function converge(
+/** Waits until the shop is quiet, and checks it; again while a problem may still resolve. */
+export async function converge(
   admin: Account,
   mongo: MongoClient,
   natsUrl: string,

@@ -19,7 +19,8 @@ export { type SupervisedProcess, superviseProcess } from "../supervised-process.
 export type { Account } from "./account.ts";
 export { goProgram } from "./go-program.ts";
 export { choosePorts, isFree, listenProblem } from "./ports.ts";
-export { ServerUnavailableError } from "./resolve-server.ts";
+export { pypiBinary } from "./pypi.ts";
+export { composeProject, ServerUnavailableError } from "./resolve-server.ts";
 
 export interface InfraOptions {
   /** Holds the servers' data, logs and remembered ports; the same folder again gives the same data again. */

@@ -113,6 +113,19 @@ export function dockerProbe(env: NodeJS.ProcessEnv): ResolveOptions["docker"] {
 export const composeFile = join(repositoryRoot, "compose.yaml");
 
 function composeArguments(kind: ServerKind, dataDir: string): string[] {
-  const project = `shop-${createHash("sha256").update(dataDir).digest("hex").slice(0, 8)}`;
-  return ["compose", "--project-name", project, "--file", composeFile, "up", "--no-log-prefix", kind.name];
+  return [
+    "compose",
+    "--project-name",
+    composeProject(dataDir),
+    "--file",
+    composeFile,
+    "up",
+    "--no-log-prefix",
+    kind.name,
+  ];
+}
+
+/** The Docker project of a data directory's servers. */
+export function composeProject(dataDir: string): string {
+  return `shop-${createHash("sha256").update(dataDir).digest("hex").slice(0, 8)}`;
 }
