@@ -11,6 +11,7 @@ const packageEntries = [
   "^gen/src/",
   "^client/src/index\\.ts$",
   "^platform/[^/]+/src/index\\.ts$",
+  "^platform/(auth/src/service-jwk|core/src/restart-delay)\\.ts$",
   "^platform/openapi/src/document\\.ts$",
   "^platform/runtime/src/testing/index\\.ts$",
   "^platform/rpc-server/src/testing/test-port\\.ts$",

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createServiceCredentials, type PrivateServiceJwk, readServiceKeys, type ServiceCredentials } from "@shop/auth";
+import { createServiceCredentials, readServiceKeys, type ServiceCredentials } from "@shop/auth";
+import type { PrivateServiceJwk } from "@shop/auth/service-jwk";
 import { createLogger } from "@shop/core";
 import { internalCredentialHeader } from "@shop/http-port";
 import { type KeyOwner, keyOwners, serviceKeyFiles } from "@shop/tools/service-keys";

@@ -152,7 +152,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 
   const starter = spawn(
     process.execPath,
-    [join(repositoryRoot, "tools/src/start.ts"), ...(topology === "split" ? ["--split"] : [])],
+    [join(repositoryRoot, "tools/src/start.mjs"), ...(topology === "split" ? ["--split"] : [])],
     {
       cwd: repositoryRoot,
       stdio: ["ignore", "pipe", "pipe"],

@@ -9,6 +9,7 @@ import { orExit } from "./start-error.ts";
 process.umask(0o077);
 const { dataDir } = orExit(() => readSettings([], process.env));
 orExit(() => openDataDir(dataDir));
-for (const [name, value] of Object.entries(composeVariables(shopAccounts, serverCredentials(dataDir, shopAccounts)))) {
+const credentials = await serverCredentials(dataDir, shopAccounts);
+for (const [name, value] of Object.entries(composeVariables(shopAccounts, credentials))) {
   console.log(`${name}='${value}'`);
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publicHalf } from "@shop/auth";
+import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publicHalf } from "@shop/auth/service-jwk";
 import { type ProcessName, processNames } from "@shop/topology";
 import { replaceFile } from "./replace-file.ts";
 

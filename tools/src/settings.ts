@@ -5,6 +5,7 @@ import { defaultPorts, type PortVariable } from "@shop/topology";
 import { repositoryRoot } from "./repository-root.ts";
 import { readServiceSettings } from "./service-settings.ts";
 import { StartError } from "./start-error.ts";
+import { startUsage } from "./start-usage.ts";
 
 /** The services' ports by the variable that sets them; each port is an integer of 1 to 65535. */
 export type ServicePorts = Readonly<Record<PortVariable, number>>;
@@ -41,9 +42,6 @@ const lengths = {
   TOKEN_KEYS_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
   ADMIN_PASSWORD: { from: 8, to: 128 },
 };
-
-/** The usage of `npm start`. */
-export const usage = "npm start -- [--split] [--watch] [--verbose] [--traces]";
 
 /**
  * Reads the flags and the environment; an empty variable counts as absent.
@@ -111,6 +109,6 @@ function readFlags(args: readonly string[]): Pick<Settings, "split" | "watch" | 
   try {
     return parseArgs({ args: [...args], options: { split: flag, watch: flag, verbose: flag, traces: flag } }).values;
   } catch (error) {
-    throw new StartError(`${(error as Error).message.split(". ")[0]}; usage: ${usage}`);
+    throw new StartError(`${(error as Error).message.split(". ")[0]}; usage: ${startUsage}`);
   }
 }

@@ -143,7 +143,7 @@ test("an existing administrator keeps the password, and the starter says so", as
 
 test("npm start reports all invalid settings at once, and an unknown flag, and starts nothing", () => {
   const start = (args: string[], env: NodeJS.ProcessEnv) =>
-    spawnSync(process.execPath, [join(import.meta.dirname, "start.ts"), ...args], { env, encoding: "utf8" });
+    spawnSync(process.execPath, [join(import.meta.dirname, "start.mjs"), ...args], { env, encoding: "utf8" });
   const wrong = start([], { USERS_PORT: "0", ORDERS_PORT: "8080" });
   expect(wrong).toMatchObject({ status: 1 });
   expect(wrong.stdout).toBe(
@@ -209,7 +209,7 @@ test("in watch mode every save restarts the services and reports when they are r
 describe("an invalid setting is reported in one line, before anything is started:", () => {
   const file = import.meta.filename;
   const start = (env: NodeJS.ProcessEnv) =>
-    spawnSync(process.execPath, [join(import.meta.dirname, "start.ts")], { env, encoding: "utf8", timeout: 20_000 });
+    spawnSync(process.execPath, [join(import.meta.dirname, "start.mjs")], { env, encoding: "utf8", timeout: 20_000 });
 
   test.each([
     ["DATA_DIR", file, "which is not a folder"],

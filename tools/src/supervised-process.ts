@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
-import { RestartDelay } from "@shop/core";
+import { RestartDelay } from "@shop/core/restart-delay";
 import { accepts, type LocalAddress } from "./infra/tcp.ts";
 import type { RunFile } from "./run-file.ts";
 

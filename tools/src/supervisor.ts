@@ -1,9 +1,9 @@
 import { join, resolve } from "node:path";
 import { defaultPorts } from "@shop/topology";
-import { describeAdmin } from "./admin.ts";
+import { callApart } from "./call-apart.ts";
 import { claim } from "./claim.ts";
-import { counted } from "./counted.ts";
 import { examples } from "./examples.ts";
+import type { firstCalls } from "./first-calls.ts";
 import { untilGatewayReady } from "./gateway-ready.ts";
 import { choosePorts, isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
 import { findOnPath } from "./infra/run-command.ts";
@@ -12,9 +12,8 @@ import { openDataDir } from "./private-folder.ts";
 import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
 import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
-import { seedCatalogue } from "./seed-catalogue.ts";
 import { ensureServiceKeys } from "./service-keys.ts";
-import { retiredSecret, type Service, serviceEnvironment } from "./services.ts";
+import { retiredSecret, type Service, serviceEnvironment, youngGeneration } from "./services.ts";
 import type { Settings } from "./settings.ts";
 import { shopAccounts } from "./shop-accounts.ts";
 import { stopStale } from "./stale.ts";
@@ -22,7 +21,6 @@ import { StartError } from "./start-error.ts";
 import { onStopSignals } from "./stop-signals.ts";
 import { killEverything, type SupervisedProcess, superviseProcess } from "./supervised-process.ts";
 import type { Print } from "./terminal.ts";
-import { watchSource } from "./watch-source.ts";
 
 /** The time that a service has to finish its calls before it is killed. */
 const drainGraceMs = 15_000;
@@ -132,7 +130,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
       {
         name: service.name,
         command: process.execPath,
-        args: [resolve(repositoryRoot, service.script)],
+        args: [youngGeneration, resolve(repositoryRoot, service.script)],
         cwd: repositoryRoot,
         env: serviceEnvironment(service, serviceSettings, infra, secrets),
         ports: service.ports,
@@ -157,10 +155,11 @@ async function start(settings: Settings, services: readonly Service[], context: 
   // performance.now() counts from the start of this process.
   print(`ready in ${(performance.now() / 1000).toFixed(1)} s`);
 
-  await seedIfEmpty(gatewayUrl, settings, print);
-  const admin = await describeAdmin(gatewayUrl, settings.adminUsername, secrets.ADMIN_PASSWORD, {
-    generated: settings.adminPassword === undefined,
-  }).catch((error: Error) => `unknown (${error.message})`);
+  const admin = await callApart<typeof firstCalls>(
+    { file: "first-calls.ts", name: "firstCalls" },
+    [{ gatewayUrl, settings: { ...settings, env: {} }, adminPassword: secrets.ADMIN_PASSWORD }],
+    signal,
+  );
   signal.throwIfAborted();
   printSummary(settings, gatewayUrl, [...infra.processes, ...supervised], admin, traces?.url, print);
   madeUp?.wasShown();
@@ -224,6 +223,7 @@ async function restartOnChange(
     );
   }
 
+  const { watchSource } = await import("./watch-source.ts");
   const endWatch = await watchSource(sources, () => {
     latest.abort();
     latest = new AbortController();
@@ -234,23 +234,6 @@ async function restartOnChange(
     await endWatch();
     await turn;
   };
-}
-
-async function seedIfEmpty(gatewayUrl: string, { ports, host, dataDir }: Settings, print: Print): Promise<void> {
-  try {
-    const response = await fetch(`${gatewayUrl}/products?page_size=1`);
-    const { products } = (await response.json()) as { products?: unknown[] };
-    if (!response.ok || (products?.length ?? 0) > 0) return;
-    print("loading the sample catalogue");
-    const { created } = await seedCatalogue({
-      inventoryUrl: `http://${host}:${ports.INVENTORY_PORT}`,
-      dataDir,
-      log: print,
-    });
-    print(`loaded ${counted(created, "product")}`);
-  } catch (error) {
-    print(`the sample catalogue could not be loaded (${(error as Error).message}); npm run seed tries again`);
-  }
 }
 
 function printSummary(

@@ -11,11 +11,4 @@ export {
 export { actorOf, anonymous, isAdmin, type Principal } from "./principal.ts";
 export { createRevocations, type Revocations } from "./revocations.ts";
 export { type CredentialPurpose, createServiceCredentials, type ServiceCredentials } from "./service-credentials.ts";
-export {
-  generateServiceKey,
-  openServiceKeys,
-  type PrivateServiceJwk,
-  type PublicServiceJwk,
-  publicHalf,
-  readServiceKeys,
-} from "./service-keys.ts";
+export { openServiceKeys, readServiceKeys } from "./service-keys.ts";

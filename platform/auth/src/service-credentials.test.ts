@@ -2,7 +2,8 @@ import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
 import { decodeProtectedHeader, importJWK, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createServiceCredentials, type ServiceCredentials } from "./service-credentials.ts";
-import { generateServiceKey, keyRing, type PrivateServiceJwk, publicHalf } from "./service-keys.ts";
+import { generateServiceKey, type PrivateServiceJwk, publicHalf } from "./service-jwk.ts";
+import { keyRing } from "./service-keys.ts";
 
 const jwks = Object.fromEntries(
   ["users", "inventory", "orders", "gateway"].map((service) => [service, generateServiceKey(service)]),

@@ -5,7 +5,8 @@ import { ConfigError } from "@shop/core";
 import { silentLog } from "@shop/runtime/testing";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createServiceCredentials } from "./service-credentials.ts";
-import { generateServiceKey, openServiceKeys, publicHalf, readServiceKeys, type ServiceKeys } from "./service-keys.ts";
+import { generateServiceKey, publicHalf } from "./service-jwk.ts";
+import { openServiceKeys, readServiceKeys, type ServiceKeys } from "./service-keys.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -1,7 +1,8 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { ConfigError, type Logger } from "@shop/core";
 import { z } from "zod";
+import { generateServiceKey, type PrivateServiceJwk, type PublicServiceJwk, publicHalf } from "./service-jwk.ts";
 
 /** How often the files are read, in milliseconds; a change takes effect within that time. */
 const readIntervalMs = 2_000;
@@ -18,8 +19,6 @@ const publicJwk = z.strictObject({
   x: base64url32Bytes,
 });
 const privateJwk = publicJwk.extend({ d: base64url32Bytes });
-export type PublicServiceJwk = z.output<typeof publicJwk>;
-export type PrivateServiceJwk = z.output<typeof privateJwk>;
 
 export interface PrivateServiceKey {
   readonly kid: string;
@@ -40,18 +39,6 @@ export interface ServiceKeys {
   /** The public key of that id; undefined if it is not in use. */
   find(kid: string): PublicServiceKey | undefined;
   close(): void;
-}
-
-/** Generates a key of a service, in the format of the private key file. */
-export function generateServiceKey(service: string): PrivateServiceJwk {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const { x, d } = privateKey.export({ format: "jwk" }) as { x: string; d: string };
-  return { kty: "OKP", crv: "Ed25519", kid: `${service}-${x.slice(0, 12)}`, service, x, d };
-}
-
-/** The public part of a key. */
-export function publicHalf({ kty, crv, kid, service, x }: PrivateServiceJwk): PublicServiceJwk {
-  return { kty, crv, kid, service, x };
 }
 
 /** The key files; set both, or neither. */

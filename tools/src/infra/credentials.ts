@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { nkeys } from "@nats-io/transport-node";
-import { storedSecrets } from "../secrets-file.ts";
+import { readSecrets, storedSecrets } from "../secrets-file.ts";
 import { type Account, operator } from "./account.ts";
 
 /** The credentials of an account. */
@@ -22,20 +21,22 @@ export interface Credentials {
 }
 
 /** Reads them from `<dataDir>/secrets.json`; missing ones, as for a new account, are generated and stored first. */
-export function serverCredentials(dataDir: string, accounts: readonly Account[]): Credentials {
+export async function serverCredentials(dataDir: string, accounts: readonly Account[]): Promise<Credentials> {
   const names = [operator, ...accounts.map(({ name }) => name)];
+  const stored = readSecrets(dataDir).servers as Credentials | undefined;
+  const missing = names.filter((name) => stored?.accounts[name] === undefined);
+  const generated = await Promise.all(missing.map(async (name) => [name, await generateCredentials()] as const));
   return storedSecrets<Credentials>(dataDir, "servers", (stored) => ({
     // mongod accepts 6 to 1,024 characters of base64.
     mongodbKey: stored?.mongodbKey ?? randomBytes(96).toString("base64"),
     natsRoutePassword: stored?.natsRoutePassword ?? randomSecret(),
-    accounts: {
-      ...stored?.accounts,
-      ...Object.fromEntries(names.map((name) => [name, stored?.accounts[name] ?? generateCredentials()])),
-    },
+    accounts: { ...stored?.accounts, ...Object.fromEntries(generated) },
   }));
 }
 
-function generateCredentials(): AccountCredentials {
+async function generateCredentials(): Promise<AccountCredentials> {
+  // Loaded at the first start only.
+  const { nkeys } = await import("@nats-io/transport-node");
   const pair = nkeys.createUser();
   return {
     mongodbPassword: randomSecret(),

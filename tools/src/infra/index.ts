@@ -114,7 +114,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
     dataDir,
     env,
     accounts,
-    credentials: serverCredentials(dataDir, accounts),
+    credentials: await serverCredentials(dataDir, accounts),
     ports,
     signal,
     keep(spec) {

@@ -1,18 +1,18 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { jetstreamManager } from "@nats-io/jetstream";
-import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
+import { callApart } from "../call-apart.ts";
 import { replaceFile } from "../replace-file.ts";
 import { type Account, operator } from "./account.ts";
 import type { Credentials } from "./credentials.ts";
 import { dockerEnvironment } from "./docker-environment.ts";
+import type { jetStreamAnswers } from "./jet-stream-answers.ts";
 import { natsAuthorization } from "./nats-authorization.ts";
 import type { ServerSource } from "./resolve-server.ts";
 import { serverEnvironment } from "./server-environment.ts";
 import { type StartedServer, type Starting, untilReady } from "./starting.ts";
 
 const maxPayloadBytes = 8 * 1024 * 1024;
-const readyTimeoutMs = 1_000;
+const check = { file: "infra/jet-stream-answers.ts", name: "jetStreamAnswers" };
 
 interface NatsMember {
   readonly name: string;
@@ -55,12 +55,9 @@ export async function startNats(
   );
   await Promise.all(members.map((member) => member.start()));
   const seedOf = (account: string) => credentials.accounts[account]!.natsSeed;
-  for (const { name, port } of nodes) {
-    await untilReady(`${name} answers for JetStream`, members, () => jetStreamAnswers(port, seedOf(operator)), {
-      docker,
-      signal,
-    });
-  }
+  const clientPorts = nodes.map(({ port }) => port);
+  const answers = () => callApart<typeof jetStreamAnswers>(check, [clientPorts, seedOf(operator)], signal);
+  await untilReady(`${names.join(" and ")} answer for JetStream`, members, answers, { docker, signal });
   return {
     urlFor: (account) => nodes.map(({ port }) => `nats://${account}:${seedOf(account)}@127.0.0.1:${port}`).join(","),
     members,
@@ -99,20 +96,4 @@ function natsConfig(
     );
   }
   return `${lines.join("\n")}\n`;
-}
-
-/** Requests the account from the JetStream API: a cluster does not answer until the members have elected a leader. */
-async function jetStreamAnswers(port: number, seed: string): Promise<boolean> {
-  const connection = await connect({
-    servers: `127.0.0.1:${port}`,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
-    reconnect: false,
-    timeout: readyTimeoutMs,
-  });
-  try {
-    await jetstreamManager(connection, { timeout: readyTimeoutMs });
-    return true;
-  } finally {
-    await connection.close();
-  }
 }

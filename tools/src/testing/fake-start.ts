@@ -1,10 +1,14 @@
 // `npm start` with the fake service instead of the shop's.
-import { readSettings } from "../settings.ts";
+import { callApart } from "../call-apart.ts";
+import type { readSettings } from "../settings.ts";
 import { supervise } from "../supervisor.ts";
 import { terminal } from "../terminal.ts";
 
 const { env } = process;
-const read = readSettings(process.argv.slice(2), env);
+const read = await callApart<typeof readSettings>({ file: "settings.ts", name: "readSettings" }, [
+  process.argv.slice(2),
+  { ...env },
+]);
 // A copy of it that is about to be edited.
 const copy = env.FAKE_SOURCES;
 const settings = { ...read, sources: copy === undefined ? [] : [copy] };

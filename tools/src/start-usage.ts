@@ -1,0 +1,2 @@
+/** The usage of `npm start`. */
+export const startUsage = "npm start -- [--split] [--watch] [--verbose] [--traces]";
