@@ -287,16 +287,18 @@ class ForwardedCall {
   }
 
   async #attempt(replica: Replica): Promise<void> {
-    const link = this.#mayMultiplex && this.#body.length !== undefined ? replica.mux.take() : undefined;
-    if (link !== undefined) {
+    const { length } = this.#body;
+    const link = this.#mayMultiplex && length !== undefined ? replica.mux.take() : undefined;
+    const call = link && callMux(link, this.#head, replica, length!);
+    if (call !== undefined) {
       try {
-        return await this.#complete(replica, callMux(link, this.#head, replica));
+        return await this.#complete(replica, call);
       } catch (error) {
         if (!(error instanceof Declined) || this.#over) throw error;
       }
     }
     const open = this.#exchange.httpVersion === 2 ? callHttp2 : callHttp1;
-    await this.#complete(replica, await open(replica, this.#head, this.#body.length));
+    await this.#complete(replica, await open(replica, this.#head, length));
   }
 
   async #complete(replica: Replica, call: UpstreamCall): Promise<void> {

@@ -50,6 +50,7 @@ const maxUnsentBytes = 1_048_576;
  */
 export class MuxLink {
   readonly #socket: Socket;
+  readonly #hello: HelloHead;
   readonly #silentMs: number;
   readonly #onLeaving: () => void;
   readonly #writer: FrameWriter;
@@ -63,11 +64,13 @@ export class MuxLink {
   /** @param socket one on which the server has sent its `hello` */
   constructor(
     socket: Socket,
+    hello: HelloHead,
     { silentMs = defaultSilentMs, onLeaving = () => {} }: MuxLinkOptions,
     reader: FrameReader,
     early: readonly Frame[],
   ) {
     this.#socket = socket;
+    this.#hello = hello;
     this.#silentMs = silentMs;
     this.#onLeaving = onLeaving;
     this.#writer = new FrameWriter((bytes, written) => {
@@ -89,6 +92,18 @@ export class MuxLink {
   /** Whether it takes calls. */
   get isOpen(): boolean {
     return this.#isOpen && this.#socket.writableLength <= maxUnsentBytes;
+  }
+
+  /** Whether a request is within the server's limits. */
+  carries({ path, headers }: MuxRequestHead, bodyBytes: number): boolean {
+    let most = 100 + 2 * path.length;
+    for (const name in headers) {
+      const values = headers[name];
+      if (Array.isArray(values)) for (const value of values) most += 2 * value.length + 3;
+      else most += 2 * (values?.length ?? 0);
+      most += name.length + 8;
+    }
+    return most <= this.#hello.maxHeadBytes && bodyBytes <= this.#hello.maxBodyBytes;
   }
 
   /** Calls `closed` once the link takes no further calls, ever. */
@@ -236,8 +251,8 @@ export function openMuxLink(
         if (hello === undefined) return;
         if (hello.type !== frameType.hello) throw new MuxProtocolError("the server did not say hello");
         settle();
-        const link = new MuxLink(socket, options, reader, early);
-        resolve({ link, workers: (hello.head as HelloHead).workers });
+        const said = hello.head as HelloHead;
+        resolve({ link: new MuxLink(socket, said, options, reader, early), workers: said.workers });
       } catch (error) {
         fail(true, error);
       }

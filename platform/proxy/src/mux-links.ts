@@ -12,6 +12,8 @@ const maxLinks = 16;
  * opened in the background; until one is open, and while the replica offers none, calls are made over HTTP.
  */
 export class MuxLinks {
+  /** `host:port` */
+  readonly authority: string;
   readonly #origin: string;
   readonly #options: MuxLinkOptions;
   readonly #links: MuxLink[] = [];
@@ -23,6 +25,7 @@ export class MuxLinks {
 
   /** @param origin `http://host:port` */
   constructor(origin: string, options: MuxLinkOptions) {
+    this.authority = new URL(origin).host;
     this.#origin = origin;
     this.#options = options;
   }

@@ -17,7 +17,7 @@ import {
   type UnaryResponse,
 } from "@connectrpc/connect";
 import { codeFromHttpStatus, errorFromJsonBytes, trailerDemux } from "@connectrpc/connect/protocol-connect";
-import { NodeHeaders } from "@shop/http-port";
+import { type MuxRequestHead, NodeHeaders } from "@shop/http-port";
 import type { MuxAnswer, MuxLink, MuxOutcome } from "./mux-link.ts";
 import type { MuxLinks } from "./mux-links.ts";
 
@@ -39,10 +39,13 @@ export function createMuxTransport(
   return {
     async unary(method, signal, timeoutMs = options.defaultTimeoutMs, header, input, contextValues) {
       const call: AnyFn = async (request) => {
-        const link = links.take();
         const message = request.message as MessageShape<typeof method.input>;
-        const answer =
-          link && (await ask(link, method, request.header, toBinary(method.input, message), signal, timeoutMs));
+        const body = toBinary(method.input, message);
+        const head = headOf(method, links.authority, request.header, timeoutMs);
+        const link = links.take();
+        const answer = link?.carries(head, body.byteLength)
+          ? await ask(link, head, body, signal, timeoutMs)
+          : undefined;
         return answer === undefined
           ? await unaryOverHttp.unary(method, signal, timeoutMs, request.header, message, contextValues)
           : answerOf(method, answer);
@@ -77,23 +80,27 @@ function pathOf({ parent, name }: DescMethod): string {
   return `/${parent.typeName}/${name}`;
 }
 
-/** The answer; undefined if the call was declined. Rejects with a ConnectError. */
-function ask(
-  link: MuxLink,
-  method: DescMethod,
-  header: Headers,
-  body: Uint8Array,
-  signal: AbortSignal | undefined,
-  timeoutMs: number,
-): Promise<MuxAnswer | undefined> {
+function headOf(method: DescMethod, host: string, header: Headers, timeoutMs: number): MuxRequestHead {
   const headers = {
     ...Object.fromEntries(header.entries()),
+    host,
     "content-type": "application/proto",
     "connect-protocol-version": "1",
     "connect-timeout-ms": String(timeoutMs),
   };
+  return { method: "POST", path: pathOf(method), headers };
+}
+
+/** The answer; undefined if the call was declined. Rejects with a ConnectError. */
+function ask(
+  link: MuxLink,
+  head: MuxRequestHead,
+  body: Uint8Array,
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+): Promise<MuxAnswer | undefined> {
   return new Promise((resolve, reject) => {
-    const cancel = link.call({ method: "POST", path: pathOf(method), headers }, body, (outcome: MuxOutcome) => {
+    const cancel = link.call(head, body, (outcome: MuxOutcome) => {
       settle();
       if (outcome.kind === "answered") resolve(outcome.answer);
       else if (outcome.kind === "declined") resolve(undefined);

@@ -64,6 +64,26 @@ test("answers of any length arrive whole, among others", async () => {
   expect(answered).toEqual([...lengths, ...lengths].map((length) => "x".repeat(length)));
 });
 
+test("a link says which requests it can carry, since a longer one breaks the connection", async () => {
+  const { origin } = await serve(echo);
+  const link = await openLink(origin);
+  expect(link.carries(head, 65_536)).toBe(true);
+  expect(link.carries(head, 65_537)).toBe(false);
+  const long = (length: number, character = '"') => ({
+    ...head,
+    headers: { x: character.repeat(length), y: ["a", "b"] },
+  });
+  const most = Array.from({ length: 40_000 }, (_, n) => n).findLast((length) => link.carries(long(length), 0))!;
+  for (const character of ['"', "\u00ff"]) {
+    const outcome = await new Promise(
+      (resolve) => void link.call(long(most, character), Buffer.alloc(65_536), resolve),
+    );
+    expect(outcome).toMatchObject({ kind: "answered" });
+  }
+  const beyond = await new Promise((resolve) => void link.call(long(40_000), Buffer.alloc(0), resolve));
+  expect(beyond).toMatchObject({ kind: "broken" });
+});
+
 test("frames are read whole, however the bytes of a connection are divided", () => {
   const sent: Buffer[] = [];
   fc.assert(
@@ -273,7 +293,7 @@ const request = (more: object) => JSON.stringify({ method: "POST", path: "/x", h
 
 test.each<[string, Buffer]>([
   ["a frame that is too long", frame(1, 1, request({}), "", 2 ** 31)],
-  ["a head that is too long", frame(1, 1, request({ headers: { a: "x".repeat(40_000) } }))],
+  ["a head that is too long", frame(1, 1, request({ headers: { a: "x".repeat(70_000) } }))],
   ["a head longer than its frame", frame(1, 1, request({}), "", 3)],
   ["a head that is not JSON", frame(1, 1, "{")],
   ["a head that is not an object", frame(1, 1, "1")],

@@ -63,25 +63,40 @@ export class Declined extends Error {
   override readonly name = "Declined";
 }
 
-/** Starts a request on a multiplexed connection. Its answer rejects with {@link Declined} if it has to be sent over HTTP. */
-export function callMux(link: MuxLink, { method, path, headers }: RequestHead, { authority }: Replica): UpstreamCall {
+/**
+ * Starts a request with a body of this length on a multiplexed connection; undefined if it is too long for that. Its answer rejects
+ * with {@link Declined} if the request has to be sent over HTTP.
+ */
+export function callMux(
+  link: MuxLink,
+  { method, path, headers }: RequestHead,
+  { authority }: Replica,
+  length: number,
+): UpstreamCall | undefined {
+  const head = { method, path, headers: { host: authority, ...withoutPseudoHeaders(headers) } };
+  if (!link.carries(head, length)) return undefined;
   const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
   answer.catch(() => {});
   let cancel = (_code: number) => {};
   const ended = (outcome: MuxOutcome) => {
-    if (outcome.kind === "declined") reject(new Declined(`${authority} declined the call`));
-    else if (outcome.kind === "broken")
-      reject(new UpstreamBroke(`${authority} broke off the call`, "if safe", outcome.cause));
-    else {
-      const { trailers, ...head } = outcome.answer;
-      resolve({ ...head, headersOnly: false, trailers: () => trailers, resetCode: () => 0 });
+    switch (outcome.kind) {
+      case "answered": {
+        const { trailers, ...content } = outcome.answer;
+        resolve({ ...content, headersOnly: false, trailers: () => trailers, resetCode: () => 0 });
+        break;
+      }
+      case "declined":
+        reject(new Declined(`${authority} declined the call`));
+        break;
+      case "broken":
+        reject(new UpstreamBroke(`${authority} broke off the call`, "if safe", outcome.cause));
     }
   };
   return {
     body: undefined,
     answer,
     send(body) {
-      cancel = link.call({ method, path, headers: withoutPseudoHeaders(headers) }, body, ended);
+      cancel = link.call(head, body, ended);
     },
     end() {},
     cancel: (code) => cancel(code),

@@ -50,6 +50,8 @@ export interface MuxOptions {
   readonly workers: number;
 }
 
+/** JSON needs up to two bytes for a character of a header, and quotes; and a forwarder adds headers. */
+const headFactor = 4;
 /** Further calls are declined. */
 const maxCalls = 4_096;
 /** While more bytes of answers are unread, no requests are read. */
@@ -73,8 +75,9 @@ export class MuxServerConnection {
   constructor(socket: Socket, options: MuxOptions) {
     this.#socket = socket;
     this.#options = options;
-    const maxHeadBytes = 2 * options.maxHeaderBytes;
-    this.#reader = new FrameReader({ maxHeadBytes, maxBytes: maxHeadBytes + muxMaxBodyBytes });
+    const { workers, maxHeaderBytes } = options;
+    const limits = { maxHeadBytes: headFactor * maxHeaderBytes, maxBodyBytes: muxMaxBodyBytes };
+    this.#reader = new FrameReader({ ...limits, maxBytes: limits.maxHeadBytes + limits.maxBodyBytes });
     this.#writer = new FrameWriter((bytes, written) => this.#write(bytes, written));
     let unread = muxPreface.byteLength;
     socket.on("data", (chunk: Buffer) => {
@@ -87,7 +90,7 @@ export class MuxServerConnection {
       for (const call of this.#calls.values()) call.end(constants.NGHTTP2_CANCEL);
     });
     socket.write(muxPreface);
-    this.#writer.send(frameType.hello, 0, { workers: options.workers } satisfies HelloHead);
+    this.#writer.send(frameType.hello, 0, { workers, ...limits } satisfies HelloHead);
   }
 
   /**

@@ -114,6 +114,10 @@ async function openMultiplexing() {
   };
 }
 
+/** 15,000 bytes: a port accepts 16 KiB. */
+const longHeaders = (character: string) =>
+  Object.fromEntries(Array.from({ length: 15 }, (_, n) => [`x-${n}`, character.repeat(1_000)]));
+
 async function isMultiplexed({ tap }: { readonly tap: Tap }, ask: () => Promise<unknown>): Promise<boolean> {
   const before = [tap.multiplexedBytes, tap.httpBytes];
   await ask();
@@ -331,11 +335,22 @@ test("REST and the usual unary calls of Connect and gRPC are multiplexed, of HTT
     "a body that does not decode": () => askHttp1(port, json, Buffer.from("{")),
     compressed: () => askHttp1(port, { ...json, "content-encoding": "gzip" }, gzipSync(inJson({}))),
     "connect by GET": () => askHttp1(port, {}, new Uint8Array(), connectGet),
+    "headers as long as can be": () => askHttp1(port, { ...json, ...longHeaders('"') }, inJson({})),
+    "and of other characters": () => askHttp1(port, { ...json, ...longHeaders("\u00ff") }, inJson({})),
     "a long body": () => askHttp1(port, json, inJson({ pageToken: "x".repeat(70_000) })),
   };
   const multiplexed: string[] = [];
   for (const [name, ask] of Object.entries(asks)) if (await isMultiplexed(ask)) multiplexed.push(name);
-  expect(multiplexed).toEqual(["json", "an error", "proto", "grpc", "json over HTTP/2", "rest", "head"]);
+  expect(multiplexed).toEqual([
+    "json",
+    "an error",
+    "proto",
+    "grpc",
+    "json over HTTP/2",
+    "rest",
+    "head",
+    ...["headers as long as can be", "and of other characters"],
+  ]);
 });
 
 /** A server that answers on the fast path, or with 418. */
