@@ -39,7 +39,7 @@ FROM node:24-slim
 ENV NODE_ENV=production
 ENV LISTEN_HOST=0.0.0.0
 # tools/src/services.ts says why.
-ENV NODE_OPTIONS=--max-semi-space-size=4
+ENV NODE_OPTIONS=--max-semi-space-size=8
 ENV READY_URL=http://127.0.0.1:8080/readyz
 WORKDIR /shop
 COPY --from=dependencies /shop/node_modules node_modules

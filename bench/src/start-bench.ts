@@ -1,12 +1,21 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { processNames } from "@shop/topology";
 import { percentile } from "./percentile.ts";
+import { residentBytes } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
 import { startShop } from "./shop.ts";
 import { table } from "./table.ts";
 
-/** The duration of `npm start` until an order could be placed. */
+const restMs = 10_000;
+const topologies = [
+  { flags: [], processes: ["supervisor", "all-in-one"] },
+  { flags: ["--split"], processes: ["supervisor", ...processNames] },
+] as const;
+
+/** The duration of `npm start` until an order could be placed, and the memory of the processes at rest. */
 export async function benchStart({ runs }: BenchSettings): Promise<string> {
   const dataDir = await mkdtemp(join(tmpdir(), "shop-bench-"));
   try {
@@ -23,6 +32,10 @@ export async function benchStart({ runs }: BenchSettings): Promise<string> {
       ...table(["run", "seconds"], rows),
       "",
       `**Warm start to ready: median ${seconds(median)} s** of ${warm.length}.`,
+      "",
+      `Resident memory on existing data, ${restMs / 1000} s after the start:`,
+      "",
+      ...table(["process", "MiB"], await memoryAtRest(dataDir)),
     ].join("\n");
   } finally {
     await rm(dataDir, { recursive: true, force: true });
@@ -39,6 +52,20 @@ async function measure(dataDir: string, times: number): Promise<number[]> {
     await shop.stop();
   }
   return readyMs;
+}
+
+async function memoryAtRest(dataDir: string): Promise<string[][]> {
+  const rows: string[][] = [];
+  for (const { flags, processes } of topologies) {
+    const shop = await startShop(dataDir, {}, flags);
+    await shop.settled();
+    await delay(restMs);
+    for (const name of processes) {
+      rows.push([[name, ...flags].join(" "), (residentBytes(shop.pidOf(name)) / 1_048_576).toFixed(0)]);
+    }
+    await shop.stop();
+  }
+  return rows;
 }
 
 function seconds(ms: number): string {
