@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../e2e/eventually.ts";
 import { type InventoryReplicas, startInventoryReplicas } from "./inventory-replicas.ts";
-import { type Filter, openLink } from "./link.ts";
+import { type Filter, type Link, openLink } from "./link.ts";
 import { framesOf } from "./noisy-bus.ts";
 
 // Two replicas of inventory that move stock, with watches at both. Each reaches NATS through a link that can lose the notices by
@@ -16,11 +16,14 @@ const slowly = { timeoutMs: 20_000 };
 /** The documented bounds, and as much again for a busy machine. */
 const afterDeathMs = 8_000;
 const withoutNatsMs = 10_000;
+/** The sweeper's, which has to be earlier than the comparison of versions every 30 seconds. */
+const bySweeperMs = 20_000;
 
 const dataDir = await mkdtemp(join(tmpdir(), "shop-watches-"));
 const cleanUp: (() => unknown)[] = [() => rm(dataDir, { recursive: true, force: true })];
 /** The share of notices and heartbeats that each replica loses, on their way to NATS and from there. */
 const lost = [0, 0];
+const links: Link[] = [];
 let shop: InventoryReplicas;
 
 beforeAll(async () => {
@@ -33,6 +36,7 @@ beforeAll(async () => {
         if (!isNotice || Math.random() >= lost[replica]!) forward(frame);
       });
     const link = await openLink(Number(new URL(NATS_URL).port), { there: loses, back: loses });
+    links.push(link);
     cleanUp.unshift(() => link.close());
     return { NATS_URL: NATS_URL.replace(/@.*$/, `@127.0.0.1:${link.port}`) };
   });
@@ -110,6 +114,22 @@ test("a movement by a replica that is killed before its notice is received withi
   await Promise.all(productIds.map((productId) => move(0, productId)));
   await expectAll(watches, 4, slowly.timeoutMs);
 }, 90_000);
+
+test("movements by a replica that alone can't reach NATS are received, by the sweeper of the other one", async () => {
+  const { productIds, watches } = await watchProducts(2);
+  await Promise.all(productIds.map((productId) => move(0, productId)));
+  await expectAll(watches, 2, slowly.timeoutMs);
+  links[0]!.suffer({ kind: "cut" });
+  onTestFinished(() => links[0]!.suffer());
+  await Promise.all(productIds.map((productId) => move(0, productId)));
+  await expectAll(watches, 3, slowly.timeoutMs);
+  // From here on the other replica has noticed the silence, which happens once.
+  await Promise.all(productIds.map((productId) => move(0, productId)));
+  await expectAll(watches, 4, bySweeperMs);
+  links[0]!.suffer();
+  await Promise.all(productIds.map((productId, n) => move(n % 2, productId)));
+  await expectAll(watches, 5, slowly.timeoutMs);
+}, 120_000);
 
 test.each([
   ["hangs", "SIGSTOP", "SIGCONT"],
