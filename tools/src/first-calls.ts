@@ -1,6 +1,5 @@
 import { describeAdmin } from "./admin.ts";
 import { counted } from "./counted.ts";
-import { seedCatalogue } from "./seed-catalogue.ts";
 import type { Settings } from "./settings.ts";
 
 /** Calls a shop that is ready: loads the sample catalogue if there are no products. Returns the line about the first administrator. */
@@ -23,6 +22,7 @@ async function seedIfEmpty(gatewayUrl: string, { ports, host, dataDir }: Setting
     const { products } = (await response.json()) as { products?: unknown[] };
     if (!response.ok || (products?.length ?? 0) > 0) return;
     console.log("loading the sample catalogue");
+    const { seedCatalogue } = await import("./seed-catalogue.ts");
     const { created } = await seedCatalogue({
       inventoryUrl: `http://${host}:${ports.INVENTORY_PORT}`,
       dataDir,
