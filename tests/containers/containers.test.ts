@@ -356,7 +356,7 @@ test("npm start takes its servers from Docker, and stops them", async () => {
     Object.fromEntries(Object.keys(defaultPorts).map((name) => [name, 1])),
   );
   const url = `http://127.0.0.1:${chosen.GATEWAY_PORT![0]}`;
-  const starter = spawn(process.execPath, [join(repositoryRoot, "tools/src/start.ts")], {
+  const starter = spawn(process.execPath, [join(repositoryRoot, "tools/src/start.mjs")], {
     cwd: repositoryRoot,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
