@@ -2,8 +2,10 @@ import { createServer } from "node:http";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
+import { muxPreface } from "@shop/http-port";
 import type { PortMetrics } from "@shop/rpc-server";
 import { forwarding, openTestPort } from "@shop/rpc-server/testing/port";
+import { openTap } from "@shop/rpc-server/testing/tap";
 import { expect, onTestFinished, test, vi } from "vitest";
 
 const method = "shop.common.v1.DeadLetterService/GetDeadLetter";
@@ -14,17 +16,21 @@ async function openForwarding(upstreamUrl?: string) {
     isPublic: false,
     hosted: () => (router) =>
       router.service(DeadLetterService, {
-        getDeadLetter({ deadLetterId }) {
+        async getDeadLetter({ deadLetterId }) {
           if (deadLetterId === "1") return {};
+          if (deadLetterId === "4") await new Promise(() => {});
           throw new ConnectError("no", deadLetterId === "2" ? Code.NotFound : Code.Unavailable);
         },
       }),
   });
+  const tap = await openTap(upstream.port);
   const called = vi.fn<PortMetrics["called"]>();
   const metrics = { called, connectionRefused() {}, bytesRefused() {}, networkError() {} };
-  const { port } = await openTestPort({ ...forwarding(upstreamUrl ?? `http://127.0.0.1:${upstream.port}`), metrics });
+  const { port } = await openTestPort({ ...forwarding(upstreamUrl ?? `http://127.0.0.1:${tap.port}`), metrics });
   return {
     url: `http://127.0.0.1:${port}`,
+    /** Whether a call was multiplexed. */
+    multiplexed: () => tap.multiplexedBytes > muxPreface.byteLength,
     codes: () => called.mock.calls.map(([name, code]) => `${name} ${code}`),
     seconds: () => called.mock.calls.map(([, , seconds]) => seconds),
   };
@@ -66,6 +72,22 @@ test("a call whose caller goes away is counted as canceled", async () => {
   leaving.abort();
   await answer;
   await vi.waitFor(() => expect(codes()).toEqual([`${method} canceled`]));
+});
+
+test("on a multiplexed connection a call that is given up is counted, at its deadline and when its caller goes away", async () => {
+  const { url, codes, multiplexed } = await openForwarding();
+  await vi.waitFor(async () => {
+    await (await fetch(`${url}/admin/dead-letters/1`)).text();
+    expect(multiplexed()).toBe(true);
+  });
+  const answered = codes().length;
+  const hangs = `${url}/admin/dead-letters/4`;
+  await (await fetch(hangs, { headers: { "connect-timeout-ms": "50" } })).text();
+  await vi.waitFor(() => expect(codes().slice(answered)).toEqual([`${method} deadline_exceeded`]));
+  await fetch(hangs, { signal: AbortSignal.timeout(50) }).catch(() => {});
+  await vi.waitFor(() =>
+    expect(codes().slice(answered)).toEqual([`${method} deadline_exceeded`, `${method} canceled`]),
+  );
 });
 
 /** A port that reads requests and never answers. */

@@ -99,7 +99,10 @@ export function callMux(
       cancel = link.call(head, body, ended);
     },
     end() {},
-    cancel: (code) => cancel(code),
+    cancel(code) {
+      cancel(code);
+      reject(new UpstreamBroke(`the call to ${authority} was given up`, "never"));
+    },
   };
 }
 
