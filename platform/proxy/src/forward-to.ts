@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { currentTrace, DomainError, traceparentHeader } from "@shop/core";
 import {
   clientAddressHeader,
@@ -23,6 +24,7 @@ import {
   toConnectError,
   unansweredMessage,
 } from "@shop/rpc-server";
+import type { AnswerCode } from "./answer-code.ts";
 import type { UpstreamService } from "./clients.ts";
 import { createForwarder, type ForwardFailure, type NoAnswer, unreachableMessage, type WaitLimits } from "./forward.ts";
 import { setForwardedHeaders } from "./request-head.ts";
@@ -88,7 +90,9 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         if (upstream === undefined) throw new Error(`no upstream is configured for ${method.parent.typeName}`);
         await port.authorize(method, new NodeHeaders(headers));
       } catch (error) {
-        exchange.refuse(toConnectError(error, method.parent.file.proto.package));
+        const refusal = toConnectError(error, method.parent.file.proto.package);
+        exchange.refuse(refusal);
+        count(codeToString(refusal.code));
         return;
       }
       const vendorCalls = vendors.get(method.parent.typeName);
@@ -123,11 +127,15 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
         ...(!isUnary && { stop: port.stopping }),
         ...(vendorCalls && { maxMessageBytes: port.routerOptions.readMaxBytes }),
       });
-      const seconds = (performance.now() - arrivedAt) / 1000;
-      if (isUnary) port.metrics?.called(`${method.parent.typeName}/${method.name}`, code, seconds);
+      count(code);
       if (span !== undefined) endClientSpan(span, code);
       setOutcome(currentTrace(), code);
 
+      function count(code: AnswerCode): void {
+        if (method.methodKind !== "unary") return;
+        const seconds = (performance.now() - arrivedAt) / 1000;
+        port.metrics?.called(`${method.parent.typeName}/${method.name}`, code, seconds);
+      }
       function waitLimitsFor(spentMs: number): WaitLimits {
         const callerMs = callerTimeoutMs(headers);
         return {

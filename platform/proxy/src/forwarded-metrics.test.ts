@@ -11,7 +11,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 const method = "shop.common.v1.DeadLetterService/GetDeadLetter";
 
 /** A port that forwards to another one, and the codes that it has counted. */
-async function openForwarding(upstreamUrl?: string) {
+async function openForwarding(upstreamUrl?: string, more: Parameters<typeof openTestPort>[0] = {}) {
   const upstream = await openTestPort({
     isPublic: false,
     hosted: () => (router) =>
@@ -26,7 +26,11 @@ async function openForwarding(upstreamUrl?: string) {
   const tap = await openTap(upstream.port);
   const called = vi.fn<PortMetrics["called"]>();
   const metrics = { called, connectionRefused() {}, bytesRefused() {}, networkError() {} };
-  const { port } = await openTestPort({ ...forwarding(upstreamUrl ?? `http://127.0.0.1:${tap.port}`), metrics });
+  const { port } = await openTestPort({
+    ...forwarding(upstreamUrl ?? `http://127.0.0.1:${tap.port}`),
+    metrics,
+    ...more,
+  });
   return {
     url: `http://127.0.0.1:${port}`,
     /** Whether a call was multiplexed. */
@@ -61,6 +65,15 @@ test("a call that no replica answers is counted as unavailable", async () => {
   const { url, codes } = await openForwarding("http://127.0.0.1:1");
   await (await fetch(`${url}/admin/dead-letters/1`)).text();
   await vi.waitFor(() => expect(codes()).toEqual([`${method} unavailable`]));
+});
+
+test("a call whose caller cannot be authorized at the moment is counted as unavailable", async () => {
+  const authorize = async () => {
+    throw new ConnectError("no keys", Code.Unavailable);
+  };
+  const { url, codes } = await openForwarding(undefined, { authorize });
+  expect((await fetch(`${url}/admin/dead-letters/1`)).status).toBe(503);
+  expect(codes()).toEqual([`${method} unavailable`]);
 });
 
 test("a call whose caller goes away is counted as canceled", async () => {
