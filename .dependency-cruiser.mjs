@@ -14,7 +14,7 @@ const packageEntries = [
   "^platform/(auth/src/service-jwk|core/src/restart-delay)\\.ts$",
   "^platform/openapi/src/document\\.ts$",
   "^platform/runtime/src/testing/index\\.ts$",
-  "^platform/rpc-server/src/testing/test-port\\.ts$",
+  "^platform/rpc-server/src/testing/(tap|test-port)\\.ts$",
   "^platform/http-port/src/testing/(http2-frames|readme-example)\\.ts$",
   "^platform/rest/src/testdata/descriptors\\.ts$",
   "^services/[^/]+/(src/(config|service)|contract/[^/]+)\\.ts$",
