@@ -40,7 +40,7 @@ export {
   type RequestHead as MuxRequestHead,
   type ResetHead,
 } from "./mux/frames.ts";
-export { type MuxCall, muxMaxBodyBytes } from "./mux/mux-server-connection.ts";
+export type { MuxCall } from "./mux/mux-server-connection.ts";
 export { NodeHeaders } from "./node-headers.ts";
 export { type OnePortOptions, OnePortServer, onePortServerFactory, portOf } from "./one-port.ts";
 export type { Refusals } from "./refusals.ts";

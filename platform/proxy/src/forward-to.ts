@@ -17,6 +17,7 @@ import {
   type Forwarding,
   type ForwardingPort,
   forwardingTimeoutMs,
+  isUsualUnary,
   type OpenForwarding,
   reportNetworkErrors,
   setOutcome,
@@ -159,15 +160,8 @@ function createForwarding(to: ForwardOptions, port: ForwardingPort): Forwarding 
   };
 }
 
-const multiplexedTypes: ReadonlySet<string> = new Set([
-  "application/json",
-  "application/proto",
-  "application/grpc",
-  "application/grpc+proto",
-]);
-
 /** Whether upstreams take this call on a multiplexed connection: REST, and the usual form of unary Connect and gRPC calls. */
 function isMultiplexed({ parent, name }: DescMethod, { method, path, headers }: Exchange): boolean {
   if (!path.startsWith(`/${parent.typeName}/${name}`)) return true;
-  return method === "POST" && multiplexedTypes.has(headers["content-type"] ?? "") && !("content-encoding" in headers);
+  return method === "POST" && isUsualUnary(headers);
 }

@@ -1,7 +1,8 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { ListenerGuard } from "@shop/http-port";
 import { Client } from "undici";
 import { NotConnected } from "./http2-sessions.ts";
+import { openSocket } from "./open-socket.ts";
 
 /** All times are in milliseconds. */
 export interface ConnectionOptions {
@@ -101,21 +102,11 @@ export class Http1Connections {
     return client;
   }
 
-  #connect(): Promise<Socket> {
-    const { hostname, port } = new URL(this.#origin);
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), noDelay: true });
-      this.#options.guard("connection", socket);
-      const deadline = setTimeout(() => socket.destroy(new Error("timed out")), this.#options.connectTimeoutMs);
-      const fail = (cause: unknown) => {
-        clearTimeout(deadline);
-        reject(new NotConnected(`no HTTP/1.1 connection to ${this.#origin}`, { cause }));
-      };
-      socket.once("error", fail).once("connect", () => {
-        clearTimeout(deadline);
-        socket.off("error", fail);
-        resolve(socket);
-      });
-    });
+  async #connect(): Promise<Socket> {
+    try {
+      return await openSocket(this.#origin, this.#options);
+    } catch (cause) {
+      throw new NotConnected(`no HTTP/1.1 connection to ${this.#origin}`, { cause });
+    }
   }
 }

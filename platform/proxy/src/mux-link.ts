@@ -1,5 +1,5 @@
 import type * as http from "node:http";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import {
   type AnswerHead,
   type Frame,
@@ -14,6 +14,7 @@ import {
   muxPreface,
   type ResetHead,
 } from "@shop/http-port";
+import { openSocket } from "./open-socket.ts";
 
 /** All times are in milliseconds. */
 export interface MuxLinkOptions {
@@ -212,19 +213,26 @@ export class NoMux extends Error {
  *
  * @param origin `http://host:port`
  */
-export function openMuxLink(
+export async function openMuxLink(
   origin: string,
   options: MuxLinkOptions,
 ): Promise<{ readonly link: MuxLink; readonly workers: number }> {
-  const { hostname, port } = new URL(origin);
-  const { connectTimeoutMs, guard } = options;
+  const socket = await openSocket(origin, options).catch((cause: unknown) => {
+    throw new NoMux(false, cause);
+  });
+  const { hello, reader, early } = await greet(socket, options.connectTimeoutMs);
+  return { link: new MuxLink(socket, hello, options, reader, early), workers: hello.workers };
+}
+
+/** Sends the preface, and reads the server's. `early` are frames that arrived together with its `hello`. */
+function greet(
+  socket: Socket,
+  timeoutMs: number,
+): Promise<{ readonly hello: HelloHead; readonly reader: FrameReader; readonly early: readonly Frame[] }> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), noDelay: true });
-    guard("connection", socket);
-    const deadline = setTimeout(() => socket.destroy(new Error("timed out")), connectTimeoutMs);
+    const deadline = setTimeout(() => socket.destroy(new Error("timed out")), timeoutMs);
     const reader = new FrameReader(frameLimits);
     let seen = Buffer.alloc(0);
-    let isReached = false;
 
     function settle(): void {
       clearTimeout(deadline);
@@ -237,7 +245,7 @@ export function openMuxLink(
     }
     function closed(): void {
       // A server that speaks HTTP answers the preface with an error, or closes the connection.
-      fail(isReached && socket.errored === null, socket.errored);
+      fail(socket.errored === null, socket.errored);
     }
     function read(chunk: Buffer): void {
       seen = Buffer.concat([seen, chunk]);
@@ -246,25 +254,21 @@ export function openMuxLink(
       if (isMux && seen.length < muxPreface.length) return;
       try {
         if (!isMux) throw new MuxProtocolError("the server did not repeat the preface");
-        const [hello, ...early] = reader.read(seen.subarray(muxPreface.length));
+        const [first, ...early] = reader.read(seen.subarray(muxPreface.length));
         seen = Buffer.from(muxPreface);
-        if (hello === undefined) return;
-        if (hello.type !== frameType.hello) throw new MuxProtocolError("the server did not say hello");
+        if (first === undefined) return;
+        if (first.type !== frameType.hello) throw new MuxProtocolError("the server did not say hello");
         settle();
-        const said = hello.head as HelloHead;
-        resolve({ link: new MuxLink(socket, said, options, reader, early), workers: said.workers });
+        resolve({ hello: first.head as HelloHead, reader, early });
       } catch (error) {
         fail(true, error);
       }
     }
-    socket.once("connect", () => {
-      isReached = true;
-      socket.write(muxPreface);
-    });
     // 'close' follows an error.
     socket
       .on("error", () => {})
       .on("data", read)
-      .once("close", closed);
+      .once("close", closed)
+      .write(muxPreface);
   });
 }

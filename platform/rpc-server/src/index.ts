@@ -1,5 +1,6 @@
 export { type Exchange, nodeExchange, streamExchange } from "./exchange.ts";
 export { type CachedAnswers, cachedAnswers, createFindCachedAnswer } from "./fast-path/cached-answers.ts";
+export { isUsualUnary } from "./fast-path/mux-calls.ts";
 export type { Forwarding, ForwardingPort, OpenForwarding } from "./forwarding.ts";
 export { createInMemoryTransport } from "./in-memory.ts";
 export { listenFailure } from "./listen-failure.ts";

@@ -24,8 +24,6 @@ export interface MuxCall {
   /** The whole body of the request. */
   readonly body: Buffer;
   readonly socket: Socket;
-  /** Whether the call has ended, or its caller has gone. */
-  readonly isOver: boolean;
   /** The HTTP status and gRPC status of the answer; undefined before it, and if the call was declined. */
   readonly sent: { readonly status: number | undefined; readonly grpcStatus: string | undefined };
   /** Calls `listener` when the call has ended or its caller has gone, with an error code of HTTP/2, or 0. */
@@ -38,7 +36,7 @@ export interface MuxCall {
 }
 
 /** The longest body of a request: a longer one comes over HTTP, which streams it. */
-export const muxMaxBodyBytes = 65_536;
+const maxBodyBytes = 65_536;
 
 export interface MuxOptions {
   /** Answers a call. An exception in it, or a rejection, resets the call. */
@@ -76,7 +74,7 @@ export class MuxServerConnection {
     this.#socket = socket;
     this.#options = options;
     const { workers, maxHeaderBytes } = options;
-    const limits = { maxHeadBytes: headFactor * maxHeaderBytes, maxBodyBytes: muxMaxBodyBytes };
+    const limits = { maxHeadBytes: headFactor * maxHeaderBytes, maxBodyBytes };
     this.#reader = new FrameReader({ ...limits, maxBytes: limits.maxHeadBytes + limits.maxBodyBytes });
     this.#writer = new FrameWriter((bytes, written) => this.#write(bytes, written));
     let unread = muxPreface.byteLength;
@@ -203,10 +201,6 @@ class ServerCall implements MuxCall {
 
   get sent(): MuxCall["sent"] {
     return this.#sent;
-  }
-
-  get isOver(): boolean {
-    return this.#endCode !== undefined;
   }
 
   onClose(listener: (resetCode: number) => void): void {

@@ -6,20 +6,28 @@ import { answerByConnectHandler } from "../protocols/connect-handlers.ts";
 import { type Compressible, compressed } from "./compressions.ts";
 import { createLazyContext } from "./lazy-context.ts";
 import { addHeaders } from "./outgoing-headers.ts";
-import { capped, decoded, encoded, publicError, type UnaryMethod } from "./unary-method.ts";
+import {
+  capped,
+  decoded,
+  encoded,
+  publicError,
+  type UnaryCall,
+  type UnaryMethod,
+  type UnaryOutcome,
+} from "./unary-method.ts";
 
 /** Content types of unary Connect calls; true for the binary one. */
-const isBinary: Readonly<Record<string, boolean | undefined>> = {
-  "application/json": false,
-  "application/json; charset=utf-8": false,
-  "application/proto": true,
-};
+export const isBinary: ReadonlyMap<string | undefined, boolean> = new Map([
+  ["application/json", false],
+  ["application/json; charset=utf-8", false],
+  ["application/proto", true],
+]);
 
 /** Whether the fast path can answer a request with these headers. */
 export function isUsualConnect(headers: IncomingHttpHeaders, method: UnaryMethod): boolean {
   const { "content-type": type, "content-encoding": encoding, "content-length": length } = headers;
   return (
-    isBinary[type ?? ""] !== undefined &&
+    isBinary.has(type) &&
     (encoding === undefined || encoding === "identity") &&
     // A body of unknown length, or behind `Expect: 100-continue`, is left to the fallback.
     length !== undefined &&
@@ -33,17 +41,6 @@ function timeoutOf({ "connect-timeout-ms": text }: IncomingHttpHeaders, { maxTim
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
-/** A unary call of the Connect protocol, wherever it comes from. */
-export interface ConnectCall {
-  readonly headers: IncomingHttpHeaders;
-  /** The path of the request. */
-  readonly path: string;
-  /** The whole body; undefined if the sender goes away before its end. Rejects if it exceeds the buffer budget. */
-  readBody(): Promise<Buffer | undefined> | Buffer;
-  /** Calls `gone` once when the caller has gone, at once if it already has. */
-  onCallerGone(gone: () => void): void;
-}
-
 export interface ConnectAnswer {
   readonly status: number;
   /** With the length of the body. */
@@ -51,16 +48,10 @@ export interface ConnectAnswer {
   readonly body: Uint8Array;
 }
 
-/** The outcome of a call: its answer, the bytes of a message that does not decode, or neither because the caller has gone. */
-export type ConnectOutcome =
-  | { readonly answer: ConnectAnswer }
-  | { readonly undecoded: Buffer }
-  | { readonly isGone: true };
-
 /** Authorizes, decodes, invokes and encodes. Never rejects. */
-export async function runConnect(method: UnaryMethod, call: ConnectCall): Promise<ConnectOutcome> {
+export async function runConnect(method: UnaryMethod, call: UnaryCall): Promise<UnaryOutcome<ConnectAnswer>> {
   const { headers } = call;
-  const binary = isBinary[headers["content-type"]!]!;
+  const binary = isBinary.get(headers["content-type"])!;
   const context = createLazyContext({
     method: method.desc,
     protocolName: "connect",

@@ -208,6 +208,7 @@ describe.each([
     ["a duplicate key", json, Buffer.from('{"pageSize": 1, "pageSize": 2}')],
     ["a string of invalid UTF-8", json, Buffer.from([...Buffer.from('{"pageToken": "'), 0xff, ...Buffer.from('"}')])],
     ["an unknown content type", { "content-type": "text/plain" }, inJson({})],
+    ["a content type that every object has as a property", { "content-type": "constructor" }, inProto("")],
     ["chunks", { ...json, "transfer-encoding": "chunked" }, inJson({})],
   ])("over HTTP/1.1: %s", async (_what, headers, body) => {
     const [lean, stock] = await openBoth();

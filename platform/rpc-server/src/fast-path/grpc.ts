@@ -14,12 +14,20 @@ import { answerByConnectHandler } from "../protocols/connect-handlers.ts";
 import { compressed } from "./compressions.ts";
 import { createLazyContext, type LazyContext } from "./lazy-context.ts";
 import { addHeaders } from "./outgoing-headers.ts";
-import { capped, decoded, encoded, publicError, type UnaryMethod } from "./unary-method.ts";
+import {
+  capped,
+  decoded,
+  encoded,
+  publicError,
+  type UnaryCall,
+  type UnaryMethod,
+  type UnaryOutcome,
+} from "./unary-method.ts";
 
 /** The prefix of each message: one byte of flags, four of length. */
 const envelopeBytes = 5;
 
-const isBinaryGrpc: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
+export const isBinaryGrpc: ReadonlySet<string | undefined> = new Set(["application/grpc", "application/grpc+proto"]);
 
 /** Whether the fast path can answer a request with these headers. */
 export function isUsualGrpc(headers: IncomingHttpHeaders, method: UnaryMethod): boolean {
@@ -36,20 +44,6 @@ function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders, { maxTimeoutMs
   return text === undefined ? {} : capped(parseTimeout(String(text), maxTimeoutMs), maxTimeoutMs);
 }
 
-/** A unary gRPC call, wherever it comes from. */
-export interface GrpcCall {
-  readonly headers: IncomingHttpHeaders;
-  /** The path of the request. */
-  readonly path: string;
-  /**
-   * The body, or the part of it that shows it to be too large; undefined if the sender goes away before its end. Rejects if it
-   * exceeds the buffer budget.
-   */
-  readBody(): Promise<Uint8Array | undefined> | Uint8Array;
-  /** Calls `gone` once when the caller has gone, at once if it already has. */
-  onCallerGone(gone: () => void): void;
-}
-
 export interface GrpcAnswer {
   readonly headers: OutgoingHttpHeaders;
   /** The enveloped message; empty for an error. */
@@ -57,14 +51,8 @@ export interface GrpcAnswer {
   readonly trailers: OutgoingHttpHeaders;
 }
 
-/** The outcome of a call: its answer, the bytes of a message that does not decode, or neither because the caller has gone. */
-export type GrpcOutcome =
-  | { readonly answer: GrpcAnswer }
-  | { readonly undecoded: Uint8Array }
-  | { readonly isGone: true };
-
 /** Authorizes, decodes, invokes and encodes. Never rejects. */
-export async function runGrpc(method: UnaryMethod, call: GrpcCall): Promise<GrpcOutcome> {
+export async function runGrpc(method: UnaryMethod, call: UnaryCall): Promise<UnaryOutcome<GrpcAnswer>> {
   const { headers } = call;
   const context = createLazyContext({
     method: method.desc,

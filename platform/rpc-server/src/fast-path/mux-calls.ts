@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import type { IncomingHttpHeaders } from "node:http";
 import { type MuxCall, NodeHeaders } from "@shop/http-port";
 import type { RestTarget, Transcoder } from "@shop/rest";
 import type { Admission } from "../pipeline/admission.ts";
@@ -7,16 +7,24 @@ import type { Call, Classify } from "../pipeline/classify.ts";
 import type { tracedCalls } from "../pipeline/tracing.ts";
 import { encodeProtocolError } from "../protocols/protocol-error.ts";
 import { cachedRestAnswer, type FindCachedAnswer } from "./cached-answers.ts";
-import { isUsualConnect, runConnect } from "./connect.ts";
-import { isUsualGrpc, runGrpc } from "./grpc.ts";
+import { isBinary, isUsualConnect, runConnect } from "./connect.ts";
+import { isBinaryGrpc, isUsualGrpc, runGrpc } from "./grpc.ts";
+import { callerGone } from "./lazy-context.ts";
 import type { UnaryMethods } from "./unary-method.ts";
+
+/**
+ * Whether these headers are those of a unary call of Connect or gRPC that {@link muxCalls} probably takes; if not, the way over a
+ * multiplexed connection would be a detour.
+ */
+export function isUsualUnary(headers: IncomingHttpHeaders): boolean {
+  const type = headers["content-type"];
+  return (isBinary.has(type) || isBinaryGrpc.has(type)) && !("content-encoding" in headers);
+}
 
 /** Answers a call of a multiplexed connection, or declines it. Never rejects. */
 export type AnswerMux = (call: MuxCall) => Promise<void> | void;
 
 const noTrailers = {};
-/** Shared: a new error per call would cost more than most calls. */
-const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 
 /**
  * Answers calls of multiplexed connections: unary calls of hosted methods that the fast path or the transcoder takes. All others,

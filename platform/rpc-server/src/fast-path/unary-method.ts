@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { DescMessage, DescMethod, JsonReadOptions, Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouterOptions, type MethodImplSpec } from "@connectrpc/connect";
 import {
@@ -40,6 +41,26 @@ export interface UnaryMethod {
   admit(context: LazyContext): Promise<void> | void;
   invoke(context: LazyContext, input: Message): Message | Promise<Message>;
 }
+
+/** A unary call of any protocol, wherever it comes from. */
+export interface UnaryCall {
+  readonly headers: IncomingHttpHeaders;
+  /** The path of the request. */
+  readonly path: string;
+  /**
+   * The body, or the part of it that shows it to be too large; undefined if the sender goes away before its end. Rejects if it
+   * exceeds the buffer budget.
+   */
+  readBody(): Promise<Uint8Array | undefined> | Uint8Array;
+  /** Calls `gone` once when the caller has gone, at once if it already has. */
+  onCallerGone(gone: () => void): void;
+}
+
+/** The outcome of a call: its answer, the bytes of a message that does not decode, or neither because the caller has gone. */
+export type UnaryOutcome<Answer> =
+  | { readonly answer: Answer }
+  | { readonly undecoded: Uint8Array }
+  | { readonly isGone: true };
 
 export type UnaryMethods = ReadonlyMap<DescMethod, UnaryMethod>;
 

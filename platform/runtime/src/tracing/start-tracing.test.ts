@@ -109,7 +109,7 @@ test("a receiver that is down delays the end of the process by two seconds at mo
   expect(performance.now() - endsAt).toBeLessThan(4_000);
 });
 
-test("a budget grants so many requests a minute", () => {
+test("a budget grants a number of requests a minute", () => {
   const grants = createBudget(2);
   expect([grants(), grants(), grants()]).toEqual([true, true, false]);
   expect(createBudget(0)()).toBe(false);
