@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type LoadResult, load, type Request, refusalsOf } from "./load.ts";
+import { median } from "./median.ts";
 import { untilOrdersEnded } from "./order-ends.ts";
-import { percentile } from "./percentile.ts";
 import { processorTimeOfAllMs } from "./processor-time.ts";
 import { residentBytes, residentBytesOfAll } from "./resident-bytes.ts";
 import type { BenchSettings } from "./settings.ts";
@@ -114,13 +114,6 @@ async function measure(name: LoadName, running: readonly RunningShape[], setting
 
 function cpuOf({ cpuUs }: Turn): number {
   return cpuUs.reduce((a, b) => a + b);
-}
-
-function median(values: readonly number[]): number {
-  return percentile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );
 }
 
 /** Orders are counted with the work of their events, until all of them have a final status. */

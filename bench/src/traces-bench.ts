@@ -1,5 +1,6 @@
 import { serveTraces } from "@shop/tools/traces";
 import { mean } from "./mean.ts";
+import { median } from "./median.ts";
 import { exactness } from "./order-ends.ts";
 import { loadOrders, type OrderLoad } from "./order-load.ts";
 import type { BenchSettings } from "./settings.ts";
@@ -77,9 +78,7 @@ function perOrderUs({ cpuMs, ok }: OrderLoad): number {
 
 /** The median over rounds of the ratio to the turn without tracing. */
 function ratioOf(turns: readonly OrderLoad[], off: readonly OrderLoad[]): number {
-  const ratios = turns.map((turn, round) => perOrderUs(turn) / perOrderUs(off[round]!)).sort((a, b) => a - b);
-  const middle = ratios.length / 2;
-  return (ratios[Math.ceil(middle) - 1]! + ratios[Math.floor(middle)]!) / 2;
+  return median(turns.map((turn, round) => perOrderUs(turn) / perOrderUs(off[round]!)));
 }
 
 function describe(

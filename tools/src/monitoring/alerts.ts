@@ -1,6 +1,6 @@
 import { OrderService } from "@shop/gen/shop/orders/v1/order_service_pb";
 
-/** Wakes somebody up (`page`), or is looked at on the next working day (`ticket`). */
+/** Wakes the engineer on call (`page`), or waits for the next working day (`ticket`). */
 export type Severity = "page" | "ticket";
 
 /** An alert about one condition, in addition to those about objectives. */

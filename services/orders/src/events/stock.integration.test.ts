@@ -77,10 +77,13 @@ test("an order whose stock is reserved ten times is confirmed once", async () =>
 test("the time from placing an order to its decision is measured, whichever process placed it", async () => {
   const decidedAfter = vi.fn();
   const { place, decisionsWith, publishedConfirmed, recent } = await openHandlers();
-  const [known, foreign] = [await place(new Date(Date.now() - 3_000)), await place(new Date(Date.now() - 8_000))];
-  recent.take([foreign.orderId]);
+  const [known, placedElsewhere] = [
+    await place(new Date(Date.now() - 3_000)),
+    await place(new Date(Date.now() - 8_000)),
+  ];
+  recent.take([placedElsewhere.orderId]);
   const stockDecisions = decisionsWith({ decidedAfter });
-  for (const { orderId } of [known, foreign])
+  for (const { orderId } of [known, placedElsewhere])
     await stockReserved({ stockDecisions })([create(StockReservedSchema, { orderId })]);
   await publishedConfirmed(2);
   const seconds = decidedAfter.mock.calls.flat().toSorted((a, b) => a - b);
