@@ -49,12 +49,6 @@ export function servicesOf({ split, ports, env, dataDir }: Settings): readonly S
   }));
 }
 
-/**
- * The flag of Node that bounds each half of the young generation, in MiB. A start lets it grow, and V8 does not shrink it again:
- * with the default of 16, all-in-one keeps 311 MiB at rest instead of 222. 4 saves 9 MiB more, but took 1.2 times the CPU per order.
- */
-export const youngGeneration = "--max-semi-space-size=8";
-
 /** The shared secret of earlier versions, which no process gets any more. */
 export const retiredSecret = "INTERNAL_SECRET";
 

@@ -13,7 +13,7 @@ import { repositoryRoot } from "./repository-root.ts";
 import { openRunFile, type RunFile } from "./run-file.ts";
 import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
 import { ensureServiceKeys } from "./service-keys.ts";
-import { retiredSecret, type Service, serviceEnvironment, youngGeneration } from "./services.ts";
+import { retiredSecret, type Service, serviceEnvironment } from "./services.ts";
 import type { Settings } from "./settings.ts";
 import { shopAccounts } from "./shop-accounts.ts";
 import { stopStale } from "./stale.ts";
@@ -130,7 +130,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
       {
         name: service.name,
         command: process.execPath,
-        args: [youngGeneration, resolve(repositoryRoot, service.script)],
+        args: [resolve(repositoryRoot, service.script)],
         cwd: repositoryRoot,
         env: serviceEnvironment(service, serviceSettings, infra, secrets),
         ports: service.ports,

@@ -1,6 +1,7 @@
 import cluster from "node:cluster";
 import { flushCompileCache } from "node:module";
 import { ConfigError } from "@shop/core";
+import { releaseStartMemory } from "./release-start-memory.ts";
 import type { ServiceModule } from "./service-module.ts";
 import { readSettings } from "./settings.ts";
 import { startModules } from "./start-modules.ts";
@@ -31,6 +32,7 @@ export async function runProcess(
     const running = await start(process.env, stop.signal);
     // Node writes its compile cache at exit (NODE_COMPILE_CACHE): a process that is killed later would start without it.
     flushCompileCache();
+    releaseStartMemory();
     if (!stop.signal.aborted) {
       await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
     }
