@@ -6,6 +6,7 @@ import {
   checkLoadTools,
   ghz,
   h2load,
+  h2loadManyConnections,
   isInstalled,
   post,
   type ToolLoad,
@@ -81,6 +82,10 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
         ...{ name: "gRPC", tool: h2load, request: grpc },
         ...{ floor: ["@grpc/grpc-js", grpcJs], compared: ours },
       },
+      {
+        ...{ name: "gRPC, a connection for each call", tool: h2loadManyConnections, request: grpc },
+        ...{ floor: ["@grpc/grpc-js", grpcJs], compared: ours },
+      },
       ...(isInstalled("ghz")
         ? [
             {
@@ -103,7 +108,7 @@ export async function benchCalls({ rounds, seconds = usualSeconds, connections =
     return [
       "GetProductByID, answered with the same product by servers in a process each: bare ones, and a port of the",
       "platform with the complete pipeline (authorization, log, trace, errors, validation). HTTP/1.1 by wrk, one thread; gRPC by h2load, 8",
-      `streams a connection; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up.`,
+      `streams a connection unless said; ${connections} calls at once, turns of ${seconds} s, ${rounds} each, after ${warmUpSeconds} s to warm up.`,
       "Processor time is the server's own, for a forwarded call that of the forwarding process; the ratio is the median of those of",
       "each round. ghz, where it is installed, uses so much of the machine that servers differ less under it.",
       "",

@@ -94,13 +94,22 @@ function quoted(text: string | Uint8Array): string {
 }
 
 /** Over HTTP/2, by h2load: as many concurrent calls as connections over HTTP/1.1, on a few connections. */
-export async function h2load({ url, requests, connections, seconds }: ToolLoad): Promise<ToolResult> {
+export async function h2load(load: ToolLoad): Promise<ToolResult> {
+  return await loadOverHttp2(load, streamsPerConnection);
+}
+
+/** Over HTTP/2, by h2load: a connection for each concurrent call. */
+export async function h2loadManyConnections(load: ToolLoad): Promise<ToolResult> {
+  return await loadOverHttp2(load, 1);
+}
+
+async function loadOverHttp2({ url, requests, connections, seconds }: ToolLoad, streams: number): Promise<ToolResult> {
   const [{ path, headers, body }] = requests;
   return await withFolder(async (folder) => {
     const file = join(folder, "body");
     writeFileSync(file, body);
-    const clients = Math.max(1, Math.floor(connections / streamsPerConnection));
-    const args = ["-c", String(clients), "-m", String(streamsPerConnection), "-D", String(seconds), "-d", file];
+    const clients = Math.max(1, Math.floor(connections / streams));
+    const args = ["-c", String(clients), "-m", String(streams), "-D", String(seconds), "-d", file];
     for (const [name, value] of Object.entries(headers)) args.push("-H", `${name}: ${value}`);
     args.push("-H", "te: trailers", url + path);
     const { stdout } = await run("h2load", args);

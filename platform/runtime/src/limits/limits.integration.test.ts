@@ -1,6 +1,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { Redis } from "@shop/cache";
-import { newId } from "@shop/core";
+import { inNewTrace, newId, recordTraces, SpanStatusCode } from "@shop/core";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { openTestLimits, openTestRedis, serverAt } from "../testing/index.ts";
 import { createLimits, type Limiter } from "./limits.ts";
@@ -54,6 +55,26 @@ test("points are counted for the given time, and can be returned or reset", asyn
   await limiter.bar("key", 1);
   expect((await limiter.take("key")).isAllowed).toBe(false);
   await vi.waitUntil(async () => (await limiter.take("key", 1)).isAllowed, { timeout: 3_000 });
+});
+
+test("taking a point is a span of a sampled call, and a refusal is no error", async () => {
+  const exporter = new InMemorySpanExporter();
+  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
+  recordTraces({ tracer: provider.getTracer("test"), samplesNew: () => true, grantsRequest: () => false });
+  onTestFinished(() => recordTraces(undefined));
+  const limiter = await openLimiter(newId("limit"), 1);
+  await inNewTrace("call", {}, async () => {
+    await limiter.take("key");
+    expect((await limiter.take("key")).isAllowed).toBe(false);
+  });
+  const spans = exporter.getFinishedSpans();
+  const call = spans.find(({ name }) => name === "call")!;
+  const taking = spans.filter(({ name }) => name.startsWith("take limit_"));
+  expect(taking).toHaveLength(2);
+  for (const { parentSpanContext, status } of taking) {
+    expect(parentSpanContext?.spanId).toBe(call.spanContext().spanId);
+    expect(status.code).toBe(SpanStatusCode.UNSET);
+  }
 });
 
 test.for<readonly [string, () => Promise<Redis>]>([

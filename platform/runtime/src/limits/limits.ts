@@ -1,4 +1,5 @@
 import { commandTimeoutMs, type Redis } from "@shop/cache";
+import { inSpan, SpanKind } from "@shop/core";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, RLWrapperTimeouts } from "rate-limiter-flexible";
 
 /** The result of taking one point. */
@@ -44,6 +45,8 @@ export interface Limits {
 }
 
 const unlimited = 1_000_000_000;
+/** A limiter takes several commands. */
+const spanOptions = { kind: SpanKind.CLIENT, attributes: { "db.system.name": "redis" } };
 
 /** @param module the module that the limits belong to */
 export function createLimits(client: Redis, module: string): Limits {
@@ -63,14 +66,15 @@ export function createLimits(client: Redis, module: string): Limits {
       return {
         points,
         seconds,
-        async take(key, duration = seconds) {
-          try {
-            return taken(true, await limiter.consume(key, 1, { customDuration: duration }));
-          } catch (error) {
-            if (error instanceof RateLimiterRes) return taken(false, error);
-            throw error;
-          }
-        },
+        take: (key, duration = seconds) =>
+          inSpan(`take ${name}`, spanOptions, async () => {
+            try {
+              return taken(true, await limiter.consume(key, 1, { customDuration: duration }));
+            } catch (error) {
+              if (error instanceof RateLimiterRes) return taken(false, error);
+              throw error;
+            }
+          }),
         count: async (key) => (await limiter.get(key))?.consumedPoints ?? 0,
         giveBack: async (key) => void (await limiter.reward(key, 1)),
         bar: async (key, duration) => void (await limiter.block(key, duration)),

@@ -9,11 +9,11 @@ import {
 } from "@shop/core";
 import type { PortMetrics } from "@shop/rpc-server";
 import {
-  AggregatorRegistry,
   Counter,
   collectDefaultMetrics,
   Gauge,
   Histogram,
+  type Metric,
   type MetricObjectWithValues,
   type MetricValue,
   Registry,
@@ -169,26 +169,43 @@ export function createMetrics(log: Logger, { keepMs = defaultKeepMs, exemplars =
   };
 }
 
-/** The metrics of the workers that form one process to the outside: each value has its worker in the label `worker`. */
+/**
+ * The metrics of the workers that form one process to the outside: each value has its worker in the label `worker`.
+ *
+ * @param exemplars whether those of the workers have exemplars
+ */
 export function metricsOfWorkers(
   workers: readonly { readonly number: number; metrics(): Promise<MetricValues | undefined> }[],
+  { exemplars = false } = {},
 ): Scrape {
+  const contentType = exemplars ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE;
   return {
-    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
+    contentType,
     async text() {
       const values = await Promise.all(
         workers.map(async (worker) => labelled((await worker.metrics()) ?? [], String(worker.number))),
       );
-      return await AggregatorRegistry.aggregate(values).metrics();
+      return await textOf(values.flat(), contentType);
     },
   };
+}
+
+/** The text of metrics, of which several may have the same name. */
+async function textOf(metrics: MetricValues, contentType: RegistryContentType): Promise<string> {
+  const registry: Registry<RegistryContentType> = new Registry();
+  registry.setContentType(contentType);
+  for (const [, alike] of Map.groupBy(metrics, (metric) => metric.name)) {
+    const all = { ...alike[0]!, values: alike.flatMap(({ values }) => values) };
+    // To print a metric, a registry reads its name, type and values only.
+    const printed = { ...all, get: async () => printed };
+    registry.registerMetric(printed as unknown as Metric);
+  }
+  return await registry.metrics();
 }
 
 function labelled(metrics: MetricValues, worker: string): MetricValues {
   return metrics.map((metric) => ({
     ...metric,
-    // Each value has unique labels, so that "sum" adds nothing up and drops nothing.
-    aggregator: "sum",
     values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, worker } })),
   }));
 }

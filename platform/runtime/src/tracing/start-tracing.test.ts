@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { inNewTrace, receiveTrace, recordsTraces } from "@shop/core";
 import { portOf } from "@shop/http-port";
 import { expect, onTestFinished, test } from "vitest";
-import { createMetrics } from "../metrics/metrics.ts";
+import { createMetrics, metricsOfWorkers } from "../metrics/metrics.ts";
 import { platformConfig } from "../platform-config.ts";
 import { silentLog } from "../testing/index.ts";
 import { createBudget } from "./budget.ts";
@@ -115,18 +115,29 @@ test("a budget grants a number of requests a minute", () => {
   expect(createBudget(0)()).toBe(false);
 });
 
-test("durations of sampled calls have an exemplar with their trace", async () => {
+test("durations of sampled calls have an exemplar with their trace, also those of workers", async () => {
   const { endpoint } = await openReceiver();
   const tracing = await startTracing(settingsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }), here);
   const metrics = createMetrics(silentLog, { exemplars: true });
+  // Values of workers travel between processes.
+  const worker = (number: number) => ({ number, metrics: async () => structuredClone(await metrics.values()) });
+  const ofWorkers = metricsOfWorkers([worker(1), worker(2)], { exemplars: true });
   metrics.called("A/B", "ok", 0.004);
-  expect(await metrics.text()).not.toContain("trace_id");
+  expect(await ofWorkers.text()).not.toContain("trace_id");
   await inNewTrace("call", {}, async () => metrics.called("A/B", "ok", 0.004));
+  const textOfWorkers = await ofWorkers.text();
   const text = await metrics.text();
   await tracing!.close();
-  expect(metrics.contentType).toContain("application/openmetrics-text");
-  expect(text).toMatch(
-    /shop_rpc_duration_seconds_bucket\{.*le="0\.005".*\} 2 # \{trace_id="[0-9a-f]{32}",span_id="[0-9a-f]{16}"\} 0\.004 /,
-  );
-  expect(text).toContain("# EOF");
+
+  const exemplar = String.raw`# \{trace_id="[0-9a-f]{32}",span_id="[0-9a-f]{16}"\} 0\.004 `;
+  const bucket = (labels: string) =>
+    new RegExp(String.raw`shop_rpc_duration_seconds_bucket\{.*le="0\.005".*${labels}\} 2 ${exemplar}`);
+  expect(text).toMatch(bucket(""));
+  for (const number of [1, 2]) expect(textOfWorkers).toMatch(bucket(`worker="${number}"`));
+  for (const scrape of [metrics, ofWorkers]) expect(scrape.contentType).toContain("application/openmetrics-text");
+  for (const shown of [text, textOfWorkers]) {
+    expect(shown).toContain("process_cpu_seconds_total");
+    expect(shown.match(/^# TYPE shop_rpc_duration_seconds /gm)).toHaveLength(1);
+    expect(shown).toMatch(/\n# EOF\n$/);
+  }
 });

@@ -18,10 +18,11 @@ export async function startWorkers(settings: PlatformConfig, signal: AbortSignal
   const stop = async () => void (await Promise.all(workers.map((worker) => worker.stop())));
   try {
     const ports = await unlessAborted(startAll(workers), signal);
+    const scrape = metricsOfWorkers(workers, { exemplars: settings.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined });
     const metricsServer =
       settings.METRICS_PORT === undefined
         ? undefined
-        : await serveMetrics(metricsOfWorkers(workers), settings.METRICS_HOST, settings.METRICS_PORT, log);
+        : await serveMetrics(scrape, settings.METRICS_HOST, settings.METRICS_PORT, log);
     log.info({ ports }, "ready");
     return {
       async close() {
