@@ -1,4 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { errors } from "@nats-io/transport-node";
 import { newId } from "@shop/core";
 import { HealthCheckRequestSchema } from "@shop/gen/grpc/health/v1/health_pb";
 import { createLease } from "@shop/mongo";
@@ -6,6 +7,7 @@ import { openTestBus, openTestDb, silentLog } from "@shop/runtime/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { ensureConsumer, eventHandler, startConsumer } from "./consumer.ts";
 import { createStreamRecovery } from "./stream-recovery.ts";
+import { createTopology } from "./topology.ts";
 
 // Any message can be an event. A stream has the subjects of a whole package: no other test uses this package.
 const event = HealthCheckRequestSchema;
@@ -34,7 +36,7 @@ async function openTopology() {
   const untilHandled = (...messages: string[]) =>
     expect.poll(() => handled, { timeout: 15_000 }).toEqual(expect.arrayContaining(messages));
   const acknowledged = async () => (await bus.manager.consumers.info(stream, handler.durable)).ack_floor.stream_seq;
-  return { bus, durable: handler.durable, handled, publish, untilHandled, acknowledged };
+  return { bus, handler, durable: handler.durable, handled, publish, untilHandled, acknowledged };
 }
 
 test("a deleted consumer is reported missing, recreated, and continues after the last acknowledged event", async () => {
@@ -67,6 +69,37 @@ test("a deleted stream is reported missing, and recreated as a new one with its 
   expect(bus.topology.createdAt(stream)).not.toBe(created);
   await publish("after");
   await untilHandled("after");
+}, 30_000);
+
+test("a recreated consumer starts with the first event of a stream that another process created again during a check", async () => {
+  const { bus, handler, durable, publish, untilHandled, acknowledged } = await openTopology();
+  const another = await openTestBus();
+  let beforeAnswer = async () => {};
+  const streams = Object.create(bus.manager.streams, {
+    info: {
+      async value(name: string) {
+        await beforeAnswer();
+        return await bus.manager.streams.info(name);
+      },
+    },
+  });
+  const topology = createTopology({ streams, consumers: bus.manager.consumers });
+  await topology.ensureStream(stream, {}, false);
+  await ensureConsumer({ ...bus, topology }, handler);
+  await publish("before");
+  await untilHandled("before");
+  await expect.poll(acknowledged).toBe(1);
+  await topology.restore();
+
+  beforeAnswer = async () => {
+    beforeAnswer = async () => {};
+    await bus.manager.streams.delete(stream);
+    await another.ensureStreamOfAnother(stream, [`${event.file.proto.package}.>`]);
+    await publish("recovered");
+    throw new errors.TimeoutError();
+  };
+  expect(await topology.restore()).toEqual([`consumer ${durable} is missing`]);
+  await untilHandled("recovered");
 }, 30_000);
 
 test("an existing consumer with another ack wait is updated", async () => {

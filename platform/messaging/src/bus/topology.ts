@@ -60,12 +60,23 @@ export function createTopology(manager: Pick<JetStreamManager, "streams" | "cons
     }
   }
 
-  async function addConsumer({ stream, settings, acknowledged }: NeededConsumer): Promise<void> {
-    // Acknowledged events need not be redelivered: a week of them would delay new ones.
-    const isSameStream = acknowledged !== undefined && acknowledged.created === created.get(stream);
-    const start = isSameStream
-      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: acknowledged.sequence + 1 }
-      : { deliver_policy: DeliverPolicy.All };
+  /**
+   * Where a consumer starts: after its last acknowledged event, since to deliver a week of them again would delay new ones; in
+   * another stream, which numbers its events from 1 again, at the first.
+   */
+  async function startOf({ stream, acknowledged }: NeededConsumer): Promise<Partial<ConsumerConfig>> {
+    if (acknowledged !== undefined) {
+      // Not from `created`: a check in which the stream's answer was lost still knows the stream before.
+      const info = await manager.streams.info(stream);
+      if (info.created === acknowledged.created)
+        return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: acknowledged.sequence + 1 };
+    }
+    return { deliver_policy: DeliverPolicy.All };
+  }
+
+  async function addConsumer(consumer: NeededConsumer): Promise<void> {
+    const { stream, settings } = consumer;
+    const start = await startOf(consumer);
     try {
       await manager.consumers.add(stream, { ...settings, ...start });
     } catch (error) {
