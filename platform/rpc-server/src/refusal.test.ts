@@ -103,3 +103,24 @@ test("shed calls are counted", async () => {
     'shop_rpc_duration_seconds_count{port="internal",method="shop.common.v1.DeadLetterService/RedriveDeadLetter",code="resource_exhausted"} 3',
   );
 });
+
+test.each(Object.entries(transports))(
+  "a call whose caller cannot be authorized at the moment is counted in %s",
+  async (_protocol, open) => {
+    const authorize = async () => {
+      throw new DomainError("unavailable", "NO_KEYS", "access tokens can't be verified at the moment");
+    };
+    const metrics = createMetrics(silentLog);
+    const { port } = await openTestPort({
+      hosted: () => (router) => void router.service(DeadLetterService, { listDeadLetters: () => ({}) }),
+      metrics,
+      routerOptions: createRouterOptions(testRules(authorize, metrics)),
+      authorize,
+    });
+    const client = createClient(DeadLetterService, open(`http://127.0.0.1:${port}`));
+    await expect(client.listDeadLetters({})).rejects.toMatchObject({ code: Code.Unavailable });
+    expect(await metrics.text()).toContain(
+      'shop_rpc_duration_seconds_count{port="internal",method="shop.common.v1.DeadLetterService/ListDeadLetters",code="unavailable"} 1',
+    );
+  },
+);

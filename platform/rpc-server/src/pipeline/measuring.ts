@@ -3,7 +3,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { PortMetrics } from "../port-metrics.ts";
 import { whenEnded } from "./when-ended.ts";
 
-/** Measures every call from authorization to the end of its answer. Wraps the interceptor that maps errors to codes. */
+/** Measures every authorized call until the end of its answer. Wraps the interceptor that maps errors to codes. */
 export function measuringInterceptor(metrics: PortMetrics): Interceptor {
   return (next) => async (request) => {
     const startedAt = performance.now();

@@ -1,5 +1,6 @@
 import type { Validator } from "@bufbuild/protovalidate";
 import type { ConnectRouterOptions, Interceptor } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import type { Logger } from "@shop/core";
 import type { PortMetrics } from "../port-metrics.ts";
@@ -46,15 +47,20 @@ export interface CallRules {
 /**
  * The stages of every call, in every protocol and in memory, in this order: authorization, before the body is read, then log
  * and trace, metrics if they are collected, cacheability, errors, deadlines, idempotency keys, text, validation, the method.
+ * Calls that authorization refuses are counted in the metrics, too.
  */
 export function createRouterOptions(rules: CallRules): RouterOptions {
   const { authorize, isPublicRead = () => false, validator = protovalidate, log, metrics } = rules;
   return {
     async requestGate(context) {
+      const startedAt = performance.now();
       try {
         rememberCaller(context.values, await authorize(context.method, context.requestHeader));
       } catch (error) {
-        throw toConnectError(error, context.service.file.proto.package, rules.isDependencyLost);
+        const refusal = toConnectError(error, context.service.file.proto.package, rules.isDependencyLost);
+        const seconds = (performance.now() - startedAt) / 1000;
+        metrics?.called(`${context.service.typeName}/${context.method.name}`, codeToString(refusal.code), seconds);
+        throw refusal;
       }
     },
     interceptors: [
