@@ -6,7 +6,7 @@ import { choosePorts } from "@shop/tools/infra";
 import { prometheusRules } from "@shop/tools/monitoring";
 import { eventually } from "../e2e/eventually.ts";
 
-/** Windows and hold times are a sixtieth of those in deploy/: an hour is a minute, five minutes are five seconds. */
+/** Windows, hold times and intervals are a sixtieth of those in deploy/: an hour is a minute, five minutes are five seconds. */
 const scale = 1 / 60;
 const startTimeoutMs = 30_000;
 

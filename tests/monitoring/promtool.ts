@@ -27,15 +27,18 @@ export interface Firing {
 }
 
 /**
- * Evaluates the rules once a minute while these series are scraped, and compares the alerts that fire in a given minute with
- * the expected ones: all of them, in any order. Returns promtool's complaint; undefined if they are the same.
+ * Evaluates the rules while these series are scraped, and compares the alerts that fire in a given minute with the expected
+ * ones: all of them, in any order. Returns promtool's complaint; undefined if they are the same.
  *
  * https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/
+ *
+ * @param evaluationInterval promtool ignores that of a group; with another than `15s` numbers of bad events are wrong
  */
 export function unexpectedlyFiring(
   series: SeriesValues,
   minute: number,
   expected: readonly Firing[],
+  evaluationInterval = "1m",
 ): string | undefined {
   const labelsOf = (alert: Firing) =>
     `{${Object.entries(alert)
@@ -55,7 +58,10 @@ export function unexpectedlyFiring(
         },
       ],
     };
-    writeFileSync(file, JSON.stringify({ rule_files: [rulesFile], evaluation_interval: "1m", tests: [test] }));
+    writeFileSync(
+      file,
+      JSON.stringify({ rule_files: [rulesFile], evaluation_interval: evaluationInterval, tests: [test] }),
+    );
     return promtool("test", "rules", file);
   } finally {
     rmSync(folder, { recursive: true });

@@ -75,6 +75,60 @@ describe.each(objectives)("$alert", ({ slo, alert, target }) => {
   });
 });
 
+describe("in a small shop", () => {
+  /** Values of a counter of events in these minutes: 0 before the first. */
+  const counted = (minutes: readonly number[], until: number) =>
+    Array.from({ length: until + 1 }, (_, now) => minutes.filter((minute) => minute <= now).length).join(" ");
+  /** The same, but the counter's series begins with its first event, as in a process that has just started. */
+  const appearing = (minutes: readonly number[], until: number) =>
+    counted(minutes, until).replaceAll(/(?<=^| )0(?= |$)/g, "_");
+  /** The minutes of events that are `apart` minutes from each other. */
+  const minutesOf = (events: number, apart: number, first = apart) =>
+    Array.from({ length: events }, (_, event) => first + apart * event);
+  const mixed = (slo: string, bad: readonly number[], good: readonly number[], until: number): SeriesValues => ({
+    ...seriesOf[slo]!(counted(bad, until), counted(good, until), counted([...bad, ...good], until)),
+    'up{job="shop",instance="a"}': `1x${until}`,
+  });
+  const allBad = (slo: string, bad: readonly number[], until: number): SeriesValues => ({
+    ...seriesOf[slo]!(appearing(bad, until), `0x${until}`, appearing(bad, until)),
+    'up{job="shop",instance="a"}': `1x${until}`,
+  });
+  const alertsOf = (alertname: string): [Firing, Firing, Firing] => [
+    { alertname, severity: "page", window: "1h" },
+    { alertname, severity: "page", window: "6h" },
+    { alertname, severity: "ticket", window: "3d" },
+  ];
+  const firing = (series: SeriesValues, minute: number, expected: readonly Firing[]) =>
+    expect(unexpectedlyFiring(series, minute, expected, "15s")).toBeUndefined();
+
+  describe.each(objectives)("$alert", ({ slo, alert }) => {
+    test.each([1, 4])("is silent after %i bad events among a few", (bad) => {
+      const [first, minute] = [21, 27];
+      firing(mixed(slo, minutesOf(bad, 1, first), minutesOf(minute, 1), minute), minute - 1, []);
+    });
+
+    test("fires after 5 bad events among a few", () => {
+      const minute = 28;
+      firing(mixed(slo, minutesOf(5, 1, 21), minutesOf(minute, 1), minute), minute, alertsOf(alert));
+    });
+
+    test.each([1, 10])("fires when ten of ten events are bad (one each %i min)", (apart) => {
+      firing(allBad(slo, minutesOf(10, apart), 62), apart === 1 ? 10 : 62, alertsOf(alert));
+    });
+  });
+
+  test("two orders an hour that all fail page within three hours", () => {
+    const [, slow, slowest] = alertsOf("OrderPlacementFails");
+    firing(allBad("orders-answered", minutesOf(6, 30), 190), 184, [slow, slowest]);
+  });
+
+  test("an order that fails every ninety minutes makes a ticket", () => {
+    const [, , slowest] = alertsOf("OrderPlacementFails");
+    const minute = 375;
+    firing(mixed("orders-answered", minutesOf(5, 91, 6), minutesOf(12, 30), minute), minute, [slowest]);
+  });
+});
+
 /** Of each other alert: series with which it fires in a minute, and nearly the same ones with which it does not. */
 const conditions: Readonly<Record<string, { minute: number; fires: SeriesValues; silent: SeriesValues }>> = {
   InvariantBroken: {
@@ -87,6 +141,21 @@ const conditions: Readonly<Record<string, { minute: number; fires: SeriesValues;
     // One process that can't be scraped is enough, if it is the only one.
     fires: { 'up{job="shop",instance="a"}': "_x10", 'up{job="other",instance="a"}': "1x10" },
     silent: { 'up{job="shop",instance="a"}': "1x10" },
+  },
+  PublicPortUnreachable: {
+    // Before ProcessUnreachable, which is held for longer.
+    minute: 6,
+    fires: {
+      'up{job="shop",instance="gateway"}': "1x4 0x10",
+      'shop_rpc_duration_seconds_count{port="public",instance="gateway"}': "5x4 stale",
+      'shop_rpc_duration_seconds_count{port="internal",instance="a"}': "5x10",
+    },
+    silent: {
+      'up{job="shop",instance="gateway"}': "1x4 0x10",
+      'shop_rpc_duration_seconds_count{port="public",instance="gateway"}': "5x4 stale",
+      'up{job="shop",instance="gateway-2"}': "1x10",
+      'shop_rpc_duration_seconds_count{port="public",instance="gateway-2"}': "5x10",
+    },
   },
   ProcessUnreachable: {
     minute: 3,
@@ -142,12 +211,13 @@ const conditions: Readonly<Record<string, { minute: number; fires: SeriesValues;
   },
   CallsFailInternally: {
     minute: 2,
-    fires: { 'shop_rpc_duration_seconds_count{port="internal",method="a.B/C",code="internal"}': "0+1x10" },
+    // The first failure of its kind in a process.
+    fires: { 'shop_rpc_duration_seconds_count{port="internal",method="a.B/C",code="internal"}': "_x1 1x10" },
     silent: { 'shop_rpc_duration_seconds_count{port="internal",method="a.B/C",code="unavailable"}': "0+1x10" },
   },
   ExceptionContained: {
     minute: 2,
-    fires: { 'shop_network_errors_total{on="stream",kind="exception"}': "0+1x10" },
+    fires: { 'shop_network_errors_total{on="stream",kind="exception"}': "_x1 1x10" },
     silent: { 'shop_network_errors_total{on="stream",kind="error"}': "0+1x10" },
   },
   EventLoopDelayed: {
@@ -158,12 +228,14 @@ const conditions: Readonly<Record<string, { minute: number; fires: SeriesValues;
   CacheIneffective: {
     minute: 15,
     fires: {
-      'shop_cache_reads_total{read="product",source="origin"}': "0+6x20",
-      'shop_cache_reads_total{read="product",source="memory"}': "0+4x20",
+      'shop_cache_reads_total{read="product",source="origin"}': "0+660x20",
+      'shop_cache_reads_total{read="product",source="memory"}': "0+440x20",
     },
     silent: {
-      'shop_cache_reads_total{read="product",source="origin"}': "0+4x20",
-      'shop_cache_reads_total{read="product",source="memory"}': "0+6x20",
+      'shop_cache_reads_total{read="product",source="origin"}': "0+660x20",
+      'shop_cache_reads_total{read="product",source="memory"}': "0+700x20",
+      // Few reads, each of which finds its entry expired.
+      'shop_cache_reads_total{read="page",source="origin"}': "0+500x20",
     },
   },
   ConnectionsRefused: {

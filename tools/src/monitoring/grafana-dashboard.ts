@@ -16,7 +16,7 @@ interface Graph {
   readonly title: string;
   /** What to read from it. */
   readonly description: string;
-  /** A unit of Grafana: `s`, `percentunit`, `reqps`, `bytes`, `short`. */
+  /** A unit of Grafana: `s`, `percentunit`, `bytes`, `short`; per second `reqps` (requests), `rps` (reads), `cps` (anything). */
   readonly unit: string;
   /** PromQL by the legend of its series. */
   readonly queries: Readonly<Record<string, string>>;
@@ -32,7 +32,8 @@ const rows: Readonly<Record<string, readonly Graph[]>> = {
   Objectives: [
     {
       title: "Burn rate over an hour",
-      description: "1 spends the error budget of 30 days in 30 days; 14.4 pages. Only if there were calls.",
+      description:
+        "1 spends the error budget of 30 days in 30 days; above 14.4 pages, unless only a few events were bad. Only if there were calls.",
       unit: "short",
       queries: Object.fromEntries(
         objectives.map(({ slo, target }) => [
@@ -63,13 +64,13 @@ const rows: Readonly<Record<string, readonly Graph[]>> = {
     {
       title: "Calls by code",
       description:
-        "resource_exhausted: refused because of load or a limit. unavailable, internal, unknown: failures of the shop.",
+        "resource_exhausted: refused because of load or a limit. unavailable, deadline_exceeded, internal, unknown, data_loss: failures of the shop.",
       unit: "reqps",
       queries: { "{{code}}": `sum by (code) (${rate(`shop_rpc_duration_seconds_count{${publicCalls}}`)})` },
     },
     {
       title: "Duration, 99th percentile",
-      description: "Of successful calls, by method.",
+      description: "Of successful calls, by method. The highest value that can be shown is 10 s.",
       unit: "s",
       queries: { "{{method}}": quantile(0.99, "shop_rpc_duration_seconds", `${publicCalls},code="ok"`, "method, ") },
     },
@@ -78,7 +79,7 @@ const rows: Readonly<Record<string, readonly Graph[]>> = {
     {
       title: "Orders decided",
       description: "Confirmed, rejected, or cancelled because they were not decided in time.",
-      unit: "reqps",
+      unit: "cps",
       queries: { decided: `sum(${rate("shop_order_decision_seconds_count")})` },
     },
     {
@@ -163,13 +164,14 @@ const rows: Readonly<Record<string, readonly Graph[]>> = {
     {
       title: "Cached reads by source",
       description: "origin is the database.",
-      unit: "reqps",
+      unit: "rps",
       queries: { "{{source}}": `sum by (source) (${rate("shop_cache_reads_total")})` },
     },
     {
-      title: "Refusals of connections and bytes",
-      description: "Because of the limits of connections and of buffered bytes.",
-      unit: "reqps",
+      title: "Refusals by limits of connections and buffers",
+      description:
+        "Connections, and requests or answers, refused a second because of the limits of connections and of buffered bytes.",
+      unit: "cps",
       queries: {
         connections: `sum(${rate("shop_connections_refused_total")}) or vector(0)`,
         buffers: `sum(${rate("shop_bytes_refused_total")}) or vector(0)`,
@@ -178,7 +180,7 @@ const rows: Readonly<Record<string, readonly Graph[]>> = {
     {
       title: "Broken connections",
       description: "error: by what the peer did. exception: a defect of ours.",
-      unit: "reqps",
+      unit: "cps",
       queries: {
         errors: `sum(${rate('shop_network_errors_total{kind="error"}')}) or vector(0)`,
         exceptions: `sum(${rate('shop_network_errors_total{kind="exception"}')}) or vector(0)`,
