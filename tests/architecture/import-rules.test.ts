@@ -459,7 +459,7 @@ const planted: readonly Planted[] = [
   {
     rule: "drivers-in-platform-and-adapters-only",
     when: "the gateway imports the cache driver",
-    files: { "gateway/src/a.ts": 'export { createClient } from "redis";' },
+    files: { "gateway/src/a.ts": 'export { createClient } from "@redis/client";' },
   },
 ];
 
@@ -472,7 +472,7 @@ const allowed: Files = {
   "tests/e2e/page.ts": 'export { createShop } from "@shop/client";',
   "platform/mongo/src/connect.ts": 'export { MongoClient } from "mongodb";',
   "platform/messaging/src/bus/bus.ts": 'export { connect } from "@nats-io/transport-node";',
-  "platform/cache/src/cache.ts": 'export { createClient } from "redis";',
+  "platform/cache/src/cache.ts": 'export { createClient } from "@redis/client";',
   "platform/money/src/money.ts": 'export type { Money } from "@shop/gen/shop/common/v1/money_pb";',
   "platform/rpc-server/src/server.ts": 'export { fastify } from "fastify"; export * from "@shop/rest";',
   "platform/rest/src/transcoder.ts":

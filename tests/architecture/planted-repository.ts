@@ -29,7 +29,7 @@ const entries: Files = {
 
 const libraries = [
   "mongodb",
-  "redis",
+  "@redis/client",
   "@nats-io/transport-node",
   "@opentelemetry/sdk-trace",
   "fastify",

@@ -1,5 +1,5 @@
+import { createClient, defineScript, type RedisClientOptions } from "@redis/client";
 import type { Logger } from "@shop/core";
-import { createClient, defineScript, type RedisClientOptions } from "redis";
 
 /** The time limit for waiting on a command, in milliseconds: a frozen Redis accepts commands and answers none. */
 export const commandTimeoutMs = 100;

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { RESP_TYPES } from "@redis/client";
 import { currentTrace, SpanKind, startSpan, type Trace } from "@shop/core";
-import { RESP_TYPES } from "redis";
 import { commandTimeoutMs, type Redis } from "./redis.ts";
 import { isOlder, type Revision, union, unrevised } from "./revision.ts";
 
