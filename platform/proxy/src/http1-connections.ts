@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { ListenerGuard } from "@shop/http-port";
-import { Client } from "undici";
+import type { Client } from "undici";
 import { NotConnected } from "./http2-sessions.ts";
 import { openSocket } from "./open-socket.ts";
 
@@ -50,7 +50,9 @@ export class Http1Connections {
       if (performance.now() - idle.since < this.#options.idleMs) return this.#lend(idle.client, true);
       void idle.client.destroy();
     }
-    return this.#lend(this.#clientOf(await this.#connect()), false);
+    // Loaded with the first connection: most calls travel on multiplexed connections, and it takes 25 MiB.
+    const undici = await import("undici");
+    return this.#lend(this.#clientOf(undici.Client, await this.#connect()), false);
   }
 
   /** Closes all connections at once, with their requests. */
@@ -73,9 +75,9 @@ export class Http1Connections {
     };
   }
 
-  #clientOf(socket: Socket): Client {
+  #clientOf(Constructor: typeof Client, socket: Socket): Client {
     let given: Socket | undefined = socket;
-    const client = new Client(this.#origin, {
+    const client = new Constructor(this.#origin, {
       // A client has exactly one connection, and is discarded with it.
       connect: (_options, connected) => {
         const one = given;

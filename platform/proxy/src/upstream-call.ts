@@ -2,7 +2,7 @@ import type * as http from "node:http";
 import * as http2 from "node:http2";
 import { PassThrough, Readable, type Writable } from "node:stream";
 import { closeStream } from "@shop/http-port";
-import { type Dispatcher, errors } from "undici";
+import type { Dispatcher } from "undici";
 import type { MuxLink, MuxOutcome } from "./mux-link.ts";
 import type { Replica } from "./upstream.ts";
 
@@ -184,9 +184,12 @@ export async function callHttp1(
   };
 }
 
-function failureOf(cause: Error, replica: Replica, isReused: boolean): Error {
-  // Nothing was sent, and nothing ever can be: for example a header that HTTP cannot carry.
-  if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError) return cause;
+/** undici's codes of requests that it refuses to send: for example with a header that HTTP cannot carry. */
+const refused = new Set<string | undefined>(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
+
+function failureOf(cause: NodeJS.ErrnoException, replica: Replica, isReused: boolean): Error {
+  // Nothing was sent, and nothing ever can be.
+  if (refused.has(cause.code)) return cause;
   return new UpstreamBroke(`${replica.authority} broke the connection`, isReused ? "if safe" : "never", cause);
 }
 
