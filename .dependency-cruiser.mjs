@@ -13,7 +13,7 @@ const packageEntries = [
   "^platform/[^/]+/src/index\\.ts$",
   "^platform/(auth/src/service-jwk|core/src/restart-delay)\\.ts$",
   "^platform/openapi/src/document\\.ts$",
-  "^platform/runtime/src/testing/index\\.ts$",
+  "^platform/runtime/src/(platform-config|testing/index)\\.ts$",
   "^platform/rpc-server/src/testing/(tap|test-port)\\.ts$",
   "^platform/http-port/src/testing/(http2-frames|readme-example)\\.ts$",
   "^platform/rest/src/testdata/descriptors\\.ts$",

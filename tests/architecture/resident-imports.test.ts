@@ -39,3 +39,10 @@ test("npm start keeps no package in memory: what needs one runs in a process of 
   expect([...packagesLoadedWith("tools/src/start-shop.ts")]).toEqual([]);
   expect([...packagesLoadedWith("tools/src/settings.ts")]).toContain("zod");
 });
+
+test("the gateway loads no driver of a server, and undici only with the first call that needs it", () => {
+  const packages = [...packagesLoadedWith("gateway/src/main.ts")];
+  expect(packages).toContain("fastify");
+  expect(packages.filter((name) => /mongodb|redis|nats|rate-limiter|undici/.test(name))).toEqual([]);
+  expect([...packagesLoadedWith("platform/runtime/src/stateful-modules.ts")]).toContain("mongodb");
+});

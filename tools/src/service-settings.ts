@@ -1,6 +1,6 @@
 import { ConfigError, readConfig } from "@shop/core";
 import { gatewayConfig } from "@shop/gateway/config";
-import { platformConfig } from "@shop/runtime";
+import { platformConfig } from "@shop/runtime/config";
 import { type ServiceName, serviceNames } from "@shop/topology";
 
 type Schema = Parameters<typeof readConfig>[0][string];

@@ -1,6 +1,4 @@
 import { setting } from "@shop/core";
-import { natsServers } from "@shop/messaging";
-import { MongoClient } from "mongodb";
 import { z } from "zod";
 
 /** The settings that every process reads, whatever it hosts. */
@@ -132,14 +130,9 @@ function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:\/\/[^/]/.test(text);
 }
 
-/** Whether the driver can parse it; constructing a client does not connect. */
+/** Checks the form only: options are checked by the driver, which the processes without a database do not load. */
 function isMongoUri(text: string): boolean {
-  try {
-    new MongoClient(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return /^mongodb(\+srv)?:\/\/([^@/]+@)?[^@/,]+(,[^@/,]+)*(\/|$)/.test(text);
 }
 
 function isRedisUrl(text: string): boolean {
@@ -148,9 +141,8 @@ function isRedisUrl(text: string): boolean {
 }
 
 function areNatsUrls(text: string): boolean {
-  try {
-    return natsServers(text).servers !== undefined && !/(^|,)\s*(?!nats:)[a-z]+:\/\//.test(text);
-  } catch {
-    return false;
-  }
+  return text.split(",").every((item) => {
+    const url = item.trim();
+    return URL.canParse(/:\/\//.test(url) ? url : `nats://${url}`) && !/^(?!nats:)[a-z]+:\/\//.test(url);
+  });
 }

@@ -12,27 +12,21 @@ import {
   openServiceKeys,
   reachableServices,
 } from "@shop/auth";
-import { cacheGauges } from "@shop/cache";
-import { createLogger, createPageTokens, type Lease, type Logger, systemClock } from "@shop/core";
+import { createLogger, createPageTokens } from "@shop/core";
 import { TokenKeyService } from "@shop/gen/shop/common/v1/token_keys_pb";
-import {
-  busGauges,
-  ensureConsumer,
-  isDependencyLost,
-  keepTopology,
-  startConsumer,
-  untilAnswered,
-} from "@shop/messaging";
-import { createLease } from "@shop/mongo";
 import { createTransportTo, forwardTo, type TransportTo, upstreamNotReady } from "@shop/proxy";
-import { BufferedBytes, createFindCachedAnswer, createRouterOptions, listen, type RpcServer } from "@shop/rpc-server";
-import { type Backing, connectBacking } from "./backing.ts";
-import { followRevocations, revocationsRetentionMs } from "./follow-revocations.ts";
+import {
+  BufferedBytes,
+  createFindCachedAnswer,
+  createRouterOptions,
+  isUnavailable,
+  listen,
+  type RpcServer,
+} from "@shop/rpc-server";
 import { type HostProcess, standalone } from "./host-process.ts";
-import { startJob } from "./jobs.ts";
-import { createLimits } from "./limits/limits.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { requestValidator } from "./request-validator.ts";
+import { revocationsRetentionMs } from "./revocation-stream.ts";
 import type { ServiceModule, StartedModule } from "./service-module.ts";
 import { readSettings } from "./settings.ts";
 import { startTracing } from "./tracing/start-tracing.ts";
@@ -63,7 +57,6 @@ export async function startModules(
   const tracing = await startTracing(settings, { name: processName, instance: `${hostname()}/${process.pid}` });
   const metrics =
     settings.METRICS_PORT === undefined ? undefined : createMetrics(log, { exemplars: tracing !== undefined });
-  const takeoverMs = settings.TAKEOVER_SECONDS * 1_000;
   const serviceKeys = openServiceKeys(
     modules.map(({ name }) => name),
     settings,
@@ -96,6 +89,11 @@ export async function startModules(
     },
   });
   const authorizePublic = createAuthorize({ verifyAccessToken, verifyCredential: undefined });
+  // The drivers of MongoDB, Redis and NATS are loaded only where a module has state: a gateway goes without them.
+  const withState = modules.some(({ start }) => start !== undefined)
+    ? await import("./stateful-modules.ts")
+    : undefined;
+  const isDependencyLost = withState?.isDependencyLost ?? isUnavailable;
   const rules = { isPublicRead, validator: requestValidator, isDependencyLost, log, metrics };
   const publicRules = { ...rules, metrics: metrics?.publicPort };
   const routerOptions = createRouterOptions({ ...rules, authorize });
@@ -111,34 +109,31 @@ export async function startModules(
     });
   const tokenKeys = createClient(TokenKeyService, transportFrom(modules[0]!)(TokenKeyService));
 
-  const stateful = modules.filter((module) => module.start !== undefined);
-  const backing = stateful.length === 0 ? undefined : await connectBacking(settings, processName, metrics, log, signal);
-  // An election of MongoDB or NATS during the start is no reason to fail.
-  const untilStarted = <Result>(start: () => Promise<Result>) =>
-    untilAnswered(start, "a dependency was lost during the start, retrying", log, signal);
-  const stopKeeping = backing && keepTopology(backing.bus, log);
-  // A process without the bus only forwards to services that check revocations.
-  const follower = backing && (await untilStarted(() => followRevocations(backing.bus, revocations, log)));
-  if (backing !== undefined) {
-    for (const module of stateful) {
-      const context = {
-        config: configOf(module),
-        log: log.child({ module: module.name }),
-        histogram: metrics?.histogram ?? (() => () => {}),
-        generatedSecret: host.generatedSecret,
-        pageTokens: createPageTokens(() =>
-          settings.SERVICE_KEY_FILES === undefined
-            ? [host.generatedSecret]
-            : serviceKeys.privateKeysOf(module.name).map(({ secret }) => secret),
-        ),
-        revocations,
-        stopping: stopping.signal,
-        takeoverMs,
-        transportTo: transportFrom(module),
-      };
-      started.set(module, await startOne(module, backing, context, untilStarted));
-    }
-  }
+  // A process without state only forwards to services that check revocations.
+  const state = await withState?.startStatefulModules({
+    modules,
+    started,
+    settings,
+    processName,
+    contextOf: (module) => ({
+      config: configOf(module),
+      log: log.child({ module: module.name }),
+      histogram: metrics?.histogram ?? (() => () => {}),
+      generatedSecret: host.generatedSecret,
+      pageTokens: createPageTokens(() =>
+        settings.SERVICE_KEY_FILES === undefined
+          ? [host.generatedSecret]
+          : serviceKeys.privateKeysOf(module.name).map(({ secret }) => secret),
+      ),
+      revocations,
+      stopping: stopping.signal,
+      transportTo: transportFrom(module),
+    }),
+    revocations,
+    metrics,
+    log,
+    signal,
+  });
 
   async function missing(services: readonly DescService[]): Promise<readonly string[]> {
     const reasons = services.map(async (service) => {
@@ -146,8 +141,7 @@ export async function startModules(
       if (module !== undefined) return await module.notReady?.();
       return await upstreamNotReady(upstreams.find(({ service: { typeName } }) => typeName === service.typeName));
     });
-    const unfollowed = follower?.isFollowing() === false ? "revocations are not being received" : undefined;
-    const all = (await Promise.all([backing?.missing(), ...reasons])).flat().concat(unfollowed);
+    const all = (await Promise.all([state?.missing(), ...reasons])).flat();
     return [...new Set(all.filter((reason) => reason !== undefined))];
   }
 
@@ -199,14 +193,8 @@ export async function startModules(
   const servers: RpcServer[] = [];
   for (const module of modules) servers.push(await listenFor(module));
   const shownMetrics = metrics && (await host.showMetrics(metrics, settings, log));
-  for (const source of [...started.values()].flatMap((module) => module.gauges ?? [])) metrics?.add(source);
-  const handlers = [...started.values()].flatMap((module) => module.handlers ?? []);
-  if (backing !== undefined) {
-    metrics?.add(busGauges(backing.bus, handlers));
-    metrics?.add(cacheGauges(backing.cache));
-  }
-  const stopWork =
-    backing === undefined ? async () => {} : await startWork([...started.values()], backing, takeoverMs, log);
+  for (const source of state?.gauges ?? []) metrics?.add(source);
+  const stopWork = await state?.startWork();
   host.ready(Object.fromEntries(servers.map((server) => [server.name, server.port])), log);
 
   return {
@@ -216,87 +204,12 @@ export async function startModules(
       await delay(settings.DRAIN_SECONDS * 1_000);
       stopping.abort();
       await Promise.all(servers.map((server) => server.close()));
-      await stopWork();
-      await Promise.all([...started.values()].map((module) => module.close?.()));
-      await follower?.stop();
-      await stopKeeping?.();
+      await stopWork?.();
       await shownMetrics?.close();
-      await backing?.close();
+      await state?.close();
       serviceKeys.close();
       await tracing?.close();
       log.info("drained");
     },
-  };
-}
-
-/** Starts a module on its own database. Its stream and its durable consumers exist before it can publish. */
-async function startOne(
-  module: ServiceModule,
-  { mongo, bus, cache, redis }: Backing,
-  context: Pick<
-    Parameters<NonNullable<ServiceModule["start"]>>[0],
-    | "config"
-    | "log"
-    | "histogram"
-    | "generatedSecret"
-    | "pageTokens"
-    | "revocations"
-    | "stopping"
-    | "takeoverMs"
-    | "transportTo"
-  >,
-  untilStarted: <Result>(start: () => Promise<Result>) => Promise<Result>,
-): Promise<StartedModule> {
-  const db = mongo.db(module.name);
-  const holder = `${hostname()}/${process.pid}`;
-  const { publishes } = module;
-  if (publishes !== undefined) await untilStarted(() => bus.ensureStream(module.name, [`${publishes}.>`]));
-  // Everything it waits for comes before start(), so that a failed attempt leaves nothing open.
-  const lease = (name: string, ttlMs = context.takeoverMs) => createLease(db, name, holder, ttlMs);
-  const started = await untilStarted(() =>
-    module.start!({
-      ...context,
-      db,
-      bus,
-      cache,
-      limits: createLimits(redis, module.name),
-      clock: systemClock,
-      lease,
-    }),
-  );
-  // From here on it is not started again.
-  const handlers = started.handlers ?? [];
-  await untilStarted(() => Promise.all(handlers.map((handler) => ensureConsumer(bus, handler, context.takeoverMs))));
-  return withOutboxes(started, lease, context.takeoverMs);
-}
-
-/** Adds the jobs, gauges and closing of its outboxes to a module. */
-function withOutboxes(started: StartedModule, lease: (name: string) => Lease, takeoverMs: number): StartedModule {
-  const { outboxes = [], jobs = [], gauges = [] } = started;
-  return {
-    ...started,
-    jobs: [...jobs, ...outboxes.map((outbox) => outbox.sweeper(lease, takeoverMs))],
-    gauges: [...gauges, ...outboxes.map((outbox) => outbox.gauges)],
-    async close() {
-      // Closing the module may still publish events.
-      await started.close?.();
-      await Promise.all(outboxes.map((outbox) => outbox.close()));
-    },
-  };
-}
-
-/** Starts consumers and jobs. Returns a function that stops them, and resolves when running work is done. */
-async function startWork(
-  modules: readonly StartedModule[],
-  { bus }: Backing,
-  takeoverMs: number,
-  log: Logger,
-): Promise<() => Promise<void>> {
-  const handlers = modules.flatMap((module) => module.handlers ?? []);
-  const stopConsumers = await Promise.all(handlers.map((handler) => startConsumer(bus, handler, log, takeoverMs)));
-  const stopJobs = modules.flatMap((module) => module.jobs ?? []).map((job) => startJob(job, log));
-  return async () => {
-    await Promise.all(stopConsumers.map((stop) => stop()));
-    await Promise.all(stopJobs.map((stop) => stop()));
   };
 }
