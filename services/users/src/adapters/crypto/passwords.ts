@@ -20,11 +20,20 @@ export async function createPasswords(limits: {
   readonly waiting: number;
   readonly perNetwork?: number;
 }): Promise<Passwords> {
-  const workers = Array.from({ length: limits.atOnce }, () => startWorker(limits.cost));
+  const workers: ReturnType<typeof startWorker>[] = [];
   const { perNetwork = 0 } = limits;
   const most = limits.atOnce + limits.waiting;
   const shares = new FairShares(most, [perNetwork, perNetwork * networksPerSite]);
   let lastId = 0;
+
+  /** The thread with the fewest jobs. While all have some another one is started, up to `atOnce`: a thread takes 12 MiB. */
+  function leastBusy() {
+    const [least] = workers.toSorted((a, b) => a.pending.size - b.pending.size);
+    if (least !== undefined && (least.pending.size === 0 || workers.length === limits.atOnce)) return least;
+    const added = startWorker(limits.cost);
+    workers.push(added);
+    return added;
+  }
 
   /** Hashes a password, or compares it with `passwordHash`. */
   async function compute<Result>(
@@ -39,9 +48,7 @@ export async function createPasswords(limits: {
     const holders = caller === undefined ? [] : sharersOf(caller.address);
     if (!shares.take(holders)) throw tooManyPasswordHashes();
     const id = ++lastId;
-    const { pending, send } = workers.reduce((least, worker) =>
-      worker.pending.size < least.pending.size ? worker : least,
-    );
+    const { pending, send } = leastBusy();
     return await new Promise<Result>((resolve, reject) => {
       const cancel = () => {
         pending.delete(id);
