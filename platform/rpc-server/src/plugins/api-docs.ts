@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 interface Page {
   readonly path: string;
   readonly contentType: string;
-  readonly content: Uint8Array;
+  read(): Uint8Array;
 }
 
 /** Content security policy of the documentation pages: run scripts of this origin, and call this origin. */
@@ -26,8 +26,8 @@ const pagePolicy = [
 ].join("; ");
 
 /**
- * Serves the port's OpenAPI document at `GET /openapi.json`, and Swagger UI for it at `GET /docs`. Files are read once;
- * browsers revalidate them by ETag. A browser that requests `/` is redirected to the page; other clients get 404.
+ * Serves the port's OpenAPI document at `GET /openapi.json`, and Swagger UI for it at `GET /docs`. Files are read
+ * when first requested; browsers revalidate them by ETag. A browser that requests `/` is redirected to the page; other clients get 404.
  */
 export function addApiDocs(app: FastifyInstance, openApi: Uint8Array): void {
   // A hook, not a route: for other clients `/` does not exist.
@@ -35,18 +35,24 @@ export function addApiDocs(app: FastifyInstance, openApi: Uint8Array): void {
     const isPage = /^(GET|HEAD)$/.test(request.method) && /\btext\/html\b/i.test(request.headers.accept ?? "");
     if (isPage && /^\/(\?|$)/.test(request.url)) return reply.redirect("/docs", 302);
   });
-  serve(app, { path: "/openapi.json", contentType: "application/json", content: openApi }, {});
+  serve(app, { path: "/openapi.json", contentType: "application/json", read: () => openApi }, {});
   for (const page of pages()) serve(app, page, { "content-security-policy": pagePolicy });
 }
 
-function serve(app: FastifyInstance, { path, contentType, content }: Page, headers: Record<string, string>): void {
-  const etag = `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`;
+function serve(app: FastifyInstance, { path, contentType, read }: Page, headers: Record<string, string>): void {
+  let tagged: { readonly content: Uint8Array; readonly etag: string } | undefined;
   app.get(path, (request, reply) => {
+    tagged ??= withTag(read());
+    const { content, etag } = tagged;
     reply.headers({ ...headers, "cache-control": "no-cache", etag });
     const known = request.headers["if-none-match"]?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
     if (known?.includes(etag) || known?.includes("*")) return reply.code(304).send();
     return reply.type(contentType).send(content);
   });
+}
+
+function withTag(content: Uint8Array) {
+  return { content, etag: `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"` };
 }
 
 /** Swagger UI, from the package that Fastify bundles it in, and our script that starts it. */
@@ -56,7 +62,7 @@ function pages(): Page[] {
   const page = (path: string, contentType: string, folder: string, file: string): Page => ({
     path,
     contentType: `${contentType}; charset=utf-8`,
-    content: readFileSync(join(folder, file)),
+    read: () => readFileSync(join(folder, file)),
   });
   return [
     page("/docs", "text/html", own, "page.html"),
