@@ -5,7 +5,7 @@ import { claim } from "./claim.ts";
 import { examples } from "./examples.ts";
 import type { firstCalls } from "./first-calls.ts";
 import { untilGatewayReady } from "./gateway-ready.ts";
-import { choosePorts, isFree, listenProblem, ServerUnavailableError, startInfra } from "./infra/index.ts";
+import { choosePorts, isFree, launchInfra, listenProblem, ServerUnavailableError } from "./infra/index.ts";
 import { findOnPath } from "./infra/run-command.ts";
 import { readableLine } from "./log-lines.ts";
 import { openDataDir } from "./private-folder.ts";
@@ -104,7 +104,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   const { dataDir, ports, env } = settings;
 
   print("starting MongoDB, Redis and NATS");
-  const infra = await startInfra({
+  const infra = await launchInfra({
     dataDir,
     accounts: shopAccounts,
     log: print,
@@ -114,6 +114,11 @@ async function start(settings: Settings, services: readonly Service[], context: 
     signal,
   });
   running.add(infra.stop);
+  const answering = infra.answers();
+  // Awaited below.
+  answering.catch(() => {});
+  // With the data of an earlier start the services load while the servers start; without, there is nothing yet to connect to.
+  if (!infra.isPrepared) await answering;
 
   const madeUp = settings.adminPassword === undefined ? adminPasswordToShow(dataDir) : undefined;
   const secrets = {
@@ -148,6 +153,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   running.add(stopServices);
   print(`starting ${services.map(({ name }) => name).join(", ")}`);
   await Promise.all(supervised.map((service) => service.start()));
+  await answering;
   const gatewayUrl = `http://${settings.host}:${ports.GATEWAY_PORT}`;
   if (settings.watch)
     running.add(await restartOnChange(settings.sources, gatewayUrl, supervised, { stopServices, print, signal }));

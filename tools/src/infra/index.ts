@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makePrivate } from "../private-folder.ts";
 import { replaceFile } from "../replace-file.ts";
@@ -6,13 +7,13 @@ import { stopStale } from "../stale.ts";
 import { type SupervisedProcess, superviseProcess } from "../supervised-process.ts";
 import { type Account, operator } from "./account.ts";
 import { serverCredentials } from "./credentials.ts";
-import { startMongodb } from "./mongodb.ts";
-import { startNats } from "./nats.ts";
+import { launchMongodb } from "./mongodb.ts";
+import { launchNats } from "./nats.ts";
 import { choosePorts } from "./ports.ts";
-import { hasRedisSocket, startRedis } from "./redis.ts";
+import { hasRedisSocket, launchRedis } from "./redis.ts";
 import { dockerProbe, resolveServer, ServerUnavailableError } from "./resolve-server.ts";
 import { mongodb, nats, redis } from "./server-kind.ts";
-import type { StartedServer, Starting } from "./starting.ts";
+import type { Starting } from "./starting.ts";
 
 export { openRunFile } from "../run-file.ts";
 export { type SupervisedProcess, superviseProcess } from "../supervised-process.ts";
@@ -71,6 +72,14 @@ export interface Infra {
   stop(): Promise<void>;
 }
 
+/** A MongoDB replica set, Redis and NATS that may not answer yet. */
+export interface LaunchedInfra extends Infra {
+  /** Whether they answered at an earlier start: then they already have the accounts. */
+  readonly isPrepared: boolean;
+  /** @throws StartError with the server's last log lines when one does not start */
+  answers(): Promise<void>;
+}
+
 const stopGraceMs = 15_000;
 
 /**
@@ -83,6 +92,16 @@ const stopGraceMs = 15_000;
  * @throws StartError with the server's last log lines when one does not start
  */
 export async function startInfra(options: InfraOptions): Promise<Infra> {
+  const infra = await launchInfra(options);
+  await infra.answers();
+  return infra;
+}
+
+/**
+ * Like {@link startInfra}, but returns once the servers run: `answers` waits for them, and stops them if one does not start.
+ * @throws ServerUnavailableError that names every server without a working source, with remedies
+ */
+export async function launchInfra(options: InfraOptions): Promise<LaunchedInfra> {
   const { log = () => {}, env = process.env, restart = true, cluster = false, accounts = [], signal } = options;
   const dataDir = resolve(options.dataDir);
   makePrivate(dataDir);
@@ -124,26 +143,20 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
       return server;
     },
   };
-  const started = await Promise.allSettled<StartedServer>([
-    startMongodb(mongodbSource!, names("mongodb"), starting),
-    startRedis(redisSource!, starting),
-    startNats(natsSource!, names("nats"), starting),
+  const operatorFile = join(dataDir, "operator.json");
+  const isPrepared = existsSync(operatorFile);
+  const launched = await stoppedOnFailure([
+    launchMongodb(mongodbSource!, names("mongodb"), starting),
+    launchRedis(redisSource!, starting),
+    launchNats(natsSource!, names("nats"), starting),
   ]);
-  const failure = started.find((outcome) => outcome.status === "rejected");
-  if (failure !== undefined) {
-    await stop();
-    throw failure.reason;
-  }
-  const [atMongodb, atRedis, atNats] = started.map((outcome) =>
-    outcome.status === "fulfilled" ? outcome.value.urlFor : () => "",
-  );
+  const [atMongodb, atRedis, atNats] = launched.map(({ urlFor }) => urlFor);
   const environmentOf = (account: string) => ({
     MONGODB_URI: atMongodb!(account),
     REDIS_URL: atRedis!(account),
     NATS_URL: atNats!(account),
   });
   const operators = environmentOf(operator);
-  replaceFile(join(dataDir, "operator.json"), `${JSON.stringify(operators, null, 2)}\n`);
 
   return {
     mongodbUri: operators.MONGODB_URI,
@@ -157,7 +170,21 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
       return server;
     },
     stop,
+    isPrepared,
+    async answers() {
+      await stoppedOnFailure(launched.map((server) => server.answers()));
+      replaceFile(operatorFile, `${JSON.stringify(operators, null, 2)}\n`);
+    },
   };
+
+  /** The results; if one fails, all servers are stopped once the others have settled. */
+  async function stoppedOnFailure<Result>(parts: readonly Promise<Result>[]): Promise<Result[]> {
+    const outcomes = await Promise.allSettled(parts);
+    const failure = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failure === undefined) return await Promise.all(parts);
+    await stop();
+    throw failure.reason;
+  }
 }
 
 /** All values, or one error with the messages of all failures, so that a user can install everything missing at once. */

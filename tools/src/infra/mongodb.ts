@@ -6,7 +6,7 @@ import { dockerEnvironment } from "./docker-environment.ts";
 import type { prepareMongodb } from "./prepare-mongodb.ts";
 import type { ServerSource } from "./resolve-server.ts";
 import { serverEnvironment } from "./server-environment.ts";
-import { type StartedServer, type Starting, untilReady } from "./starting.ts";
+import { type LaunchedServer, type Starting, untilReady } from "./starting.ts";
 import { accepts } from "./tcp.ts";
 
 const replicaSet = "rs0";
@@ -17,12 +17,12 @@ const preparation = { file: "infra/prepare-mongodb.ts", name: "prepareMongodb" }
  * accounts. It never listens without authentication, not even the first time on data that has no users yet: the
  * starter authenticates with the members' key instead of as a user, so the next start completes an interrupted one.
  */
-export async function startMongodb(
+export async function launchMongodb(
   source: ServerSource,
   names: readonly string[],
   starting: Starting,
-): Promise<StartedServer> {
-  if (source.from === "environment") return { urlFor: () => source.url, members: [] };
+): Promise<LaunchedServer> {
+  if (source.from === "environment") return { urlFor: () => source.url, answers: async () => {} };
   const { dataDir, env, keep, signal, credentials } = starting;
   const docker = source.from === "docker";
   const ports = names.map((name) => starting.ports[name]![0]!);
@@ -60,22 +60,25 @@ export async function startMongodb(
   // The other process loads MongoDB's driver while the members start.
   const prepare = () => callApart<typeof prepareMongodb>(preparation, [wanted], ended);
   const listens = (port: number) => () => accepts({ port });
-  try {
-    await Promise.all([
-      untilReady("mongodb has a primary and the accounts", members, prepare, { docker, signal }),
-      ...names.map((name, index) => untilReady(`${name} listens`, members, listens(ports[index]!), { docker, signal })),
-    ]);
-  } catch (error) {
-    failed.abort();
-    throw error;
-  }
   const [addresses, options] = docker
     ? [`127.0.0.1:${ports[0]}`, "directConnection=true"]
     : [hosts.join(","), `replicaSet=${replicaSet}`];
   return {
     urlFor: (account) =>
       `mongodb://${account}:${credentials.accounts[account]!.mongodbPassword}@${addresses}/?${options}`,
-    members,
+    async answers() {
+      try {
+        await Promise.all([
+          untilReady("mongodb has a primary and the accounts", members, prepare, { docker, signal }),
+          ...names.map((name, index) =>
+            untilReady(`${name} listens`, members, listens(ports[index]!), { docker, signal }),
+          ),
+        ]);
+      } catch (error) {
+        failed.abort();
+        throw error;
+      }
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import type { jetStreamAnswers } from "./jet-stream-answers.ts";
 import { natsAuthorization } from "./nats-authorization.ts";
 import type { ServerSource } from "./resolve-server.ts";
 import { serverEnvironment } from "./server-environment.ts";
-import { type StartedServer, type Starting, untilReady } from "./starting.ts";
+import { type LaunchedServer, type Starting, untilReady } from "./starting.ts";
 
 const maxPayloadBytes = 8 * 1024 * 1024;
 const check = { file: "infra/jet-stream-answers.ts", name: "jetStreamAnswers" };
@@ -25,12 +25,12 @@ interface NatsMember {
  * Starts NATS with JetStream: one server, or a cluster of all `names`.
  * A member's ports are [client] or [client, route].
  */
-export async function startNats(
+export async function launchNats(
   source: ServerSource,
   names: readonly string[],
   starting: Starting,
-): Promise<StartedServer> {
-  if (source.from === "environment") return { urlFor: () => source.url, members: [] };
+): Promise<LaunchedServer> {
+  if (source.from === "environment") return { urlFor: () => source.url, answers: async () => {} };
   const { dataDir, env, ports, keep, signal, accounts, credentials } = starting;
   const docker = source.from === "docker";
   const nodes = names.map((name) => ({ name, port: ports[name]![0]!, routePort: ports[name]![1] }));
@@ -57,10 +57,9 @@ export async function startNats(
   const seedOf = (account: string) => credentials.accounts[account]!.natsSeed;
   const clientPorts = nodes.map(({ port }) => port);
   const answers = () => callApart<typeof jetStreamAnswers>(check, [clientPorts, seedOf(operator)], signal);
-  await untilReady(`${names.join(" and ")} answer for JetStream`, members, answers, { docker, signal });
   return {
     urlFor: (account) => nodes.map(({ port }) => `nats://${account}:${seedOf(account)}@127.0.0.1:${port}`).join(","),
-    members,
+    answers: () => untilReady(`${names.join(" and ")} answer for JetStream`, members, answers, { docker, signal }),
   };
 }
 

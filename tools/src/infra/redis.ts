@@ -7,7 +7,7 @@ import { dockerEnvironment } from "./docker-environment.ts";
 import { redisUsers } from "./redis-users.ts";
 import type { ServerSource } from "./resolve-server.ts";
 import { serverEnvironment } from "./server-environment.ts";
-import { type StartedServer, type Starting, untilReady } from "./starting.ts";
+import { type LaunchedServer, type Starting, untilReady } from "./starting.ts";
 import { answers, type LocalAddress } from "./tcp.ts";
 
 /** The kernel's limit for the path of a Unix socket; macOS has the smallest, 104 bytes with the final zero. */
@@ -17,8 +17,8 @@ const longestSocketPath = 103;
  * Starts Redis as a cache only: it stores nothing on disk and evicts the least recently used keys. It listens on a
  * Unix socket in its folder unless it has a port.
  */
-export async function startRedis(source: ServerSource, starting: Starting): Promise<StartedServer> {
-  if (source.from === "environment") return { urlFor: () => source.url, members: [] };
+export async function launchRedis(source: ServerSource, starting: Starting): Promise<LaunchedServer> {
+  if (source.from === "environment") return { urlFor: () => source.url, answers: async () => {} };
   const { dataDir, env, keep, signal, accounts, credentials } = starting;
   const docker = source.from === "docker";
   const folder = join(dataDir, "redis");
@@ -40,18 +40,18 @@ export async function startRedis(source: ServerSource, starting: Starting): Prom
   );
   await member.start();
   const greeting = `AUTH ${operator} ${credentials.accounts[operator]!.redisPassword}\r\nPING\r\n`;
-  await untilReady(
-    "redis answers PING",
-    [member],
-    () => answers(address, greeting, (received) => received === "+OK\r\n+PONG\r\n"),
-    { docker, signal },
-  );
   return {
     urlFor: (account) => {
       const user = `${account}:${credentials.accounts[account]!.redisPassword}`;
       return "path" in address ? `unix://${user}@${address.path}` : `redis://${user}@127.0.0.1:${address.port}`;
     },
-    members: [member],
+    answers: () =>
+      untilReady(
+        "redis answers PING",
+        [member],
+        () => answers(address, greeting, (received) => received === "+OK\r\n+PONG\r\n"),
+        { docker, signal },
+      ),
   };
 }
 

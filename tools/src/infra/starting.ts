@@ -18,11 +18,12 @@ export interface Starting {
   readonly keep: (spec: Omit<ProcessSpec, "logFile">) => SupervisedProcess;
 }
 
-/** A running server. */
-export interface StartedServer {
+/** A server whose processes run. */
+export interface LaunchedServer {
   /** Its URL with an account's credentials; the configured URL when it runs elsewhere. */
   urlFor(account: string): string;
-  readonly members: readonly SupervisedProcess[];
+  /** Waits until it answers. @throws StartError as {@link untilReady} */
+  answers(): Promise<void>;
 }
 
 /** A container's image may have to be pulled first. */
