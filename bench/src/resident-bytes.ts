@@ -16,3 +16,15 @@ export function residentBytes(pid: number): number {
     return Number.NaN;
   }
 }
+
+/**
+ * Resident memory of a process in bytes, of which each page that processes share counts in equal parts for each of them, such as
+ * those of Node's executable; NaN without /proc.
+ */
+export function proportionalBytes(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").match(/^Pss:\s+(\d+) kB$/m)![1]) * 1024;
+  } catch {
+    return Number.NaN;
+  }
+}
