@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defaultPorts, serviceNames, services, urlVariable } from "@shop/topology";
 import { expect, test } from "vitest";
+import { repositoryRoot } from "./repository-root.ts";
 import { adminPasswordToShow, tokenKeysSecret } from "./secrets.ts";
 import { ensureServiceKeys, keyOwners, rotateServiceKeys, serviceKeyFiles } from "./service-keys.ts";
 import { serviceEnvironment, servicesOf } from "./services.ts";
@@ -62,7 +63,7 @@ test("split services call each other on this machine unless a URL is set", () =>
     ...Object.fromEntries([...ports, ...urls]),
     SERVICE_KEY_FILES: privateFile("orders"),
     PUBLIC_KEYS_FILE: publicFile,
-    NODE_COMPILE_CACHE: join(readSettings([], {}).dataDir, "compile-cache"),
+    NODE_COMPILE_CACHE: join(repositoryRoot, "node_modules/.cache/node"),
     USERS_URL: "http://127.0.0.1:50053",
     INVENTORY_URL: "http://127.0.0.1:5001",
     ORDERS_URL: "http://a,http://b",

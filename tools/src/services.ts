@@ -11,6 +11,7 @@ import {
   urlVariable,
 } from "@shop/topology";
 import type { Infra } from "./infra/index.ts";
+import { repositoryRoot } from "./repository-root.ts";
 import { serviceKeyFiles } from "./service-keys.ts";
 import type { Settings } from "./settings.ts";
 import { shopAccounts } from "./shop-accounts.ts";
@@ -70,7 +71,7 @@ const urlWithPassword = /:\/\/[^/\s]*:[^/\s]*@/;
  */
 export function serviceEnvironment(
   service: Service,
-  { split, ports, host, env, dataDir }: Settings,
+  { split, ports, host, env }: Settings,
   infra: Pick<Infra, "environmentOf">,
   generated: Readonly<Record<string, string>>,
 ): NodeJS.ProcessEnv {
@@ -82,8 +83,8 @@ export function serviceEnvironment(
   );
   const hasAccount = shopAccounts.some(({ name }) => name === service.name);
   return {
-    // Halves the processor time of the next start.
-    NODE_COMPILE_CACHE: join(dataDir, "compile-cache"),
+    // Halves the processor time of a start, on new data too. Without it the code that strips types stays in memory: 16 MiB.
+    NODE_COMPILE_CACHE: join(repositoryRoot, "node_modules/.cache/node"),
     ...(split ? urls : {}),
     ...Object.fromEntries(inherited),
     ...Object.fromEntries(Object.entries(ports).map(([variable, port]) => [variable, String(port)])),
