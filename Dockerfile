@@ -38,6 +38,8 @@ RUN find node_modules -type f \( -iname "*.md" -o -name "*.map" -o -name "*.d.ts
 FROM node:24-slim
 ENV NODE_ENV=production
 ENV LISTEN_HOST=0.0.0.0
+# tools/src/services.ts says why.
+ENV MALLOC_ARENA_MAX=2
 ENV READY_URL=http://127.0.0.1:8080/readyz
 WORKDIR /shop
 COPY --from=dependencies /shop/node_modules node_modules

@@ -63,6 +63,7 @@ test("split services call each other on this machine unless a URL is set", () =>
     ...Object.fromEntries([...ports, ...urls]),
     SERVICE_KEY_FILES: privateFile("orders"),
     PUBLIC_KEYS_FILE: publicFile,
+    MALLOC_ARENA_MAX: "2",
     NODE_COMPILE_CACHE: join(repositoryRoot, "node_modules/.cache/node"),
     USERS_URL: "http://127.0.0.1:50053",
     INVENTORY_URL: "http://127.0.0.1:5001",

@@ -85,6 +85,8 @@ export function serviceEnvironment(
   return {
     // Halves the processor time of a start, on new data too. Without it the code that strips types stays in memory: 16 MiB.
     NODE_COMPILE_CACHE: join(repositoryRoot, "node_modules/.cache/node"),
+    // glibc keeps a heap for each of many threads: with two of them a process at rest takes up to 16 MiB less.
+    MALLOC_ARENA_MAX: "2",
     ...(split ? urls : {}),
     ...Object.fromEntries(inherited),
     ...Object.fromEntries(Object.entries(ports).map(([variable, port]) => [variable, String(port)])),
