@@ -18,7 +18,7 @@ const usualSeconds = 3;
 const usualConnections = 32;
 /** Until hot code is compiled. */
 const warmUpSeconds = 6;
-const restSeconds = 10;
+const restSeconds = 30;
 
 /** A shape in which the shop runs. */
 interface Shape {
