@@ -42,6 +42,8 @@ export type MuxOutcome =
 
 const frameLimits = { maxHeadBytes: 1_048_576, maxBytes: 1_073_741_824 };
 const defaultSilentMs = 3_000;
+/** A connection is silent after this many checks in a row before which nothing was received. */
+const checksInSilence = 3;
 /** While more bytes of requests are unsent, the link takes no further calls. */
 const maxUnsentBytes = 1_048_576;
 
@@ -58,7 +60,8 @@ export class MuxLink {
   readonly #calls = new Map<number, (outcome: MuxOutcome) => void>();
   #nextId = 1;
   #isOpen = true;
-  #heardAt = performance.now();
+  /** Checks since the last received bytes. */
+  #silentChecks = 0;
   #pinging: NodeJS.Timeout | undefined;
   #onClose = () => {};
 
@@ -78,7 +81,7 @@ export class MuxLink {
       if (!socket.destroyed) socket.write(bytes, written);
     });
     socket.on("data", (chunk: Buffer) => {
-      this.#heardAt = performance.now();
+      this.#silentChecks = 0;
       try {
         for (const frame of reader.read(chunk)) this.#receive(frame);
       } catch (error) {
@@ -168,8 +171,8 @@ export class MuxLink {
   #await(): void {
     this.#socket.ref();
     // An idle link hears nothing.
-    this.#heardAt = performance.now();
-    this.#pinging ??= setInterval(() => this.#check(), this.#silentMs / 3).unref();
+    this.#silentChecks = 0;
+    this.#pinging ??= setInterval(() => this.#check(), this.#silentMs / checksInSilence).unref();
   }
 
   #rest(): void {
@@ -177,11 +180,11 @@ export class MuxLink {
     if (!this.#isOpen) this.#socket.end();
   }
 
+  /** Counts checks, not time: after this process was frozen its timers run before it reads what has arrived meanwhile. */
   #check(): void {
     if (this.#calls.size === 0) return;
-    const silence = performance.now() - this.#heardAt;
-    if (silence > this.#silentMs) this.#socket.destroy(new Error("the upstream is silent"));
-    else if (silence > this.#silentMs / 4) this.#writer.send(frameType.ping);
+    if (++this.#silentChecks > checksInSilence) this.#socket.destroy(new Error("the upstream is silent"));
+    else this.#writer.send(frameType.ping);
   }
 
   #refuse(): void {

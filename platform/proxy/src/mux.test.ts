@@ -263,6 +263,19 @@ test("a call may take long, but a connection whose bytes are dropped without not
   expect(await ask(link)).toMatchObject({ kind: "broken" });
 });
 
+test("a process that was frozen for longer than the tolerated silence does not break its calls", async () => {
+  const calls: MuxCall[] = [];
+  const { origin } = await serve((call) => void calls.push(call));
+  const { link } = await openMuxLink(origin, { ...options, silentMs: 300 });
+  const asked = ask(link);
+  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  const frozenUntil = performance.now() + 1_000;
+  while (performance.now() < frozenUntil);
+  // Timers run first, then what has arrived is read.
+  setImmediate(() => void echo(calls[0]!));
+  expect(await asked).toMatchObject({ kind: "answered" });
+});
+
 /** Sends bytes after the preface; resolves when the port has closed the connection, or with its next frame. */
 async function outcomeOf(origin: string, bytes: Uint8Array): Promise<string> {
   const socket = connect(Number(new URL(origin).port), "127.0.0.1");
