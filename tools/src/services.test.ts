@@ -105,6 +105,19 @@ test("a process inherits no secret: it gets its own, and only users can sign tok
   for (const server of ["MONGODB_URI", "REDIS_URL", "NATS_URL"]) expect(having(server)).toEqual(serviceNames);
 });
 
+test("every process gets all settings of OpenTelemetry, also those with credentials for the receiver", () => {
+  const given = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: "https://shop:password@collector:4318",
+    OTEL_EXPORTER_OTLP_HEADERS: "authorization=Basic%20c2hvcDpwYXNzd29yZA==",
+    OTEL_EXPORTER_OTLP_CLIENT_KEY: "/etc/shop/otlp.key",
+    OTEL_TRACES_SAMPLER: "parentbased_always_off",
+  };
+  for (const environment of Object.values(split({ ...given, OTEL_SERVICE_NAME: "" }))) {
+    expect(environment).toMatchObject(given);
+    expect(environment).not.toHaveProperty("OTEL_SERVICE_NAME");
+  }
+});
+
 test("TOKEN_KEYS_SECRET is generated once, and only its owner can read it", () => {
   const dataDir = temporaryFolder();
   const secret = tokenKeysSecret(dataDir, {});

@@ -64,9 +64,11 @@ const notInherited = ["MONGODB_URI", "REDIS_URL", "NATS_URL", retiredSecret, ...
 /** Matches other secrets, by name or as credentials in a URL. */
 const secretName = /(SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIALS?|KEY|SEED)$/i;
 const urlWithPassword = /:\/\/[^/\s]*:[^/\s]*@/;
+/** OpenTelemetry's settings, which are for every process: the headers, keys and URLs for its receiver, too. */
+const forEveryProcess = /^OTEL_/;
 
 /**
- * The environment of a process of the shop: the starter's own without any secret, the URLs, and the secrets
+ * The environment of a process of the shop: the starter's own without the shop's and other secrets, the URLs, and the secrets
  * and credentials of this process. `generated` has secrets that are not from the environment, by variable.
  */
 export function serviceEnvironment(
@@ -77,9 +79,10 @@ export function serviceEnvironment(
 ): NodeJS.ProcessEnv {
   const urlOf = (name: ServiceName) => `http://${host}:${ports[portVariable(name)]}`;
   const urls = Object.fromEntries(serviceNames.map((name) => [urlVariable(name), urlOf(name)]));
+  const isSecret = (name: string, value: string) =>
+    notInherited.includes(name) || secretName.test(name) || urlWithPassword.test(value);
   const inherited = Object.entries(env).filter(
-    ([name, value = ""]) =>
-      value !== "" && !notInherited.includes(name) && !secretName.test(name) && !urlWithPassword.test(value),
+    ([name, value = ""]) => value !== "" && (forEveryProcess.test(name) || !isSecret(name, value)),
   );
   const hasAccount = shopAccounts.some(({ name }) => name === service.name);
   return {
