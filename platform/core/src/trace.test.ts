@@ -95,6 +95,30 @@ test("a caller that is trusted chooses the trace, its sampling and its tracestat
   expect(refused).toEqual({ traceparent: unsampled, tracestate: "vendor=1" });
 });
 
+test.each([
+  [`01-${theirs}-${"b".repeat(16)}-01-extra`, sampled],
+  [`cc-${theirs}-${"b".repeat(16)}-09`, sampled],
+  [`01-${theirs}-${"b".repeat(16)}-02-`, unsampled],
+])("a traceparent of a later version, %s, is continued in version 00", (traceparent, known) => {
+  expect(traceOf({ traceparent }).traceparent).toBe(known);
+  const headers: Record<string, string> = { traceparent };
+  const received = receiveTrace(headers, "continued");
+  expect(received?.parent?.traceparent).toBe(known === sampled ? known : undefined);
+  expect(headers.traceparent).toBe(known);
+});
+
+test.each([
+  `ff-${theirs}-${"b".repeat(16)}-01`,
+  `${sampled}-extra`,
+  `${sampled}-`,
+  `01-${theirs}-${"b".repeat(16)}-01extra`,
+  `01-${"0".repeat(32)}-${"b".repeat(16)}-01`,
+  `01-${theirs}-${"b".repeat(16)}-1`,
+])("%s is no traceparent: the trace is new", (traceparent) => {
+  expect(traceOf({ traceparent }).id).not.toBe(theirs);
+  expect(receiveTrace({ traceparent }, "continued")?.parent).toBeUndefined();
+});
+
 test("any other caller gets a new trace that is linked to its own", () => {
   const headers: Record<string, string> = {
     traceparent: sampled,

@@ -36,7 +36,9 @@ export interface TraceRecorder {
   grantsRequest(): boolean;
 }
 
-const traceparentFormat = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** A later version than 00 may have more after the flags; ff is none. */
+const traceparentFormat =
+  /^(?:00(?=.{53}$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 /** The longest `tracestate` that every system has to pass on (W3C Trace Context 3.3.1.5); a longer one is dropped. */
 const tracestateFormat = /^[\x20-\x7e]{1,512}$/;
 const sampledBit = 1;
@@ -188,6 +190,7 @@ export function receiveTrace(headers: HeaderFields, callers: "continued" | "link
   if (callers === "continued") {
     const callerId = idOf(headers[callerTraceparentHeader]);
     if (given !== undefined) {
+      headers[traceparentHeader] = given.traceparent;
       return recorder !== undefined && isSampled(given.traceparent)
         ? { parent: new Trace({ fields: given }), links: [], callerId }
         : undefined;
@@ -317,10 +320,16 @@ export function currentTraceId(): string | undefined {
   return current.getStore()?.id;
 }
 
-function validFields({ traceparent, tracestate }: TraceFields): TraceFields | undefined {
-  if (traceparent === undefined || !traceparentFormat.test(traceparent)) return undefined;
+function validFields({ traceparent: given, tracestate }: TraceFields): TraceFields | undefined {
+  if (given === undefined || !traceparentFormat.test(given)) return undefined;
+  const traceparent = given.startsWith("00") ? given : inKnownVersion(given);
   if (tracestate === undefined) return { traceparent };
   return { traceparent, ...(tracestateFormat.test(tracestate) && { tracestate }) };
+}
+
+/** A `traceparent` of a later version as one of version 00, with the fields and the flag that this version has. */
+function inKnownVersion(traceparent: string): string {
+  return `00${traceparent.slice(2, 53)}${isSampled(traceparent) ? "01" : "00"}`;
 }
 
 function idOf(traceparent: string | string[] | null | undefined): string | undefined {
@@ -328,7 +337,7 @@ function idOf(traceparent: string | string[] | null | undefined): string | undef
 }
 
 function isSampled(traceparent: string | undefined): boolean {
-  return traceparent !== undefined && (Number.parseInt(traceparent.slice(53), 16) & sampledBit) !== 0;
+  return traceparent !== undefined && (Number.parseInt(traceparent.slice(53, 55), 16) & sampledBit) !== 0;
 }
 
 /** 32 hex digits, of which 122 bits are random. randomUUID is cheap, since Node draws UUIDs from a pool. */
