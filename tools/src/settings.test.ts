@@ -27,3 +27,10 @@ test.each([
   expect(read).toThrow(name);
   expect(read).toThrow(said);
 });
+
+test.each([
+  [undefined, 15_000],
+  ["300", 315_000],
+])("with DRAIN_SECONDS=%s a process is killed only after it could drain and finish its calls", (seconds, ms) => {
+  expect(readSettings([], { DRAIN_SECONDS: seconds }).stopGraceMs).toBe(ms);
+});

@@ -30,6 +30,8 @@ export interface Settings {
   readonly apiDocs: boolean;
   /** Absolute. Databases, logs, secrets and run.json live here. */
   readonly dataDir: string;
+  /** The time that a process has to stop in before it is killed: it drains, then finishes its calls and events. */
+  readonly stopGraceMs: number;
   readonly adminUsername: string;
   /** Undefined when one is to be generated. */
   readonly adminPassword: string | undefined;
@@ -42,6 +44,9 @@ const lengths = {
   TOKEN_KEYS_SECRET: { from: 32, to: Number.POSITIVE_INFINITY },
   ADMIN_PASSWORD: { from: 8, to: 128 },
 };
+
+/** The time that a process has for its last calls and events, which it finishes after DRAIN_SECONDS. */
+const finishSeconds = 15;
 
 /**
  * Reads the flags and the environment; an empty variable counts as absent.
@@ -81,7 +86,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   const services = readServiceSettings(env);
   problems.push(...services.problems.filter((problem) => !named.has(problem.split(" ", 1)[0])));
   if (problems.length > 0 || services.settings === undefined) throw new StartError(problems.join("\n"));
-  const { LISTEN_HOST: listenHost, LOG_LEVEL: logLevel } = services.settings.platform;
+  const { LISTEN_HOST: listenHost, LOG_LEVEL: logLevel, DRAIN_SECONDS: drainSeconds } = services.settings.platform;
 
   return {
     ...flags,
@@ -92,6 +97,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
     host: reachableHost(listenHost),
     apiDocs: services.settings.gateway.API_DOCS,
     dataDir: resolve(repositoryRoot, env.DATA_DIR || ".data"),
+    stopGraceMs: (drainSeconds + finishSeconds) * 1_000,
     adminUsername: env.ADMIN_USERNAME || "admin",
     adminPassword: env.ADMIN_PASSWORD || undefined,
     env,

@@ -22,8 +22,6 @@ import { onStopSignals } from "./stop-signals.ts";
 import { killEverything, type SupervisedProcess, superviseProcess } from "./supervised-process.ts";
 import type { Print } from "./terminal.ts";
 
-/** The time that a service has to finish its calls before it is killed. */
-const drainGraceMs = 15_000;
 const killedExitCode = 130;
 /** The lowest level that the terminal shows. */
 const lowestShown = { verbose: "trace", usual: "warn" } as const;
@@ -129,6 +127,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
   if (env[retiredSecret]) print(`${retiredSecret} is no longer used: services have keys of their own, in DATA_DIR`);
   ensureServiceKeys(dataDir);
   const traces = settings.traces ? await startTraces(dataDir, running) : undefined;
+  if (traces && env.OTEL_EXPORTER_OTLP_ENDPOINT) print("--traces: OTEL_EXPORTER_OTLP_ENDPOINT gets no traces");
   const serviceSettings = traces ? { ...settings, env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: traces.url } } : settings;
   const supervised = services.map((service) =>
     superviseProcess(
@@ -149,7 +148,7 @@ async function start(settings: Settings, services: readonly Service[], context: 
       { runFile, log: print, restart: settings.watch ? "once ready" : true, signal },
     ),
   );
-  const stopServices = () => Promise.all(supervised.map((service) => service.stop(drainGraceMs)));
+  const stopServices = () => Promise.all(supervised.map((service) => service.stop(settings.stopGraceMs)));
   running.add(stopServices);
   print(`starting ${services.map(({ name }) => name).join(", ")}`);
   await Promise.all(supervised.map((service) => service.start()));
