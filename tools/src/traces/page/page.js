@@ -115,14 +115,17 @@ function traceOf({ spans, linkedBy }, chosen) {
 }
 
 async function render() {
-  const [traceId, spanId] = location.hash.slice(1).split("/");
+  const { hash } = location;
+  const [traceId, spanId] = hash.slice(1).split("/");
+  const answer = await read(traceId === "" ? "/traces" : `/traces/${traceId}`);
+  // Meanwhile another view was opened.
+  if (location.hash !== hash) return;
   if (traceId === "") {
-    view.replaceChildren(listOf((await read("/traces")) ?? []));
+    view.replaceChildren(listOf(answer ?? []));
     return;
   }
-  const trace = await read(`/traces/${traceId}`);
   const missing = "This trace has not arrived, or newer ones have replaced it.";
-  view.replaceChildren(trace === undefined ? element("p", {}, missing) : traceOf(trace, spanId));
+  view.replaceChildren(answer === undefined ? element("p", {}, missing) : traceOf(answer, spanId));
   document.getElementById(spanId)?.scrollIntoView({ block: "center" });
 }
 
