@@ -98,6 +98,11 @@ export class MuxLink {
     return this.#isOpen && this.#socket.writableLength <= maxUnsentBytes;
   }
 
+  /** The process that the link leads to; undefined if the server does not say. */
+  get worker(): string | undefined {
+    return this.#hello.worker;
+  }
+
   /** Whether a request is within the server's limits. */
   carries({ path, headers }: MuxRequestHead, bodyBytes: number): boolean {
     let most = 100 + 2 * path.length;

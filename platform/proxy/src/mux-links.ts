@@ -4,12 +4,18 @@ import { type MuxLink, type MuxLinkOptions, NoMux, openMuxLink } from "./mux-lin
 const retryMs = 500;
 /** The same for a server that speaks HTTP only: an older release, which may be replaced. */
 const retryHttpOnlyMs = 10_000;
+/** The time until the next attempt, after too many that led to workers with a link. */
+const retryDuplicateMs = 2_000;
 /** The most links to a replica, however many workers it has. */
 const maxLinks = 16;
 
 /**
- * The multiplexed connections to one replica: one for each of its workers, since a connection leads to one worker. They are
- * opened in the background; until one is open, and while the replica offers none, calls are made over HTTP.
+ * The multiplexed connections to one replica: one for each of its workers. They are opened in the background, as calls
+ * come; until one is open, and while the replica offers none, calls are made over HTTP.
+ *
+ * A connection leads to one worker, which the replica chooses and names. One that leads to a worker with a link is closed, and
+ * the next call opens another. After twice as many of them as there are workers, one after the other, the next attempt waits:
+ * a worker may be starting.
  */
 export class MuxLinks {
   /** `host:port` */
@@ -19,6 +25,8 @@ export class MuxLinks {
   readonly #links: MuxLink[] = [];
   #wanted = 1;
   #opening = 0;
+  /** The connections that led to a worker with a link, since the last one that did not or since the last wait. */
+  #duplicates = 0;
   #notBefore = 0;
   #turn = 0;
   #isClosed = false;
@@ -52,6 +60,15 @@ export class MuxLinks {
     openMuxLink(this.#origin, this.#options)
       .then(({ link, workers }) => {
         this.#wanted = Math.min(Math.max(workers, 1), maxLinks);
+        if (this.#isDuplicate(link)) {
+          link.close();
+          if (++this.#duplicates >= 2 * this.#wanted) {
+            this.#duplicates = 0;
+            this.#notBefore = performance.now() + retryDuplicateMs;
+          }
+          return;
+        }
+        this.#duplicates = 0;
         this.#links.push(link);
         link.onClose(() => {
           const index = this.#links.indexOf(link);
@@ -68,5 +85,9 @@ export class MuxLinks {
       .finally(() => {
         this.#opening--;
       });
+  }
+
+  #isDuplicate({ worker }: MuxLink): boolean {
+    return worker !== undefined && this.#links.some((link) => link.worker === worker);
   }
 }

@@ -145,20 +145,91 @@ test("a port that does not multiplex answers the preface as a malformed request"
   expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test("a replica gets a link for each of its workers", async () => {
-  const { server, origin } = await serve(echo, { workers: 3 });
-  let connections = 0;
-  server.on("connection", () => void connections++);
+/**
+ * A port shared by `workers` processes. Each connection leads to the next of `turns`; the last one gets all further ones.
+ * `open` has the process of each open connection.
+ */
+async function serveInTurn(workers: number, turns: (string | undefined)[]) {
+  const [sockets, counted] = [new Map<Socket, string | undefined>(), { connections: 0 }];
+  const server = createServer((socket) => {
+    counted.connections++;
+    const worker = turns.length > 1 ? turns.shift() : turns[0];
+    sockets.set(socket, worker);
+    socket.on("close", () => sockets.delete(socket)).on("error", () => {});
+    socket.once("data", () => {
+      const hello = { workers, worker, maxHeadBytes: 1_000, maxBodyBytes: 1_000 };
+      socket.write(Buffer.concat([muxPreface, frame(frameType.hello, 0, JSON.stringify(hello))]));
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => {
+    for (const socket of sockets.keys()) socket.destroy();
+    server.close();
+  });
+  const kill = (killed: string) => {
+    for (const [socket, worker] of sockets) if (worker === killed) socket.destroy();
+  };
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const links = new MuxLinks(origin, options);
   onTestFinished(() => links.close());
-  const taken = new Set<MuxLink>();
+  return { origin, links, counted, kill, open: () => [...sockets.values()] };
+}
+
+/** The workers that the links lead to which calls get in turn, one for each link. */
+function workersOf(links: MuxLinks): (string | undefined)[] {
+  const taken = new Set(Array.from({ length: 30 }, () => links.take()));
+  return [...taken].map((link) => link?.worker).sort();
+}
+
+test("a replica gets one link for each of its workers, though its connections lead to the same ones first", async () => {
+  const { origin, links, counted, open } = await serveInTurn(3, ["a", "a", "a", "b", "a", "b", "c", "a"]);
   await vi.waitFor(() => {
-    const link = links.take();
-    if (link !== undefined) taken.add(link);
-    expect(taken.size).toBe(3);
+    expect(workersOf(links)).toEqual(["a", "b", "c"]);
+    expect(open()).toEqual(["a", "b", "c"]);
   });
-  for (let call = 0; call < 30; call++) links.take();
-  expect(connections).toBe(3);
+  const { connections } = counted;
+  workersOf(links);
+  // Accepted after those that calls would have opened.
+  await openLink(origin);
+  expect(counted.connections).toBe(connections + 1);
+});
+
+test("when a worker dies, its link is replaced by one to the worker that takes its place", async () => {
+  const { links, kill, open } = await serveInTurn(2, ["a", "b", "b", "b", "c", "b"]);
+  await vi.waitFor(() => expect(workersOf(links)).toEqual(["a", "b"]));
+  kill("a");
+  await vi.waitFor(
+    () => {
+      expect(workersOf(links)).toEqual(["b", "c"]);
+      expect(open()).toEqual(["b", "c"]);
+    },
+    { timeout: 5_000 },
+  );
+});
+
+test("while only one of two workers takes connections, the attempts to reach the other are limited", async () => {
+  const { origin, links, counted, open } = await serveInTurn(2, ["a"]);
+  await vi.waitFor(() => {
+    links.take();
+    expect(counted.connections).toBe(5);
+    expect(open()).toEqual(["a"]);
+  });
+  expect(workersOf(links)).toEqual(["a"]);
+  await openLink(origin);
+  expect(counted.connections).toBe(6);
+});
+
+test("a replica whose workers do not name themselves, of an older release, gets as many links as it has workers", async () => {
+  const { links, counted } = await serveInTurn(2, [undefined]);
+  await vi.waitFor(() => expect(workersOf(links)).toEqual([undefined, undefined]));
+  expect(counted.connections).toBe(2);
+});
+
+test("a port names the process that it is in", async () => {
+  const [one, other] = [await serve(echo), await serve(echo)];
+  const link = await openLink(one.origin);
+  expect(link.worker).toMatch(/./);
+  expect((await openLink(other.origin)).worker).toBe(link.worker);
 });
 
 test("when the caller gives up, the call ends in the server", async () => {

@@ -31,6 +31,8 @@ export type FrameType = (typeof frameType)[keyof typeof frameType];
 export interface HelloHead {
   /** The processes that share the server's port. Each connection leads to one of them. */
   readonly workers: number;
+  /** The process that this connection leads to: unique, and the same while it lives. Older servers do not say. */
+  readonly worker?: string;
   /** Limits of a request. One beyond them has to be sent over HTTP: on this connection it would end all calls. */
   readonly maxHeadBytes: number;
   readonly maxBodyBytes: number;

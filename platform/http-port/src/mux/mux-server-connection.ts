@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { constants } from "node:http2";
 import type { Socket } from "node:net";
@@ -54,6 +55,8 @@ const headFactor = 4;
 const maxCalls = 4_096;
 /** While more bytes of answers are unread, no requests are read. */
 const maxUnreadBytes = 4 * 1_048_576;
+/** Tells this process from the others that share its ports. */
+const worker = randomUUID();
 
 /**
  * The server's end of a multiplexed connection: many unary calls of another process on one connection, each a frame with the
@@ -88,7 +91,7 @@ export class MuxServerConnection {
       for (const call of this.#calls.values()) call.end(constants.NGHTTP2_CANCEL);
     });
     socket.write(muxPreface);
-    this.#writer.send(frameType.hello, 0, { workers, ...limits } satisfies HelloHead);
+    this.#writer.send(frameType.hello, 0, { workers, worker, ...limits } satisfies HelloHead);
   }
 
   /**
