@@ -195,9 +195,22 @@ test.skipIf(executable === undefined && !process.env.CI)(
       page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
       await page.goto(traces.url);
       await page.getByLabel("Find").fill("createorder");
-      await page.locator(`a[href="#${root.traceId}"]`).click();
+      const link = page.locator(`a[href="#${root.traceId}"]`);
+      await link.waitFor();
+      // A refresh of the list that is answered only once the trace is shown.
+      const traceIsShown = Promise.withResolvers<void>();
+      await page.route(`${traces.url}/traces`, async (route) => {
+        await traceIsShown.promise;
+        await route.continue();
+      });
+      const refresh = await page.waitForRequest(`${traces.url}/traces`);
+      await link.click();
       const rows = page.locator("tbody tr");
-      await rows.nth(spans.length - 1).waitFor();
+      await page.locator(`[id="${root.spanId}"]`).waitFor();
+      traceIsShown.resolve();
+      await (await refresh.response())!.finished();
+      // Answered later than the refresh, so that the page has handled that.
+      await page.evaluate("fetch('/traces').then((answer) => answer.json())");
       expect(await rows.count()).toBe(spans.length);
       expect((await rows.first().locator(".bar").boundingBox())!.width).toBeGreaterThan(10);
 
