@@ -1,51 +1,16 @@
 // `npm run bench -- [start] [http] [reads] ...`: runs the named benches, by default start and http, and prints the results;
 // with `--record` also writes them to bench/results/.
 import { parseArgs } from "node:util";
-import { benchAudit } from "./audit-bench.ts";
+import { type BenchName, benches } from "./benches.ts";
 import { serveGrpcJs, servePlatform } from "./call-servers.ts";
-import { benchCalls } from "./calls-bench.ts";
-import { benchChaos } from "./chaos-bench.ts";
-import { benchFairShares } from "./fair-shares-bench.ts";
 import { serveFloor } from "./floor.ts";
-import { benchFuzz } from "./fuzz-bench.ts";
 import { compareHashes } from "./hash-floor.ts";
-import { benchHttp } from "./http-bench.ts";
 import { insertOrders } from "./insert-floor.ts";
 import { generateLoad } from "./load.ts";
-import { benchMutants } from "./mutants-bench.ts";
-import { benchOrders } from "./orders-bench.ts";
-import { benchOverload } from "./overload-bench.ts";
 import { writePlots } from "./plots.ts";
-import { benchReads } from "./reads-bench.ts";
-import { benchRefusals } from "./refusals-bench.ts";
 import { startReport } from "./report.ts";
-import { benchShapes } from "./shapes-bench.ts";
-import { benchSignIns } from "./sign-in-bench.ts";
-import { benchStart } from "./start-bench.ts";
-import { benchStorm } from "./storm-bench.ts";
-import { benchTraces } from "./traces-bench.ts";
 import { watchInPart } from "./watch-load.ts";
-import { benchWatches } from "./watches-bench.ts";
 
-const benches = {
-  start: benchStart,
-  http: benchHttp,
-  reads: benchReads,
-  calls: benchCalls,
-  orders: benchOrders,
-  overload: benchOverload,
-  "sign-ins": benchSignIns,
-  refusals: benchRefusals,
-  "fair-shares": benchFairShares,
-  audit: benchAudit,
-  shapes: benchShapes,
-  traces: benchTraces,
-  watches: benchWatches,
-  chaos: benchChaos,
-  storm: benchStorm,
-  mutants: benchMutants,
-  fuzz: benchFuzz,
-};
 const usual = ["start", "http"] as const;
 /** The tasks of this file in a child process. */
 const parts: Readonly<Record<string, () => Promise<void>>> = {
@@ -79,7 +44,7 @@ const chosen: readonly string[] = positionals.length === 0 ? usual : positionals
 
 if (part !== undefined) await part();
 else if (positionals[0] === "plots") writePlots();
-else if (chosen.every((name): name is keyof typeof benches => name in benches)) {
+else if (chosen.every((name): name is BenchName => name in benches)) {
   const settings = {
     runs: Number(values.runs),
     rounds: Number(values.rounds),
@@ -98,7 +63,7 @@ else if (chosen.every((name): name is keyof typeof benches => name in benches)) 
   }
 } else {
   console.error(
-    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [traces] [watches] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
+    "npm run bench -- [start] [http] [reads] [calls] [orders] [overload] [sign-ins] [refusals] [fair-shares] [audit] [shapes] [traces] [watches] [--runs 5] [--rounds 2] [--seconds 8] [--connections 32]\n" +
       "npm run bench -- http|reads [--workers 1]\n" +
       "npm run bench -- chaos [--seed 1] [--minutes 5] [--buyers 96] [--victim all|each|orders|inventory|users|gateway|" +
       "mongo-primary|mongo-secondary|nats|redis|links]\n" +

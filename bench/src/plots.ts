@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { BenchName } from "./benches.ts";
 import { type Plot, type Point, svgPlot } from "./svg-plot.ts";
 
 /** Reads a figure from the text of a result; undefined if that result does not have it. */
@@ -13,8 +14,8 @@ const results = join(import.meta.dirname, "../results");
 const plots = join(import.meta.dirname, "../plots");
 const floor = { value: 1, label: "the floor" };
 
-/** Of each bench that records results: the figures that are followed over time. */
-const benchPlots: Readonly<Record<string, BenchPlot>> = {
+/** Of each bench: the figures that are followed over time. */
+const benchPlots: Readonly<Record<BenchName, BenchPlot>> = {
   start: {
     title: "start: npm start to ready",
     unit: "seconds",
@@ -97,6 +98,35 @@ const benchPlots: Readonly<Record<string, BenchPlot>> = {
     unit: "ratio to the p99 without them",
     reference: { value: 1, label: "no effect" },
     figures: { orders: cell("audited", "p99 to calm") },
+  },
+  shapes: {
+    title: "shapes: CPU per call in four processes, or in two workers, beside one process",
+    unit: "ratio to one process",
+    reference: { value: 1, label: "one process" },
+    figures: {
+      "an order, four": cell("CreateOrder, REST: four processes", "ratio"),
+      "a product, four": cell("GET /products/{id}: four processes", "ratio"),
+      "a page, four": cell("GET /products?page_size=20: four processes", "ratio"),
+      "an order, workers": cell("CreateOrder, REST: one process, 2 workers", "ratio"),
+    },
+  },
+  traces: {
+    title: "traces: CPU per order with tracing, beside none",
+    unit: "ratio to no tracing",
+    reference: { value: 1, label: "no tracing" },
+    figures: {
+      "nothing sampled": increased(cell("on, nothing sampled", "increase")),
+      "10% sampled": increased(cell("on, 10% sampled", "increase")),
+    },
+  },
+  watches: {
+    title: "watches: from a change to its message, p99, 10,000 watches",
+    unit: "milliseconds",
+    figures: {
+      "orders, REST": cell("10000 orders, REST", "p99 ms"),
+      "orders, gRPC": cell("10000 orders, gRPC", "p99 ms"),
+      "one product": cell("one product, REST", "p99 ms"),
+    },
   },
   chaos: {
     title: "chaos: from the last fault until all is right",
@@ -200,6 +230,14 @@ function cell(row: string, column: string, again = 0): Figure {
     if (found === undefined) return undefined;
     const columns = found.headers.flatMap((header, index) => (index > 0 && header === column ? [index] : []));
     return numberIn(found.cells[columns[again] ?? -1]);
+  };
+}
+
+/** The ratio of which a figure tells the increase, in percent. */
+function increased(percent: Figure): Figure {
+  return (text) => {
+    const increase = percent(text);
+    return increase === undefined ? undefined : 1 + increase / 100;
   };
 }
 

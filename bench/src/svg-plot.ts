@@ -60,8 +60,8 @@ export function svgPlot({ title, unit, reference, series }: Plot): string {
     ...series.flatMap(({ label: name, points: own }, index) => {
       const colour = colours[index % colours.length]!;
       const path = own.map(({ time, value }) => `${round(x(time.getTime()))},${round(y(value))}`).join(" ");
-      const legendX = area.left + (index % 3) * 215;
-      const legendY = height - 14 - (series.length > 3 && index < 3 ? 14 : 0);
+      const legendX = area.left + (index % 4) * 161;
+      const legendY = height - 14 - (series.length > 4 && index < 4 ? 14 : 0);
       return [
         `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`,
         ...own.flatMap((point) => [
