@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { inTrace } from "@shop/core";
 import type { ListenerGuard } from "@shop/http-port";
 
 /**
@@ -12,7 +13,9 @@ export function openSocket(
 ): Promise<Socket> {
   const { hostname, port } = new URL(origin);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), noDelay: true });
+    const target = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80), noDelay: true };
+    // Its later events belong to no call, although one opened it.
+    const socket = inTrace(undefined, () => connect(target));
     guard("connection", socket);
     const deadline = setTimeout(() => socket.destroy(new Error("timed out")), connectTimeoutMs);
     const fail = (cause: unknown) => {
