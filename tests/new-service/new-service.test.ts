@@ -55,6 +55,7 @@ afterAll(() => rmSync(copy, { recursive: true, force: true }));
 test("a new service is its own folder, its proto, generated files, and a line in topology and in all-in-one", () => {
   const generated = [
     ...[".env.example", "Dockerfile", "README.md", "compose.replicas.yaml", "compose.yaml"],
+    ...["deploy/prometheus/prometheus.yaml", "deploy/prometheus/rules.yaml"],
     ...["docs/api.md", "docs/architecture.md", "docs/configuration.md"],
     ...["gen/openapi.json", "gen/src/shop/contracts.ts", "package-lock.json", "services/all-in-one/package.json"],
     "client/src/services.ts",
