@@ -1,4 +1,4 @@
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor, type UnaryRequest } from "@connectrpc/connect";
 import { DomainError, type ErrorKind, type FieldViolation } from "@shop/core";
 import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
@@ -76,9 +76,15 @@ export function errorsInterceptor(isDependencyLost?: IsDependencyLost): Intercep
         message: mapStreamErrors(response.message, request.service.file.proto.package, isDependencyLost),
       };
     } catch (error) {
+      if (isCallerGone(error, request)) throw new ConnectError("the caller has gone", Code.Canceled);
       throw toConnectError(error, request.service.file.proto.package, isDependencyLost);
     }
   };
+}
+
+/** Connect's handlers abort the signal of a call without a reason of ours. */
+function isCallerGone(error: unknown, { signal }: Pick<UnaryRequest, "signal">): boolean {
+  return error instanceof DOMException && error.name === "AbortError" && signal.aborted;
 }
 
 // A stream fails while it is read, after `next` has returned.
