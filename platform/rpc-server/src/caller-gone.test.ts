@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { request } from "node:http";
+import { Code } from "@connectrpc/connect";
 import { DeadLetterService } from "@shop/gen/shop/common/v1/dead_letter_service_pb";
 import { expect, test, vi } from "vitest";
+import { errorsInterceptor } from "./pipeline/errors.ts";
 import type { PortMetrics } from "./port-metrics.ts";
 import { openTestPort } from "./testing/test-port.ts";
 
@@ -34,3 +36,13 @@ test.each([true, false])(
     expect(called.mock.calls.map(([, code]) => code)).toEqual(["canceled"]);
   },
 );
+
+test("the same for a stream", async () => {
+  async function* aborted() {
+    yield {};
+    throw new DOMException("This operation was aborted", "AbortError");
+  }
+  const call = errorsInterceptor()(async () => ({ stream: true, message: aborted() }) as never);
+  const { message } = await call({ service: DeadLetterService, signal: AbortSignal.abort() } as never);
+  await expect(Array.fromAsync(message as AsyncIterable<unknown>)).rejects.toMatchObject({ code: Code.Canceled });
+});

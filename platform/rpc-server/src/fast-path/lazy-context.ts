@@ -1,10 +1,10 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { NodeHeaders } from "@shop/http-port";
+import { callerGone } from "../pipeline/errors.ts";
 
 /** Shared by all calls: a new error with its stack would cost more than most calls. */
 const callEnded = new ConnectError("the call has ended", Code.Canceled);
-export const callerGone = new ConnectError("the caller has gone", Code.Canceled);
 
 const noDeadline = () => undefined;
 /** The longest delay of Node's timers, 25 days. A longer one would fire at once. */

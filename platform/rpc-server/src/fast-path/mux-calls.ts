@@ -4,12 +4,12 @@ import type { RestTarget, Transcoder } from "@shop/rest";
 import type { Admission } from "../pipeline/admission.ts";
 import { publicCaching } from "../pipeline/cacheable.ts";
 import type { Call, Classify } from "../pipeline/classify.ts";
+import { callerGone } from "../pipeline/errors.ts";
 import type { tracedCalls } from "../pipeline/tracing.ts";
 import { encodeProtocolError } from "../protocols/protocol-error.ts";
 import { cachedRestAnswer, type FindCachedAnswer } from "./cached-answers.ts";
 import { isBinary, isUsualConnect, runConnect } from "./connect.ts";
 import { isBinaryGrpc, isUsualGrpc, runGrpc } from "./grpc.ts";
-import { callerGone } from "./lazy-context.ts";
 import type { UnaryMethods } from "./unary-method.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { Code, ConnectError, type Interceptor, type UnaryRequest } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { DomainError, type ErrorKind, type FieldViolation } from "@shop/core";
 import { type FieldPathElement, ViolationsSchema } from "@shop/gen/buf/validate/validate_pb";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@shop/gen/google/rpc/error_details_pb";
@@ -65,38 +65,39 @@ export function dependencyLost(message: string, cause?: unknown): DomainError {
   return new DomainError("unavailable", "DEPENDENCY_UNAVAILABLE", message, { cause, retryAfterMs: 1_000 });
 }
 
+/** Shared by all calls: a new error with its stack would cost more than most calls. */
+export const callerGone = new ConnectError("the caller has gone", Code.Canceled);
+
 /** Maps a handler's errors to those its caller gets. Deadlines, idempotency keys, text and validation run inside of it. */
 export function errorsInterceptor(isDependencyLost?: IsDependencyLost): Interceptor {
   return (next) => async (request) => {
+    const mapped = (error: unknown) =>
+      isAbort(error) && request.signal.aborted
+        ? callerGone
+        : toConnectError(error, request.service.file.proto.package, isDependencyLost);
     try {
       const response = await next(request);
-      if (!response.stream) return response;
-      return {
-        ...response,
-        message: mapStreamErrors(response.message, request.service.file.proto.package, isDependencyLost),
-      };
+      return response.stream ? { ...response, message: mapErrors(response.message, mapped) } : response;
     } catch (error) {
-      if (isCallerGone(error, request)) throw new ConnectError("the caller has gone", Code.Canceled);
-      throw toConnectError(error, request.service.file.proto.package, isDependencyLost);
+      throw mapped(error);
     }
   };
 }
 
 /** Connect's handlers abort the signal of a call without a reason of ours. */
-function isCallerGone(error: unknown, { signal }: Pick<UnaryRequest, "signal">): boolean {
-  return error instanceof DOMException && error.name === "AbortError" && signal.aborted;
+function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
 }
 
 // A stream fails while it is read, after `next` has returned.
-async function* mapStreamErrors<Message>(
+async function* mapErrors<Message>(
   messages: AsyncIterable<Message>,
-  domain: string,
-  isDependencyLost: IsDependencyLost | undefined,
+  mapped: (error: unknown) => ConnectError,
 ): AsyncIterable<Message> {
   try {
     yield* messages;
   } catch (error) {
-    throw toConnectError(error, domain, isDependencyLost);
+    throw mapped(error);
   }
 }
 
